@@ -1,0 +1,24 @@
+// SPDX-License-Identifier: MIT OR Apache-2.0
+//! The ABI between a paravirtualized guest and its host, version 1.
+//!
+//! Everything that both sides must agree on lives here and nowhere else: the names of the external function
+//! sections, the prototype word, the identity note, the start info, the vCPU page, the list of interface
+//! functions, line, timer and error numbers. The crate depends on neither side.
+//!
+//! All numbers are little-endian. Addresses are `u64` on every architecture, so that one host program reads guests
+//! of both widths. Sizes are in bytes and times in nanoseconds.
+#![no_std]
+
+pub mod error;
+pub mod interface;
+pub mod legacy;
+pub mod line;
+pub mod note;
+pub mod sections;
+pub mod shutdown;
+pub mod signature;
+pub mod start;
+pub mod vcpu;
+
+/// Version of this ABI. A host refuses a guest whose identity note carries another one.
+pub const VERSION: u32 = 1;

@@ -1,8 +1,9 @@
 // SPDX-License-Identifier: MIT OR Apache-2.0
 //! Numbers of interrupt lines and timers.
 
-/// A number of lines that fits the pending word of the vCPU page.
-pub const LINES: u32 = 32;
+/// Number of lines. One less than the bits of the pending word, whose top bit is the guest's own, see
+/// [`crate::vcpu::HOST_MASKED`].
+pub const LINES: u32 = 31;
 /// The line that every timer raises.
 pub const TIMER: u32 = 0;
 /// The line that console input raises.

@@ -18,6 +18,11 @@ pub const VERSION: u32 = 1;
 /// Bytes below the stack pointer that a host leaves alone when it builds an upcall frame on x86-64 (System V red zone).
 pub const RED_ZONE: u64 = 128;
 
+/// Bit of [`VcpuPage::pending`] that is no line: the guest's own entry code sets it when it returned with the host's
+/// flag off (`IF` = 0, event mask = 1, signals blocked), so that the one test at the end of enabling finds both what is
+/// pending and that the host's flag must be opened again. Hosts neither set nor clear it.
+pub const HOST_MASKED: u32 = 1 << 31;
+
 bitflags::bitflags! {
     /// Flags of the clock.
     #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -58,7 +63,7 @@ pub struct VcpuPage {
     pub version: u32,
     /// The virtual interrupt flag: 1 = on, 0 = off. The guest writes it; the host clears it when it enters an upcall.
     pub interrupts_enabled: u32,
-    /// Bit n: line n is pending. The host sets bits, the guest takes them, both atomically.
+    /// Bit n: line n is pending. The host sets bits, the guest takes them, both atomically. Bit 31: [`HOST_MASKED`].
     pub pending: AtomicU32,
     /// Interrupts for which the guest had no handler; counted by the guest for the host's statistics.
     pub spurious: u32,
@@ -79,6 +84,7 @@ pub const INTERRUPTS_ENABLED: usize = offset_of!(VcpuPage, interrupts_enabled);
 pub const PENDING: usize = offset_of!(VcpuPage, pending);
 
 const _: () = {
+    assert!(HOST_MASKED >> crate::line::LINES == 1);
     assert!(size_of::<VcpuPage>() == SIZE && align_of::<VcpuPage>() == SIZE);
     assert!(INTERRUPTS_ENABLED == 4);
     assert!(PENDING == 8);

@@ -1,2 +1,7 @@
 // SPDX-License-Identifier: MIT OR Apache-2.0
-//! Placeholder.
+//! Host side of the RTEMS paravirtualization layer.
+//!
+//! [`image`] reads a guest's ELF file, which nobody vouches for: what it asks for, who it says it is, what is to be
+//! loaded. The program `pvhost` shows that on the command line.
+
+pub mod image;

@@ -1,0 +1,237 @@
+// SPDX-License-Identifier: MIT OR Apache-2.0
+//! The ELF file itself, both classes, brought to one form. Nothing above knows classes or the `object` crate.
+
+use std::sync::Arc;
+
+use object::LittleEndian;
+use object::elf::{self, FileHeader32, FileHeader64};
+use object::read::elf::{FileHeader, ProgramHeader, SectionHeader, SectionTable, Sym};
+
+use super::Machine;
+use super::error::Problem;
+use super::segments::{Access, RawSegment};
+use super::symbols::{Kind, Symbol};
+
+/// Limit of a file's size in bytes, so that a scan has a bound.
+pub(super) const MAX_FILE: u64 = 1 << 30;
+
+const ENDIAN: LittleEndian = LittleEndian;
+
+/// What the file says, unchecked but for its structure.
+pub(super) struct Raw<'a> {
+    pub(super) machine: Machine,
+    pub(super) entry: u64,
+    /// It asks for a dynamic linker.
+    pub(super) dynamic: bool,
+    pub(super) segments: Vec<RawSegment>,
+    /// Descriptors of the identity notes found.
+    pub(super) identity_notes: Vec<&'a [u8]>,
+    /// Sections that are part of the image's memory.
+    pub(super) sections: Vec<Section<'a>>,
+    pub(super) symbols: Vec<Symbol>,
+}
+
+/// A section in memory.
+#[derive(Clone, Copy)]
+pub(super) struct Section<'a> {
+    pub(super) name: &'a [u8],
+    pub(super) address: u64,
+    pub(super) size: u64,
+}
+
+/// Reads the file's structure.
+pub(super) fn read(file: &Arc<Vec<u8>>) -> Result<Raw<'_>, Problem> {
+    let data = file.as_slice();
+    let length = data.len() as u64;
+    if length > MAX_FILE {
+        return Err(Problem::FileTooBig {
+            length,
+            limit: MAX_FILE,
+        });
+    }
+    if !data.starts_with(&elf::ELFMAG) {
+        return Err(Problem::NotElf);
+    }
+    let &[_, _, _, _, class, order, ..] = data else {
+        return Err(Problem::HeaderTruncated { length });
+    };
+    if class != elf::ELFCLASS32.0 && class != elf::ELFCLASS64.0 {
+        return Err(Problem::Class { class });
+    }
+    if order != elf::ELFDATA2LSB.0 {
+        return Err(Problem::ByteOrder { order });
+    }
+    if class == elf::ELFCLASS32.0 {
+        read_class::<FileHeader32<LittleEndian>>(data)
+    } else {
+        read_class::<FileHeader64<LittleEndian>>(data)
+    }
+}
+
+fn read_class<Elf: FileHeader<Endian = LittleEndian>>(data: &[u8]) -> Result<Raw<'_>, Problem> {
+    let header = Elf::parse(data).map_err(|_| Problem::HeaderTruncated {
+        length: data.len() as u64,
+    })?;
+    let machine = machine(header)?;
+    match header.e_type(ENDIAN) {
+        elf::ET_EXEC => {}
+        elf::ET_DYN => return Err(Problem::PositionIndependent),
+        other => return Err(Problem::NotExecutable { kind: other.0 }),
+    }
+    let mut raw = Raw {
+        machine,
+        entry: header.e_entry(ENDIAN).into(),
+        dynamic: false,
+        segments: Vec::new(),
+        identity_notes: Vec::new(),
+        sections: Vec::new(),
+        symbols: Vec::new(),
+    };
+    read_segments(header, data, &mut raw)?;
+    let sections = header
+        .sections(ENDIAN, data)
+        .map_err(|error| Problem::SectionHeaders {
+            reason: error.to_string(),
+        })?;
+    if sections.is_empty() {
+        return Err(Problem::NoSections);
+    }
+    raw.sections = read_sections(&sections)?;
+    raw.symbols = read_symbols(&sections, data, machine).map_err(|error| Problem::SymbolTable {
+        reason: error.to_string(),
+    })?;
+    Ok(raw)
+}
+
+fn machine<Elf: FileHeader<Endian = LittleEndian>>(header: &Elf) -> Result<Machine, Problem> {
+    let number = header.e_machine(ENDIAN).0;
+    let machine = Machine::from_elf(number).ok_or(Problem::UnknownMachine { number })?;
+    let bits = if header.is_type_64() { 64 } else { 32 };
+    if machine.pointer_size() * 8 != u64::from(bits) {
+        return Err(Problem::MachineClass { machine, bits });
+    }
+    Ok(machine)
+}
+
+fn read_segments<'a, Elf: FileHeader<Endian = LittleEndian>>(
+    header: &Elf,
+    data: &'a [u8],
+    raw: &mut Raw<'a>,
+) -> Result<(), Problem> {
+    let headers =
+        header
+            .program_headers(ENDIAN, data)
+            .map_err(|error| Problem::ProgramHeaders {
+                reason: error.to_string(),
+            })?;
+    for header in headers {
+        match header.p_type(ENDIAN) {
+            elf::PT_LOAD => {
+                let flags = header.p_flags(ENDIAN).0;
+                raw.segments.push(RawSegment {
+                    address: header.p_vaddr(ENDIAN).into(),
+                    size: header.p_memsz(ENDIAN).into(),
+                    file_offset: header.p_offset(ENDIAN).into(),
+                    file_size: header.p_filesz(ENDIAN).into(),
+                    access: Access {
+                        read: flags & elf::PF_R.0 != 0,
+                        write: flags & elf::PF_W.0 != 0,
+                        execute: flags & elf::PF_X.0 != 0,
+                    },
+                });
+            }
+            elf::PT_INTERP | elf::PT_DYNAMIC => raw.dynamic = true,
+            elf::PT_NOTE => {
+                let notes = read_notes::<Elf>(header, data).map_err(|error| Problem::Notes {
+                    reason: error.to_string(),
+                })?;
+                raw.identity_notes.extend(notes);
+            }
+            _ => {}
+        }
+    }
+    Ok(())
+}
+
+fn read_notes<'a, Elf: FileHeader<Endian = LittleEndian>>(
+    header: &Elf::ProgramHeader,
+    data: &'a [u8],
+) -> object::read::Result<Vec<&'a [u8]>> {
+    let mut found = Vec::new();
+    let Some(mut notes) = header.notes(ENDIAN, data)? else {
+        return Ok(found);
+    };
+    while let Some(note) = notes.next()? {
+        let ours = note.name() == paravirt_abi::note::OWNER.as_bytes()
+            && note.n_type(ENDIAN).0 == paravirt_abi::note::TYPE;
+        if ours {
+            found.push(note.desc());
+        }
+    }
+    Ok(found)
+}
+
+fn read_sections<'a, Elf: FileHeader<Endian = LittleEndian>>(
+    table: &SectionTable<'a, Elf>,
+) -> Result<Vec<Section<'a>>, Problem> {
+    table
+        .iter()
+        .filter(|section| section.sh_flags(ENDIAN).0 & elf::SHF_ALLOC.0 != 0)
+        .map(|section| {
+            let name =
+                table
+                    .section_name(ENDIAN, section)
+                    .map_err(|error| Problem::SectionHeaders {
+                        reason: error.to_string(),
+                    })?;
+            Ok(Section {
+                name,
+                address: section.sh_addr(ENDIAN).into(),
+                size: section.sh_size(ENDIAN).into(),
+            })
+        })
+        .collect()
+}
+
+fn read_symbols<Elf: FileHeader<Endian = LittleEndian>>(
+    sections: &SectionTable<'_, Elf>,
+    data: &[u8],
+    machine: Machine,
+) -> object::read::Result<Vec<Symbol>> {
+    let table = sections.symbols(ENDIAN, data, elf::SHT_SYMTAB)?;
+    if table.is_empty() {
+        return Ok(Vec::new());
+    }
+    let strings = sections
+        .section(table.string_section())?
+        .file_range(ENDIAN)
+        .map_or(0, |(offset, _)| offset);
+    let mut symbols = Vec::with_capacity(table.len());
+    for symbol in table.iter() {
+        let kind = match symbol.st_type() {
+            elf::STT_FUNC | elf::STT_GNU_IFUNC => Kind::Function,
+            elf::STT_NOTYPE => Kind::Untyped,
+            elf::STT_OBJECT => Kind::Object,
+            _ => continue,
+        };
+        let name = symbol.name(ENDIAN, table.strings())?;
+        // `$x`, `$d`: marks of code and data on Arm and RISC-V, not names.
+        if symbol.is_undefined(ENDIAN) || name.is_empty() || name.starts_with(b"$") {
+            continue;
+        }
+        let Ok(start) = usize::try_from(strings + u64::from(symbol.st_name(ENDIAN))) else {
+            continue;
+        };
+        let value = symbol.st_value(ENDIAN).into();
+        symbols.push(Symbol {
+            address: match kind {
+                Kind::Function => machine.code_address(value),
+                Kind::Untyped | Kind::Object => value,
+            },
+            size: symbol.st_size(ENDIAN).into(),
+            kind,
+            name: start..start + name.len(),
+        });
+    }
+    Ok(symbols)
+}

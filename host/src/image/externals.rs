@@ -1,0 +1,291 @@
+// SPDX-License-Identifier: MIT OR Apache-2.0
+//! The tables of external functions.
+//!
+//! The tables are found by their sections' names and read from the image's memory as it is loaded, so that a section
+//! header cannot show one table while the guest uses another.
+
+use std::collections::HashMap;
+
+use paravirt_abi::sections;
+use paravirt_abi::signature::Signature;
+
+use super::Machine;
+use super::elf::Section;
+use super::error::Problem;
+use super::segments::{self, Segment};
+
+/// Limit of a name's length in bytes.
+pub(super) const MAX_NAME: usize = 255;
+/// Limit of the number of external functions.
+pub(super) const MAX_EXTERNALS: u64 = 1 << 16;
+
+/// An external function that the image declares.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct External {
+    /// Its name, an identifier of C.
+    pub name: String,
+    /// Address of the slot to fill, aligned and in a writable segment.
+    pub slot: u64,
+    /// Address of its symbol table entry, which the resolver gets.
+    pub symbol: u64,
+    /// Its prototype; `None` in images of 2013.
+    pub signature: Option<Signature>,
+}
+
+/// Names of one spelling's tables.
+struct Spelling {
+    prefix: &'static str,
+}
+
+const SPELLINGS: [Spelling; 2] = [
+    Spelling {
+        prefix: sections::PREFIX,
+    },
+    Spelling {
+        prefix: sections::LEGACY_PREFIX,
+    },
+];
+
+/// Part of the sections' names behind the prefix.
+const STRINGS: &str = "str";
+const SYMBOLS: &str = "symtab";
+const SLOTS: &str = "jmptbl";
+const SIGNATURES: &str = "sig";
+
+/// A table in memory.
+struct Table<'a> {
+    section: String,
+    address: u64,
+    bytes: &'a [u8],
+}
+
+/// Reads the tables of both spellings, in the order of the slots.
+pub(super) fn parse(
+    all: &[Section<'_>],
+    machine: Machine,
+    segments: &[Segment],
+) -> Result<Vec<External>, Problem> {
+    let mut externals = Vec::new();
+    for spelling in &SPELLINGS {
+        parse_spelling(spelling, all, machine, segments, &mut externals)?;
+    }
+    refuse_two_prototypes(&externals)?;
+    Ok(externals)
+}
+
+fn parse_spelling(
+    spelling: &Spelling,
+    all: &[Section<'_>],
+    machine: Machine,
+    segments: &[Segment],
+    externals: &mut Vec<External>,
+) -> Result<(), Problem> {
+    let pointer = machine.pointer_size();
+    let table = |part, unit| find_table(spelling, part, unit, all, pointer, segments);
+    let (strings, symbols, slots, signatures) = (
+        table(STRINGS, 1)?,
+        table(SYMBOLS, pointer)?,
+        table(SLOTS, pointer)?,
+        table(SIGNATURES, 8)?,
+    );
+    let tables = [&strings, &symbols, &slots, &signatures];
+    let Some(present) = tables.into_iter().flatten().next() else {
+        return Ok(());
+    };
+    let missing = |part: &str| Problem::TableMissing {
+        present: present.section.clone(),
+        missing: format!("{}{part}", spelling.prefix),
+    };
+    let strings = strings.as_ref().ok_or_else(|| missing(STRINGS))?;
+    let symbols = symbols.as_ref().ok_or_else(|| missing(SYMBOLS))?;
+    let slots = slots.as_ref().ok_or_else(|| missing(SLOTS))?;
+
+    let count = slots.bytes.len() as u64 / pointer;
+    if count > MAX_EXTERNALS {
+        return Err(Problem::TooManyExternals {
+            section: slots.section.clone(),
+            count,
+            limit: MAX_EXTERNALS,
+        });
+    }
+    paired(symbols, pointer, count)?;
+    if let Some(signatures) = &signatures {
+        paired(signatures, 8, count)?;
+    }
+    let access = segments::find(segments, slots.address, slots.bytes.len() as u64)
+        .map(|segment| segment.access)
+        .unwrap_or_default();
+    if !access.write {
+        return Err(Problem::SlotsNotWritable {
+            section: slots.section.clone(),
+            address: slots.address,
+            access,
+        });
+    }
+
+    for (index, entry) in symbols.bytes.chunks_exact(pointer as usize).enumerate() {
+        let name = name(strings, symbols, index, little_endian(entry))?;
+        let signature = signatures
+            .as_ref()
+            .and_then(|table| table.bytes.chunks_exact(8).nth(index))
+            .map(little_endian)
+            .map(|word| {
+                Signature::from_word(word).map_err(|reason| Problem::Signature {
+                    name: name.clone(),
+                    word,
+                    reason,
+                })
+            })
+            .transpose()?;
+        let offset = index as u64 * pointer;
+        externals.push(External {
+            name,
+            slot: slots.address + offset,
+            symbol: symbols.address + offset,
+            signature,
+        });
+    }
+    Ok(())
+}
+
+/// The table of that name, whose size is a multiple of `unit`. An empty one counts as absent.
+fn find_table<'a>(
+    spelling: &Spelling,
+    part: &str,
+    unit: u64,
+    all: &[Section<'_>],
+    alignment: u64,
+    segments: &'a [Segment],
+) -> Result<Option<Table<'a>>, Problem> {
+    let section = format!("{}{part}", spelling.prefix);
+    let entry = format!("{section}.");
+    if let Some(single) = all.iter().find(|s| s.name.starts_with(entry.as_bytes())) {
+        return Err(Problem::NotCollected {
+            section: String::from_utf8_lossy(single.name).into_owned(),
+        });
+    }
+    let mut named = all
+        .iter()
+        .filter(|s| s.name == section.as_bytes() && s.size > 0);
+    let Some(&Section { address, size, .. }) = named.next() else {
+        return Ok(None);
+    };
+    if named.next().is_some() {
+        return Err(Problem::DuplicateSection { section });
+    }
+    if size % unit != 0 {
+        return Err(Problem::OddTable {
+            section,
+            size,
+            unit,
+        });
+    }
+    if unit > 1 && address % alignment != 0 {
+        return Err(Problem::TableMisaligned {
+            section,
+            address,
+            alignment,
+        });
+    }
+    match segments::initial_bytes(segments, address, size) {
+        Some(bytes) => Ok(Some(Table {
+            section,
+            address,
+            bytes,
+        })),
+        None => Err(Problem::TableNotLoaded {
+            section,
+            address,
+            size,
+        }),
+    }
+}
+
+fn paired(table: &Table<'_>, unit: u64, expected: u64) -> Result<(), Problem> {
+    let found = table.bytes.len() as u64 / unit;
+    if found == expected {
+        return Ok(());
+    }
+    Err(Problem::Unpaired {
+        section: table.section.clone(),
+        found,
+        expected,
+    })
+}
+
+/// The name to which entry `index` of the symbol table points.
+fn name(
+    strings: &Table<'_>,
+    symbols: &Table<'_>,
+    index: usize,
+    address: u64,
+) -> Result<String, Problem> {
+    let rest = address
+        .checked_sub(strings.address)
+        .and_then(|offset| strings.bytes.get(usize::try_from(offset).ok()?..))
+        .filter(|rest| !rest.is_empty())
+        .ok_or_else(|| Problem::NameOutside {
+            section: symbols.section.clone(),
+            index,
+            address,
+            start: strings.address,
+            end: strings.address + strings.bytes.len() as u64,
+        })?;
+    let length = rest
+        .iter()
+        .position(|&byte| byte == 0)
+        .ok_or(Problem::NameWithoutNul { index, address })?;
+    if length == 0 {
+        return Err(Problem::NameEmpty { index, address });
+    }
+    if length > MAX_NAME {
+        return Err(Problem::NameTooLong {
+            index,
+            address,
+            length,
+            limit: MAX_NAME,
+        });
+    }
+    let name = std::str::from_utf8(&rest[..length])
+        .map_err(|_| Problem::NameNotUtf8 { index, address })?;
+    if !is_identifier(name) {
+        return Err(Problem::NameNotIdentifier {
+            index,
+            name: name.to_owned(),
+        });
+    }
+    Ok(name.to_owned())
+}
+
+/// Whether C could call a function of that name. Generated headers rely on it.
+fn is_identifier(name: &str) -> bool {
+    !name.starts_with(|c: char| c.is_ascii_digit())
+        && !name.is_empty()
+        && name.bytes().all(|b| b.is_ascii_alphanumeric() || b == b'_')
+}
+
+fn refuse_two_prototypes(externals: &[External]) -> Result<(), Problem> {
+    let mut seen: HashMap<&str, Signature> = HashMap::with_capacity(externals.len());
+    for external in externals {
+        let Some(second) = external.signature else {
+            continue;
+        };
+        let first = *seen.entry(&external.name).or_insert(second);
+        if first != second {
+            return Err(Problem::TwoPrototypes {
+                name: external.name.clone(),
+                first,
+                second,
+            });
+        }
+    }
+    Ok(())
+}
+
+/// The number in up to eight bytes.
+fn little_endian(bytes: &[u8]) -> u64 {
+    bytes
+        .iter()
+        .rev()
+        .fold(0, |number, &byte| number << 8 | u64::from(byte))
+}

@@ -1,0 +1,132 @@
+// SPDX-License-Identifier: MIT OR Apache-2.0
+//! What a host may refuse to load although the file is sound.
+
+use super::error::{ImageError, Problem};
+use super::{Image, Machine, Segment};
+
+/// Address space and habits of a host.
+#[derive(Clone, Debug)]
+pub struct Policy {
+    /// Architectures it runs.
+    pub machines: Vec<Machine>,
+    /// Lowest address a segment may have; 64 KiB is what Linux lets a process map (`vm.mmap_min_addr`).
+    pub lowest: u64,
+    /// First address behind the guest's address space.
+    pub highest: u64,
+    /// Limit of the segments' memory in bytes.
+    pub memory: u64,
+    /// Page size, a power of two; segments of different access may not share a page.
+    pub page: u64,
+    /// Whether a segment may be writable and executable at once.
+    pub writable_code: bool,
+    /// Whether the image must carry an identity note, as it must to receive interrupts.
+    pub identity_required: bool,
+    /// Whether the host pushes interrupt frames directly below the stack pointer.
+    pub pushes_into_red_zone: bool,
+}
+
+impl Default for Policy {
+    /// A user-mode host on x86: strict, with 1 GiB of memory below 2 GiB.
+    fn default() -> Self {
+        Self {
+            machines: vec![Machine::I386, Machine::X86_64],
+            lowest: 0x1_0000,
+            highest: 1 << 31,
+            memory: 1 << 30,
+            page: 4096,
+            writable_code: false,
+            identity_required: true,
+            pushes_into_red_zone: false,
+        }
+    }
+}
+
+/// Checks whether a host of that policy may load the image.
+///
+/// # Errors
+/// Names the first thing the policy forbids.
+pub fn check_loadable(image: &Image, policy: &Policy) -> Result<(), ImageError> {
+    check(image, policy).map_err(|problem| image.error(problem))
+}
+
+fn check(image: &Image, policy: &Policy) -> Result<(), Problem> {
+    let machine = image.machine();
+    if !policy.machines.contains(&machine) {
+        let names: Vec<_> = policy.machines.iter().map(Machine::to_string).collect();
+        return Err(Problem::MachineNotSupported {
+            machine,
+            supported: names.join(", "),
+        });
+    }
+    if image.is_dynamic() {
+        return Err(Problem::Dynamic);
+    }
+    for segment in image.segments() {
+        check_segment(segment, policy)?;
+    }
+    check_memory(image, policy)?;
+    check_pages(image, policy)?;
+    match image.identity() {
+        None if policy.identity_required => Err(Problem::NoIdentity),
+        identity if policy.pushes_into_red_zone && uses_red_zone(identity, machine) => {
+            Err(Problem::RedZone)
+        }
+        _ => Ok(()),
+    }
+}
+
+fn check_segment(segment: &Segment, policy: &Policy) -> Result<(), Problem> {
+    let address = segment.address;
+    if address < policy.lowest {
+        return Err(Problem::SegmentTooLow {
+            address,
+            lowest: policy.lowest,
+        });
+    }
+    if segment.end() > policy.highest {
+        return Err(Problem::SegmentTooHigh {
+            address,
+            end: segment.end(),
+            highest: policy.highest,
+        });
+    }
+    if segment.access.write && segment.access.execute && !policy.writable_code {
+        return Err(Problem::WritableCode { address });
+    }
+    Ok(())
+}
+
+fn check_memory(image: &Image, policy: &Policy) -> Result<(), Problem> {
+    // Segments do not overlap, so their sum cannot overflow.
+    let size = image.segments().iter().map(|segment| segment.size).sum();
+    if size > policy.memory {
+        return Err(Problem::TooMuchMemory {
+            size,
+            limit: policy.memory,
+        });
+    }
+    Ok(())
+}
+
+fn check_pages(image: &Image, policy: &Policy) -> Result<(), Problem> {
+    for pair in image.segments().windows(2) {
+        let (first, second) = (&pair[0], &pair[1]);
+        let shared = (first.end() - 1) / policy.page == second.address / policy.page;
+        if shared && first.access != second.access {
+            return Err(Problem::SharedPage {
+                first: first.address,
+                first_access: first.access,
+                second: second.address,
+                second_access: second.access,
+                page: policy.page,
+            });
+        }
+    }
+    Ok(())
+}
+
+/// Only the x86-64 ABI among those supported here has a red zone that an interrupt frame could hit.
+fn uses_red_zone(identity: Option<&super::Identity>, machine: Machine) -> bool {
+    machine == Machine::X86_64
+        && !identity.is_some_and(|i| i.flags.contains(paravirt_abi::note::Flags::NO_RED_ZONE))
+}

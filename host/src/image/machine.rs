@@ -1,0 +1,90 @@
+// SPDX-License-Identifier: MIT OR Apache-2.0
+//! The architectures a guest may be built for.
+
+use std::fmt;
+
+use object::elf;
+use paravirt_abi::signature::Width;
+
+/// Architecture of a guest.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+pub enum Machine {
+    /// 32-bit x86.
+    I386,
+    /// 64-bit x86 with 64-bit pointers.
+    X86_64,
+    /// 64-bit Arm.
+    Aarch64,
+    /// 32-bit Arm.
+    Arm,
+    /// 64-bit RISC-V.
+    Riscv64,
+}
+
+impl Machine {
+    /// Every architecture.
+    pub const ALL: [Self; 5] = [
+        Self::I386,
+        Self::X86_64,
+        Self::Aarch64,
+        Self::Arm,
+        Self::Riscv64,
+    ];
+
+    /// The architecture of an ELF machine number (`e_machine`); `None` if the ABI is not defined for it.
+    #[must_use]
+    pub fn from_elf(number: u16) -> Option<Self> {
+        Self::ALL.into_iter().find(|m| m.elf() == number)
+    }
+
+    /// The ELF machine number.
+    #[must_use]
+    pub const fn elf(self) -> u16 {
+        match self {
+            Self::I386 => elf::EM_386.0,
+            Self::X86_64 => elf::EM_X86_64.0,
+            Self::Aarch64 => elf::EM_AARCH64.0,
+            Self::Arm => elf::EM_ARM.0,
+            Self::Riscv64 => elf::EM_RISCV.0,
+        }
+    }
+
+    /// Pointer width.
+    #[must_use]
+    pub const fn width(self) -> Width {
+        match self {
+            Self::I386 | Self::Arm => Width::Bits32,
+            Self::X86_64 | Self::Aarch64 | Self::Riscv64 => Width::Bits64,
+        }
+    }
+
+    /// Size of a pointer in bytes.
+    #[must_use]
+    pub const fn pointer_size(self) -> u64 {
+        match self.width() {
+            Width::Bits32 => 4,
+            Width::Bits64 => 8,
+        }
+    }
+
+    /// Address of the instruction that a code pointer leads to: on Arm bit 0 only selects the Thumb state.
+    #[must_use]
+    pub const fn code_address(self, pointer: u64) -> u64 {
+        match self {
+            Self::Arm => pointer & !1,
+            _ => pointer,
+        }
+    }
+}
+
+impl fmt::Display for Machine {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(match self {
+            Self::I386 => "i386",
+            Self::X86_64 => "x86_64",
+            Self::Aarch64 => "aarch64",
+            Self::Arm => "arm",
+            Self::Riscv64 => "riscv64",
+        })
+    }
+}

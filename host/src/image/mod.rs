@@ -1,0 +1,203 @@
+// SPDX-License-Identifier: MIT OR Apache-2.0
+//! A guest's ELF file, read without trusting it.
+//!
+//! [`Image::parse`] accepts whatever is sound, for any host and any of the five architectures; whether one host may
+//! load it is [`check_loadable`]'s question. What an [`Image`] says has been checked: its addresses lie inside its
+//! segments, its names are identifiers, its tables are paired.
+
+use std::path::Path;
+use std::sync::Arc;
+
+use paravirt_abi::sections;
+
+mod elf;
+mod error;
+mod externals;
+mod loadable;
+mod machine;
+mod note;
+mod segments;
+mod symbols;
+
+pub use error::{ImageError, Problem};
+pub use externals::External;
+pub use loadable::{Policy, check_loadable};
+pub use machine::Machine;
+pub use note::Identity;
+pub use segments::{Access, Segment};
+pub use symbols::{Location, Symbols};
+
+/// A guest's image.
+#[derive(Clone, Debug)]
+pub struct Image {
+    name: String,
+    machine: Machine,
+    entry: u64,
+    dynamic: bool,
+    segments: Vec<Segment>,
+    externals: Vec<External>,
+    identity: Option<Identity>,
+    symbols: Symbols,
+    resolver: Option<u64>,
+}
+
+/// Why a file could not be had as an image.
+#[derive(Debug, thiserror::Error)]
+pub enum OpenError {
+    /// The file cannot be read.
+    #[error("{file}: {source}; give the path of the linked guest executable")]
+    Read {
+        /// The file as the user named it.
+        file: String,
+        /// The system's reason.
+        source: std::io::Error,
+    },
+    /// The file is no usable guest.
+    #[error(transparent)]
+    Image(#[from] ImageError),
+}
+
+impl Image {
+    /// Reads and parses a file.
+    ///
+    /// # Errors
+    /// Names the file, what is wrong with it and the fix.
+    pub fn open(path: &Path) -> Result<Self, OpenError> {
+        let name = path.display().to_string();
+        let bytes = std::fs::read(path).map_err(|source| OpenError::Read {
+            file: name.clone(),
+            source,
+        })?;
+        Ok(Self::parse(name, bytes)?)
+    }
+
+    /// Parses the bytes of an ELF file; `name` is for messages.
+    ///
+    /// # Errors
+    /// Names the file, what is wrong with it and the fix.
+    pub fn parse(name: impl Into<String>, bytes: impl Into<Vec<u8>>) -> Result<Self, ImageError> {
+        let name = name.into();
+        let file = Arc::new(bytes.into());
+        parse(name.clone(), &file).map_err(|problem| ImageError {
+            file: name,
+            problem: Box::new(problem),
+        })
+    }
+
+    /// The file as the user named it.
+    #[must_use]
+    pub fn name(&self) -> &str {
+        &self.name
+    }
+
+    /// Architecture.
+    #[must_use]
+    pub const fn machine(&self) -> Machine {
+        self.machine
+    }
+
+    /// Entry point, in an executable segment; on Arm with the Thumb bit.
+    #[must_use]
+    pub const fn entry(&self) -> u64 {
+        self.entry
+    }
+
+    /// Whether it asks for a dynamic linker.
+    #[must_use]
+    pub const fn is_dynamic(&self) -> bool {
+        self.dynamic
+    }
+
+    /// The loadable segments, at least one, sorted by address, without overlap.
+    #[must_use]
+    pub fn segments(&self) -> &[Segment] {
+        &self.segments
+    }
+
+    /// The external functions in the order of their slots. Images of 2013 may name one function several times, and
+    /// each slot needs filling.
+    #[must_use]
+    pub fn externals(&self) -> &[External] {
+        &self.externals
+    }
+
+    /// The identity note; `None` in images of 2013.
+    #[must_use]
+    pub const fn identity(&self) -> Option<&Identity> {
+        self.identity.as_ref()
+    }
+
+    /// Address of the boot vCPU's page, from the identity note.
+    #[must_use]
+    pub fn vcpu_page(&self) -> Option<u64> {
+        self.identity.map(|identity| identity.vcpu_page)
+    }
+
+    /// The symbols.
+    #[must_use]
+    pub const fn symbols(&self) -> &Symbols {
+        &self.symbols
+    }
+
+    /// Address of the variable through which unbound slots reach the resolver: a pointer in writable memory. `None` if
+    /// the image is stripped or declares no external functions.
+    #[must_use]
+    pub const fn resolver(&self) -> Option<u64> {
+        self.resolver
+    }
+
+    /// The segment that holds `size` bytes from `address` on, if one does.
+    #[must_use]
+    pub fn segment_at(&self, address: u64, size: u64) -> Option<&Segment> {
+        segments::find(&self.segments, address, size)
+    }
+
+    fn error(&self, problem: Problem) -> ImageError {
+        ImageError {
+            file: self.name.clone(),
+            problem: Box::new(problem),
+        }
+    }
+}
+
+fn parse(name: String, file: &Arc<Vec<u8>>) -> Result<Image, Problem> {
+    let raw = elf::read(file)?;
+    let machine = raw.machine;
+    let segments = segments::check(&raw.segments, machine, file)?;
+    let entry = machine.code_address(raw.entry);
+    if !segments::find(&segments, entry, 1).is_some_and(|s| s.access.execute) {
+        return Err(Problem::EntryNotExecutable { entry: raw.entry });
+    }
+    let externals = externals::parse(&raw.sections, machine, &segments)?;
+    let identity = note::parse(&raw.identity_notes, machine, &segments)?;
+    let symbols = Symbols::new(Arc::clone(file), raw.symbols);
+    let resolver = resolver(&symbols, machine, &segments)?;
+    Ok(Image {
+        name,
+        machine,
+        entry: raw.entry,
+        dynamic: raw.dynamic,
+        segments,
+        externals,
+        identity,
+        symbols,
+        resolver,
+    })
+}
+
+fn resolver(
+    symbols: &Symbols,
+    machine: Machine,
+    segments: &[Segment],
+) -> Result<Option<u64>, Problem> {
+    let Some(address) = symbols.address_of(sections::RESOLVER_SYMBOL) else {
+        return Ok(None);
+    };
+    let pointer = machine.pointer_size();
+    let writable =
+        segments::find(segments, address, pointer).is_some_and(|segment| segment.access.write);
+    if !writable || address % pointer != 0 {
+        return Err(Problem::ResolverNotWritable { address });
+    }
+    Ok(Some(address))
+}

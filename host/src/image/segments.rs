@@ -1,0 +1,169 @@
+// SPDX-License-Identifier: MIT OR Apache-2.0
+//! The loadable segments, and the image's memory as they make it.
+
+use std::ops::Range;
+use std::sync::Arc;
+
+use super::Machine;
+use super::error::Problem;
+
+/// More segments than any sane linker script makes; bounds the work a hostile file can ask for.
+pub(super) const MAX_SEGMENTS: usize = 64;
+
+/// Access rights of a segment.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Default)]
+pub struct Access {
+    /// The guest may read it.
+    pub read: bool,
+    /// The guest may write it.
+    pub write: bool,
+    /// The guest may execute it.
+    pub execute: bool,
+}
+
+impl std::fmt::Display for Access {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        let letter = |granted, letter| if granted { letter } else { '-' };
+        write!(
+            f,
+            "{}{}{}",
+            letter(self.read, 'r'),
+            letter(self.write, 'w'),
+            letter(self.execute, 'x')
+        )
+    }
+}
+
+/// A loadable segment. Its addresses neither wrap nor overlap those of another one.
+#[derive(Clone, Debug)]
+pub struct Segment {
+    /// First address.
+    pub address: u64,
+    /// Size in memory, in bytes, at least 1; what [`Segment::data`] does not cover is zero.
+    pub size: u64,
+    /// Access rights.
+    pub access: Access,
+    file: Arc<Vec<u8>>,
+    range: Range<usize>,
+}
+
+impl Segment {
+    /// The bytes from the file with which the segment begins, at most [`Segment::size`].
+    #[must_use]
+    pub fn data(&self) -> &[u8] {
+        &self.file[self.range.clone()]
+    }
+
+    /// First address behind the segment.
+    #[must_use]
+    pub const fn end(&self) -> u64 {
+        self.address + self.size
+    }
+
+    /// Whether `size` bytes from `address` on lie inside.
+    #[must_use]
+    pub fn contains(&self, address: u64, size: u64) -> bool {
+        address >= self.address && address - self.address <= self.size && {
+            size <= self.size - (address - self.address)
+        }
+    }
+}
+
+/// A loadable segment as the file describes it, unchecked.
+pub(super) struct RawSegment {
+    pub(super) address: u64,
+    pub(super) size: u64,
+    pub(super) file_offset: u64,
+    pub(super) file_size: u64,
+    pub(super) access: Access,
+}
+
+/// Checks the segments and sorts them by address.
+pub(super) fn check(
+    raw: &[RawSegment],
+    machine: Machine,
+    file: &Arc<Vec<u8>>,
+) -> Result<Vec<Segment>, Problem> {
+    if raw.len() > MAX_SEGMENTS {
+        return Err(Problem::TooManySegments {
+            count: raw.len(),
+            limit: MAX_SEGMENTS,
+        });
+    }
+    let mut segments = Vec::with_capacity(raw.len());
+    for segment in raw.iter().filter(|segment| segment.size > 0) {
+        segments.push(check_one(segment, machine, file)?);
+    }
+    if segments.is_empty() {
+        return Err(Problem::NoSegments);
+    }
+    segments.sort_by_key(|segment| segment.address);
+    for pair in segments.windows(2) {
+        if pair[1].address < pair[0].end() {
+            return Err(Problem::SegmentsOverlap {
+                first: pair[0].address,
+                first_end: pair[0].end(),
+                second: pair[1].address,
+            });
+        }
+    }
+    Ok(segments)
+}
+
+fn check_one(raw: &RawSegment, machine: Machine, file: &Arc<Vec<u8>>) -> Result<Segment, Problem> {
+    let &RawSegment {
+        address,
+        size,
+        file_offset,
+        file_size,
+        access,
+    } = raw;
+    if file_size > size {
+        return Err(Problem::SegmentLargerInFile {
+            address,
+            file_size,
+            size,
+        });
+    }
+    let end = address.checked_add(size);
+    let limit = match machine.pointer_size() {
+        4 => 1 << 32,
+        _ => u64::MAX,
+    };
+    if end.is_none_or(|end| end > limit) {
+        return Err(Problem::SegmentWraps { address, size });
+    }
+    let range = file_offset
+        .checked_add(file_size)
+        .filter(|&end| end <= file.len() as u64)
+        .and_then(|end| Some(usize::try_from(file_offset).ok()?..usize::try_from(end).ok()?))
+        .ok_or(Problem::SegmentTruncated {
+            address,
+            file_offset,
+            file_size,
+            length: file.len() as u64,
+        })?;
+    Ok(Segment {
+        address,
+        size,
+        access,
+        file: Arc::clone(file),
+        range,
+    })
+}
+
+/// The segment that holds `size` bytes from `address` on, if one does.
+pub(super) fn find(segments: &[Segment], address: u64, size: u64) -> Option<&Segment> {
+    segments
+        .iter()
+        .find(|segment| segment.contains(address, size))
+}
+
+/// The bytes that the guest finds at `address` when it starts, if they come from the file.
+pub(super) fn initial_bytes(segments: &[Segment], address: u64, size: u64) -> Option<&[u8]> {
+    let segment = find(segments, address, size)?;
+    let start = usize::try_from(address - segment.address).ok()?;
+    segment
+        .data()
+        .get(start..start.checked_add(usize::try_from(size).ok()?)?)
+}

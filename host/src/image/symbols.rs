@@ -1,0 +1,105 @@
+// SPDX-License-Identifier: MIT OR Apache-2.0
+//! The symbol table, for fault reports and for the few variables a host looks up by name.
+
+use std::fmt;
+use std::ops::Range;
+use std::sync::Arc;
+
+/// What a symbol stands for, as far as a host cares.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum Kind {
+    /// A function with its size.
+    Function,
+    /// Whatever the assembler or the linker script left untyped; a label if it lies in code.
+    Untyped,
+    /// A variable.
+    Object,
+}
+
+/// A defined symbol, its name still in the file.
+#[derive(Clone, Debug)]
+pub(super) struct Symbol {
+    pub(super) address: u64,
+    pub(super) size: u64,
+    pub(super) kind: Kind,
+    pub(super) name: Range<usize>,
+}
+
+/// The image's defined symbols. Empty if the image is stripped.
+#[derive(Clone, Debug)]
+pub struct Symbols {
+    file: Arc<Vec<u8>>,
+    /// Sorted by address.
+    symbols: Vec<Symbol>,
+}
+
+/// An address as `function+offset`.
+///
+/// The name comes demangled from [`fmt::Display`], with control characters escaped: it is the guest's text and may be
+/// printed on a terminal.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Location<'a> {
+    /// The function's name in the file, invalid UTF-8 replaced.
+    pub name: std::borrow::Cow<'a, str>,
+    /// Bytes from the function's start.
+    pub offset: u64,
+}
+
+impl fmt::Display for Location<'_> {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let name = format!("{:#}", rustc_demangle::demangle(&self.name));
+        for character in name.chars() {
+            if character.is_control() {
+                write!(f, "{}", character.escape_default())?;
+            } else {
+                write!(f, "{character}")?;
+            }
+        }
+        write!(f, "+{:#x}", self.offset)
+    }
+}
+
+impl Symbols {
+    pub(super) fn new(file: Arc<Vec<u8>>, mut symbols: Vec<Symbol>) -> Self {
+        symbols.sort_by_key(|symbol| symbol.address);
+        Self { file, symbols }
+    }
+
+    /// Number of symbols.
+    #[must_use]
+    pub fn len(&self) -> usize {
+        self.symbols.len()
+    }
+
+    /// Whether the image is stripped.
+    #[must_use]
+    pub fn is_empty(&self) -> bool {
+        self.symbols.is_empty()
+    }
+
+    /// Address of the symbol of that name; the first by address if there are several.
+    #[must_use]
+    pub fn address_of(&self, name: &str) -> Option<u64> {
+        self.symbols
+            .iter()
+            .find(|symbol| self.file[symbol.name.clone()] == *name.as_bytes())
+            .map(|symbol| symbol.address)
+    }
+
+    /// The function that holds `address`: the innermost one whose size covers it, or else the label of unknown size
+    /// that precedes it most closely.
+    ///
+    /// Meaningful for code addresses only: labels of data are not told apart from labels of code.
+    #[must_use]
+    pub fn function_at(&self, address: u64) -> Option<Location<'_>> {
+        let end = self.symbols.partition_point(|s| s.address <= address);
+        let before = || self.symbols[..end].iter().rev();
+        let symbol = before()
+            .find(|s| s.kind == Kind::Function && address - s.address < s.size)
+            .or_else(|| before().find(|s| s.kind != Kind::Object && s.size == 0))?;
+        Some(Location {
+            name: String::from_utf8_lossy(&self.file[symbol.name.clone()]),
+            offset: address - symbol.address,
+        })
+    }
+}

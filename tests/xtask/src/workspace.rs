@@ -1,0 +1,54 @@
+// SPDX-License-Identifier: MIT OR Apache-2.0
+//! Where things are.
+
+use std::path::{Path, PathBuf};
+
+use anyhow::{Context, Result};
+
+use crate::arch::Arch;
+
+/// The checkout that this task runner belongs to.
+#[derive(Clone, Debug)]
+pub struct Workspace {
+    root: PathBuf,
+}
+
+impl Workspace {
+    /// Finds the checkout from what `cargo run` says about this package.
+    pub fn find() -> Result<Self> {
+        let own = std::env::var_os("CARGO_MANIFEST_DIR")
+            .context("CARGO_MANIFEST_DIR is not set; start this program as `cargo xtask`")?;
+        let root = Path::new(&own)
+            .ancestors()
+            .nth(2)
+            .context("the task runner is expected at <workspace>/tests/xtask")?;
+        Ok(Self {
+            root: root.to_owned(),
+        })
+    }
+
+    /// The folder with the workspace's `Cargo.toml`.
+    pub fn root(&self) -> &Path {
+        &self.root
+    }
+
+    /// The folder of the complete linker scripts and the fragment that they include.
+    pub fn linkcmds(&self) -> PathBuf {
+        self.root.join("linkcmds")
+    }
+
+    /// Finished guests, a folder for each architecture. Always here, whatever `CARGO_TARGET_DIR` says: tests look here.
+    pub fn guests(&self) -> PathBuf {
+        self.root.join("target/guests")
+    }
+
+    /// Cargo's working files for guests of `arch`. Each architecture has its own, because two compilers may be at work.
+    pub fn guests_build(&self, arch: Arch) -> PathBuf {
+        self.root.join("target/guests-build").join(arch.name())
+    }
+
+    /// Sysroots built here, a folder for each target.
+    pub fn sysroots(&self) -> PathBuf {
+        self.root.join("target/sysroots")
+    }
+}

@@ -370,6 +370,20 @@ unsafe impl ReturnValue for () {
     const TYPE: Type = Type::Unit;
 }
 
+/// What a function type returns, the never type included: stable Rust can name `!` only as a function's result.
+pub trait ResultOf {
+    /// The result's code.
+    const TYPE: Type;
+}
+
+impl<T: ReturnValue> ResultOf for fn() -> T {
+    const TYPE: Type = T::TYPE;
+}
+
+impl ResultOf for fn() -> ! {
+    const TYPE: Type = Type::Never;
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;

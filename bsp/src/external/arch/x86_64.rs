@@ -1,0 +1,41 @@
+// SPDX-License-Identifier: MIT OR Apache-2.0
+//! x86-64. `r11` is the only register that carries no argument (`rax`: number of vector registers, `r10`: static
+//! chain) and need not be preserved.
+
+/// The entry of `name`, AT&T syntax.
+#[doc(hidden)]
+#[macro_export]
+macro_rules! __l4_external_x86_64 {
+    ($name:ident) => {
+        $crate::__l4_external_text!(
+            $name,
+            pointer: ".8byte",
+            align: "8",
+            code: [
+                concat!(stringify!($name), ":"),
+                // to where the slot points
+                concat!("jmp *.Ll4external.", stringify!($name), ".slot(%rip)"),
+                concat!(".size ", stringify!($name), ", . - ", stringify!($name)),
+                concat!(stringify!($name), ".resolve:"),
+                // push the slot's address
+                concat!("lea .Ll4external.", stringify!($name), ".slot(%rip), %r11"),
+                "push %r11",
+                // push the symtab entry's address
+                concat!("lea .Ll4external.", stringify!($name), ".symbol(%rip), %r11"),
+                "push %r11",
+                // to the resolver
+                "jmp *__l4_external_resolver(%rip)",
+            ],
+        )
+    };
+}
+
+/// Emits the entry of `name`.
+#[cfg(target_arch = "x86_64")]
+#[doc(hidden)]
+#[macro_export]
+macro_rules! __l4_external_native {
+    ($name:ident) => {
+        $crate::__l4_external_emit!($name, $crate::__l4_external_x86_64!($name), att_syntax);
+    };
+}

@@ -1,0 +1,191 @@
+// SPDX-License-Identifier: MIT OR Apache-2.0
+//! Binding external functions to functions inside the guest.
+
+use core::fmt;
+
+use paravirt_abi::signature::Signature;
+
+use super::table::Table;
+
+/// A function inside the guest that can fill a slot. [`in_guest_functions!`](crate::in_guest_functions) makes one.
+#[derive(Clone, Copy, Debug)]
+pub struct Function {
+    name: &'static str,
+    signature: Signature,
+    address: *const (),
+}
+
+// SAFETY: the address of code, which never changes and may be called from anywhere.
+unsafe impl Sync for Function {}
+// SAFETY: as above.
+unsafe impl Send for Function {}
+
+impl Function {
+    /// A function of that name and prototype at that address.
+    ///
+    /// # Safety
+    /// A function with this prototype and the C calling convention starts at `address`, and it does what the external
+    /// function of that name promises.
+    #[must_use]
+    pub const unsafe fn new(name: &'static str, signature: Signature, address: *const ()) -> Self {
+        Self {
+            name,
+            signature,
+            address,
+        }
+    }
+
+    /// The name of the external function that it supplies.
+    #[must_use]
+    pub const fn name(&self) -> &'static str {
+        self.name
+    }
+
+    /// Its prototype.
+    #[must_use]
+    pub const fn signature(&self) -> Signature {
+        self.signature
+    }
+}
+
+/// The functions of a backend, sorted by name at compile time.
+#[derive(Clone, Copy, Debug)]
+pub struct Functions<const N: usize>([Function; N]);
+
+impl<const N: usize> Functions<N> {
+    /// Sorts the functions.
+    ///
+    /// # Panics
+    /// If two functions have the same name; in a constant that is a compile error.
+    #[must_use]
+    pub const fn sorted(mut functions: [Function; N]) -> Self {
+        let mut end = 1;
+        while end < N {
+            let mut i = end;
+            while i > 0 && is_less(functions[i].name, functions[i - 1].name) {
+                (functions[i], functions[i - 1]) = (functions[i - 1], functions[i]);
+                i -= 1;
+            }
+            assert!(
+                i == 0 || is_less(functions[i - 1].name, functions[i].name),
+                "a backend supplies one function of a name"
+            );
+            end += 1;
+        }
+        Self(functions)
+    }
+
+    /// The functions, sorted by name.
+    #[must_use]
+    pub const fn as_slice(&self) -> &[Function] {
+        &self.0
+    }
+}
+
+/// Whether `a` sorts before `b`; `str`'s own comparison cannot be used in constants.
+const fn is_less(a: &str, b: &str) -> bool {
+    let (a, b) = (a.as_bytes(), b.as_bytes());
+    let mut i = 0;
+    while i < a.len() && i < b.len() {
+        if a[i] != b[i] {
+            return a[i] < b[i];
+        }
+        i += 1;
+    }
+    a.len() < b.len()
+}
+
+/// The functions with which a backend inside the guest fills slots, as [`Functions`].
+///
+/// ```
+/// # use paravirt_bsp::interface::{pv_clock_now, pv_timer_stop};
+/// # use paravirt_bsp::external::Functions;
+/// unsafe extern "C" fn now() -> u64 { 0 }
+/// unsafe extern "C" fn stop(timer: u32) -> i32 { -1 }
+///
+/// static FUNCTIONS: Functions<2> = paravirt_bsp::in_guest_functions! {
+///     pv_timer_stop = stop,
+///     pv_clock_now = now,
+/// };
+/// ```
+///
+/// The left side names a declared function that is in scope, the right side an `unsafe extern "C"` function of the
+/// same type, or this is a compile error:
+///
+/// ```compile_fail
+/// # use paravirt_bsp::interface::pv_clock_now;
+/// # use paravirt_bsp::external::Functions;
+/// unsafe extern "C" fn now() -> u32 { 0 }
+/// static FUNCTIONS: Functions<1> = paravirt_bsp::in_guest_functions! { pv_clock_now = now };
+/// ```
+///
+/// The right side must do what the external function promises; that part nobody checks.
+#[macro_export]
+macro_rules! in_guest_functions {
+    ($($name:ident = $function:path),* $(,)?) => {
+        $crate::external::Functions::sorted([$({
+            // Functions of the same type, and only such, fit into one array.
+            let _ = [$name, $function];
+            // SAFETY: the type is checked above; the behaviour is what the backend's author vouches for.
+            unsafe {
+                $crate::external::Function::new(
+                    <$name as $crate::external::External>::NAME,
+                    <$name as $crate::external::External>::SIGNATURE,
+                    $function as *const (),
+                )
+            }
+        }),*])
+    };
+}
+
+/// A function inside the guest does not fit the declaration.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct BindError {
+    /// The function's name.
+    pub name: &'static str,
+    /// The prototype with which it was declared.
+    pub declared: Signature,
+    /// The prototype of the function that was to be bound.
+    pub supplied: Signature,
+}
+
+impl fmt::Display for BindError {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(
+            f,
+            "external function {} is declared as {} but the backend supplies {}",
+            self.name, self.declared, self.supplied
+        )
+    }
+}
+
+impl core::error::Error for BindError {}
+
+/// Binds every external function of this image that is in `functions`, which is sorted by name (see [`Functions`]);
+/// the number of slots that were bound. A function that the image does not call is passed over, a slot that is not in
+/// `functions` keeps its value.
+///
+/// # Errors
+/// A prototype differs. Slots before it in the table are bound already.
+pub fn bind(functions: &[Function]) -> Result<usize, BindError> {
+    let mut bound = 0;
+    for entry in Table::of_image().entries() {
+        let name = entry.name().to_bytes();
+        let Ok(index) = functions.binary_search_by(|function| function.name.as_bytes().cmp(name))
+        else {
+            continue;
+        };
+        let function = &functions[index];
+        if entry.signature() != function.signature {
+            return Err(BindError {
+                name: function.name,
+                declared: entry.signature(),
+                supplied: function.signature,
+            });
+        }
+        // SAFETY: the prototypes agree; whoever made the `Function` vouches for the rest.
+        unsafe { entry.bind(function.address.addr()) };
+        bound += 1;
+    }
+    Ok(bound)
+}

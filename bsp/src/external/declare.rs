@@ -1,0 +1,171 @@
+// SPDX-License-Identifier: MIT OR Apache-2.0
+//! The macro that declares external functions.
+
+use paravirt_abi::signature::Signature;
+
+/// What [`l4_external_func!`](crate::l4_external_func) knows about a function it declared. The macro implements it
+/// for an empty type of the function's name.
+pub trait External {
+    /// The name, as in the string section.
+    const NAME: &'static str;
+    /// The prototype.
+    const SIGNATURE: Signature;
+}
+
+/// Whether an assembler and a C compiler take `name` as a symbol without quotes.
+#[must_use]
+pub const fn is_c_identifier(name: &str) -> bool {
+    let bytes = name.as_bytes();
+    let mut i = 0;
+    while i < bytes.len() {
+        let letter = bytes[i].is_ascii_alphabetic() || bytes[i] == b'_';
+        if !(letter || i > 0 && bytes[i].is_ascii_digit()) {
+            return false;
+        }
+        i += 1;
+    }
+    !bytes.is_empty()
+}
+
+/// Declares functions that the host supplies.
+///
+/// ```
+/// paravirt_bsp::l4_external_func! {
+///     /// Switches the lamp `number` to `brightness` (0 to 255); 0, or an error number.
+///     pub fn board_lamp_set(number: u32, brightness: u8) -> i32;
+///     /// Returns when the door has been opened.
+///     fn board_wait_for_door();
+///     /// Cuts the power.
+///     pub fn board_power_off() -> !;
+/// }
+/// ```
+///
+/// Each function becomes an `unsafe extern "C"` function with these attributes and this visibility. The caller vouches
+/// for what the host's function demands of its arguments; the host must not trust them. Besides, the macro emits the
+/// function's entry in the jump table (see [`crate::external`]), which disappears from images that never call the
+/// function.
+///
+/// * Use it at module level. It also defines an empty type of the function's name, which carries the prototype for
+///   [`in_guest_functions!`](crate::in_guest_functions).
+/// * Arguments: `i8` to `i64`, `u8` to `u64`, `isize`, `usize`, `f32`, `f64`, `*const T`, `*mut T`; at most 14.
+///   Results: the same, nothing, or `!`. Anything else is a compile error that names the argument.
+/// * The name is the symbol's name in C and in the host's list: ASCII letters, digits and underscores.
+/// * A name has one prototype. Declaring it again, here or in C (`ffi/include/paravirt/external.h`), with the same one
+///   is harmless; with another one the link fails with a second definition of `NAME.has_one_prototype`.
+///
+/// What is not a plain C function is refused:
+///
+/// ```compile_fail
+/// paravirt_bsp::l4_external_func! {
+///     fn print(format: *const u8, ...);
+/// }
+/// ```
+#[macro_export]
+macro_rules! l4_external_func {
+    ($(
+        $(#[$attribute:meta])*
+        $visibility:vis fn $name:ident($($argument:ident: $type:ty),* $(,)?) $(-> $result:ty)?;
+    )*) => {$(
+        unsafe extern "C" {
+            $(#[$attribute])*
+            $visibility fn $name($($argument: $type),*) $(-> $result)?;
+        }
+
+        #[doc(hidden)]
+        #[allow(non_camel_case_types)]
+        $visibility enum $name {}
+
+        impl $crate::external::External for $name {
+            const NAME: &'static str = {
+                ::core::assert!(
+                    $crate::external::is_c_identifier(::core::stringify!($name)),
+                    "the name of an external function is made of ASCII letters, digits and underscores"
+                );
+                ::core::stringify!($name)
+            };
+            const SIGNATURE: $crate::abi::signature::Signature =
+                $crate::abi::signature::Signature::new(
+                    <fn() $(-> $result)? as $crate::abi::signature::ResultOf>::TYPE,
+                    // One generic function per argument, of the argument's name, so that the compiler's message about a
+                    // type that cannot cross names the argument.
+                    &[$({
+                        const fn $argument<T: $crate::abi::signature::Argument>()
+                        -> $crate::abi::signature::Type {
+                            T::TYPE
+                        }
+                        $argument::<$type>()
+                    }),*],
+                );
+        }
+
+        $crate::__l4_external_native!($name);
+    )*};
+
+    ($($declarations:tt)*) => {
+        $crate::__l4_external_refuse! { $($declarations)* }
+    };
+}
+
+/// Says what is wrong with declarations that [`l4_external_func!`] cannot read.
+#[doc(hidden)]
+#[macro_export]
+macro_rules! __l4_external_refuse {
+    // A declaration without fault: the next one.
+    ($(#[$attribute:meta])* $visibility:vis fn $name:ident($($argument:ident: $type:ty),* $(,)?) $(-> $result:ty)?;
+     $($rest:tt)*) => {
+        $crate::__l4_external_refuse! { $($rest)* }
+    };
+    ($(#[$attribute:meta])* $visibility:vis fn $name:ident < $($rest:tt)*) => {
+        $crate::__l4_external_refuse! { @ $name "cannot be generic: the host knows one address for it" }
+    };
+    ($(#[$attribute:meta])* $visibility:vis fn $name:ident($($arguments:tt)*) $(-> $result:ty)? { $($body:tt)* }
+     $($rest:tt)*) => {
+        $crate::__l4_external_refuse! { @ $name "has no body here: the host supplies it; end the declaration with `;`" }
+    };
+    ($(#[$attribute:meta])* $visibility:vis fn $name:ident($($arguments:tt)*) $($rest:tt)*) => {
+        $crate::__l4_external_refuse! { @arguments $name [$($arguments)*] $($rest)* }
+    };
+    ($(#[$attribute:meta])* $visibility:vis $qualifier:ident $($rest:tt)*) => {
+        ::core::compile_error!(::core::concat!(
+            "`", ::core::stringify!($qualifier), "` does not belong here: every external function is declared as ",
+            "`fn name(argument: Type) -> Type;` and becomes `unsafe extern \"C\"`"
+        ));
+    };
+    ($($rest:tt)*) => {
+        ::core::compile_error!(
+            "an external function is declared as `fn name(argument: Type) -> Type;`"
+        );
+    };
+
+    // The argument list: drop the arguments without fault, then name the first one with.
+    (@arguments $name:ident [$argument:ident: $type:ty, $($more:tt)*] $($rest:tt)*) => {
+        $crate::__l4_external_refuse! { @arguments $name [$($more)*] $($rest)* }
+    };
+    (@arguments $name:ident [$(mut)? self $($more:tt)*] $($rest:tt)*) => {
+        $crate::__l4_external_refuse! { @ $name "has no `self`: pass a pointer" }
+    };
+    (@arguments $name:ident [& $($more:tt)*] $($rest:tt)*) => {
+        $crate::__l4_external_refuse! { @ $name "has no `self`: pass a pointer" }
+    };
+    (@arguments $name:ident [... $($more:tt)*] $($rest:tt)*) => {
+        $crate::__l4_external_refuse! { @ $name "cannot be variadic: its prototype would say nothing about the call" }
+    };
+    (@arguments $name:ident [$argument:ident: ... $($more:tt)*] $($rest:tt)*) => {
+        $crate::__l4_external_refuse! { @ $name "cannot be variadic: its prototype would say nothing about the call" }
+    };
+    (@arguments $name:ident [] $($rest:tt)*) => {
+        $crate::__l4_external_refuse! { @ $name "is declared as `fn name(argument: Type) -> Type;`" }
+    };
+    (@arguments $name:ident [$argument:ident: $type:ty] $($rest:tt)*) => {
+        $crate::__l4_external_refuse! { @ $name "is declared as `fn name(argument: Type) -> Type;`" }
+    };
+    (@arguments $name:ident [$($more:tt)*] $($rest:tt)*) => {
+        $crate::__l4_external_refuse! { @ $name "has arguments of the form `name: Type`, not patterns" }
+    };
+
+    (@ $name:ident $reason:literal) => {
+        ::core::compile_error!(::core::concat!(
+            "external function `", ::core::stringify!($name), "` ", $reason
+        ));
+    };
+}

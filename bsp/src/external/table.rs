@@ -1,0 +1,193 @@
+// SPDX-License-Identifier: MIT OR Apache-2.0
+//! The jump table as the guest sees it.
+
+use core::ffi::{CStr, c_char};
+
+use paravirt_abi::signature::Signature;
+
+/// The external functions of this image, sorted by name.
+///
+/// It consists of four arrays of the same length in which an index means the same function.
+#[derive(Clone, Copy, Debug)]
+pub struct Table {
+    names: *const *const c_char,
+    slots: *mut usize,
+    signatures: *const u64,
+    unbound: *const usize,
+    length: usize,
+}
+
+/// The sections as `linkcmds/externals.ld` puts them.
+mod image {
+    use super::c_char;
+
+    unsafe extern "C" {
+        #[link_name = "__l4externals_symtab_start"]
+        pub static NAMES: [*const c_char; 0];
+        #[link_name = "__l4externals_jmptbl_start"]
+        pub static mut SLOTS: [usize; 0];
+        #[link_name = "__l4externals_jmptbl_end"]
+        pub static mut SLOTS_END: [usize; 0];
+        #[link_name = "__l4externals_sig_start"]
+        pub static SIGNATURES: [u64; 0];
+        #[link_name = "__l4externals_unbound_start"]
+        pub static UNBOUND: [usize; 0];
+    }
+
+    /// Refers to a symbol that only the fragment defines, without an instruction: the linker's message about a script
+    /// that lacks the fragment is the symbol's name.
+    macro_rules! require_fragment {
+        ($none:literal) => {
+            // SAFETY: emits no instruction.
+            unsafe {
+                core::arch::asm!(
+                    concat!(
+                        ".reloc ., ",
+                        $none,
+                        ", ERROR_linkcmds_must_INCLUDE_externals_ld_before_the_data_section"
+                    ),
+                    options(nomem, nostack, preserves_flags)
+                )
+            }
+        };
+    }
+
+    #[inline]
+    pub fn require_fragment() {
+        #[cfg(target_arch = "x86_64")]
+        require_fragment!("R_X86_64_NONE");
+        #[cfg(target_arch = "x86")]
+        require_fragment!("R_386_NONE");
+        #[cfg(target_arch = "aarch64")]
+        require_fragment!("R_AARCH64_NONE");
+        #[cfg(target_arch = "arm")]
+        require_fragment!("R_ARM_NONE");
+        #[cfg(target_arch = "riscv64")]
+        require_fragment!("R_RISCV_NONE");
+    }
+}
+
+impl Table {
+    /// The table of this image.
+    #[must_use]
+    pub fn of_image() -> Self {
+        image::require_fragment();
+        let slots = &raw mut image::SLOTS;
+        let end = &raw mut image::SLOTS_END;
+        Self {
+            names: (&raw const image::NAMES).cast(),
+            slots: slots.cast(),
+            signatures: (&raw const image::SIGNATURES).cast(),
+            unbound: (&raw const image::UNBOUND).cast(),
+            length: (end.addr() - slots.addr()) / size_of::<usize>(),
+        }
+    }
+
+    /// Number of functions.
+    #[must_use]
+    pub const fn len(self) -> usize {
+        self.length
+    }
+
+    /// Whether the image has no external function.
+    #[must_use]
+    pub const fn is_empty(self) -> bool {
+        self.length == 0
+    }
+
+    /// Every function, sorted by name.
+    pub fn entries(self) -> impl ExactSizeIterator<Item = Entry> + Clone {
+        (0..self.length).map(move |index| self.entry(index))
+    }
+
+    /// The function of that name, if this image calls one.
+    #[must_use]
+    pub fn find(self, name: &str) -> Option<Entry> {
+        let (mut low, mut high) = (0, self.length);
+        while low < high {
+            let middle = low + (high - low) / 2;
+            let entry = self.entry(middle);
+            match entry.name().to_bytes().cmp(name.as_bytes()) {
+                core::cmp::Ordering::Equal => return Some(entry),
+                core::cmp::Ordering::Less => low = middle + 1,
+                core::cmp::Ordering::Greater => high = middle,
+            }
+        }
+        None
+    }
+
+    /// The entry at `index`, which is below the length.
+    fn entry(self, index: usize) -> Entry {
+        debug_assert!(index < self.length);
+        // SAFETY: the linker script puts these arrays side by side with equal lengths (it asserts that), and the index
+        // is inside; they are never freed.
+        unsafe {
+            Entry {
+                name: self.names.add(index),
+                slot: self.slots.add(index),
+                signature: self.signatures.add(index),
+                unbound: self.unbound.add(index),
+            }
+        }
+    }
+}
+
+/// One external function.
+#[derive(Clone, Copy, Debug)]
+pub struct Entry {
+    name: *const *const c_char,
+    slot: *mut usize,
+    signature: *const u64,
+    unbound: *const usize,
+}
+
+impl Entry {
+    /// The entry that a resolver thunk names.
+    ///
+    /// # Safety
+    /// `name` must be the address of an element of the table's array of names.
+    pub(super) unsafe fn name_of<'a>(name: *const *const c_char) -> &'a CStr {
+        // SAFETY: the element points to a NUL-terminated constant of the image.
+        unsafe { CStr::from_ptr(*name) }
+    }
+
+    /// Its name.
+    #[must_use]
+    pub fn name(self) -> &'static CStr {
+        // SAFETY: `self.name` is inside the array of names.
+        unsafe { Self::name_of(self.name) }
+    }
+
+    /// Its prototype.
+    #[must_use]
+    pub fn signature(self) -> Signature {
+        // SAFETY: inside the array of prototype words.
+        let word = unsafe { *self.signature };
+        Signature::from_word(word).expect("the macro writes well-formed prototype words")
+    }
+
+    /// Address to which a call goes at present: the function, or the resolver thunk if the slot is not bound.
+    #[must_use]
+    pub fn target(self) -> usize {
+        // SAFETY: inside the array of slots; volatile because the host writes slots too.
+        unsafe { self.slot.read_volatile() }
+    }
+
+    /// Whether the slot leads to a function. A slot that is resolved on the first call becomes bound by that call.
+    #[must_use]
+    pub fn is_bound(self) -> bool {
+        // SAFETY: inside the array of unbound values.
+        self.target() != unsafe { *self.unbound }
+    }
+
+    /// Makes calls go to `address`.
+    ///
+    /// # Safety
+    /// A function with this entry's prototype and the C calling convention starts at `address`, and it keeps what the
+    /// declaration promises.
+    pub unsafe fn bind(self, address: usize) {
+        // SAFETY: inside the array of slots, which is writable; an aligned word is stored in one piece, so a thunk in an
+        // interrupt handler sees the old or the new address.
+        unsafe { self.slot.write_volatile(address) }
+    }
+}

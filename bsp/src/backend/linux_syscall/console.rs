@@ -1,0 +1,96 @@
+// SPDX-License-Identifier: MIT OR Apache-2.0
+//! Console on standard input and output.
+
+use paravirt_abi::error::Error;
+use paravirt_abi::line;
+
+use super::irq;
+use super::syscall::{FCNTL, GETPID, POLL, READ, WRITE, syscall3};
+
+const STDIN: usize = 0;
+const STDOUT: usize = 1;
+const EAGAIN: isize = -11;
+const EINTR: isize = -4;
+
+const F_GETFL: usize = 3;
+const F_SETFL: usize = 4;
+const F_SETOWN: usize = 8;
+const O_ASYNC: usize = 0o20000;
+
+/// `struct pollfd`.
+#[repr(C)]
+struct Poll {
+    file: i32,
+    events: i16,
+    returned: i16,
+}
+
+const POLLIN: i16 = 1;
+
+pub(super) extern "C" fn write(buffer: *const u8, length: usize) -> isize {
+    loop {
+        // SAFETY: the kernel checks the buffer.
+        match unsafe { syscall3(WRITE, STDOUT, buffer as usize, length) } {
+            EINTR => {}
+            EAGAIN => return 0,
+            error if error < 0 => return Error::Device.number() as isize,
+            written => return written,
+        }
+    }
+}
+
+pub(super) extern "C" fn read(buffer: *mut u8, length: usize) -> isize {
+    if !readable() {
+        return 0;
+    }
+    // SAFETY: the kernel checks the buffer.
+    match unsafe { syscall3(READ, STDIN, buffer as usize, length) } {
+        0 if length > 0 => Error::EndOfInput.number() as isize,
+        EAGAIN | EINTR => 0,
+        error if error < 0 => Error::Device.number() as isize,
+        read => {
+            // A file signals nothing: what is left is announced now.
+            if readable() {
+                irq::signalled(line::CONSOLE);
+            }
+            read
+        }
+    }
+}
+
+fn readable() -> bool {
+    let mut poll = Poll {
+        file: STDIN as i32,
+        events: POLLIN,
+        returned: 0,
+    };
+    // SAFETY: one pollfd, which lives through the call; no waiting.
+    let ready = unsafe { syscall3(POLL, &raw mut poll as usize, 1, 0) };
+    ready > 0
+}
+
+/// Asks for a signal on input. Called when the console line is unmasked; what is there already is announced at once.
+pub(super) fn announce_input() {
+    // SAFETY: numbers only. A file that cannot signal refuses, which leaves the announcement below.
+    unsafe {
+        syscall3(FCNTL, STDIN, F_SETOWN, syscall3(GETPID, 0, 0, 0) as usize);
+        let flags = syscall3(FCNTL, STDIN, F_GETFL, 0);
+        if flags >= 0 {
+            syscall3(FCNTL, STDIN, F_SETFL, flags as usize | O_ASYNC);
+        }
+    }
+    if readable() {
+        irq::signalled(line::CONSOLE);
+    }
+}
+
+/// Gives standard input back as it was, because its flags are shared with whoever started us.
+pub(super) fn restore_input() {
+    // SAFETY: numbers only.
+    unsafe {
+        let flags = syscall3(FCNTL, STDIN, F_GETFL, 0);
+        if flags >= 0 && flags as usize & O_ASYNC != 0 {
+            syscall3(FCNTL, STDIN, F_SETFL, flags as usize & !O_ASYNC);
+        }
+    }
+}

@@ -1,0 +1,193 @@
+// SPDX-License-Identifier: MIT OR Apache-2.0
+//! Lines, masks and the signals behind them.
+
+use core::sync::atomic::Ordering;
+
+use paravirt_abi::error::Error;
+use paravirt_abi::line::{self, LINES};
+use paravirt_abi::vcpu::HOST_MASKED;
+
+use super::syscall::{
+    __paravirt_linux_restore, ACTION_FLAGS, FLAGS, INSTRUCTION, MASK, REGISTERS, RT_SIGACTION,
+    RT_SIGPROCMASK, SEGMENTS, SIG_UNBLOCK, SIGNAL_CONSOLE, SIGNAL_TIMER, SIGNALS, STACK,
+    SignalAction, syscall4,
+};
+use super::{console, timer};
+use crate::local::Local;
+use crate::{irq, vcpu};
+
+/// Lines that are attached.
+static CLAIMED: Local<u32> = Local::new(0);
+/// Lines that may become pending.
+static UNMASKED: Local<u32> = Local::new(0);
+/// Masked lines that were raised.
+static LATCHED: Local<u32> = Local::new(0);
+
+fn bit(line: u32) -> Option<u32> {
+    (line < LINES).then(|| 1 << line)
+}
+
+pub(super) extern "C" fn attach(line: u32) -> i32 {
+    let Some(bit) = bit(line) else {
+        return Error::NoSuchDevice.number();
+    };
+    if CLAIMED.get() & bit != 0 {
+        return Error::Busy.number();
+    }
+    CLAIMED.set(CLAIMED.get() | bit);
+    unmask(line)
+}
+
+pub(super) extern "C" fn detach(line: u32) -> i32 {
+    let Some(bit) = bit(line) else {
+        return Error::NoSuchDevice.number();
+    };
+    if CLAIMED.get() & bit == 0 {
+        return Error::NotAttached.number();
+    }
+    CLAIMED.set(CLAIMED.get() & !bit);
+    mask(line)
+}
+
+pub(super) extern "C" fn mask(line: u32) -> i32 {
+    let Some(bit) = bit(line) else {
+        return Error::NoSuchDevice.number();
+    };
+    UNMASKED.set(UNMASKED.get() & !bit);
+    0
+}
+
+pub(super) extern "C" fn unmask(line: u32) -> i32 {
+    let Some(bit) = bit(line) else {
+        return Error::NoSuchDevice.number();
+    };
+    UNMASKED.set(UNMASKED.get() | bit);
+    if line == line::CONSOLE {
+        console::announce_input();
+    }
+    if LATCHED.get() & bit != 0 {
+        LATCHED.set(LATCHED.get() & !bit);
+        vcpu::pending().fetch_or(bit, Ordering::Relaxed);
+    }
+    deliver_if_enabled();
+    0
+}
+
+pub(super) extern "C" fn raise(line: u32) -> i32 {
+    if bit(line).is_none() {
+        return Error::NoSuchDevice.number();
+    }
+    signalled(line);
+    deliver_if_enabled();
+    0
+}
+
+fn deliver_if_enabled() {
+    if vcpu::interrupt_flag().read() != 0 {
+        irq::deliver_if_pending();
+    }
+}
+
+/// Marks a line pending, or latches it while it is masked.
+pub(super) fn signalled(line: u32) {
+    let bit = 1 << line;
+    if UNMASKED.get() & bit != 0 {
+        vcpu::pending().fetch_or(bit, Ordering::Relaxed);
+    } else {
+        LATCHED.set(LATCHED.get() | bit);
+    }
+}
+
+/// Notes that the signals are blocked, for the test at the end of turning interrupts on.
+pub(super) fn mark_closed() {
+    vcpu::pending().fetch_or(HOST_MASKED, Ordering::Relaxed);
+}
+
+/// Unblocks the signals.
+pub(super) fn open() {
+    let set = SIGNALS;
+    // SAFETY: a set of 8 bytes, which lives through the call.
+    unsafe { syscall4(RT_SIGPROCMASK, SIG_UNBLOCK, &raw const set as usize, 0, 8) };
+}
+
+/// Installs the handler of both signals.
+pub(super) fn start() {
+    let action = SignalAction {
+        handler: handle,
+        flags: ACTION_FLAGS,
+        restorer: __paravirt_linux_restore,
+        mask: SIGNALS,
+    };
+    for signal in [SIGNAL_TIMER, SIGNAL_CONSOLE] {
+        // SAFETY: the kernel's sigaction with a set of 8 bytes, which lives through the call.
+        unsafe {
+            syscall4(
+                RT_SIGACTION,
+                signal as usize,
+                &raw const action as usize,
+                0,
+                8,
+            )
+        };
+    }
+}
+
+/// The signal handler. It marks the line; with interrupts on it leaves through the upcall entry, else with the signals blocked.
+extern "C" fn handle(signal: u32, info: *const u8, context: *mut u8) {
+    if signal == SIGNAL_TIMER {
+        // SAFETY: the kernel passes the siginfo of a timer.
+        unsafe { timer::expired(info) };
+        signalled(line::TIMER);
+    } else {
+        signalled(line::CONSOLE);
+    }
+    if vcpu::pending().load(Ordering::Relaxed) == 0 {
+        return;
+    }
+    let flag = vcpu::interrupt_flag();
+    // SAFETY: the kernel passes the context that it restores when this handler returns.
+    unsafe {
+        if flag.read() == 0 {
+            let mask = context.add(MASK).cast::<u64>();
+            mask.write_unaligned(mask.read_unaligned() | SIGNALS);
+            mark_closed();
+        } else {
+            flag.write(0);
+            enter_upcall(context);
+        }
+    }
+}
+
+unsafe extern "C" {
+    static __paravirt_upcall: u8;
+}
+
+/// Builds the frame that the processor would push, and makes the context continue at the upcall entry.
+///
+/// # Safety
+/// `context` must be the `ucontext` of a signal that interrupted the guest with interrupts on.
+unsafe fn enter_upcall(context: *mut u8) {
+    let entry = &raw const __paravirt_upcall as usize;
+    // SAFETY: the registers lie in the context; below the interrupted stack pointer and its red zone the guest keeps nothing.
+    unsafe {
+        let registers = context.add(REGISTERS).cast::<usize>();
+        let interrupted = registers.add(STACK).read();
+        let code_segment = registers.add(SEGMENTS).read() & 0xffff;
+        #[cfg(target_arch = "x86_64")]
+        let frame = {
+            let stack_segment = registers.add(SEGMENTS).read() >> 48;
+            let frame = ((interrupted - paravirt_abi::vcpu::RED_ZONE as usize) & !15) as *mut usize;
+            let frame = frame.sub(5);
+            frame.add(3).write(interrupted);
+            frame.add(4).write(stack_segment);
+            frame
+        };
+        #[cfg(target_arch = "x86")]
+        let frame = (interrupted as *mut usize).sub(3);
+        frame.write(registers.add(INSTRUCTION).read());
+        frame.add(1).write(code_segment);
+        frame.add(2).write(registers.add(FLAGS).read());
+        registers.add(STACK).write(frame as usize);
+        registers.add(INSTRUCTION).write(entry);
+    }
+}

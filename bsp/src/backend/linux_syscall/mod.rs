@@ -1,0 +1,48 @@
+// SPDX-License-Identifier: MIT OR Apache-2.0
+//! Backend `linux-syscall`: the image as an ordinary static Linux program.
+//!
+//! The bodies of the external functions make system calls, as RTEMS on POK does with its kernel. Interrupts are signals: the
+//! host's flag is the signal mask, the host's atomic wait is `rt_sigsuspend`.
+
+mod console;
+mod cpu;
+mod irq;
+mod power;
+mod start;
+mod syscall;
+mod timer;
+
+use super::Backend;
+use crate::external::Functions;
+use crate::in_guest_functions;
+use crate::interface::{
+    pv_clock_now, pv_clock_wall, pv_console_read, pv_console_write, pv_cpu_idle, pv_cpu_set_tls,
+    pv_irq_attach, pv_irq_detach, pv_irq_mask, pv_irq_raise, pv_irq_unmask, pv_shutdown,
+    pv_timer_start, pv_timer_stop,
+};
+
+/// The backend, for [`crate::image!`].
+pub static BACKEND: Backend = Backend {
+    name: "linux-syscall",
+    detects: start::detects,
+    functions: FUNCTIONS.as_slice(),
+    start: start::start,
+    open_interrupts: irq::open,
+};
+
+static FUNCTIONS: Functions<14> = in_guest_functions! {
+    pv_clock_now = timer::now,
+    pv_clock_wall = timer::wall,
+    pv_console_read = console::read,
+    pv_console_write = console::write,
+    pv_cpu_idle = cpu::idle,
+    pv_cpu_set_tls = cpu::set_tls,
+    pv_irq_attach = irq::attach,
+    pv_irq_detach = irq::detach,
+    pv_irq_mask = irq::mask,
+    pv_irq_raise = irq::raise,
+    pv_irq_unmask = irq::unmask,
+    pv_shutdown = power::shutdown,
+    pv_timer_start = timer::start,
+    pv_timer_stop = timer::stop,
+};

@@ -1,0 +1,102 @@
+// SPDX-License-Identifier: MIT OR Apache-2.0
+//! From Linux' program entry to a start info block.
+
+use core::ffi::c_char;
+
+use paravirt_abi::start::{Features, MAGIC, MemoryKind, MemoryRange, StartInfo};
+
+use super::{irq, syscall, timer};
+use crate::local::Local;
+use crate::start::Entry;
+
+/// Memory that the guest may use beside its image, in bytes. Linux provides its pages when they are touched.
+const MEMORY: usize = 64 << 20;
+
+static RANGE: Local<MemoryRange> = Local::new(MemoryRange {
+    start: 0,
+    size: 0,
+    kind: 0,
+    reserved: 0,
+});
+static INFO: Local<StartInfo> = Local::new(StartInfo {
+    magic: MAGIC,
+    size: size_of::<StartInfo>() as u32,
+    version: paravirt_abi::VERSION,
+    features: Features::empty().bits(),
+    resolver: 0,
+    memory: 0,
+    memory_count: 0,
+    command_line_length: 0,
+    command_line: 0,
+    wall_clock: 0,
+    reserved: 0,
+});
+
+/// Linux enters a static program with the count of its arguments at the top of a 16-byte aligned stack.
+pub(super) fn detects(entry: &Entry) -> bool {
+    let stack = entry.stack.cast::<usize>();
+    if stack.is_null() || !(stack as usize).is_multiple_of(16) {
+        return false;
+    }
+    // SAFETY: an entry without start info comes from a loader of programs, whose stack is readable.
+    let count = unsafe { stack.read() };
+    count > 0 && count < 1 << 20
+}
+
+pub(super) fn start(entry: &Entry) -> &'static StartInfo {
+    timer::start_clock();
+    irq::start();
+    let mut info = INFO.get();
+    // SAFETY: `detects` found the stack of a Linux program.
+    let (line, length) = unsafe { command_line(entry.stack.cast()) };
+    info.command_line = line as usize as u64;
+    info.command_line_length = length as u32;
+    info.wall_clock = timer::wall();
+    if let Some(start) = syscall::map_memory(MEMORY) {
+        RANGE.set(MemoryRange {
+            start: start as u64,
+            size: MEMORY as u64,
+            kind: MemoryKind::Ram as u32,
+            reserved: 0,
+        });
+        info.memory = RANGE.as_ptr() as usize as u64;
+        info.memory_count = 1;
+    }
+    INFO.set(info);
+    // SAFETY: a static that nothing changes from here on.
+    unsafe { &*INFO.as_ptr() }
+}
+
+/// Makes one string of the arguments after the program's name: Linux lays them out one behind the other, so that a
+/// space in place of each NUL between them does it.
+///
+/// # Safety
+/// `stack` must be the initial stack of a Linux program: argc, argv, NULL.
+unsafe fn command_line(stack: *const usize) -> (*const u8, usize) {
+    // SAFETY: the strings of argv are NUL-terminated, writable and belong to this program.
+    unsafe {
+        let count = stack.read();
+        if count < 2 {
+            return (core::ptr::null(), 0);
+        }
+        let argv = stack.add(1).cast::<*mut c_char>();
+        let first = argv.add(1).read();
+        let mut end = first.add(length(first));
+        for index in 2..count {
+            let next = argv.add(index).read();
+            if next != end.add(1) {
+                break;
+            }
+            end.write(b' ' as c_char);
+            end = next.add(length(next));
+        }
+        (first.cast(), end.offset_from(first) as usize)
+    }
+}
+
+/// # Safety
+/// `text` must be NUL-terminated.
+unsafe fn length(text: *const c_char) -> usize {
+    // SAFETY: passed on.
+    unsafe { core::ffi::CStr::from_ptr(text) }.count_bytes()
+}

@@ -1,0 +1,228 @@
+// SPDX-License-Identifier: MIT OR Apache-2.0
+//! System calls of Linux, by number, and the layouts that signals need (`asm/unistd.h`, `asm/sigcontext.h`).
+
+#[cfg(target_arch = "x86")]
+pub(super) use i386::*;
+#[cfg(target_arch = "x86_64")]
+pub(super) use x86_64::*;
+
+/// The signals of this backend: one for timers, one for console input.
+pub(super) const SIGNAL_TIMER: u32 = 34;
+pub(super) const SIGNAL_CONSOLE: u32 = 29; // SIGIO
+/// Both, as the kernel's 64-bit signal set.
+pub(super) const SIGNALS: u64 = 1 << (SIGNAL_TIMER - 1) | 1 << (SIGNAL_CONSOLE - 1);
+
+pub(super) const SIG_BLOCK: usize = 0;
+pub(super) const SIG_UNBLOCK: usize = 1;
+
+pub(super) const CLOCK_REALTIME: usize = 0;
+pub(super) const CLOCK_MONOTONIC: usize = 1;
+
+/// `struct timespec` with 64-bit seconds (`__kernel_timespec`).
+#[derive(Clone, Copy, Default)]
+#[repr(C)]
+pub(super) struct Timespec {
+    pub(super) seconds: i64,
+    pub(super) nanoseconds: i64,
+}
+
+impl Timespec {
+    pub(super) fn from_ns(ns: u64) -> Self {
+        Self {
+            seconds: (ns / NS_PER_SECOND) as i64,
+            nanoseconds: (ns % NS_PER_SECOND) as i64,
+        }
+    }
+
+    pub(super) fn ns(self) -> u64 {
+        (self.seconds as u64)
+            .wrapping_mul(NS_PER_SECOND)
+            .wrapping_add(self.nanoseconds as u64)
+    }
+}
+
+const NS_PER_SECOND: u64 = 1_000_000_000;
+
+/// `struct kernel_sigaction`.
+#[repr(C)]
+pub(super) struct SignalAction {
+    pub(super) handler: extern "C" fn(u32, *const u8, *mut u8),
+    pub(super) flags: usize,
+    pub(super) restorer: unsafe extern "C" fn(),
+    pub(super) mask: u64,
+}
+
+/// `SA_SIGINFO | SA_RESTORER | SA_RESTART`.
+pub(super) const ACTION_FLAGS: usize = 4 | 0x0400_0000 | 0x1000_0000;
+
+/// A system call whose pointers the caller answers for; a negative error number on failure.
+///
+/// # Safety
+/// The arguments must be what the call of that number asks for.
+#[inline]
+pub(super) unsafe fn syscall3(number: usize, a: usize, b: usize, c: usize) -> isize {
+    // SAFETY: the fourth argument is ignored by calls of three.
+    unsafe { syscall4(number, a, b, c, 0) }
+}
+
+#[cfg(target_arch = "x86_64")]
+mod x86_64 {
+    use core::arch::{asm, global_asm};
+
+    pub(in super::super) const READ: usize = 0;
+    pub(in super::super) const WRITE: usize = 1;
+    pub(in super::super) const POLL: usize = 7;
+    pub(in super::super) const MMAP: usize = 9;
+    pub(in super::super) const RT_SIGACTION: usize = 13;
+    pub(in super::super) const RT_SIGPROCMASK: usize = 14;
+    pub(in super::super) const FCNTL: usize = 72;
+    pub(in super::super) const GETPID: usize = 39;
+    pub(in super::super) const RT_SIGSUSPEND: usize = 130;
+    pub(in super::super) const ARCH_PRCTL: usize = 158;
+    pub(in super::super) const TIMER_CREATE: usize = 222;
+    pub(in super::super) const TIMER_SETTIME: usize = 223;
+    pub(in super::super) const CLOCK_GETTIME: usize = 228;
+    pub(in super::super) const EXIT_GROUP: usize = 231;
+
+    /// Offset of the registers in `struct ucontext`, and the numbers of those an upcall changes.
+    pub(in super::super) const REGISTERS: usize = 40;
+    pub(in super::super) const STACK: usize = 15;
+    pub(in super::super) const INSTRUCTION: usize = 16;
+    pub(in super::super) const FLAGS: usize = 17;
+    pub(in super::super) const SEGMENTS: usize = 18;
+    /// Offset of `uc_sigmask`.
+    pub(in super::super) const MASK: usize = 296;
+    /// Offset of `si_overrun` in `siginfo_t`; `si_value` follows.
+    pub(in super::super) const OVERRUN: usize = 20;
+
+    global_asm!(
+        ".pushsection .text.paravirt_linux_restore, \"ax\", @progbits",
+        "__paravirt_linux_restore:",
+        "    movl $15, %eax", // rt_sigreturn
+        "    syscall",
+        ".popsection",
+        options(att_syntax),
+    );
+
+    #[inline]
+    pub(in super::super) unsafe fn syscall4(
+        number: usize,
+        a: usize,
+        b: usize,
+        c: usize,
+        d: usize,
+    ) -> isize {
+        let result;
+        // SAFETY: the caller answers for the arguments; the kernel clobbers rcx and r11.
+        unsafe {
+            asm!(
+                "syscall",
+                inlateout("rax") number as isize => result,
+                in("rdi") a, in("rsi") b, in("rdx") c, in("r10") d,
+                out("rcx") _, out("r11") _,
+                options(nostack),
+            );
+        }
+        result
+    }
+
+    /// Maps `length` bytes of zeroed memory; the address, or a negative error number.
+    pub(super) fn map(length: usize) -> isize {
+        let result;
+        // SAFETY: PROT_READ | PROT_WRITE, MAP_PRIVATE | MAP_ANONYMOUS | MAP_NORESERVE at an address of the kernel's choice.
+        unsafe {
+            asm!(
+                "syscall",
+                inlateout("rax") MMAP as isize => result,
+                in("rdi") 0, in("rsi") length, in("rdx") 3, in("r10") 0x4022, in("r8") -1isize, in("r9") 0,
+                out("rcx") _, out("r11") _,
+                options(nostack),
+            );
+        }
+        result
+    }
+}
+
+#[cfg(target_arch = "x86")]
+mod i386 {
+    use core::arch::{asm, global_asm};
+
+    pub(in super::super) const READ: usize = 3;
+    pub(in super::super) const WRITE: usize = 4;
+    pub(in super::super) const GETPID: usize = 20;
+    pub(in super::super) const MODIFY_LDT: usize = 123;
+    pub(in super::super) const POLL: usize = 168;
+    pub(in super::super) const RT_SIGACTION: usize = 174;
+    pub(in super::super) const RT_SIGPROCMASK: usize = 175;
+    pub(in super::super) const RT_SIGSUSPEND: usize = 179;
+    pub(in super::super) const FCNTL: usize = 221; // fcntl64
+    pub(in super::super) const EXIT_GROUP: usize = 252;
+    pub(in super::super) const TIMER_CREATE: usize = 259;
+    pub(in super::super) const CLOCK_GETTIME: usize = 403; // clock_gettime64
+    pub(in super::super) const TIMER_SETTIME: usize = 409; // timer_settime64
+    const OLD_MMAP: usize = 90;
+
+    /// Offset of the registers in `struct ucontext`, and the numbers of those an upcall changes.
+    pub(in super::super) const REGISTERS: usize = 20;
+    pub(in super::super) const STACK: usize = 7;
+    pub(in super::super) const INSTRUCTION: usize = 14;
+    pub(in super::super) const SEGMENTS: usize = 15;
+    pub(in super::super) const FLAGS: usize = 16;
+    /// Offset of `uc_sigmask`.
+    pub(in super::super) const MASK: usize = 108;
+    /// Offset of `si_overrun` in `siginfo_t`; `si_value` follows.
+    pub(in super::super) const OVERRUN: usize = 16;
+
+    global_asm!(
+        ".pushsection .text.paravirt_linux_restore, \"ax\", @progbits",
+        "__paravirt_linux_restore:",
+        "    movl $173, %eax", // rt_sigreturn
+        "    int $0x80",
+        ".popsection",
+        options(att_syntax),
+    );
+
+    #[inline]
+    pub(in super::super) unsafe fn syscall4(
+        number: usize,
+        a: usize,
+        b: usize,
+        c: usize,
+        d: usize,
+    ) -> isize {
+        let result;
+        // SAFETY: the caller answers for the arguments. LLVM keeps esi for itself, so it is swapped in.
+        unsafe {
+            asm!(
+                "xchg {d}, esi",
+                "int 0x80",
+                "xchg {d}, esi",
+                d = inout(reg) d => _,
+                inlateout("eax") number as isize => result,
+                in("ebx") a, in("ecx") b, in("edx") c,
+            );
+        }
+        result
+    }
+
+    /// Maps `length` bytes of zeroed memory; the address, or a negative error number.
+    pub(super) fn map(length: usize) -> isize {
+        // address, length, PROT_READ | PROT_WRITE, MAP_PRIVATE | MAP_ANONYMOUS | MAP_NORESERVE, no file, offset
+        let arguments: [usize; 6] = [0, length, 3, 0x4022, usize::MAX, 0];
+        // SAFETY: the old mmap takes a pointer to its six arguments.
+        unsafe { syscall4(OLD_MMAP, arguments.as_ptr() as usize, 0, 0, 0) }
+    }
+}
+
+/// Maps `length` bytes of zeroed memory; its address, if there is room.
+pub(super) fn map_memory(length: usize) -> Option<usize> {
+    /// Results from here on are error numbers.
+    const ERRORS: usize = usize::MAX - 4095;
+    let result = map(length) as usize;
+    (result < ERRORS).then_some(result)
+}
+
+unsafe extern "C" {
+    /// Returns from a signal handler.
+    pub(super) fn __paravirt_linux_restore();
+}

@@ -1,0 +1,74 @@
+// SPDX-License-Identifier: MIT OR Apache-2.0
+//! In-guest backends: bodies of the external functions that live in the image and make hypercalls or system calls.
+//!
+//! A host with a resolver of its own (a process host, an L4Re wrapper) fills the slots before the first instruction. On any
+//! other host, a backend of the image does, chosen by how the image was entered. A new one is a folder like
+//! `linux_syscall/` with the same files, and a line in [`register_backend!`](crate::register_backend).
+
+use linkme::distributed_slice;
+use paravirt_abi::start::StartInfo;
+
+use crate::external::{self, Function};
+use crate::start::Entry;
+use crate::{irq, power};
+
+#[cfg(all(
+    feature = "linux-syscall",
+    any(target_arch = "x86", target_arch = "x86_64")
+))]
+pub mod linux_syscall;
+mod refuse;
+
+/// An in-guest backend.
+#[derive(Debug)]
+pub struct Backend {
+    /// Its name, as in `image!`.
+    pub name: &'static str,
+    /// Whether the image was entered by this backend's host.
+    pub detects: fn(&Entry) -> bool,
+    /// The bodies of the external functions, sorted by name.
+    pub functions: &'static [Function],
+    /// Sets the host up after the slots are bound and describes it; the block stays as it is.
+    pub start: fn(&Entry) -> &'static StartInfo,
+    /// Opens the host's interrupt flag again, see [`paravirt_abi::vcpu::HOST_MASKED`].
+    pub open_interrupts: fn(),
+}
+
+/// The backends of the image, registered by [`crate::image!`].
+#[distributed_slice]
+pub static BACKENDS: [&'static Backend];
+
+/// Binds and starts the backend of the host that entered the image.
+pub(crate) fn start(entry: &Entry) -> &'static StartInfo {
+    let Some(backend) = BACKENDS.iter().find(|backend| (backend.detects)(entry)) else {
+        refuse::no_backend();
+    };
+    let bound = external::bind(backend.functions);
+    irq::set_open_host(backend.open_interrupts);
+    let info = (backend.start)(entry);
+    if let Err(error) = bound {
+        power::fatal(format_args!("{}: {error}", backend.name), 1);
+    }
+    info
+}
+
+/// Registers a backend of this crate in the image's slice. Used by [`crate::image!`].
+#[doc(hidden)]
+#[macro_export]
+macro_rules! register_backend {
+    (linux_syscall) => {
+        const _: () = {
+            #[$crate::linkme::distributed_slice($crate::backend::BACKENDS)]
+            #[linkme(crate = $crate::linkme)]
+            static BACKEND: &'static $crate::backend::Backend =
+                &$crate::backend::linux_syscall::BACKEND;
+        };
+    };
+    ($other:ident) => {
+        ::core::compile_error!(::core::concat!(
+            "no backend `",
+            ::core::stringify!($other),
+            "`; this version has: linux_syscall"
+        ));
+    };
+}

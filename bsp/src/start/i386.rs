@@ -1,0 +1,27 @@
+// SPDX-License-Identifier: MIT OR Apache-2.0
+//! ELF entry point on i386.
+
+use core::arch::global_asm;
+
+use super::enter;
+
+global_asm!(
+    ".pushsection .text.paravirt_start, \"ax\", @progbits",
+    ".globl _paravirt_start",
+    ".type _paravirt_start, @function",
+    "_paravirt_start:",
+    "    cld",                             // the ABI of what we call
+    "    movl %esp, %ecx",                 // stack of whoever entered: Linux passes argc and argv there
+    "    movl $__stack_end, %esp",         // the image's own stack
+    "    xorl %ebp, %ebp",                 // end of the chain of frames
+    "    pushl %ebp",                      // 4 + 3 words of arguments: aligned to 16 bytes at the call
+    "    pushl %ecx",
+    "    pushl %edx",                      // address of the start info
+    "    pushl %eax",                      // magic
+    "    call {enter}",                    // does not return
+    "    ud2",
+    ".size _paravirt_start, . - _paravirt_start",
+    ".popsection",
+    enter = sym enter,
+    options(att_syntax),
+);

@@ -1,0 +1,150 @@
+// SPDX-License-Identifier: MIT OR Apache-2.0
+//! From the ELF entry point to `main`, and what the host said on the way.
+//!
+//! The value of the magic register tells who entered: a host that passes a start info block has filled the slots, or
+//! names its resolver; for any other way of entry, the in-guest backends of the image are asked in turn.
+
+use core::ffi::c_void;
+
+use paravirt_abi::start::{Features, MAGIC, MemoryRange, StartInfo};
+
+use crate::local::Local;
+use crate::{backend, external, power};
+
+#[cfg(target_arch = "x86")]
+mod i386;
+#[cfg(target_arch = "x86_64")]
+mod x86_64;
+
+static INFO: Local<Option<&'static StartInfo>> = Local::new(None);
+
+/// How the image was entered: the registers that tell hosts apart.
+#[derive(Clone, Copy, Debug)]
+#[repr(C)]
+pub struct Entry {
+    /// The magic register; [`MAGIC`] if a start info block follows.
+    pub magic: usize,
+    /// The register that holds the block's address.
+    pub argument: usize,
+    /// The stack pointer.
+    pub stack: *mut c_void,
+}
+
+/// The start info block, `None` before start-up has read it.
+#[must_use]
+pub fn info() -> Option<&'static StartInfo> {
+    INFO.get()
+}
+
+/// The command line; empty if there is none.
+#[must_use]
+pub fn command_line() -> &'static str {
+    let Some(info) = info() else { return "" };
+    if info.command_line == 0 {
+        return "";
+    }
+    // SAFETY: the host or backend answers for address and length, and the block is never changed.
+    let bytes = unsafe {
+        core::slice::from_raw_parts(
+            info.command_line as usize as *const u8,
+            info.command_line_length as usize,
+        )
+    };
+    core::str::from_utf8(bytes).unwrap_or("")
+}
+
+/// The arguments of the command line.
+pub fn arguments() -> impl Iterator<Item = &'static str> {
+    command_line().split_ascii_whitespace()
+}
+
+/// The guest's memory.
+#[must_use]
+pub fn memory() -> &'static [MemoryRange] {
+    let Some(info) = info() else { return &[] };
+    if info.memory == 0 {
+        return &[];
+    }
+    // SAFETY: as for the command line.
+    unsafe {
+        core::slice::from_raw_parts(
+            info.memory as usize as *const MemoryRange,
+            info.memory_count as usize,
+        )
+    }
+}
+
+/// What `main` may return.
+pub trait Termination {
+    /// The guest's exit status.
+    fn code(self) -> i32;
+}
+
+impl Termination for () {
+    fn code(self) -> i32 {
+        0
+    }
+}
+
+impl Termination for i32 {
+    fn code(self) -> i32 {
+        self
+    }
+}
+
+unsafe extern "C" {
+    /// Defined by [`crate::image!`], or by a C image.
+    fn paravirt_main() -> i32;
+}
+
+/// Where the entry points of all architectures meet.
+extern "C" fn enter(magic: usize, argument: usize, stack: *mut c_void) -> ! {
+    let entry = Entry {
+        magic,
+        argument,
+        stack,
+    };
+    let info = if magic == MAGIC as usize {
+        // SAFETY: with the magic, the host passes the block's address; it stays as it is.
+        unsafe { &*(argument as *const StartInfo) }
+    } else {
+        backend::start(&entry)
+    };
+    INFO.set(Some(info));
+    if Features::from_bits_retain(info.features).contains(Features::LAZY) {
+        // SAFETY: a host that offers lazy binding passes its resolver's address.
+        unsafe { external::set_resolver(info.resolver as usize) };
+    }
+    if info.magic != MAGIC || info.version != paravirt_abi::VERSION {
+        power::fatal(
+            format_args!(
+                "the host speaks ABI version {}, this guest version {}",
+                info.version,
+                paravirt_abi::VERSION
+            ),
+            1,
+        );
+    }
+    // SAFETY: the image defines it, see `image!`.
+    power::exit(unsafe { paravirt_main() })
+}
+
+/// Names what makes an image of this crate: the function that start-up calls, and the in-guest backends that the image carries.
+///
+/// ```ignore
+/// paravirt_bsp::image! { main: main, backends: [linux_syscall] }
+///
+/// fn main() { /* or `-> i32`, the exit status */ }
+/// ```
+///
+/// A host that passes a start info block needs no backend in the image. `main` starts with interrupts off.
+#[macro_export]
+macro_rules! image {
+    (main: $main:path $(, backends: [$($backend:ident),* $(,)?])? $(,)?) => {
+        #[unsafe(no_mangle)]
+        extern "C" fn paravirt_main() -> i32 {
+            $crate::start::Termination::code($main())
+        }
+        $($($crate::register_backend! { $backend })*)?
+    };
+}

@@ -1,0 +1,25 @@
+// SPDX-License-Identifier: MIT OR Apache-2.0
+//! ELF entry point on x86-64.
+
+use core::arch::global_asm;
+
+use super::enter;
+
+global_asm!(
+    ".pushsection .text.paravirt_start, \"ax\", @progbits",
+    ".globl _paravirt_start",
+    ".type _paravirt_start, @function",
+    "_paravirt_start:",
+    "    cld",                             // the ABI of what we call
+    "    movl %eax, %edi",                 // magic; a host that sets it sets the lower half
+    "    movq %rdx, %rsi",                 // address of the start info
+    "    movq %rsp, %rdx",                 // stack of whoever entered: Linux passes argc and argv there
+    "    leaq __stack_end(%rip), %rsp",    // the image's own stack
+    "    xorl %ebp, %ebp",                 // end of the chain of frames
+    "    call {enter}",                    // does not return
+    "    ud2",
+    ".size _paravirt_start, . - _paravirt_start",
+    ".popsection",
+    enter = sym enter,
+    options(att_syntax),
+);

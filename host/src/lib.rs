@@ -2,6 +2,8 @@
 //! Host side of the RTEMS paravirtualization layer.
 //!
 //! [`image`] reads a guest's ELF file, which nobody vouches for: what it asks for, who it says it is, what is to be
-//! loaded. The program `pvhost` shows that on the command line.
+//! loaded. [`provides`] knows what hosts offer it. The program `pvhost` shows that on the command line.
 
 pub mod image;
+pub mod prototype;
+pub mod provides;

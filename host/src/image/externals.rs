@@ -13,6 +13,7 @@ use super::Machine;
 use super::elf::Section;
 use super::error::Problem;
 use super::segments::{self, Segment};
+use crate::prototype::is_identifier;
 
 /// Limit of a name's length in bytes.
 pub(super) const MAX_NAME: usize = 255;
@@ -123,12 +124,12 @@ fn parse_spelling(
         });
     }
 
-    for (index, entry) in symbols.bytes.chunks_exact(pointer as usize).enumerate() {
-        let name = name(strings, symbols, index, little_endian(entry))?;
+    for (index, address) in machine.pointers(symbols.bytes).enumerate() {
+        let name = name(strings, symbols, index, address)?;
         let signature = signatures
             .as_ref()
-            .and_then(|table| table.bytes.chunks_exact(8).nth(index))
-            .map(little_endian)
+            .and_then(|table| table.bytes.as_chunks().0.get(index))
+            .map(|&word| u64::from_le_bytes(word))
             .map(|word| {
                 Signature::from_word(word).map_err(|reason| Problem::Signature {
                     name: name.clone(),
@@ -257,13 +258,6 @@ fn name(
     Ok(name.to_owned())
 }
 
-/// Whether C could call a function of that name. Generated headers rely on it.
-fn is_identifier(name: &str) -> bool {
-    !name.starts_with(|c: char| c.is_ascii_digit())
-        && !name.is_empty()
-        && name.bytes().all(|b| b.is_ascii_alphanumeric() || b == b'_')
-}
-
 fn refuse_two_prototypes(externals: &[External]) -> Result<(), Problem> {
     let mut seen: HashMap<&str, Signature> = HashMap::with_capacity(externals.len());
     for external in externals {
@@ -280,12 +274,4 @@ fn refuse_two_prototypes(externals: &[External]) -> Result<(), Problem> {
         }
     }
     Ok(())
-}
-
-/// The number in up to eight bytes.
-fn little_endian(bytes: &[u8]) -> u64 {
-    bytes
-        .iter()
-        .rev()
-        .fold(0, |number, &byte| number << 8 | u64::from(byte))
 }

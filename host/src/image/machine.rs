@@ -67,6 +67,17 @@ impl Machine {
         }
     }
 
+    /// The pointers in a guest's memory; a rest smaller than one is left out.
+    pub(super) fn pointers(self, bytes: &[u8]) -> impl Iterator<Item = u64> {
+        // The pointer size fits any usize.
+        bytes
+            .chunks_exact(self.pointer_size() as usize)
+            .map(|pointer| {
+                let number = |number, &byte| number << 8 | u64::from(byte);
+                pointer.iter().rev().fold(0, number)
+            })
+    }
+
     /// Address of the instruction that a code pointer leads to: on Arm bit 0 only selects the Thumb state.
     #[must_use]
     pub const fn code_address(self, pointer: u64) -> u64 {

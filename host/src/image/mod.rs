@@ -10,6 +10,7 @@ use std::sync::Arc;
 
 use paravirt_abi::sections;
 
+mod backends;
 mod elf;
 mod error;
 mod externals;
@@ -150,6 +151,14 @@ impl Image {
     #[must_use]
     pub fn segment_at(&self, address: u64, size: u64) -> Option<&Segment> {
         segments::find(&self.segments, address, size)
+    }
+
+    /// Names of the in-guest backends it carries, sorted; empty if it is stripped or carries none.
+    ///
+    /// Only guests of the guest layer say so, in their symbols; the names are the guest's text and unchecked.
+    #[must_use]
+    pub fn backends(&self) -> Vec<String> {
+        backends::find(&self.symbols, self.machine, &self.segments)
     }
 
     fn error(&self, problem: Problem) -> ImageError {

@@ -86,6 +86,17 @@ impl Symbols {
             .map(|symbol| symbol.address)
     }
 
+    /// Demangled path of the variable at exactly that address.
+    pub(super) fn variable_at(&self, address: u64) -> Option<String> {
+        let first = self.symbols.partition_point(|s| s.address < address);
+        let symbol = self.symbols[first..]
+            .iter()
+            .take_while(|s| s.address == address)
+            .find(|s| s.kind == Kind::Object)?;
+        let name = String::from_utf8_lossy(&self.file[symbol.name.clone()]);
+        Some(format!("{:#}", rustc_demangle::demangle(&name)))
+    }
+
     /// The function that holds `address`: the innermost one whose size covers it, or else the label of unknown size
     /// that precedes it most closely.
     ///

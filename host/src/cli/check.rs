@@ -1,0 +1,199 @@
+// SPDX-License-Identifier: MIT OR Apache-2.0
+//! `pvhost check`: whether a host fits a guest.
+
+use std::path::{Path, PathBuf};
+use std::process::ExitCode;
+
+use clap::builder::PossibleValuesParser;
+use pvhost::image::{External, Image, check_loadable};
+use pvhost::provides::{Fit, HOSTS, Host, Provides};
+use serde::Serialize;
+
+use super::{Error, output};
+
+/// Check whether a host provides what a guest asks for, with the same prototypes
+#[derive(Debug, clap::Args)]
+#[command(after_help = "\
+Examples:
+  pvhost check hello --host linux-process
+  pvhost check hello --provides functions.txt --json
+
+A file of functions has one a line; `#` begins a comment; a name alone fits any prototype:
+  my_sensor_read
+  my_sensor_range fn(u32, *mut u8, usize) -> i32
+The output of `pvhost header --format json` or `func-list` will do as well.
+
+Exit status: 0 the host fits, 1 it does not, or an error, 2 wrong command line.")]
+#[command(group = clap::ArgGroup::new("who").required(true))]
+pub(super) struct Arguments {
+    /// The guest, a linked ELF executable
+    guest: PathBuf,
+    /// A host that pvhost knows
+    #[arg(long, group = "who", value_name = "NAME",
+          value_parser = PossibleValuesParser::new(HOSTS.iter().map(|host| host.name)))]
+    host: Option<String>,
+    /// A file that lists the functions of another host
+    #[arg(long, group = "who", value_name = "FILE")]
+    provides: Option<PathBuf>,
+    /// Print JSON instead of text
+    #[arg(long)]
+    json: bool,
+}
+
+/// A file could not be read.
+#[derive(Debug, thiserror::Error)]
+#[error("{file}: {source}; give a file that lists the host's functions")]
+struct ReadError {
+    file: String,
+    source: std::io::Error,
+}
+
+/// What was found.
+#[derive(Serialize)]
+struct Report {
+    file: String,
+    machine: String,
+    host: String,
+    fits: bool,
+    /// Why the host would not load the image, whatever it provides.
+    refused: Option<String>,
+    functions: Vec<Finding>,
+}
+
+#[derive(Serialize)]
+struct Finding {
+    name: String,
+    status: Status,
+    declared: Option<String>,
+    offered: Option<String>,
+    nearest: Vec<String>,
+}
+
+#[derive(Clone, Copy, PartialEq, Eq, Serialize)]
+#[serde(rename_all = "lowercase")]
+enum Status {
+    Fits,
+    Unchecked,
+    Mismatch,
+    Missing,
+}
+
+impl Status {
+    const fn is_good(self) -> bool {
+        matches!(self, Self::Fits | Self::Unchecked)
+    }
+}
+
+pub(super) fn run(arguments: &Arguments) -> Result<ExitCode, Error> {
+    let image = Image::open(&arguments.guest)?;
+    let report = report(&image, arguments)?;
+    let text = if arguments.json {
+        format!("{}\n", serde_json::to_string_pretty(&report)?)
+    } else {
+        text(&report)
+    };
+    output::print(&text)?;
+    Ok(if report.fits {
+        ExitCode::SUCCESS
+    } else {
+        ExitCode::FAILURE
+    })
+}
+
+fn report(image: &Image, arguments: &Arguments) -> Result<Report, Error> {
+    let known = arguments.host.as_deref().and_then(Host::find);
+    let (host, provides, refused) = match (known, &arguments.provides) {
+        (Some(host), _) => (
+            host.name.to_owned(),
+            host.provides(image.machine()),
+            check_loadable(image, &host.policy()).err(),
+        ),
+        (None, Some(file)) => (file.display().to_string(), read(file, image)?, None),
+        // The command line demands one of them, and `--host` accepts only known names.
+        (None, None) => return Err("name a host with --host or --provides".into()),
+    };
+    let functions: Vec<_> = image
+        .externals()
+        .iter()
+        .map(|external| finding(external, &provides))
+        .collect();
+    Ok(Report {
+        file: image.name().to_owned(),
+        machine: image.machine().to_string(),
+        host,
+        fits: refused.is_none() && functions.iter().all(|finding| finding.status.is_good()),
+        refused: refused.map(|refusal| refusal.problem.to_string()),
+        functions,
+    })
+}
+
+fn read(file: &Path, image: &Image) -> Result<Provides, Error> {
+    let name = file.display().to_string();
+    let text = std::fs::read_to_string(file).map_err(|source| ReadError {
+        file: name.clone(),
+        source,
+    })?;
+    Ok(Provides::parse(&name, &text, image.machine().width())?)
+}
+
+fn finding(external: &External, provides: &Provides) -> Finding {
+    let (status, offered, nearest) = match provides.fit(external) {
+        Fit::Fits => (Status::Fits, external.signature, Vec::new()),
+        Fit::Unchecked => (Status::Unchecked, None, Vec::new()),
+        Fit::Mismatch { offered } => (Status::Mismatch, Some(offered), Vec::new()),
+        Fit::Missing { nearest } => (Status::Missing, None, nearest),
+    };
+    Finding {
+        name: external.name.clone(),
+        status,
+        declared: external.signature.map(|signature| signature.to_string()),
+        offered: offered.map(|signature| signature.to_string()),
+        nearest,
+    }
+}
+
+fn text(report: &Report) -> String {
+    let mut text = String::new();
+    if let Some(refused) = &report.refused {
+        text += &format!("refused: {refused}\n");
+    }
+    for finding in &report.functions {
+        let Finding {
+            name,
+            declared,
+            offered,
+            nearest,
+            ..
+        } = finding;
+        match (finding.status, declared, offered) {
+            (Status::Missing, ..) if nearest.is_empty() => text += &format!("missing: {name}\n"),
+            (Status::Missing, ..) => {
+                text += &format!("missing: {name} (did you mean {}?)\n", nearest.join(", "));
+            }
+            (Status::Mismatch, Some(declared), Some(offered)) => {
+                text += &format!(
+                    "mismatch: {name} is `{declared}` in the guest, `{offered}` in the host\n"
+                );
+            }
+            _ => {}
+        }
+    }
+    let unchecked = report
+        .functions
+        .iter()
+        .filter(|finding| finding.status == Status::Unchecked)
+        .count();
+    if unchecked > 0 {
+        text += &format!("unchecked: {unchecked} without a prototype to compare\n");
+    }
+    let good = report.functions.iter().filter(|f| f.status.is_good());
+    let verdict = if report.fits { "fits" } else { "does not fit" };
+    text + &format!(
+        "{} ({}) {verdict} {}: {} of {} functions provided\n",
+        report.file,
+        report.machine,
+        report.host,
+        good.count(),
+        report.functions.len()
+    )
+}

@@ -1,0 +1,107 @@
+// SPDX-License-Identifier: MIT OR Apache-2.0
+//! `pvhost header`: what a host has to implement for a guest, in a form to build against.
+
+use std::path::PathBuf;
+use std::process::ExitCode;
+
+use paravirt_abi::signature::Signature;
+use pvhost::image::{Image, Machine};
+
+use super::{Error, output};
+
+mod c;
+mod func_list;
+mod json;
+mod rust;
+
+/// Generate what a host has to implement for a guest
+#[derive(Debug, clap::Args)]
+#[command(after_help = "\
+Formats:
+  func-list  one `EF(name)` a line, to include where EF is a macro of yours, as in 2013
+  c          C and C++ prototypes, and a table of names and prototype words
+  rust       function types, and a table of names and prototype words
+  json       names, prototypes and words; `pvhost check --provides` reads it back
+
+Examples:
+  pvhost header hello --format c -o hello.h
+  pvhost header hello --format json -o functions.json && pvhost check other --provides functions.json")]
+pub(super) struct Arguments {
+    /// The guest, a linked ELF executable
+    guest: PathBuf,
+    /// What to generate
+    #[arg(long, value_enum, default_value_t = Format::FuncList)]
+    format: Format,
+    /// Write to this file instead of standard output
+    #[arg(short, long, value_name = "FILE")]
+    output: Option<PathBuf>,
+}
+
+#[derive(Clone, Copy, Debug, clap::ValueEnum)]
+enum Format {
+    FuncList,
+    C,
+    Rust,
+    Json,
+}
+
+/// What the formats have in common.
+struct Header<'a> {
+    /// The guest's file name, without its folder so that the same guest gives the same header everywhere.
+    guest: String,
+    machine: Machine,
+    abi_version: Option<u32>,
+    /// Sorted by name, each once.
+    functions: Vec<Function<'a>>,
+}
+
+struct Function<'a> {
+    name: &'a str,
+    signature: Option<Signature>,
+}
+
+pub(super) fn run(arguments: &Arguments) -> Result<ExitCode, Error> {
+    let image = Image::open(&arguments.guest)?;
+    let header = Header::new(&image, arguments);
+    let text = match arguments.format {
+        Format::FuncList => func_list::format(&header),
+        Format::C => c::format(&header),
+        Format::Rust => rust::format(&header),
+        Format::Json => json::format(&header)?,
+    };
+    output::write(arguments.output.as_deref(), &text)?;
+    Ok(ExitCode::SUCCESS)
+}
+
+impl<'a> Header<'a> {
+    fn new(image: &'a Image, arguments: &Arguments) -> Self {
+        let mut functions: Vec<_> = image
+            .externals()
+            .iter()
+            .map(|external| Function {
+                name: &external.name,
+                signature: external.signature,
+            })
+            .collect();
+        // Of two entries with one name, the one with a prototype comes first and stays.
+        functions.sort_by_key(|function| (function.name, function.signature.is_none()));
+        functions.dedup_by_key(|function| function.name);
+        let name = arguments.guest.file_name().unwrap_or_default();
+        Self {
+            // It ends up in comments: nothing in it may end one.
+            guest: name
+                .to_string_lossy()
+                .replace(|c: char| c.is_control() || c == '*' || c == '\\', "?"),
+            machine: image.machine(),
+            abi_version: image.identity().map(|identity| identity.version),
+            functions,
+        }
+    }
+}
+
+impl Function<'_> {
+    /// The prototype word, 0 where it is unknown.
+    fn word(&self) -> u64 {
+        self.signature.map_or(0, Signature::word)
+    }
+}

@@ -1,0 +1,173 @@
+// SPDX-License-Identifier: MIT OR Apache-2.0
+//! `pvhost list`: what a guest asks for.
+
+use std::path::PathBuf;
+use std::process::ExitCode;
+
+use paravirt_abi::note::Flags;
+use pvhost::image::{External, Image, Machine};
+use pvhost::provides::{self, Fit, HOSTS};
+use serde::Serialize;
+
+use super::{Error, output};
+
+/// Show what a guest asks for: each external function, its prototype and slot, and which host provides it
+#[derive(Debug, clap::Args)]
+#[command(after_help = "\
+Examples:
+  pvhost list hello
+  pvhost list hello --json | jq -r '.functions[].name'
+
+A slot is the address that holds the function's address at run time. Images of 2013 carry no prototypes.")]
+pub(super) struct Arguments {
+    /// The guest, a linked ELF executable
+    guest: PathBuf,
+    /// Print JSON instead of text
+    #[arg(long)]
+    json: bool,
+}
+
+/// What is listed. Addresses are texts in hexadecimal: not every reader of JSON keeps 64-bit numbers.
+#[derive(Serialize)]
+struct Listing {
+    file: String,
+    machine: String,
+    entry: String,
+    abi_version: Option<u32>,
+    vcpu_page: Option<String>,
+    no_red_zone: Option<bool>,
+    backends: Vec<String>,
+    functions: Vec<Function>,
+}
+
+#[derive(Serialize)]
+struct Function {
+    name: String,
+    prototype: Option<String>,
+    slot: String,
+    hosts: Vec<String>,
+    /// The hosts that provide the name with another prototype.
+    mismatches: Vec<Mismatch>,
+    /// For a name of 2013, what replaced it.
+    successor: Option<&'static str>,
+}
+
+#[derive(Serialize)]
+struct Mismatch {
+    host: String,
+    prototype: String,
+}
+
+pub(super) fn run(arguments: &Arguments) -> Result<ExitCode, Error> {
+    let image = Image::open(&arguments.guest)?;
+    let listing = listing(&image);
+    let text = if arguments.json {
+        format!("{}\n", serde_json::to_string_pretty(&listing)?)
+    } else {
+        text(&listing)
+    };
+    output::print(&text)?;
+    Ok(ExitCode::SUCCESS)
+}
+
+fn listing(image: &Image) -> Listing {
+    let identity = image.identity();
+    Listing {
+        file: image.name().to_owned(),
+        machine: image.machine().to_string(),
+        entry: hexadecimal(image.entry()),
+        abi_version: identity.map(|identity| identity.version),
+        vcpu_page: image.vcpu_page().map(hexadecimal),
+        no_red_zone: identity.map(|identity| identity.flags.contains(Flags::NO_RED_ZONE)),
+        backends: image.backends(),
+        functions: image
+            .externals()
+            .iter()
+            .map(|external| function(external, image.machine()))
+            .collect(),
+    }
+}
+
+fn function(external: &External, machine: Machine) -> Function {
+    let mut hosts = Vec::new();
+    let mut mismatches = Vec::new();
+    for host in &HOSTS {
+        let host_name = host.name.to_owned();
+        match host.provides(machine).fit(external) {
+            Fit::Fits | Fit::Unchecked => hosts.push(host_name),
+            Fit::Mismatch { offered } => mismatches.push(Mismatch {
+                host: host_name,
+                prototype: offered.to_string(),
+            }),
+            Fit::Missing { .. } => {}
+        }
+    }
+    Function {
+        name: external.name.clone(),
+        prototype: external.signature.map(|signature| signature.to_string()),
+        slot: hexadecimal(external.slot),
+        hosts,
+        mismatches,
+        successor: provides::successor(&external.name),
+    }
+}
+
+fn text(listing: &Listing) -> String {
+    let mut text = format!(
+        "{}: {}, entry {}, {}\n",
+        listing.file,
+        listing.machine,
+        listing.entry,
+        identity(listing)
+    );
+    if !listing.backends.is_empty() {
+        text += &format!("in-guest backends: {}\n", listing.backends.join(", "));
+    }
+    text.push('\n');
+    if listing.functions.is_empty() {
+        text += "No external functions: it calls none, or its linker script lacks the linkcmds fragment for them.\n";
+        return text;
+    }
+    let mut rows = vec![["FUNCTION", "PROTOTYPE", "SLOT", "PROVIDED BY"].map(str::to_owned)];
+    rows.extend(listing.functions.iter().map(|function| {
+        [
+            function.name.clone(),
+            function.prototype.clone().unwrap_or_else(|| "?".to_owned()),
+            function.slot.clone(),
+            provided_by(function),
+        ]
+    }));
+    text + &output::table(&rows)
+}
+
+fn identity(listing: &Listing) -> String {
+    match (listing.abi_version, &listing.vcpu_page, listing.no_red_zone) {
+        (Some(version), Some(page), Some(no_red_zone)) => {
+            let red_zone = if no_red_zone {
+                "no red zone"
+            } else {
+                "red zone"
+            };
+            format!("ABI version {version}, vCPU page {page}, {red_zone}")
+        }
+        _ => "no identity note".to_owned(),
+    }
+}
+
+fn provided_by(function: &Function) -> String {
+    let mut parts = function.hosts.clone();
+    for Mismatch { host, prototype } in &function.mismatches {
+        parts.push(format!("({host}: only as {prototype})"));
+    }
+    if let Some(successor) = function.successor {
+        parts.push(format!("(name of 2013, now {successor})"));
+    }
+    if parts.is_empty() {
+        parts.push("-".to_owned());
+    }
+    parts.join(", ")
+}
+
+fn hexadecimal(address: u64) -> String {
+    format!("{address:#x}")
+}

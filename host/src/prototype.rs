@@ -1,0 +1,149 @@
+// SPDX-License-Identifier: MIT OR Apache-2.0
+//! Prototypes as text, in Rust's notation.
+
+use paravirt_abi::signature::{Signature, Type, Width};
+
+/// Why a text is no prototype.
+#[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
+pub enum PrototypeError {
+    /// Not of the form `fn(..)`.
+    #[error("{0:?} does not have the form `fn(u32, *mut u8) -> i32`")]
+    Form(String),
+    /// A type that cannot cross the ABI.
+    #[error(
+        "type {0:?} is unknown; allowed are i8 to i64, u8 to u64, isize, usize, f32, f64, `*const T`, `*mut T`, \
+         as results also `()` and `!`"
+    )]
+    Type(String),
+    /// More arguments than the word holds.
+    #[error("{0} arguments are more than {max}", max = Signature::MAX_ARGUMENTS)]
+    TooMany(usize),
+}
+
+/// Reads a prototype such as `fn(u32, *mut u8) -> i32` for guests of that pointer width. Names of arguments may stand
+/// before the types.
+///
+/// # Errors
+/// Says which part cannot be read.
+pub fn parse(text: &str, width: Width) -> Result<Signature, PrototypeError> {
+    let form = || PrototypeError::Form(text.to_owned());
+    let (arguments, result) = text
+        .trim()
+        .strip_prefix("fn")
+        .and_then(|rest| rest.trim_start().strip_prefix('('))
+        .map(|rest| match rest.rsplit_once("->") {
+            Some((arguments, result)) => (arguments, result.trim()),
+            None => (rest, "()"),
+        })
+        .ok_or_else(form)?;
+    let arguments = arguments
+        .trim_end()
+        .strip_suffix(')')
+        .ok_or_else(form)?
+        .trim();
+    let arguments = arguments.strip_suffix(',').unwrap_or(arguments);
+    let types = match arguments {
+        "" => Vec::new(),
+        some => some
+            .split(',')
+            .map(|argument| {
+                let ty = argument.rsplit(':').next().unwrap_or(argument).trim();
+                parse_type(ty, width)
+                    .filter(|ty| ty.is_argument())
+                    .ok_or_else(|| PrototypeError::Type(argument.trim().to_owned()))
+            })
+            .collect::<Result<Vec<_>, _>>()?,
+    };
+    if types.len() > Signature::MAX_ARGUMENTS {
+        return Err(PrototypeError::TooMany(types.len()));
+    }
+    let result =
+        parse_type(result, width).ok_or_else(|| PrototypeError::Type(result.to_owned()))?;
+    Ok(Signature::new(result, &types))
+}
+
+/// The type of a name; what a pointer points to does not matter.
+fn parse_type(text: &str, width: Width) -> Option<Type> {
+    let points = |keyword: &str| {
+        text.strip_prefix('*')
+            .and_then(|rest| rest.trim_start().strip_prefix(keyword))
+            .is_some_and(|pointee| pointee.starts_with(char::is_whitespace))
+    };
+    match (text, width) {
+        ("usize", Width::Bits32) => Some(Type::U32),
+        ("usize", Width::Bits64) => Some(Type::U64),
+        ("isize", Width::Bits32) => Some(Type::I32),
+        ("isize", Width::Bits64) => Some(Type::I64),
+        _ if points("mut") => Some(Type::Pointer),
+        _ if points("const") => Some(Type::ConstPointer),
+        _ => (0..16)
+            .filter_map(Type::from_code)
+            .find(|ty| ty.rust() == text),
+    }
+}
+
+/// Whether C could call a function of that name.
+#[must_use]
+pub fn is_identifier(name: &str) -> bool {
+    !name.is_empty()
+        && !name.starts_with(|c: char| c.is_ascii_digit())
+        && name.bytes().all(|b| b.is_ascii_alphanumeric() || b == b'_')
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use proptest::prelude::*;
+
+    #[test]
+    fn reads_what_a_rust_programmer_would_write() {
+        let expected = Signature::new(Type::I32, &[Type::U32, Type::Pointer, Type::ConstPointer]);
+        for text in [
+            "fn(u32, *mut c_void, *const c_void) -> i32",
+            "  fn ( a: u32, b: * mut u8, c: *const [u8; 4], )->i32 ",
+        ] {
+            assert_eq!(parse(text, Width::Bits32), Ok(expected), "{text}");
+        }
+        assert_eq!(
+            parse("fn()", Width::Bits32),
+            Ok(Signature::new(Type::Unit, &[]))
+        );
+        assert_eq!(
+            parse("fn(isize) -> !", Width::Bits64),
+            Ok(Signature::new(Type::Never, &[Type::I64]))
+        );
+    }
+
+    #[test]
+    fn says_what_it_cannot_read() {
+        let error = |text: &str| parse(text, Width::Bits64).unwrap_err();
+        assert!(matches!(error("u32"), PrototypeError::Form(_)));
+        assert!(matches!(error("fn(u32"), PrototypeError::Form(_)));
+        assert_eq!(error("fn(x: bool)"), PrototypeError::Type("x: bool".into()));
+        assert_eq!(error("fn(())"), PrototypeError::Type("()".into()));
+        assert_eq!(error("fn() -> &u8"), PrototypeError::Type("&u8".into()));
+        assert_eq!(
+            error("fn(*mutable)"),
+            PrototypeError::Type("*mutable".into())
+        );
+        let many = format!("fn({})", ["u8"; 15].join(","));
+        assert_eq!(error(&many), PrototypeError::TooMany(15));
+    }
+
+    proptest! {
+        #[test]
+        fn reads_back_every_prototype_it_prints(
+            result in 1u8..=14,
+            arguments in prop::collection::vec(3u8..=14, 0..=Signature::MAX_ARGUMENTS),
+        ) {
+            let types: Vec<_> = arguments.into_iter().filter_map(Type::from_code).collect();
+            let signature = Signature::new(Type::from_code(result).unwrap(), &types);
+            prop_assert_eq!(parse(&signature.to_string(), Width::Bits32), Ok(signature));
+        }
+
+        #[test]
+        fn never_panics(text in "\\PC*") {
+            let _ = parse(&text, Width::Bits64);
+        }
+    }
+}

@@ -1,0 +1,372 @@
+// SPDX-License-Identifier: MIT OR Apache-2.0
+//! Which external functions a host provides, and whether they fit what a guest asks for.
+//!
+//! A [`Provides`] comes from a host known here ([`HOSTS`]) or from a file ([`Provides::parse`]):
+//!
+//! ```text
+//! # a comment
+//! my_sensor_read
+//! my_sensor_range fn(u32, *mut u8, usize) -> i32
+//! EF(l4rtems_outch)
+//! ```
+//!
+//! One function a line: its name alone, with its prototype in Rust's notation, or as in 2013's list of functions. A
+//! name alone fits any prototype. `usize` and `isize` have the guest's width. The JSON of `pvhost header --format json`
+//! is accepted as well.
+
+use std::collections::BTreeMap;
+
+use paravirt_abi::interface;
+use paravirt_abi::signature::{Signature, Width};
+use serde::Deserialize;
+
+use crate::image::{External, Machine, Policy};
+use crate::prototype::{self, PrototypeError};
+
+/// A host that this program knows.
+#[derive(Clone, Copy, Debug)]
+pub struct Host {
+    /// Its name on the command line.
+    pub name: &'static str,
+    /// What it is, in a line.
+    pub summary: &'static str,
+    /// Interface functions that it does not offer.
+    withheld: &'static [&'static str],
+    /// What it refuses to load.
+    policy: fn() -> Policy,
+}
+
+/// The hosts known, sorted by name.
+pub const HOSTS: [Host; 1] = [Host {
+    name: "linux-process",
+    summary: "`pvhost run`: a Linux process, without root or KVM",
+    // A user-mode process has no ports to grant.
+    withheld: &["pv_port_in", "pv_port_out"],
+    policy: Policy::default,
+}];
+
+impl Host {
+    /// The host of that name.
+    #[must_use]
+    pub fn find(name: &str) -> Option<&'static Self> {
+        HOSTS.iter().find(|host| host.name == name)
+    }
+
+    /// What it refuses to load.
+    #[must_use]
+    pub fn policy(&self) -> Policy {
+        (self.policy)()
+    }
+
+    /// The functions it provides to guests of that architecture; none if it cannot run them.
+    #[must_use]
+    pub fn provides(&self, machine: Machine) -> Provides {
+        if !self.policy().machines.contains(&machine) {
+            return Provides::default();
+        }
+        let functions = interface::FUNCTIONS
+            .iter()
+            .filter(|function| !self.withheld.contains(&function.name))
+            .map(|function| {
+                (
+                    function.name.to_owned(),
+                    Some(function.signature(machine.width())),
+                )
+            })
+            .collect();
+        Provides { functions }
+    }
+}
+
+/// The interface function that does today what a function of 2013 did; `None` for other names.
+#[must_use]
+pub fn successor(name: &str) -> Option<&'static str> {
+    Some(match name {
+        "l4rtems_requestIrq" => "pv_irq_attach",
+        "l4rtems_detachIrq" => "pv_irq_detach",
+        "l4rtems_timer_start" => "pv_timer_start",
+        "l4rtems_timer_stop" => "pv_timer_stop",
+        "l4rtems_timer_read" => "pv_clock_now",
+        "l4rtems_outch" => "pv_console_write",
+        "l4rtems_inch" => "pv_console_read",
+        "l4rtems_inport" => "pv_port_in",
+        "l4rtems_outport" => "pv_port_out",
+        _ => return None,
+    })
+}
+
+/// Functions that a host provides.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct Provides {
+    /// Prototypes by name; `None` fits any.
+    functions: BTreeMap<String, Option<Signature>>,
+}
+
+/// Whether a host provides what a guest asks for.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum Fit {
+    /// Provided, and the prototypes agree.
+    Fits,
+    /// Provided, but guest or host do not say with which prototype.
+    Unchecked,
+    /// Provided with another prototype.
+    Mismatch {
+        /// The host's.
+        offered: Signature,
+    },
+    /// Not provided.
+    Missing {
+        /// Provided functions of similar names, the most similar first.
+        nearest: Vec<String>,
+    },
+}
+
+/// Why a list of provided functions cannot be read.
+#[derive(Debug, thiserror::Error)]
+pub enum ProvidesError {
+    /// A line holds no name.
+    #[error("{file}:{line}: {found:?} is no function name; write `name` or `name fn(u32) -> i32`")]
+    Name {
+        /// The file.
+        file: String,
+        /// Number of the line, from 1.
+        line: usize,
+        /// What stands there.
+        found: String,
+    },
+    /// A prototype cannot be read.
+    #[error("{file}:{line}: prototype of {name}: {reason}")]
+    Prototype {
+        /// The file.
+        file: String,
+        /// Number of the line, or of the function in JSON, from 1.
+        line: usize,
+        /// The function.
+        name: String,
+        /// What is wrong.
+        reason: PrototypeError,
+    },
+    /// A name occurs twice.
+    #[error("{file}:{line}: {name} is listed already; keep one of the lines")]
+    Twice {
+        /// The file.
+        file: String,
+        /// Number of the line, or of the function in JSON, from 1.
+        line: usize,
+        /// The function.
+        name: String,
+    },
+    /// Not the expected JSON.
+    #[error("{file}: {reason}; make it with `pvhost header GUEST --format json`")]
+    Json {
+        /// The file.
+        file: String,
+        /// What is wrong.
+        reason: serde_json::Error,
+    },
+}
+
+/// What of the JSON matters here; other members may be there.
+#[derive(Deserialize)]
+struct JsonList {
+    functions: Vec<JsonFunction>,
+}
+
+#[derive(Deserialize)]
+struct JsonFunction {
+    name: String,
+    prototype: Option<String>,
+}
+
+impl Provides {
+    /// Reads a list of functions, see the [module's documentation](self). `file` is for messages.
+    ///
+    /// # Errors
+    /// Names the file, the line and what is expected there.
+    pub fn parse(file: &str, text: &str, width: Width) -> Result<Self, ProvidesError> {
+        let mut provides = Self::default();
+        if text.trim_start().starts_with('{') {
+            let list: JsonList =
+                serde_json::from_str(text).map_err(|reason| ProvidesError::Json {
+                    file: file.to_owned(),
+                    reason,
+                })?;
+            for (index, function) in list.functions.iter().enumerate() {
+                let prototype = function.prototype.as_deref();
+                provides.insert(file, index + 1, &function.name, prototype, width)?;
+            }
+            return Ok(provides);
+        }
+        for (index, line) in text.lines().enumerate() {
+            let line = line.split('#').next().unwrap_or_default().trim();
+            if line.is_empty() {
+                continue;
+            }
+            let (name, prototype) = match line.strip_prefix("EF(") {
+                Some(rest) => (rest.strip_suffix(')').unwrap_or(line), None),
+                None => match line.split_once(char::is_whitespace) {
+                    Some((name, prototype)) => (name, Some(prototype)),
+                    None => (line, None),
+                },
+            };
+            provides.insert(file, index + 1, name, prototype, width)?;
+        }
+        Ok(provides)
+    }
+
+    fn insert(
+        &mut self,
+        file: &str,
+        line: usize,
+        name: &str,
+        prototype: Option<&str>,
+        width: Width,
+    ) -> Result<(), ProvidesError> {
+        let file = file.to_owned();
+        if !prototype::is_identifier(name) {
+            let found = name.to_owned();
+            return Err(ProvidesError::Name { file, line, found });
+        }
+        let signature = prototype
+            .map(|text| prototype::parse(text, width))
+            .transpose()
+            .map_err(|reason| ProvidesError::Prototype {
+                file: file.clone(),
+                line,
+                name: name.to_owned(),
+                reason,
+            })?;
+        let name = name.to_owned();
+        if self.functions.contains_key(&name) {
+            return Err(ProvidesError::Twice { file, line, name });
+        }
+        self.functions.insert(name, signature);
+        Ok(())
+    }
+
+    /// Whether it provides what the guest asks for.
+    #[must_use]
+    pub fn fit(&self, external: &External) -> Fit {
+        match (self.functions.get(&external.name), external.signature) {
+            (None, _) => Fit::Missing {
+                nearest: self.nearest(&external.name),
+            },
+            (Some(Some(offered)), Some(declared)) if *offered == declared => Fit::Fits,
+            (Some(&Some(offered)), Some(_)) => Fit::Mismatch { offered },
+            (Some(_), _) => Fit::Unchecked,
+        }
+    }
+
+    /// Up to three provided names that could be meant.
+    fn nearest(&self, name: &str) -> Vec<String> {
+        /// Below this, names share little but a prefix.
+        const SIMILAR: f64 = 0.85;
+        let mut similar: Vec<_> = self
+            .functions
+            .keys()
+            .map(|candidate| (strsim::jaro_winkler(candidate, name), candidate))
+            .filter(|&(similarity, _)| similarity >= SIMILAR)
+            .collect();
+        similar.sort_by(|a, b| b.0.total_cmp(&a.0));
+        let successor = successor(name).filter(|&s| self.functions.contains_key(s));
+        successor
+            .into_iter()
+            .chain(similar.into_iter().map(|(_, candidate)| candidate.as_str()))
+            .take(3)
+            .map(str::to_owned)
+            .collect()
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use paravirt_abi::legacy;
+
+    fn external(name: &str, prototype: Option<&str>) -> External {
+        External {
+            name: name.to_owned(),
+            slot: 0x10_0000,
+            symbol: 0x10_1000,
+            signature: prototype.map(|text| prototype::parse(text, Width::Bits64).unwrap()),
+        }
+    }
+
+    #[test]
+    fn every_name_of_2013_has_a_successor_in_the_interface() {
+        for name in legacy::NAMES {
+            let successor = successor(name).expect(name);
+            assert!(interface::find(successor).is_some(), "{successor}");
+        }
+        assert_eq!(successor("pv_irq_attach"), None);
+    }
+
+    #[test]
+    fn withheld_functions_exist() {
+        for name in HOSTS.iter().flat_map(|host| host.withheld) {
+            assert!(interface::find(name).is_some(), "{name}");
+        }
+    }
+
+    #[test]
+    fn a_host_offers_nothing_to_a_machine_it_cannot_run() {
+        let host = Host::find("linux-process").unwrap();
+        assert_eq!(host.provides(Machine::Riscv64), Provides::default());
+        let write = external("pv_console_write", Some("fn(*const u8, usize) -> isize"));
+        assert_eq!(host.provides(Machine::X86_64).fit(&write), Fit::Fits);
+        assert!(matches!(
+            host.provides(Machine::I386).fit(&write),
+            Fit::Mismatch { .. }
+        ));
+    }
+
+    #[test]
+    fn all_three_notations_of_a_line_are_read() {
+        let text = "# mine\n\nfirst\nsecond fn(u32) -> i32 # checked\nEF(third)\n";
+        let provides = Provides::parse("list", text, Width::Bits64).unwrap();
+        let fit = |name, prototype| provides.fit(&external(name, prototype));
+        assert_eq!(fit("first", Some("fn()")), Fit::Unchecked);
+        assert_eq!(fit("second", Some("fn(u32) -> i32")), Fit::Fits);
+        assert!(matches!(
+            fit("second", Some("fn(u64) -> i32")),
+            Fit::Mismatch { .. }
+        ));
+        assert_eq!(fit("second", None), Fit::Unchecked);
+        assert_eq!(fit("third", None), Fit::Unchecked);
+        assert!(matches!(fit("fourth", None), Fit::Missing { .. }));
+    }
+
+    #[test]
+    fn wrong_lists_are_refused_by_line() {
+        let error = |text| {
+            Provides::parse("list", text, Width::Bits64)
+                .unwrap_err()
+                .to_string()
+        };
+        assert_eq!(
+            error("ok\nno-name\n"),
+            "list:2: \"no-name\" is no function name; write `name` or `name fn(u32) -> i32`"
+        );
+        assert!(error("f fn(bool)").starts_with("list:1: prototype of f: "));
+        assert_eq!(
+            error("f\ng\nf"),
+            "list:3: f is listed already; keep one of the lines"
+        );
+        assert!(error("{\"functions\": 1}").starts_with("list: invalid type"));
+        assert!(error("EF(unclosed").contains("is no function name"));
+    }
+
+    #[test]
+    fn a_misspelt_or_old_name_finds_what_was_meant() {
+        let provides = Host::find("linux-process")
+            .unwrap()
+            .provides(Machine::X86_64);
+        let nearest = |name| match provides.fit(&external(name, None)) {
+            Fit::Missing { nearest } => nearest,
+            other => panic!("{other:?}"),
+        };
+        assert_eq!(nearest("pv_console_wirte")[0], "pv_console_write");
+        assert_eq!(nearest("l4rtems_outch")[0], "pv_console_write");
+        assert_eq!(nearest("my_sensor"), Vec::<String>::new());
+    }
+}

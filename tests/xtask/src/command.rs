@@ -2,7 +2,9 @@
 //! Running other programs, with errors that say which.
 
 use std::ffi::OsString;
-use std::process::{Command, Stdio};
+use std::io::{BufRead, BufReader};
+use std::path::PathBuf;
+use std::process::{Command, ExitStatus, Stdio};
 
 use anyhow::{Context, Result, bail};
 
@@ -64,4 +66,71 @@ pub fn name(command: &Command) -> String {
         name.push_str(&first.to_string_lossy());
     }
     name
+}
+
+/// Runs `command` and hands over each line that it prints, messages and output in their order.
+pub fn lines(command: &mut Command, mut take: impl FnMut(&str)) -> Result<ExitStatus> {
+    let (reader, writer) = std::io::pipe()?;
+    command
+        .stdin(Stdio::null())
+        .stdout(writer.try_clone()?)
+        .stderr(writer);
+    let mut child = command
+        .spawn()
+        .with_context(|| format!("cannot start {}", name(command)))?;
+    // The command holds our ends of the pipe; with them open the lines would never end.
+    command.stdout(Stdio::null()).stderr(Stdio::null());
+    for line in BufReader::new(reader).split(b'\n') {
+        take(&String::from_utf8_lossy(&line?));
+    }
+    Ok(child.wait()?)
+}
+
+/// The program that was built, from what cargo prints with `--message-format=json`.
+pub fn executable(messages: &str) -> Option<PathBuf> {
+    messages
+        .lines()
+        .filter_map(|line| serde_json::from_str::<serde_json::Value>(line).ok())
+        .filter_map(|message| message.get("executable")?.as_str().map(PathBuf::from))
+        .next_back()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn the_program_is_found_among_the_messages() {
+        let messages = concat!(
+            "{\"reason\":\"compiler-artifact\",\"executable\":null}\n",
+            "not a message\n",
+            "{\"reason\":\"compiler-artifact\",\"executable\":\"/t/hello\"}\n",
+            "{\"reason\":\"build-finished\",\"success\":true}\n",
+        );
+        assert_eq!(executable(messages), Some(PathBuf::from("/t/hello")));
+        assert_eq!(executable("{\"executable\":null}"), None);
+    }
+
+    #[test]
+    fn output_and_messages_come_in_their_order() {
+        let mut seen = Vec::new();
+        let status = lines(
+            Command::new("sh").args(["-c", "echo a; echo b >&2; echo c; exit 7"]),
+            |line| seen.push(line.to_owned()),
+        )
+        .expect("starts");
+        assert_eq!(seen, ["a", "b", "c"]);
+        assert_eq!(status.code(), Some(7));
+    }
+
+    #[test]
+    fn a_failure_names_the_program_and_its_messages() {
+        let error = output(Command::new("sh").args(["-c", "echo broken >&2; exit 1"]))
+            .expect_err("exit status 1");
+        let error = error.to_string();
+        assert!(
+            error.contains("sh -c") && error.contains("broken"),
+            "{error}"
+        );
+    }
 }

@@ -8,6 +8,7 @@ use std::process::{Command, Stdio};
 use anyhow::{Context, Result, bail};
 
 use crate::arch::Arch;
+use crate::command;
 use crate::packages::Package;
 use crate::toolchain::Toolchain;
 use crate::workspace::Workspace;
@@ -89,7 +90,7 @@ pub fn build(
         );
     }
     let messages = String::from_utf8(output.stdout).context("cargo's messages are not UTF-8")?;
-    let built = executable(&messages)
+    let built = command::executable(&messages)
         .with_context(|| format!("cargo built no program for the guest {}", guest.name))?;
     let finished = path(workspace, arch, &guest.name);
     install(&built, &finished)?;
@@ -140,15 +141,6 @@ fn fingerprint(folder: &Path) -> Result<u64> {
     Ok(hasher.finish())
 }
 
-/// The program that cargo's messages say was built.
-fn executable(messages: &str) -> Option<PathBuf> {
-    messages
-        .lines()
-        .filter_map(|line| serde_json::from_str::<serde_json::Value>(line).ok())
-        .filter_map(|message| message.get("executable")?.as_str().map(PathBuf::from))
-        .last()
-}
-
 /// Copies `built` to `finished` in one step, so that a test at the same time sees the old file or the new one, whole.
 fn install(built: &Path, finished: &Path) -> Result<()> {
     let folder = finished.parent().context("a guest has a folder")?;
@@ -161,21 +153,4 @@ fn install(built: &Path, finished: &Path) -> Result<()> {
     fs::copy(built, &partial)?;
     fs::rename(&partial, finished)?;
     Ok(())
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-
-    #[test]
-    fn the_program_is_found_among_the_messages() {
-        let messages = concat!(
-            "{\"reason\":\"compiler-artifact\",\"executable\":null}\n",
-            "not a message\n",
-            "{\"reason\":\"compiler-artifact\",\"executable\":\"/t/hello\"}\n",
-            "{\"reason\":\"build-finished\",\"success\":true}\n",
-        );
-        assert_eq!(executable(messages), Some(PathBuf::from("/t/hello")));
-        assert_eq!(executable("{\"executable\":null}"), None);
-    }
 }

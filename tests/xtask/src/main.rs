@@ -4,8 +4,13 @@
 mod arch;
 mod command;
 mod debian;
+mod example;
 mod guests;
+mod hosts;
+mod libtest;
 mod packages;
+mod report;
+mod suite;
 mod sysroot;
 mod tasks;
 mod toolchain;
@@ -20,7 +25,12 @@ use arch::Arch;
 use workspace::Workspace;
 
 #[derive(Parser)]
-#[command(name = "cargo xtask", about, disable_help_subcommand = true)]
+#[command(
+    name = "cargo xtask",
+    bin_name = "cargo xtask",
+    about,
+    disable_help_subcommand = true
+)]
 struct Arguments {
     #[command(subcommand)]
     task: Task,
@@ -28,19 +38,32 @@ struct Arguments {
 
 #[derive(Subcommand)]
 enum Task {
-    /// Build guests; the finished ELFs are at target/guests/<arch>/<name>.
+    /// Build two guests and the host, run them and check what they print; needs stable Rust and `cc` only
+    Demo,
+    /// Install what is missing, then check everything; ends with the number of checks
+    Test,
+    /// Build guests; finished ELFs go to target/guests/<arch>/<name>
     Guests {
-        /// Only for this architecture.
+        /// Only for this architecture
         #[arg(long)]
         arch: Vec<Arch>,
-        /// Only these guests.
+        /// Only these guests
         names: Vec<String>,
     },
+    /// Check format, lints, documentation and licence headers
+    Lint,
+    /// Run the tests that take long
+    Soak,
+    /// Run the benchmarks
+    Bench,
+    /// Install what the tests need: packages (Debian) and Rust libraries
+    Setup,
 }
 
 fn main() -> ExitCode {
     match perform(Arguments::parse().task) {
-        Ok(()) => ExitCode::SUCCESS,
+        Ok(true) => ExitCode::SUCCESS,
+        Ok(false) => ExitCode::FAILURE,
         Err(error) => {
             eprintln!("error: {error:#}");
             ExitCode::FAILURE
@@ -48,9 +71,17 @@ fn main() -> ExitCode {
     }
 }
 
-fn perform(task: Task) -> Result<()> {
+/// Whether the task succeeded. A task that counts checks has said what failed; the others return an error.
+fn perform(task: Task) -> Result<bool> {
     let workspace = Workspace::find()?;
     match task {
-        Task::Guests { arch, names } => tasks::guests::run(&workspace, &arch, &names),
+        Task::Demo => tasks::demo::run(&workspace)?,
+        Task::Test => return tasks::test::run(&workspace),
+        Task::Guests { arch, names } => tasks::guests::run(&workspace, &arch, &names)?,
+        Task::Lint => return tasks::lint::run(&workspace),
+        Task::Soak => return tasks::soak::run(&workspace),
+        Task::Bench => tasks::bench::run(&workspace)?,
+        Task::Setup => tasks::setup::run(&workspace)?,
     }
+    Ok(true)
 }

@@ -34,7 +34,7 @@ pub struct Package {
 }
 
 /// The table.
-#[derive(Debug, Default, Deserialize)]
+#[derive(Debug, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub struct Metadata {
     /// Its binaries are guests.

@@ -88,7 +88,7 @@ fn debian_command(program: &str) -> Command {
 }
 
 /// Whether the active toolchain has a library for `target`.
-fn active_has(target: &str) -> Result<bool> {
+pub fn active_has(target: &str) -> Result<bool> {
     let rustc = std::env::var_os("RUSTC").unwrap_or_else(|| "rustc".into());
     let libraries =
         command::output(Command::new(rustc).args(["--print", "target-libdir", "--target", target]))

@@ -1,4 +1,10 @@
 // SPDX-License-Identifier: MIT OR Apache-2.0
 //! The tasks, one in each file.
 
+pub mod bench;
+pub mod demo;
 pub mod guests;
+pub mod lint;
+pub mod setup;
+pub mod soak;
+pub mod test;

@@ -1,0 +1,183 @@
+// SPDX-License-Identifier: MIT OR Apache-2.0
+//! Runs of examples whose output is compared with a file.
+
+use std::fs;
+use std::io::Write;
+use std::process::{Command, Stdio};
+
+use anyhow::{Context, Result, bail, ensure};
+
+use crate::arch::Arch;
+use crate::guests;
+use crate::hosts;
+use crate::packages::{Package, Run};
+use crate::workspace::Workspace;
+
+/// Seconds after which a run is stopped.
+const LIMIT: &str = "60";
+
+/// A run on one architecture.
+#[derive(Debug)]
+pub struct Example<'a> {
+    package: &'a Package,
+    run: &'a Run,
+    arch: Arch,
+}
+
+impl<'a> Example<'a> {
+    /// The runs that `package` wants on `arch`.
+    pub fn all(package: &'a Package, arch: Arch) -> impl Iterator<Item = Self> {
+        package
+            .metadata
+            .run
+            .iter()
+            .filter(move |run| {
+                package.metadata.arch.contains(&arch)
+                    && run.arch.as_ref().is_none_or(|only| only.contains(&arch))
+            })
+            .map(move |run| Self { package, run, arch })
+    }
+
+    fn guest(&self) -> &str {
+        self.run.guest.as_deref().unwrap_or(&self.package.name)
+    }
+
+    /// What runs where, for people.
+    pub fn title(&self) -> String {
+        let mut title = format!(
+            "{} for {} on host {}",
+            self.guest(),
+            self.arch.name(),
+            self.run.host
+        );
+        for argument in &self.run.args {
+            title.push(' ');
+            title.push_str(argument);
+        }
+        title
+    }
+
+    /// The command line, relative to the workspace, as a person would type it.
+    ///
+    /// # Errors
+    /// As for [`Self::run`].
+    pub fn command_line(&self, workspace: &Workspace) -> Result<String> {
+        let command = self.command(workspace)?;
+        let words = std::iter::once(command.get_program()).chain(command.get_args());
+        Ok(words
+            .map(|word| {
+                let path = std::path::Path::new(word);
+                let path = path.strip_prefix(workspace.root()).unwrap_or(path);
+                path.display().to_string()
+            })
+            .collect::<Vec<_>>()
+            .join(" "))
+    }
+
+    fn command(&self, workspace: &Workspace) -> Result<Command> {
+        let guest = guests::path(workspace, self.arch, self.guest());
+        ensure!(guest.is_file(), "{} was not built", guest.display());
+        hosts::command(
+            workspace,
+            &self.run.host,
+            &self.run.host_args,
+            guest,
+            &self.run.args,
+        )
+    }
+
+    /// Runs it, compares output and exit status with what is expected, and returns the output.
+    ///
+    /// # Errors
+    /// The difference; or the guest or its host was not built or does not start.
+    pub fn run(&self, workspace: &Workspace) -> Result<String> {
+        let expected = self.package.folder.join(&self.run.expect);
+        let expected = fs::read_to_string(&expected)
+            .with_context(|| format!("cannot read {}", expected.display()))?;
+        let command = self.command(workspace)?;
+        let output = limited(&command, &self.run.stdin)?;
+        let printed = String::from_utf8_lossy(&output.stdout).into_owned();
+        let messages = String::from_utf8_lossy(&output.stderr);
+        if let Some(difference) = difference(&expected, &printed) {
+            bail!("{difference}\nits messages: {messages}");
+        }
+        if output.status.code() != Some(self.run.status) {
+            bail!(
+                "expected exit status {}, got {}\nits messages: {messages}",
+                self.run.status,
+                output.status
+            );
+        }
+        Ok(printed)
+    }
+}
+
+/// Runs `command` with that input for at most [`LIMIT`].
+fn limited(command: &Command, input: &str) -> Result<std::process::Output> {
+    let mut child = Command::new("timeout")
+        .args(["--kill-after=5", LIMIT])
+        .arg(command.get_program())
+        .args(command.get_args())
+        .stdin(Stdio::piped())
+        .stdout(Stdio::piped())
+        .stderr(Stdio::piped())
+        .spawn()
+        .context("cannot start timeout (of coreutils)")?;
+    if let Some(mut stdin) = child.stdin.take() {
+        // A guest may end before it has read everything; what it printed tells.
+        let _ = stdin.write_all(input.as_bytes());
+    }
+    Ok(child.wait_with_output()?)
+}
+
+/// The first line that differs, for people; `None` if nothing does.
+fn difference(expected: &str, printed: &str) -> Option<String> {
+    if expected == printed {
+        return None;
+    }
+    let mut expected_lines = expected.split('\n');
+    let mut printed_lines = printed.split('\n');
+    let mut number = 1;
+    loop {
+        let (wanted, got) = (expected_lines.next(), printed_lines.next());
+        if wanted != got {
+            return Some(format!(
+                "line {number} differs: expected {}, got {}",
+                wanted.map_or("nothing".to_owned(), |line| format!("{line:?}")),
+                got.map_or("nothing".to_owned(), |line| format!("{line:?}")),
+            ));
+        }
+        number += 1;
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn the_first_difference_is_named() {
+        assert_eq!(difference("a\nb\n", "a\nb\n"), None);
+        assert_eq!(
+            difference("a\nb\n", "a\nc\n").as_deref(),
+            Some("line 2 differs: expected \"b\", got \"c\"")
+        );
+        assert_eq!(
+            difference("a\n", "a").as_deref(),
+            Some("line 2 differs: expected \"\", got nothing")
+        );
+        assert_eq!(
+            difference("", "x").as_deref(),
+            Some("line 1 differs: expected \"\", got \"x\"")
+        );
+    }
+
+    #[test]
+    fn input_goes_in_and_output_and_status_come_out() {
+        let output = limited(Command::new("sh").args(["-c", "cat; exit 3"]), "in").expect("starts");
+        assert_eq!(
+            (output.stdout.as_slice(), output.status.code()),
+            (&b"in"[..], Some(3))
+        );
+    }
+}

@@ -1,0 +1,50 @@
+// SPDX-License-Identifier: MIT OR Apache-2.0
+//! `cargo xtask demo`: the shortest way to see a guest run. Needs stable Rust and a C compiler for linking, no more.
+
+use anyhow::{Context, Result, ensure};
+
+use crate::arch::Arch;
+use crate::example::Example;
+use crate::guests;
+use crate::hosts;
+use crate::packages::Package;
+use crate::toolchain::Toolchain;
+use crate::workspace::Workspace;
+
+/// The examples that it runs.
+const EXAMPLES: [&str; 2] = ["hello", "ticker"];
+/// Their architecture.
+const ARCH: Arch = Arch::X86_64;
+
+/// Builds guests and host, runs the examples, and ends with `demo: ok`.
+///
+/// # Errors
+/// Something does not build, or an example does not print what it should.
+pub fn run(workspace: &Workspace) -> Result<()> {
+    let packages = Package::all(workspace)?;
+    let toolchain = Toolchain::find(workspace, ARCH)?;
+    for name in EXAMPLES {
+        println!("building the guest {name} for {}", ARCH.name());
+        let selected = guests::select(&packages, ARCH, &[name.to_owned()])?;
+        ensure!(!selected.is_empty(), "there is no guest called {name}");
+        for guest in selected {
+            guests::build(workspace, &toolchain, ARCH, &guest)?;
+        }
+    }
+    println!("building the host, pvhost");
+    hosts::build(workspace, hosts::PVHOST)?;
+    for name in EXAMPLES {
+        let package = packages
+            .iter()
+            .find(|package| package.name == name)
+            .with_context(|| format!("there is no example called {name}"))?;
+        let example = Example::all(package, ARCH)
+            .next()
+            .with_context(|| format!("the example {name} says no run"))?;
+        println!("\n$ {}", example.command_line(workspace)?);
+        print!("{}", example.run(workspace)?);
+        println!("(output and exit status are as expected)");
+    }
+    println!("\ndemo: ok");
+    Ok(())
+}

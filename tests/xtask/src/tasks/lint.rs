@@ -1,0 +1,141 @@
+// SPDX-License-Identifier: MIT OR Apache-2.0
+//! `cargo xtask lint`: format, lints, documentation, licence headers.
+
+use std::io::Read;
+use std::process::Command;
+
+use anyhow::{Result, bail};
+
+use crate::arch::Arch;
+use crate::command;
+use crate::guests;
+use crate::packages::Package;
+use crate::report::Report;
+use crate::toolchain::Toolchain;
+use crate::workspace::Workspace;
+
+/// Kinds of files that carry the licence in a comment at their top.
+const LICENSED: [&str; 9] = ["rs", "toml", "h", "c", "cpp", "S", "ld", "md", "sh"];
+/// That comment.
+const LICENCE: &str = "SPDX-License-Identifier: MIT OR Apache-2.0";
+
+/// Runs every lint. Whether all are clean.
+///
+/// # Errors
+/// The packages cannot be listed.
+pub fn run(workspace: &Workspace) -> Result<bool> {
+    let mut report = Report::new(1);
+    report.step("lint");
+    all(workspace, &Package::all(workspace)?, &mut report);
+    Ok(report.finish())
+}
+
+/// Runs every lint and counts each in `report`.
+pub fn all(workspace: &Workspace, packages: &[Package], report: &mut Report) {
+    report.check("licence headers", licence_headers(workspace));
+    if command::succeeds(command::cargo().args(["fmt", "--version"])) {
+        report.check(
+            "format",
+            command::run(
+                command::cargo()
+                    .current_dir(workspace.root())
+                    .args(["fmt", "--all", "--check"]),
+            ),
+        );
+    } else {
+        report.skip("format", "cargo fmt is not installed");
+    }
+    if command::succeeds(command::cargo().args(["clippy", "--version"])) {
+        report.check("clippy, host side", clippy_host(workspace, packages));
+    } else {
+        report.skip("clippy, host side", "cargo clippy is not installed");
+    }
+    for arch in Arch::ALL {
+        let name = format!("clippy, guests for {}", arch.name());
+        match Toolchain::find(workspace, arch) {
+            Err(error) => report.skip(&name, &format!("{error:#}")),
+            Ok(toolchain) if !command::succeeds(toolchain.cargo_clippy().arg("--version")) => {
+                report.skip(&name, "this toolchain has no cargo clippy");
+            }
+            Ok(toolchain) => {
+                report.check(&name, clippy_guests(workspace, packages, &toolchain, arch));
+            }
+        }
+    }
+    report.check("documentation", documentation(workspace, packages));
+}
+
+fn clippy_host(workspace: &Workspace, packages: &[Package]) -> Result<()> {
+    let mut cargo = command::cargo();
+    cargo
+        .current_dir(workspace.root())
+        .args(["clippy", "--quiet", "--all-targets"]);
+    without_guests(&mut cargo, packages);
+    command::run(cargo.args(["--", "-Dwarnings"]))
+}
+
+fn clippy_guests(
+    workspace: &Workspace,
+    packages: &[Package],
+    toolchain: &Toolchain,
+    arch: Arch,
+) -> Result<()> {
+    // One by one, as they are built: together, each would get the features that another asks for.
+    for guest in guests::select(packages, arch, &[])? {
+        let mut cargo = toolchain.cargo_clippy();
+        cargo.args(["--quiet", "--profile=guest"]).args([
+            "--package",
+            &guest.package.name,
+            "--bin",
+            &guest.name,
+        ]);
+        guests::configure(&mut cargo, workspace, toolchain, arch);
+        command::run(cargo.args(["--", "-Dwarnings"]))?;
+    }
+    Ok(())
+}
+
+fn documentation(workspace: &Workspace, packages: &[Package]) -> Result<()> {
+    let mut cargo = command::cargo();
+    cargo
+        .current_dir(workspace.root())
+        .args(["doc", "--quiet", "--no-deps"])
+        .env("RUSTDOCFLAGS", "-Dwarnings");
+    without_guests(&mut cargo, packages);
+    command::run(&mut cargo)
+}
+
+/// Chooses every package that is an ordinary program or library.
+pub fn without_guests(cargo: &mut Command, packages: &[Package]) {
+    cargo.arg("--workspace");
+    for package in packages.iter().filter(|package| package.metadata.guest) {
+        cargo.args(["--exclude", &package.name]);
+    }
+}
+
+fn licence_headers(workspace: &Workspace) -> Result<()> {
+    let files = command::output(
+        Command::new("git")
+            .current_dir(workspace.root())
+            .args(["ls-files"]),
+    )?;
+    let mut bare = Vec::new();
+    for file in files.lines() {
+        let extension = file.rsplit_once('.').map_or("", |(_, extension)| extension);
+        if !LICENSED.contains(&extension) {
+            continue;
+        }
+        let mut start = Vec::new();
+        // A file that was deleted and not committed yet has no header to miss.
+        if let Ok(content) = std::fs::File::open(workspace.root().join(file)) {
+            content.take(200).read_to_end(&mut start)?;
+            if !String::from_utf8_lossy(&start).contains(LICENCE) {
+                bare.push(file);
+            }
+        }
+    }
+    if !bare.is_empty() {
+        bail!("without {LICENCE:?} at the top: {}", bare.join(", "));
+    }
+    Ok(())
+}

@@ -1,0 +1,37 @@
+// SPDX-License-Identifier: MIT OR Apache-2.0
+//! `cargo xtask soak`: tests that take long, one after the other, in packages that say `soak = true`.
+
+use anyhow::Result;
+
+use crate::packages::Package;
+use crate::report::Report;
+use crate::suite;
+use crate::tasks::guests;
+use crate::workspace::Workspace;
+
+/// Runs them all. Whether none failed.
+///
+/// # Errors
+/// The guests do not build.
+pub fn run(workspace: &Workspace) -> Result<bool> {
+    guests::run(workspace, &[], &[])?;
+    let packages = Package::all(workspace)?;
+    let mut report = Report::new(1);
+    report.step("long tests");
+    let mut cargo = suite::cargo_test(workspace);
+    cargo
+        .arg("--release")
+        // They measure times: alone, they have the machine for themselves.
+        .env("RUST_TEST_THREADS", "1");
+    let soaks: Vec<&Package> = packages
+        .iter()
+        .filter(|package| package.metadata.soak)
+        .collect();
+    for package in &soaks {
+        cargo.args(["--package", &package.name]);
+    }
+    if !soaks.is_empty() {
+        report.add(suite::run(&mut cargo)?);
+    }
+    Ok(report.finish())
+}

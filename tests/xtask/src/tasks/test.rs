@@ -1,0 +1,99 @@
+// SPDX-License-Identifier: MIT OR Apache-2.0
+//! `cargo xtask test`: everything that can be checked in minutes.
+
+use anyhow::Result;
+
+use crate::arch::Arch;
+use crate::example::Example;
+use crate::guests;
+use crate::hosts;
+use crate::packages::Package;
+use crate::report::Report;
+use crate::suite;
+use crate::tasks::{lint, setup};
+use crate::toolchain::Toolchain;
+use crate::workspace::Workspace;
+
+/// Runs every check. Whether none failed.
+///
+/// # Errors
+/// The packages cannot be listed; all else is counted.
+pub fn run(workspace: &Workspace) -> Result<bool> {
+    let packages = Package::all(workspace)?;
+    let mut report = Report::new(6);
+
+    report.step("tools: installing what is missing");
+    for problem in setup::packages() {
+        println!("{problem}\nwhat needs it will be skipped");
+    }
+
+    report.step("Rust libraries for the guests' and the inspected targets");
+    match setup::sysroots(workspace) {
+        Ok(()) => report.check("sysroots", Ok(())),
+        Err(error) => report.skip("sysroots", &format!("{error:#}")),
+    }
+
+    report.step("guests and hosts");
+    for arch in Arch::ALL {
+        build_guests(workspace, &packages, arch, &mut report)?;
+    }
+    report.check(
+        "build pvhost",
+        hosts::build(workspace, hosts::PVHOST).map(drop),
+    );
+
+    report.step("unit tests, documentation tests, UI tests, section tests, process tests");
+    let mut cargo = suite::cargo_test(workspace);
+    lint::without_guests(&mut cargo, &packages);
+    for package in packages.iter().filter(|package| package.metadata.soak) {
+        cargo.args(["--exclude", &package.name]);
+    }
+    report.add(suite::run(&mut cargo)?);
+
+    report.step("examples: output and exit status compared");
+    for package in &packages {
+        for arch in Arch::ALL {
+            run_examples(workspace, package, arch, &mut report);
+        }
+    }
+
+    report.step("format, lints, documentation");
+    lint::all(workspace, &packages, &mut report);
+
+    Ok(report.finish())
+}
+
+fn build_guests(
+    workspace: &Workspace,
+    packages: &[Package],
+    arch: Arch,
+    report: &mut Report,
+) -> Result<()> {
+    let toolchain = match Toolchain::find(workspace, arch) {
+        Ok(toolchain) => toolchain,
+        Err(error) => {
+            report.skip(
+                &format!("guests for {}", arch.name()),
+                &format!("{error:#}"),
+            );
+            return Ok(());
+        }
+    };
+    for guest in guests::select(packages, arch, &[])? {
+        let name = format!("build {} for {}", guest.name, arch.name());
+        let built = guests::build(workspace, &toolchain, arch, &guest);
+        report.check(&name, built.map(drop));
+    }
+    Ok(())
+}
+
+fn run_examples(workspace: &Workspace, package: &Package, arch: Arch, report: &mut Report) {
+    for example in Example::all(package, arch) {
+        let title = format!("run {}", example.title());
+        if let Err(error) = Toolchain::find(workspace, arch) {
+            report.skip(&title, &format!("{error:#}"));
+        } else {
+            report.check(&title, example.run(workspace).map(drop));
+        }
+    }
+}

@@ -29,6 +29,8 @@ pub mod external;
 pub mod interface;
 pub mod irq;
 mod local;
+#[cfg(all(feature = "memory-functions", not(test)))]
+mod memory;
 #[cfg(all(feature = "panic-handler", not(test)))]
 mod panic;
 pub mod power;

@@ -3,7 +3,7 @@
 
 use core::fmt;
 
-use paravirt_abi::signature::Signature;
+use paravirt_abi::signature::{Signature, SignatureError};
 
 use super::table::Table;
 
@@ -143,19 +143,20 @@ macro_rules! in_guest_functions {
 pub struct BindError {
     /// The function's name.
     pub name: &'static str,
-    /// The prototype with which it was declared.
-    pub declared: Signature,
+    /// The prototype with which it was declared, or what is wrong with its prototype word.
+    pub declared: Result<Signature, SignatureError>,
     /// The prototype of the function that was to be bound.
     pub supplied: Signature,
 }
 
 impl fmt::Display for BindError {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        write!(
-            f,
-            "external function {} is declared as {} but the backend supplies {}",
-            self.name, self.declared, self.supplied
-        )
+        write!(f, "external function {} is declared as ", self.name)?;
+        match self.declared {
+            Ok(declared) => write!(f, "{declared}")?,
+            Err(error) => write!(f, "nothing valid ({error})")?,
+        }
+        write!(f, " but the backend supplies {}", self.supplied)
     }
 }
 
@@ -176,7 +177,7 @@ pub fn bind(functions: &[Function]) -> Result<usize, BindError> {
             continue;
         };
         let function = &functions[index];
-        if entry.signature() != function.signature {
+        if entry.signature_word() != function.signature.word() {
             return Err(BindError {
                 name: function.name,
                 declared: entry.signature(),

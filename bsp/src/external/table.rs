@@ -3,7 +3,7 @@
 
 use core::ffi::{CStr, c_char};
 
-use paravirt_abi::signature::Signature;
+use paravirt_abi::signature::{Signature, SignatureError};
 
 /// The external functions of this image, sorted by name.
 ///
@@ -159,11 +159,18 @@ impl Entry {
     }
 
     /// Its prototype.
+    ///
+    /// # Errors
+    /// The image holds a malformed word, which the macros of this project do not write.
+    pub fn signature(self) -> Result<Signature, SignatureError> {
+        Signature::from_word(self.signature_word())
+    }
+
+    /// Its prototype word.
     #[must_use]
-    pub fn signature(self) -> Signature {
+    pub fn signature_word(self) -> u64 {
         // SAFETY: inside the array of prototype words.
-        let word = unsafe { *self.signature };
-        Signature::from_word(word).expect("the macro writes well-formed prototype words")
+        unsafe { *self.signature }
     }
 
     /// Address to which a call goes at present: the function, or the resolver thunk if the slot is not bound.

@@ -7,9 +7,9 @@ use super::enter;
 
 global_asm!(
     ".pushsection .text.paravirt_start, \"ax\", @progbits",
-    ".globl _paravirt_start",
-    ".type _paravirt_start, @function",
-    "_paravirt_start:",
+    ".weak _start", // a C library's, in tests of this crate, wins
+    ".type _start, @function",
+    "_start:",
     "    cld",                             // the ABI of what we call
     "    movl %eax, %edi",                 // magic; a host that sets it sets the lower half
     "    movq %rdx, %rsi",                 // address of the start info
@@ -18,7 +18,7 @@ global_asm!(
     "    xorl %ebp, %ebp",                 // end of the chain of frames
     "    call {enter}",                    // does not return
     "    ud2",
-    ".size _paravirt_start, . - _paravirt_start",
+    ".size _start, . - _start",
     ".popsection",
     enter = sym enter,
     options(att_syntax),

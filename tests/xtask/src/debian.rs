@@ -11,8 +11,8 @@ use crate::command;
 /// A compiler newer than Debian's own, and the sources of `core`, from which sysroots are built.
 pub const RUST: [&str; 4] = ["rustc-web", "cargo-web", "rust-web-src", "rust-web-clippy"];
 
-/// C compilers for guests and for the architectures that the tests inspect.
-pub const C_COMPILERS: [&str; 7] = [
+/// C compilers for guests and for the architectures that the tests inspect, with the headers that they only recommend.
+pub const C_COMPILERS: [&str; 11] = [
     "g++",
     "clang",
     "gcc-i686-linux-gnu",
@@ -20,6 +20,10 @@ pub const C_COMPILERS: [&str; 7] = [
     "gcc-aarch64-linux-gnu",
     "gcc-arm-linux-gnueabihf",
     "gcc-riscv64-linux-gnu",
+    "libc6-dev-i386-cross",
+    "libc6-dev-arm64-cross",
+    "libc6-dev-armhf-cross",
+    "libc6-dev-riscv64-cross",
 ];
 
 /// The other linker, and the instruction counter of the benchmarks.

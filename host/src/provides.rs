@@ -257,21 +257,32 @@ impl Provides {
         }
     }
 
-    /// Up to three provided names that could be meant.
+    /// Up to three provided names that could be meant, the likeliest first.
     fn nearest(&self, name: &str) -> Vec<String> {
         /// Below this, names share little but a prefix.
-        const SIMILAR: f64 = 0.85;
+        const SIMILAR: f64 = 0.6;
+        /// Less similar than the best by more than this, a name is not what was meant.
+        const SPREAD: f64 = 0.1;
         let mut similar: Vec<_> = self
             .functions
             .keys()
-            .map(|candidate| (strsim::jaro_winkler(candidate, name), candidate))
+            .map(|candidate| {
+                let similarity = strsim::normalized_damerau_levenshtein(candidate, name);
+                (similarity, candidate.as_str())
+            })
             .filter(|&(similarity, _)| similarity >= SIMILAR)
             .collect();
         similar.sort_by(|a, b| b.0.total_cmp(&a.0));
-        let successor = successor(name).filter(|&s| self.functions.contains_key(s));
-        successor
+        let best = similar.first().map_or(0.0, |&(similarity, _)| similarity);
+        successor(name)
+            .filter(|&successor| self.functions.contains_key(successor))
             .into_iter()
-            .chain(similar.into_iter().map(|(_, candidate)| candidate.as_str()))
+            .chain(
+                similar
+                    .into_iter()
+                    .filter(|&(similarity, _)| similarity >= best - SPREAD)
+                    .map(|(_, candidate)| candidate),
+            )
             .take(3)
             .map(str::to_owned)
             .collect()
@@ -365,8 +376,9 @@ mod tests {
             Fit::Missing { nearest } => nearest,
             other => panic!("{other:?}"),
         };
-        assert_eq!(nearest("pv_console_wirte")[0], "pv_console_write");
-        assert_eq!(nearest("l4rtems_outch")[0], "pv_console_write");
+        assert_eq!(nearest("pv_console_wirte"), ["pv_console_write"]);
+        assert_eq!(nearest("pv_timer_top"), ["pv_timer_stop"]);
+        assert_eq!(nearest("l4rtems_outch"), ["pv_console_write"]);
         assert_eq!(nearest("my_sensor"), Vec::<String>::new());
     }
 }

@@ -189,10 +189,10 @@ fn text(report: &Report) -> String {
     let good = report.functions.iter().filter(|f| f.status.is_good());
     let verdict = if report.fits { "fits" } else { "does not fit" };
     text + &format!(
-        "{} ({}) {verdict} {}: {} of {} functions provided\n",
+        "{} {verdict} {} ({}): {} of {} functions provided\n",
+        report.host,
         report.file,
         report.machine,
-        report.host,
         good.count(),
         report.functions.len()
     )

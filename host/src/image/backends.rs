@@ -7,11 +7,14 @@
 use super::Machine;
 use super::segments::{self, Segment};
 use super::symbols::Symbols;
+use crate::prototype::is_identifier;
 
 const START: &str = "__start_linkme_BACKENDS";
 const END: &str = "__stop_linkme_BACKENDS";
 /// The variable in each backend's module.
 const VARIABLE: &str = "::BACKEND";
+/// More are not looked at.
+const MAX_BACKENDS: usize = 16;
 
 /// Names of the backends, sorted.
 pub(super) fn find(symbols: &Symbols, machine: Machine, segments: &[Segment]) -> Vec<String> {
@@ -26,10 +29,11 @@ pub(super) fn find(symbols: &Symbols, machine: Machine, segments: &[Segment]) ->
     };
     let mut names: Vec<_> = machine
         .pointers(bytes)
+        .take(MAX_BACKENDS)
         .filter_map(|address| symbols.variable_at(address))
         .filter_map(|variable| {
-            let module = variable.strip_suffix(VARIABLE)?;
-            Some(module.rsplit("::").next().unwrap_or(module).to_owned())
+            let module = variable.strip_suffix(VARIABLE)?.rsplit("::").next()?;
+            is_identifier(module).then(|| module.to_owned())
         })
         .collect();
     names.sort();

@@ -10,10 +10,10 @@ use object::read::elf::{FileHeader, ProgramHeader, SectionHeader, SectionTable, 
 use super::Machine;
 use super::error::Problem;
 use super::segments::{Access, RawSegment};
-use super::symbols::{Kind, Symbol};
+use super::symbols::{Kind, RawSymbols, Symbol};
 
 /// Limit of a file's size in bytes, so that a scan has a bound.
-pub(super) const MAX_FILE: u64 = 1 << 30;
+pub(super) const MAX_FILE: u64 = 1 << 28;
 
 const ENDIAN: LittleEndian = LittleEndian;
 
@@ -28,7 +28,7 @@ pub(super) struct Raw<'a> {
     pub(super) identity_notes: Vec<&'a [u8]>,
     /// Sections that are part of the image's memory.
     pub(super) sections: Vec<Section<'a>>,
-    pub(super) symbols: Vec<Symbol>,
+    pub(super) symbols: RawSymbols,
 }
 
 /// A section in memory.
@@ -85,7 +85,7 @@ fn read_class<Elf: FileHeader<Endian = LittleEndian>>(data: &[u8]) -> Result<Raw
         segments: Vec::new(),
         identity_notes: Vec::new(),
         sections: Vec::new(),
-        symbols: Vec::new(),
+        symbols: RawSymbols::default(),
     };
     read_segments(header, data, &mut raw)?;
     let sections = header
@@ -97,9 +97,7 @@ fn read_class<Elf: FileHeader<Endian = LittleEndian>>(data: &[u8]) -> Result<Raw
         return Err(Problem::NoSections);
     }
     raw.sections = read_sections(&sections)?;
-    raw.symbols = read_symbols(&sections, data, machine).map_err(|error| Problem::SymbolTable {
-        reason: error.to_string(),
-    })?;
+    raw.symbols = read_symbols(&sections, data, machine)?;
     Ok(raw)
 }
 
@@ -197,15 +195,24 @@ fn read_symbols<Elf: FileHeader<Endian = LittleEndian>>(
     sections: &SectionTable<'_, Elf>,
     data: &[u8],
     machine: Machine,
-) -> object::read::Result<Vec<Symbol>> {
-    let table = sections.symbols(ENDIAN, data, elf::SHT_SYMTAB)?;
+) -> Result<RawSymbols, Problem> {
+    let unreadable = |error: object::read::Error| Problem::SymbolTable {
+        reason: error.to_string(),
+    };
+    let table = sections
+        .symbols(ENDIAN, data, elf::SHT_SYMTAB)
+        .map_err(unreadable)?;
     if table.is_empty() {
-        return Ok(Vec::new());
+        return Ok(RawSymbols::default());
     }
-    let strings = sections
-        .section(table.string_section())?
-        .file_range(ENDIAN)
-        .map_or(0, |(offset, _)| offset);
+    let section = sections
+        .section(table.string_section())
+        .map_err(unreadable)?;
+    let strings = section.data(ENDIAN, data).map_err(unreadable)?;
+    let (offset, _) = section.file_range(ENDIAN).unwrap_or_default();
+    // The section's data was there, so its offset fits.
+    let offset = offset as usize;
+
     let mut symbols = Vec::with_capacity(table.len());
     for symbol in table.iter() {
         let kind = match symbol.st_type() {
@@ -214,14 +221,14 @@ fn read_symbols<Elf: FileHeader<Endian = LittleEndian>>(
             elf::STT_OBJECT => Kind::Object,
             _ => continue,
         };
-        let name = symbol.name(ENDIAN, table.strings())?;
+        let name = symbol.st_name(ENDIAN);
+        let first = strings
+            .get(name as usize)
+            .ok_or(Problem::SymbolName { name })?;
         // `$x`, `$d`: marks of code and data on Arm and RISC-V, not names.
-        if symbol.is_undefined(ENDIAN) || name.is_empty() || name.starts_with(b"$") {
+        if symbol.is_undefined(ENDIAN) || matches!(first, 0 | b'$') {
             continue;
         }
-        let Ok(start) = usize::try_from(strings + u64::from(symbol.st_name(ENDIAN))) else {
-            continue;
-        };
         let value = symbol.st_value(ENDIAN).into();
         symbols.push(Symbol {
             address: match kind {
@@ -230,8 +237,11 @@ fn read_symbols<Elf: FileHeader<Endian = LittleEndian>>(
             },
             size: symbol.st_size(ENDIAN).into(),
             kind,
-            name: start..start + name.len(),
+            name,
         });
     }
-    Ok(symbols)
+    Ok(RawSymbols {
+        symbols,
+        strings: offset..offset + strings.len(),
+    })
 }

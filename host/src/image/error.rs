@@ -193,6 +193,14 @@ pub enum Problem {
         /// The ELF reader's reason.
         reason: String,
     },
+    /// A symbol's name is not in the string table.
+    #[error(
+        "a symbol's name at {name:#x} is outside the string table; copy or link the file again, or strip it (`strip`)"
+    )]
+    SymbolName {
+        /// Offset of the name in the string table.
+        name: u32,
+    },
     /// Two sections of one name.
     #[error(
         "section {section} exists twice; collect its entries in one output section, as the linkcmds fragment does"
@@ -237,16 +245,17 @@ pub enum Problem {
     },
     /// Two tables have different numbers of entries.
     #[error(
-        "section {section} has {found} entries, {SLOTS} has {expected}; \
-         declare external functions with one version of the macro and link them with the linkcmds fragment",
-        SLOTS = sections::SLOTS
+        "section {section} has {found} entries, {slots} has {expected}; \
+         declare external functions with one version of the macro and link them with the linkcmds fragment"
     )]
     Unpaired {
         /// The table.
         section: String,
         /// Its entries.
         found: u64,
-        /// Slots.
+        /// The slots.
+        slots: String,
+        /// Their number.
         expected: u64,
     },
     /// More entries than the limit.
@@ -337,15 +346,13 @@ pub enum Problem {
     },
     /// A name longer than the limit.
     #[error(
-        "name of external function {index} at {address:#x} has {length} bytes, more than {limit}; choose a shorter one"
+        "name of external function {index} at {address:#x} has more than {limit} bytes; choose a shorter one"
     )]
     NameTooLong {
         /// Number of the entry.
         index: usize,
         /// Address of the name.
         address: u64,
-        /// Its length.
-        length: usize,
         /// The limit.
         limit: usize,
     },

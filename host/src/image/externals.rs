@@ -33,19 +33,8 @@ pub struct External {
     pub signature: Option<Signature>,
 }
 
-/// Names of one spelling's tables.
-struct Spelling {
-    prefix: &'static str,
-}
-
-const SPELLINGS: [Spelling; 2] = [
-    Spelling {
-        prefix: sections::PREFIX,
-    },
-    Spelling {
-        prefix: sections::LEGACY_PREFIX,
-    },
-];
+/// What the sections' names begin with, in both spellings.
+const PREFIXES: [&str; 2] = [sections::PREFIX, sections::LEGACY_PREFIX];
 
 /// Part of the sections' names behind the prefix.
 const STRINGS: &str = "str";
@@ -67,22 +56,22 @@ pub(super) fn parse(
     segments: &[Segment],
 ) -> Result<Vec<External>, Problem> {
     let mut externals = Vec::new();
-    for spelling in &SPELLINGS {
-        parse_spelling(spelling, all, machine, segments, &mut externals)?;
+    for prefix in PREFIXES {
+        parse_spelling(prefix, all, machine, segments, &mut externals)?;
     }
     refuse_two_prototypes(&externals)?;
     Ok(externals)
 }
 
 fn parse_spelling(
-    spelling: &Spelling,
+    prefix: &str,
     all: &[Section<'_>],
     machine: Machine,
     segments: &[Segment],
     externals: &mut Vec<External>,
 ) -> Result<(), Problem> {
     let pointer = machine.pointer_size();
-    let table = |part, unit| find_table(spelling, part, unit, all, pointer, segments);
+    let table = |part, unit| find_table(prefix, part, unit, all, pointer, segments);
     let (strings, symbols, slots, signatures) = (
         table(STRINGS, 1)?,
         table(SYMBOLS, pointer)?,
@@ -95,7 +84,7 @@ fn parse_spelling(
     };
     let missing = |part: &str| Problem::TableMissing {
         present: present.section.clone(),
-        missing: format!("{}{part}", spelling.prefix),
+        missing: format!("{prefix}{part}"),
     };
     let strings = strings.as_ref().ok_or_else(|| missing(STRINGS))?;
     let symbols = symbols.as_ref().ok_or_else(|| missing(SYMBOLS))?;
@@ -109,9 +98,9 @@ fn parse_spelling(
             limit: MAX_EXTERNALS,
         });
     }
-    paired(symbols, pointer, count)?;
+    paired(symbols, pointer, slots, count)?;
     if let Some(signatures) = &signatures {
-        paired(signatures, 8, count)?;
+        paired(signatures, 8, slots, count)?;
     }
     let access = segments::find(segments, slots.address, slots.bytes.len() as u64)
         .map(|segment| segment.access)
@@ -151,14 +140,14 @@ fn parse_spelling(
 
 /// The table of that name, whose size is a multiple of `unit`. An empty one counts as absent.
 fn find_table<'a>(
-    spelling: &Spelling,
+    prefix: &str,
     part: &str,
     unit: u64,
     all: &[Section<'_>],
     alignment: u64,
     segments: &'a [Segment],
 ) -> Result<Option<Table<'a>>, Problem> {
-    let section = format!("{}{part}", spelling.prefix);
+    let section = format!("{prefix}{part}");
     let entry = format!("{section}.");
     if let Some(single) = all.iter().find(|s| s.name.starts_with(entry.as_bytes())) {
         return Err(Problem::NotCollected {
@@ -202,7 +191,7 @@ fn find_table<'a>(
     }
 }
 
-fn paired(table: &Table<'_>, unit: u64, expected: u64) -> Result<(), Problem> {
+fn paired(table: &Table<'_>, unit: u64, slots: &Table<'_>, expected: u64) -> Result<(), Problem> {
     let found = table.bytes.len() as u64 / unit;
     if found == expected {
         return Ok(());
@@ -210,6 +199,7 @@ fn paired(table: &Table<'_>, unit: u64, expected: u64) -> Result<(), Problem> {
     Err(Problem::Unpaired {
         section: table.section.clone(),
         found,
+        slots: slots.section.clone(),
         expected,
     })
 }
@@ -232,22 +222,23 @@ fn name(
             start: strings.address,
             end: strings.address + strings.bytes.len() as u64,
         })?;
-    let length = rest
-        .iter()
-        .position(|&byte| byte == 0)
-        .ok_or(Problem::NameWithoutNul { index, address })?;
-    if length == 0 {
-        return Err(Problem::NameEmpty { index, address });
-    }
-    if length > MAX_NAME {
-        return Err(Problem::NameTooLong {
-            index,
-            address,
-            length,
-            limit: MAX_NAME,
-        });
-    }
-    let name = std::str::from_utf8(&rest[..length])
+    // Looking no further bounds the work that many entries on one endless name could ask for.
+    let start = &rest[..rest.len().min(MAX_NAME + 1)];
+    let length = match start.iter().position(|&byte| byte == 0) {
+        Some(0) => return Err(Problem::NameEmpty { index, address }),
+        Some(length) => length,
+        None if start.len() <= MAX_NAME => {
+            return Err(Problem::NameWithoutNul { index, address });
+        }
+        None => {
+            return Err(Problem::NameTooLong {
+                index,
+                address,
+                limit: MAX_NAME,
+            });
+        }
+    };
+    let name = std::str::from_utf8(&start[..length])
         .map_err(|_| Problem::NameNotUtf8 { index, address })?;
     if !is_identifier(name) {
         return Err(Problem::NameNotIdentifier {

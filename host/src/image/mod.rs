@@ -5,6 +5,8 @@
 //! load it is [`check_loadable`]'s question. What an [`Image`] says has been checked: its addresses lie inside its
 //! segments, its names are identifiers, its tables are paired.
 
+use std::fs::File;
+use std::io::Read;
 use std::path::Path;
 use std::sync::Arc;
 
@@ -65,10 +67,14 @@ impl Image {
     /// Names the file, what is wrong with it and the fix.
     pub fn open(path: &Path) -> Result<Self, OpenError> {
         let name = path.display().to_string();
-        let bytes = std::fs::read(path).map_err(|source| OpenError::Read {
-            file: name.clone(),
-            source,
-        })?;
+        let mut bytes = Vec::new();
+        // One byte more than a guest may have is enough to refuse it, be the file endless.
+        File::open(path)
+            .and_then(|file| file.take(elf::MAX_FILE + 1).read_to_end(&mut bytes))
+            .map_err(|source| OpenError::Read {
+                file: name.clone(),
+                source,
+            })?;
         Ok(Self::parse(name, bytes)?)
     }
 
@@ -155,7 +161,7 @@ impl Image {
 
     /// Names of the in-guest backends it carries, sorted; empty if it is stripped or carries none.
     ///
-    /// Only guests of the guest layer say so, in their symbols; the names are the guest's text and unchecked.
+    /// Only guests of the guest layer say so, in their symbols; the names are identifiers, but nobody vouches for them.
     #[must_use]
     pub fn backends(&self) -> Vec<String> {
         backends::find(&self.symbols, self.machine, &self.segments)

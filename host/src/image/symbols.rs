@@ -22,13 +22,27 @@ pub(super) struct Symbol {
     pub(super) address: u64,
     pub(super) size: u64,
     pub(super) kind: Kind,
-    pub(super) name: Range<usize>,
+    /// Offset of its name in the string table.
+    pub(super) name: u32,
 }
+
+/// What the file's symbol table says.
+#[derive(Clone, Debug, Default)]
+pub(super) struct RawSymbols {
+    pub(super) symbols: Vec<Symbol>,
+    /// The string table's place in the file.
+    pub(super) strings: Range<usize>,
+}
+
+/// More of a name is not looked at, so that many symbols on one endless name cost no more than others.
+const MAX_NAME: usize = 4096;
 
 /// The image's defined symbols. Empty if the image is stripped.
 #[derive(Clone, Debug)]
 pub struct Symbols {
     file: Arc<Vec<u8>>,
+    /// The string table's place in the file.
+    strings: Range<usize>,
     /// Sorted by address.
     symbols: Vec<Symbol>,
 }
@@ -60,9 +74,25 @@ impl fmt::Display for Location<'_> {
 }
 
 impl Symbols {
-    pub(super) fn new(file: Arc<Vec<u8>>, mut symbols: Vec<Symbol>) -> Self {
+    pub(super) fn new(file: Arc<Vec<u8>>, raw: RawSymbols) -> Self {
+        let RawSymbols {
+            mut symbols,
+            strings,
+        } = raw;
         symbols.sort_by_key(|symbol| symbol.address);
-        Self { file, symbols }
+        Self {
+            file,
+            strings,
+            symbols,
+        }
+    }
+
+    /// A symbol's name, without its NUL.
+    fn name(&self, symbol: &Symbol) -> &[u8] {
+        let strings = self.file.get(self.strings.clone()).unwrap_or_default();
+        let rest = strings.get(symbol.name as usize..).unwrap_or_default();
+        let rest = &rest[..rest.len().min(MAX_NAME)];
+        rest.split(|&byte| byte == 0).next().unwrap_or_default()
     }
 
     /// Number of symbols.
@@ -82,7 +112,7 @@ impl Symbols {
     pub fn address_of(&self, name: &str) -> Option<u64> {
         self.symbols
             .iter()
-            .find(|symbol| self.file[symbol.name.clone()] == *name.as_bytes())
+            .find(|symbol| self.name(symbol) == name.as_bytes())
             .map(|symbol| symbol.address)
     }
 
@@ -93,7 +123,7 @@ impl Symbols {
             .iter()
             .take_while(|s| s.address == address)
             .find(|s| s.kind == Kind::Object)?;
-        let name = String::from_utf8_lossy(&self.file[symbol.name.clone()]);
+        let name = String::from_utf8_lossy(self.name(symbol));
         Some(format!("{:#}", rustc_demangle::demangle(&name)))
     }
 
@@ -109,7 +139,7 @@ impl Symbols {
             .find(|s| s.kind == Kind::Function && address - s.address < s.size)
             .or_else(|| before().find(|s| s.kind != Kind::Object && s.size == 0))?;
         Some(Location {
-            name: String::from_utf8_lossy(&self.file[symbol.name.clone()]),
+            name: String::from_utf8_lossy(self.name(symbol)),
             offset: address - symbol.address,
         })
     }

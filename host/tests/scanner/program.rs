@@ -1,0 +1,273 @@
+// SPDX-License-Identifier: MIT OR Apache-2.0
+//! The program `pvhost`: its texts, its files, its exit statuses.
+
+use std::fs;
+use std::path::PathBuf;
+use std::process::{Command, Output};
+
+use paravirt_abi::sections;
+use pvhost::image::Machine;
+
+use crate::guest::Guest;
+
+/// A folder of its own for each test, with guests by name.
+struct Folder(PathBuf);
+
+impl Folder {
+    fn new(test: &str) -> Self {
+        let path = PathBuf::from(env!("CARGO_TARGET_TMPDIR"))
+            .join("scanner")
+            .join(test);
+        fs::create_dir_all(&path).expect("a folder");
+        let folder = Self(path);
+        folder.write("guest", Guest::new(Machine::X86_64).build());
+        folder.write("guest32", Guest::new(Machine::I386).build());
+        folder.write("old", Guest::of_2013().build());
+        folder
+    }
+
+    fn write(&self, name: &str, bytes: impl AsRef<[u8]>) {
+        fs::write(self.0.join(name), bytes).expect("a file");
+    }
+
+    fn run(&self, arguments: &str) -> Output {
+        Command::new(env!("CARGO_BIN_EXE_pvhost"))
+            .current_dir(&self.0)
+            .args(arguments.split_whitespace())
+            .output()
+            .expect("pvhost")
+    }
+
+    /// Everything a user sees.
+    fn transcript(&self, arguments: &str) -> String {
+        let output = self.run(arguments);
+        format!(
+            "$ pvhost {arguments}\n{}{}[{}]\n",
+            text(&output.stdout),
+            text(&output.stderr),
+            output.status.code().expect("a status")
+        )
+    }
+}
+
+fn text(bytes: &[u8]) -> String {
+    String::from_utf8(bytes.to_vec()).expect("UTF-8")
+}
+
+#[test]
+fn list() {
+    let folder = Folder::new("list");
+    let mismatch = [
+        ("pv_irq_mask", Some(0x1000_0000_0000_00a7)),
+        ("my_own", None),
+    ];
+    folder.write(
+        "other",
+        Guest::with(Machine::Aarch64, sections::PREFIX, &[("pv_irq_mask", None)]).build(),
+    );
+    let entries = [mismatch[0], ("my_own", Some(0x1000_0000_0000_0001))];
+    folder.write(
+        "odd",
+        Guest::with(Machine::X86_64, sections::PREFIX, &entries).build(),
+    );
+    folder.write(
+        "none",
+        Guest::with(Machine::X86_64, sections::PREFIX, &[]).build(),
+    );
+    let text: Vec<_> = ["guest", "guest32", "old", "other", "odd", "none"]
+        .map(|name| folder.transcript(&format!("list {name}")))
+        .into();
+    insta::assert_snapshot!(text.join("\n"));
+}
+
+#[test]
+fn list_as_json() {
+    let folder = Folder::new("list_as_json");
+    insta::assert_snapshot!(folder.transcript("list guest --json"));
+    insta::assert_snapshot!(folder.transcript("list old --json"));
+}
+
+#[test]
+fn header_in_every_format() {
+    let folder = Folder::new("header");
+    for format in ["func-list", "c", "rust", "json"] {
+        for guest in ["guest32", "old"] {
+            let text = folder.transcript(&format!("header {guest} --format {format}"));
+            insta::assert_snapshot!(format!("header_{format}_{guest}"), text);
+        }
+    }
+}
+
+#[test]
+fn a_header_goes_to_a_file() {
+    let folder = Folder::new("header_file");
+    let to_stdout = folder.run("header guest --format c");
+    let to_file = folder.run("header guest --format c -o guest.h");
+    assert!(to_file.status.success() && to_file.stdout.is_empty());
+    let file = fs::read(folder.0.join("guest.h")).expect("the header");
+    assert_eq!(text(&file), text(&to_stdout.stdout));
+}
+
+/// The generated files are there to be compiled.
+#[test]
+fn headers_compile() {
+    let folder = Folder::new("headers_compile");
+    for guest in ["guest", "guest32", "old"] {
+        for (format, file) in [("c", "host.h"), ("rust", "host.rs")] {
+            let output = folder.run(&format!("header {guest} --format {format} -o {file}"));
+            assert!(output.status.success());
+        }
+        folder.write(
+            "host.c",
+            "#include \"host.h\"\n#define EF(name, word) + (word >> 60 <= 1)\n\
+             _Static_assert(0 PARAVIRT_HOST_FUNCTIONS(EF) == PARAVIRT_HOST_FUNCTION_COUNT, \"words\");\n",
+        );
+        folder.write("host.cpp", "#include \"host.h\"\n");
+        let checks: [&[&str]; 3] = [
+            &[
+                "cc",
+                "-std=c11",
+                "-Wall",
+                "-Werror",
+                "-fsyntax-only",
+                "host.c",
+            ],
+            &[
+                "c++",
+                "-std=c++17",
+                "-Wall",
+                "-Werror",
+                "-fsyntax-only",
+                "host.cpp",
+            ],
+            &[
+                "rustc",
+                "--edition=2024",
+                "--crate-type=lib",
+                "--emit=metadata",
+                "-Dwarnings",
+                "host.rs",
+            ],
+        ];
+        for check in checks {
+            let output = Command::new(check[0])
+                .args(&check[1..])
+                .current_dir(&folder.0)
+                .output();
+            match output {
+                Err(error) => println!("skipped: {} cannot run: {error}", check[0]),
+                Ok(output) => assert!(
+                    output.status.success(),
+                    "{guest}: {check:?}: {}",
+                    text(&output.stderr)
+                ),
+            }
+        }
+    }
+}
+
+#[test]
+fn check_against_a_known_host() {
+    let folder = Folder::new("check_known");
+    let misspelt = [("pv_console_wirte", None), ("l4rtems_inch", None)];
+    folder.write(
+        "misspelt",
+        Guest::with(Machine::X86_64, sections::PREFIX, &misspelt).build(),
+    );
+    let mismatch = [("pv_irq_mask", Some(0x1000_0000_0000_00a7))];
+    folder.write(
+        "mismatch",
+        Guest::with(Machine::X86_64, sections::PREFIX, &mismatch).build(),
+    );
+    let fits = [("pv_irq_mask", Some(0x1000_0000_0000_0087))];
+    folder.write(
+        "fits",
+        Guest::with(Machine::X86_64, sections::PREFIX, &fits).build(),
+    );
+    let text: Vec<_> = ["guest", "fits", "misspelt", "mismatch", "old"]
+        .map(|name| folder.transcript(&format!("check {name} --host linux-process")))
+        .into();
+    insta::assert_snapshot!(text.join("\n"));
+    insta::assert_snapshot!(folder.transcript("check mismatch --host linux-process --json"));
+}
+
+#[test]
+fn check_against_a_file() {
+    let folder = Folder::new("check_file");
+    folder.write(
+        "functions.txt",
+        "# mine\npv_console_write fn(*const c_void, usize) -> isize\npv_port_in\npv_shut_down\n",
+    );
+    insta::assert_snapshot!(folder.transcript("check guest --provides functions.txt"));
+}
+
+#[test]
+fn a_header_provides_what_its_guest_asks_for() {
+    let folder = Folder::new("check_round_trip");
+    for format in ["json", "func-list"] {
+        for guest in ["guest", "guest32", "old"] {
+            let header = folder.run(&format!("header {guest} --format {format} -o list"));
+            assert!(header.status.success());
+            let check = folder.run(&format!("check {guest} --provides list"));
+            assert!(check.status.success(), "{}", text(&check.stdout));
+        }
+    }
+    folder.run("header guest --format json -o list");
+    let other_width = folder.run("check guest32 --provides list");
+    assert_eq!(other_width.status.code(), Some(1));
+    assert!(text(&other_width.stdout).contains("mismatch: pv_console_write"));
+}
+
+#[test]
+fn errors_name_the_culprit_and_the_fix() {
+    let folder = Folder::new("errors");
+    folder.write("bad", "no ELF");
+    folder.write("bad.txt", "fine\nnot-fine\n");
+    let text: Vec<_> = [
+        "list bad",
+        "list absent",
+        "header bad",
+        "header guest -o absent/header.h",
+        "check bad --host linux-process",
+        "check guest --provides absent.txt",
+        "check guest --provides bad.txt",
+        "check guest",
+        "check guest --host nowhere",
+        "check guest --host linux-process --provides bad.txt",
+        "header guest --format cobol",
+        "frobnicate",
+    ]
+    .map(|arguments| folder.transcript(arguments))
+    .into();
+    insta::assert_snapshot!(text.join("\n"));
+}
+
+#[test]
+fn help() {
+    let folder = Folder::new("help");
+    let text: Vec<_> = ["--help", "list --help", "header --help", "check --help"]
+        .map(|arguments| folder.transcript(arguments))
+        .into();
+    insta::assert_snapshot!(text.join("\n"));
+    assert_eq!(folder.run("").status.code(), Some(2));
+}
+
+#[test]
+fn a_reader_that_has_seen_enough_is_no_error() {
+    let folder = Folder::new("broken_pipe");
+    let mut child = Command::new(env!("CARGO_BIN_EXE_pvhost"))
+        .args(["list", "guest"])
+        .current_dir(&folder.0)
+        .stdout(closed_pipe())
+        .stderr(std::process::Stdio::piped())
+        .spawn()
+        .expect("pvhost");
+    assert!(child.wait().expect("a status").success());
+}
+
+/// The writing end of a pipe that nobody reads.
+fn closed_pipe() -> std::process::Stdio {
+    let (reader, writer) = std::io::pipe().expect("a pipe");
+    drop(reader);
+    writer.into()
+}

@@ -1,0 +1,193 @@
+// SPDX-License-Identifier: MIT OR Apache-2.0
+//! What the parser reads from sound images.
+
+use object::elf;
+use paravirt_abi::note::Flags;
+use pvhost::image::{Access, Image, Machine, Policy, check_loadable};
+
+use crate::guest::{CODE, DATA, Guest, Symbol, TABLES, VCPU_PAGE, note};
+
+fn parse(guest: &Guest) -> Image {
+    Image::parse("guest", guest.build()).expect("sound")
+}
+
+#[test]
+fn an_image_of_every_architecture_is_read() {
+    for machine in Machine::ALL {
+        let image = parse(&Guest::new(machine));
+        assert_eq!(image.machine(), machine);
+        assert_eq!(image.entry(), CODE + 0x10);
+        let identity = image.identity().expect("a note");
+        assert_eq!(identity.flags, Flags::NO_RED_ZONE);
+        assert_eq!(image.vcpu_page(), Some(VCPU_PAGE));
+        assert_eq!(image.resolver(), Some(DATA + 0x2ff8));
+
+        let [code, data] = image.segments() else {
+            panic!("two segments");
+        };
+        assert_eq!((code.address, code.size), (CODE, 0x40));
+        assert_eq!(code.data(), [0x90; 0x40]);
+        let executable = Access {
+            read: true,
+            write: false,
+            execute: true,
+        };
+        assert_eq!(code.access, executable);
+        assert_eq!((data.data().len(), data.size), (0x3000, 0x4000));
+        assert_eq!(data.end(), DATA + 0x4000);
+
+        let pointer = machine.pointer_size();
+        let found: Vec<_> = image
+            .externals()
+            .iter()
+            .map(|e| (&*e.name, e.slot))
+            .collect();
+        let slots = TABLES + 0x800;
+        assert_eq!(
+            found,
+            [
+                ("pv_console_write", slots),
+                ("pv_port_in", slots + pointer),
+                ("pv_shutdown", slots + 2 * pointer)
+            ]
+        );
+        let shutdown = &image.externals()[2];
+        assert_eq!(shutdown.symbol, TABLES + 0x400 + 2 * pointer);
+        let prototype = shutdown.signature.expect("a prototype").to_string();
+        assert_eq!(prototype, "fn(u32, i32) -> !");
+    }
+}
+
+#[test]
+fn the_default_image_is_loadable_on_x86() {
+    for machine in [Machine::I386, Machine::X86_64] {
+        check_loadable(&parse(&Guest::new(machine)), &Policy::default()).expect("loadable");
+    }
+}
+
+#[test]
+fn an_image_of_2013_is_read_with_every_slot() {
+    let image = parse(&Guest::of_2013());
+    assert_eq!(image.identity(), None);
+    let names: Vec<_> = image.externals().iter().map(|e| &*e.name).collect();
+    assert_eq!(
+        names,
+        ["l4rtems_outch", "l4rtems_timer_start", "l4rtems_outch"]
+    );
+    assert!(image.externals().iter().all(|e| e.signature.is_none()));
+    assert_ne!(image.externals()[0].slot, image.externals()[2].slot);
+}
+
+#[test]
+fn both_spellings_in_one_image_are_read() {
+    let mut guest = Guest::new(Machine::I386);
+    let entries = [("l4rtems_inch", None)];
+    let old = Guest::with(Machine::I386, ".data.l4external.", &entries);
+    // The old tables move behind the new ones, in the bytes that the new ones leave free.
+    for section in &old.sections {
+        let mut moved = section.clone();
+        moved.address += 0x200;
+        let start = (section.address - DATA) as usize;
+        let mut bytes = old.loads[1].data[start..][..section.size as usize].to_vec();
+        if moved.name.ends_with("symtab") {
+            bytes[1] += 2;
+        }
+        guest.poke(moved.address, &bytes);
+        guest.sections.push(moved);
+    }
+    let image = parse(&guest);
+    assert_eq!(image.externals().len(), 4);
+    assert_eq!(image.externals()[3].name, "l4rtems_inch");
+}
+
+#[test]
+fn an_image_without_external_functions_or_symbols_is_sound() {
+    let mut guest = Guest::with(Machine::X86_64, ".data.l4externals.", &[]);
+    guest.symbols.clear();
+    let image = parse(&guest);
+    assert!(image.externals().is_empty() && image.symbols().is_empty());
+    assert_eq!(image.resolver(), None);
+}
+
+#[test]
+fn notes_of_others_are_passed_over() {
+    let mut guest = Guest::new(Machine::X86_64);
+    let foreign = note("GNU", 3, b"build id");
+    let later = note("paravirt", 2, b"");
+    guest.notes = [foreign, guest.notes, later].concat();
+    assert_eq!(parse(&guest).vcpu_page(), Some(VCPU_PAGE));
+}
+
+#[test]
+fn an_address_leads_to_the_function_around_it() {
+    let mut guest = Guest::new(Machine::X86_64);
+    guest.symbols = vec![
+        Symbol::new("outer", CODE, 0x20, elf::STT_FUNC),
+        Symbol::new("local_label", CODE + 4, 0, elf::STT_NOTYPE),
+        Symbol::new("inner", CODE + 8, 4, elf::STT_FUNC),
+        Symbol::new("label", CODE + 0x28, 0, elf::STT_NOTYPE),
+        Symbol::new("table", CODE + 0x2c, 4, elf::STT_OBJECT),
+        Symbol::new(
+            "_ZN4core3fmt5write17h0123456789abcdefE",
+            CODE + 0x30,
+            8,
+            elf::STT_FUNC,
+        ),
+        Symbol::new("\x1b[31m", CODE + 0x38, 8, elf::STT_FUNC),
+    ];
+    let image = parse(&guest);
+    let at = |offset| {
+        let location = image.symbols().function_at(CODE + offset);
+        location.map(|location| location.to_string())
+    };
+    assert_eq!(at(6).as_deref(), Some("outer+0x6"));
+    assert_eq!(at(9).as_deref(), Some("inner+0x1"));
+    assert_eq!(at(12).as_deref(), Some("outer+0xc"));
+    assert_eq!(at(0x2d).as_deref(), Some("label+0x5"));
+    assert_eq!(at(0x30).as_deref(), Some("core::fmt::write+0x0"));
+    assert_eq!(at(0x38).as_deref(), Some("\\u{1b}[31m+0x0"));
+    assert_eq!(image.symbols().function_at(CODE - 1), None);
+    assert_eq!(image.symbols().address_of("inner"), Some(CODE + 8));
+    assert_eq!(image.symbols().address_of("none"), None);
+}
+
+#[test]
+fn the_thumb_bit_is_no_part_of_an_address() {
+    let mut guest = Guest::new(Machine::Arm);
+    guest.entry = CODE + 0x3f;
+    guest.symbols[0] = Symbol::new("thumb", CODE + 0x11, 4, elf::STT_FUNC);
+    let image = parse(&guest);
+    assert_eq!(image.entry(), CODE + 0x3f);
+    let location = image
+        .symbols()
+        .function_at(CODE + 0x10)
+        .expect("a function");
+    assert_eq!(location.to_string(), "thumb+0x0");
+}
+
+#[test]
+fn backends_are_named_by_their_variables() {
+    let mut guest = Guest::new(Machine::X86_64);
+    let slice = TABLES + 0xe00;
+    for (index, target) in [CODE + 0x20, CODE + 0x28].into_iter().enumerate() {
+        guest.poke(slice + 8 * index as u64, &target.to_le_bytes());
+    }
+    guest.symbols.extend([
+        Symbol::new("__start_linkme_BACKENDS", slice, 0, elf::STT_NOTYPE),
+        Symbol::new("__stop_linkme_BACKENDS", slice + 16, 0, elf::STT_NOTYPE),
+        Symbol::new(
+            "_ZN12paravirt_bsp7backend13linux_syscall7BACKEND17h0123456789abcdefE",
+            CODE + 0x20,
+            8,
+            elf::STT_OBJECT,
+        ),
+        Symbol::new(
+            "_ZN5mycpu3xen7BACKEND17h0123456789abcdefE",
+            CODE + 0x28,
+            8,
+            elf::STT_OBJECT,
+        ),
+    ]);
+    assert_eq!(parse(&guest).backends(), ["linux_syscall", "xen"]);
+    assert!(parse(&Guest::new(Machine::X86_64)).backends().is_empty());
+}

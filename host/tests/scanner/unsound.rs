@@ -1,0 +1,383 @@
+// SPDX-License-Identifier: MIT OR Apache-2.0
+//! One case at least for each way an image can be unsound, with the message its user sees.
+
+use std::collections::BTreeSet;
+use std::fmt::Write;
+
+use object::elf;
+use paravirt_abi::{note, sections};
+use pvhost::image::{Image, Machine, Policy, Problem, check_loadable};
+
+use crate::guest::{self, CODE, DATA, Guest, Load, TABLES, VCPU_PAGE};
+
+/// A name for the case, the variant it must be refused with, and the file.
+struct Case {
+    variant: &'static str,
+    bytes: Vec<u8>,
+    /// For what only a loader refuses.
+    policy: Option<Policy>,
+}
+
+/// A bent default guest.
+fn bent(variant: &'static str, bend: impl FnOnce(&mut Guest)) -> Case {
+    bent_for(Machine::X86_64, variant, bend)
+}
+
+fn bent_for(machine: Machine, variant: &'static str, bend: impl FnOnce(&mut Guest)) -> Case {
+    let mut guest = Guest::new(machine);
+    bend(&mut guest);
+    Case {
+        variant,
+        bytes: guest.build(),
+        policy: None,
+    }
+}
+
+/// The default guest's file with changed bytes.
+fn patched(variant: &'static str, patch: impl FnOnce(&mut Vec<u8>)) -> Case {
+    let mut bytes = Guest::new(Machine::X86_64).build();
+    patch(&mut bytes);
+    Case {
+        variant,
+        bytes,
+        policy: None,
+    }
+}
+
+/// A sound image that the policy forbids.
+fn forbidden(
+    variant: &'static str,
+    bend: impl FnOnce(&mut Guest),
+    restrict: impl FnOnce(&mut Policy),
+) -> Case {
+    let mut policy = Policy::default();
+    restrict(&mut policy);
+    Case {
+        policy: Some(policy),
+        ..bent(variant, bend)
+    }
+}
+
+const PH_OFFSET: usize = 0x20;
+const SH_OFFSET: usize = 0x28;
+
+fn file_cases() -> Vec<Case> {
+    vec![
+        patched("NotElf", |b| b[1] = b'e'),
+        patched("NotElf", Vec::clear),
+        patched("FileTooBig", |b| *b = vec![0; (1 << 28) + 1]),
+        patched("HeaderTruncated", |b| b.truncate(5)),
+        patched("HeaderTruncated", |b| b.truncate(0x3f)),
+        patched("Class", |b| b[4] = 3),
+        patched("ByteOrder", |b| b[5] = 2),
+        bent("UnknownMachine", |g| g.e_machine = elf::EM_PPC64),
+        bent_for(Machine::I386, "MachineClass", |g| {
+            g.e_machine = elf::EM_X86_64
+        }),
+        bent("NotExecutable", |g| g.e_type = elf::ET_REL),
+        bent("PositionIndependent", |g| g.e_type = elf::ET_DYN),
+        patched("ProgramHeaders", |b| b[PH_OFFSET + 4] = 0xff),
+        patched("SectionHeaders", |b| b[SH_OFFSET + 4] = 0xff),
+        patched("SectionHeaders", |b| b.truncate(b.len() - 1)),
+        patched("NoSections", |b| b[SH_OFFSET..SH_OFFSET + 8].fill(0)),
+        // The name of section 1 out of the name table.
+        patched("SectionHeaders", |b| {
+            let table = u64::from_le_bytes(b[SH_OFFSET..SH_OFFSET + 8].try_into().unwrap());
+            b[table as usize + 64 + 3] = 0x7f;
+        }),
+        // The last section but one, the string table, out of the file.
+        patched("SymbolTable", |b| {
+            let header = b.len() - 2 * 64;
+            b[header + 0x18 + 4] = 0xff;
+        }),
+        // The first symbol's name out of the string table.
+        bent("SymbolName", |g| g.symbols[0].name = "marked".into()).then(|b| {
+            let symbol = find(b, &(CODE + 0x10).to_le_bytes(), 1) - 8;
+            b[symbol + 3] = 0x7f;
+        }),
+    ]
+}
+
+impl Case {
+    fn then(mut self, patch: impl FnOnce(&mut Vec<u8>)) -> Self {
+        patch(&mut self.bytes);
+        self
+    }
+}
+
+/// Position of the nth occurrence.
+fn find(bytes: &[u8], pattern: &[u8], nth: usize) -> usize {
+    bytes
+        .windows(pattern.len())
+        .enumerate()
+        .filter(|(_, window)| *window == pattern)
+        .map(|(position, _)| position)
+        .nth(nth)
+        .expect("the pattern")
+}
+
+fn segment_cases() -> Vec<Case> {
+    let extra = |address, size| {
+        move |guest: &mut Guest| {
+            let mut load = Load::new(address, vec![0; 0x10], elf::PF_R);
+            load.size = size;
+            guest.loads.push(load);
+        }
+    };
+    vec![
+        bent("TooManySegments", |g| {
+            for index in 0..64 {
+                extra(0x20_0000 + index * 0x1000, 0x10)(g);
+            }
+        }),
+        bent("NoSegments", |g| g.loads.clear()),
+        bent("SegmentTruncated", |g| {
+            g.loads[0].file_offset = Some(u64::MAX - 8)
+        }),
+        bent("SegmentTruncated", |g| {
+            g.loads[0].file_offset = Some(0x1_0000)
+        }),
+        bent("SegmentLargerInFile", |g| g.loads[1].size = 0x2fff),
+        bent("SegmentWraps", extra(u64::MAX - 0xf, 0x20)),
+        bent("SegmentWraps", extra(0x20_0000, u64::MAX)),
+        bent_for(Machine::I386, "SegmentWraps", extra(0xffff_f000, 0x1001)),
+        bent("SegmentsOverlap", extra(DATA - 8, 0x10)),
+        bent("SegmentsOverlap", extra(CODE, 0x10)),
+        bent("EntryNotExecutable", |g| g.entry = DATA),
+        bent("EntryNotExecutable", |g| g.entry = CODE + 0x40),
+    ]
+}
+
+fn table_cases() -> Vec<Case> {
+    vec![
+        bent("DuplicateSection", |g| {
+            let twin = g.section("jmptbl").clone();
+            g.sections.push(twin);
+        }),
+        bent("NotCollected", |g| {
+            g.section("jmptbl").name += ".pv_shutdown"
+        }),
+        bent("TableMissing", |g| {
+            g.section("symtab").name = ".data".into()
+        }),
+        bent("TableMissing", |g| {
+            g.section("jmptbl").name = ".data".into()
+        }),
+        bent("TableMissing", |g| g.section("str").name = ".data".into()),
+        bent("OddTable", |g| g.section("symtab").size -= 1),
+        bent("OddTable", |g| g.section("sig").size += 4),
+        bent("Unpaired", |g| g.section("symtab").size -= 8),
+        bent("Unpaired", |g| g.section("sig").size += 8),
+        // The whole table counts, whatever the file holds.
+        bent("TooManyExternals", |g| {
+            let size = 8 * 65_537;
+            g.loads
+                .push(Load::new(0x20_0000, vec![0; size], elf::PF_R | elf::PF_W));
+            g.section("jmptbl").address = 0x20_0000;
+            g.section("jmptbl").size = size as u64;
+        }),
+        bent("TableMisaligned", |g| g.section("jmptbl").address += 4),
+        bent("TableNotLoaded", |g| {
+            g.section("jmptbl").address = 0x50_0000
+        }),
+        // In .bss, past the bytes of the file, or half so.
+        bent("TableNotLoaded", |g| {
+            g.section("jmptbl").address = DATA + 0x3800
+        }),
+        bent("TableNotLoaded", |g| {
+            g.section("jmptbl").address = DATA + 0x3000 - 8
+        }),
+        bent("TableNotLoaded", |g| g.section("str").size = u64::MAX),
+        bent("SlotsNotWritable", |g| g.section("jmptbl").address = CODE),
+    ]
+}
+
+fn entry_cases() -> Vec<Case> {
+    let symbol = TABLES + 0x400;
+    let name = TABLES;
+    let long = "n".repeat(256);
+    let words = |words: [u64; 2]| {
+        let entries = [("twice", Some(words[0])), ("twice", Some(words[1]))];
+        let guest = Guest::with(Machine::X86_64, sections::PREFIX, &entries);
+        Case {
+            variant: "",
+            bytes: guest.build(),
+            policy: None,
+        }
+    };
+    vec![
+        bent("NameOutside", |g| g.poke(symbol, &[0; 8])),
+        bent("NameOutside", |g| {
+            g.poke(symbol + 8, &(name - 1).to_le_bytes())
+        }),
+        bent("NameOutside", |g| {
+            let end = name + g.section("str").size;
+            g.poke(symbol, &end.to_le_bytes());
+        }),
+        bent("NameWithoutNul", |g| g.section("str").size -= 1),
+        bent("NameEmpty", |g| g.poke(name, &[0])),
+        Case {
+            variant: "NameTooLong",
+            bytes: Guest::with(Machine::X86_64, sections::PREFIX, &[(&long, None)]).build(),
+            policy: None,
+        },
+        bent("NameTooLong", |g| {
+            g.section("str").size = 0x1000;
+            g.poke(name, &[b'n'; 256]);
+        }),
+        bent("NameWithoutNul", |g| {
+            g.section("str").size = 255;
+            g.poke(name, &[b'n'; 256]);
+        }),
+        bent("NameNotUtf8", |g| g.poke(name + 2, &[0xff])),
+        bent("NameNotIdentifier", |g| g.poke(name + 2, b"\x1b[2J;")),
+        bent("NameNotIdentifier", |g| g.poke(name, b"1")),
+        bent("Signature", |g| g.poke(TABLES + 0xc00, &[0; 8])),
+        bent("Signature", |g| g.poke(TABLES + 0xc00, &[0xff])),
+        Case {
+            variant: "TwoPrototypes",
+            ..words([0x1000_0000_0000_0001, 0x1000_0000_0000_0002])
+        },
+        bent("ResolverNotWritable", |g| g.symbols[1].address = CODE),
+        bent("ResolverNotWritable", |g| g.symbols[1].address -= 4),
+    ]
+}
+
+fn note_cases() -> Vec<Case> {
+    let descriptor = |offset: usize, value: u32| {
+        move |guest: &mut Guest| {
+            let mut descriptor = guest::identity(guest.machine);
+            descriptor[offset..offset + 4].copy_from_slice(&value.to_le_bytes());
+            guest.identify(&descriptor);
+        }
+    };
+    vec![
+        bent("Notes", |g| g.notes.truncate(13)),
+        bent("Notes", |g| g.notes[4] = 0xff),
+        bent("DuplicateNote", |g| g.notes = g.notes.repeat(2)),
+        bent("NoteSize", |g| g.identify(&[1, 0])),
+        bent("NoteSize", |g| {
+            g.identify(&guest::identity(g.machine)[..20])
+        }),
+        bent("NoteSize", |g| {
+            g.identify(&[guest::identity(g.machine), vec![0; 4]].concat());
+        }),
+        bent("AbiVersion", descriptor(0, 2)),
+        bent("NoteMachine", descriptor(4, 3)),
+        bent("NoteFlags", descriptor(8, 0x8000_0001)),
+        bent("NoteReserved", descriptor(12, 1)),
+        bent("VcpuPageMisaligned", descriptor(16, VCPU_PAGE as u32 + 8)),
+        bent("VcpuPageNotWritable", descriptor(16, CODE as u32)),
+        bent("VcpuPageNotWritable", descriptor(16, DATA as u32 + 0x4000)),
+        bent("VcpuPageNotWritable", descriptor(20, 0xffff_ffff)),
+        bent("VcpuPageNotWritable", |g| {
+            g.loads[1].size = 0x3800;
+            descriptor(16, DATA as u32 + 0x3000)(g);
+        }),
+    ]
+}
+
+fn loader_cases() -> Vec<Case> {
+    let sound = |_: &mut Guest| {};
+    let usual = |_: &mut Policy| {};
+    let low = |address| {
+        move |guest: &mut Guest| {
+            guest
+                .loads
+                .push(Load::new(address, vec![0; 0x10], elf::PF_R));
+        }
+    };
+    vec![
+        forbidden("MachineNotSupported", sound, |p| {
+            p.machines = vec![Machine::I386]
+        }),
+        forbidden("Dynamic", |g| g.other_headers.push(elf::PT_INTERP), usual),
+        forbidden("Dynamic", |g| g.other_headers.push(elf::PT_DYNAMIC), usual),
+        forbidden("SegmentTooLow", low(0), usual),
+        forbidden("SegmentTooLow", low(0xfff8), usual),
+        forbidden("SegmentTooHigh", sound, |p| p.highest = DATA + 0x3fff),
+        forbidden("SegmentTooHigh", low(0x7fff_ffff_f000), usual),
+        forbidden("TooMuchMemory", sound, |p| p.memory = 0x4000),
+        forbidden("TooMuchMemory", |g| g.loads[1].size = 1 << 30, usual),
+        forbidden("WritableCode", |g| g.loads[0].flags |= elf::PF_W, usual),
+        forbidden("SharedPage", low(CODE + 0x40), usual),
+        forbidden("NoIdentity", |g| g.notes.clear(), usual),
+        forbidden(
+            "RedZone",
+            |g| {
+                let mut descriptor = guest::identity(g.machine);
+                descriptor[8] = 0;
+                g.identify(&descriptor);
+            },
+            |p| p.pushes_into_red_zone = true,
+        ),
+    ]
+}
+
+fn cases() -> Vec<Case> {
+    [
+        file_cases(),
+        segment_cases(),
+        table_cases(),
+        entry_cases(),
+        note_cases(),
+        loader_cases(),
+    ]
+    .into_iter()
+    .flatten()
+    .collect()
+}
+
+fn variant(problem: &Problem) -> String {
+    let text = format!("{problem:?}");
+    text.split(|c: char| !c.is_alphanumeric())
+        .next()
+        .unwrap_or_default()
+        .to_owned()
+}
+
+#[test]
+fn every_case_is_refused_for_its_own_reason() {
+    let mut messages = String::new();
+    for (number, case) in cases().into_iter().enumerate() {
+        let parsed = Image::parse("bad.elf", case.bytes);
+        let refused = match (parsed, &case.policy) {
+            (Ok(image), Some(policy)) => check_loadable(&image, policy).err(),
+            (Ok(_), None) => None,
+            (Err(error), None) => Some(error),
+            (Err(error), Some(_)) => panic!("case {number}, {}: not sound: {error}", case.variant),
+        };
+        let error = refused.unwrap_or_else(|| panic!("case {number}, {}: accepted", case.variant));
+        assert_eq!(
+            variant(&error.problem),
+            case.variant,
+            "case {number}: {error}"
+        );
+        writeln!(messages, "{}:\n  {error}", case.variant).expect("a string");
+    }
+    insta::assert_snapshot!(messages);
+}
+
+#[test]
+fn no_variant_is_without_a_case() {
+    let source = include_str!("../../src/image/error.rs");
+    let (_, body) = source.split_once("pub enum Problem {").expect("the enum");
+    let variants: BTreeSet<&str> = body
+        .lines()
+        .filter_map(|line| line.strip_prefix("    "))
+        .filter(|line| line.starts_with(|c: char| c.is_ascii_uppercase()))
+        .filter_map(|line| line.strip_suffix(" {").or(line.strip_suffix(',')))
+        .collect();
+    assert!(variants.len() > 40, "{variants:?}");
+    let tested: BTreeSet<&str> = cases().iter().map(|case| case.variant).collect();
+    let untested: Vec<_> = variants.difference(&tested).collect();
+    assert!(untested.is_empty(), "{untested:?}");
+}
+
+#[test]
+fn the_note_says_what_the_abi_crate_says() {
+    assert_eq!(
+        guest::identity(Machine::I386).len(),
+        size_of::<note::IdentityNote>()
+    );
+}

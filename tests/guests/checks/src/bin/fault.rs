@@ -1,0 +1,81 @@
+// SPDX-License-Identifier: MIT OR Apache-2.0
+//! Ends in the way that the argument names, for tests of the host's reports and exit statuses.
+#![no_std]
+#![no_main]
+
+use core::arch::asm;
+use core::hint::black_box;
+
+use guest_checks::number;
+use paravirt_bsp::{cpu, power, println, start};
+
+paravirt_bsp::image! { main: main, backends: [linux_syscall] }
+
+fn main() -> i32 {
+    match start::arguments().next().unwrap_or("") {
+        "exit" => return number(1, 0) as i32,
+        "fatal" => power::fatal(format_args!("asked for"), number(1, 1) as i32),
+        "reset" => power::reset(),
+        "panic" => panic!("asked for"),
+        "null" => read_null(),
+        "text" => write_text(),
+        "jump" => jump_nowhere(),
+        "overflow" => {
+            black_box(recurse(1));
+        }
+        "cli" => privileged_cli(),
+        // SAFETY: each of these faults; that is their purpose.
+        "hlt" => unsafe { asm!("hlt") },
+        // SAFETY: as above.
+        "undefined" => unsafe { asm!("ud2") },
+        // SAFETY: as above.
+        "out" => unsafe { asm!("out 0x80, al") },
+        // SAFETY: as above.
+        "breakpoint" => unsafe { asm!("int3") },
+        // SAFETY: as above: eax = 0 divided by ecx = 0.
+        "divide" => unsafe {
+            asm!("xor eax, eax", "cdq", "xor ecx, ecx", "div ecx", out("eax") _, out("ecx") _, out("edx") _);
+        },
+        "hang" => cpu::idle_until(|| false),
+        "spin" => loop {
+            core::hint::spin_loop();
+        },
+        other => println!("no such end: {other}"),
+    }
+    0
+}
+
+#[inline(never)]
+fn read_null() {
+    // SAFETY: it faults; that is its purpose.
+    unsafe { core::ptr::read_volatile(black_box(16 as *const u32)) };
+}
+
+#[inline(never)]
+fn write_text() {
+    // SAFETY: as above.
+    unsafe { core::ptr::write_volatile(write_text as *const () as *mut u8, 0) };
+}
+
+#[inline(never)]
+fn jump_nowhere() {
+    // SAFETY: as above.
+    let nowhere: extern "C" fn() = unsafe { core::mem::transmute(black_box(0x50usize)) };
+    nowhere();
+}
+
+#[inline(never)]
+fn privileged_cli() {
+    // SAFETY: as above.
+    unsafe { asm!("cli") };
+}
+
+#[inline(never)]
+fn recurse(depth: usize) -> usize {
+    let space = black_box([depth; 64]);
+    if depth == usize::MAX {
+        depth
+    } else {
+        recurse(depth + 1) + space[depth % 64]
+    }
+}

@@ -1,0 +1,114 @@
+// SPDX-License-Identifier: MIT OR Apache-2.0
+//! Holds patterns in every register while timer interrupts and host calls come and go: `numeric [HZ] [MS]`.
+#![no_std]
+#![no_main]
+
+use core::arch::asm;
+use core::ffi::c_void;
+use core::hint::black_box;
+use core::sync::atomic::{AtomicU32, Ordering};
+
+use guest_checks::registers::Registers;
+use guest_checks::{SECOND, number};
+use paravirt_bsp::interface::pv_clock_now;
+use paravirt_bsp::timer::{TICK, Timer};
+use paravirt_bsp::{clock, cpu, println};
+
+paravirt_bsp::image! { main: main, backends: [linux_syscall] }
+
+static UPCALLS: AtomicU32 = AtomicU32::new(0);
+
+/// Computes with floating point, so that every register it may use is another afterwards.
+extern "C" fn disturb(_timer: u32, expirations: u64, _argument: *mut c_void) {
+    let calls = UPCALLS.fetch_add(1, Ordering::Relaxed);
+    let mut sum = f64::from(calls) + expirations as f64;
+    for n in 1..20 {
+        sum = black_box(sum / 3.0 + f64::from(n));
+    }
+    black_box(sum);
+}
+
+fn main() -> i32 {
+    let timer = Timer::new(TICK).expect("timer 0 exists");
+    timer
+        .attach(disturb, core::ptr::null_mut())
+        .expect("nobody else uses it");
+    cpu::enable_interrupts();
+    timer
+        .start_periodic(SECOND / number(0, 10_000))
+        .expect("a period in range");
+
+    let end = clock::now() + number(1, 500) * (SECOND / 1000);
+    let (mut rounds, mut wrong) = (0, 0);
+    while clock::now() < end {
+        let pattern = Registers::pattern(rounds);
+        let found = pattern.hold(50_000);
+        if found != pattern {
+            if wrong == 0 {
+                println!("loaded {pattern:x?}\nfound  {found:x?}");
+            }
+            wrong += 1;
+        }
+        wrong += usize::from(!control_words_survive_a_call());
+        rounds += 1;
+    }
+    timer.stop().expect("it runs");
+    let upcalls = UPCALLS.load(Ordering::Relaxed);
+    println!(
+        "numeric: {wrong} wrong in some rounds, interrupted: {}",
+        upcalls > 0
+    );
+    i32::from(wrong > 0 || upcalls == 0)
+}
+
+/// A host call must keep the control words and leave the direction flag clear (System V ABI, 3.2.1).
+fn control_words_survive_a_call() -> bool {
+    const MXCSR: u32 = 0x5f80;
+    const CONTROL: u32 = 0xb7f;
+    // Loaded, found, the caller's: pairs of mxcsr and x87 control word.
+    let mut words = [MXCSR, CONTROL, 0, 0, 0, 0];
+    let flags: usize;
+    // SAFETY: a call by the C ABI; the stack is aligned because this is not a leaf for the compiler, and the caller's control words
+    // are put back.
+    unsafe {
+        #[cfg(target_arch = "x86_64")]
+        asm!(
+            "stmxcsr 16(%r12)",
+            "fnstcw 20(%r12)",
+            "ldmxcsr (%r12)",
+            "fldcw 4(%r12)",
+            "call {call}",
+            "pushfq",
+            "popq %rax",
+            "stmxcsr 8(%r12)",
+            "fnstcw 12(%r12)",
+            "ldmxcsr 16(%r12)",
+            "fldcw 20(%r12)",
+            call = sym pv_clock_now,
+            in("r12") words.as_mut_ptr(),
+            lateout("rax") flags,
+            clobber_abi("C"),
+            options(att_syntax),
+        );
+        #[cfg(target_arch = "x86")]
+        asm!(
+            "stmxcsr 16(%edi)",
+            "fnstcw 20(%edi)",
+            "ldmxcsr (%edi)",
+            "fldcw 4(%edi)",
+            "call {call}",
+            "pushfl",
+            "popl %eax",
+            "stmxcsr 8(%edi)",
+            "fnstcw 12(%edi)",
+            "ldmxcsr 16(%edi)",
+            "fldcw 20(%edi)",
+            call = sym pv_clock_now,
+            in("edi") words.as_mut_ptr(),
+            lateout("eax") flags,
+            clobber_abi("C"),
+            options(att_syntax),
+        );
+    }
+    words[2..4] == [MXCSR, CONTROL] && flags & 0x400 == 0
+}

@@ -1,0 +1,21 @@
+// SPDX-License-Identifier: MIT OR Apache-2.0
+//! What the check guests share.
+#![no_std]
+
+pub mod registers;
+
+use paravirt_bsp::start;
+
+/// The argument of that position (0 = first) as a number, or `default` if there is none.
+///
+/// # Panics
+/// If the argument is no number.
+#[must_use]
+pub fn number(position: usize, default: u64) -> u64 {
+    start::arguments()
+        .nth(position)
+        .map_or(default, |text| text.parse().expect("a number"))
+}
+
+/// ns in a second.
+pub const SECOND: u64 = 1_000_000_000;

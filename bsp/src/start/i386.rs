@@ -9,6 +9,8 @@ global_asm!(
     ".pushsection .text.paravirt_start, \"ax\", @progbits",
     ".weak _start", // a C library's, in tests of this crate, wins
     ".type _start, @function",
+    ".globl paravirt_start", // the same place, for a host library that has a `_start` of its own
+    "paravirt_start:",
     "_start:",
     "    cld",                             // the ABI of what we call
     "    movl %esp, %ecx",                 // stack of whoever entered: Linux passes argc and argv there

@@ -137,14 +137,18 @@ extern "C" fn enter(magic: usize, argument: usize, stack: *mut c_void) -> ! {
 /// fn main() { /* or `-> i32`, the exit status */ }
 /// ```
 ///
-/// A host that passes a start info block needs no backend in the image. `main` starts with interrupts off.
+/// A host that passes a start info block needs no backend in the image. `main` starts with interrupts off. Without
+/// `main`, the image has a C function `int32_t paravirt_main(void)`.
 #[macro_export]
 macro_rules! image {
-    (main: $main:path $(, backends: [$($backend:ident),* $(,)?])? $(,)?) => {
+    (main: $main:path $(, backends: $backends:tt)? $(,)?) => {
         #[unsafe(no_mangle)]
         extern "C" fn paravirt_main() -> i32 {
             $crate::start::Termination::code($main())
         }
-        $($($crate::register_backend! { $backend })*)?
+        $($crate::image! { backends: $backends })?
+    };
+    (backends: [$($backend:ident),* $(,)?] $(,)?) => {
+        $($crate::register_backend! { $backend })*
     };
 }

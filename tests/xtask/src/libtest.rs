@@ -52,7 +52,9 @@ impl Parser {
         } else if let Some(result) = line.strip_prefix("test result: ") {
             self.close_run(result);
         } else if let Some(reason) = line.trim_start().strip_prefix("skipped: ") {
-            return self.skip(reason);
+            self.skip(reason);
+        } else if let Some(target) = line.strip_prefix("error: could not compile ") {
+            self.tally.failed.push(format!("build {target}"));
         } else if let Some(run) = &mut self.run {
             return run.line(line);
         }
@@ -60,7 +62,7 @@ impl Parser {
     }
 
     /// The count, at the end of the output. `success` is the exit status of cargo: a failure that left no other trace
-    /// (a test program that does not compile) counts as one.
+    /// counts as one.
     pub fn finish(mut self, success: bool) -> Tally {
         self.close_dead_run();
         if !success && self.tally.failed.is_empty() {
@@ -71,19 +73,18 @@ impl Parser {
         self.tally
     }
 
-    fn skip(&mut self, reason: &str) -> bool {
+    fn skip(&mut self, reason: &str) {
         let Some(run) = &mut self.run else {
             self.tally
                 .skipped
                 .push(format!("{}: {reason}", self.program));
-            return true;
+            return;
         };
         // What a failed test says about skipping does not change that it failed.
         let again = !run.test.is_empty() && run.skipped.iter().any(|(test, _)| *test == run.test);
         if run.section != Section::Failures && !again {
             run.skipped.push((run.test.clone(), reason.to_owned()));
         }
-        true
     }
 
     fn close_run(&mut self, result: &str) {

@@ -81,6 +81,7 @@ fn clippy_guests(
     arch: Arch,
 ) -> Result<()> {
     // One by one, as they are built: together, each would get the features that another asks for.
+    let mut unclean = Vec::new();
     for guest in guests::select(packages, arch, &[])? {
         let mut cargo = toolchain.cargo_clippy();
         cargo.args(["--quiet", "--profile=guest"]).args([
@@ -90,7 +91,12 @@ fn clippy_guests(
             &guest.name,
         ]);
         guests::configure(&mut cargo, workspace, toolchain, arch);
-        command::run(cargo.args(["--", "-Dwarnings"]))?;
+        if command::run(cargo.args(["--", "-Dwarnings"])).is_err() {
+            unclean.push(guest.name);
+        }
+    }
+    if !unclean.is_empty() {
+        bail!("{}", unclean.join(", "));
     }
     Ok(())
 }

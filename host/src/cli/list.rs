@@ -5,7 +5,7 @@ use std::path::PathBuf;
 use std::process::ExitCode;
 
 use paravirt_abi::note::Flags;
-use pvhost::image::{External, Image, Machine};
+use pvhost::image::{Backend, External, Image, Machine};
 use pvhost::provides::{self, Fit, HOSTS};
 use serde::Serialize;
 
@@ -46,6 +46,8 @@ struct Function {
     prototype: Option<String>,
     slot: String,
     hosts: Vec<String>,
+    /// The in-guest backends that provide it.
+    backends: Vec<String>,
     /// The hosts that provide the name with another prototype.
     mismatches: Vec<Mismatch>,
     /// For a name of 2013, what replaced it.
@@ -72,6 +74,7 @@ pub(super) fn run(arguments: &Arguments) -> Result<ExitCode, Error> {
 
 fn listing(image: &Image) -> Listing {
     let identity = image.identity();
+    let backends = image.backends();
     Listing {
         file: image.name().to_owned(),
         machine: image.machine().to_string(),
@@ -79,16 +82,19 @@ fn listing(image: &Image) -> Listing {
         abi_version: identity.map(|identity| identity.version),
         vcpu_page: image.vcpu_page().map(hexadecimal),
         no_red_zone: identity.map(|identity| identity.flags.contains(Flags::NO_RED_ZONE)),
-        backends: image.backends(),
+        backends: backends
+            .iter()
+            .map(|backend| backend.name.clone())
+            .collect(),
         functions: image
             .externals()
             .iter()
-            .map(|external| function(external, image.machine()))
+            .map(|external| function(external, image.machine(), &backends))
             .collect(),
     }
 }
 
-fn function(external: &External, machine: Machine) -> Function {
+fn function(external: &External, machine: Machine, backends: &[Backend]) -> Function {
     let mut hosts = Vec::new();
     let mut mismatches = Vec::new();
     for host in &HOSTS {
@@ -107,6 +113,11 @@ fn function(external: &External, machine: Machine) -> Function {
         prototype: external.signature.map(|signature| signature.to_string()),
         slot: hexadecimal(external.slot),
         hosts,
+        backends: backends
+            .iter()
+            .filter(|backend| backend.functions.contains(&external.name))
+            .map(|backend| backend.name.clone())
+            .collect(),
         mismatches,
         successor: provides::successor(&external.name),
     }
@@ -156,6 +167,12 @@ fn identity(listing: &Listing) -> String {
 
 fn provided_by(function: &Function) -> String {
     let mut parts = function.hosts.clone();
+    parts.extend(
+        function
+            .backends
+            .iter()
+            .map(|backend| format!("{backend} (in the image)")),
+    );
     for Mismatch { host, prototype } in &function.mismatches {
         parts.push(format!("({host}: only as {prototype})"));
     }

@@ -2,40 +2,90 @@
 //! Which in-guest backends the image carries, as far as its symbols tell.
 //!
 //! A guest registers its backends in a slice of pointers, bounded by two symbols of the linker. Each pointer leads to a
-//! variable `..::<backend>::BACKEND`, so its symbol holds the name. A stripped image tells nothing.
+//! variable `..::<backend>::BACKEND`, so its symbol holds the name; beside it, `FUNCTIONS` refers to the names of the
+//! functions it provides. A stripped image tells nothing.
 
-use super::Machine;
+use super::externals::External;
 use super::segments::{self, Segment};
 use super::symbols::Symbols;
+use super::{Backend, Machine};
 use crate::prototype::is_identifier;
 
 const START: &str = "__start_linkme_BACKENDS";
 const END: &str = "__stop_linkme_BACKENDS";
-/// The variable in each backend's module.
-const VARIABLE: &str = "::BACKEND";
+/// The variable in each backend's module, as both of Rust's manglings write the last part of a path.
+const VARIABLE: &str = "7BACKEND";
+/// The variable with its functions.
+const FUNCTIONS: &str = "9FUNCTIONS";
 /// More are not looked at.
 const MAX_BACKENDS: usize = 16;
 
-/// Names of the backends, sorted.
-pub(super) fn find(symbols: &Symbols, machine: Machine, segments: &[Segment]) -> Vec<String> {
-    let (Some(start), Some(end)) = (symbols.address_of(START), symbols.address_of(END)) else {
-        return Vec::new();
-    };
-    let Some(bytes) = end
-        .checked_sub(start)
-        .and_then(|size| segments::initial_bytes(segments, start, size))
-    else {
-        return Vec::new();
-    };
-    let mut names: Vec<_> = machine
-        .pointers(bytes)
-        .take(MAX_BACKENDS)
-        .filter_map(|address| symbols.variable_at(address))
-        .filter_map(|variable| {
-            let module = variable.strip_suffix(VARIABLE)?.rsplit("::").next()?;
-            is_identifier(module).then(|| module.to_owned())
+/// What is known of the image's memory and symbols.
+pub(super) struct Scan<'a> {
+    pub(super) symbols: &'a Symbols,
+    pub(super) machine: Machine,
+    pub(super) segments: &'a [Segment],
+    pub(super) externals: &'a [External],
+}
+
+impl Scan<'_> {
+    /// The backends, sorted by name.
+    pub(super) fn backends(&self) -> Vec<Backend> {
+        let (Some(start), Some(end)) =
+            (self.symbols.address_of(START), self.symbols.address_of(END))
+        else {
+            return Vec::new();
+        };
+        let slice = end
+            .checked_sub(start)
+            .and_then(|size| segments::initial_bytes(self.segments, start, size))
+            .unwrap_or_default();
+        let mut backends: Vec<_> = self
+            .machine
+            .pointers(slice)
+            .take(MAX_BACKENDS)
+            .filter_map(|address| self.backend(address))
+            .collect();
+        backends.sort_by(|a, b| a.name.cmp(&b.name));
+        backends
+    }
+
+    /// The backend whose variable is at that address.
+    fn backend(&self, address: u64) -> Option<Backend> {
+        let variable = self.symbols.variable_at(address)?;
+        let (module, _) = variable.rsplit_once(VARIABLE)?;
+        let path = format!("{:#}", rustc_demangle::demangle(variable));
+        let name = path
+            .rsplit("::")
+            .nth(1)
+            .filter(|name| is_identifier(name))?;
+        Some(Backend {
+            name: name.to_owned(),
+            functions: self.functions(&format!("{module}{FUNCTIONS}")),
         })
-        .collect();
-    names.sort();
-    names
+    }
+
+    /// The external functions that the variable refers to by name. Rust does not promise where in an element the
+    /// reference stands, but it is an address and a length.
+    fn functions(&self, variable: &str) -> Vec<String> {
+        let table = self
+            .symbols
+            .variable_beginning(variable)
+            .and_then(|(address, size)| segments::initial_bytes(self.segments, address, size))
+            .unwrap_or_default();
+        let words: Vec<u64> = self.machine.pointers(table).collect();
+        let refers_to = |name: &str| {
+            words.windows(2).any(|pair| {
+                pair[1] == name.len() as u64
+                    && segments::initial_bytes(self.segments, pair[0], pair[1])
+                        == Some(name.as_bytes())
+            })
+        };
+        self.externals
+            .iter()
+            .map(|external| &external.name)
+            .filter(|name| refers_to(name))
+            .cloned()
+            .collect()
+    }
 }

@@ -44,6 +44,15 @@ pub struct Image {
     resolver: Option<u64>,
 }
 
+/// An in-guest backend, as the guest's symbols describe it. It is for people to read: nobody vouches for it.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Backend {
+    /// Its name, an identifier.
+    pub name: String,
+    /// Those of the image's external functions that it provides; empty if the symbols do not tell.
+    pub functions: Vec<String>,
+}
+
 /// Why a file could not be had as an image.
 #[derive(Debug, thiserror::Error)]
 pub enum OpenError {
@@ -159,12 +168,16 @@ impl Image {
         segments::find(&self.segments, address, size)
     }
 
-    /// Names of the in-guest backends it carries, sorted; empty if it is stripped or carries none.
-    ///
-    /// Only guests of the guest layer say so, in their symbols; the names are identifiers, but nobody vouches for them.
+    /// The in-guest backends it carries, sorted by name; empty if it is stripped or carries none.
     #[must_use]
-    pub fn backends(&self) -> Vec<String> {
-        backends::find(&self.symbols, self.machine, &self.segments)
+    pub fn backends(&self) -> Vec<Backend> {
+        let scan = backends::Scan {
+            symbols: &self.symbols,
+            machine: self.machine,
+            segments: &self.segments,
+            externals: &self.externals,
+        };
+        scan.backends()
     }
 
     fn error(&self, problem: Problem) -> ImageError {

@@ -3,7 +3,7 @@
 
 use object::elf;
 use paravirt_abi::note::Flags;
-use pvhost::image::{Access, Image, Machine, Policy, check_loadable};
+use pvhost::image::{Access, Backend, Image, Machine, Policy, check_loadable};
 
 use crate::guest::{CODE, DATA, Guest, Symbol, TABLES, VCPU_PAGE, note};
 
@@ -169,25 +169,44 @@ fn the_thumb_bit_is_no_part_of_an_address() {
 fn backends_are_named_by_their_variables() {
     let mut guest = Guest::new(Machine::X86_64);
     let slice = TABLES + 0xe00;
-    for (index, target) in [CODE + 0x20, CODE + 0x28].into_iter().enumerate() {
-        guest.poke(slice + 8 * index as u64, &target.to_le_bytes());
-    }
-    guest.symbols.extend([
-        Symbol::new("__start_linkme_BACKENDS", slice, 0, elf::STT_NOTYPE),
-        Symbol::new("__stop_linkme_BACKENDS", slice + 16, 0, elf::STT_NOTYPE),
-        Symbol::new(
+    let functions = TABLES + 0xd00;
+    let variables = [
+        ("__start_linkme_BACKENDS", slice, 0),
+        ("__stop_linkme_BACKENDS", slice + 24, 0),
+        (
             "_ZN12paravirt_bsp7backend13linux_syscall7BACKEND17h0123456789abcdefE",
             CODE + 0x20,
             8,
-            elf::STT_OBJECT,
         ),
-        Symbol::new(
-            "_ZN5mycpu3xen7BACKEND17h0123456789abcdefE",
-            CODE + 0x28,
-            8,
-            elf::STT_OBJECT,
+        (
+            "_ZN12paravirt_bsp7backend13linux_syscall9FUNCTIONS17h0123456789abcdefE",
+            functions,
+            0x30,
         ),
-    ]);
-    assert_eq!(parse(&guest).backends(), ["linux_syscall", "xen"]);
+        ("_ZN5mycpu3xen7BACKEND17h0123456789abcdefE", CODE + 0x28, 8),
+        ("_ZN5mycpu5other17h0123456789abcdefE", CODE + 0x30, 8),
+    ];
+    guest.symbols.extend(
+        variables.map(|(name, address, size)| Symbol::new(name, address, size, elf::STT_OBJECT)),
+    );
+    let addresses = [CODE + 0x28, CODE + 0x20, CODE + 0x30];
+    guest.poke(slice, &addresses.map(u64::to_le_bytes).concat());
+    // Two elements: a word of something else, a name's address and length. The second length is too short.
+    let names = [(TABLES, 16), (TABLES + 17, 9)];
+    for (index, (name, length)) in names.into_iter().enumerate() {
+        let element = [0x1234, name, length].map(u64::to_le_bytes).concat();
+        guest.poke(functions + 24 * index as u64, &element);
+    }
+    let backend = |name: &str, functions: &[&str]| Backend {
+        name: name.to_owned(),
+        functions: functions.iter().map(|&name| name.to_owned()).collect(),
+    };
+    assert_eq!(
+        parse(&guest).backends(),
+        [
+            backend("linux_syscall", &["pv_console_write"]),
+            backend("xen", &[])
+        ]
+    );
     assert!(parse(&Guest::new(Machine::X86_64)).backends().is_empty());
 }

@@ -1,0 +1,58 @@
+// SPDX-License-Identifier: MIT OR Apache-2.0
+//! The scanner on the finished example guests, where they have been built.
+
+use std::path::{Path, PathBuf};
+
+use pvhost::image::{Image, Machine, check_loadable};
+use pvhost::provides::{Fit, Host};
+
+/// The folder of the guests for that architecture, if `cargo xtask guests` has built them.
+fn guests(machine: Machine) -> Option<PathBuf> {
+    let root = std::env::var_os("PARAVIRT_GUESTS").map_or_else(
+        || Path::new(env!("CARGO_MANIFEST_DIR")).join("../target/guests"),
+        PathBuf::from,
+    );
+    let folder = root.join(machine.to_string());
+    if !folder.join("hello").exists() {
+        println!("skipped: no guests for {machine}; build them with `cargo xtask guests`");
+        return None;
+    }
+    Some(folder)
+}
+
+#[test]
+fn the_process_host_fits_every_example() {
+    let host = Host::find("linux-process").expect("known");
+    for machine in [Machine::I386, Machine::X86_64] {
+        let Some(folder) = guests(machine) else {
+            continue;
+        };
+        for name in ["hello", "ticker", "echo", "irq"] {
+            let image = Image::open(&folder.join(name)).unwrap_or_else(|error| panic!("{error}"));
+            assert_eq!(image.machine(), machine);
+            check_loadable(&image, &host.policy()).unwrap_or_else(|error| panic!("{error}"));
+            assert!(image.resolver().is_some(), "{name}: no resolver variable");
+            assert!(!image.externals().is_empty());
+            let names: Vec<_> = image.externals().iter().map(|e| &e.name).collect();
+            assert!(names.is_sorted(), "{name}: {names:?}");
+            for external in image.externals() {
+                assert_eq!(
+                    host.provides(machine).fit(external),
+                    Fit::Fits,
+                    "{name}: {}",
+                    external.name
+                );
+            }
+            let [backend] = &image.backends()[..] else {
+                panic!("{name}: one backend, not {:?}", image.backends());
+            };
+            assert_eq!(backend.name, "linux_syscall");
+            assert_eq!(backend.functions.len(), names.len(), "{name}: {backend:?}");
+            let entry = image
+                .symbols()
+                .function_at(image.entry())
+                .expect("a symbol");
+            assert_eq!(entry.offset, 0, "{name}: entry at {entry}");
+        }
+    }
+}

@@ -5,6 +5,7 @@ use std::ffi::OsString;
 use std::io::{BufRead, BufReader};
 use std::path::PathBuf;
 use std::process::{Command, ExitStatus, Stdio};
+use std::time::Duration;
 
 use anyhow::{Context, Result, bail};
 
@@ -51,6 +52,17 @@ pub fn succeeds(command: &mut Command) -> bool {
         .stderr(Stdio::null())
         .status()
         .is_ok_and(|status| status.success())
+}
+
+/// `command` under `timeout` of coreutils, which stops it and everything it has started after `limit`.
+pub fn limited(command: &Command, limit: Duration) -> Command {
+    let mut timeout = Command::new("timeout");
+    timeout
+        .arg("--kill-after=5")
+        .arg(limit.as_secs().to_string())
+        .arg(command.get_program())
+        .args(command.get_args());
+    timeout
 }
 
 /// The program and its first argument, as in messages: `cargo build`.
@@ -121,6 +133,22 @@ mod tests {
         .expect("starts");
         assert_eq!(seen, ["a", "b", "c"]);
         assert_eq!(status.code(), Some(7));
+    }
+
+    #[test]
+    fn what_does_not_end_is_stopped_with_its_children() {
+        let endless = {
+            let mut sh = Command::new("sh");
+            sh.args(["-c", "echo begun; sleep 1000 & sleep 1000"]);
+            sh
+        };
+        let mut seen = Vec::new();
+        let status = lines(&mut limited(&endless, Duration::from_secs(1)), |line| {
+            seen.push(line.to_owned());
+        })
+        .expect("starts");
+        assert_eq!(seen, ["begun"]);
+        assert_eq!(status.code(), Some(124));
     }
 
     #[test]

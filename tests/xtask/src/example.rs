@@ -3,18 +3,20 @@
 
 use std::fs;
 use std::io::Write;
-use std::process::{Command, Stdio};
+use std::process::{Command, Output, Stdio};
+use std::time::Duration;
 
 use anyhow::{Context, Result, bail, ensure};
 
 use crate::arch::Arch;
+use crate::command;
 use crate::guests;
 use crate::hosts;
 use crate::packages::{Package, Run};
 use crate::workspace::Workspace;
 
-/// Seconds after which a run is stopped.
-const LIMIT: &str = "60";
+/// Time after which a run is stopped.
+const LIMIT: Duration = Duration::from_secs(60);
 
 /// A run on one architecture.
 #[derive(Debug)]
@@ -95,7 +97,7 @@ impl<'a> Example<'a> {
         let expected = fs::read_to_string(&expected)
             .with_context(|| format!("cannot read {}", expected.display()))?;
         let command = self.command(workspace)?;
-        let output = limited(&command, &self.run.stdin)?;
+        let output = feed(&mut command::limited(&command, LIMIT), &self.run.stdin)?;
         let printed = String::from_utf8_lossy(&output.stdout).into_owned();
         let messages = String::from_utf8_lossy(&output.stderr);
         if let Some(difference) = difference(&expected, &printed) {
@@ -112,17 +114,14 @@ impl<'a> Example<'a> {
     }
 }
 
-/// Runs `command` with that input for at most [`LIMIT`].
-fn limited(command: &Command, input: &str) -> Result<std::process::Output> {
-    let mut child = Command::new("timeout")
-        .args(["--kill-after=5", LIMIT])
-        .arg(command.get_program())
-        .args(command.get_args())
+/// Runs `command` with that input.
+fn feed(command: &mut Command, input: &str) -> Result<Output> {
+    let mut child = command
         .stdin(Stdio::piped())
         .stdout(Stdio::piped())
         .stderr(Stdio::piped())
         .spawn()
-        .context("cannot start timeout (of coreutils)")?;
+        .with_context(|| format!("cannot start {}", command::name(command)))?;
     if let Some(mut stdin) = child.stdin.take() {
         // A guest may end before it has read everything; what it printed tells.
         let _ = stdin.write_all(input.as_bytes());
@@ -174,7 +173,7 @@ mod tests {
 
     #[test]
     fn input_goes_in_and_output_and_status_come_out() {
-        let output = limited(Command::new("sh").args(["-c", "cat; exit 3"]), "in").expect("starts");
+        let output = feed(Command::new("sh").args(["-c", "cat; exit 3"]), "in").expect("starts");
         assert_eq!(
             (output.stdout.as_slice(), output.status.code()),
             (&b"in"[..], Some(3))

@@ -2,6 +2,7 @@
 //! Running test packages and counting their tests.
 
 use std::process::Command;
+use std::time::Duration;
 
 use anyhow::Result;
 
@@ -10,9 +11,10 @@ use crate::libtest::Parser;
 use crate::report::Tally;
 use crate::workspace::Workspace;
 
-/// `cargo test`, with what tests are told by their environment. The caller adds packages.
-pub fn cargo_test(workspace: &Workspace) -> Command {
-    let mut cargo = command::cargo();
+/// `cargo test` that ends after `limit` at the latest, with what tests are told by their environment. The caller adds
+/// packages.
+pub fn cargo_test(workspace: &Workspace, limit: Duration) -> Command {
+    let mut cargo = command::limited(&command::cargo(), limit);
     cargo.args(["test", "--no-fail-fast"]);
     environment(&mut cargo, workspace);
     cargo

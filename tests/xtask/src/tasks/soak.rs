@@ -1,6 +1,8 @@
 // SPDX-License-Identifier: MIT OR Apache-2.0
 //! `cargo xtask soak`: tests that take long, one after the other, in packages that say `soak = true`.
 
+use std::time::Duration;
+
 use anyhow::Result;
 
 use crate::packages::Package;
@@ -8,6 +10,9 @@ use crate::report::Report;
 use crate::suite;
 use crate::tasks::guests;
 use crate::workspace::Workspace;
+
+/// Time for all of them.
+const LIMIT: Duration = Duration::from_secs(4 * 3600);
 
 /// Runs them all. Whether none failed.
 ///
@@ -18,7 +23,7 @@ pub fn run(workspace: &Workspace) -> Result<bool> {
     let packages = Package::all(workspace)?;
     let mut report = Report::new(1);
     report.step("long tests");
-    let mut cargo = suite::cargo_test(workspace);
+    let mut cargo = suite::cargo_test(workspace, LIMIT);
     cargo
         .arg("--release")
         // They measure times: alone, they have the machine for themselves.

@@ -1,6 +1,8 @@
 // SPDX-License-Identifier: MIT OR Apache-2.0
 //! `cargo xtask test`: everything that can be checked in minutes.
 
+use std::time::Duration;
+
 use anyhow::Result;
 
 use crate::arch::Arch;
@@ -13,6 +15,9 @@ use crate::suite;
 use crate::tasks::{lint, setup};
 use crate::toolchain::Toolchain;
 use crate::workspace::Workspace;
+
+/// Time for building and running all test programs; a test that hangs must not hang the rest.
+const LIMIT: Duration = Duration::from_secs(900);
 
 /// Runs every check. Whether none failed.
 ///
@@ -43,7 +48,7 @@ pub fn run(workspace: &Workspace) -> Result<bool> {
     );
 
     report.step("unit tests, documentation tests, UI tests, section tests, process tests");
-    let mut cargo = suite::cargo_test(workspace);
+    let mut cargo = suite::cargo_test(workspace, LIMIT);
     lint::without_guests(&mut cargo, &packages);
     for package in packages.iter().filter(|package| package.metadata.soak) {
         cargo.args(["--exclude", &package.name]);

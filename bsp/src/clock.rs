@@ -29,7 +29,7 @@ pub fn wall() -> u64 {
 mod page {
     use core::sync::atomic::{Ordering, compiler_fence};
 
-    use paravirt_abi::vcpu::ClockFlags;
+    use paravirt_abi::vcpu::{ClockFlags, cycles_to_ns};
     use volatile::map_field;
 
     use crate::vcpu;
@@ -71,39 +71,5 @@ mod page {
         use core::arch::x86_64::_rdtsc;
         // SAFETY: every processor this layer runs on has the counter; a host that forbids it does not set VALID.
         unsafe { _rdtsc() }
-    }
-
-    /// `(cycles << shift) * multiplier >> 32`, as the clock of the vCPU page is defined, without a 128-bit product.
-    #[inline]
-    pub(super) fn scale(cycles: u64, shift: i32, multiplier: u32) -> u64 {
-        let cycles = if shift < 0 {
-            cycles >> (shift.unsigned_abs() & 63)
-        } else {
-            cycles << (shift.unsigned_abs() & 63)
-        };
-        let high = (cycles >> 32) * u64::from(multiplier);
-        let low = ((cycles & 0xffff_ffff) * u64::from(multiplier)) >> 32;
-        high.wrapping_add(low)
-    }
-}
-
-#[cfg(all(test, target_arch = "x86_64"))]
-mod tests {
-    use super::page::scale;
-
-    #[test]
-    fn scaling_is_the_128_bit_product() {
-        for cycles in [0, 1, 0xffff_ffff, 0x1_0000_0001, 0x00ff_ffff_ffff_ffff] {
-            for (shift, multiplier) in [(0, u32::MAX), (-3, 0x5555_5555), (1, 0x8000_0001), (2, 1)]
-            {
-                let shifted = if shift < 0 {
-                    cycles >> -shift
-                } else {
-                    cycles << shift
-                };
-                let exact = (u128::from(shifted) * u128::from(multiplier)) >> 32;
-                assert_eq!(u128::from(scale(cycles, shift, multiplier)), exact);
-            }
-        }
     }
 }

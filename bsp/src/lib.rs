@@ -17,7 +17,7 @@
 //! | [`interface`] | the raw external functions below the wrappers |
 //!
 //! There is one vCPU. Functions may be called with interrupts on or off and from handlers, unless they say otherwise.
-#![cfg_attr(not(test), no_std)]
+#![no_std]
 
 pub mod backend;
 pub mod clock;
@@ -29,9 +29,9 @@ pub mod external;
 pub mod interface;
 pub mod irq;
 mod local;
-#[cfg(all(feature = "memory-functions", not(test)))]
+#[cfg(feature = "memory-functions")]
 mod memory;
-#[cfg(all(feature = "panic-handler", not(test)))]
+#[cfg(feature = "panic-handler")]
 mod panic;
 pub mod power;
 pub mod start;

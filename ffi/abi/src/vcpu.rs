@@ -55,6 +55,22 @@ pub struct Clock {
     pub base_ns: u64,
 }
 
+/// The clock's formula: `(cycles << shift) * multiplier >> 32`, without a 128-bit product; a right shift where `shift` is
+/// negative. The result must be below 2^64.
+#[inline]
+#[must_use]
+pub const fn cycles_to_ns(cycles: u64, shift: i32, multiplier: u32) -> u64 {
+    let distance = shift.unsigned_abs() & 63;
+    let cycles = if shift < 0 {
+        cycles >> distance
+    } else {
+        cycles << distance
+    };
+    let high = (cycles >> 32) * multiplier as u64;
+    let low = ((cycles & 0xffff_ffff) * multiplier as u64) >> 32;
+    high.wrapping_add(low)
+}
+
 /// The page.
 #[derive(Debug)]
 #[repr(C, align(4096))]
@@ -94,3 +110,24 @@ const _: () = {
     assert!(offset_of!(Clock, base_tsc) == 16 && offset_of!(Clock, base_ns) == 24);
     assert!(offset_of!(VcpuPage, timer_expirations) == 64);
 };
+
+#[cfg(test)]
+mod tests {
+    use super::cycles_to_ns;
+
+    #[test]
+    fn the_formula_is_the_128_bit_product() {
+        for cycles in [0, 1, 0xffff_ffff, 0x1_0000_0001, 0x00ff_ffff_ffff_ffff] {
+            for (shift, multiplier) in [(0, u32::MAX), (-3, 0x5555_5555), (1, 0x8000_0001), (2, 1)]
+            {
+                let shifted = if shift < 0 {
+                    cycles >> -shift
+                } else {
+                    cycles << shift
+                };
+                let exact = (u128::from(shifted) * u128::from(multiplier)) >> 32;
+                assert_eq!(u128::from(cycles_to_ns(cycles, shift, multiplier)), exact);
+            }
+        }
+    }
+}

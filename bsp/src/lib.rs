@@ -17,7 +17,7 @@
 //! | [`interface`] | the raw external functions below the wrappers |
 //!
 //! There is one vCPU. Functions may be called with interrupts on or off and from handlers, unless they say otherwise.
-#![no_std]
+#![cfg_attr(not(test), no_std)]
 
 pub mod backend;
 pub mod clock;
@@ -31,7 +31,7 @@ pub mod irq;
 mod local;
 #[cfg(feature = "memory-functions")]
 mod memory;
-#[cfg(feature = "panic-handler")]
+#[cfg(all(feature = "panic-handler", not(test)))]
 mod panic;
 pub mod power;
 pub mod start;

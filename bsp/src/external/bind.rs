@@ -97,7 +97,7 @@ const fn is_less(a: &str, b: &str) -> bool {
 
 /// The functions with which a backend inside the guest fills slots, as [`Functions`].
 ///
-/// ```
+/// ```no_run
 /// # use paravirt_bsp::interface::{pv_clock_now, pv_timer_stop};
 /// # use paravirt_bsp::external::Functions;
 /// unsafe extern "C" fn now() -> u64 { 0 }

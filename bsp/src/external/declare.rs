@@ -29,7 +29,7 @@ pub const fn is_c_identifier(name: &str) -> bool {
 
 /// Declares functions that the host supplies.
 ///
-/// ```
+/// ```no_run
 /// paravirt_bsp::l4_external_func! {
 ///     /// Switches the lamp `number` to `brightness` (0 to 255); 0, or an error number.
 ///     pub fn board_lamp_set(number: u32, brightness: u8) -> i32;

@@ -131,10 +131,13 @@ extern "C" fn enter(magic: usize, argument: usize, stack: *mut c_void) -> ! {
 
 /// Names what makes an image of this crate: the function that start-up calls, and the in-guest backends that the image carries.
 ///
-/// ```ignore
-/// paravirt_bsp::image! { main: main, backends: [linux_syscall] }
+/// ```no_run
+/// paravirt_bsp::image! { main: run } // with in-guest backends: `main: run, backends: [linux_syscall]`
 ///
-/// fn main() { /* or `-> i32`, the exit status */ }
+/// fn run() { // or `-> i32`, the exit status
+///     paravirt_bsp::println!("hello");
+/// }
+/// # fn main() {}
 /// ```
 ///
 /// A host that passes a start info block needs no backend in the image. `main` starts with interrupts off. Without

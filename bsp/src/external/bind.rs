@@ -119,6 +119,18 @@ const fn is_less(a: &str, b: &str) -> bool {
 /// static FUNCTIONS: Functions<1> = paravirt_bsp::in_guest_functions! { pv_clock_now = now };
 /// ```
 ///
+/// A second body for one function is a compile error, too:
+///
+/// ```compile_fail
+/// # use paravirt_bsp::interface::pv_clock_now;
+/// # use paravirt_bsp::external::Functions;
+/// unsafe extern "C" fn now() -> u64 { 0 }
+/// static FUNCTIONS: Functions<2> = paravirt_bsp::in_guest_functions! {
+///     pv_clock_now = now,
+///     pv_clock_now = now,
+/// };
+/// ```
+///
 /// The right side must do what the external function promises; that part nobody checks.
 #[macro_export]
 macro_rules! in_guest_functions {

@@ -38,6 +38,7 @@ pub const fn is_c_identifier(name: &str) -> bool {
 ///     /// Cuts the power.
 ///     pub fn board_power_off() -> !;
 /// }
+/// # fn main() {}
 /// ```
 ///
 /// Each function becomes an `unsafe extern "C"` function with these attributes and this visibility. The caller vouches
@@ -65,7 +66,7 @@ macro_rules! l4_external_func {
     ($(
         $(#[$attribute:meta])*
         $visibility:vis fn $name:ident($($argument:ident: $type:ty),* $(,)?) $(-> $result:ty)?;
-    )*) => {$(
+    )*) => {$($crate::__l4_external_at_most_14! { $name: $($argument)* =>
         unsafe extern "C" {
             $(#[$attribute])*
             $visibility fn $name($($argument: $type),*) $(-> $result)?;
@@ -85,9 +86,15 @@ macro_rules! l4_external_func {
             };
             const SIGNATURE: $crate::abi::signature::Signature =
                 $crate::abi::signature::Signature::new(
-                    <fn() $(-> $result)? as $crate::abi::signature::ResultOf>::TYPE,
-                    // One generic function per argument, of the argument's name, so that the compiler's message about a
-                    // type that cannot cross names the argument.
+                    // One generic function per type, of the function's or the argument's name, so that the compiler's
+                    // message about a type that cannot cross says where it is.
+                    {
+                        const fn $name<F: $crate::abi::signature::ResultOf>()
+                        -> $crate::abi::signature::Type {
+                            F::TYPE
+                        }
+                        $name::<fn() $(-> $result)?>()
+                    },
                     &[$({
                         const fn $argument<T: $crate::abi::signature::Argument>()
                         -> $crate::abi::signature::Type {
@@ -98,46 +105,40 @@ macro_rules! l4_external_func {
                 );
         }
 
+        // Not only when code is generated, but also when it is only checked.
+        const _: () = {
+            let _ = <$name as $crate::external::External>::NAME;
+            let _ = <$name as $crate::external::External>::SIGNATURE;
+        };
+
         $crate::__l4_external_native!($name);
-    )*};
+    })*};
 
     ($($declarations:tt)*) => {
         $crate::__l4_external_refuse! { $($declarations)* }
     };
 }
 
+/// The items, unless there are more arguments than the prototype word holds.
+#[doc(hidden)]
+#[macro_export]
+macro_rules! __l4_external_at_most_14 {
+    ($name:ident:
+     $_1:ident $_2:ident $_3:ident $_4:ident $_5:ident $_6:ident $_7:ident $_8:ident
+     $_9:ident $_10:ident $_11:ident $_12:ident $_13:ident $_14:ident $($more:ident)+ => $($items:tt)*) => {
+        $crate::__l4_external_refuse! { @ $name "has more than 14 arguments: pass a pointer to a struct" }
+    };
+    ($name:ident: $($argument:ident)* => $($items:tt)*) => { $($items)* };
+}
+
 /// Says what is wrong with declarations that [`l4_external_func!`] cannot read.
 #[doc(hidden)]
 #[macro_export]
 macro_rules! __l4_external_refuse {
-    // A declaration without fault: the next one.
-    ($(#[$attribute:meta])* $visibility:vis fn $name:ident($($argument:ident: $type:ty),* $(,)?) $(-> $result:ty)?;
-     $($rest:tt)*) => {
-        $crate::__l4_external_refuse! { $($rest)* }
-    };
-    ($(#[$attribute:meta])* $visibility:vis fn $name:ident < $($rest:tt)*) => {
-        $crate::__l4_external_refuse! { @ $name "cannot be generic: the host knows one address for it" }
-    };
-    ($(#[$attribute:meta])* $visibility:vis fn $name:ident($($arguments:tt)*) $(-> $result:ty)? { $($body:tt)* }
-     $($rest:tt)*) => {
-        $crate::__l4_external_refuse! { @ $name "has no body here: the host supplies it; end the declaration with `;`" }
-    };
-    ($(#[$attribute:meta])* $visibility:vis fn $name:ident($($arguments:tt)*) $($rest:tt)*) => {
-        $crate::__l4_external_refuse! { @arguments $name [$($arguments)*] $($rest)* }
-    };
-    ($(#[$attribute:meta])* $visibility:vis $qualifier:ident $($rest:tt)*) => {
-        ::core::compile_error!(::core::concat!(
-            "`", ::core::stringify!($qualifier), "` does not belong here: every external function is declared as ",
-            "`fn name(argument: Type) -> Type;` and becomes `unsafe extern \"C\"`"
-        ));
-    };
-    ($($rest:tt)*) => {
-        ::core::compile_error!(
-            "an external function is declared as `fn name(argument: Type) -> Type;`"
-        );
-    };
-
     // The argument list: drop the arguments without fault, then name the first one with.
+    (@arguments $name:ident [$argument:ident: ... $($more:tt)*] $($rest:tt)*) => {
+        $crate::__l4_external_refuse! { @ $name "cannot be variadic: its prototype would say nothing about the call" }
+    };
     (@arguments $name:ident [$argument:ident: $type:ty, $($more:tt)*] $($rest:tt)*) => {
         $crate::__l4_external_refuse! { @arguments $name [$($more)*] $($rest)* }
     };
@@ -148,9 +149,6 @@ macro_rules! __l4_external_refuse {
         $crate::__l4_external_refuse! { @ $name "has no `self`: pass a pointer" }
     };
     (@arguments $name:ident [... $($more:tt)*] $($rest:tt)*) => {
-        $crate::__l4_external_refuse! { @ $name "cannot be variadic: its prototype would say nothing about the call" }
-    };
-    (@arguments $name:ident [$argument:ident: ... $($more:tt)*] $($rest:tt)*) => {
         $crate::__l4_external_refuse! { @ $name "cannot be variadic: its prototype would say nothing about the call" }
     };
     (@arguments $name:ident [] $($rest:tt)*) => {
@@ -167,5 +165,35 @@ macro_rules! __l4_external_refuse {
         ::core::compile_error!(::core::concat!(
             "external function `", ::core::stringify!($name), "` ", $reason
         ));
+    };
+
+    // A declaration without fault: the next one.
+    ($(#[$attribute:meta])* $visibility:vis fn $name:ident($($argument:ident: $type:ty),* $(,)?) $(-> $result:ty)?;
+     $($rest:tt)*) => {
+        $crate::__l4_external_refuse! { $($rest)* }
+    };
+    ($(#[$attribute:meta])* $visibility:vis fn $name:ident < $($rest:tt)*) => {
+        $crate::__l4_external_refuse! { @ $name "cannot be generic: the host knows one address for it" }
+    };
+    ($(#[$attribute:meta])* $visibility:vis fn $name:ident($($arguments:tt)*) $(-> $result:ty)? { $($body:tt)* }
+     $($rest:tt)*) => {
+        $crate::__l4_external_refuse! { @ $name "has no body here: the host supplies it; end the declaration with `;`" }
+    };
+    ($(#[$attribute:meta])* $visibility:vis fn $name:ident($($argument:ident: $type:ty),* $(,)?) $(-> $result:ty)?) => {
+        $crate::__l4_external_refuse! { @ $name "needs a `;` at the end of its declaration" }
+    };
+    ($(#[$attribute:meta])* $visibility:vis fn $name:ident($($arguments:tt)*) $($rest:tt)*) => {
+        $crate::__l4_external_refuse! { @arguments $name [$($arguments)*] $($rest)* }
+    };
+    ($(#[$attribute:meta])* $visibility:vis $qualifier:ident $($rest:tt)*) => {
+        ::core::compile_error!(::core::concat!(
+            "`", ::core::stringify!($qualifier), "` does not belong here: every external function is declared as ",
+            "`fn name(argument: Type) -> Type;` and becomes `unsafe extern \"C\"`"
+        ));
+    };
+    ($($rest:tt)*) => {
+        ::core::compile_error!(
+            "an external function is declared as `fn name(argument: Type) -> Type;`"
+        );
     };
 }

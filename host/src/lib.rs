@@ -5,5 +5,7 @@
 //! loaded. [`provides`] knows what hosts offer it. The program `pvhost` shows that on the command line.
 
 pub mod image;
+#[cfg(all(target_os = "linux", target_arch = "x86_64"))]
+pub mod process;
 pub mod prototype;
 pub mod provides;

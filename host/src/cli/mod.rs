@@ -11,6 +11,8 @@ mod check;
 mod header;
 mod list;
 mod output;
+#[cfg(all(target_os = "linux", target_arch = "x86_64"))]
+mod run;
 
 /// Status of a command line that makes no sense.
 const USAGE: u8 = 2;
@@ -49,6 +51,8 @@ enum Command {
     List(list::Arguments),
     Header(header::Arguments),
     Check(check::Arguments),
+    #[cfg(all(target_os = "linux", target_arch = "x86_64"))]
+    Run(run::Arguments),
 }
 
 /// Runs the program.
@@ -61,6 +65,8 @@ pub(crate) fn main() -> ExitCode {
         Command::List(arguments) => list::run(&arguments),
         Command::Header(arguments) => header::run(&arguments),
         Command::Check(arguments) => check::run(&arguments),
+        #[cfg(all(target_os = "linux", target_arch = "x86_64"))]
+        Command::Run(arguments) => run::run(&arguments),
     };
     status.unwrap_or_else(|error| {
         eprintln!("pvhost: error: {error}");

@@ -1,0 +1,181 @@
+// SPDX-License-Identifier: MIT OR Apache-2.0
+//! What a host function sees of the guest that calls it.
+
+use paravirt_abi::error::Error;
+use paravirt_abi::signature::Width;
+
+use super::exit::Exit;
+use super::function::{GuestConstPtr, GuestPtr, GuestUsize, Stopped};
+use super::gate::Frame;
+use super::lines::LineHandle;
+use super::memory::GuestMemory;
+use super::state::STATE;
+use super::vcpu::Vcpu;
+
+/// One call of a host function.
+pub struct Call {
+    frame: *mut Frame,
+    vcpu: *const Vcpu,
+}
+
+impl Call {
+    /// # Safety
+    /// Both outlive the call, and nothing else uses the frame meanwhile.
+    pub(super) const unsafe fn new(frame: *mut Frame, vcpu: *const Vcpu) -> Self {
+        Self { frame, vcpu }
+    }
+
+    #[inline]
+    pub(super) const fn vcpu(&self) -> &Vcpu {
+        // SAFETY: outlives the call.
+        unsafe { &*self.vcpu }
+    }
+
+    #[inline]
+    pub(super) const fn frame(&mut self) -> &mut Frame {
+        // SAFETY: outlives the call and is used by nobody else.
+        unsafe { &mut *self.frame }
+    }
+
+    /// Pointer width of the guest.
+    #[inline]
+    #[must_use]
+    pub const fn width(&self) -> Width {
+        self.vcpu().width
+    }
+
+    /// The guest's memory.
+    #[inline]
+    #[must_use]
+    pub const fn memory(&self) -> &GuestMemory {
+        &self.vcpu().memory
+    }
+
+    /// Copies `length` bytes from the guest.
+    ///
+    /// # Errors
+    /// [`Error::BadAddress`] if they are not wholly in memory that the guest may read.
+    pub fn bytes(&self, from: GuestConstPtr<u8>, length: GuestUsize) -> Result<Vec<u8>, Error> {
+        self.memory().read(from.address(), length.0)
+    }
+
+    /// Copies `bytes` to the guest.
+    ///
+    /// # Errors
+    /// [`Error::BadAddress`] if they do not fit wholly in memory that the guest may write.
+    pub fn write_bytes(&mut self, to: GuestPtr<u8>, bytes: &[u8]) -> Result<(), Error> {
+        self.memory().write(to.address(), bytes)
+    }
+
+    /// A handle to raise a line with, now or from another thread.
+    ///
+    /// # Errors
+    /// [`Error::NoSuchDevice`] if there is no such line.
+    pub fn line(&self, line: u32) -> Result<LineHandle, Error> {
+        LineHandle::new(&self.vcpu().lines, line)
+    }
+
+    /// Stops the guest: it is left when the host function returns.
+    pub fn stop(&mut self, exit: Exit) -> Stopped {
+        STATE.request_stop(exit.into());
+        Stopped(())
+    }
+
+    #[inline]
+    pub(super) const fn set_result(&mut self, result: u64) {
+        self.frame().result = result;
+    }
+
+    #[inline]
+    pub(super) const fn set_float_result(&mut self, result: u64) {
+        self.frame().float_result = result;
+    }
+
+    #[inline]
+    pub(super) const fn arguments(&mut self) -> Arguments<'static> {
+        let width = self.width();
+        // SAFETY: the frame outlives the call; only results are written while the arguments are read.
+        let frame = unsafe { &*self.frame };
+        Arguments {
+            frame,
+            width,
+            integer: 0,
+            float: 0,
+            stack: match width {
+                Width::Bits32 => frame.stack + 4,
+                Width::Bits64 => frame.stack + 8,
+            },
+        }
+    }
+}
+
+/// The arguments of a call, taken one after the other (System V ABI of the guest's architecture).
+///
+/// The dispatcher has checked that those on the stack are readable.
+pub struct Arguments<'a> {
+    frame: &'a Frame,
+    width: Width,
+    integer: usize,
+    float: usize,
+    stack: u64,
+}
+
+impl Arguments<'_> {
+    /// The next integer that is no wider than a pointer.
+    #[inline]
+    pub(super) fn word(&mut self) -> u64 {
+        match self.width {
+            Width::Bits32 => self.stack_word(),
+            Width::Bits64 => self.double_word(),
+        }
+    }
+
+    /// The next 64-bit integer.
+    #[inline]
+    pub(super) fn double_word(&mut self) -> u64 {
+        if self.width == Width::Bits64
+            && let Some(&register) = self.frame.integers.get(self.integer)
+        {
+            self.integer += 1;
+            return register;
+        }
+        self.stack_double_word()
+    }
+
+    /// The bits of the next 32-bit float.
+    #[inline]
+    pub(super) fn float_word(&mut self) -> u64 {
+        match self.width {
+            Width::Bits32 => self.stack_word(),
+            Width::Bits64 => self.float_double_word(),
+        }
+    }
+
+    /// The bits of the next 64-bit float.
+    #[inline]
+    pub(super) fn float_double_word(&mut self) -> u64 {
+        if self.width == Width::Bits64
+            && let Some(&register) = self.frame.floats.get(self.float)
+        {
+            self.float += 1;
+            return register;
+        }
+        self.stack_double_word()
+    }
+
+    #[inline]
+    fn stack_word(&mut self) -> u64 {
+        // SAFETY: readable, see above.
+        let word = unsafe { (self.stack as *const u32).read_unaligned() };
+        self.stack += 4;
+        u64::from(word)
+    }
+
+    #[inline]
+    fn stack_double_word(&mut self) -> u64 {
+        // SAFETY: readable, see above.
+        let word = unsafe { (self.stack as *const u64).read_unaligned() };
+        self.stack += 8;
+        word
+    }
+}

@@ -1,0 +1,93 @@
+// SPDX-License-Identifier: MIT OR Apache-2.0
+//! From the gates to host functions.
+
+use std::sync::atomic::Ordering;
+
+use paravirt_abi::signature::Width;
+
+use super::call::Call;
+use super::fault::{Cause, Record};
+use super::gate::{Frame, ResolverFrame};
+use super::state::STATE;
+use super::vcpu::Vcpu;
+
+/// Calls the host function of that index.
+///
+/// # Safety
+/// For the gates only: on the vCPU's thread while the guest runs, with a frame that is theirs.
+pub(super) unsafe extern "sysv64" fn dispatch(index: u32, frame: *mut Frame) {
+    let vcpu = STATE.vcpu.load(Ordering::Relaxed);
+    // SAFETY: set while the guest runs.
+    let vcpu = unsafe { &*vcpu };
+    // SAFETY: the gate's frame.
+    let stack = unsafe { (*frame).stack };
+    let Some(binding) = vcpu.bindings.get(index as usize) else {
+        return vcpu.record_fault(Record::of_call(Cause::WildCall, stack));
+    };
+    let Some(function) = &binding.function else {
+        return vcpu.record_fault(Record::of_call(Cause::Unbound(index), stack));
+    };
+    if binding.stack_bytes != 0 && !vcpu.memory.readable(stack, binding.stack_bytes + 8) {
+        return vcpu.record_fault(Record::of_call(Cause::Arguments(index), stack));
+    }
+    binding.calls.set(binding.calls.get() + 1);
+    // SAFETY: frame and vCPU outlive the call, and the gate does not touch the frame meanwhile.
+    let mut call = unsafe { Call::new(frame, vcpu) };
+    function(&mut call);
+}
+
+/// Fills a slot on its first call and leaves the stub's address as the result.
+///
+/// # Safety
+/// As for [`dispatch`].
+pub(super) unsafe extern "sysv64" fn resolve(frame: *mut ResolverFrame) {
+    let vcpu = STATE.vcpu.load(Ordering::Relaxed);
+    // SAFETY: set while the guest runs.
+    let vcpu = unsafe { &*vcpu };
+    // SAFETY: the gate's frame.
+    let frame = unsafe { &mut (*frame).frame };
+    let Some(index) = pushed_slot(vcpu, frame.stack).and_then(|slot| find(vcpu, slot)) else {
+        return vcpu.record_fault(Record::of_call(Cause::WildResolve, frame.stack));
+    };
+    if vcpu.bindings[index].function.is_none() {
+        return vcpu.record_fault(Record::of_call(Cause::Unbound(index as u32), frame.stack));
+    }
+    fill_slot(vcpu, index);
+    frame.result = vcpu.low.stub(index);
+}
+
+/// Makes the slot of that function lead to its stub.
+pub(super) fn fill_slot(vcpu: &Vcpu, index: usize) {
+    let slot = vcpu.bindings[index].slot;
+    let stub = vcpu.low.stub(index);
+    // SAFETY: the scanner found the slot aligned and in a writable segment.
+    unsafe {
+        match vcpu.width {
+            Width::Bits32 => (slot as *mut u32).write_volatile(stub as u32),
+            Width::Bits64 => (slot as *mut u64).write_volatile(stub),
+        }
+    }
+}
+
+/// The second word that the guest's resolver thunk has pushed: the slot's address.
+fn pushed_slot(vcpu: &Vcpu, stack: u64) -> Option<u64> {
+    let word = match vcpu.width {
+        Width::Bits32 => 4,
+        Width::Bits64 => 8,
+    };
+    let bytes = vcpu.memory.read(stack + word, word).ok()?;
+    let mut slot = [0; 8];
+    slot[..bytes.len()].copy_from_slice(&bytes);
+    Some(u64::from_le_bytes(slot))
+}
+
+/// Index of the function of that slot: the slots are one table, in the order of the bindings.
+fn find(vcpu: &Vcpu, slot: u64) -> Option<usize> {
+    let word = match vcpu.width {
+        Width::Bits32 => 4,
+        Width::Bits64 => 8,
+    };
+    let offset = slot.checked_sub(vcpu.bindings.first()?.slot)?;
+    let index = usize::try_from(offset / word).ok()?;
+    (vcpu.bindings.get(index)?.slot == slot).then_some(index)
+}

@@ -1,0 +1,63 @@
+// SPDX-License-Identifier: MIT OR Apache-2.0
+//! Linux process host: runs a guest for x86-64 or i386 inside this process, without root and without KVM.
+//!
+//! The guest's image is mapped where it was linked, below 4 GiB, and its code runs directly, in user mode. Its external functions
+//! lead through [gates](gate) to host functions, which are Rust closures ([`Builder::provide`]). Interrupts are signals that a
+//! handler turns into upcalls. The guest is checked, not confined: bad pointers and instructions are caught and
+//! reported, but code in one's own process is to be trusted like a plug-in.
+//!
+//! ```no_run
+//! use pvhost::image::Image;
+//! use pvhost::process::{Call, Vm};
+//!
+//! let image = Image::open("guest".as_ref())?;
+//! let finished = Vm::builder(image)
+//!     .provide("my_sum", |_: &mut Call, a: u32, b: u32| a + b)
+//!     .build()?
+//!     .run()?;
+//! println!("status {}", finished.exit.status());
+//! # Ok::<(), Box<dyn std::error::Error>>(())
+//! ```
+
+mod call;
+mod clock;
+mod console;
+mod context;
+mod dispatch;
+mod error;
+mod exit;
+mod fault;
+mod function;
+mod gate;
+mod idle;
+mod interface;
+mod layout;
+mod lines;
+mod memory;
+mod page;
+mod run;
+mod signals;
+mod state;
+mod stats;
+mod step;
+mod terminal;
+mod timers;
+mod tls;
+mod upcall;
+mod vcpu;
+mod vm;
+
+pub use call::{Arguments, Call};
+pub use console::Console;
+pub use error::VmError;
+pub use exit::Exit;
+pub use fault::Fault;
+pub use function::{
+    GuestArgument, GuestConstPtr, GuestIsize, GuestPtr, GuestResult, GuestUsize, HostFunction,
+    Stopped,
+};
+pub use lines::LineHandle;
+pub use memory::GuestMemory;
+pub use stats::Stats;
+pub use step::Step;
+pub use vm::{Builder, DEFAULT_MEMORY, Finished, Vm};

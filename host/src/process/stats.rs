@@ -1,0 +1,66 @@
+// SPDX-License-Identifier: MIT OR Apache-2.0
+//! What was counted while the guest ran.
+
+use std::fmt;
+use std::sync::atomic::Ordering;
+use std::time::Duration;
+
+use paravirt_abi::line::TIMERS;
+
+use super::vcpu::Vcpu;
+
+/// What was counted while the guest ran. [`fmt::Display`] prints it as a table.
+#[derive(Clone, Debug)]
+pub struct Stats {
+    /// External functions in the order of their slots, with the number of calls.
+    pub calls: Vec<(String, u64)>,
+    /// Expirations of each timer, overruns included.
+    pub expirations: [u64; TIMERS as usize],
+    /// Expirations for which the kernel sent no signal of their own, because one was waiting.
+    pub overruns: u64,
+    /// Upcalls delivered.
+    pub upcalls: u64,
+    /// Interrupts for which the guest had no handler.
+    pub spurious: u64,
+    /// Calls of `pv_cpu_idle`.
+    pub idles: u64,
+    /// Time spent in them.
+    pub idle: Duration,
+}
+
+impl Stats {
+    pub(super) fn new(vcpu: &Vcpu) -> Self {
+        Self {
+            calls: vcpu
+                .bindings
+                .iter()
+                .map(|binding| (binding.name.clone(), binding.calls.get()))
+                .collect(),
+            expirations: vcpu.page.expirations(),
+            overruns: vcpu.overruns.load(Ordering::Relaxed),
+            upcalls: vcpu.upcall_count().into(),
+            spurious: vcpu.page.spurious().into(),
+            idles: vcpu.idles.get(),
+            idle: Duration::from_nanos(vcpu.idle_ns.get()),
+        }
+    }
+}
+
+impl fmt::Display for Stats {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let mut row = |name: &str, value: u64| writeln!(f, "{name:<24} {value:>12}");
+        for (name, calls) in &self.calls {
+            row(name, *calls)?;
+        }
+        for (timer, &expirations) in self.expirations.iter().enumerate() {
+            if expirations != 0 {
+                row(&format!("timer {timer} expirations"), expirations)?;
+            }
+        }
+        row("overruns", self.overruns)?;
+        row("upcalls", self.upcalls)?;
+        row("spurious", self.spurious)?;
+        row("idle calls", self.idles)?;
+        row("idle ms", self.idle.as_millis() as u64)
+    }
+}

@@ -1,0 +1,378 @@
+// SPDX-License-Identifier: MIT OR Apache-2.0
+//! A guest, from its image to its end.
+
+use std::cell::{Cell, RefCell};
+use std::collections::HashMap;
+use std::io;
+use std::rc::Rc;
+use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
+use std::time::Duration;
+
+use paravirt_abi::error::Error;
+use paravirt_abi::signature::{Signature, Width};
+use paravirt_abi::vcpu;
+
+use super::clock::{self, Clock};
+use super::console::Console;
+use super::error::VmError;
+use super::exit::{Exit, Stop, StopKind};
+use super::fault::Fault;
+use super::function::{Erased, HostFunction, stack_bytes};
+use super::layout::Layout;
+use super::lines::{LineHandle, Lines};
+use super::page::Page;
+use super::run::{self, Run};
+use super::stats::Stats;
+use super::step::{Step, Stepper};
+use super::timers::Timers;
+use super::vcpu::{Binding, Vcpu};
+use super::{dispatch, interface, layout};
+use crate::image::{Image, Policy, check_loadable};
+
+/// Memory of a guest beside its image if nothing else is asked for, in bytes.
+pub const DEFAULT_MEMORY: u64 = 16 << 20;
+
+/// Whether a guest is loaded in this process.
+static OCCUPIED: AtomicBool = AtomicBool::new(false);
+
+/// The one place for a guest in this process.
+struct Place;
+
+impl Place {
+    fn take() -> Result<Self, VmError> {
+        if OCCUPIED.swap(true, Ordering::SeqCst) {
+            return Err(VmError::Occupied);
+        }
+        Ok(Self)
+    }
+}
+
+impl Drop for Place {
+    fn drop(&mut self) {
+        OCCUPIED.store(false, Ordering::SeqCst);
+    }
+}
+
+/// A host function with its prototype.
+pub(super) struct Provided {
+    signature: fn(Width) -> Signature,
+    function: Erased,
+}
+
+impl Provided {
+    pub(super) fn new<A, F: HostFunction<A>>(function: F) -> Self {
+        Self {
+            signature: F::signature,
+            function: function.erase(),
+        }
+    }
+}
+
+/// What a guest is to be given, see [`Vm::builder`].
+pub struct Builder {
+    image: Image,
+    memory: u64,
+    command_line: String,
+    functions: HashMap<String, Provided>,
+    console: Option<Console>,
+    timeout: Option<Duration>,
+    lazy: bool,
+    handle_signals: bool,
+    fsgsbase: bool,
+    stepper: Option<Stepper>,
+}
+
+impl Builder {
+    /// Memory for the guest beside its image, in bytes; [`DEFAULT_MEMORY`] if not given.
+    #[must_use]
+    pub const fn memory(mut self, bytes: u64) -> Self {
+        self.memory = bytes;
+        self
+    }
+
+    /// The command line: arguments separated by single spaces.
+    #[must_use]
+    pub fn command_line(mut self, command_line: impl Into<String>) -> Self {
+        self.command_line = command_line.into();
+        self
+    }
+
+    /// Provides a host function: `Fn(&mut Call, A, ..) -> R`, of which the types must be those of the guest's declaration. An
+    /// interface function of the same name is replaced.
+    #[must_use]
+    pub fn provide<A, F: HostFunction<A>>(mut self, name: impl Into<String>, function: F) -> Self {
+        self.functions.insert(name.into(), Provided::new(function));
+        self
+    }
+
+    /// Input and output; standard input and output if not given.
+    #[must_use]
+    pub fn console(mut self, console: Console) -> Self {
+        self.console = Some(console);
+        self
+    }
+
+    /// Time after which the guest is stopped.
+    #[must_use]
+    pub const fn timeout(mut self, timeout: Duration) -> Self {
+        self.timeout = Some(timeout);
+        self
+    }
+
+    /// Binds each function on its first call instead of all before the guest starts.
+    #[must_use]
+    pub const fn lazy(mut self, lazy: bool) -> Self {
+        self.lazy = lazy;
+        self
+    }
+
+    /// While the guest runs, handles SIGINT, SIGTERM, SIGHUP and SIGQUIT by ending it in good order ([`Exit::Signal`]), and
+    /// gives the terminal back on Ctrl-Z.
+    #[must_use]
+    pub const fn handle_signals(mut self, handle: bool) -> Self {
+        self.handle_signals = handle;
+        self
+    }
+
+    /// Switches thread pointers by system calls even where user mode may do it, as on kernels before 5.9.
+    #[must_use]
+    pub const fn without_fsgsbase(mut self) -> Self {
+        self.fsgsbase = false;
+        self
+    }
+
+    /// Single-steps the guest and calls `stepper` before each of its instructions, also those of the host's stubs. For tests.
+    #[must_use]
+    pub fn on_step(mut self, stepper: impl FnMut(&mut Step<'_>) + 'static) -> Self {
+        self.stepper = Some(Box::new(stepper));
+        self
+    }
+
+    /// Loads the guest and binds its functions.
+    ///
+    /// # Errors
+    /// If the image is not for this host, a prototype does not fit, or the system refuses something.
+    pub fn build(self) -> Result<Vm, VmError> {
+        check_loadable(&self.image, &Policy::default())?;
+        let place = Place::take()?;
+        let width = self.image.machine().width();
+        let mut functions: HashMap<_, _> = interface::functions()
+            .into_iter()
+            .map(|(name, provided)| (name.to_owned(), provided))
+            .collect();
+        functions.extend(self.functions);
+        let (bindings, prototypes) = bind(&self.image, functions, width)?;
+        let use_clock = clock::usable();
+        let Layout {
+            memory,
+            low,
+            upcalls,
+            start_info,
+        } = layout::load(&layout::Request {
+            image: &self.image,
+            memory: self.memory,
+            command_line: &self.command_line,
+            prototypes: &prototypes,
+            lazy: self.lazy,
+            clock: use_clock,
+        })?;
+        let page = vcpu_page(&self.image, &memory)?;
+        let console = match self.console {
+            Some(console) => console,
+            None => Console::stdio().map_err(|source| VmError::System {
+                what: "cannot use standard input and output as the console",
+                source,
+            })?,
+        };
+        let vcpu = Box::new(Vcpu {
+            width,
+            memory,
+            page,
+            bindings,
+            low,
+            lines: Arc::new(Lines::default()),
+            timers: Timers::default(),
+            clock: Clock::new(),
+            console,
+            stepper: RefCell::new(self.stepper),
+            upcalls,
+            idles: Cell::new(0),
+            idle_ns: Cell::new(0),
+            overruns: AtomicU64::new(0),
+            fault: Cell::new(None),
+        });
+        if !self.lazy {
+            for index in 0..vcpu.bindings.len() {
+                if vcpu.bindings[index].function.is_some() {
+                    dispatch::fill_slot(&vcpu, index);
+                }
+            }
+        }
+        vcpu.memory.seal().map_err(|source| VmError::System {
+            what: "cannot protect the guest's memory",
+            source,
+        })?;
+        Ok(Vm {
+            vcpu,
+            run: Run {
+                entry: self.image.entry(),
+                start_info,
+                timeout: self.timeout,
+                handle_signals: self.handle_signals,
+                fsgsbase: self.fsgsbase,
+                clock: use_clock,
+            },
+            image: self.image,
+            _place: place,
+        })
+    }
+}
+
+/// A guest that is loaded and ready to run.
+pub struct Vm {
+    vcpu: Box<Vcpu>,
+    run: Run,
+    image: Image,
+    _place: Place,
+}
+
+/// A guest's end.
+#[derive(Debug)]
+pub struct Finished {
+    /// How it ended.
+    pub exit: Exit,
+    /// What was counted.
+    pub stats: Stats,
+}
+
+impl Vm {
+    /// Starts to describe a guest.
+    #[must_use]
+    pub fn builder(image: Image) -> Builder {
+        Builder {
+            image,
+            memory: DEFAULT_MEMORY,
+            command_line: String::new(),
+            functions: HashMap::new(),
+            console: None,
+            timeout: None,
+            lazy: false,
+            handle_signals: false,
+            fsgsbase: true,
+            stepper: None,
+        }
+    }
+
+    /// External functions of the guest that nobody provides. A call of one ends the guest.
+    pub fn unbound(&self) -> impl Iterator<Item = &str> {
+        self.vcpu
+            .bindings
+            .iter()
+            .filter(|binding| binding.function.is_none())
+            .map(|binding| binding.name.as_str())
+    }
+
+    /// A handle to raise a line with, from any thread.
+    ///
+    /// # Errors
+    /// [`Error::NoSuchDevice`] if there is no such line.
+    pub fn line(&self, line: u32) -> Result<LineHandle, Error> {
+        LineHandle::new(&self.vcpu.lines, line)
+    }
+
+    /// Runs the guest to its end, on this thread.
+    ///
+    /// # Errors
+    /// If the system refuses what running needs.
+    pub fn run(self) -> Result<Finished, VmError> {
+        let stop = run::run(&self.vcpu, &self.run).map_err(|source: io::Error| VmError::System {
+            what: "cannot run the guest",
+            source,
+        })?;
+        let exit = self.exit(stop);
+        Ok(Finished {
+            exit,
+            stats: Stats::new(&self.vcpu),
+        })
+    }
+
+    fn exit(&self, stop: Stop) -> Exit {
+        match stop.kind {
+            StopKind::Exit => Exit::Exit(stop.code),
+            StopKind::Reset => Exit::Reset,
+            StopKind::Fatal => Exit::Fatal(stop.code),
+            StopKind::Timeout => Exit::Timeout,
+            StopKind::Signal => Exit::Signal(stop.code),
+            StopKind::Fault => {
+                let record = self.vcpu.fault.take();
+                record.map_or(Exit::Fatal(stop.code), |record| {
+                    Exit::Fault(Box::new(Fault::new(&record, &self.vcpu, &self.image)))
+                })
+            }
+        }
+    }
+}
+
+/// Finds the host's function for each of the guest's.
+fn bind(
+    image: &Image,
+    functions: HashMap<String, Provided>,
+    width: Width,
+) -> Result<(Vec<Binding>, Vec<Signature>), VmError> {
+    let functions: HashMap<_, _> = functions
+        .into_iter()
+        .map(|(name, provided)| (name, ((provided.signature)(width), provided.function)))
+        .collect();
+    let mut bindings = Vec::with_capacity(image.externals().len());
+    let mut prototypes = Vec::with_capacity(image.externals().len());
+    for external in image.externals() {
+        let provided = functions.get(&external.name);
+        if let (Some((host, _)), Some(guest)) = (provided, external.signature)
+            && *host != guest
+        {
+            return Err(VmError::Prototype {
+                file: image.name().to_owned(),
+                name: external.name.clone(),
+                guest,
+                host: *host,
+            });
+        }
+        let unknown = Signature::new(paravirt_abi::signature::Type::Unit, &[]);
+        let signature = provided.map_or(unknown, |(signature, _)| *signature);
+        bindings.push(Binding {
+            name: external.name.clone(),
+            slot: external.slot,
+            function: provided.map(|(_, function)| Rc::clone(function)),
+            stack_bytes: stack_bytes(signature, width),
+            calls: Cell::new(0),
+        });
+        prototypes.push(signature);
+    }
+    Ok((bindings, prototypes))
+}
+
+/// The vCPU page of the image, checked.
+fn vcpu_page(image: &Image, memory: &super::GuestMemory) -> Result<Page, VmError> {
+    let address = image.vcpu_page().unwrap_or(0);
+    // SAFETY: the scanner has found the page aligned and in a writable segment, which is mapped as long as the guest.
+    let page = unsafe { Page::new(address) };
+    let file = || image.name().to_owned();
+    let version = page.version();
+    if version != vcpu::VERSION {
+        return Err(VmError::VcpuPage {
+            file: file(),
+            address,
+            version,
+            known: vcpu::VERSION,
+        });
+    }
+    let entry = page.upcall_entry();
+    if !memory.executable(entry) {
+        return Err(VmError::UpcallEntry {
+            file: file(),
+            entry,
+        });
+    }
+    Ok(page)
+}

@@ -274,14 +274,15 @@ impl Provides {
             .collect();
         similar.sort_by(|a, b| b.0.total_cmp(&a.0));
         let best = similar.first().map_or(0.0, |&(similarity, _)| similarity);
-        successor(name)
-            .filter(|&successor| self.functions.contains_key(successor))
+        let successor = successor(name).filter(|&name| self.functions.contains_key(name));
+        successor
             .into_iter()
             .chain(
                 similar
                     .into_iter()
                     .filter(|&(similarity, _)| similarity >= best - SPREAD)
-                    .map(|(_, candidate)| candidate),
+                    .map(|(_, candidate)| candidate)
+                    .filter(|&candidate| Some(candidate) != successor),
             )
             .take(3)
             .map(str::to_owned)
@@ -379,6 +380,7 @@ mod tests {
         assert_eq!(nearest("pv_console_wirte"), ["pv_console_write"]);
         assert_eq!(nearest("pv_timer_top"), ["pv_timer_stop"]);
         assert_eq!(nearest("l4rtems_outch"), ["pv_console_write"]);
+        assert_eq!(nearest("l4rtems_timer_start"), ["pv_timer_start"]);
         assert_eq!(nearest("my_sensor"), Vec::<String>::new());
     }
 }

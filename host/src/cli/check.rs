@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: MIT OR Apache-2.0
 //! `pvhost check`: whether a host fits a guest.
 
+use std::collections::HashSet;
 use std::path::{Path, PathBuf};
 use std::process::ExitCode;
 
@@ -112,9 +113,12 @@ fn report(image: &Image, arguments: &Arguments) -> Result<Report, Error> {
         // The command line demands one of them, and `--host` accepts only known names.
         (None, None) => return Err("name a host with --host or --provides".into()),
     };
+    // Images of 2013 may name one function several times; once is enough to hear of it.
+    let mut seen = HashSet::new();
     let functions: Vec<_> = image
         .externals()
         .iter()
+        .filter(|external| seen.insert((&external.name, external.signature)))
         .map(|external| finding(external, &provides))
         .collect();
     Ok(Report {

@@ -43,8 +43,9 @@ Examples:
   pvhost header hello --format c -o hello.h      prototypes for a host written in C
   pvhost check hello --host linux-process        does this host fit?
   pvhost check hello --provides functions.txt    does mine?
+  pvhost run hello                               run it in a process
 
-Exit status: 0 success, 1 error or guest and host do not fit, 2 wrong command line.";
+Exit status: 0 success, 1 error or guest and host do not fit, 2 wrong command line; of `run` see `pvhost run --help`.";
 
 #[derive(Debug, Subcommand)]
 enum Command {

@@ -76,14 +76,10 @@ impl Image {
     /// Names the file, what is wrong with it and the fix.
     pub fn open(path: &Path) -> Result<Self, OpenError> {
         let name = path.display().to_string();
-        let mut bytes = Vec::new();
-        // One byte more than a guest may have is enough to refuse it, be the file endless.
-        File::open(path)
-            .and_then(|file| file.take(elf::MAX_FILE + 1).read_to_end(&mut bytes))
-            .map_err(|source| OpenError::Read {
-                file: name.clone(),
-                source,
-            })?;
+        let bytes = read(path).map_err(|source| OpenError::Read {
+            file: name.clone(),
+            source,
+        })?;
         Ok(Self::parse(name, bytes)?)
     }
 
@@ -186,6 +182,16 @@ impl Image {
             problem: Box::new(problem),
         }
     }
+}
+
+fn read(path: &Path) -> std::io::Result<Vec<u8>> {
+    let file = File::open(path)?;
+    // One byte more than a guest may have is enough to refuse it, be the file endless.
+    let limit = elf::MAX_FILE + 1;
+    let length = file.metadata()?.len().min(limit);
+    let mut bytes = Vec::with_capacity(length as usize);
+    file.take(limit).read_to_end(&mut bytes)?;
+    Ok(bytes)
 }
 
 fn parse(name: String, file: &Arc<Vec<u8>>) -> Result<Image, Problem> {

@@ -1,11 +1,14 @@
 // SPDX-License-Identifier: MIT OR Apache-2.0
 //! Guests made to order: a sound one by default, whose parts each test bends as it needs.
 
+use std::mem::offset_of;
+
 use object::elf;
 use object::write::elf::{FileHeader, ProgramHeader, SectionHeader, Sym, Writer};
 use paravirt_abi::interface;
 use paravirt_abi::note;
 use paravirt_abi::sections;
+use paravirt_abi::vcpu;
 use pvhost::image::Machine;
 
 /// Where the parts of the default guest lie.
@@ -32,6 +35,8 @@ pub struct Section {
     pub name: String,
     pub address: u64,
     pub size: u64,
+    /// Whether it says to be part of the image's memory.
+    pub allocated: bool,
 }
 
 pub struct Symbol {
@@ -126,6 +131,9 @@ impl Guest {
         };
         // What a test sets beyond the data is .bss.
         guest.loads[1].size = 0x4000;
+        guest.poke(VCPU_PAGE, &vcpu::VERSION.to_le_bytes());
+        let upcall_entry = VCPU_PAGE + offset_of!(vcpu::VcpuPage, upcall_entry) as u64;
+        guest.poke(upcall_entry, &CODE.to_le_bytes());
         guest.fill_tables(prefix, entries);
         guest
     }
@@ -155,6 +163,7 @@ impl Guest {
                     name: format!("{prefix}{part}"),
                     address,
                     size: bytes.len() as u64,
+                    allocated: true,
                 });
             }
         }
@@ -286,7 +295,11 @@ impl Guest {
             writer.write_section_header(&SectionHeader {
                 sh_name: writer.section_name_offset(Some(name)),
                 sh_type: elf::SHT_PROGBITS,
-                sh_flags: elf::SHF_ALLOC | elf::SHF_WRITE,
+                sh_flags: if section.allocated {
+                    elf::SHF_ALLOC | elf::SHF_WRITE
+                } else {
+                    elf::SHF_WRITE
+                },
                 sh_addr: section.address,
                 sh_offset: 0,
                 sh_size: section.size,

@@ -4,6 +4,8 @@
 mod examples;
 mod guest;
 mod hostile;
+#[cfg(all(target_os = "linux", target_arch = "x86_64"))]
+mod hosts;
 mod program;
 mod sound;
 mod unsound;

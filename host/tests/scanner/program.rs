@@ -184,7 +184,10 @@ fn check_against_a_known_host() {
         "fits",
         Guest::with(Machine::X86_64, sections::PREFIX, &fits).build(),
     );
-    let text: Vec<_> = ["guest", "fits", "misspelt", "mismatch", "old"]
+    let mut refused = Guest::with(Machine::X86_64, sections::PREFIX, &fits);
+    refused.notes.clear();
+    folder.write("refused", refused.build());
+    let text: Vec<_> = ["guest", "fits", "misspelt", "mismatch", "old", "refused"]
         .map(|name| folder.transcript(&format!("check {name} --host linux-process")))
         .into();
     insta::assert_snapshot!(text.join("\n"));
@@ -245,9 +248,15 @@ fn errors_name_the_culprit_and_the_fix() {
 #[test]
 fn help() {
     let folder = Folder::new("help");
-    let text: Vec<_> = ["--help", "list --help", "header --help", "check --help"]
-        .map(|arguments| folder.transcript(arguments))
-        .into();
+    let text: Vec<_> = [
+        "--help",
+        "list --help",
+        "header --help",
+        "check --help",
+        "run --help",
+    ]
+    .map(|arguments| folder.transcript(arguments))
+    .into();
     insta::assert_snapshot!(text.join("\n"));
     assert_eq!(folder.run("").status.code(), Some(2));
 }

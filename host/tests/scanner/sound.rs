@@ -5,7 +5,7 @@ use object::elf;
 use paravirt_abi::note::Flags;
 use pvhost::image::{Access, Backend, Image, Machine, Policy, check_loadable};
 
-use crate::guest::{CODE, DATA, Guest, Symbol, TABLES, VCPU_PAGE, note};
+use crate::guest::{CODE, DATA, Guest, Load, Symbol, TABLES, VCPU_PAGE, note};
 
 fn parse(guest: &Guest) -> Image {
     Image::parse("guest", guest.build()).expect("sound")
@@ -63,6 +63,30 @@ fn the_default_image_is_loadable_on_x86() {
     for machine in [Machine::I386, Machine::X86_64] {
         check_loadable(&parse(&Guest::new(machine)), &Policy::default()).expect("loadable");
     }
+}
+
+#[test]
+fn segments_may_touch_where_a_page_ends() {
+    let mut guest = Guest::new(Machine::X86_64);
+    guest.loads[0].size = DATA - CODE;
+    check_loadable(&parse(&guest), &Policy::default()).expect("loadable");
+}
+
+#[test]
+fn segments_of_the_same_access_may_share_a_page() {
+    let mut guest = Guest::new(Machine::X86_64);
+    let flags = guest.loads[0].flags;
+    guest.loads.push(Load::new(CODE + 0x40, vec![0; 8], flags));
+    check_loadable(&parse(&guest), &Policy::default()).expect("loadable");
+}
+
+#[test]
+fn a_section_that_is_not_loaded_is_no_table() {
+    let mut guest = Guest::new(Machine::X86_64);
+    let mut copy = guest.section("jmptbl").clone();
+    copy.allocated = false;
+    guest.sections.push(copy);
+    assert_eq!(parse(&guest).externals().len(), 3);
 }
 
 #[test]

@@ -267,7 +267,10 @@ fn note_cases() -> Vec<Case> {
         bent("NoteFlags", descriptor(8, 0x8000_0001)),
         bent("NoteReserved", descriptor(12, 1)),
         bent("VcpuPageMisaligned", descriptor(16, VCPU_PAGE as u32 + 8)),
-        bent("VcpuPageNotWritable", descriptor(16, CODE as u32)),
+        bent("VcpuPageNotWritable", |g| {
+            g.loads[0].size = 0x1000;
+            descriptor(16, CODE as u32)(g);
+        }),
         bent("VcpuPageNotWritable", descriptor(16, DATA as u32 + 0x4000)),
         bent("VcpuPageNotWritable", descriptor(20, 0xffff_ffff)),
         bent("VcpuPageNotWritable", |g| {

@@ -26,7 +26,8 @@ l4_external_func! {
     pub fn pv_irq_attach(line: u32) -> i32;
     /// Masks a line and gives it up.
     pub fn pv_irq_detach(line: u32) -> i32;
-    /// Keeps a line from becoming pending; the host remembers that it was raised.
+    /// Keeps a line from becoming pending; the host remembers that it was raised. What is pending already is withdrawn.
+    /// Masking and unmasking need no attachment.
     pub fn pv_irq_mask(line: u32) -> i32;
     /// Lets a line become pending again.
     pub fn pv_irq_unmask(line: u32) -> i32;

@@ -12,7 +12,7 @@ use paravirt_abi::line::LINES;
 use paravirt_abi::vcpu::HOST_MASKED;
 
 use crate::local::Local;
-use crate::{Error, cpu, interface, println, result, vcpu};
+use crate::{Error, cpu, interface, println, result, upcall, vcpu};
 
 /// A handler: the line and the argument given with [`attach`].
 pub type Handler = extern "C" fn(line: u32, argument: *mut c_void);
@@ -110,13 +110,14 @@ fn deliver() {
     // A line that comes between the store of 1 and the test is delivered by an upcall or found by the test.
     while vcpu::pending().load(Ordering::Relaxed) != 0 {
         flag.write(0);
-        dispatch();
+        upcall::run_body();
         flag.write(1);
     }
 }
 
-/// Runs the handlers of all pending lines. Called with interrupts off, by the upcall entry and by [`deliver`].
-pub(crate) extern "C" fn dispatch() {
+/// Runs the handlers of all pending lines. Called with interrupts off, from the body of an upcall, see
+/// [`crate::upcall::set_body`].
+pub extern "C" fn dispatch() {
     let flag = vcpu::interrupt_flag();
     loop {
         // HOST_MASKED stays for `open_host`, below or in a handler that turns interrupts on.

@@ -13,6 +13,7 @@
 //! | [`cpu`] | the virtual interrupt flag, idle |
 //! | [`power`] | exit, reset, fatal |
 //! | [`start`] | what the host said at start-up, [`image!`] |
+//! | [`upcall`] | where interrupts enter, for operating systems |
 //! | [`external`] | the macro and the jump table |
 //! | [`interface`] | the raw external functions below the wrappers |
 //!
@@ -36,7 +37,7 @@ mod panic;
 pub mod power;
 pub mod start;
 pub mod timer;
-mod upcall;
+pub mod upcall;
 pub mod vcpu;
 
 pub use paravirt_abi as abi;

@@ -5,7 +5,7 @@ use core::arch::global_asm;
 
 use paravirt_abi::vcpu::{INTERRUPTS_ENABLED, PENDING};
 
-use crate::irq::dispatch;
+use super::BODY;
 
 global_asm!(
     ".pushsection .text.paravirt_upcall, \"ax\", @progbits",
@@ -27,7 +27,7 @@ global_asm!(
     "    andl $-16, %esp",                       // fxsave and the call want 16-byte alignment
     "    fxsave (%esp)",
     "    fninit",                                // handlers start with the default control word
-    "    call {dispatch}",                       // runs handlers; returns with the flag off
+    "    call *{body}",                       // runs handlers; returns with the flag off
     "    fxrstor (%esp)",
     "    movl %ebp, %esp",
     "    popal",
@@ -39,7 +39,7 @@ global_asm!(
     "7:  jmp 2b",
     ".size __paravirt_upcall, . - __paravirt_upcall",
     ".popsection",
-    dispatch = sym dispatch,
+    body = sym BODY,
     enabled = const INTERRUPTS_ENABLED,
     pending = const PENDING,
     options(att_syntax),

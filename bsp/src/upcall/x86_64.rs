@@ -5,7 +5,7 @@ use core::arch::global_asm;
 
 use paravirt_abi::vcpu::{INTERRUPTS_ENABLED, PENDING};
 
-use crate::irq::dispatch;
+use super::BODY;
 
 /// Control word of the SSE unit at program start (System V ABI, 3.2.1): all exceptions masked, round to nearest.
 static DEFAULT_MXCSR: u32 = 0x1f80;
@@ -48,7 +48,7 @@ global_asm!(
     "    fxsave64 (%rsp)",
     "    fninit",                                // handlers start with the default control words
     "    ldmxcsr {mxcsr}(%rip)",
-    "    call {dispatch}",                       // runs handlers; returns with the flag off
+    "    call *{body}(%rip)",                       // runs handlers; returns with the flag off
     "    fxrstor64 (%rsp)",
     "    movq %rbp, %rsp",
     "    popq %r15",
@@ -75,7 +75,7 @@ global_asm!(
     ".size __paravirt_upcall, . - __paravirt_upcall",
     ".popsection",
     mxcsr = sym DEFAULT_MXCSR,
-    dispatch = sym dispatch,
+    body = sym BODY,
     enabled = const INTERRUPTS_ENABLED,
     pending = const PENDING,
     options(att_syntax),

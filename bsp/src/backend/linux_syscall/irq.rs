@@ -54,6 +54,9 @@ pub(super) extern "C" fn mask(line: u32) -> i32 {
         return Error::NoSuchDevice.number();
     };
     UNMASKED.set(UNMASKED.get() & !bit);
+    // What is pending already is withdrawn and stays latched.
+    let withdrawn = vcpu::pending().fetch_and(!bit, Ordering::Relaxed) & bit;
+    LATCHED.set(LATCHED.get() | withdrawn);
     0
 }
 

@@ -76,12 +76,13 @@ pub fn install(packages: &[&str]) -> Result<()> {
     let mut apt = apt_get()?;
     apt.args(["install", "--yes", "--no-remove", "--no-install-recommends"])
         .args(&missing);
-    if command::run(&mut apt).is_ok() {
+    // A hundred lines of apt help nobody unless it fails, and then they are in the error.
+    if command::output(&mut apt).is_ok() {
         return Ok(());
     }
     println!("once more with fresh package lists");
-    command::run(apt_get()?.args(["update"]))?;
-    command::run(&mut apt)
+    command::output(apt_get()?.arg("update"))?;
+    command::output(&mut apt).map(drop)
 }
 
 /// `apt-get` that asks nothing, with the rights to install.

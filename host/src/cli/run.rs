@@ -71,7 +71,7 @@ pub(super) fn run(arguments: &Arguments) -> Result<ExitCode, Error> {
     }
     let finished = vm.run()?;
     match &finished.exit {
-        Exit::Fault(fault) => eprintln!("pvhost: guest fault: {fault}"),
+        Exit::Fault(fault) | Exit::Unbound(fault) => eprintln!("pvhost: guest fault: {fault}"),
         Exit::Timeout => eprintln!("pvhost: the guest's time is over"),
         _ => {}
     }

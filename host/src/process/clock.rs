@@ -9,6 +9,8 @@ use std::arch::x86_64::{__cpuid, _rdtsc};
 use std::cell::Cell;
 use std::sync::atomic::{AtomicU32, Ordering, compiler_fence};
 
+use paravirt_abi::vcpu::cycles_to_ns;
+
 use super::page::{ClockFields, Page};
 use super::signals;
 use super::timers::{PosixTimer, monotonic};
@@ -140,8 +142,8 @@ fn anchored(old: Sample, now: Sample, truth: u64, shown: Option<u64>) -> Option<
 
 /// Guest time at a value of the counter, as the interface defines it.
 fn at(fields: &ClockFields, tsc: u64) -> u64 {
-    let cycles = u128::from(tsc.saturating_sub(fields.base_tsc)) << fields.shift;
-    fields.base_ns + (cycles * u128::from(fields.multiplier) >> 32) as u64
+    let cycles = tsc.saturating_sub(fields.base_tsc);
+    fields.base_ns + cycles_to_ns(cycles, fields.shift, fields.multiplier)
 }
 
 fn tsc() -> u64 {
@@ -186,10 +188,19 @@ mod tests {
     #[test]
     fn a_clock_that_is_ahead_waits_without_stepping_back() {
         let ahead = 10_000_000 + 1_000;
-        let fields = anchored(GIGAHERTZ_3(0), GIGAHERTZ_3(10_000_000), 10_000_000, Some(ahead))
-            .expect("time has passed");
+        let fields = anchored(
+            GIGAHERTZ_3(0),
+            GIGAHERTZ_3(10_000_000),
+            10_000_000,
+            Some(ahead),
+        )
+        .expect("time has passed");
         assert_eq!(at(&fields, 30_000_000), ahead);
-        assert_eq!(at(&fields, 29_000_000), ahead, "an older counter shows no older time");
+        assert_eq!(
+            at(&fields, 29_000_000),
+            ahead,
+            "an older counter shows no older time"
+        );
         let caught_up = at(&fields, 3 * (10_000_000 + PERIOD));
         assert!(caught_up.abs_diff(10_000_000 + PERIOD) < 100, "{caught_up}");
     }

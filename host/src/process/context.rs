@@ -2,8 +2,8 @@
 //! The registers of code that a signal interrupted.
 
 use libc::{
-    REG_CSGSFS, REG_EFL, REG_R8, REG_R9, REG_R10, REG_R11, REG_R12, REG_R13, REG_R14, REG_R15,
-    REG_RAX, REG_RBP, REG_RBX, REG_RCX, REG_RDI, REG_RDX, REG_RIP, REG_RSI, REG_RSP,
+    REG_CSGSFS, REG_EFL, REG_ERR, REG_R8, REG_R9, REG_R10, REG_R11, REG_R12, REG_R13, REG_R14,
+    REG_R15, REG_RAX, REG_RBP, REG_RBX, REG_RCX, REG_RDI, REG_RDX, REG_RIP, REG_RSI, REG_RSP,
 };
 use paravirt_abi::signature::Width;
 
@@ -43,6 +43,11 @@ impl Interrupted<'_> {
 
     pub(super) fn flags(&self) -> u64 {
         self.register(REG_EFL)
+    }
+
+    /// The processor's error code, for faults.
+    pub(super) fn error_code(&self) -> u64 {
+        self.register(REG_ERR)
     }
 
     pub(super) fn code_selector(&self) -> u16 {

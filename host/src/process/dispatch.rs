@@ -46,11 +46,13 @@ pub(super) unsafe extern "sysv64" fn resolve(frame: *mut ResolverFrame) {
     let vcpu = unsafe { &*vcpu };
     // SAFETY: the gate's frame.
     let frame = unsafe { &mut (*frame).frame };
+    // Below the return address lie the two words that the thunk has pushed.
+    let stack = frame.stack + 2 * pointer_size(vcpu.width);
     let Some(index) = pushed_slot(vcpu, frame.stack).and_then(|slot| find(vcpu, slot)) else {
-        return vcpu.record_fault(Record::of_call(Cause::WildResolve, frame.stack));
+        return vcpu.record_fault(Record::of_call(Cause::WildResolve, stack));
     };
     if vcpu.bindings[index].function.is_none() {
-        return vcpu.record_fault(Record::of_call(Cause::Unbound(index as u32), frame.stack));
+        return vcpu.record_fault(Record::of_call(Cause::Unbound(index as u32), stack));
     }
     fill_slot(vcpu, index);
     frame.result = vcpu.low.stub(index);
@@ -71,10 +73,7 @@ pub(super) fn fill_slot(vcpu: &Vcpu, index: usize) {
 
 /// The second word that the guest's resolver thunk has pushed: the slot's address.
 fn pushed_slot(vcpu: &Vcpu, stack: u64) -> Option<u64> {
-    let word = match vcpu.width {
-        Width::Bits32 => 4,
-        Width::Bits64 => 8,
-    };
+    let word = pointer_size(vcpu.width);
     let bytes = vcpu.memory.read(stack + word, word).ok()?;
     let mut slot = [0; 8];
     slot[..bytes.len()].copy_from_slice(&bytes);
@@ -83,11 +82,15 @@ fn pushed_slot(vcpu: &Vcpu, stack: u64) -> Option<u64> {
 
 /// Index of the function of that slot: the slots are one table, in the order of the bindings.
 fn find(vcpu: &Vcpu, slot: u64) -> Option<usize> {
-    let word = match vcpu.width {
-        Width::Bits32 => 4,
-        Width::Bits64 => 8,
-    };
+    let word = pointer_size(vcpu.width);
     let offset = slot.checked_sub(vcpu.bindings.first()?.slot)?;
     let index = usize::try_from(offset / word).ok()?;
     (vcpu.bindings.get(index)?.slot == slot).then_some(index)
+}
+
+const fn pointer_size(width: Width) -> u64 {
+    match width {
+        Width::Bits32 => 4,
+        Width::Bits64 => 8,
+    }
 }

@@ -14,7 +14,9 @@ pub enum VmError {
     #[error(transparent)]
     Image(#[from] ImageError),
     /// The guest's address space is taken.
-    #[error("{file}: cannot map {size:#x} bytes at {address:#x} for the guest: {source}; is another guest loaded in this process?")]
+    #[error(
+        "{file}: cannot map {size:#x} bytes at {address:#x} for the guest: {source}; is another guest loaded in this process?"
+    )]
     Map {
         /// The image.
         file: String,
@@ -26,10 +28,14 @@ pub enum VmError {
         source: io::Error,
     },
     /// A guest is loaded already.
-    #[error("another guest is loaded in this process; guests are linked at fixed addresses, so run one at a time")]
+    #[error(
+        "another guest is loaded in this process; guests are linked at fixed addresses, so run one at a time"
+    )]
     Occupied,
     /// Guest and host disagree about a function.
-    #[error("{file}: `{name}` is `{guest}` for the guest but `{host}` for the host; build both from the same declaration")]
+    #[error(
+        "{file}: `{name}` is `{guest}` for the guest but `{host}` for the host; build both from the same declaration"
+    )]
     Prototype {
         /// The image.
         file: String,
@@ -41,7 +47,9 @@ pub enum VmError {
         host: Signature,
     },
     /// The memory asked for is not what a guest can have.
-    #[error("{memory:#x} bytes of memory do not fit below 4 GiB behind the image, which ends at {end:#x}; ask for less")]
+    #[error(
+        "{memory:#x} bytes of memory do not fit below 4 GiB behind the image, which ends at {end:#x}; ask for less"
+    )]
     Memory {
         /// Bytes asked for.
         memory: u64,
@@ -52,7 +60,9 @@ pub enum VmError {
     #[error("the command line has {0} bytes; at most 65536 are passed to a guest")]
     CommandLine(usize),
     /// The vCPU page does not look like one.
-    #[error("{file}: the vCPU page at {address:#x} has layout version {version}, this host knows version {known}; link the guest with the same paravirt-bsp")]
+    #[error(
+        "{file}: the vCPU page at {address:#x} has layout version {version}, this host knows version {known}; link the guest with the same paravirt-bsp"
+    )]
     VcpuPage {
         /// The image.
         file: String,
@@ -64,7 +74,9 @@ pub enum VmError {
         known: u32,
     },
     /// The upcall entry is not code.
-    #[error("{file}: the upcall entry {entry:#x} in the vCPU page is not in executable memory; is the image stripped of its interrupt code?")]
+    #[error(
+        "{file}: the upcall entry {entry:#x} in the vCPU page is not in executable memory; is the image stripped of its interrupt code?"
+    )]
     UpcallEntry {
         /// The image.
         file: String,

@@ -12,6 +12,8 @@ pub enum Exit {
     Reset,
     /// It could not go on; its own code.
     Fatal(i32),
+    /// It called a function that nobody provides.
+    Unbound(Box<Fault>),
     /// It did what it may not.
     Fault(Box<Fault>),
     /// It ran longer than it was given.
@@ -26,7 +28,7 @@ impl Exit {
     pub const fn status(&self) -> u8 {
         match self {
             Self::Exit(code) => *code as u8,
-            Self::Fatal(_) => 3,
+            Self::Fatal(_) | Self::Unbound(_) => 3,
             Self::Reset => 4,
             Self::Fault(_) => 5,
             Self::Timeout => 124,
@@ -88,7 +90,7 @@ impl From<Exit> for Stop {
             Exit::Exit(code) => Self::new(StopKind::Exit, code),
             Exit::Reset => Self::new(StopKind::Reset, 0),
             Exit::Fatal(code) => Self::new(StopKind::Fatal, code),
-            Exit::Fault(_) => Self::new(StopKind::Fault, 0),
+            Exit::Fault(_) | Exit::Unbound(_) => Self::new(StopKind::Fault, 0),
             Exit::Timeout => Self::new(StopKind::Timeout, 0),
             Exit::Signal(signal) => Self::new(StopKind::Signal, signal),
         }

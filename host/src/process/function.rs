@@ -243,7 +243,7 @@ impl GuestResult for Result<usize, Error> {
 /// A host function without its types.
 pub(super) type Erased = Rc<dyn Fn(&mut Call)>;
 
-/// A closure that can be an external function: `Fn(&mut Call, A, ..) -> R` with up to eight arguments.
+/// A closure that can be an external function: `Fn(&mut Call, A, ..) -> R` with up to fourteen arguments.
 pub trait HostFunction<Arguments>: 'static {
     /// Its prototype on a guest of that width.
     fn signature(width: Width) -> Signature;
@@ -285,6 +285,12 @@ host_function!(A, B, C, D, E);
 host_function!(A, B, C, D, E, G);
 host_function!(A, B, C, D, E, G, H);
 host_function!(A, B, C, D, E, G, H, I);
+host_function!(A, B, C, D, E, G, H, I, J);
+host_function!(A, B, C, D, E, G, H, I, J, K);
+host_function!(A, B, C, D, E, G, H, I, J, K, L);
+host_function!(A, B, C, D, E, G, H, I, J, K, L, M);
+host_function!(A, B, C, D, E, G, H, I, J, K, L, M, N);
+host_function!(A, B, C, D, E, G, H, I, J, K, L, M, N, O);
 
 /// Bytes of a prototype's arguments that lie on the stack, above the return address.
 pub(super) fn stack_bytes(signature: Signature, width: Width) -> u64 {

@@ -66,7 +66,10 @@ pub(super) fn load(request: &Request<'_>) -> Result<Layout, VmError> {
     };
     mapper.map_image(image)?;
     let image_range = MemoryRange {
-        start: image.segments().first().map_or(0, |s| s.address / PAGE * PAGE),
+        start: image
+            .segments()
+            .first()
+            .map_or(0, |s| s.address / PAGE * PAGE),
         size: 0,
         kind: MemoryKind::Image as u32,
         reserved: 0,
@@ -195,9 +198,18 @@ fn info(request: &Request<'_>, address: u64, resolver: u64, ranges: &[MemoryRang
     field!(wall_clock, timers::wall());
     for (index, range) in ranges.iter().enumerate() {
         let at = RANGES as usize + index * size_of::<MemoryRange>();
-        put(at + offset_of!(MemoryRange, start), &range.start.to_le_bytes());
-        put(at + offset_of!(MemoryRange, size), &range.size.to_le_bytes());
-        put(at + offset_of!(MemoryRange, kind), &range.kind.to_le_bytes());
+        put(
+            at + offset_of!(MemoryRange, start),
+            &range.start.to_le_bytes(),
+        );
+        put(
+            at + offset_of!(MemoryRange, size),
+            &range.size.to_le_bytes(),
+        );
+        put(
+            at + offset_of!(MemoryRange, kind),
+            &range.kind.to_le_bytes(),
+        );
     }
     bytes.extend_from_slice(request.command_line.as_bytes());
     bytes.push(0);

@@ -57,14 +57,16 @@ impl Lines {
     }
 
     pub(super) fn detach(&self, page: &Page, line: u32) -> Result<(), Error> {
-        self.mask(page, line)?;
-        self.attached.fetch_and(!bit(line)?, Ordering::SeqCst);
-        Ok(())
+        let bit = bit(line)?;
+        if self.attached.fetch_and(!bit, Ordering::SeqCst) & bit == 0 {
+            return Err(Error::NotAttached);
+        }
+        self.mask(page, line)
     }
 
     /// A line that is pending already is withdrawn and stays latched.
     pub(super) fn mask(&self, page: &Page, line: u32) -> Result<(), Error> {
-        let bit = self.attached_bit(line)?;
+        let bit = bit(line)?;
         self.unmasked.fetch_and(!bit, Ordering::SeqCst);
         let withdrawn = page.take_pending(bit);
         self.latched.fetch_or(withdrawn, Ordering::SeqCst);
@@ -72,8 +74,7 @@ impl Lines {
     }
 
     pub(super) fn unmask(&self, page: &Page, line: u32) -> Result<(), Error> {
-        let bit = self.attached_bit(line)?;
-        self.unmasked.fetch_or(bit, Ordering::SeqCst);
+        self.unmasked.fetch_or(bit(line)?, Ordering::SeqCst);
         self.flush(page);
         Ok(())
     }
@@ -108,14 +109,6 @@ impl Lines {
 
     fn bell(&self) -> std::sync::MutexGuard<'_, Bell> {
         self.bell.lock().unwrap_or_else(PoisonError::into_inner)
-    }
-
-    fn attached_bit(&self, line: u32) -> Result<u32, Error> {
-        let bit = bit(line)?;
-        if self.attached.load(Ordering::SeqCst) & bit == 0 {
-            return Err(Error::NotAttached);
-        }
-        Ok(bit)
     }
 
     /// Latches a line from any thread. Who finds the bit set need not ring: its setter does, and the line is taken after.

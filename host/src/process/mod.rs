@@ -51,7 +51,7 @@ pub use call::{Arguments, Call};
 pub use console::Console;
 pub use error::VmError;
 pub use exit::Exit;
-pub use fault::Fault;
+pub use fault::{Fault, Place};
 pub use function::{
     GuestArgument, GuestConstPtr, GuestIsize, GuestPtr, GuestResult, GuestUsize, HostFunction,
     Stopped,

@@ -78,7 +78,11 @@ fn publish(vcpu: &Vcpu, run: &Run, stack: &SignalStack) -> io::Result<()> {
             STATE.tail_32.offset.store(tail, Ordering::SeqCst);
         }
     }
-    let step = if vcpu.stepper.borrow().is_some() { STEP } else { 0 };
+    let step = if vcpu.stepper.borrow().is_some() {
+        STEP
+    } else {
+        0
+    };
     STATE.action.store(step, Ordering::SeqCst);
     STATE.returning.store(0, Ordering::SeqCst);
     STATE.stop.store(0, Ordering::SeqCst);
@@ -87,7 +91,9 @@ fn publish(vcpu: &Vcpu, run: &Run, stack: &SignalStack) -> io::Result<()> {
     STATE.signal_stack_end.store(end, Ordering::SeqCst);
     let thread = signals::this_thread();
     STATE.thread.store(thread, Ordering::SeqCst);
-    STATE.vcpu.store(ptr::from_ref(vcpu).cast_mut(), Ordering::SeqCst);
+    STATE
+        .vcpu
+        .store(ptr::from_ref(vcpu).cast_mut(), Ordering::SeqCst);
     Ok(())
 }
 

@@ -158,7 +158,11 @@ global_asm!(
 ///
 /// # Safety
 /// For the kernel, by way of `pv_signal`.
-unsafe extern "sysv64" fn handle(signal: i32, info: *const SignalInfo, context: *mut libc::ucontext_t) {
+unsafe extern "sysv64" fn handle(
+    signal: i32,
+    info: *const SignalInfo,
+    context: *mut libc::ucontext_t,
+) {
     // SAFETY: the thread's own errno; what was interrupted may be about to read it.
     let errno = unsafe { libc::__errno_location() };
     // SAFETY: as above.
@@ -246,7 +250,7 @@ fn handle_fault(signal: i32, info: &SignalInfo, interrupted: &mut Interrupted<'_
         }
         _ => match guest {
             Some(vcpu) => {
-                let cause = fault::Cause::processor(signal, info.code, address);
+                let cause = fault::Cause::processor(signal, info.code, address, interrupted);
                 vcpu.guest_fault(interrupted, cause);
             }
             None => {

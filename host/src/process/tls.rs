@@ -51,7 +51,12 @@ fn set_by_descriptor(base: u32) -> Result<(), Error> {
     let entry: [u32; 4] = [u32::from(LDT_SELECTOR >> 3), base, 0xf_ffff, FLAGS];
     // SAFETY: the call reads the entry, a `struct user_desc`.
     let result = unsafe {
-        libc::syscall(libc::SYS_modify_ldt, WRITE, entry.as_ptr(), size_of_val(&entry))
+        libc::syscall(
+            libc::SYS_modify_ldt,
+            WRITE,
+            entry.as_ptr(),
+            size_of_val(&entry),
+        )
     };
     if result != 0 {
         return Err(Error::Device);

@@ -286,10 +286,11 @@ impl Vm {
     /// # Errors
     /// If the system refuses what running needs.
     pub fn run(self) -> Result<Finished, VmError> {
-        let stop = run::run(&self.vcpu, &self.run).map_err(|source: io::Error| VmError::System {
-            what: "cannot run the guest",
-            source,
-        })?;
+        let stop =
+            run::run(&self.vcpu, &self.run).map_err(|source: io::Error| VmError::System {
+                what: "cannot run the guest",
+                source,
+            })?;
         let exit = self.exit(stop);
         Ok(Finished {
             exit,
@@ -307,7 +308,12 @@ impl Vm {
             StopKind::Fault => {
                 let record = self.vcpu.fault.take();
                 record.map_or(Exit::Fatal(stop.code), |record| {
-                    Exit::Fault(Box::new(Fault::new(&record, &self.vcpu, &self.image)))
+                    let fault = Box::new(Fault::new(&record, &self.vcpu, &self.image));
+                    if record.is_unbound() {
+                        Exit::Unbound(fault)
+                    } else {
+                        Exit::Fault(fault)
+                    }
                 })
             }
         }

@@ -3,9 +3,7 @@
 
 use std::fmt;
 
-use iced_x86::{
-    Code, Decoder, DecoderOptions, FlowControl, Formatter, GasFormatter, Instruction, Mnemonic,
-};
+use iced_x86::{Decoder, DecoderOptions, Formatter, GasFormatter, Instruction, Mnemonic};
 use paravirt_abi::signature::Width;
 
 use super::super::vcpu::Vcpu;
@@ -14,29 +12,41 @@ use crate::image::Image;
 
 /// The longest x86 instruction in bytes.
 const LONGEST_INSTRUCTION: u64 = 15;
-
-/// Distance below the stack within which an access looks like an overflow.
-const OVERFLOW_REACH: u64 = 64 * 1024;
-
+/// The breakpoint instruction.
+const INT3: u8 = 0xcc;
+/// Addresses that a null pointer with an offset reaches.
+const NULL_REACH: u64 = 0x1000;
 /// `si_code` of a SIGSEGV for which the processor gave no address: general protection (Linux, asm-generic/siginfo.h).
 const SI_KERNEL: i32 = 0x80;
+/// Bits of a page fault's error code (Intel SDM volume 3, 4.7).
+const WRITE: u64 = 1 << 1;
+const FETCH: u64 = 1 << 4;
 
 /// What a guest did that it may not, with all that helps to find it. [`fmt::Display`] prints several lines.
 #[derive(Clone, Debug)]
 pub struct Fault {
     /// What happened.
     pub what: String,
-    /// Address of the instruction; 0 if the guest was in a host function and has no valid return address.
-    pub instruction: u64,
-    /// The function it belongs to, with the offset, if the image has symbols.
-    pub function: Option<String>,
+    /// Where.
+    pub place: Place,
     /// The instruction, disassembled, if it is in the guest's memory.
     pub disassembly: Option<String>,
+    /// Where the guest would have returned to, after a jump to what is no code.
+    pub caller: Option<Place>,
     /// The address the fault is about, if it has one.
     pub address: Option<u64>,
     /// A guess at the reason.
     pub hint: Option<String>,
     registers: Option<Registers>,
+}
+
+/// An address in the guest's code.
+#[derive(Clone, Debug)]
+pub struct Place {
+    /// The address.
+    pub address: u64,
+    /// The function it belongs to, with the offset, if the image has symbols.
+    pub function: Option<String>,
 }
 
 /// The registers at that moment.
@@ -47,33 +57,47 @@ struct Registers {
     flags: u64,
 }
 
+/// How the processor accessed memory.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum Access {
+    Read,
+    Write,
+    Execute,
+}
+
+/// A bad access to memory.
+#[derive(Clone, Copy, Debug)]
+struct BadAccess {
+    address: u64,
+    access: Access,
+}
+
 impl Fault {
     pub(in crate::process) fn new(record: &Record, vcpu: &Vcpu, image: &Image) -> Self {
-        let instruction = match record.general {
-            Some(_) => record.instruction,
-            None => return_address(vcpu, record.stack).unwrap_or(0),
+        let place = |address| Place::new(address, vcpu, image);
+        let bad = bad_access(record);
+        let instruction = faulting_instruction(record, vcpu);
+        let decoded = instruction.and_then(|at| decode(vcpu, at));
+        let executing = bad.is_some_and(|bad| bad.access == Access::Execute);
+        let caller = || {
+            return_address(vcpu, record.stack)
+                .filter(|&address| vcpu.memory.executable(address))
+                .map(place)
         };
-        let decoded = record
-            .general
-            .and_then(|_| decode(vcpu, instruction));
-        let address = match record.cause {
-            Cause::Processor {
-                signal: libc::SIGSEGV | libc::SIGBUS,
-                code,
-                address,
-            } if code != SI_KERNEL => Some(address),
-            _ => None,
+        let (place, caller) = match instruction {
+            Some(instruction) => {
+                let caller = if executing { caller() } else { None };
+                (place(instruction), caller)
+            }
+            None => (caller().unwrap_or_else(|| place(0)), None),
         };
         Self {
-            what: describe(record, vcpu, address),
-            instruction,
-            function: image
-                .symbols()
-                .function_at(instruction)
-                .map(|location| location.to_string()),
-            disassembly: decoded.as_ref().map(disassemble),
-            address,
-            hint: hint(record, vcpu, image, address, decoded.as_ref()),
+            what: describe(record, vcpu, bad),
+            disassembly: decoded.as_ref().filter(|_| !executing).map(disassemble),
+            hint: hint(record, vcpu, image, bad, decoded.as_ref()),
+            place,
+            caller,
+            address: bad.map(|bad| bad.address),
             registers: record.general.map(|general| Registers {
                 width: vcpu.width,
                 general,
@@ -83,14 +107,35 @@ impl Fault {
     }
 }
 
+impl Place {
+    fn new(address: u64, vcpu: &Vcpu, image: &Image) -> Self {
+        let function = image
+            .symbols()
+            .function_at(address)
+            .filter(|_| vcpu.memory.executable(address) && image.segment_at(address, 1).is_some())
+            .map(|location| location.to_string());
+        Self { address, function }
+    }
+}
+
+impl fmt::Display for Place {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "{:#x}", self.address)?;
+        match &self.function {
+            Some(function) => write!(f, " {function}"),
+            None => Ok(()),
+        }
+    }
+}
+
 impl fmt::Display for Fault {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        write!(f, "{}\n  at {:#010x}", self.what, self.instruction)?;
-        if let Some(function) = &self.function {
-            write!(f, " {function}")?;
-        }
+        write!(f, "{}\n  at {}", self.what, self.place)?;
         if let Some(disassembly) = &self.disassembly {
             write!(f, "\n  instruction: {disassembly}")?;
+        }
+        if let Some(caller) = &self.caller {
+            write!(f, "\n  return address {caller}")?;
         }
         if let Some(hint) = &self.hint {
             write!(f, "\n  hint: {hint}")?;
@@ -121,7 +166,47 @@ impl fmt::Display for Registers {
     }
 }
 
-/// What the top of the guest's stack holds in a call.
+/// Address of the instruction at fault; `None` if the guest was in a host function.
+fn faulting_instruction(record: &Record, vcpu: &Vcpu) -> Option<u64> {
+    record.general?;
+    let next = record.instruction;
+    let breakpoint = matches!(
+        record.cause,
+        Cause::Processor {
+            signal: libc::SIGTRAP,
+            ..
+        }
+    );
+    let before = next.wrapping_sub(1);
+    // The processor reports a breakpoint behind it.
+    if breakpoint && vcpu.memory.read(before, 1) == Ok(vec![INT3]) {
+        return Some(before);
+    }
+    Some(next)
+}
+
+fn bad_access(record: &Record) -> Option<BadAccess> {
+    match record.cause {
+        Cause::Processor {
+            signal: libc::SIGSEGV | libc::SIGBUS,
+            code,
+            address,
+            error,
+        } if code != SI_KERNEL => Some(BadAccess {
+            address,
+            access: if error & FETCH != 0 {
+                Access::Execute
+            } else if error & WRITE != 0 {
+                Access::Write
+            } else {
+                Access::Read
+            },
+        }),
+        _ => None,
+    }
+}
+
+/// What the top of the guest's stack holds.
 fn return_address(vcpu: &Vcpu, stack: u64) -> Option<u64> {
     let size = match vcpu.width {
         Width::Bits32 => 4,
@@ -137,7 +222,7 @@ fn decode(vcpu: &Vcpu, address: u64) -> Option<Instruction> {
     if !vcpu.memory.executable(address) {
         return None;
     }
-    // At the end of the code there are fewer.
+    // At the end of the code there are fewer bytes.
     let bytes = (1..=LONGEST_INSTRUCTION)
         .rev()
         .find_map(|size| vcpu.memory.read(address, size).ok())?;
@@ -152,32 +237,40 @@ fn decode(vcpu: &Vcpu, address: u64) -> Option<Instruction> {
 fn disassemble(instruction: &Instruction) -> String {
     let mut text = String::new();
     let mut formatter = GasFormatter::new();
-    formatter.options_mut().set_space_after_operand_separator(true);
+    let options = formatter.options_mut();
+    options.set_space_after_operand_separator(true);
+    options.set_branch_leading_zeros(false);
+    options.set_uppercase_hex(false);
     formatter.format(instruction, &mut text);
     text
 }
 
-fn describe(record: &Record, vcpu: &Vcpu, address: Option<u64>) -> String {
+fn describe(record: &Record, vcpu: &Vcpu, bad: Option<BadAccess>) -> String {
     let name = |index: u32| {
         vcpu.bindings
             .get(index as usize)
             .map_or("?", |binding| binding.name.as_str())
     };
     match record.cause {
-        Cause::Processor { signal, code, .. } => match (signal, address) {
-            (libc::SIGSEGV | libc::SIGBUS, Some(address)) => {
-                let mapped = match vcpu.memory.access_at(address) {
-                    Some(access) => format!("which is {access}"),
-                    None => "where nothing is mapped".to_owned(),
+        Cause::Processor { signal, code, .. } => match (signal, bad) {
+            (_, Some(BadAccess { address, access })) => {
+                let access = match access {
+                    Access::Read => "read from",
+                    Access::Write => "write to",
+                    Access::Execute => "execution at",
                 };
-                let verb = if address == record.instruction { "execution" } else { "access" };
-                format!("bad {verb} at address {address:#x}, {mapped}")
+                match vcpu.memory.access_at(address) {
+                    Some(rights) => format!("bad {access} address {address:#x}, which is {rights}"),
+                    None => format!("bad {access} address {address:#x}, where nothing is mapped"),
+                }
             }
             (libc::SIGSEGV | libc::SIGBUS, None) => "general protection fault".to_owned(),
             (libc::SIGILL, _) => "illegal instruction".to_owned(),
-            (libc::SIGFPE, _) => "arithmetic fault (division by zero, overflow or an unmasked floating-point exception)".to_owned(),
-            (libc::SIGTRAP, _) => "breakpoint".to_owned(),
-            (libc::SIGSYS, _) => "system call made by guest code".to_owned(),
+            (libc::SIGFPE, _) => {
+                "division by zero or overflow, or an unmasked floating-point exception".to_owned()
+            }
+            (libc::SIGTRAP, _) => "breakpoint or single step".to_owned(),
+            (libc::SIGSYS, _) => "system call by guest code".to_owned(),
             _ => format!("signal {signal}, code {code}"),
         },
         Cause::UpcallStack => format!(
@@ -206,89 +299,86 @@ fn hint(
     record: &Record,
     vcpu: &Vcpu,
     image: &Image,
-    address: Option<u64>,
+    bad: Option<BadAccess>,
     instruction: Option<&Instruction>,
 ) -> Option<String> {
-    if let Some(privileged) = instruction.filter(|i| is_privileged(i)) {
-        let text = disassemble(privileged);
-        let name = text.split_whitespace().next().unwrap_or_default();
-        return Some(format!(
-            "`{name}` is privileged: was this image built without RTEMS_PARAVIRT?"
-        ));
-    }
-    let stack_start = image.symbols().address_of("__stack_start");
-    let below_stack = |at: u64| {
-        stack_start.is_some_and(|start| (start.saturating_sub(OVERFLOW_REACH)..=start + 256).contains(&at))
-    };
-    match record.cause {
+    let hint = match record.cause {
         Cause::Processor {
             signal: libc::SIGSYS,
             ..
-        } => Some(
-            "a guest reaches its host through external functions only; this code belongs to a program for Linux"
-                .to_owned(),
-        ),
-        Cause::Processor { .. } if address.is_some_and(below_stack) && below_stack(record.stack) => {
-            Some("the stack overflowed: link with a larger __stack_size".to_owned())
+        } => {
+            "a guest reaches its host through external functions only; is this a program for Linux, or was the wrong \
+             in-guest backend chosen?"
         }
-        Cause::UpcallStack if below_stack(record.stack) || record.stack == 0 => Some(
-            "the stack overflowed, or interrupts were turned on before there was one".to_owned(),
-        ),
-        Cause::UpcallStack => {
-            Some("is the stack pointer in memory that the guest may write?".to_owned())
+        Cause::Processor { .. } if bad.is_none() => {
+            let privileged = disassemble(instruction.filter(|i| is_privileged(i))?);
+            let name = privileged.split_whitespace().next().unwrap_or_default();
+            return Some(format!(
+                "`{name}` is privileged: was this image built without RTEMS_PARAVIRT?"
+            ));
         }
-        Cause::Unbound(_) | Cause::Arguments(_) => {
-            Some("`pvhost check` compares what the guest asks for with what a host provides".to_owned())
+        _ if stack_is_unset(record, vcpu) => {
+            "there is no stack: does the entry point set one up? A program for Linux expects its kernel to"
         }
-        Cause::Processor { .. } => {
-            let address = address?;
-            if address == record.instruction && address < PAGE_ZERO {
-                return Some(
-                    "a call or jump through a null pointer; an external function that is not bound?"
-                        .to_owned(),
-                );
-            }
-            if address < PAGE_ZERO {
-                return Some("a null pointer".to_owned());
-            }
-            match vcpu.memory.access_at(address) {
-                Some(access) if !access.write && address != record.instruction => {
-                    Some("a write to read-only memory: a constant, or code?".to_owned())
-                }
-                Some(access) if !access.execute => {
-                    Some("data was executed: a wild jump, or a return through a damaged stack?".to_owned())
-                }
-                _ => None,
-            }
+        _ if stack_overflowed(record, image) => {
+            "the stack overflowed: link with a larger `__stack_size`"
         }
+        Cause::UpcallStack => "is the stack pointer in memory that the guest may write?",
+        Cause::Unbound(_) => "`pvhost check` shows what was meant",
+        Cause::Processor { .. } => return hint_of_access(vcpu, bad?).map(str::to_owned),
+        _ => return None,
+    };
+    Some(hint.to_owned())
+}
+
+fn hint_of_access(vcpu: &Vcpu, bad: BadAccess) -> Option<&'static str> {
+    let rights = vcpu.memory.access_at(bad.address);
+    match bad.access {
+        Access::Execute if bad.address < NULL_REACH => {
+            Some("a call or jump through a null pointer; an external function that is not bound?")
+        }
+        Access::Execute => Some("a wild jump, or a return through a stack that was overwritten?"),
+        _ if bad.address < NULL_REACH => Some("a null pointer?"),
+        Access::Write if rights.is_some() => Some("a write to code or to a constant?"),
         _ => None,
     }
 }
 
-/// Addresses that a null pointer with an offset reaches.
-const PAGE_ZERO: u64 = 0x1000;
+/// Whether the stack pointer is still what the host set it to, 0, or a few pushes below.
+fn stack_is_unset(record: &Record, vcpu: &Vcpu) -> bool {
+    const PUSHED: u64 = 256;
+    let below_zero = match vcpu.width {
+        Width::Bits32 => (record.stack as u32).wrapping_neg().into(),
+        Width::Bits64 => record.stack.wrapping_neg(),
+    };
+    below_zero <= PUSHED
+}
 
-/// Whether the instruction needs ring 0, or port access that a process does not have.
+/// Whether the stack pointer is in the image but below the stack that the linker script reserved.
+fn stack_overflowed(record: &Record, image: &Image) -> bool {
+    /// The fault may come before the stack pointer has moved.
+    const SLACK: u64 = 256;
+    let start = image.segments().first().map_or(0, |s| s.address);
+    image
+        .symbols()
+        .address_of("__stack_start")
+        .is_some_and(|stack| (start..stack + SLACK).contains(&record.stack))
+}
+
+/// Whether the instruction needs ring 0, or access to ports or interrupts that a process does not have.
 fn is_privileged(instruction: &Instruction) -> bool {
-    if instruction.is_privileged() {
-        return true;
-    }
-    let far = matches!(
-        instruction.code(),
-        Code::Mov_Sreg_rm16 | Code::Mov_Sreg_r32m16 | Code::Mov_Sreg_r64m16
-    );
-    let ports = matches!(
-        instruction.mnemonic(),
-        Mnemonic::In
-            | Mnemonic::Out
-            | Mnemonic::Insb
-            | Mnemonic::Insw
-            | Mnemonic::Insd
-            | Mnemonic::Outsb
-            | Mnemonic::Outsw
-            | Mnemonic::Outsd
-            | Mnemonic::Cli
-            | Mnemonic::Sti
-    );
-    ports || far || instruction.flow_control() == FlowControl::Interrupt && instruction.mnemonic() == Mnemonic::Int
+    instruction.is_privileged()
+        || matches!(
+            instruction.mnemonic(),
+            Mnemonic::Cli
+                | Mnemonic::Sti
+                | Mnemonic::In
+                | Mnemonic::Insb
+                | Mnemonic::Insw
+                | Mnemonic::Insd
+                | Mnemonic::Out
+                | Mnemonic::Outsb
+                | Mnemonic::Outsw
+                | Mnemonic::Outsd
+        )
 }

@@ -5,7 +5,7 @@ mod explain;
 
 use std::fmt::{self, Write};
 
-pub use explain::Fault;
+pub use explain::{Fault, Place};
 
 use super::context::Interrupted;
 use super::state::GUEST_END;
@@ -21,6 +21,8 @@ pub(super) enum Cause {
         code: i32,
         /// The address it is about, for faults that have one.
         address: u64,
+        /// The processor's error code.
+        error: u64,
     },
     /// There is no memory for an interrupt frame below the stack pointer.
     UpcallStack,
@@ -37,11 +39,17 @@ pub(super) enum Cause {
 }
 
 impl Cause {
-    pub(super) const fn processor(signal: i32, code: i32, address: u64) -> Self {
+    pub(super) fn processor(
+        signal: i32,
+        code: i32,
+        address: u64,
+        interrupted: &Interrupted<'_>,
+    ) -> Self {
         Self::Processor {
             signal,
             code,
             address,
+            error: interrupted.error_code(),
         }
     }
 }
@@ -77,6 +85,11 @@ impl Record {
             general: None,
             stack,
         }
+    }
+
+    /// Whether the guest called a function that nobody provides.
+    pub(super) const fn is_unbound(&self) -> bool {
+        matches!(self.cause, Cause::Unbound(_))
     }
 }
 
@@ -114,6 +127,10 @@ impl fmt::Write for Line {
         let count = room.len().min(text.len());
         room[..count].copy_from_slice(&text.as_bytes()[..count]);
         self.length += count;
-        if count == text.len() { Ok(()) } else { Err(fmt::Error) }
+        if count == text.len() {
+            Ok(())
+        } else {
+            Err(fmt::Error)
+        }
     }
 }

@@ -39,7 +39,10 @@ pub(in crate::process) fn leave_address() -> u64 {
 pub(in crate::process) fn may_leave_at(address: u64) -> bool {
     let gates = [
         (&raw const __start_pv_gates, &raw const __stop_pv_gates),
-        (&raw const __start_pv_gates_rare, &raw const __stop_pv_gates_rare),
+        (
+            &raw const __start_pv_gates_rare,
+            &raw const __stop_pv_gates_rare,
+        ),
     ];
     address < GUEST_END
         || gates

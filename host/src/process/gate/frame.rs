@@ -40,4 +40,4 @@ pub(super) const INDEX: usize = offset_of!(Frame, index);
 pub(super) const PRESERVED: usize = offset_of!(Frame, preserved);
 pub(super) const FLOATS: usize = offset_of!(Frame, floats);
 
-const _: () = assert!(SIZE % 16 == 0, "the stack stays aligned");
+const _: () = assert!(SIZE.is_multiple_of(16), "the stack stays aligned");

@@ -167,10 +167,20 @@ pub(in crate::process) fn write(
     for (index, prototype) in prototypes.enumerate() {
         let start = index * STUB;
         let gate = usize::from(needs_floats(prototype, width));
-        stub(&mut stubs[start..start + STUB], first + start as u64, index, gate);
+        stub(
+            &mut stubs[start..start + STUB],
+            first + start as u64,
+            index,
+            gate,
+        );
     }
     let resolver = count * STUB;
-    stub(&mut stubs[resolver..resolver + STUB], first + resolver as u64, 0, 2);
+    stub(
+        &mut stubs[resolver..resolver + STUB],
+        first + resolver as u64,
+        0,
+        2,
+    );
     let tail = match width {
         Width::Bits64 => &raw const pv_low_tail_64,
         Width::Bits32 => &raw const pv_low_tail_32,

@@ -27,28 +27,28 @@ static DEFAULT_MXCSR: u32 = 0x1f80;
 macro_rules! to_host {
     () => {
         concat!(
-            "stmxcsr {mxcsr}(%rsp)\n",               // the guest's SSE control word
+            "stmxcsr {mxcsr}(%rsp)\n", // the guest's SSE control word
             "movl {mxcsr}(%rsp), %eax\n",
-            "andl $0xffc0, %eax\n",                  // without the status flags
+            "andl $0xffc0, %eax\n", // without the status flags
             "movl $0, {mxcsr_changed}(%rsp)\n",
-            "cmpl {default_mxcsr}(%rip), %eax\n",    // is it the default?
+            "cmpl {default_mxcsr}(%rip), %eax\n", // is it the default?
             "jne 21f\n",
             "20: testl $1, {state}+{fsgsbase}(%rip)\n", // may user mode change fs base?
             "jz 22f\n",
-            "rdfsbase %rax\n",                       // the guest's fs base
+            "rdfsbase %rax\n", // the guest's fs base
             "movq %rax, {fs}(%rsp)\n",
-            "movq {state}+{host_fs}(%rip), %rax\n",  // the host's
+            "movq {state}+{host_fs}(%rip), %rax\n", // the host's
             "wrfsbase %rax\n",
             ".pushsection pv_gates_rare, \"ax\", @progbits\n",
-            "21: movl $1, {mxcsr_changed}(%rsp)\n",  // another control word: load ours
+            "21: movl $1, {mxcsr_changed}(%rsp)\n", // another control word: load ours
             "ldmxcsr {default_mxcsr}(%rip)\n",
             "jmp 20b\n",
-            "22: movl $158, %eax\n",                 // arch_prctl
-            "movl $0x1003, %edi\n",                  // ARCH_GET_FS
+            "22: movl $158, %eax\n", // arch_prctl
+            "movl $0x1003, %edi\n",  // ARCH_GET_FS
             "leaq {fs}(%rsp), %rsi\n",
             "syscall\n",
             "movl $158, %eax\n",
-            "movl $0x1002, %edi\n",                  // ARCH_SET_FS
+            "movl $0x1002, %edi\n", // ARCH_SET_FS
             "movq {state}+{host_fs}(%rip), %rsi\n",
             "syscall\n",
             "jmp 23f\n",
@@ -62,17 +62,17 @@ macro_rules! to_host {
 macro_rules! to_guest {
     () => {
         concat!(
-            "cmpl $0, {mxcsr_changed}(%rsp)\n",      // had the guest a control word of its own?
+            "cmpl $0, {mxcsr_changed}(%rsp)\n", // had the guest a control word of its own?
             "jne 31f\n",
             "30: testl $1, {state}+{fsgsbase}(%rip)\n", // may user mode change fs base?
             "jz 32f\n",
-            "movq {fs}(%rsp), %rax\n",               // the guest's fs base
+            "movq {fs}(%rsp), %rax\n", // the guest's fs base
             "wrfsbase %rax\n",
             ".pushsection pv_gates_rare, \"ax\", @progbits\n",
             "31: ldmxcsr {mxcsr}(%rsp)\n",
             "jmp 30b\n",
-            "32: movl $158, %eax\n",                 // arch_prctl
-            "movl $0x1002, %edi\n",                  // ARCH_SET_FS
+            "32: movl $158, %eax\n", // arch_prctl
+            "movl $0x1002, %edi\n",  // ARCH_SET_FS
             "movq {fs}(%rsp), %rsi\n",
             "syscall\n",
             "jmp 33f\n",

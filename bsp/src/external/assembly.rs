@@ -72,7 +72,6 @@ macro_rules! __l4_external_text {
             ".popsection\n",
 
             ".pushsection .text.l4externals.", $name, ",\"axG\",%progbits,", $group,
-            ".balign 4\n",
             ".weak ", $name, "\n",
             ".type ", $name, ",%function\n",
             ".type ", $name, ".resolve,%function\n",

@@ -11,6 +11,7 @@ macro_rules! __l4_external_aarch64 {
             pointer: ".8byte",
             align: "8",
             code: [
+                ".balign 4",
                 concat!(stringify!($name), ":"),
                 // load the slot
                 concat!("adrp x16, .Ll4external.", stringify!($name), ".slot"),

@@ -12,6 +12,7 @@ macro_rules! __l4_external_armv7 {
             pointer: ".4byte",
             align: "4",
             code: [
+                ".balign 4",
                 concat!(stringify!($name), ":"),
                 // the slot's address
                 concat!("movw ip, #:lower16:.Ll4external.", stringify!($name), ".slot"),

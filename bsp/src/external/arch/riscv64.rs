@@ -12,6 +12,10 @@ macro_rules! __l4_external_riscv64 {
             pointer: ".8byte",
             align: "8",
             code: [
+                // as written, whatever the linker could shorten
+                ".option push",
+                ".option norelax",
+                ".balign 4",
                 concat!(stringify!($name), ":"),
                 // load the slot
                 "1:",
@@ -34,6 +38,7 @@ macro_rules! __l4_external_riscv64 {
                 "auipc t3, %pcrel_hi(__l4_external_resolver)",
                 "ld t3, %pcrel_lo(2b)(t3)",
                 "jr t3",
+                ".option pop",
             ],
         )
     };

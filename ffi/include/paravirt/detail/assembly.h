@@ -31,14 +31,17 @@
 
 #elif defined(__i386__)
 
+/* In Intel syntax, GCC's and clang's assemblers read these operands differently: the bytes of the same instructions. */
 #define L4_POINTER_ ".4byte"
 #define L4_POINTER_SIZE_ "4"
+#define L4_JUMP_(pointer) "{jmp *" pointer "|.byte 0xff, 0x25\n.4byte " pointer "}\n"
+#define L4_PUSH_(address) "{pushl $" address "|.byte 0x68\n.4byte " address "}\n"
 #define L4_THUNK_(N) \
-  "jmp {*.Ll4external." N ".slot|DWORD PTR .Ll4external." N ".slot}\n" /* to where the slot points */
+  L4_JUMP_(".Ll4external." N ".slot") /* to where the slot points */
 #define L4_RESOLVE_(N) \
-  "push{l $.Ll4external." N ".slot| OFFSET .Ll4external." N ".slot}\n" /* push the slot's address */ \
-  "push{l $.Ll4external." N ".symbol| OFFSET .Ll4external." N ".symbol}\n" /* push the symtab entry's address */ \
-  "jmp {*__l4_external_resolver|DWORD PTR __l4_external_resolver}\n" /* to the resolver */
+  L4_PUSH_(".Ll4external." N ".slot") /* push the slot's address */ \
+  L4_PUSH_(".Ll4external." N ".symbol") /* push the symtab entry's address */ \
+  L4_JUMP_("__l4_external_resolver") /* to the resolver */
 
 #elif defined(__aarch64__)
 
@@ -99,10 +102,19 @@
 #error "paravirt/external.h supports i386, x86-64, AArch64, ARMv7 and 64-bit RISC-V"
 #endif
 
-#ifdef __arm__
-#define L4_SYNTAX_ ".syntax unified\n"
+/* What precedes and follows the instructions. */
+#if defined(__arm__)
+#define L4_CODE_START_ ".syntax unified\n.balign 4\n"
+#define L4_CODE_END_ ""
+#elif defined(__aarch64__)
+#define L4_CODE_START_ ".balign 4\n"
+#define L4_CODE_END_ ""
+#elif defined(__riscv) /* as written, whatever the linker could shorten */
+#define L4_CODE_START_ ".option push\n.option norelax\n.balign 4\n"
+#define L4_CODE_END_ ".option pop\n"
 #else
-#define L4_SYNTAX_ ""
+#define L4_CODE_START_ ""
+#define L4_CODE_END_ ""
 #endif
 
 /* A constant operand without punctuation. GCC for RISC-V writes none and does not know the modifier. */
@@ -119,7 +131,6 @@
   ".pushsection " section "." N ",\"" flags "\",%%progbits,l4external." N "." L4_WORD_TEXT_ ",comdat\n"
 
 #define L4_ENTRY_TEXT_(N) \
-  L4_SYNTAX_ \
   ".ifndef .Ll4external." N "\n" \
   ".set .Ll4external." N ", 0\n" \
   ".set .Ll4external." N "." L4_WORD_TEXT_ ", 0\n" \
@@ -150,7 +161,7 @@
   L4_POINTER_ " " N ".resolve\n" \
   ".popsection\n" \
   L4_SECTION_(".text.l4externals", N, "axG") \
-  ".balign 4\n" \
+  L4_CODE_START_ \
   ".weak " N "\n" \
   ".type " N ",%%function\n" \
   ".type " N ".resolve,%%function\n" \
@@ -159,6 +170,7 @@
   ".size " N ", . - " N "\n" \
   N ".resolve:\n" \
   L4_RESOLVE_(N) \
+  L4_CODE_END_ \
   ".size " N ".resolve, . - " N ".resolve\n" \
   ".popsection\n" \
   ".else\n" \

@@ -1,0 +1,85 @@
+// SPDX-License-Identifier: MIT OR Apache-2.0
+//! Compiling C and C++.
+
+use std::path::{Path, PathBuf};
+use std::process::Command;
+
+use crate::arch::Arch;
+use crate::{tools, workspace};
+
+/// A compiler for one architecture.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Compiler {
+    /// GCC.
+    Gcc(Arch),
+    /// clang.
+    Clang(Arch),
+}
+
+/// A language of the headers.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Language {
+    /// C11.
+    C,
+    /// C++17.
+    Cpp,
+}
+
+impl Compiler {
+    /// The program.
+    #[must_use]
+    pub const fn program(self) -> &'static str {
+        match self {
+            Self::Gcc(arch) => arch.gcc(),
+            Self::Clang(_) => "clang",
+        }
+    }
+
+    /// The command, which compiles a file as `language` with all warnings as errors.
+    #[must_use]
+    pub fn command(self, language: Language) -> Command {
+        let mut command = Command::new(self.program());
+        if let Self::Clang(arch) = self {
+            command.arg(format!("--target={}", arch.clang_target()));
+        }
+        match language {
+            Language::C => command.args(["-x", "c", "-std=c11"]),
+            Language::Cpp => {
+                command.args(["-x", "c++", "-std=c++17", "-fno-exceptions", "-fno-rtti"])
+            }
+        };
+        command
+            .args(["-Wall", "-Wextra", "-Wpedantic", "-Werror"])
+            .args(["-fno-pic", "-fno-stack-protector"])
+            .arg("-I")
+            .arg(workspace().join("ffi/include"));
+        if language == Language::C {
+            command.arg("-ffreestanding");
+        }
+        command
+    }
+
+    /// Compiles `source` to an object in `folder`.
+    ///
+    /// # Errors
+    /// The compiler's messages.
+    pub fn compile(
+        self,
+        language: Language,
+        source: &Path,
+        folder: &Path,
+        flags: &[&str],
+    ) -> Result<PathBuf, String> {
+        let stem = source.file_stem().expect("a source has a name");
+        let object = folder.join(stem).with_extension("o");
+        tools::run(
+            self.command(language)
+                .args(flags)
+                .arg("-c")
+                .arg(source)
+                .arg("-o")
+                .arg(&object),
+        )?;
+        Ok(object)
+    }
+}

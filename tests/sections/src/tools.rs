@@ -1,0 +1,77 @@
+// SPDX-License-Identifier: MIT OR Apache-2.0
+//! Programs that a test needs and a machine may lack.
+
+use std::process::{Command, Stdio};
+
+/// Whether `program` can be started.
+#[must_use]
+pub fn is_installed(program: &str) -> bool {
+    Command::new(program)
+        .arg("--version")
+        .stdout(Stdio::null())
+        .stderr(Stdio::null())
+        .status()
+        .is_ok_and(|status| status.success())
+}
+
+/// The first of `programs` that is not installed.
+#[must_use]
+pub fn missing<'a>(programs: &[&'a str]) -> Option<&'a str> {
+    programs
+        .iter()
+        .copied()
+        .find(|program| !is_installed(program))
+}
+
+/// Returns from a test, saying so, unless all programs are installed.
+#[macro_export]
+macro_rules! require {
+    ($($program:expr),+ $(,)?) => {
+        if let Some(missing) = $crate::tools::missing(&[$($program),+]) {
+            println!("skipped: {missing} is not installed");
+            return;
+        }
+    };
+}
+
+/// Runs `command` and returns its standard output.
+///
+/// # Errors
+/// What it wrote to standard error and output, if it fails.
+///
+/// # Panics
+/// If it cannot be started.
+pub fn run(command: &mut Command) -> Result<String, String> {
+    let output = command
+        .stdin(Stdio::null())
+        .output()
+        .unwrap_or_else(|error| panic!("{command:?}: {error}"));
+    let text = String::from_utf8_lossy(&output.stdout).into_owned();
+    if output.status.success() {
+        Ok(text)
+    } else {
+        Err(format!(
+            "{command:?}: {}\n{text}{}",
+            output.status,
+            String::from_utf8_lossy(&output.stderr)
+        ))
+    }
+}
+
+/// The result of a step that must succeed.
+///
+/// # Panics
+/// With the messages of the program that failed.
+#[track_caller]
+pub fn succeed<T>(result: Result<T, String>) -> T {
+    result.unwrap_or_else(|messages| panic!("{messages}"))
+}
+
+/// The messages of a step that must fail.
+///
+/// # Panics
+/// If it succeeds.
+#[track_caller]
+pub fn fail<T>(result: Result<T, String>) -> String {
+    result.err().expect("must fail")
+}

@@ -1,0 +1,11 @@
+// SPDX-License-Identifier: MIT OR Apache-2.0
+//! What compilers and linkers make of a declared external function.
+
+mod architectures;
+mod c;
+mod headers;
+mod library;
+mod linkcmds;
+mod prototypes;
+mod resolver;
+mod rust;

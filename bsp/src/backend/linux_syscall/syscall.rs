@@ -97,6 +97,8 @@ mod x86_64 {
 
     global_asm!(
         ".pushsection .text.paravirt_linux_restore, \"ax\", @progbits",
+        ".globl __paravirt_linux_restore", // Rust's part may be in another object
+        ".hidden __paravirt_linux_restore",
         "__paravirt_linux_restore:",
         "    movl $15, %eax", // rt_sigreturn
         "    syscall",
@@ -175,6 +177,8 @@ mod i386 {
 
     global_asm!(
         ".pushsection .text.paravirt_linux_restore, \"ax\", @progbits",
+        ".globl __paravirt_linux_restore", // Rust's part may be in another object
+        ".hidden __paravirt_linux_restore",
         "__paravirt_linux_restore:",
         "    movl $173, %eax", // rt_sigreturn
         "    int $0x80",

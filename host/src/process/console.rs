@@ -92,11 +92,8 @@ impl Console {
     pub(super) fn start(&self, line: LineHandle) -> Result<(), Error> {
         let mut reader = self.reader.lock().unwrap_or_else(PoisonError::into_inner);
         if reader.is_none() {
-            let input = match &self.input {
-                Some(input) => Some(input.try_clone().map_err(|_| Error::Device)?),
-                None => None,
-            };
-            *reader = Some(Reader::start(input, line).map_err(|_| Error::Device)?);
+            let started = Reader::start(self.input.as_ref(), line);
+            *reader = Some(started.map_err(|_| Error::Device)?);
         }
         Ok(())
     }
@@ -136,11 +133,12 @@ struct Reader {
     shared: Arc<Shared>,
     cancel: Arc<OwnedFd>,
     thread: Option<JoinHandle<()>>,
+    /// Refers to the console's own handle, since the thread closes its copy when the input ends.
     _raw: Option<RawMode>,
 }
 
 impl Reader {
-    fn start(input: Option<OwnedFd>, line: LineHandle) -> io::Result<Self> {
+    fn start(input: Option<&OwnedFd>, line: LineHandle) -> io::Result<Self> {
         let shared = Arc::new(Shared::default());
         let cancel = Arc::new(eventfd(0, EventfdFlags::CLOEXEC)?);
         let Some(input) = input else {
@@ -155,6 +153,7 @@ impl Reader {
         };
         let raw = RawMode::enter(input.as_fd());
         let thread = {
+            let input = input.try_clone()?;
             let (shared, cancel) = (Arc::clone(&shared), Arc::clone(&cancel));
             signals::without(|| {
                 thread::Builder::new()

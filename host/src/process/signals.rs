@@ -269,21 +269,21 @@ fn stepping() -> bool {
 fn single_step(vcpu: &Vcpu, interrupted: &mut Interrupted<'_>) {
     if interrupted.instruction() < state::GUEST_END {
         STATE.returning.store(0, Ordering::SeqCst);
-        super::step::step(vcpu, interrupted);
-        upcall::deliver(vcpu, interrupted);
     } else if STATE.returning.load(Ordering::SeqCst) == 0 {
         // On the way into a gate; the gate steps again on its way back.
         interrupted.stop_stepping();
     }
+    // A step alone interrupts nothing, or the guest's own tests of what is pending would never be the first to see it.
+    if super::step::step(vcpu, interrupted) {
+        upcall::deliver(vcpu, interrupted);
+    }
 }
 
-/// Lets the process die by that signal as soon as the handler returns.
+/// Lets the process die by that signal as soon as the handler, during which it is blocked, returns.
 fn die_by(signal: i32) {
     set_default(signal);
-    if !FAULTS.contains(&signal) {
-        // SAFETY: no pointers.
-        unsafe { libc::raise(signal) };
-    }
+    // SAFETY: no pointers.
+    unsafe { libc::raise(signal) };
 }
 
 fn set_default(signal: i32) -> libc::sigaction {

@@ -4,48 +4,62 @@
 use paravirt_abi::error::Error;
 
 use super::context::Interrupted;
+use super::memory::GuestMemory;
 use super::vcpu::Vcpu;
 
-/// The guest between two of its instructions.
+/// The vCPU between two of its instructions: the guest's, those of the host's stubs and tails in low memory, and those of the
+/// gates on their way back, where host code runs that an interrupt does not enter.
 pub struct Step<'a> {
-    pub(super) vcpu: &'a Vcpu,
-    pub(super) instruction: u64,
+    vcpu: &'a Vcpu,
+    instruction: u64,
+    in_guest: bool,
+    raised: bool,
 }
 
 /// What is called at each step.
 pub(super) type Stepper = Box<dyn FnMut(&mut Step<'_>)>;
 
 impl Step<'_> {
-    /// Address of the instruction that comes next: in the image, or in the host's low stubs.
+    /// Address of the instruction that comes next.
     #[must_use]
     pub const fn instruction(&self) -> u64 {
         self.instruction
     }
 
-    /// Whether the virtual interrupt flag is on.
+    /// Whether an interrupt may be delivered before that instruction: it counts as guest code, and interrupts are on.
     #[must_use]
-    pub fn interrupts_enabled(&self) -> bool {
-        self.vcpu.page.interrupts_enabled()
+    pub fn interruptible(&self) -> bool {
+        self.in_guest && self.vcpu.page.interrupts_enabled()
     }
 
-    /// Raises a line. If it is unmasked and interrupts are on, the guest is interrupted before its next instruction.
+    /// The guest's memory.
+    #[must_use]
+    pub const fn memory(&self) -> &GuestMemory {
+        &self.vcpu.memory
+    }
+
+    /// Raises a line, as another thread's signal at this instruction would. If it is unmasked and the vCPU
+    /// [interruptible](Step::interruptible), the guest is interrupted before its next instruction. A step at which no line is
+    /// raised interrupts nothing.
     ///
     /// # Errors
     /// [`Error::NoSuchDevice`] if there is no such line.
     pub fn raise(&mut self, line: u32) -> Result<(), Error> {
+        self.raised = true;
         self.vcpu.lines.raise(&self.vcpu.page, line)
     }
 }
 
-/// Calls the stepper, if guest code was interrupted.
-pub(super) fn step(vcpu: &Vcpu, interrupted: &Interrupted<'_>) {
-    if !interrupted.in_guest(vcpu.width) {
-        return;
-    }
+/// Calls the stepper; whether it raised a line.
+pub(super) fn step(vcpu: &Vcpu, interrupted: &Interrupted<'_>) -> bool {
+    let mut step = Step {
+        vcpu,
+        instruction: interrupted.instruction(),
+        in_guest: interrupted.in_guest(vcpu.width),
+        raised: false,
+    };
     if let Some(stepper) = vcpu.stepper.borrow_mut().as_mut() {
-        stepper(&mut Step {
-            vcpu,
-            instruction: interrupted.instruction(),
-        });
+        stepper(&mut step);
     }
+    step.raised
 }

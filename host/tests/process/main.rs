@@ -1,0 +1,17 @@
+// SPDX-License-Identifier: MIT OR Apache-2.0
+//! Runs real guests on the Linux process host, through the program and through the library.
+//!
+//! The guests come from `cargo xtask guests`; `PARAVIRT_GUESTS` names their folder, `target/guests` by default. Where they are
+//! missing, a test says so and is skipped.
+#![cfg(all(target_os = "linux", target_arch = "x86_64"))]
+
+mod calls;
+mod console;
+mod faults;
+mod guests;
+mod program;
+mod refusals;
+mod step;
+mod storm;
+mod terminal;
+mod time;

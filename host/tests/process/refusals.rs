@@ -1,0 +1,147 @@
+// SPDX-License-Identifier: MIT OR Apache-2.0
+//! What is refused before the guest starts.
+
+use std::ffi::c_void;
+use std::fs;
+use std::path::Path;
+
+use paravirt_abi::vcpu::VcpuPage;
+use pvhost::image::Image;
+use pvhost::process::{Call, Vm, VmError};
+use rustix::mm::{MapFlags, ProtFlags, mmap_anonymous, munmap};
+
+use super::guests::{each, place, run, text};
+
+/// Why the guest was refused.
+fn refused(result: Result<Vm, VmError>) -> VmError {
+    match result {
+        Ok(_) => panic!("the guest was accepted"),
+        Err(error) => error,
+    }
+}
+
+/// The image with the bytes at `offset` of its vCPU page replaced.
+fn with_page(guest: &Path, offset: usize, bytes: &[u8]) -> Image {
+    let image = Image::open(guest).expect("a sound image");
+    let page = image.vcpu_page().expect("it has a vCPU page");
+    let segment = image.segment_at(page, 4096).expect("in a segment");
+    let mut file = fs::read(guest).expect("readable");
+    // The segment's bytes are found in the file by their content.
+    let data = segment.data();
+    let start = file
+        .windows(data.len())
+        .position(|window| window == data)
+        .expect("the file has the segment");
+    let at = start + (page - segment.address) as usize + offset;
+    file[at..at + bytes.len()].copy_from_slice(bytes);
+    Image::parse("patched", file).expect("a sound image")
+}
+
+#[test]
+fn another_prototype_is_named_from_both_sides() {
+    let _place = place();
+    for (arch, guest) in each("hello") {
+        let image = Image::open(&guest).expect("a sound image");
+        let result = Vm::builder(image)
+            .provide("pv_console_write", |_: &mut Call, a: u32| a)
+            .build();
+        let message = refused(result).to_string();
+        let word = if arch == "i386" { 32 } else { 64 };
+        let guest = format!("fn(*const c_void, u{word}) -> i{word}");
+        assert!(message.contains("`pv_console_write`"), "{message}");
+        assert!(message.contains(&guest), "{message}");
+        assert!(message.contains("fn(u32) -> u32"), "{message}");
+    }
+}
+
+#[test]
+fn one_guest_fits_into_a_process() {
+    let _place = place();
+    for (arch, guest) in each("hello") {
+        let open = || Vm::builder(Image::open(&guest).expect("a sound image"));
+        let first = open().build().expect("a guest for this host");
+        assert!(
+            matches!(refused(open().build()), VmError::Occupied),
+            "{arch}"
+        );
+        drop(first);
+        open().build().expect("there is room again");
+    }
+}
+
+#[test]
+fn memory_of_the_host_is_not_taken() {
+    let _place = place();
+    for (arch, guest) in each("hello") {
+        let image = Image::open(&guest).expect("a sound image");
+        let address = image.segments()[1].address / 4096 * 4096;
+        let flags = MapFlags::PRIVATE | MapFlags::FIXED_NOREPLACE;
+        // SAFETY: a new mapping where none is.
+        let taken = unsafe { mmap_anonymous(address as *mut c_void, 4096, ProtFlags::READ, flags) }
+            .expect("nothing is there");
+        let error = refused(Vm::builder(image).build());
+        assert!(matches!(error, VmError::Map { .. }), "{arch}: {error}");
+        assert!(
+            error.to_string().contains(&format!("{address:#x}")),
+            "{arch}: {error}"
+        );
+        // SAFETY: the mapping made above.
+        unsafe { munmap(taken, 4096) }.expect("it is there");
+    }
+}
+
+#[test]
+fn a_vcpu_page_of_another_version_is_refused() {
+    let _place = place();
+    for (arch, guest) in each("hello") {
+        let image = with_page(&guest, 0, &77_u32.to_le_bytes());
+        let error = refused(Vm::builder(image).build());
+        assert!(
+            matches!(error, VmError::VcpuPage { version: 77, .. }),
+            "{arch}: {error}"
+        );
+    }
+}
+
+#[test]
+fn an_upcall_entry_that_is_no_code_is_refused() {
+    let _place = place();
+    for (arch, guest) in each("hello") {
+        let offset = std::mem::offset_of!(VcpuPage, upcall_entry);
+        let image = with_page(&guest, offset, &0x10_u64.to_le_bytes());
+        let error = refused(Vm::builder(image).build());
+        assert!(
+            matches!(error, VmError::UpcallEntry { entry: 0x10, .. }),
+            "{arch}: {error}"
+        );
+    }
+}
+
+#[test]
+fn a_command_line_has_a_limit() {
+    let _place = place();
+    for (arch, guest) in each("hello") {
+        let image = Image::open(&guest).expect("a sound image");
+        let result = Vm::builder(image).command_line("x".repeat(70_000)).build();
+        assert!(
+            matches!(refused(result), VmError::CommandLine(70_000)),
+            "{arch}"
+        );
+    }
+}
+
+#[test]
+fn what_is_no_guest_is_refused_with_status_1() {
+    for path in [
+        "/dev/null",
+        "/no/such/guest",
+        env!("CARGO_BIN_EXE_pvhost"),
+        env!("CARGO_MANIFEST_PATH"),
+    ] {
+        let output = run(path.as_ref(), &[], &[]);
+        let stderr = text(&output.stderr);
+        assert_eq!(output.status.code(), Some(1), "{path}: {stderr}");
+        assert!(stderr.starts_with("pvhost: error: "), "{path}: {stderr}");
+        assert!(stderr.contains(path), "{path}: {stderr}");
+    }
+}

@@ -134,8 +134,18 @@ pub fn read_available(buffer: &mut [u8]) -> Result<usize, Error> {
     count(unsafe { interface::pv_console_read(buffer.as_mut_ptr(), buffer.len()) })
 }
 
-/// Writes all of `bytes` now; what the host refuses is lost.
-pub(crate) fn write_all(mut bytes: &[u8]) {
+/// Writes all of `bytes` now, after what [`print!`] has collected; what the host refuses is lost.
+pub fn write(bytes: &[u8]) {
+    flush();
+    write_all(bytes);
+}
+
+/// Adds a byte to the line that [`print!`] collects.
+pub fn put(byte: u8) {
+    cpu::without_interrupts(|| push(byte));
+}
+
+fn write_all(mut bytes: &[u8]) {
     while !bytes.is_empty() {
         match write_some(bytes) {
             Ok(written) => bytes = bytes.get(written..).unwrap_or_default(),

@@ -56,8 +56,7 @@ pub fn detach(line: u32) -> Result<(), Error> {
         // SAFETY: a number.
         result(unsafe { interface::pv_irq_detach(line) })?;
         // The host raises it no more, but it may have done so before.
-        vcpu::pending().fetch_and(!(1 << line), Ordering::Relaxed);
-        LATCHED.set(LATCHED.get() & !(1 << line));
+        clear(line);
         slot.set(None);
         Ok(())
     })
@@ -88,6 +87,22 @@ pub fn unmask(line: u32) -> Result<(), Error> {
 pub fn raise(line: u32) -> Result<(), Error> {
     // SAFETY: a number.
     result(unsafe { interface::pv_irq_raise(line) })
+}
+
+/// Whether `line` is pending: raised, unmasked, and its handler has not begun.
+#[must_use]
+pub fn is_pending(line: u32) -> bool {
+    line < LINES && (vcpu::pending().load(Ordering::Relaxed) | LATCHED.get()) & 1 << line != 0
+}
+
+/// Forgets that `line` is pending.
+pub fn clear(line: u32) {
+    if line < LINES {
+        cpu::without_interrupts(|| {
+            vcpu::pending().fetch_and(!(1 << line), Ordering::Relaxed);
+            LATCHED.set(LATCHED.get() & !(1 << line));
+        });
+    }
 }
 
 /// Interrupts that found no handler, since the start.

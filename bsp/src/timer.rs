@@ -124,8 +124,9 @@ impl Timer {
     }
 }
 
-/// The handler of the timer line.
-extern "C" fn dispatch(_line: u32, _argument: *mut c_void) {
+/// The handler of the timer line: calls the handlers of the timers that have expired. [`Timer::start`] attaches it, unless the
+/// line has a handler; that one must call this.
+pub extern "C" fn dispatch(_line: u32, _argument: *mut c_void) {
     for number in 0..TIMERS {
         let Some((handler, argument)) = HANDLERS[number as usize].get() else {
             continue;

@@ -32,10 +32,12 @@ global_asm!(
     "    movl %ebp, %esp",
     "    popal",
     "    movl $1, __paravirt_vcpu + {enabled}",  // flag on; from here on we may be interrupted
+    "__paravirt_upcall_window:",
     "5:  cmpl $0, __paravirt_vcpu + {pending}",  // did a line come while the flag was off?
     "    jne 6f",
     "    iretl",                                 // no: back, with the interrupted flags
     "6:  movl $0, __paravirt_vcpu + {enabled}",  // yes: flag off again and from the top, on the same frame
+    "__paravirt_upcall_window_end:",
     "7:  jmp 2b",
     ".size __paravirt_upcall, . - __paravirt_upcall",
     ".popsection",

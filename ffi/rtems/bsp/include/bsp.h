@@ -1,0 +1,47 @@
+/* SPDX-License-Identifier: BSD-2-Clause */
+/**
+ * @file
+ *
+ * @ingroup RTEMSBSPsI386Paravirt
+ *
+ * @brief Global BSP definitions.
+ */
+
+#ifndef LIBBSP_I386_PARAVIRT_BSP_H
+#define LIBBSP_I386_PARAVIRT_BSP_H
+
+/**
+ * @defgroup RTEMSBSPsI386Paravirt Paravirtualized guest
+ *
+ * @ingroup RTEMSBSPsI386
+ *
+ * @brief A guest whose console, timers, interrupts, idle and shutdown are functions of its host.
+ *
+ * @{
+ */
+
+#ifndef ASM
+
+#include <bspopts.h>
+#include <bsp/default-initial-extension.h>
+
+#include <rtems.h>
+
+#ifdef __cplusplus
+extern "C" {
+#endif
+
+/** @brief Body of the idle task: waits for the host without using the processor. */
+void *bsp_idle_task_body(uintptr_t ignored);
+
+#define BSP_IDLE_TASK_BODY bsp_idle_task_body
+
+#ifdef __cplusplus
+}
+#endif
+
+#endif /* ASM */
+
+/** @} */
+
+#endif /* LIBBSP_I386_PARAVIRT_BSP_H */

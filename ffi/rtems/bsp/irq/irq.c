@@ -1,0 +1,139 @@
+/* SPDX-License-Identifier: BSD-2-Clause */
+/**
+ * @file
+ *
+ * @ingroup RTEMSBSPsI386Paravirt
+ *
+ * @brief Interrupt controller support: vectors are lines of the paravirtualization layer.
+ *
+ * A vector that is disabled stays attached and masked. What is raised meanwhile by software is remembered here, so that it can be
+ * asked for and cleared.
+ */
+
+#include <bsp/irq.h>
+#include <bsp/irq-generic.h>
+
+#include <paravirt/irq.h>
+
+/* Bit n stands for vector n. Changed with interrupts disabled. */
+static uint32_t attached;
+static uint32_t enabled;
+static uint32_t raised_while_disabled;
+
+static void dispatch(uint32_t line, void *argument)
+{
+  (void) argument;
+  bsp_interrupt_handler_dispatch_unchecked(line);
+}
+
+static rtems_status_code status(int32_t error)
+{
+  return error == 0 ? RTEMS_SUCCESSFUL : RTEMS_IO_ERROR;
+}
+
+void bsp_interrupt_facility_initialize(void)
+{
+  /* All lines are masked. */
+}
+
+rtems_status_code bsp_interrupt_get_attributes(
+  rtems_vector_number         vector,
+  rtems_interrupt_attributes *attributes
+)
+{
+  (void) vector;
+  attributes->is_maskable = true;
+  attributes->can_enable = true;
+  attributes->maybe_enable = true;
+  attributes->can_disable = true;
+  attributes->maybe_disable = true;
+  attributes->can_raise = true;
+  attributes->can_clear = true;
+  attributes->cleared_by_acknowledge = true;
+
+  return RTEMS_SUCCESSFUL;
+}
+
+rtems_status_code bsp_interrupt_vector_is_enabled(rtems_vector_number vector, bool *is_enabled)
+{
+  *is_enabled = (enabled & UINT32_C(1) << vector) != 0;
+
+  return RTEMS_SUCCESSFUL;
+}
+
+rtems_status_code bsp_interrupt_vector_enable(rtems_vector_number vector)
+{
+  uint32_t bit = UINT32_C(1) << vector;
+  rtems_interrupt_level level;
+  int32_t error;
+
+  rtems_interrupt_local_disable(level);
+  error = (attached & bit) != 0 ? paravirt_irq_unmask(vector)
+    : paravirt_irq_attach(vector, dispatch, NULL);
+  if (error == 0) {
+    attached |= bit;
+    enabled |= bit;
+    if ((raised_while_disabled & bit) != 0) {
+      raised_while_disabled &= ~bit;
+      error = paravirt_irq_raise(vector);
+    }
+  }
+  rtems_interrupt_local_enable(level);
+
+  return status(error);
+}
+
+rtems_status_code bsp_interrupt_vector_disable(rtems_vector_number vector)
+{
+  uint32_t bit = UINT32_C(1) << vector;
+  rtems_interrupt_level level;
+  int32_t error;
+
+  rtems_interrupt_local_disable(level);
+  if (paravirt_irq_is_pending(vector)) {
+    paravirt_irq_clear(vector);
+    raised_while_disabled |= bit;
+  }
+  error = paravirt_irq_mask(vector);
+  enabled &= ~bit;
+  rtems_interrupt_local_enable(level);
+
+  return status(error);
+}
+
+rtems_status_code bsp_interrupt_is_pending(rtems_vector_number vector, bool *pending)
+{
+  *pending = (raised_while_disabled & UINT32_C(1) << vector) != 0
+    || paravirt_irq_is_pending(vector);
+
+  return RTEMS_SUCCESSFUL;
+}
+
+rtems_status_code bsp_interrupt_raise(rtems_vector_number vector)
+{
+  uint32_t bit = UINT32_C(1) << vector;
+  rtems_interrupt_level level;
+  int32_t error = 0;
+
+  rtems_interrupt_local_disable(level);
+  if ((enabled & bit) != 0) {
+    error = paravirt_irq_raise(vector);
+  } else {
+    raised_while_disabled |= bit;
+  }
+  rtems_interrupt_local_enable(level);
+
+  return status(error);
+}
+
+rtems_status_code bsp_interrupt_clear(rtems_vector_number vector)
+{
+  rtems_interrupt_level level;
+
+  rtems_interrupt_local_disable(level);
+  raised_while_disabled &= ~(UINT32_C(1) << vector);
+  paravirt_irq_clear(vector);
+  rtems_interrupt_local_enable(level);
+
+  return RTEMS_SUCCESSFUL;
+}

@@ -1,0 +1,102 @@
+/* SPDX-License-Identifier: BSD-2-Clause */
+/**
+ * @file
+ *
+ * @ingroup RTEMSBSPsI386Paravirt
+ *
+ * @brief The kernel's interrupt prologue and epilogue around the dispatcher of the paravirtualization layer.
+ */
+
+#include <bsp.h>
+#include <bsp/bootcard.h>
+
+#include <paravirt/cpu.h>
+#include <paravirt/irq.h>
+
+#include <rtems/score/cpuimpl.h>
+#include <rtems/score/interrupts.h>
+#include <rtems/score/percpu.h>
+#include <rtems/score/thread.h>
+#include <rtems/score/threaddispatch.h>
+#include <rtems/sysinit.h>
+
+/* Calls the dispatcher on the interrupt stack. */
+static void dispatch_on(void *stack)
+{
+  void *interrupted;
+
+  __asm__ volatile (
+    "movl %%esp, %0\n"  /* into a register that the callee keeps */
+    "movl %1, %%esp\n"
+    "call paravirt_irq_dispatch\n"
+    "movl %0, %%esp\n"
+    : "=&b" (interrupted)
+    : "S" ((uintptr_t) stack & ~(uintptr_t) (CPU_STACK_ALIGNMENT - 1))
+    : "eax", "ecx", "edx", "memory", "cc"
+  );
+}
+
+/*
+ * Runs in place of the bare dispatcher, with interrupts disabled, on the stack of the interrupted code. The thread dispatch that
+ * may be due at the end runs on that stack too, with the nest level back at zero.
+ */
+static void interrupt_body(void)
+{
+  Per_CPU_Control *cpu = _Per_CPU_Get();
+
+  ++cpu->thread_dispatch_disable_level;
+  if (cpu->isr_nest_level++ == 0) {
+    dispatch_on(cpu->interrupt_stack_high);
+  } else {
+    paravirt_irq_dispatch();
+  }
+  --cpu->isr_nest_level;
+  --cpu->thread_dispatch_disable_level;
+
+  if (
+    cpu->thread_dispatch_disable_level != 0 || cpu->isr_dispatch_disable != 0
+      || !cpu->dispatch_necessary
+  ) {
+    return;
+  }
+
+  cpu->isr_dispatch_disable = 1;
+  do {
+    cpu->thread_dispatch_disable_level = 1;
+    _Thread_Do_dispatch(cpu, EFLAGS_INTR_ENABLE); /* enables interrupts */
+    (void) paravirt_cpu_disable_interrupts();
+  } while (cpu->dispatch_necessary);
+  cpu->isr_dispatch_disable = 0;
+}
+
+void _CPU_Use_thread_local_storage(const Context_Control *context)
+{
+  static uintptr_t current;
+  const segment_descriptors *gs = &context->gs;
+  uintptr_t base;
+
+  base = (uintptr_t) gs->base_address_15_0
+    | (uintptr_t) gs->base_address_23_16 << 16
+    | (uintptr_t) gs->base_address_31_24 << 24;
+
+  if (base != current) {
+    current = base;
+    (void) paravirt_cpu_set_tls(base);
+  }
+}
+
+void bsp_start(void)
+{
+  paravirt_upcall_set_body(interrupt_body);
+}
+
+void *bsp_idle_task_body(uintptr_t ignored)
+{
+  (void) ignored;
+
+  while (true) {
+    paravirt_cpu_idle();
+  }
+
+  return NULL;
+}

@@ -83,8 +83,11 @@ macro_rules! layout {
     };
 }
 
+/// Name, size, and the fields with their offsets.
+type Layout = (&'static str, usize, Vec<(&'static str, usize)>);
+
 /// Every structure of `abi.h`: its size and the offsets of its fields. The vCPU page's size is that of its used part.
-fn layouts() -> Vec<(&'static str, usize, Vec<(&'static str, usize)>)> {
+fn layouts() -> Vec<Layout> {
     let mut layouts = vec![
         layout!(
             "pv_identity_note",
@@ -203,7 +206,8 @@ fn every_name_of_abi_h_is_checked() {
     }
 }
 
-fn interface(width: Width) -> table::Functions {
+/// The interface as a table, on a guest of that width.
+pub fn interface(width: Width) -> table::Functions {
     FUNCTIONS
         .iter()
         .map(|function| (function.name.to_owned(), function.signature(width)))

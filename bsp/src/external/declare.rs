@@ -52,7 +52,8 @@ pub const fn is_c_identifier(name: &str) -> bool {
 ///   Results: the same, nothing, or `!`. Anything else is a compile error that names the argument.
 /// * The name is the symbol's name in C and in the host's list: ASCII letters, digits and underscores.
 /// * A name has one prototype. Declaring it again, here or in C (`ffi/include/paravirt/external.h`), with the same one
-///   is harmless; with another one the link fails with a second definition of `NAME.has_one_prototype`.
+///   is harmless; with another one the link fails with a second definition of `NAME.has_one_prototype`. (LTO by rustc,
+///   `lto = "fat"` or `"thin"`, keeps this; `-C linker-plugin-lto` takes every second declaration for another one.)
 ///
 /// What is not a plain C function is refused:
 ///

@@ -1,11 +1,11 @@
 // SPDX-License-Identifier: MIT OR Apache-2.0
-//! What the packages below `examples` and `tests` say about themselves in `[package.metadata.paravirt]`.
+//! What the packages below `examples`, `ffi` and `tests` say about themselves in `[package.metadata.paravirt]`.
 //!
 //! A package is found by its manifest; nothing is registered here. The keys:
 //!
 //! | key | meaning |
 //! |---|---|
-//! | `guest = true` | its binaries are guests |
+//! | `guest = true` | its binaries are guests; or it is a library that completes an image, so no host links it |
 //! | `arch = ["x86_64"]` | only for these (default: all) |
 //! | `soak = true` | its tests take long; `cargo xtask soak` runs them |
 //! | `bench = true` | `cargo xtask bench` runs its benchmarks |
@@ -20,7 +20,7 @@ use crate::arch::Arch;
 use crate::workspace::Workspace;
 
 /// Folders whose subfolders may be packages.
-const PARENTS: [&str; 3] = ["examples", "tests", "tests/guests"];
+const PARENTS: [&str; 4] = ["examples", "ffi", "tests", "tests/guests"];
 
 /// A package with a `[package.metadata.paravirt]` table.
 #[derive(Debug)]
@@ -37,7 +37,7 @@ pub struct Package {
 #[derive(Debug, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub struct Metadata {
-    /// Its binaries are guests.
+    /// Its code is for guests only; its binaries are guests.
     #[serde(default)]
     pub guest: bool,
     /// The architectures that the guests are built for.

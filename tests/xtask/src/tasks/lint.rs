@@ -82,17 +82,15 @@ fn clippy_guests(
 ) -> Result<()> {
     // One by one, as they are built: together, each would get the features that another asks for.
     let mut unclean = Vec::new();
-    for guest in guests::select(packages, arch, &[])? {
+    for package in packages {
+        if !package.metadata.guest || !package.metadata.arch.contains(&arch) {
+            continue;
+        }
         let mut cargo = toolchain.cargo_clippy();
-        cargo.args(["--quiet", "--profile=guest"]).args([
-            "--package",
-            &guest.package.name,
-            "--bin",
-            &guest.name,
-        ]);
+        cargo.args(["--quiet", "--profile=guest", "--package", &package.name]);
         guests::configure(&mut cargo, workspace, toolchain, arch);
         if command::run(cargo.args(["--", "-Dwarnings"])).is_err() {
-            unclean.push(guest.name);
+            unclean.push(package.name.as_str());
         }
     }
     if !unclean.is_empty() {

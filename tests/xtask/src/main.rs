@@ -10,6 +10,7 @@ mod hosts;
 mod libtest;
 mod packages;
 mod report;
+mod rtems;
 mod suite;
 mod sysroot;
 mod tasks;
@@ -42,7 +43,7 @@ enum Task {
     Demo,
     /// Install what is missing, then check everything; ends with the number of checks
     Test,
-    /// Build guests; finished ELFs go to target/guests/<arch>/<name>
+    /// Build guests; finished ELFs go to `target/guests`, a folder for each architecture
     Guests {
         /// Only for this architecture
         #[arg(long)]
@@ -56,6 +57,8 @@ enum Task {
     Soak,
     /// Run the benchmarks
     Bench,
+    /// Link RTEMS 6 with this layer and run its programs; without RTEMS, say what to install
+    Rtems(tasks::rtems::Arguments),
     /// Install what the tests need: packages (Debian) and Rust libraries
     Setup,
 }
@@ -81,6 +84,7 @@ fn perform(task: Task) -> Result<bool> {
         Task::Lint => return tasks::lint::run(&workspace),
         Task::Soak => return tasks::soak::run(&workspace),
         Task::Bench => tasks::bench::run(&workspace)?,
+        Task::Rtems(arguments) => return tasks::rtems::run(&workspace, &arguments),
         Task::Setup => tasks::setup::run(&workspace)?,
     }
     Ok(true)

@@ -5,6 +5,7 @@ pub mod bench;
 pub mod demo;
 pub mod guests;
 pub mod lint;
+pub mod rtems;
 pub mod setup;
 pub mod soak;
 pub mod test;

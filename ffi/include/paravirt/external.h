@@ -18,6 +18,9 @@
  * A library that defines external functions itself defines L4_EXTERNAL_PROTOTYPES_ONLY before it includes this
  * header; then nothing but the prototypes is declared.
  *
+ * The pointer to the resolver, `__l4_external_resolver`, comes with the Rust layer (crate paravirt-bsp). An image without
+ * it defines `void *__l4_external_resolver` in section `.data.l4externals.resolver`, with attribute `used`.
+ *
  * Needs GCC or clang, C11 or C++17, and i386, x86-64, AArch64, ARMv7 or 64-bit RISC-V. On i386 and ARMv7 the image is
  * linked at a fixed address.
  */

@@ -274,3 +274,26 @@ fn layer_for_armv7() {
 fn layer_for_riscv64() {
     layer(Arch::Riscv64);
 }
+
+/// The examples as the task runner leaves them, with all of its flags.
+#[test]
+fn finished_guests_have_sound_tables() {
+    let folder = std::env::var_os("PARAVIRT_GUESTS")
+        .map_or_else(|| workspace().join("target/guests"), PathBuf::from);
+    for (arch, width) in [("x86_64", Width::Bits64), ("i386", Width::Bits32)] {
+        for name in ["hello", "ticker", "c-hello"] {
+            let image = folder.join(arch).join(name);
+            if !image.is_file() {
+                println!("skipped: {} is not built", image.display());
+                return;
+            }
+            let known = interface(width);
+            let table = table::read(&image);
+            assert!(
+                table.iter().all(|function| known.contains(function)),
+                "{table:?}"
+            );
+            assert!(table.iter().any(|(name, _)| name == "pv_console_write"));
+        }
+    }
+}

@@ -11,7 +11,5 @@ mod faults;
 mod guests;
 mod program;
 mod refusals;
-mod step;
-mod storm;
 mod terminal;
 mod time;

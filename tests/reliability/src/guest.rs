@@ -1,0 +1,113 @@
+// SPDX-License-Identifier: MIT OR Apache-2.0
+//! Finding and running a guest.
+
+use std::fs::File;
+use std::io::Read;
+use std::path::{Path, PathBuf};
+use std::sync::{Mutex, PoisonError};
+use std::time::Duration;
+use std::{env, fmt, io};
+
+use pvhost::image::Image;
+use pvhost::process::{Builder, Console, Exit, Finished, Stats, Vm};
+
+/// An architecture that the process host runs.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Arch {
+    /// x86-64.
+    X86_64,
+    /// i386.
+    I386,
+}
+
+impl Arch {
+    /// Both.
+    pub const ALL: [Self; 2] = [Self::X86_64, Self::I386];
+}
+
+impl fmt::Display for Arch {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(match self {
+            Self::X86_64 => "x86_64",
+            Self::I386 => "i386",
+        })
+    }
+}
+
+/// The guest of that name; `None`, and a line that says why, if it was not built.
+///
+/// # Panics
+/// If the file is no sound image.
+#[must_use]
+pub fn open(arch: Arch, name: &str) -> Option<Image> {
+    let folder = env::var_os("PARAVIRT_GUESTS").map_or_else(
+        || Path::new(env!("CARGO_MANIFEST_DIR")).join("../../target/guests"),
+        PathBuf::from,
+    );
+    let path = folder.join(arch.to_string()).join(name);
+    if !path.is_file() {
+        let path = path.display();
+        println!("skipped: {path} was not built; run `cargo xtask guests`");
+        return None;
+    }
+    Some(Image::open(&path).expect("a sound image"))
+}
+
+/// What a guest left behind.
+#[derive(Debug)]
+pub struct Outcome {
+    /// What it printed.
+    pub printed: String,
+    /// What was counted.
+    pub stats: Stats,
+}
+
+impl Outcome {
+    /// The first number behind `label` in what the guest printed.
+    ///
+    /// # Panics
+    /// If there is none.
+    #[must_use]
+    pub fn number(&self, label: &str) -> u64 {
+        let (_, rest) = self
+            .printed
+            .split_once(label)
+            .unwrap_or_else(|| panic!("no {label:?} in {:?}", self.printed));
+        rest.trim_start()
+            .split(|letter: char| !letter.is_ascii_digit())
+            .next()
+            .and_then(|digits| digits.parse().ok())
+            .unwrap_or_else(|| panic!("no number behind {label:?} in {:?}", self.printed))
+    }
+}
+
+/// Runs a guest to its end, which must be exit status 0. `limit`: time after which it counts as hanging.
+///
+/// # Panics
+/// With what it printed, if it ends in another way.
+pub fn run(image: Image, limit: Duration, setup: impl FnOnce(Builder) -> Builder) -> Outcome {
+    // One guest at a time fits into a process.
+    static PLACE: Mutex<()> = Mutex::new(());
+    let _place = PLACE.lock().unwrap_or_else(PoisonError::into_inner);
+
+    let (mut reader, writer) = io::pipe().expect("a pipe");
+    let input = File::open("/dev/null").expect("it exists");
+    let builder = Vm::builder(image)
+        .console(Console::new(input, writer))
+        .timeout(limit);
+    let Finished { exit, stats } = setup(builder)
+        .build()
+        .expect("a guest for this host")
+        .run()
+        .expect("the guest runs");
+    let mut printed = String::new();
+    reader
+        .read_to_string(&mut printed)
+        .expect("the guest prints text");
+    match exit {
+        Exit::Exit(0) => {}
+        Exit::Fault(fault) | Exit::Unbound(fault) => panic!("{fault}\n{printed}"),
+        other => panic!("{other:?}\n{printed}{stats}"),
+    }
+    Outcome { printed, stats }
+}

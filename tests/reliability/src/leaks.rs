@@ -1,0 +1,78 @@
+// SPDX-License-Identifier: MIT OR Apache-2.0
+//! What a guest leaves behind in its host's process: nothing.
+
+use std::fs;
+use std::time::Duration;
+
+use crate::guest::{self, Arch};
+
+/// Guests and their arguments: one that prints, one that reads with a thread of the host's, one with a timer.
+const GUESTS: [(&str, &str); 3] = [("hello", ""), ("echo", ""), ("rate", "1000 0")];
+
+/// What a process holds, apart from its memory.
+#[derive(Debug, PartialEq, Eq)]
+struct Held {
+    files: usize,
+    threads: usize,
+    mappings: usize,
+    /// POSIX timers; `None` where the kernel does not tell.
+    timers: Option<usize>,
+}
+
+impl Held {
+    fn now() -> Self {
+        let entries = |folder| fs::read_dir(folder).expect("Linux has it").count();
+        let lines = |file| Some(fs::read_to_string(file).ok()?.lines().count());
+        Self {
+            files: entries("/proc/self/fd"),
+            threads: entries("/proc/self/task"),
+            mappings: lines("/proc/self/maps").expect("Linux has it"),
+            timers: lines("/proc/self/timers"),
+        }
+    }
+}
+
+/// Memory in use by this process, in bytes.
+fn resident() -> u64 {
+    let status = fs::read_to_string("/proc/self/status").expect("Linux has it");
+    let kilobytes = status
+        .lines()
+        .find_map(|line| line.strip_prefix("VmRSS:")?.strip_suffix("kB"))
+        .and_then(|number| number.trim().parse::<u64>().ok());
+    kilobytes.expect("Linux tells") << 10
+}
+
+/// Runs short guests one after the other, `runs` in all, and as many before as it takes until everything that is made once
+/// has been made. No other test may run in this process meanwhile.
+///
+/// # Panics
+/// If more files, threads, mappings or timers are left than before, or more than `growth` bytes of memory.
+pub fn check(runs: usize, growth: u64) {
+    let kinds: Vec<_> = Arch::ALL
+        .into_iter()
+        .flat_map(|arch| GUESTS.map(|(name, arguments)| (arch, name, arguments)))
+        .collect();
+    let mut images = Vec::new();
+    for (arch, name, arguments) in kinds {
+        if let Some(image) = guest::open(arch, name) {
+            images.push((image, arguments));
+        }
+    }
+    if images.is_empty() {
+        return;
+    }
+    let run = |count| {
+        for (image, arguments) in images.iter().cycle().take(count) {
+            guest::run(image.clone(), Duration::from_secs(20), |builder| {
+                builder.command_line(*arguments)
+            });
+        }
+    };
+    run(2 * images.len());
+    let (held, before) = (Held::now(), resident());
+    run(runs);
+    let after = resident();
+    println!("{runs} runs, {before} bytes before, {after} after, {held:?}");
+    assert_eq!(Held::now(), held);
+    assert!(after <= before + growth, "memory grew");
+}

@@ -1,0 +1,26 @@
+// SPDX-License-Identifier: MIT OR Apache-2.0
+//! Registers that survive interrupts and host calls.
+
+use std::time::Duration;
+
+use crate::guest::{self, Arch};
+
+/// Interrupts a second.
+const HERTZ: u64 = 10_000;
+
+/// Lets a guest check all of its registers for some time, under interrupts.
+///
+/// # Panics
+/// If a register did not survive, or there were hardly any interrupts.
+pub fn check(arch: Arch, duration: Duration) {
+    let Some(image) = guest::open(arch, "numeric") else {
+        return;
+    };
+    let milliseconds = duration.as_millis();
+    let outcome = guest::run(image, 2 * duration + Duration::from_secs(20), |builder| {
+        builder.command_line(format!("{HERTZ} {milliseconds}"))
+    });
+    let upcalls = outcome.stats.upcalls;
+    print!("{arch}: {upcalls} upcalls, {}", outcome.printed);
+    assert!(u128::from(upcalls) > milliseconds, "hardly any interrupts");
+}

@@ -1,0 +1,122 @@
+// SPDX-License-Identifier: MIT OR Apache-2.0
+//! A round, and whether everything in it happened as it must.
+
+use std::collections::HashMap;
+
+use pvhost::process::{GuestMemory, Step};
+
+use super::plan::Key;
+use super::{LINE, Places};
+
+/// A raise.
+#[derive(Clone, Copy, Debug)]
+struct Raise {
+    address: u64,
+    /// Whether it could interrupt the guest at once.
+    interruptible: bool,
+    /// Calls of the handler before it.
+    calls: u32,
+}
+
+/// What the guest says about a round.
+#[derive(Clone, Copy, Debug)]
+pub(super) struct Report {
+    /// Calls of the line's handler.
+    pub(super) calls: u32,
+    /// Handlers that ran while they must not.
+    pub(super) early: u32,
+    /// Lowest stack address in the line's handler.
+    pub(super) lowest: u64,
+}
+
+/// A round.
+#[derive(Debug)]
+pub(super) struct Round {
+    /// Address of the guest's count of its handler's calls.
+    calls: u64,
+    /// Whether the line is masked in some part of it.
+    masks: bool,
+    visits: HashMap<u64, u32>,
+    raises: Vec<Raise>,
+    /// Whether the line was raised at the step before.
+    just_raised: bool,
+    problems: Vec<String>,
+}
+
+impl Round {
+    pub(super) fn new(calls: u64, masks: bool) -> Self {
+        Self {
+            calls,
+            masks,
+            visits: HashMap::new(),
+            raises: Vec::new(),
+            just_raised: false,
+            problems: Vec::new(),
+        }
+    }
+
+    /// Number of raises so far.
+    pub(super) fn raises(&self) -> usize {
+        self.raises.len()
+    }
+
+    pub(super) fn visit(&mut self, address: u64) -> Key {
+        let visits = self.visits.entry(address).or_default();
+        let key = Key::new(address, *visits);
+        *visits += 1;
+        key
+    }
+
+    pub(super) fn raise(&mut self, step: &mut Step<'_>) {
+        self.raises.push(Raise {
+            address: step.instruction(),
+            interruptible: step.interruptible(),
+            calls: calls(step.memory(), self.calls),
+        });
+        self.just_raised = true;
+        step.raise(LINE).expect("the line exists");
+    }
+
+    /// Looks at the step after a raise. An interrupt shows as a step behind the upcall's first instruction, a push of one byte,
+    /// since the processor traps after an instruction.
+    pub(super) fn check_step(&mut self, address: u64, places: &Places) {
+        if !std::mem::take(&mut self.just_raised) {
+            return;
+        }
+        let Some(raise) = self.raises.last() else {
+            return;
+        };
+        let entered = address == places.upcall.start + 1 && raise.address != places.upcall.start;
+        let problem = match (entered, raise.interruptible) {
+            (true, false) => Some("interrupted at once though it must not be"),
+            (false, true) if !self.masks => Some("not interrupted at once"),
+            _ => None,
+        };
+        if let Some(how) = problem {
+            self.problems
+                .push(format!("{how}, but continued at {address:#x}: {raise:x?}"));
+        }
+    }
+
+    /// What was wrong.
+    pub(super) fn judge(mut self, report: Report) -> Vec<String> {
+        let Report { calls, early, .. } = report;
+        let raises = self.raises;
+        if early > 0 {
+            self.problems
+                .push(format!("{early} delivered while off: {raises:x?}"));
+        }
+        if raises.last().is_some_and(|last| calls <= last.calls) {
+            self.problems.push(format!("lost: {raises:x?}"));
+        }
+        if calls as usize > raises.len() {
+            self.problems.push(format!("{calls} calls: {raises:x?}"));
+        }
+        self.problems
+    }
+}
+
+fn calls(memory: &GuestMemory, address: u64) -> u32 {
+    let bytes = memory.read(address, 4).expect("the guest's own counter");
+    u32::from_le_bytes([bytes[0], bytes[1], bytes[2], bytes[3]])
+}

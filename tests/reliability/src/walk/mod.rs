@@ -1,0 +1,249 @@
+// SPDX-License-Identifier: MIT OR Apache-2.0
+//! A line raised at every instruction of the paths on which it could be lost.
+//!
+//! The guest `walk` walks a path again and again under single step. Each round, the line is raised at one instruction at which it
+//! has not been raised before, until a round finds none; then at pairs of instructions. Between the raises nothing interrupts the
+//! guest, so it is the guest's own tests, and the tail of the host's gates, that must find what came while interrupts were off.
+
+mod judge;
+mod plan;
+mod waker;
+
+use std::cell::RefCell;
+use std::collections::BTreeSet;
+use std::rc::Rc;
+use std::sync::Arc;
+use std::time::Duration;
+
+use paravirt_abi::line::FIRST_FREE;
+use pvhost::image::Image;
+use pvhost::process::{Call, GuestConstPtr, GuestUsize, Step};
+
+use crate::guest::{self, Arch};
+use judge::{Report, Round};
+use plan::Plan;
+pub use plan::{Effort, Key};
+use waker::Waker;
+
+/// The line that is raised at chosen instructions.
+const LINE: u32 = FIRST_FREE;
+
+/// The guest's paths, by number.
+pub const PATHS: [&str; 5] = [
+    "enable",
+    "enable with another line pending",
+    "upcall with a nested one, and return",
+    "idle",
+    "mask and unmask",
+];
+/// Number of the path through an upcall.
+const UPCALL: u32 = 2;
+/// Number of the path that sleeps.
+const IDLE: u32 = 3;
+/// Number of the path that masks the line.
+const MASK: u32 = 4;
+
+/// Addresses that tell where the guest is.
+#[derive(Clone, Debug)]
+pub struct Places {
+    /// The upcall entry, to its last instruction.
+    upcall: std::ops::Range<u64>,
+    /// The window at its end, in which interrupts are on and a frame is still on the stack.
+    window: std::ops::Range<u64>,
+    /// Thunk of `pv_cpu_idle`.
+    idle: u64,
+    image: Vec<std::ops::Range<u64>>,
+}
+
+impl Places {
+    fn new(image: &Image) -> Self {
+        let symbol = |name| image.symbols().address_of(name).expect(name);
+        let window = symbol("__paravirt_upcall_window")..symbol("__paravirt_upcall_window_end");
+        // A short jump follows.
+        let upcall = symbol("__paravirt_upcall")..window.end + 2;
+        Self {
+            upcall,
+            window,
+            idle: symbol("pv_cpu_idle"),
+            image: image
+                .segments()
+                .iter()
+                .map(|segment| segment.address..segment.end())
+                .collect(),
+        }
+    }
+
+    /// Whether the instruction belongs to the host's stubs, landings and tails in low memory.
+    fn is_low(&self, address: u64) -> bool {
+        u32::try_from(address).is_ok() && !self.image.iter().any(|range| range.contains(&address))
+    }
+
+    /// Whether the instruction belongs to a gate.
+    fn is_gate(address: u64) -> bool {
+        u32::try_from(address).is_err()
+    }
+}
+
+/// What has been done on a path.
+#[derive(Clone, Debug, Default)]
+pub struct Tally {
+    /// Rounds walked.
+    pub rounds: u64,
+    /// Raises.
+    pub raises: u64,
+    /// Those that came while no interrupt could be delivered.
+    pub raises_while_off: u64,
+    /// Instructions at which the line was raised, by address.
+    pub instructions: BTreeSet<u64>,
+}
+
+/// The walk, shared by the host functions and the stepper: all run on one thread, and the stepper only between instructions of
+/// the guest or of a gate, never in a host function.
+struct Walk {
+    places: Places,
+    effort: Effort,
+    plan: Plan,
+    tallies: Vec<Tally>,
+    round: Option<Round>,
+    /// Whether the round has not ended yet.
+    raising: bool,
+    waker: Arc<Waker>,
+    failures: Vec<String>,
+}
+
+impl Walk {
+    fn begin(&mut self, path: u32, calls: u64) -> bool {
+        if self.tallies.len() <= path as usize {
+            self.tallies.push(Tally::default());
+            self.plan = Plan::new(self.effort.on(path));
+        }
+        if !self.plan.begin_round(&self.places) {
+            return false;
+        }
+        self.round = Some(Round::new(calls, path == MASK));
+        self.raising = true;
+        self.waker.set_watching(path == IDLE);
+        true
+    }
+
+    fn step(&mut self, step: &mut Step<'_>) {
+        let Some(round) = &mut self.round else {
+            return;
+        };
+        self.waker.count_step();
+        let address = step.instruction();
+        round.check_step(address, &self.places);
+        if !self.raising {
+            return;
+        }
+        let key = round.visit(address);
+        if self.plan.wants(key, round.raises(), &self.places) {
+            let tally = self.tallies.last_mut().expect("a round has begun");
+            tally.raises += 1;
+            tally.raises_while_off += u64::from(!step.interruptible());
+            tally.instructions.insert(address);
+            round.raise(step);
+        }
+    }
+
+    fn end(&mut self) {
+        self.raising = false;
+        self.waker.set_watching(false);
+    }
+
+    fn report(&mut self, report: Report) {
+        let path = self.tallies.len() - 1;
+        self.tallies[path].rounds += 1;
+        let Some(round) = self.round.take() else {
+            return;
+        };
+        self.plan.end_round(report.lowest);
+        let problems = round.judge(report).into_iter();
+        let problems = problems.chain(self.plan.take_problem());
+        self.failures
+            .extend(problems.map(|problem| format!("{}: {problem}", PATHS[path])));
+    }
+}
+
+/// Walks all paths. `None`: skipped.
+///
+/// # Panics
+/// If a raise was lost, came twice or too early, or if the walk did not meet the instructions that it is about.
+#[must_use]
+pub fn walk(arch: Arch, effort: Effort) -> Option<Vec<Tally>> {
+    let image = guest::open(arch, "walk")?;
+    let places = Places::new(&image);
+    let waker = Arc::new(Waker::default());
+    let walk = Rc::new(RefCell::new(Walk {
+        places: places.clone(),
+        effort,
+        plan: Plan::new(effort.on(0)),
+        tallies: Vec::new(),
+        round: None,
+        raising: false,
+        waker: Arc::clone(&waker),
+        failures: Vec::new(),
+    }));
+    let [begin, end, report, step] = [(); 4].map(|()| Rc::clone(&walk));
+    let watch = waker::start(&waker);
+    guest::run(image, Duration::from_secs(3600), |builder| {
+        builder
+            .provide(
+                "walk_begin",
+                move |call: &mut Call, path: u32, calls: GuestConstPtr<u32>| {
+                    waker.set_line(call.line(LINE + 1).expect("the line exists"));
+                    u32::from(begin.borrow_mut().begin(path, calls.address()))
+                },
+            )
+            .provide("walk_end", move |_: &mut Call| end.borrow_mut().end())
+            .provide(
+                "walk_report",
+                move |_: &mut Call, calls: u32, early: u32, lowest: GuestUsize| {
+                    report.borrow_mut().report(Report {
+                        calls,
+                        early,
+                        lowest: lowest.0,
+                    });
+                },
+            )
+            .on_step(move |next| step.borrow_mut().step(next))
+    });
+    drop(watch);
+    let walk = walk.borrow();
+    for (name, tally) in PATHS.iter().zip(&walk.tallies) {
+        println!(
+            "{arch}, {name}: {} rounds, {} raises ({} while off) at {} instructions",
+            tally.rounds,
+            tally.raises,
+            tally.raises_while_off,
+            tally.instructions.len()
+        );
+    }
+    assert!(
+        walk.failures.is_empty(),
+        "{arch}: {} wrong, first {:#?}",
+        walk.failures.len(),
+        &walk.failures[..walk.failures.len().min(10)]
+    );
+    check_coverage(&walk.tallies, &places);
+    Some(walk.tallies.clone())
+}
+
+/// Whether the walk met what it is about.
+fn check_coverage(tallies: &[Tally], places: &Places) {
+    assert_eq!(tallies.len(), PATHS.len(), "every path was walked");
+    for (name, tally) in PATHS.iter().zip(tallies) {
+        assert!(tally.raises_while_off > 0, "{name}: never raised while off");
+        let low = tally.instructions.iter().filter(|&&at| places.is_low(at));
+        assert!(low.count() > 0, "{name}: no tail");
+        let gate = tally.instructions.iter().filter(|&&at| Places::is_gate(at));
+        assert!(gate.count() > 0, "{name}: no gate");
+    }
+    // cmp, jne, iret, and the store that turns interrupts off again.
+    let window = tallies[UPCALL as usize]
+        .instructions
+        .range(places.window.clone());
+    assert_eq!(window.count(), 4, "instructions of the window");
+    let idle = &tallies[IDLE as usize].instructions;
+    assert!(idle.contains(&places.idle), "the way into idle");
+}

@@ -1,0 +1,41 @@
+// SPDX-License-Identifier: MIT OR Apache-2.0
+//! Real guests for a short time.
+
+use std::time::Duration;
+
+use paravirt_reliability_tests::guest::Arch;
+use paravirt_reliability_tests::storm::Weather;
+use paravirt_reliability_tests::walk::Effort;
+use paravirt_reliability_tests::{numeric, on_each_architecture, rate, storm, walk};
+
+on_each_architecture!(
+    every_expiration_is_counted_when_idle,
+    every_expiration_is_counted_when_busy,
+    a_storm_is_survived,
+    registers_survive,
+    a_line_raised_at_any_instruction_is_delivered_once,
+);
+
+fn every_expiration_is_counted_when_idle(arch: Arch) {
+    let _ = rate::count(arch, Duration::from_secs(2), "idle");
+}
+
+fn every_expiration_is_counted_when_busy(arch: Arch) {
+    let _ = rate::count(arch, Duration::from_secs(2), "busy");
+}
+
+fn a_storm_is_survived(arch: Arch) {
+    let weather = Weather {
+        storm: Duration::from_secs(1),
+        bursts: 200,
+    };
+    let _ = storm::live_through(arch, weather);
+}
+
+fn registers_survive(arch: Arch) {
+    numeric::check(arch, Duration::from_millis(500));
+}
+
+fn a_line_raised_at_any_instruction_is_delivered_once(arch: Arch) {
+    let _ = walk::walk(arch, Effort::Short);
+}

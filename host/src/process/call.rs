@@ -75,7 +75,7 @@ impl Call {
         LineHandle::new(&self.vcpu().lines, line)
     }
 
-    /// Stops the guest: it is left when the host function returns.
+    /// Stops the guest: it is left when the host function returns. A fault cannot be asked for; it counts as fatal.
     pub fn stop(&mut self, exit: Exit) -> Stopped {
         STATE.request_stop(exit.into());
         Stopped(())

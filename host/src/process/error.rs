@@ -27,6 +27,14 @@ pub enum VmError {
         /// The system's reason.
         source: io::Error,
     },
+    /// The host program itself is linked where guests go.
+    #[error(
+        "this program is linked at {address:#x}, in the guest's address space; link it position-independent (the default)"
+    )]
+    HostInTheWay {
+        /// Where some of its code lies.
+        address: u64,
+    },
     /// A guest is loaded already.
     #[error(
         "another guest is loaded in this process; guests are linked at fixed addresses, so run one at a time"

@@ -182,11 +182,16 @@ unsafe extern "sysv64" fn handle(
     unsafe { *errno = saved };
 }
 
-/// The running vCPU if this is its thread.
+/// The running vCPU if this is its thread, which is known by its signal stack.
 fn vcpu<'a>() -> Option<&'a Vcpu> {
+    let here = 0_u8;
+    let stack =
+        STATE.signal_stack.load(Ordering::SeqCst)..STATE.signal_stack_end.load(Ordering::SeqCst);
+    if !stack.contains(&(&raw const here as u64)) {
+        return None;
+    }
     // SAFETY: set and cleared by this thread, which cannot clear it while a handler runs.
-    let vcpu = unsafe { STATE.vcpu.load(Ordering::SeqCst).as_ref() };
-    vcpu.filter(|_| this_thread() == STATE.thread.load(Ordering::SeqCst))
+    unsafe { STATE.vcpu.load(Ordering::SeqCst).as_ref() }
 }
 
 /// Timers and kicks. A signal that was under way when its guest ended finds none.

@@ -23,11 +23,12 @@ use super::layout::Layout;
 use super::lines::{LineHandle, Lines};
 use super::page::Page;
 use super::run::{self, Run};
+use super::state::GUEST_END;
 use super::stats::Stats;
 use super::step::{Step, Stepper};
 use super::timers::Timers;
 use super::vcpu::{Binding, Vcpu};
-use super::{dispatch, interface, layout};
+use super::{dispatch, gate, interface, layout};
 use crate::image::{Image, Policy, check_loadable};
 
 /// Memory of a guest beside its image if nothing else is asked for, in bytes.
@@ -113,7 +114,7 @@ impl Builder {
         self
     }
 
-    /// Time after which the guest is stopped.
+    /// Time after which the guest is stopped. A host function that is running then ends first.
     #[must_use]
     pub const fn timeout(mut self, timeout: Duration) -> Self {
         self.timeout = Some(timeout);
@@ -155,6 +156,10 @@ impl Builder {
     /// If the image is not for this host, a prototype does not fit, or the system refuses something.
     pub fn build(self) -> Result<Vm, VmError> {
         check_loadable(&self.image, &Policy::default())?;
+        let address = gate::leave_address();
+        if address < GUEST_END {
+            return Err(VmError::HostInTheWay { address });
+        }
         let place = Place::take()?;
         let width = self.image.machine().width();
         let mut functions: HashMap<_, _> = interface::functions()

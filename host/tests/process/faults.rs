@@ -82,6 +82,24 @@ fn other_faults_are_told_apart() {
 }
 
 #[test]
+fn the_gates_are_the_only_way_to_the_host() {
+    for (arch, guest) in each("fault") {
+        let output = run(&guest, &[], &["syscall"]);
+        if output.status.code() == Some(0) {
+            println!("skipped: this kernel has no syscall user dispatch (Linux 5.11)");
+            return;
+        }
+        let stderr = text(&output.stderr);
+        assert_eq!(output.status.code(), Some(5), "{arch}: {stderr}");
+        assert!(
+            stderr.contains("system call by guest code"),
+            "{arch}: {stderr}"
+        );
+        assert!(stderr.contains("fault::call_linux+0x"), "{arch}: {stderr}");
+    }
+}
+
+#[test]
 fn a_fault_of_the_host_dies_by_its_signal_and_says_whose_it_is() {
     for (arch, guest) in each("fault") {
         let child = pvhost(&guest, &[], &["hang"])

@@ -32,6 +32,7 @@ fn main() -> i32 {
         "out" => unsafe { asm!("out 0x80, al") },
         // SAFETY: as above.
         "breakpoint" => unsafe { asm!("int3") },
+        "syscall" => call_linux(),
         // SAFETY: as above: eax = 0 divided by ecx = 0.
         "divide" => unsafe {
             asm!("xor eax, eax", "cdq", "xor ecx, ecx", "div ecx", out("eax") _, out("ecx") _, out("edx") _);
@@ -62,6 +63,18 @@ fn jump_nowhere() {
     // SAFETY: as above.
     let nowhere: extern "C" fn() = unsafe { core::mem::transmute(black_box(0x50usize)) };
     nowhere();
+}
+
+/// Asks Linux for the process's number, past the host.
+#[inline(never)]
+fn call_linux() {
+    // SAFETY: the call has no arguments and changes nothing; on most kernels it faults.
+    unsafe {
+        #[cfg(target_arch = "x86_64")]
+        asm!("syscall", inout("eax") 39 => _, out("rcx") _, out("r11") _);
+        #[cfg(target_arch = "x86")]
+        asm!("int 0x80", inout("eax") 20 => _);
+    }
 }
 
 #[inline(never)]

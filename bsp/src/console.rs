@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: MIT OR Apache-2.0
 //! The console: bytes out and in.
 //!
-//! [`print!`] collects a line before it calls the host. Input is polled with [`read_available`], or waited for with
+//! [`print!`](crate::print!) collects a line before it calls the host. Input is polled with [`read_available`], or waited for with
 //! [`embedded_io::Read`]; new input raises line [`paravirt_abi::line::CONSOLE`], for which [`crate::irq::attach`] takes a handler.
 
 use core::fmt;
@@ -52,7 +52,7 @@ impl ErrorType for Console {
 }
 
 impl Write for Console {
-    /// Writes at once, after what [`print!`] has collected.
+    /// Writes at once, after what [`print!`](crate::print!) has collected.
     fn write(&mut self, bytes: &[u8]) -> Result<usize, ConsoleError> {
         flush();
         write_some(bytes).map_err(ConsoleError)
@@ -134,13 +134,13 @@ pub fn read_available(buffer: &mut [u8]) -> Result<usize, Error> {
     count(unsafe { interface::pv_console_read(buffer.as_mut_ptr(), buffer.len()) })
 }
 
-/// Writes all of `bytes` now, after what [`print!`] has collected; what the host refuses is lost.
+/// Writes all of `bytes` now, after what [`print!`](crate::print!) has collected; what the host refuses is lost.
 pub fn write(bytes: &[u8]) {
     flush();
     write_all(bytes);
 }
 
-/// Adds a byte to the line that [`print!`] collects.
+/// Adds a byte to the line that [`print!`](crate::print!) collects.
 pub fn put(byte: u8) {
     cpu::without_interrupts(|| push(byte));
 }
@@ -174,7 +174,7 @@ fn count(number: isize) -> Result<usize, Error> {
         .map_err(|_| Error::from_number(i32::try_from(number).unwrap_or(Error::Device.number())))
 }
 
-/// Sends what [`print!`] has collected.
+/// Sends what [`print!`](crate::print!) has collected.
 pub fn flush() {
     cpu::without_interrupts(|| {
         let line = LINE.get();
@@ -183,7 +183,7 @@ pub fn flush() {
     });
 }
 
-/// Where [`print!`] ends. A piece of text is kept together; pieces of a handler may come between the pieces of what it interrupted.
+/// Where [`print!`](crate::print!) ends. A piece of text is kept together; pieces of a handler may come between the pieces of what it interrupted.
 #[derive(Clone, Copy, Debug, Default)]
 pub struct LineWriter;
 
@@ -221,7 +221,7 @@ macro_rules! print {
     ($($arguments:tt)*) => { $crate::console::print_arguments(::core::format_args!($($arguments)*)) };
 }
 
-/// [`print!`](crate::print!) with a newline.
+/// [`print!`](crate::print!)(crate::print!) with a newline.
 #[macro_export]
 macro_rules! println {
     () => { $crate::print!("\n") };

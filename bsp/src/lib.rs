@@ -30,7 +30,10 @@ pub mod external;
 pub mod interface;
 pub mod irq;
 mod local;
-#[cfg(feature = "memory-functions")]
+#[cfg(all(
+    feature = "memory-functions",
+    any(target_arch = "x86", target_arch = "x86_64")
+))]
 mod memory;
 #[cfg(all(feature = "panic-handler", not(test)))]
 mod panic;

@@ -7,7 +7,9 @@ use core::ptr::NonNull;
 use core::sync::atomic::AtomicU32;
 
 use paravirt_abi::line::TIMERS;
-use paravirt_abi::vcpu::{Clock, VERSION, VcpuPage};
+#[cfg(any(target_arch = "x86", target_arch = "x86_64"))]
+use paravirt_abi::vcpu::Clock;
+use paravirt_abi::vcpu::{VERSION, VcpuPage};
 use volatile::{VolatilePtr, map_field};
 
 // The page is written in assembly because its upcall entry is a pointer inside a 64-bit word, which a Rust constant
@@ -106,6 +108,7 @@ pub(crate) fn spurious() -> VolatilePtr<'static, u32> {
 }
 
 /// The paravirtual clock.
+#[cfg(any(target_arch = "x86", target_arch = "x86_64"))]
 #[inline]
 pub(crate) fn clock() -> VolatilePtr<'static, Clock> {
     let page = page();

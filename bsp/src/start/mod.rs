@@ -97,8 +97,13 @@ unsafe extern "C" {
     fn paravirt_main() -> i32;
 }
 
-/// Where the entry points of all architectures meet.
-extern "C" fn enter(magic: usize, argument: usize, stack: *mut c_void) -> ! {
+/// Where the entry points of all architectures meet: takes what the entry registers held, finds out who entered, fills the slots if
+/// nobody has, and calls the image's `main`. i386 and x86-64 have their entry point in this crate; elsewhere an image brings one.
+///
+/// # Safety
+/// For an entry point, once, on a stack of the image's own, with the values that the host left: if `magic` is
+/// [`MAGIC`], `argument` must be the address of a [`StartInfo`] that stays as it is.
+pub unsafe extern "C" fn enter(magic: usize, argument: usize, stack: *mut c_void) -> ! {
     let entry = Entry {
         magic,
         argument,

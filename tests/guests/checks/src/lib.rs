@@ -2,6 +2,7 @@
 //! What the check guests share.
 #![no_std]
 
+pub mod red_zone;
 pub mod registers;
 
 use paravirt_bsp::start;

@@ -9,7 +9,7 @@ use core::hint::black_box;
 use core::sync::atomic::{AtomicU32, Ordering};
 
 use guest_checks::registers::Registers;
-use guest_checks::{SECOND, number};
+use guest_checks::{SECOND, number, red_zone};
 use paravirt_bsp::interface::pv_clock_now;
 use paravirt_bsp::timer::{TICK, Timer};
 use paravirt_bsp::{clock, cpu, println};
@@ -49,6 +49,7 @@ fn main() -> i32 {
             }
             wrong += 1;
         }
+        wrong += red_zone::changes(50_000);
         wrong += usize::from(!control_words_survive_a_call());
         rounds += 1;
     }

@@ -8,6 +8,7 @@ use std::path::{Path, PathBuf};
 use anyhow::{Context, Result};
 
 use super::folders::{BSP, Folders};
+use super::group::Group;
 use super::library;
 use super::location::Location;
 use super::spec;
@@ -23,8 +24,8 @@ pub struct Request<'a> {
     pub location: &'a Location,
     /// Further folders with build items, after ours.
     pub specs: &'a [PathBuf],
-    /// Groups of RTEMS' programs, named as their folders in `testsuites`.
-    pub groups: &'a [String],
+    /// Groups of RTEMS' programs.
+    pub groups: &'a [Group],
     /// Compilers at a time.
     pub jobs: usize,
 }
@@ -68,7 +69,12 @@ pub fn build(workspace: &Workspace, request: &Request<'_>) -> Result<()> {
 
     let waf = Waf::new(&folders);
     let mut specs = vec![folders.spec()];
-    specs.extend_from_slice(request.specs);
+    for spec in request.specs {
+        let spec = spec
+            .canonicalize()
+            .with_context(|| format!("there is no folder {}", spec.display()))?;
+        specs.push(spec);
+    }
     let stamp = stamp(&specs, &config, request.location)?;
     let stamp_file = folders.root().join("configured");
     if waf.is_configured() && fs::read_to_string(&stamp_file).is_ok_and(|old| old == stamp) {
@@ -87,9 +93,10 @@ pub fn build(workspace: &Workspace, request: &Request<'_>) -> Result<()> {
     }
     super::write_if_changed(&linked_file, linked.as_bytes())?;
 
+    let names: Vec<&str> = request.groups.iter().map(|group| group.name()).collect();
     println!(
         "building {BSP} and {} (the first time takes minutes)",
-        request.groups.join(", ")
+        names.join(", ")
     );
     waf.build(request.jobs)?;
     println!("installing to {}", folders.install().display());
@@ -97,10 +104,10 @@ pub fn build(workspace: &Workspace, request: &Request<'_>) -> Result<()> {
 }
 
 /// The configuration of the BSP.
-fn configuration(groups: &[String]) -> String {
+fn configuration(groups: &[Group]) -> String {
     let mut text = format!("[{BSP}]\nRTEMS_PARAVIRT = True\n");
     for group in groups {
-        text.push_str(&format!("BUILD_{} = True\n", group.to_uppercase()));
+        text.push_str(&format!("BUILD_{} = True\n", group.name().to_uppercase()));
     }
     text
 }
@@ -168,7 +175,7 @@ mod tests {
     #[test]
     fn the_configuration_names_each_group() {
         assert_eq!(
-            configuration(&["samples".to_owned(), "sptests".to_owned()]),
+            configuration(&[Group::Samples, Group::Sptests]),
             "[i386/paravirt]\nRTEMS_PARAVIRT = True\nBUILD_SAMPLES = True\nBUILD_SPTESTS = True\n"
         );
     }

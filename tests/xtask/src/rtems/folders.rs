@@ -54,6 +54,11 @@ impl Folders {
         self.build().join(BSP).join("testsuites")
     }
 
+    /// Tables of test results, and what each program printed.
+    pub fn results(&self) -> PathBuf {
+        self.root.join("results")
+    }
+
     /// What waf installs.
     pub fn install(&self) -> PathBuf {
         self.root.join("install")

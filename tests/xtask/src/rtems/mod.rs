@@ -3,10 +3,16 @@
 
 pub mod build;
 pub mod folders;
+pub mod group;
+pub mod host;
 pub mod library;
 pub mod location;
+mod output;
+pub mod results;
 mod spec;
+pub mod suite;
 mod tree;
+mod verdict;
 mod version;
 mod waf;
 

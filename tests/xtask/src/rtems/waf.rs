@@ -103,9 +103,16 @@ impl Waf {
         }
         let log = self.folders.root().join("waf.log");
         let mut text = String::new();
+        let mut tenth = 0;
         let status = command::lines(&mut python, |line| {
             text.push_str(line);
             text.push('\n');
+            if let Some((done, all)) = progress(line)
+                && done * 10 / all > tenth
+            {
+                tenth = done * 10 / all;
+                println!("  {done} of {all}");
+            }
         })
         .context("RTEMS' build system needs python3")?;
         super::write_if_changed(&log, text.as_bytes())?;
@@ -121,5 +128,25 @@ impl Waf {
             );
         }
         Ok(())
+    }
+}
+
+/// The numbers in a line like `[  12/1440] Compiling cpukit/score/cpu/i386/cpu.c`.
+fn progress(line: &str) -> Option<(usize, usize)> {
+    let (numbers, _) = line.strip_prefix('[')?.split_once(']')?;
+    let (done, all) = numbers.split_once('/')?;
+    let all = all.trim().parse().ok().filter(|all| *all > 0)?;
+    Some((done.trim().parse().ok()?, all))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::progress;
+
+    #[test]
+    fn progress_is_read_from_the_lines_that_have_it() {
+        assert_eq!(progress("[  12/1440] Compiling a.c"), Some((12, 1440)));
+        assert_eq!(progress("Waf: Entering directory"), None);
+        assert_eq!(progress("[0/0] nothing"), None);
     }
 }

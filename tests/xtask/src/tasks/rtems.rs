@@ -1,17 +1,20 @@
 // SPDX-License-Identifier: MIT OR Apache-2.0
 //! `cargo xtask rtems`: an RTEMS 6 application on this layer, from a user's RTEMS to its output.
 
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 use std::process::Command;
 use std::time::Duration;
 
-use anyhow::{Result, ensure};
+use anyhow::{Context, Result, bail, ensure};
 
 use crate::command;
 use crate::hosts;
 use crate::rtems::build::{self, Request};
 use crate::rtems::folders::Folders;
+use crate::rtems::group::{self, Group, Program};
+use crate::rtems::host::{Host, Kind};
 use crate::rtems::location::{Location, WHAT_TO_INSTALL};
+use crate::rtems::{results, suite};
 use crate::workspace::Workspace;
 
 /// The samples that show a working BSP, and what each must print.
@@ -19,8 +22,6 @@ const SAMPLES: [(&str, &str); 2] = [
     ("hello", "*** END OF TEST HELLO WORLD ***"),
     ("ticker", "*** END OF TEST CLOCK TICK ***"),
 ];
-/// The group of [`SAMPLES`].
-const GROUP: &str = "samples";
 /// Time after which a sample is stopped; ticker takes 35 s.
 const LIMIT: Duration = Duration::from_secs(90);
 
@@ -39,49 +40,143 @@ pub struct Arguments {
     /// Build only
     #[arg(long)]
     no_run: bool,
+    /// Run RTEMS' own test programs of these groups instead of two samples
+    #[arg(long, value_name = "GROUP", num_args = 1..)]
+    tests: Vec<Group>,
+    /// Of the test programs, only those with these names
+    #[arg(long, value_name = "NAME", num_args = 1.., requires = "tests")]
+    only: Vec<String>,
+    /// What runs the test programs
+    #[arg(long, value_name = "HOST", default_value = "process")]
+    host: Kind,
+    /// The build folder of stock pc686, for the host pc686-qemu
+    #[arg(long, value_name = "DIR")]
+    reference: Option<PathBuf>,
+    /// Seconds after which a test program is stopped
+    #[arg(long, value_name = "SECS", default_value_t = 180)]
+    timeout: u64,
     /// Compilers or guests at a time
     #[arg(long, value_name = "N", default_value_t = 2)]
     jobs: usize,
 }
 
-/// Builds and runs.
+/// Builds and runs. Whether everything that ran did what it should.
 ///
 /// # Errors
-/// RTEMS is not here, something does not build, or a sample does not print what it should.
+/// Something does not build or start, or a sample does not print what it should.
 pub fn run(workspace: &Workspace, arguments: &Arguments) -> Result<bool> {
+    if arguments.host == Kind::Pc686Qemu {
+        let Some(reference) = &arguments.reference else {
+            bail!("the host pc686-qemu needs --reference and the build folder of pc686");
+        };
+        ensure!(
+            !arguments.tests.is_empty(),
+            "the host pc686-qemu is for --tests"
+        );
+        return run_tests(workspace, arguments, &testsuites(reference)?);
+    }
     let location = Location::find(arguments.prefix.as_deref(), arguments.source.as_deref())?;
     let Some(location) = location else {
         eprintln!("{WHAT_TO_INSTALL}");
         return Ok(false);
+    };
+    let groups = if arguments.tests.is_empty() {
+        &[Group::Samples]
+    } else {
+        &arguments.tests[..]
     };
     build::build(
         workspace,
         &Request {
             location: &location,
             specs: &arguments.specs,
-            groups: &[GROUP.to_owned()],
+            groups,
             jobs: arguments.jobs,
         },
     )?;
+    let programs = Folders::new(workspace).programs();
     if arguments.no_run {
+        println!("programs are in {}", programs.display());
         return Ok(true);
     }
+    if arguments.tests.is_empty() {
+        run_samples(workspace, &programs)?;
+        println!("\nrtems: ok");
+        return Ok(true);
+    }
+    run_tests(workspace, arguments, &programs)
+}
+
+/// Finds the folder `testsuites` of a build folder with one BSP.
+fn testsuites(build: &Path) -> Result<PathBuf> {
+    [build.to_owned(), build.join("i386/pc686")]
+        .into_iter()
+        .map(|folder| folder.join("testsuites"))
+        .find(|folder| folder.is_dir())
+        .with_context(|| format!("there is no i386/pc686/testsuites in {}", build.display()))
+}
+
+fn run_samples(workspace: &Workspace, programs: &Path) -> Result<()> {
     println!("building the host, pvhost");
     let pvhost = hosts::build(workspace, hosts::PVHOST)?;
-    let programs = Folders::new(workspace).programs();
     for (name, end) in SAMPLES {
-        let program = programs.join(GROUP).join(format!("{name}.exe"));
+        let program = programs
+            .join(Group::Samples.name())
+            .join(format!("{name}.exe"));
         println!("\n$ pvhost run {}", program.display());
         let mut sample = Command::new(&pvhost);
         sample.arg("run").arg(&program);
         let mut ended = false;
         let status = command::lines(&mut command::limited(&sample, LIMIT), |line| {
-            println!("{line}");
+            println!("{}", line.trim_end());
             ended |= line.trim_end() == end;
         })?;
         ensure!(ended, "{name} did not end with {end:?} ({status})");
         ensure!(status.success(), "{name} ended with {status}");
     }
-    println!("\nrtems: ok");
-    Ok(true)
+    Ok(())
+}
+
+fn run_tests(workspace: &Workspace, arguments: &Arguments, testsuites: &Path) -> Result<bool> {
+    let table = group::table(&workspace.root().join("tests/rtems"))?;
+    let mut programs: Vec<Program> = Vec::new();
+    for group in &arguments.tests {
+        programs.extend(group::programs(testsuites, *group, &table)?);
+    }
+    if !arguments.only.is_empty() {
+        programs.retain(|program| arguments.only.contains(&program.name));
+    }
+    ensure!(!programs.is_empty(), "there is no such test program");
+
+    let host = Host::prepare(workspace, arguments.host)?;
+    let name = host.kind().name();
+    let folder = Folders::new(workspace).results();
+    println!("running {} programs on the host {name}", programs.len());
+    let total = programs.len();
+    let entries = suite::run(
+        &host,
+        &programs,
+        Duration::from_secs(arguments.timeout),
+        arguments.jobs,
+        &folder.join(name),
+        |count, entry| {
+            println!(
+                "[{count}/{total}] {}: {}/{} ({:.1} s) {}",
+                entry.verdict.name(),
+                entry.group,
+                entry.test,
+                entry.seconds,
+                entry.verdict.note()
+            );
+        },
+    )?;
+    println!("\n{}", results::table(&entries));
+    let [text, json] = results::write(&folder, name, &entries)?;
+    println!("this table: {} and {}", text.display(), json.display());
+    let tally = results::tally(&entries);
+    for failed in &tally.failed {
+        println!("failed: {failed}");
+    }
+    println!("{tally}");
+    Ok(tally.failed.is_empty() && tally.passed > 0)
 }

@@ -1,0 +1,139 @@
+// SPDX-License-Identifier: MIT OR Apache-2.0
+//! Hosts that run RTEMS' programs, and what their exit status means.
+
+use std::path::{Path, PathBuf};
+use std::process::{Command, ExitStatus};
+use std::time::Duration;
+
+use anyhow::Result;
+
+use super::verdict::Ending;
+use crate::command;
+use crate::hosts;
+use crate::workspace::Workspace;
+
+/// A kind of host.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, clap::ValueEnum)]
+pub enum Kind {
+    /// Our own, in a Linux process.
+    Process,
+    /// RTEMS' own BSP pc686 in QEMU's emulation of a PC, for comparison.
+    Pc686Qemu,
+}
+
+impl Kind {
+    /// In names of files.
+    pub const fn name(self) -> &'static str {
+        match self {
+            Self::Process => "process",
+            Self::Pc686Qemu => "pc686-qemu",
+        }
+    }
+}
+
+/// Exit status of coreutils' `timeout` and of ours.
+const TIMEOUT: i32 = 124;
+/// Our exit status for a guest that does what it may not.
+const FAULT: i32 = 5;
+/// Our exit statuses before the guest runs.
+const HOST_ERRORS: [i32; 2] = [1, 2];
+/// What our host says first in each message of its own.
+const MESSAGE: &str = "pvhost: ";
+
+/// A host that is ready.
+#[derive(Clone, Debug)]
+pub struct Host {
+    kind: Kind,
+    program: PathBuf,
+}
+
+impl Host {
+    /// Builds it where needed.
+    ///
+    /// # Errors
+    /// It does not build.
+    pub fn prepare(workspace: &Workspace, kind: Kind) -> Result<Self> {
+        let program = match kind {
+            Kind::Process => hosts::build(workspace, hosts::PVHOST)?,
+            Kind::Pc686Qemu => PathBuf::from("qemu-system-i386"),
+        };
+        Ok(Self { kind, program })
+    }
+
+    /// Which one.
+    pub const fn kind(&self) -> Kind {
+        self.kind
+    }
+
+    /// The command that runs `guest`, for `limit` at most.
+    pub fn command(&self, guest: &Path, limit: Duration) -> Command {
+        let mut command = Command::new(&self.program);
+        match self.kind {
+            Kind::Process => command.arg("run").arg(guest),
+            Kind::Pc686Qemu => command
+                .args(["-m", "128", "-no-reboot", "-display", "none"])
+                .args(["-monitor", "none", "-serial", "stdio", "-net", "none"])
+                // RTEMS' console and its early messages, on the serial line.
+                .args(["-append", "--console=/dev/com1 --video=none"])
+                .arg("-kernel")
+                .arg(guest),
+        };
+        command::limited(&command, limit)
+    }
+
+    /// What an exit status of [`Self::command`] means, for a run that printed `output`.
+    pub fn ending(&self, status: ExitStatus, output: &str) -> Ending {
+        match (self.kind, status.code()) {
+            (_, Some(TIMEOUT)) => Ending::Timeout,
+            (_, None) => Ending::Host(-1),
+            (Kind::Pc686Qemu, Some(0)) => Ending::Stopped,
+            (Kind::Pc686Qemu, Some(status)) => Ending::Host(status),
+            // A guest may end with any status; only with a message of the host it is not the guest's.
+            (Kind::Process, Some(_)) if !output.contains(MESSAGE) => Ending::Stopped,
+            (Kind::Process, Some(FAULT)) => Ending::Fault,
+            (Kind::Process, Some(status)) if HOST_ERRORS.contains(&status) => Ending::Host(status),
+            (Kind::Process, Some(_)) => Ending::Stopped,
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use std::os::unix::process::ExitStatusExt;
+
+    use super::*;
+
+    fn ending(kind: Kind, code: i32, output: &str) -> Ending {
+        let host = Host {
+            kind,
+            program: PathBuf::new(),
+        };
+        host.ending(ExitStatus::from_raw(code << 8), output)
+    }
+
+    #[test]
+    fn a_guest_s_own_status_is_no_error_of_its_host() {
+        assert_eq!(ending(Kind::Process, 5, "*** END"), Ending::Stopped);
+        assert_eq!(ending(Kind::Process, 3, "*** END"), Ending::Stopped);
+        assert_eq!(
+            ending(Kind::Process, 5, "pvhost: guest fault: .."),
+            Ending::Fault
+        );
+        assert_eq!(
+            ending(Kind::Process, 1, "pvhost: error: .."),
+            Ending::Host(1)
+        );
+    }
+
+    #[test]
+    fn time_that_is_over_and_signals_are_recognized() {
+        for kind in [Kind::Process, Kind::Pc686Qemu] {
+            assert_eq!(ending(kind, 124, ""), Ending::Timeout);
+        }
+        let host = Host {
+            kind: Kind::Process,
+            program: PathBuf::new(),
+        };
+        assert_eq!(host.ending(ExitStatus::from_raw(11), ""), Ending::Host(-1));
+    }
+}

@@ -1,0 +1,88 @@
+// SPDX-License-Identifier: MIT OR Apache-2.0
+//! `cargo bench -p bench [-- SECTION..]`: measures what the guest layer and its process host cost and prints one table.
+//!
+//! The exit status is 0 unless something could not be measured; a limit that is exceeded is said loudly.
+
+mod bind;
+mod machine;
+mod paths;
+mod size;
+mod start;
+mod upcall;
+
+use std::path::PathBuf;
+use std::process::ExitCode;
+
+use anyhow::Result;
+use bench::arch::Arch;
+use bench::table::{self, Row};
+
+/// What the sections share.
+struct Setup {
+    /// A folder for baselines; gone at the end.
+    scratch: tempfile::TempDir,
+    /// The host with the functions of the benchmark guests.
+    host: PathBuf,
+}
+
+type Section = fn(&Setup, Arch) -> Result<Vec<Row>>;
+const SECTIONS: [(&str, Section); 5] = [
+    ("paths", paths::rows),
+    ("bind", bind::rows),
+    ("upcall", upcall::rows),
+    ("start", start::rows),
+    ("size", size::rows),
+];
+
+fn main() -> ExitCode {
+    // Cargo passes `--bench`.
+    let wanted: Vec<String> = std::env::args()
+        .skip(1)
+        .filter(|argument| !argument.starts_with('-'))
+        .collect();
+    match run(&wanted) {
+        Ok(true) => ExitCode::SUCCESS,
+        Ok(false) => ExitCode::FAILURE,
+        Err(error) => {
+            eprintln!("error: {error:#}");
+            ExitCode::FAILURE
+        }
+    }
+}
+
+/// Measures the sections in `wanted`, or all; whether everything could be measured.
+fn run(wanted: &[String]) -> Result<bool> {
+    let setup = Setup {
+        scratch: tempfile::tempdir()?,
+        host: env!("CARGO_BIN_EXE_bench-host").into(),
+    };
+    let mut rows = Vec::new();
+    let mut failures = Vec::new();
+    for (name, section) in SECTIONS {
+        if !wanted.is_empty() && !wanted.iter().any(|one| one == name) {
+            continue;
+        }
+        for arch in Arch::ALL {
+            eprintln!("measuring {name}, {arch}");
+            match section(&setup, arch) {
+                Ok(more) => rows.extend(more),
+                Err(error) => failures.push(format!("{name}, {arch}: {error:#}")),
+            }
+        }
+    }
+    println!("\nProcessor: {}\n", machine::processor());
+    print!("{}", table::render(&rows));
+    let judged = rows.iter().filter_map(Row::is_kept);
+    println!(
+        "\n{} limits, {} kept",
+        judged.clone().count(),
+        judged.filter(|kept| *kept).count()
+    );
+    for row in rows.iter().filter(|row| row.is_kept() == Some(false)) {
+        println!("OVER THE LIMIT: {}", row.what);
+    }
+    for failure in &failures {
+        println!("failed: {failure}");
+    }
+    Ok(failures.is_empty())
+}

@@ -1,0 +1,125 @@
+// SPDX-License-Identifier: MIT OR Apache-2.0
+//! The short paths: calls, the gate, the interrupt flag, the clock.
+
+use anyhow::{Context, Result};
+use bench::arch::Arch;
+use bench::guest::{self, Times};
+use bench::table::Quantity::{Instructions, Time};
+use bench::table::{Limit, Row};
+use bench::{baseline, callgrind, far_call, step};
+
+use crate::Setup;
+
+const GUEST: &str = "bench-paths";
+
+pub fn rows(setup: &Setup, arch: Arch) -> Result<Vec<Row>> {
+    let clock = baseline::build(arch, "clock", setup.scratch.path())?;
+    let path = guest::path(arch, GUEST)?;
+    let [times, clock] = guest::compare([
+        guest::command(&setup.host).arg(&path).arg("time"),
+        &mut guest::command(&clock),
+    ])?;
+    let mut rows = Vec::new();
+    rows.extend(counted_calls(arch)?);
+    rows.extend(calls(&times, arch)?);
+    rows.extend(gate(setup, &times, arch)?);
+    rows.extend(flag(&times, arch)?);
+    rows.push(
+        Row::new(
+            format!("clock::now, {arch}"),
+            Time(times.get("clock")?),
+            Limit::Ratio(1.0),
+        )
+        .against("clock_gettime, vDSO", Time(clock.get("clock")?)),
+    );
+    Ok(rows)
+}
+
+fn counted_calls(arch: Arch) -> Result<Vec<Row>> {
+    let per_call = |function: &str| {
+        let instructions = callgrind::instructions(arch, GUEST, function)?;
+        Ok::<_, anyhow::Error>(Instructions(instructions as f64 / callgrind::COUNT as f64))
+    };
+    if let Err(error) = callgrind::available(arch) {
+        println!("skipped: counting instructions, {arch}: {error:#}");
+        return Ok(Vec::new());
+    }
+    Ok(vec![
+        Row::new(
+            format!("call through the thunk, {arch}"),
+            per_call("measure_thunk_call")?,
+            Limit::Exactly(Instructions(1.0)),
+        )
+        .against("direct call", per_call("measure_direct_call")?),
+        Row::new(
+            format!("interrupts off and on, {arch}"),
+            per_call("measure_interrupts")?,
+            Limit::None,
+        )
+        .against("two volatile stores", per_call("measure_stores")?),
+    ])
+}
+
+fn calls(times: &Times, arch: Arch) -> Result<Vec<Row>> {
+    Ok(vec![
+        Row::new(
+            format!("call through the thunk, {arch}"),
+            Time(times.get("thunk_call")?),
+            Limit::None,
+        )
+        .against("direct call", Time(times.get("direct_call")?)),
+    ])
+}
+
+fn gate(setup: &Setup, times: &Times, arch: Arch) -> Result<Vec<Row>> {
+    let mut counts = step::counts(
+        guest::command(&setup.host)
+            .arg(guest::path(arch, GUEST)?)
+            .arg("step"),
+    )?;
+    counts.sort_unstable();
+    // A signal between two steps adds the instructions of its handler; the median has none.
+    let count = counts
+        .get(counts.len() / 2)
+        .context("the guest made no call")?;
+    let time = Row::new(
+        format!("host function through the gate, {arch}"),
+        Time(times.get("host_call")?),
+        match arch {
+            Arch::X86_64 => Limit::None,
+            Arch::I386 => Limit::Ratio(2.0),
+        },
+    );
+    let time = match arch {
+        Arch::X86_64 => time.against("direct call", Time(times.get("direct_call")?)),
+        Arch::I386 => time.against("far call and return", Time(far_call::time()?)),
+    };
+    Ok(vec![
+        Row::new(
+            format!("host function through the gate, {arch}"),
+            Instructions(*count as f64),
+            Limit::None,
+        ),
+        time,
+    ])
+}
+
+fn flag(times: &Times, arch: Arch) -> Result<Vec<Row>> {
+    Ok(vec![
+        Row::new(
+            format!("interrupts off and on, {arch}"),
+            Time(times.get("interrupts")?),
+            Limit::Ratio(2.0),
+        )
+        .against("two volatile stores", Time(times.get("stores")?)),
+        Row::new(
+            format!("interrupts off and on from C, {arch}"),
+            Time(times.get("interrupts_from_c")?),
+            Limit::Ratio(2.0),
+        )
+        .against(
+            "two volatile stores, out of line",
+            Time(times.get("stores_from_c")?),
+        ),
+    ])
+}

@@ -1,0 +1,71 @@
+// SPDX-License-Identifier: MIT OR Apache-2.0
+//! Size of the guest layer in `hello`, which has one backend.
+
+use anyhow::{Context, Result};
+use bench::arch::Arch;
+use bench::guest;
+use bench::table::Quantity::Bytes;
+use bench::table::{Limit, Row};
+use object::elf::SHF_WRITE;
+use object::{Object, ObjectSection, ObjectSymbol, SectionFlags, SymbolKind};
+
+use crate::Setup;
+
+/// Writable sections that are not the layer's data: the vCPU page, and the stack, which is the application's.
+const NOT_COUNTED: [&str; 2] = [".data.paravirt_vcpu", ".stack"];
+
+pub fn rows(_: &Setup, arch: Arch) -> Result<Vec<Row>> {
+    let content = std::fs::read(guest::path(arch, "hello")?)?;
+    let file = object::File::parse(content.as_slice())?;
+    let text = file.section_by_name(".text").context("hello has code")?;
+    // All that is not `core` counts as the layer: what the compiler inlined, alignment, the dozen bytes of `main`.
+    let core: u64 = file
+        .symbols()
+        .filter(|symbol| {
+            symbol.kind() == SymbolKind::Text && symbol.section_index() == Some(text.index())
+        })
+        .filter(|symbol| symbol.name().is_ok_and(is_core))
+        .map(|symbol| symbol.size())
+        .sum();
+    let data: u64 = file
+        .sections()
+        .filter(|section| match section.flags() {
+            SectionFlags::Elf { sh_flags, .. } => sh_flags.contains(SHF_WRITE),
+            _ => false,
+        })
+        .filter(|section| {
+            section
+                .name()
+                .is_ok_and(|name| !NOT_COUNTED.contains(&name))
+        })
+        .map(|section| section.size())
+        .sum();
+    let row = |what: &str, bytes: u64, limit| {
+        Row::new(format!("{what}, {arch}"), Bytes(bytes as f64), limit)
+    };
+    Ok(vec![
+        row(
+            "code of the layer in hello",
+            text.size() - core,
+            Limit::AtMost(Bytes(8192.0)),
+        ),
+        row("code of core in hello", core, Limit::None),
+        row(
+            "data and bss of the layer in hello",
+            data,
+            Limit::AtMost(Bytes(1024.0)),
+        ),
+    ])
+}
+
+/// Whether a symbol is code of `core`, not made for a type of the layer.
+fn is_core(symbol: &str) -> bool {
+    let name = format!("{:#}", rustc_demangle::demangle(symbol));
+    if name.contains("paravirt") {
+        return false;
+    }
+    let path = name.trim_start_matches(['<', '&']);
+    name.contains(" as core::")
+        || path.starts_with("core::")
+        || path.starts_with("compiler_builtins::")
+}

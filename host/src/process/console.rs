@@ -2,7 +2,7 @@
 //! The console: output as it comes, input by a thread of its own that raises the console line.
 
 use std::collections::VecDeque;
-use std::io;
+use std::io::{self, IsTerminal};
 use std::os::fd::{AsFd, OwnedFd};
 use std::sync::{Arc, Condvar, Mutex, MutexGuard, PoisonError};
 use std::thread::{self, JoinHandle};
@@ -52,6 +52,11 @@ impl Console {
             output: io::stdout().as_fd().try_clone_to_owned()?,
             reader: Mutex::new(None),
         })
+    }
+
+    /// Whether the input is a terminal.
+    pub(super) fn is_terminal(&self) -> bool {
+        self.input.as_ref().is_some_and(IsTerminal::is_terminal)
     }
 
     /// Writes; how many bytes were taken. Fewer only if the guest is to be left or the output failed midway.
@@ -155,7 +160,7 @@ impl Reader {
         let thread = {
             let input = input.try_clone()?;
             let (shared, cancel) = (Arc::clone(&shared), Arc::clone(&cancel));
-            signals::without(|| {
+            signals::with_blocked(|_| {
                 thread::Builder::new()
                     .name("console input".into())
                     .spawn(move || read_all(&input, &cancel, &shared, &line))

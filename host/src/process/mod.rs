@@ -2,7 +2,7 @@
 //! Linux process host: runs a guest for x86-64 or i386 inside this process, without root and without KVM.
 //!
 //! The guest's image is mapped where it was linked, below 4 GiB, and its code runs directly, in user mode. Its external functions
-//! lead through [gates](gate) to host functions, which are Rust closures ([`Builder::provide`]). Interrupts are signals that a
+//! lead through gates to host functions, which are Rust closures ([`Builder::provide`]). Interrupts are signals that a
 //! handler turns into upcalls. The guest is checked, not confined: bad pointers and instructions are caught and
 //! reported, but code in one's own process is to be trusted like a plug-in.
 //!

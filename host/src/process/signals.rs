@@ -393,25 +393,16 @@ pub(super) fn this_thread() -> libc::pid_t {
     unsafe { libc::gettid() }
 }
 
-/// Runs `body` with our asynchronous signals blocked, but not while it waits: `wait` returns after any signal.
-pub(super) fn with_blocked(body: impl FnOnce(&dyn Fn())) {
+/// Runs `body` with our asynchronous signals blocked; threads that it starts keep them blocked. The function that it is given
+/// waits with the signals let in, until one has been handled.
+pub(super) fn with_blocked<R>(body: impl FnOnce(&dyn Fn()) -> R) -> R {
     let mut before = empty_set();
     // SAFETY: live variables.
     unsafe { libc::pthread_sigmask(libc::SIG_BLOCK, &set_of(&asynchronous()), &mut before) };
     // SAFETY: a live variable.
-    body(&|| unsafe {
+    let result = body(&|| unsafe {
         libc::sigsuspend(&before);
     });
-    // SAFETY: a live variable.
-    unsafe { libc::pthread_sigmask(libc::SIG_SETMASK, &before, ptr::null_mut()) };
-}
-
-/// Runs `body`, which starts a thread, so that the thread has our asynchronous signals blocked.
-pub(super) fn without<R>(body: impl FnOnce() -> R) -> R {
-    let mut before = empty_set();
-    // SAFETY: live variables.
-    unsafe { libc::pthread_sigmask(libc::SIG_BLOCK, &set_of(&asynchronous()), &mut before) };
-    let result = body();
     // SAFETY: a live variable.
     unsafe { libc::pthread_sigmask(libc::SIG_SETMASK, &before, ptr::null_mut()) };
     result

@@ -73,7 +73,7 @@ pub(super) struct State {
     pub(super) vcpu: AtomicPtr<Vcpu>,
     /// Its thread.
     pub(super) thread: AtomicI32,
-    /// Why the guest is to be left: a [`Stop`](super::exit::Stop) as a word, 0 if it is not.
+    /// Why the guest is to be left: a [`Stop`] as a word, 0 if it is not.
     pub(super) stop: AtomicU64,
 }
 

@@ -79,7 +79,7 @@ pub struct Builder {
     console: Option<Console>,
     timeout: Option<Duration>,
     lazy: bool,
-    handle_signals: bool,
+    handle_signals: Option<bool>,
     fsgsbase: bool,
     stepper: Option<Stepper>,
 }
@@ -129,10 +129,10 @@ impl Builder {
     }
 
     /// While the guest runs, handles SIGINT, SIGTERM, SIGHUP and SIGQUIT by ending it in good order ([`Exit::Signal`]), and
-    /// gives the terminal back on Ctrl-Z.
+    /// gives the terminal back on Ctrl-Z. If not given, that is done if the console's input is a terminal.
     #[must_use]
     pub const fn handle_signals(mut self, handle: bool) -> Self {
-        self.handle_signals = handle;
+        self.handle_signals = Some(handle);
         self
     }
 
@@ -190,6 +190,7 @@ impl Builder {
                 source,
             })?,
         };
+        let handle_signals = self.handle_signals.unwrap_or(console.is_terminal());
         let vcpu = Box::new(Vcpu {
             width,
             memory,
@@ -224,7 +225,7 @@ impl Builder {
                 entry: self.image.entry(),
                 start_info,
                 timeout: self.timeout,
-                handle_signals: self.handle_signals,
+                handle_signals,
                 fsgsbase: self.fsgsbase,
                 clock: use_clock,
             },
@@ -263,7 +264,7 @@ impl Vm {
             console: None,
             timeout: None,
             lazy: false,
-            handle_signals: false,
+            handle_signals: None,
             fsgsbase: true,
             stepper: None,
         }

@@ -4,7 +4,9 @@
 use std::io;
 use std::time::{Duration, Instant};
 
-use super::guests::{each, pvhost, run, text};
+use pvhost::process::Exit;
+
+use super::guests::{each, output, place, pvhost, read_back, run, text, vm};
 
 #[test]
 fn idle_uses_no_processor_time() {
@@ -29,7 +31,28 @@ fn values_at_and_beyond_the_limits_are_handled() {
     }
 }
 
+#[test]
+fn registers_survive_on_kernels_that_keep_fs_to_themselves() {
+    let _place = place();
+    for (arch, guest) in each("numeric") {
+        let (console, written) = output();
+        let vm = vm(&guest, console)
+            .command_line("5000 200")
+            .without_fsgsbase()
+            .build()
+            .expect("a guest for this host");
+        let finished = vm.run().expect("the guest runs");
+        let written = read_back(written);
+        assert!(
+            matches!(finished.exit, Exit::Exit(0)),
+            "{arch}: {:?}\n{written}",
+            finished.exit
+        );
+    }
+}
+
 /// Runs the command to its end; the processor time that it used.
+#[expect(clippy::zombie_processes, reason = "wait4 waits for it")]
 fn processor_time(mut command: std::process::Command) -> Duration {
     let child = command.spawn().expect("pvhost starts");
     // SAFETY: all zeros is a valid value of this C struct.

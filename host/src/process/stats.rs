@@ -8,6 +8,7 @@ use std::time::Duration;
 use paravirt_abi::line::TIMERS;
 
 use super::vcpu::Vcpu;
+use crate::image::Image;
 
 /// What was counted while the guest ran. [`fmt::Display`] prints it as a table.
 #[derive(Clone, Debug)]
@@ -29,12 +30,13 @@ pub struct Stats {
 }
 
 impl Stats {
-    pub(super) fn new(vcpu: &Vcpu) -> Self {
+    pub(super) fn new(vcpu: &Vcpu, image: &Image) -> Self {
         Self {
-            calls: vcpu
-                .bindings
+            calls: image
+                .externals()
                 .iter()
-                .map(|binding| (binding.name.clone(), binding.calls.get()))
+                .zip(&vcpu.bindings)
+                .map(|(external, binding)| (external.name.clone(), binding.calls.get()))
                 .collect(),
             expirations: vcpu.page.expirations(),
             overruns: vcpu.overruns.load(Ordering::Relaxed),

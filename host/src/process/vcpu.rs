@@ -25,9 +25,8 @@ use super::state::STATE;
 use super::step::Stepper;
 use super::timers::Timers;
 
-/// An external function of the guest and the host function behind it.
+/// The host function behind an external function of the guest; bindings have the order of the image's externals.
 pub(super) struct Binding {
-    pub(super) name: String,
     pub(super) slot: u64,
     /// `None`: the host does not offer it, and the slot stays as it is.
     pub(super) function: Option<Erased>,

@@ -10,7 +10,7 @@ use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 use std::time::Duration;
 
 use paravirt_abi::error::Error;
-use paravirt_abi::signature::{Signature, Width};
+use paravirt_abi::signature::{Signature, Type, Width};
 use paravirt_abi::vcpu;
 
 use super::clock::{self, Clock};
@@ -162,12 +162,7 @@ impl Builder {
         }
         let place = Place::take()?;
         let width = self.image.machine().width();
-        let mut functions: HashMap<_, _> = interface::functions()
-            .into_iter()
-            .map(|(name, provided)| (name.to_owned(), provided))
-            .collect();
-        functions.extend(self.functions);
-        let (bindings, prototypes) = bind(&self.image, functions, width)?;
+        let (bindings, prototypes) = bind(&self.image, &self.functions, width)?;
         let use_clock = clock::usable();
         let Layout {
             memory,
@@ -260,7 +255,9 @@ impl Vm {
             image,
             memory: DEFAULT_MEMORY,
             command_line: String::new(),
-            functions: HashMap::new(),
+            functions: interface::functions()
+                .map(|(name, provided)| (name.to_owned(), provided))
+                .into(),
             console: None,
             timeout: None,
             lazy: false,
@@ -272,11 +269,12 @@ impl Vm {
 
     /// External functions of the guest that nobody provides. A call of one ends the guest.
     pub fn unbound(&self) -> impl Iterator<Item = &str> {
-        self.vcpu
-            .bindings
+        self.image
+            .externals()
             .iter()
-            .filter(|binding| binding.function.is_none())
-            .map(|binding| binding.name.as_str())
+            .zip(&self.vcpu.bindings)
+            .filter(|(_, binding)| binding.function.is_none())
+            .map(|(external, _)| external.name.as_str())
     }
 
     /// A handle to raise a line with, from any thread.
@@ -300,7 +298,7 @@ impl Vm {
         let exit = self.exit(stop);
         Ok(Finished {
             exit,
-            stats: Stats::new(&self.vcpu),
+            stats: Stats::new(&self.vcpu, &self.image),
         })
     }
 
@@ -329,37 +327,33 @@ impl Vm {
 /// Finds the host's function for each of the guest's.
 fn bind(
     image: &Image,
-    functions: HashMap<String, Provided>,
+    functions: &HashMap<String, Provided>,
     width: Width,
 ) -> Result<(Vec<Binding>, Vec<Signature>), VmError> {
-    let functions: HashMap<_, _> = functions
-        .into_iter()
-        .map(|(name, provided)| (name, ((provided.signature)(width), provided.function)))
-        .collect();
     let mut bindings = Vec::with_capacity(image.externals().len());
     let mut prototypes = Vec::with_capacity(image.externals().len());
     for external in image.externals() {
         let provided = functions.get(&external.name);
-        if let (Some((host, _)), Some(guest)) = (provided, external.signature)
-            && *host != guest
+        let host = provided.map(|provided| (provided.signature)(width));
+        if let (Some(host), Some(guest)) = (host, external.signature)
+            && host != guest
         {
             return Err(VmError::Prototype {
                 file: image.name().to_owned(),
                 name: external.name.clone(),
                 guest,
-                host: *host,
+                host,
             });
         }
-        let unknown = Signature::new(paravirt_abi::signature::Type::Unit, &[]);
-        let signature = provided.map_or(unknown, |(signature, _)| *signature);
+        // Who calls a function that nobody provides gets as far as its gate.
+        let prototype = host.unwrap_or(Signature::new(Type::Unit, &[]));
         bindings.push(Binding {
-            name: external.name.clone(),
             slot: external.slot,
-            function: provided.map(|(_, function)| Rc::clone(function)),
-            stack_bytes: stack_bytes(signature, width),
+            function: provided.map(|provided| Rc::clone(&provided.function)),
+            stack_bytes: stack_bytes(prototype, width),
             calls: Cell::new(0),
         });
-        prototypes.push(signature);
+        prototypes.push(prototype);
     }
     Ok((bindings, prototypes))
 }

@@ -92,7 +92,7 @@ impl Fault {
             None => (caller().unwrap_or_else(|| place(0)), None),
         };
         Self {
-            what: describe(record, vcpu, bad),
+            what: describe(record, vcpu, image, bad),
             disassembly: decoded.as_ref().filter(|_| !executing).map(disassemble),
             hint: hint(record, vcpu, image, bad, decoded.as_ref()),
             place,
@@ -245,11 +245,12 @@ fn disassemble(instruction: &Instruction) -> String {
     text
 }
 
-fn describe(record: &Record, vcpu: &Vcpu, bad: Option<BadAccess>) -> String {
+fn describe(record: &Record, vcpu: &Vcpu, image: &Image, bad: Option<BadAccess>) -> String {
     let name = |index: u32| {
-        vcpu.bindings
+        image
+            .externals()
             .get(index as usize)
-            .map_or("?", |binding| binding.name.as_str())
+            .map_or("?", |external| external.name.as_str())
     };
     match record.cause {
         Cause::Processor { signal, code, .. } => match (signal, bad) {

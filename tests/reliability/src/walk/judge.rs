@@ -2,6 +2,7 @@
 //! A round, and whether everything in it happened as it must.
 
 use std::collections::HashMap;
+use std::fs;
 
 use pvhost::process::{GuestMemory, Step};
 
@@ -40,6 +41,8 @@ pub(super) struct Round {
     raises: Vec<Raise>,
     /// Whether the line was raised at the step before.
     just_raised: bool,
+    /// How often this thread had slept when a line became pending that must keep it from sleeping.
+    slept: Option<u64>,
     problems: Vec<String>,
 }
 
@@ -51,6 +54,7 @@ impl Round {
             visits: HashMap::new(),
             raises: Vec::new(),
             just_raised: false,
+            slept: None,
             problems: Vec::new(),
         }
     }
@@ -71,7 +75,7 @@ impl Round {
         self.raises.push(Raise {
             address: step.instruction(),
             interruptible: step.interruptible(),
-            calls: calls(step.memory(), self.calls),
+            calls: read_word(step.memory(), self.calls),
         });
         self.just_raised = true;
         step.raise(LINE).expect("the line exists");
@@ -98,6 +102,31 @@ impl Round {
         }
     }
 
+    /// From now on the guest must not sleep: a line is about to become pending with interrupts off.
+    pub(super) fn expect_no_sleep(&mut self) {
+        self.slept = Some(sleeps());
+    }
+
+    /// After the path.
+    pub(super) fn check_sleep(&mut self) {
+        if self.slept.is_some_and(|before| sleeps() != before) {
+            self.problems.push(format!(
+                "slept though a line was pending: {:x?}",
+                self.raises
+            ));
+        }
+    }
+
+    /// At the end of a path, where interrupts are on. A host call would deliver what is left, so this comes before the next.
+    pub(super) fn check_delivered(&mut self, memory: &GuestMemory) {
+        if let Some(last) = self.raises.last()
+            && read_word(memory, self.calls) <= last.calls
+        {
+            self.problems
+                .push(format!("still pending: {:x?}", self.raises));
+        }
+    }
+
     /// What was wrong.
     pub(super) fn judge(mut self, report: Report) -> Vec<String> {
         let Report { calls, early, .. } = report;
@@ -116,7 +145,18 @@ impl Round {
     }
 }
 
-fn calls(memory: &GuestMemory, address: u64) -> u32 {
-    let bytes = memory.read(address, 4).expect("the guest's own counter");
+/// A word of the guest's.
+pub(super) fn read_word(memory: &GuestMemory, address: u64) -> u32 {
+    let bytes = memory.read(address, 4).expect("the guest's own variable");
     u32::from_le_bytes([bytes[0], bytes[1], bytes[2], bytes[3]])
+}
+
+/// How often this thread has given up the processor of its own accord.
+fn sleeps() -> u64 {
+    let status = fs::read_to_string("/proc/thread-self/status").expect("Linux has it");
+    let number = status
+        .lines()
+        .find_map(|line| line.strip_prefix("voluntary_ctxt_switches:"))
+        .and_then(|number| number.trim().parse().ok());
+    number.expect("Linux tells")
 }

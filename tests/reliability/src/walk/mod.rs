@@ -50,8 +50,11 @@ pub struct Places {
     upcall: std::ops::Range<u64>,
     /// The window at its end, in which interrupts are on and a frame is still on the stack.
     window: std::ops::Range<u64>,
-    /// Thunk of `pv_cpu_idle`.
+    /// Thunk of `pv_cpu_idle`, and its slot, which leads to the host's stub.
     idle: u64,
+    idle_slot: u64,
+    /// Thunk of `walk_end`, the end of every path.
+    end: u64,
     image: Vec<std::ops::Range<u64>>,
 }
 
@@ -65,6 +68,13 @@ impl Places {
             upcall,
             window,
             idle: symbol("pv_cpu_idle"),
+            idle_slot: image
+                .externals()
+                .iter()
+                .find(|external| external.name == "pv_cpu_idle")
+                .map(|external| external.slot)
+                .expect("the guest idles"),
+            end: symbol("walk_end"),
             image: image
                 .segments()
                 .iter()
@@ -76,6 +86,13 @@ impl Places {
     /// Whether the instruction belongs to the host's stubs, landings and tails in low memory.
     fn is_low(&self, address: u64) -> bool {
         u32::try_from(address).is_ok() && !self.image.iter().any(|range| range.contains(&address))
+    }
+
+    /// Whether the instruction is the guest's, not in its upcall entry, and before the end of a path.
+    fn is_plain(&self, address: u64) -> bool {
+        address != self.end
+            && !self.upcall.contains(&address)
+            && self.image.iter().any(|range| range.contains(&address))
     }
 
     /// Whether the instruction belongs to a gate.
@@ -108,11 +125,15 @@ struct Walk {
     /// Whether the round has not ended yet.
     raising: bool,
     waker: Arc<Waker>,
+    /// Stub of `pv_cpu_idle`.
+    idle_stub: u64,
     failures: Vec<String>,
 }
 
 impl Walk {
-    fn begin(&mut self, path: u32, calls: u64) -> bool {
+    fn begin(&mut self, call: &Call, path: u32, calls: u64) -> bool {
+        // Linked below 4 GiB and little-endian: the lower half is all of it.
+        self.idle_stub = judge::read_word(call.memory(), self.places.idle_slot).into();
         if self.tallies.len() <= path as usize {
             self.tallies.push(Tally::default());
             self.plan = Plan::new(self.effort.on(path));
@@ -136,12 +157,22 @@ impl Walk {
         if !self.raising {
             return;
         }
+        if address == self.places.end {
+            round.check_delivered(step.memory());
+        }
         let key = round.visit(address);
-        if self.plan.wants(key, round.raises(), &self.places) {
+        let interruptible = step.interruptible();
+        if self
+            .plan
+            .wants(key, interruptible, round.raises(), &self.places)
+        {
             let tally = self.tallies.last_mut().expect("a round has begun");
             tally.raises += 1;
-            tally.raises_while_off += u64::from(!step.interruptible());
+            tally.raises_while_off += u64::from(!interruptible);
             tally.instructions.insert(address);
+            if !interruptible && self.places.is_plain(address) {
+                round.expect_no_sleep();
+            }
             round.raise(step);
         }
     }
@@ -149,6 +180,9 @@ impl Walk {
     fn end(&mut self) {
         self.raising = false;
         self.waker.set_watching(false);
+        if let Some(round) = &mut self.round {
+            round.check_sleep();
+        }
     }
 
     fn report(&mut self, report: Report) {
@@ -182,6 +216,7 @@ pub fn walk(arch: Arch, effort: Effort) -> Option<Vec<Tally>> {
         round: None,
         raising: false,
         waker: Arc::clone(&waker),
+        idle_stub: 0,
         failures: Vec::new(),
     }));
     let [begin, end, report, step] = [(); 4].map(|()| Rc::clone(&walk));
@@ -192,7 +227,7 @@ pub fn walk(arch: Arch, effort: Effort) -> Option<Vec<Tally>> {
                 "walk_begin",
                 move |call: &mut Call, path: u32, calls: GuestConstPtr<u32>| {
                     waker.set_line(call.line(LINE + 1).expect("the line exists"));
-                    u32::from(begin.borrow_mut().begin(path, calls.address()))
+                    u32::from(begin.borrow_mut().begin(call, path, calls.address()))
                 },
             )
             .provide("walk_end", move |_: &mut Call| end.borrow_mut().end())
@@ -225,12 +260,12 @@ pub fn walk(arch: Arch, effort: Effort) -> Option<Vec<Tally>> {
         walk.failures.len(),
         &walk.failures[..walk.failures.len().min(10)]
     );
-    check_coverage(&walk.tallies, &places);
+    check_coverage(&walk.tallies, &places, walk.idle_stub);
     Some(walk.tallies.clone())
 }
 
 /// Whether the walk met what it is about.
-fn check_coverage(tallies: &[Tally], places: &Places) {
+fn check_coverage(tallies: &[Tally], places: &Places, idle_stub: u64) {
     assert_eq!(tallies.len(), PATHS.len(), "every path was walked");
     for (name, tally) in PATHS.iter().zip(tallies) {
         assert!(tally.raises_while_off > 0, "{name}: never raised while off");
@@ -245,5 +280,6 @@ fn check_coverage(tallies: &[Tally], places: &Places) {
         .range(places.window.clone());
     assert_eq!(window.count(), 4, "instructions of the window");
     let idle = &tallies[IDLE as usize].instructions;
-    assert!(idle.contains(&places.idle), "the way into idle");
+    assert!(idle.contains(&places.idle), "the thunk of idle");
+    assert!(idle.contains(&idle_stub), "the stub of idle");
 }

@@ -7,8 +7,9 @@ use super::{Places, UPCALL};
 
 /// Visits of an instruction in a round beyond this number count as one.
 const VISITS: u32 = 3;
-/// Raises in a round that raises at every instruction of the window.
+/// Raises in a round that could make frames pile up, and in the one that it is compared with.
 const PILE: usize = 100;
+const FEW: usize = 2;
 
 /// An instruction in a round: its address, and the number of the visit (0 = first).
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
@@ -29,9 +30,10 @@ impl Key {
 /// Which pairs of instructions are tried.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Effort {
-    /// On the path through an upcall: one in the upcall entry or low memory, one in the window.
+    /// On the path through an upcall: one in the upcall entry or low memory, one in the window; and as for `Long`, one in plain code.
     Short,
-    /// On every path: both anywhere in the upcall entry or low memory.
+    /// On every path: both anywhere in the upcall entry or low memory; or the first in plain code, at the end of the path, where
+    /// nothing but the return from its upcall finds the second.
     Long,
 }
 
@@ -52,19 +54,39 @@ pub(super) enum Pairs {
     All,
 }
 
-impl Pairs {
-    fn wants(self, second: u64, places: &Places) -> bool {
-        match self {
-            Self::None => false,
-            Self::Window => places.window.contains(&second),
-            Self::All => is_delicate(second, places),
-        }
-    }
-}
-
 /// Whether what happens at the instruction matters most: in the upcall entry, or in the host's code in low memory.
 fn is_delicate(address: u64, places: &Places) -> bool {
     places.upcall.contains(&address) || places.is_low(address)
+}
+
+/// Where many raises could make frames pile up.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum PileAt {
+    /// At every instruction of the window: the first always.
+    Window,
+    /// At the one before the window, with interrupts off, so that the window's test finds the line, and at the window's last.
+    Ends,
+}
+
+/// The window as it was met.
+#[derive(Debug, Default)]
+struct Window {
+    previous: u64,
+    /// The instruction before its first.
+    before: Option<u64>,
+    last: u64,
+}
+
+impl Window {
+    fn visit(&mut self, address: u64, places: &Places) {
+        if address == places.window.start && places.upcall.contains(&self.previous) {
+            self.before = Some(self.previous);
+        }
+        if places.window.contains(&address) {
+            self.last = self.last.max(address);
+        }
+        self.previous = address;
+    }
 }
 
 /// What the rounds of the moment do.
@@ -77,13 +99,24 @@ enum Stage {
         firsts: Vec<Key>,
         seconds: HashSet<Key>,
     },
-    /// Raise at the window's instructions, as often as that comes to, but at most `raises` times. `lowest` is the lowest stack
-    /// address of the handler in the round before.
+    /// Raise at certain instructions whenever they come, but at most `raises` times. `lowest` is the lowest stack address of the
+    /// handler in the round before.
     Pile {
+        at: PileAt,
         raises: usize,
         lowest: Option<u64>,
     },
     Done,
+}
+
+impl Stage {
+    const fn pile(at: PileAt) -> Self {
+        Self::Pile {
+            at,
+            raises: FEW,
+            lowest: None,
+        }
+    }
 }
 
 /// The plan for a path.
@@ -95,6 +128,9 @@ pub(super) struct Plan {
     fresh: bool,
     once: Vec<Key>,
     known: HashSet<Key>,
+    /// The last instruction of plain code before the end of the path.
+    plain: Option<Key>,
+    window: Window,
     problem: Option<String>,
 }
 
@@ -106,6 +142,8 @@ impl Plan {
             fresh: true,
             once: Vec::new(),
             known: HashSet::new(),
+            plain: None,
+            window: Window::default(),
             problem: None,
         }
     }
@@ -128,6 +166,7 @@ impl Plan {
                     .iter()
                     .copied()
                     .filter(|key| is_delicate(key.address, places))
+                    .chain(self.plain)
                     .collect(),
                 seconds: HashSet::new(),
             },
@@ -138,36 +177,62 @@ impl Plan {
                     seconds: HashSet::new(),
                 }
             }
-            Stage::Twice { .. } => Stage::Pile {
-                raises: 1,
-                lowest: None,
-            },
+            Stage::Twice { .. } => Stage::pile(PileAt::Window),
+            Stage::Pile {
+                at: PileAt::Window, ..
+            } => Stage::pile(PileAt::Ends),
             Stage::Pile { .. } | Stage::Done => Stage::Done,
         };
     }
 
-    /// Whether the line is to be raised at this instruction, with that many raises so far in this round.
-    pub(super) fn wants(&mut self, key: Key, raises: usize, places: &Places) -> bool {
+    /// Whether the line is to be raised at this instruction, with that many raises so far in this round. `interruptible`: whether
+    /// that would interrupt the guest at once.
+    pub(super) fn wants(
+        &mut self,
+        key: Key,
+        interruptible: bool,
+        raises: usize,
+        places: &Places,
+    ) -> bool {
+        self.window.visit(key.address, places);
         match &mut self.stage {
             Stage::Once => {
                 let wanted = raises == 0 && self.known.insert(key);
                 if wanted {
                     self.once.push(key);
                     self.fresh = true;
+                    if interruptible && places.is_plain(key.address) {
+                        self.plain = Some(key);
+                    }
                 }
                 wanted
             }
             Stage::Twice { firsts, seconds } => match raises {
                 0 => firsts.last() == Some(&key),
                 1 => {
-                    let wanted = self.pairs.wants(key.address, places) && seconds.insert(key);
+                    let anywhere = self.pairs == Pairs::All || firsts.last() == self.plain.as_ref();
+                    let wanted = if anywhere {
+                        is_delicate(key.address, places)
+                    } else {
+                        places.window.contains(&key.address)
+                    };
+                    let wanted = wanted && seconds.insert(key);
                     self.fresh |= wanted;
                     wanted
                 }
                 _ => false,
             },
-            Stage::Pile { raises: most, .. } => {
-                raises < *most && places.window.contains(&key.address)
+            Stage::Pile {
+                at, raises: most, ..
+            } => {
+                raises < *most
+                    && match at {
+                        PileAt::Window => places.window.contains(&key.address),
+                        PileAt::Ends => {
+                            self.window.before == Some(key.address)
+                                || self.window.last == key.address
+                        }
+                    }
             }
             Stage::Done => false,
         }
@@ -175,24 +240,26 @@ impl Plan {
 
     /// `lowest`: the lowest stack address of the handler in the round.
     pub(super) fn end_round(&mut self, lowest: u64) {
-        if let Stage::Pile {
+        let Stage::Pile {
+            at,
             raises,
             lowest: before,
         } = &mut self.stage
-        {
-            match *before {
-                None => {
-                    *before = Some(lowest);
-                    *raises = PILE;
-                    self.fresh = true;
-                }
-                Some(once) if once != lowest => {
-                    self.problem = Some(format!(
-                        "stack at {lowest:#x} after {PILE} raises in the window, at {once:#x} after one"
-                    ));
-                }
-                Some(_) => {}
+        else {
+            return;
+        };
+        match *before {
+            None => {
+                *before = Some(lowest);
+                *raises = PILE;
+                self.fresh = true;
             }
+            Some(few) if few != lowest => {
+                self.problem = Some(format!(
+                    "stack at {few:#x} after {FEW} raises ({at:?}), at {lowest:#x} after {PILE}"
+                ));
+            }
+            Some(_) => {}
         }
     }
 

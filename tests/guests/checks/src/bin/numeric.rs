@@ -17,16 +17,39 @@ use paravirt_bsp::{clock, cpu, println};
 paravirt_bsp::image! { main: main, backends: [linux_syscall] }
 
 static UPCALLS: AtomicU32 = AtomicU32::new(0);
+/// Handlers that began with the interrupted code's flags or control words.
+static DIRTY: AtomicU32 = AtomicU32::new(0);
 
 /// Computes with floating point, so that every register it may use is another afterwards.
 extern "C" fn disturb(_timer: u32, expirations: u64, _argument: *mut c_void) {
+    DIRTY.fetch_add(u32::from(!is_clean()), Ordering::Relaxed);
     let calls = UPCALLS.fetch_add(1, Ordering::Relaxed);
+    // SAFETY: no arguments.
+    black_box(unsafe { pv_clock_now() });
     let mut sum = f64::from(calls) + expirations as f64;
     for n in 1..20 {
         sum = black_box(sum / 3.0 + f64::from(n));
     }
     black_box(sum);
 }
+
+/// Whether direction flag and x87 control word are as the C ABI wants them for a function.
+fn is_clean() -> bool {
+    const CONTROL: u16 = 0x37f;
+    let (flags, mut control): (usize, u16);
+    control = 0;
+    // SAFETY: reads the flags by way of the stack, and stores the control word.
+    unsafe {
+        #[cfg(target_arch = "x86_64")]
+        asm!("pushfq", "pop {}", "fnstcw word ptr [{}]", out(reg) flags, in(reg) &raw mut control);
+        #[cfg(target_arch = "x86")]
+        asm!("pushfd", "pop {}", "fnstcw word ptr [{}]", out(reg) flags, in(reg) &raw mut control);
+    }
+    flags & DIRECTION == 0 && control == CONTROL
+}
+
+/// Direction flag.
+const DIRECTION: usize = 0x400;
 
 fn main() -> i32 {
     let timer = Timer::new(TICK).expect("timer 0 exists");
@@ -55,11 +78,11 @@ fn main() -> i32 {
     }
     timer.stop().expect("it runs");
     let upcalls = UPCALLS.load(Ordering::Relaxed);
+    let dirty = DIRTY.load(Ordering::Relaxed);
     println!(
-        "numeric: {wrong} wrong in some rounds, interrupted: {}",
-        upcalls > 0
+        "numeric: {wrong} wrong in {rounds} rounds, {upcalls} calls of the handler, {dirty} of them with wrong registers"
     );
-    i32::from(wrong > 0 || upcalls == 0)
+    i32::from(wrong > 0 || dirty > 0 || upcalls == 0)
 }
 
 /// A host call must keep the control words and leave the direction flag clear (System V ABI, 3.2.1).
@@ -111,5 +134,5 @@ fn control_words_survive_a_call() -> bool {
             options(att_syntax),
         );
     }
-    words[2..4] == [MXCSR, CONTROL] && flags & 0x400 == 0
+    words[2..4] == [MXCSR, CONTROL] && flags & DIRECTION == 0
 }

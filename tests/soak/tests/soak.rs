@@ -1,0 +1,56 @@
+// SPDX-License-Identifier: MIT OR Apache-2.0
+//! The tests of `tests/reliability` for a long time, with assertions on rates, so to be run one at a time on an idle machine.
+#![cfg(all(target_os = "linux", target_arch = "x86_64"))]
+
+use std::time::Duration;
+
+use paravirt_reliability_tests::guest::Arch;
+use paravirt_reliability_tests::storm::Weather;
+use paravirt_reliability_tests::walk::Effort;
+use paravirt_reliability_tests::{numeric, on_each_architecture, rate, storm, walk};
+
+on_each_architecture!(
+    every_expiration_is_counted_when_idle,
+    every_expiration_is_counted_when_busy,
+    a_storm_is_survived,
+    registers_survive,
+    a_line_raised_at_any_two_instructions_is_delivered,
+);
+
+const MINUTE: Duration = Duration::from_secs(60);
+
+fn every_expiration_is_counted_when_idle(arch: Arch) {
+    if let Some(outcome) = rate::count(arch, MINUTE, "idle") {
+        let (overruns, expirations) = (outcome.stats.overruns, outcome.number("expirations "));
+        assert!(
+            overruns * 1000 <= expirations,
+            "{overruns} overruns of {expirations} are more than 0.1 %"
+        );
+    }
+}
+
+fn every_expiration_is_counted_when_busy(arch: Arch) {
+    let _ = rate::count(arch, MINUTE, "busy");
+}
+
+fn a_storm_is_survived(arch: Arch) {
+    let weather = Weather {
+        storm: Duration::from_secs(10),
+        bursts: 20_000,
+    };
+    if let Some(outcome) = storm::live_through(arch, weather) {
+        let (quiet, stormy) = (outcome.number("loops per ms: "), outcome.number("quiet, "));
+        assert!(
+            stormy * 10 >= quiet,
+            "{stormy} loops per ms in the storm are less than a tenth of {quiet}"
+        );
+    }
+}
+
+fn registers_survive(arch: Arch) {
+    numeric::check(arch, MINUTE);
+}
+
+fn a_line_raised_at_any_two_instructions_is_delivered(arch: Arch) {
+    let _ = walk::walk(arch, Effort::Long);
+}

@@ -20,12 +20,19 @@
  * @{
  */
 
+/** @brief Interrupts are installed by the rtems_interrupt_*() directives. */
+#define BSP_FEATURE_IRQ_EXTENSION
+
 #ifndef ASM
 
 #include <bspopts.h>
 #include <bsp/default-initial-extension.h>
 
 #include <rtems.h>
+
+#ifndef RTEMS_PARAVIRT
+#error "the BSP i386/paravirt needs RTEMS_PARAVIRT = True in config.ini"
+#endif
 
 #ifdef __cplusplus
 extern "C" {

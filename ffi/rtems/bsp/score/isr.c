@@ -9,6 +9,7 @@
 
 #include <bsp.h>
 #include <bsp/bootcard.h>
+#include <bsp/irq-generic.h>
 
 #include <paravirt/cpu.h>
 #include <paravirt/irq.h>
@@ -87,6 +88,7 @@ void _CPU_Use_thread_local_storage(const Context_Control *context)
 
 void bsp_start(void)
 {
+  bsp_interrupt_initialize();
   paravirt_upcall_set_body(interrupt_body);
 }
 

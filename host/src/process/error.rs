@@ -13,10 +13,20 @@ pub enum VmError {
     /// The image is not for this host.
     #[error(transparent)]
     Image(#[from] ImageError),
-    /// The guest's address space is taken.
+    /// Something of the host's lies where the guest goes.
     #[error(
-        "{file}: cannot map {size:#x} bytes at {address:#x} for the guest: {source}; is another guest loaded in this process?"
+        "{file}: {size:#x} bytes at {address:#x} are in use in this process; link the guest elsewhere"
     )]
+    AddressTaken {
+        /// The image.
+        file: String,
+        /// First address.
+        address: u64,
+        /// Size in bytes.
+        size: u64,
+    },
+    /// The system refused memory.
+    #[error("{file}: cannot map {size:#x} bytes at {address:#x} for the guest: {source}")]
     Map {
         /// The image.
         file: String,

@@ -2,6 +2,7 @@
 //! Where things lie in the guest's address space, from low to high: the image, the start info (read-only), the host's low code, a
 //! page of counters, the guest's memory. Gaps between them catch what runs over an end.
 
+use std::io::ErrorKind;
 use std::mem::offset_of;
 
 use paravirt_abi::signature::Signature;
@@ -154,14 +155,23 @@ impl Mapper<'_> {
     }
 
     fn map_at(&mut self, start: u64, end: u64, access: Access) -> Result<(), VmError> {
-        self.memory
-            .map(start, end, access)
-            .map_err(|source| VmError::Map {
-                file: self.file.to_owned(),
-                address: start,
-                size: end - start,
-                source,
-            })?;
+        self.memory.map(start, end, access).map_err(|source| {
+            let (file, address, size) = (self.file.to_owned(), start, end - start);
+            if source.kind() == ErrorKind::AlreadyExists {
+                VmError::AddressTaken {
+                    file,
+                    address,
+                    size,
+                }
+            } else {
+                VmError::Map {
+                    file,
+                    address,
+                    size,
+                    source,
+                }
+            }
+        })?;
         self.next = end.next_multiple_of(PAGE);
         Ok(())
     }

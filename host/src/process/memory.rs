@@ -47,7 +47,7 @@ impl Mapping {
         if mapping.start == start {
             Ok(mapping)
         } else {
-            Err(io::ErrorKind::AddrInUse.into())
+            Err(io::ErrorKind::AlreadyExists.into())
         }
     }
 

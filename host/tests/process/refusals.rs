@@ -80,7 +80,10 @@ fn memory_of_the_host_is_not_taken() {
         let taken = unsafe { mmap_anonymous(address as *mut c_void, 4096, ProtFlags::READ, flags) }
             .expect("nothing is there");
         let error = refused(Vm::builder(image).build());
-        assert!(matches!(error, VmError::Map { .. }), "{arch}: {error}");
+        assert!(
+            matches!(error, VmError::AddressTaken { .. }),
+            "{arch}: {error}"
+        );
         assert!(
             error.to_string().contains(&format!("{address:#x}")),
             "{arch}: {error}"
@@ -88,6 +91,26 @@ fn memory_of_the_host_is_not_taken() {
         // SAFETY: the mapping made above.
         unsafe { munmap(taken, 4096) }.expect("it is there");
     }
+}
+
+#[test]
+fn a_refusal_of_memory_is_the_systems() {
+    let Some(guest) = super::guests::find("x86_64", "hello") else {
+        return;
+    };
+    // A quarter of the address space that the guest's memory needs.
+    let limited = format!(
+        "ulimit -v {} && exec \"$0\" run --memory 2G \"$1\"",
+        512 * 1024
+    );
+    let output = std::process::Command::new("sh")
+        .args(["-c", &limited])
+        .args([env!("CARGO_BIN_EXE_pvhost").as_ref(), guest.as_os_str()])
+        .output()
+        .expect("sh starts");
+    let stderr = text(&output.stderr);
+    assert_eq!(output.status.code(), Some(1), "{stderr}");
+    assert!(stderr.contains("cannot map 0x80000000 bytes"), "{stderr}");
 }
 
 #[test]

@@ -12,7 +12,7 @@
 use std::arch::global_asm;
 
 use paravirt_abi::signature::{Signature, Type, Width};
-use paravirt_abi::vcpu::{INTERRUPTS_ENABLED, PENDING};
+use paravirt_abi::vcpu::{HOST_MASKED, INTERRUPTS_ENABLED, PENDING};
 
 use super::super::state::{CODE_64, DATA};
 
@@ -60,7 +60,7 @@ global_asm!(
     ".balign 16",
     "pv_low_tail_64:",
     "6:",
-    "cmpl $0, {pending}(%rcx)",                // did a line become pending during the call?
+    "testl ${lines}, {pending}(%rcx)",         // did a line become pending during the call?
     "jne 4f",
     "3: retq",
     "4: cmpl $0, {enabled}(%rcx)",             // yes: are interrupts on?
@@ -82,7 +82,7 @@ global_asm!(
     ".balign 16",
     "pv_low_tail_32:",
     "6:",
-    "cmpl $0, {pending}(%ecx)",                // did a line become pending during the call?
+    "testl ${lines}, {pending}(%ecx)",         // did a line become pending during the call?
     "jne 4f",
     "3: retl",
     "4: cmpl $0, {enabled}(%ecx)",             // yes: are interrupts on?
@@ -99,6 +99,7 @@ global_asm!(
     ".balign 16",
     "pv_low_end:",
     ".popsection",
+    lines = const !HOST_MASKED,
     pending = const PENDING,
     enabled = const INTERRUPTS_ENABLED,
     upcall = const UPCALL_ENTRY,

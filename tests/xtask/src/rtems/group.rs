@@ -1,12 +1,10 @@
 // SPDX-License-Identifier: MIT OR Apache-2.0
-//! RTEMS' own programs: which there are, and what running them needs.
+//! RTEMS' own programs.
 
-use std::collections::BTreeMap;
 use std::fs;
 use std::path::{Path, PathBuf};
 
 use anyhow::{Context, Result};
-use serde::Deserialize;
 
 /// A folder of `testsuites`.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, clap::ValueEnum)]
@@ -51,59 +49,19 @@ pub struct Program {
     pub name: String,
     /// The ELF.
     pub path: PathBuf,
-    /// What else is known about it.
-    pub needs: Needs,
-}
-
-/// What a program needs beyond being started.
-#[derive(Clone, Debug, Deserialize)]
-#[serde(deny_unknown_fields)]
-pub struct Needs {
-    /// A file beside the table, which is typed into its console.
-    pub input: Option<PathBuf>,
     /// Whether it prints RTEMS' banner.
-    #[serde(default = "yes")]
     pub banner: bool,
 }
 
-const fn yes() -> bool {
-    true
-}
-
-impl Default for Needs {
-    fn default() -> Self {
-        Self {
-            input: None,
-            banner: true,
-        }
-    }
-}
-
-/// What is known about programs, from the file `programs.toml` in `folder`.
-///
-/// # Errors
-/// The file is not there or not understood.
-pub fn table(folder: &Path) -> Result<BTreeMap<String, Needs>> {
-    let path = folder.join("programs.toml");
-    let text =
-        fs::read_to_string(&path).with_context(|| format!("cannot read {}", path.display()))?;
-    let mut table: BTreeMap<String, Needs> =
-        toml::from_str(&text).with_context(|| format!("{} is not understood", path.display()))?;
-    for needs in table.values_mut() {
-        needs.input = needs.input.take().map(|input| folder.join(input));
-    }
-    Ok(table)
-}
+/// At the end of the name of a program that RTEMS builds to see that it links. The sample among them is meant to run, but
+/// prints nothing.
+const LINK_TEST: &str = ".norun";
 
 /// The programs of `group` below the folder `testsuites`, sorted by name.
 ///
 /// # Errors
 /// There are none.
-pub fn programs(
-    testsuites: &Path,
-    group: Group,
-    table: &BTreeMap<String, Needs>,
-) -> Result<Vec<Program>> {
+pub fn programs(testsuites: &Path, group: Group) -> Result<Vec<Program>> {
     let folder = testsuites.join(group.name());
     let mut programs = Vec::new();
     for entry in fs::read_dir(&folder)
@@ -113,18 +71,51 @@ pub fn programs(
         if path.extension().is_none_or(|extension| extension != "exe") {
             continue;
         }
-        let name = path
+        let stem = path
             .file_stem()
             .context("a program has a name")?
-            .to_string_lossy()
-            .into_owned();
+            .to_string_lossy();
+        let name = stem.strip_suffix(LINK_TEST).unwrap_or(&stem);
+        if name != stem && group != Group::Samples {
+            continue;
+        }
         programs.push(Program {
             group,
-            needs: table.get(&name).cloned().unwrap_or_default(),
-            name,
+            name: name.to_owned(),
+            banner: name == stem,
             path,
         });
     }
     programs.sort_by(|a, b| a.name.cmp(&b.name));
     Ok(programs)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn programs_are_the_executables_of_a_group_and_minimum_prints_nothing() {
+        let testsuites = std::env::temp_dir().join(format!("xtask-group-{}", std::process::id()));
+        let folder = testsuites.join("samples");
+        fs::create_dir_all(&folder).expect("a folder");
+        for name in ["hello.exe", "minimum.norun.exe", "hello.o"] {
+            fs::write(folder.join(name), "").expect("a file");
+        }
+        fs::create_dir_all(testsuites.join("libtests")).expect("a folder");
+        fs::write(testsuites.join("libtests/open.norun.exe"), "").expect("a file");
+        let libtests = programs(&testsuites, Group::Libtests);
+        let found = programs(&testsuites, Group::Samples);
+        fs::remove_dir_all(&testsuites).expect("ours");
+        assert!(libtests.expect("there are programs").is_empty());
+        let found: Vec<(String, bool)> = found
+            .expect("there are programs")
+            .into_iter()
+            .map(|program| (program.name, program.banner))
+            .collect();
+        assert_eq!(
+            found,
+            [("hello".to_owned(), true), ("minimum".to_owned(), false)]
+        );
+    }
 }

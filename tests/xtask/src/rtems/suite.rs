@@ -80,16 +80,10 @@ fn run_one(host: &Host, program: &Program, limit: Duration, logs: &Path) -> Resu
     fs::create_dir_all(&folder)?;
     let log = folder.join(format!("{}.log", program.name));
     let file = File::create(&log).with_context(|| format!("cannot write {}", log.display()))?;
-    let input = match &program.needs.input {
-        Some(input) => File::open(input)
-            .with_context(|| format!("cannot read {}", input.display()))?
-            .into(),
-        None => Stdio::null(),
-    };
     let start = Instant::now();
     let status = host
         .command(&program.path, limit)
-        .stdin(input)
+        .stdin(Stdio::null())
         .stdout(file.try_clone()?)
         .stderr(file)
         .status()
@@ -98,7 +92,7 @@ fn run_one(host: &Host, program: &Program, limit: Duration, logs: &Path) -> Resu
     let output = String::from_utf8_lossy(&fs::read(&log)?).into_owned();
     let banner = Banner::parse(&output);
     let ending = host.ending(status, &output);
-    let verdict = if program.needs.banner {
+    let verdict = if program.banner {
         verdict::judge(&banner, ending)
     } else {
         verdict::judge_silent(ending)

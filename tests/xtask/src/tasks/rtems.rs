@@ -138,10 +138,9 @@ fn run_samples(workspace: &Workspace, programs: &Path) -> Result<()> {
 }
 
 fn run_tests(workspace: &Workspace, arguments: &Arguments, testsuites: &Path) -> Result<bool> {
-    let table = group::table(&workspace.root().join("tests/rtems"))?;
     let mut programs: Vec<Program> = Vec::new();
     for group in &arguments.tests {
-        programs.extend(group::programs(testsuites, *group, &table)?);
+        programs.extend(group::programs(testsuites, *group)?);
     }
     if !arguments.only.is_empty() {
         programs.retain(|program| arguments.only.contains(&program.name));

@@ -29,12 +29,18 @@ struct Sky {
 }
 
 impl Sky {
-    /// Raises the line until `more` is false, and then once more. Raises are counted first, so that a handler which runs after a
-    /// raise knows of it; the last one is announced before it comes, so that who waits for its handler waits long enough.
-    fn rage(&self, line: &LineHandle, mut more: impl FnMut() -> bool) {
-        while more() {
-            self.raises.fetch_add(1, Ordering::SeqCst);
-            line.raise();
+    /// Raises are counted first, so that a handler which runs after a raise knows of it.
+    fn raise(&self, line: &LineHandle) {
+        self.raises.fetch_add(1, Ordering::SeqCst);
+        line.raise();
+    }
+
+    /// Raises the line for some time, and then once more. The last raise is announced before it comes, so that who waits for its
+    /// handler waits long enough.
+    fn rage(&self, line: &LineHandle, time: Duration) {
+        let end = Instant::now() + time;
+        while Instant::now() < end {
+            self.raise(line);
         }
         self.raises.fetch_add(1, Ordering::SeqCst);
         self.rages.store(false, Ordering::SeqCst);
@@ -45,43 +51,36 @@ impl Sky {
 /// The storms, one after the other.
 struct Storms {
     weather: Weather,
-    begun: u32,
+    bursts_left: u32,
     sky: Arc<Sky>,
     thread: Option<JoinHandle<()>>,
 }
 
 impl Storms {
-    /// Starts the next one; whether there was one.
-    fn begin(&mut self, line: LineHandle) -> bool {
-        self.wait();
-        let Weather { storm, bursts } = self.weather;
-        let number = self.begun;
-        if number > bursts {
-            return false;
-        }
-        self.begun += 1;
-        self.sky.rages.store(true, Ordering::SeqCst);
-        let sky = Arc::clone(&self.sky);
-        self.thread = Some(thread::spawn(move || {
-            if number == 0 {
-                let end = Instant::now() + storm;
-                sky.rage(&line, || Instant::now() < end);
-            } else {
-                // Of different lengths, so that the last raise meets the guest in different places.
-                let mut left = number % 37;
-                sky.rage(&line, || {
-                    left = left.saturating_sub(1);
-                    left > 0
-                });
-            }
-        }));
-        true
+    fn begin(&mut self, line: LineHandle) {
+        let (sky, time) = (Arc::clone(&self.sky), self.weather.storm);
+        sky.rages.store(true, Ordering::SeqCst);
+        self.thread = Some(thread::spawn(move || sky.rage(&line, time)));
     }
 
-    fn wait(&mut self) {
+    /// Starts the next burst; its number of raises, 0 if there was none left.
+    fn burst(&mut self, line: LineHandle) -> u32 {
         if let Some(thread) = self.thread.take() {
             thread.join().expect("the storm's thread does not panic");
         }
+        if self.bursts_left == 0 {
+            return 0;
+        }
+        self.bursts_left -= 1;
+        // Of different lengths, so that the last raise meets the guest in different places.
+        let length = 1 + self.bursts_left % 37;
+        let sky = Arc::clone(&self.sky);
+        self.thread = Some(thread::spawn(move || {
+            for _ in 0..length {
+                sky.raise(&line);
+            }
+        }));
+        length
     }
 }
 
@@ -89,15 +88,19 @@ fn provide(builder: Builder, weather: Weather) -> Builder {
     let sky = Arc::new(Sky::default());
     let storms = Rc::new(RefCell::new(Storms {
         weather,
-        begun: 0,
+        bursts_left: weather.bursts,
         sky: Arc::clone(&sky),
         thread: None,
     }));
+    let bursts = Rc::clone(&storms);
     let (rages, raises) = (Arc::clone(&sky), sky);
+    let handle = |call: &Call, line| call.line(line).expect("the guest knows its lines");
     builder
         .provide("storm_begin", move |call: &mut Call, line: u32| {
-            let line = call.line(line).expect("the guest knows its lines");
-            u32::from(storms.borrow_mut().begin(line))
+            storms.borrow_mut().begin(handle(call, line));
+        })
+        .provide("storm_burst", move |call: &mut Call, line: u32| {
+            bursts.borrow_mut().burst(handle(call, line))
         })
         .provide("storm_rages", move |_: &mut Call| {
             u32::from(rages.rages.load(Ordering::SeqCst))

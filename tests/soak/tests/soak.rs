@@ -36,7 +36,7 @@ fn every_expiration_is_counted_when_busy(arch: Arch) {
 fn a_storm_is_survived(arch: Arch) {
     let weather = Weather {
         storm: Duration::from_secs(10),
-        bursts: 20_000,
+        bursts: 10_000,
     };
     if let Some(outcome) = storm::live_through(arch, weather) {
         let (quiet, stormy) = (outcome.number("loops per ms: "), outcome.number("quiet, "));

@@ -16,11 +16,13 @@ use paravirt_bsp::{clock, cpu, irq, l4_external_func, println};
 paravirt_bsp::image! { main: main }
 
 l4_external_func! {
-    /// Starts the next storm on `line`; 0 if there was none left.
-    fn storm_begin(line: u32) -> u32;
-    /// Whether more than its last raise is still to come.
+    /// Starts the long storm on `line`.
+    fn storm_begin(line: u32);
+    /// Starts the next burst on `line`: of how many raises, 0 if there was none left.
+    fn storm_burst(line: u32) -> u32;
+    /// Whether more than the last raise of the long storm is still to come.
     fn storm_rages() -> u32;
-    /// How often the line has been raised in all storms; counted before each raise.
+    /// How often the line has been raised in all; counted before each raise.
     fn storm_raises() -> u64;
 }
 
@@ -41,13 +43,7 @@ extern "C" fn handle(_line: u32, _argument: *mut c_void) {
     if calls < 1000 {
         LOWEST_EARLY.fetch_min(&raw const here as usize, Ordering::Relaxed);
     }
-    // SAFETY: no arguments.
-    SEEN.store(unsafe { storm_raises() } as usize, Ordering::Relaxed);
-}
-
-fn begin() -> bool {
-    // SAFETY: a number.
-    unsafe { storm_begin(FIRST_FREE) != 0 }
+    SEEN.store(raises(), Ordering::Relaxed);
 }
 
 fn rages() -> bool {
@@ -55,10 +51,14 @@ fn rages() -> bool {
     unsafe { storm_rages() != 0 }
 }
 
-/// Whether the handler has run after the last raise.
-fn is_over() -> bool {
+fn raises() -> usize {
     // SAFETY: no arguments.
-    !rages() && unsafe { storm_raises() } == SEEN.load(Ordering::Relaxed) as u64
+    unsafe { storm_raises() as usize }
+}
+
+/// Whether the handler has run after that many raises. No host call, the end of which would deliver what the host forgot.
+fn has_seen(raises: usize) -> bool {
+    SEEN.load(Ordering::Relaxed) == raises
 }
 
 /// Loops per ms, until `done`, which is asked once a ms.
@@ -83,11 +83,11 @@ fn main() -> i32 {
 
     irq::attach(FIRST_FREE, handle, core::ptr::null_mut()).expect("a free line");
     cpu::enable_interrupts();
-    if !begin() {
-        return 1;
-    }
+    // SAFETY: a number.
+    unsafe { storm_begin(FIRST_FREE) };
     let stormy = rate(|| !rages());
-    while !is_over() {}
+    let last = raises();
+    while !has_seen(last) {}
     let deeper = LOWEST_EARLY.load(Ordering::Relaxed) - LOWEST.load(Ordering::Relaxed);
     println!("loops per ms: {quiet} quiet, {stormy} in the storm");
     println!(
@@ -97,12 +97,18 @@ fn main() -> i32 {
     );
     println!("stack: {deeper} bytes deeper than in the first thousand calls");
 
-    let mut bursts = 0;
-    while begin() {
+    let (mut bursts, mut last) = (0, last);
+    loop {
+        // SAFETY: a number.
+        let length = unsafe { storm_burst(FIRST_FREE) } as usize;
+        if length == 0 {
+            break;
+        }
+        last += length;
         if bursts % 2 == 0 {
-            cpu::idle_until(is_over);
+            cpu::idle_until(|| has_seen(last));
         } else {
-            while !is_over() {}
+            while !has_seen(last) {}
         }
         bursts += 1;
     }

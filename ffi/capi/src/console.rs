@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: MIT OR Apache-2.0
 //! `<paravirt/console.h>`.
 
+use core::ffi::c_void;
 use core::slice;
 
 use paravirt_bsp::console;
@@ -10,12 +11,12 @@ use paravirt_bsp::console;
 /// # Safety
 /// `buffer` must be valid for reads of `length` bytes.
 #[unsafe(no_mangle)]
-pub unsafe extern "C" fn paravirt_console_write(buffer: *const u8, length: usize) {
+pub unsafe extern "C" fn paravirt_console_write(buffer: *const c_void, length: usize) {
     if length == 0 {
         return;
     }
     // SAFETY: passed on to the caller; a slice may not be null, and with a length it is not.
-    console::write(unsafe { slice::from_raw_parts(buffer, length) });
+    console::write(unsafe { slice::from_raw_parts(buffer.cast(), length) });
 }
 
 /// Reads what is there now: the number of bytes, 0 if there are none, or `PV_ERROR_END_OF_INPUT`.
@@ -23,13 +24,13 @@ pub unsafe extern "C" fn paravirt_console_write(buffer: *const u8, length: usize
 /// # Safety
 /// `buffer` must be valid for writes of `length` bytes.
 #[unsafe(no_mangle)]
-pub unsafe extern "C" fn paravirt_console_read(buffer: *mut u8, length: usize) -> isize {
+pub unsafe extern "C" fn paravirt_console_read(buffer: *mut c_void, length: usize) -> isize {
     if length == 0 {
         return 0;
     }
     // SAFETY: passed on to the caller.
     crate::count(console::read_available(unsafe {
-        slice::from_raw_parts_mut(buffer, length)
+        slice::from_raw_parts_mut(buffer.cast(), length)
     }))
 }
 

@@ -28,7 +28,8 @@ void paravirt_cpu_enable_interrupts(void);
 
 /**
  * Waits until a line is pending, without using the processor. With interrupts on, its handler has run on return. To wait for
- * a condition, turn interrupts off, test it, and call this while it does not hold.
+ * a condition that a handler sets, turn interrupts off and test it; while it does not hold, call this, turn interrupts on, so
+ * that the handler runs, and off again.
  */
 void paravirt_cpu_idle(void);
 

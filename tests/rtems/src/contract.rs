@@ -1,0 +1,91 @@
+// SPDX-License-Identifier: MIT OR Apache-2.0
+//! The tables `contract.toml` and `crossing.toml`.
+
+use std::collections::BTreeMap;
+use std::fs;
+
+use serde::Deserialize;
+use serde::de::DeserializeOwned;
+
+use crate::own;
+
+/// Who defines a symbol.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Deserialize)]
+#[serde(rename_all = "lowercase")]
+pub enum Provider {
+    /// The Rust library.
+    Rust,
+    /// The C part of the BSP.
+    Bsp,
+}
+
+/// A symbol that RTEMS leaves to its BSP.
+#[derive(Debug, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct Symbol {
+    /// Its name.
+    pub name: String,
+    /// Its declaration in C.
+    pub prototype: String,
+    /// The header of RTEMS that declares it.
+    pub header: String,
+    /// Who defines it.
+    pub provider: Provider,
+}
+
+/// Everything that RTEMS leaves to its BSP.
+#[derive(Debug, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct Contract {
+    /// The symbols.
+    #[serde(rename = "symbol")]
+    pub symbols: Vec<Symbol>,
+}
+
+/// Other symbols that cross between the compilers.
+#[derive(Debug, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct Crossing {
+    /// Those that the Rust library defines, and what for.
+    pub defined: BTreeMap<String, String>,
+    /// Those that it refers to, and who defines them.
+    pub undefined: BTreeMap<String, String>,
+}
+
+impl Contract {
+    /// The table.
+    ///
+    /// # Panics
+    /// If it is not understood.
+    #[must_use]
+    pub fn read() -> Self {
+        read("contract.toml")
+    }
+
+    /// Its symbols from one provider.
+    pub fn from(&self, provider: Provider) -> impl Iterator<Item = &Symbol> {
+        self.symbols
+            .iter()
+            .filter(move |symbol| symbol.provider == provider)
+    }
+}
+
+impl Crossing {
+    /// The table.
+    ///
+    /// # Panics
+    /// If it is not understood.
+    #[must_use]
+    pub fn read() -> Self {
+        read("crossing.toml")
+    }
+}
+
+/// A table of this package.
+///
+/// # Panics
+/// If it is not there or not understood.
+pub(crate) fn read<T: DeserializeOwned>(name: &str) -> T {
+    let text = fs::read_to_string(own(name)).unwrap_or_else(|error| panic!("{name}: {error}"));
+    toml::from_str(&text).unwrap_or_else(|error| panic!("{name}: {error}"))
+}

@@ -1,0 +1,57 @@
+// SPDX-License-Identifier: MIT OR Apache-2.0
+//! The real RTEMS, where it is.
+
+use std::env;
+use std::path::PathBuf;
+
+use paravirt_section_tests::workspace;
+
+/// RTEMS' tools and the BSP that `cargo xtask rtems` built with them.
+#[derive(Debug)]
+pub struct Installed {
+    prefix: PathBuf,
+}
+
+impl Installed {
+    /// `None`, and a line that says why, if there is no RTEMS.
+    ///
+    /// # Panics
+    /// If `RTEMS_PREFIX` is set, but the BSP was not built.
+    #[must_use]
+    pub fn find() -> Option<Self> {
+        let Some(prefix) = env::var_os("RTEMS_PREFIX") else {
+            println!("skipped: RTEMS_PREFIX is not set");
+            return None;
+        };
+        let installed = Self {
+            prefix: PathBuf::from(prefix),
+        };
+        let linkcmds = installed.libraries().join("linkcmds");
+        assert!(
+            linkcmds.is_file(),
+            "{} is not there; run `cargo xtask rtems`",
+            linkcmds.display()
+        );
+        Some(installed)
+    }
+
+    /// A tool by its name without the architecture.
+    #[must_use]
+    pub fn tool(&self, name: &str) -> PathBuf {
+        self.prefix.join(format!("bin/i386-rtems6-{name}"))
+    }
+
+    /// The folder with the BSP's libraries, linkcmds and headers.
+    #[must_use]
+    pub fn libraries(&self) -> PathBuf {
+        workspace().join("target/rtems/install/i386-rtems6/paravirt/lib")
+    }
+
+    /// One of RTEMS' own programs, as `samples/hello.exe`.
+    #[must_use]
+    pub fn program(&self, name: &str) -> PathBuf {
+        workspace()
+            .join("target/rtems/build/i386/paravirt/testsuites")
+            .join(name)
+    }
+}

@@ -1,0 +1,141 @@
+// SPDX-License-Identifier: MIT OR Apache-2.0
+//! linkcmds and library without RTEMS: a C program in the place of the kernel is linked, read by the host, and run.
+
+use std::fs;
+use std::path::{Path, PathBuf};
+use std::process::Command;
+use std::time::Duration;
+
+use object::{Object, ObjectSection};
+use paravirt_rtems_tests::{archive, own, run};
+use paravirt_section_tests::arch::Arch;
+use paravirt_section_tests::compile::{Compiler, Language};
+use paravirt_section_tests::tools::{self, fail, succeed};
+use paravirt_section_tests::{require, scratch, workspace};
+use pvhost::image::Image;
+use pvhost::process::Exit;
+
+const GCC: Compiler = Compiler::Gcc(Arch::I386);
+const AR: &str = "i686-linux-gnu-ar";
+
+/// Links the fixtures in `folder` as gcc links an RTEMS application: the start file and the libraries come from linkcmds.
+fn link(library: &Path, linkcmds: &Path, folder: &Path) -> Result<PathBuf, String> {
+    let kernel = succeed(GCC.compile(
+        Language::C,
+        &own("fixtures/kernel.c"),
+        folder,
+        &["-O2", "-ffunction-sections"],
+    ));
+    succeed(tools::run(
+        Command::new(GCC.program())
+            .arg("-c")
+            .arg(own("fixtures/start.S"))
+            .arg("-o")
+            .arg(folder.join("start.o")),
+    ));
+    succeed(tools::run(
+        Command::new(AR)
+            .arg("rcs")
+            .arg(folder.join("librtemsbsp.a"))
+            .arg(&kernel),
+    ));
+    for empty in ["librtemscpu.a", "libc.a"] {
+        succeed(tools::run(
+            Command::new(AR).arg("rcs").arg(folder.join(empty)),
+        ));
+    }
+    let image = folder.join("kernel.exe");
+    tools::run(
+        Command::new(GCC.program())
+            .args([
+                "-nostdlib",
+                "-static",
+                "-no-pie",
+                "-Wl,--gc-sections",
+                "-Wl,--build-id=none",
+            ])
+            .arg("-L")
+            .arg(folder)
+            .arg("-L")
+            .arg(library.parent().expect("a folder"))
+            .arg("-L")
+            .arg(workspace().join("linkcmds"))
+            .arg("-T")
+            .arg(linkcmds)
+            .arg("-o")
+            .arg(&image),
+    )?;
+    Ok(image)
+}
+
+fn linkcmds() -> PathBuf {
+    workspace().join("ffi/rtems/bsp/start/linkcmds")
+}
+
+#[test]
+fn linkcmds_keep_the_tables_and_the_note_and_rtems_linker_sets() {
+    let Some(library) = archive::find() else {
+        return;
+    };
+    require!(GCC.program(), AR);
+    let folder = scratch();
+    let path = succeed(link(&library, &linkcmds(), folder.path()));
+    let image = Image::open(&path).expect("a sound image");
+    assert!(image.vcpu_page().is_some(), "no identity note");
+    let names: Vec<&str> = image
+        .externals()
+        .iter()
+        .map(|external| external.name.as_str())
+        .collect();
+    for used in [
+        "pv_console_write",
+        "pv_cpu_idle",
+        "pv_shutdown",
+        "pv_timer_start",
+    ] {
+        assert!(names.contains(&used), "{used} is not in {names:?}");
+    }
+    // What nobody calls is not asked for.
+    for unused in ["pv_port_in", "pv_port_out"] {
+        assert!(!names.contains(&unused), "{unused} is in {names:?}");
+    }
+    let backends = image.backends();
+    assert_eq!(backends.len(), 1, "one in-guest backend");
+
+    let bytes = fs::read(&path).expect("just linked");
+    let elf = object::File::parse(&*bytes).expect("an ELF file");
+    let section = elf.section_by_name(".rtemsroset").expect("linker sets");
+    assert_eq!(section.data().expect("content"), 0x1234_u32.to_le_bytes());
+}
+
+#[test]
+fn linkcmds_without_the_fragment_do_not_link_and_say_why() {
+    let Some(library) = archive::find() else {
+        return;
+    };
+    require!(GCC.program(), AR);
+    let folder = scratch();
+    let text = fs::read_to_string(linkcmds()).expect("linkcmds");
+    let broken = text.replace("INCLUDE externals.ld", "");
+    assert_ne!(text, broken);
+    let script = folder.path().join("linkcmds");
+    fs::write(&script, broken).expect("a file in the scratch folder");
+    let messages = fail(link(&library, &script, folder.path()));
+    assert!(
+        messages.contains("ERROR_linkcmds_must_INCLUDE_externals_ld_before_the_data_section"),
+        "{messages}"
+    );
+}
+
+#[test]
+fn a_c_kernel_runs_on_the_library() {
+    let Some(library) = archive::find() else {
+        return;
+    };
+    require!(GCC.program(), AR);
+    let folder = scratch();
+    let path = succeed(link(&library, &linkcmds(), folder.path()));
+    let (exit, printed) = run::program(&path, "", Duration::from_secs(20));
+    assert!(matches!(exit, Exit::Exit(7)), "{exit:?}\n{printed}");
+    assert_eq!(printed, "C below Rust\nexpired\n");
+}

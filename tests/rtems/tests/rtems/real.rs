@@ -1,0 +1,166 @@
+// SPDX-License-Identifier: MIT OR Apache-2.0
+//! With RTEMS: `RTEMS_PREFIX` names its tools, and `cargo xtask rtems` has built the BSP.
+
+use std::collections::BTreeSet;
+use std::fs;
+use std::process::Command;
+use std::time::Duration;
+
+use paravirt_rtems_tests::archive::Symbols;
+use paravirt_rtems_tests::audit;
+use paravirt_rtems_tests::contract::{Contract, Provider};
+use paravirt_rtems_tests::installed::Installed;
+use paravirt_rtems_tests::{own, run};
+use paravirt_section_tests::scratch;
+use paravirt_section_tests::tools::{self, succeed};
+use pvhost::process::Exit;
+
+/// Time for programs that end by themselves.
+const LIMIT: Duration = Duration::from_secs(20);
+
+/// The compiler with the options of an application, as RTEMS' manual has them.
+fn gcc(rtems: &Installed) -> Command {
+    let mut gcc = Command::new(rtems.tool("gcc"));
+    gcc.arg(format!("-B{}", rtems.libraries().display())).args([
+        "-qrtems",
+        "-Wl,--gc-sections",
+        "-mtune=pentiumpro",
+        "-march=pentium",
+        "-O2",
+        "-Wall",
+        "-Wextra",
+        "-Werror",
+    ]);
+    gcc
+}
+
+#[test]
+fn the_contract_is_that_of_rtems_headers() {
+    let Some(rtems) = Installed::find() else {
+        return;
+    };
+    let contract = Contract::read();
+    let headers: BTreeSet<&str> = contract
+        .symbols
+        .iter()
+        .map(|symbol| symbol.header.as_str())
+        .collect();
+    let mut text = String::from("#include <bsp.h>\n");
+    for header in headers {
+        text.push_str(&format!("#include <{header}>\n"));
+    }
+    for symbol in &contract.symbols {
+        text.push_str(&format!("{};\n", symbol.prototype));
+    }
+    let folder = scratch();
+    let source = folder.path().join("contract.c");
+    fs::write(&source, text).expect("a file in the scratch folder");
+    succeed(tools::run(
+        gcc(&rtems)
+            .arg("-c")
+            .arg(&source)
+            .arg("-o")
+            .arg(folder.path().join("contract.o")),
+    ));
+}
+
+#[test]
+fn the_bsp_library_defines_its_part_of_the_contract() {
+    let Some(rtems) = Installed::find() else {
+        return;
+    };
+    let symbols = Symbols::read(&rtems.libraries().join("librtemsbsp.a"));
+    let contract = Contract::read();
+    let missing: Vec<&str> = contract
+        .from(Provider::Bsp)
+        .map(|symbol| symbol.name.as_str())
+        .filter(|name| !symbols.defined.contains(*name))
+        .collect();
+    assert!(missing.is_empty(), "{missing:?}");
+}
+
+/// An application that is built as its users build theirs, calls the C API and RTEMS, and reads its console.
+#[test]
+fn an_application_links_and_runs() {
+    let Some(rtems) = Installed::find() else {
+        return;
+    };
+    let folder = scratch();
+    let program = folder.path().join("application.exe");
+    succeed(tools::run(
+        gcc(&rtems)
+            .arg(own("fixtures/application.c"))
+            .arg("-o")
+            .arg(&program),
+    ));
+    let (exit, printed) = run::program(&program, "hello\n", LIMIT);
+    assert!(matches!(exit, Exit::Exit(3)), "{exit:?}\n{printed}");
+    for line in ["read: hello", "10 ticks passed", "clock: advances"] {
+        assert!(printed.contains(line), "{line:?} is not in\n{printed}");
+    }
+}
+
+#[test]
+fn hello_runs() {
+    let Some(rtems) = Installed::find() else {
+        return;
+    };
+    let (exit, printed) = run::program(&rtems.program("samples/hello.exe"), "", LIMIT);
+    assert!(matches!(exit, Exit::Exit(0)), "{exit:?}\n{printed}");
+    assert!(
+        printed.contains("*** END OF TEST HELLO WORLD ***"),
+        "{printed}"
+    );
+}
+
+/// RTEMS' file sample, driven through its menu.
+#[test]
+fn fileio_writes_and_lists_a_file() {
+    let Some(rtems) = Installed::find() else {
+        return;
+    };
+    let (_, printed) = run::program(
+        &rtems.program("samples/fileio.exe"),
+        "\nw\n/fox.txt\n1K\n128\nl\n/fox.txt\n",
+        // Its menu has no way out.
+        Duration::from_secs(4),
+    );
+    for text in [
+        "The quick brown fox",
+        "******** End of file reached, flen = 1024",
+    ] {
+        assert!(printed.contains(text), "{text:?} is not in\n{printed}");
+    }
+}
+
+/// Each privileged or sensitive instruction in hello is listed with the reason why it does no harm, and nothing is listed
+/// that is not there.
+#[test]
+fn privileged_instructions_are_listed() {
+    let Some(rtems) = Installed::find() else {
+        return;
+    };
+    let found = audit::find(&rtems.program("samples/hello.exe"));
+    let allowlist = audit::allowlist();
+    for finding in &found {
+        assert!(
+            allowlist.iter().any(|allowed| {
+                allowed.is_about(&finding.function)
+                    && allowed.instructions.contains(&finding.instruction)
+            }),
+            "not in allowlist.toml: {finding:?}"
+        );
+    }
+    for allowed in &allowlist {
+        assert!(!allowed.why.is_empty(), "{}", allowed.function);
+        for instruction in &allowed.instructions {
+            assert!(
+                found.iter().any(|finding| {
+                    allowed.is_about(&finding.function) && finding.instruction == *instruction
+                }),
+                "in allowlist.toml, but not in hello: {}, {instruction}",
+                allowed.function
+            );
+        }
+    }
+}

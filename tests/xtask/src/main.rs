@@ -17,6 +17,7 @@ mod tasks;
 mod toolchain;
 mod workspace;
 
+use std::path::PathBuf;
 use std::process::ExitCode;
 
 use anyhow::Result;
@@ -59,6 +60,12 @@ enum Task {
     Bench,
     /// Link RTEMS 6 with this layer and run its programs; without RTEMS, say what to install
     Rtems(tasks::rtems::Arguments),
+    /// Install the static library for RTEMS, the C headers, the linkcmds fragment and a pkg-config file
+    Install {
+        /// The folder that gets lib, include and share
+        #[arg(long, value_name = "DIR")]
+        prefix: PathBuf,
+    },
     /// Install what the tests need: packages (Debian) and Rust libraries
     Setup,
 }
@@ -85,6 +92,7 @@ fn perform(task: Task) -> Result<bool> {
         Task::Soak => return tasks::soak::run(&workspace),
         Task::Bench => tasks::bench::run(&workspace)?,
         Task::Rtems(arguments) => return tasks::rtems::run(&workspace, &arguments),
+        Task::Install { prefix } => tasks::install::run(&workspace, &prefix)?,
         Task::Setup => tasks::setup::run(&workspace)?,
     }
     Ok(true)

@@ -4,6 +4,7 @@
 pub mod bench;
 pub mod demo;
 pub mod guests;
+pub mod install;
 pub mod lint;
 pub mod rtems;
 pub mod setup;

@@ -6,6 +6,7 @@ use std::process::Command;
 use std::time::Duration;
 
 use anyhow::{Context, Result, bail, ensure};
+use clap::Parser;
 
 use crate::command;
 use crate::hosts;
@@ -60,6 +61,44 @@ pub struct Arguments {
     jobs: usize,
 }
 
+impl Arguments {
+    /// The options of a command line without any.
+    pub fn from_environment() -> Self {
+        #[derive(clap::Parser)]
+        struct Empty {
+            #[command(flatten)]
+            arguments: Arguments,
+        }
+        Empty::parse_from(["rtems"]).arguments
+    }
+
+    /// Builds BSP and programs. `false` if RTEMS is not here.
+    ///
+    /// # Errors
+    /// A named folder is not RTEMS, or something does not build.
+    pub fn build(&self, workspace: &Workspace) -> Result<bool> {
+        let location = Location::find(self.prefix.as_deref(), self.source.as_deref())?;
+        let Some(location) = location else {
+            return Ok(false);
+        };
+        let groups = if self.tests.is_empty() {
+            &[Group::Samples]
+        } else {
+            &self.tests[..]
+        };
+        build::build(
+            workspace,
+            &Request {
+                location: &location,
+                specs: &self.specs,
+                groups,
+                jobs: self.jobs,
+            },
+        )?;
+        Ok(true)
+    }
+}
+
 /// Builds and runs. Whether everything that ran did what it should.
 ///
 /// # Errors
@@ -75,25 +114,10 @@ pub fn run(workspace: &Workspace, arguments: &Arguments) -> Result<bool> {
         );
         return run_tests(workspace, arguments, &testsuites(reference)?);
     }
-    let location = Location::find(arguments.prefix.as_deref(), arguments.source.as_deref())?;
-    let Some(location) = location else {
+    if !arguments.build(workspace)? {
         eprintln!("{WHAT_TO_INSTALL}");
         return Ok(false);
-    };
-    let groups = if arguments.tests.is_empty() {
-        &[Group::Samples]
-    } else {
-        &arguments.tests[..]
-    };
-    build::build(
-        workspace,
-        &Request {
-            location: &location,
-            specs: &arguments.specs,
-            groups,
-            jobs: arguments.jobs,
-        },
-    )?;
+    }
     let programs = Folders::new(workspace).programs();
     if arguments.no_run {
         println!("programs are in {}", programs.display());

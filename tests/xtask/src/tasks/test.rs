@@ -11,8 +11,10 @@ use crate::guests;
 use crate::hosts;
 use crate::packages::Package;
 use crate::report::Report;
+use crate::rtems::folders::Folders;
+use crate::rtems::library;
 use crate::suite;
-use crate::tasks::{lint, setup};
+use crate::tasks::{lint, rtems, setup};
 use crate::toolchain::Toolchain;
 use crate::workspace::Workspace;
 
@@ -46,6 +48,8 @@ pub fn run(workspace: &Workspace) -> Result<bool> {
         "build pvhost",
         hosts::build(workspace, hosts::PVHOST).map(drop),
     );
+
+    build_for_rtems(workspace, &mut report);
 
     report.step("unit tests, documentation tests, UI tests, section tests, process tests");
     let mut cargo = suite::cargo_test(workspace, LIMIT);
@@ -90,6 +94,25 @@ fn build_guests(
         report.check(&name, built.map(drop));
     }
     Ok(())
+}
+
+/// Builds the library that RTEMS is linked with and, where the environment names RTEMS, the BSP.
+fn build_for_rtems(workspace: &Workspace, report: &mut Report) {
+    let name = format!("build {}", library::FILE);
+    if let Err(error) = Toolchain::find(workspace, Arch::I386) {
+        report.skip(&name, &format!("{error:#}"));
+        return;
+    }
+    let folder = Folders::new(workspace).library();
+    report.check(&name, library::build(workspace, &folder).map(drop));
+    match rtems::Arguments::from_environment().build(workspace) {
+        Ok(true) => report.check("build the RTEMS BSP", Ok(())),
+        Ok(false) => report.skip(
+            "build the RTEMS BSP",
+            "RTEMS_PREFIX and RTEMS_SOURCE are not set",
+        ),
+        Err(error) => report.check("build the RTEMS BSP", Err(error)),
+    }
 }
 
 fn run_examples(workspace: &Workspace, package: &Package, arch: Arch, report: &mut Report) {

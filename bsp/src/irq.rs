@@ -62,13 +62,22 @@ pub fn detach(line: u32) -> Result<(), Error> {
     })
 }
 
-/// Keeps `line` from interrupting; the host remembers that it was raised.
+/// Keeps `line` from interrupting; the host remembers that it was raised. In the line's own handler too: it does not run again.
 ///
 /// # Errors
 /// [`Error::NoSuchDevice`].
 pub fn mask(line: u32) -> Result<(), Error> {
     // SAFETY: a number.
-    result(unsafe { interface::pv_irq_mask(line) })
+    result(unsafe { interface::pv_irq_mask(line) })?;
+    cpu::without_interrupts(|| {
+        let latched = LATCHED.get();
+        if latched & 1 << line == 0 {
+            return Ok(());
+        }
+        // Raised while its handler runs, and already taken from the host, which gets it back.
+        LATCHED.set(latched & !(1 << line));
+        raise(line)
+    })
 }
 
 /// Lets `line` interrupt again, at once if it was raised meanwhile.

@@ -29,12 +29,13 @@ use waker::Waker;
 const LINE: u32 = FIRST_FREE;
 
 /// The guest's paths, by number.
-pub const PATHS: [&str; 5] = [
+pub const PATHS: [&str; 6] = [
     "enable",
     "enable with another line pending",
     "upcall with a nested one, and return",
     "idle",
     "mask and unmask",
+    "mask in the line's own handler and unmask",
 ];
 /// Number of the path through an upcall.
 const UPCALL: u32 = 2;
@@ -42,6 +43,8 @@ const UPCALL: u32 = 2;
 const IDLE: u32 = 3;
 /// Number of the path that masks the line.
 const MASK: u32 = 4;
+/// Number of the path that masks it in its own handler, and raises it for that.
+const MASK_IN_HANDLER: u32 = 5;
 
 /// Addresses that tell where the guest is.
 #[derive(Clone, Debug)]
@@ -141,7 +144,7 @@ impl Walk {
         if !self.plan.begin_round(&self.places) {
             return false;
         }
-        self.round = Some(Round::new(calls, path == MASK));
+        self.round = Some(Round::new(calls, path));
         self.raising = true;
         self.waker.set_watching(path == IDLE);
         true

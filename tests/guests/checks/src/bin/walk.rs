@@ -28,6 +28,8 @@ static CALLS: AtomicU32 = AtomicU32::new(0);
 /// Whether no handler may run.
 static OFF: AtomicBool = AtomicBool::new(false);
 static EARLY: AtomicU32 = AtomicU32::new(0);
+/// Whether the line's handler is to mask its line.
+static MASKS: AtomicBool = AtomicBool::new(false);
 static LOWEST: AtomicUsize = AtomicUsize::new(0);
 
 /// A line that the paths themselves raise, and that the host raises to end an idle.
@@ -38,6 +40,11 @@ extern "C" fn handle(_line: u32, _argument: *mut c_void) {
     CALLS.fetch_add(1, Ordering::Relaxed);
     LOWEST.fetch_min(&raw const here as usize, Ordering::Relaxed);
     EARLY.fetch_add(u32::from(OFF.load(Ordering::Relaxed)), Ordering::Relaxed);
+    if MASKS.swap(false, Ordering::Relaxed) {
+        cpu::enable_interrupts();
+        irq::mask(FIRST_FREE).expect("the line exists");
+        OFF.store(true, Ordering::SeqCst);
+    }
 }
 
 /// Turns interrupts on, so that the other handler nests in it.
@@ -58,7 +65,7 @@ fn raise_other() {
 }
 
 /// Their order is known to the host.
-const PATHS: [fn(); 5] = [
+const PATHS: [fn(); 6] = [
     // Enable.
     || {
         cpu::disable_interrupts();
@@ -79,6 +86,13 @@ const PATHS: [fn(); 5] = [
     || {
         irq::mask(FIRST_FREE).expect("the line exists");
         off(|| {});
+        irq::unmask(FIRST_FREE).expect("the line exists");
+    },
+    // Mask in the line's own handler, which the path raises, and unmask.
+    || {
+        MASKS.store(true, Ordering::SeqCst);
+        irq::raise(FIRST_FREE).expect("the line exists");
+        OFF.store(false, Ordering::SeqCst);
         irq::unmask(FIRST_FREE).expect("the line exists");
     },
 ];

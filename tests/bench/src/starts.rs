@@ -9,7 +9,8 @@ use anyhow::{Context, Result, bail};
 /// Starts per program.
 const STARTS: usize = 400;
 
-/// Starts two programs in turn; the median time of each in ns, from the start to the exit.
+/// Starts two programs in turn; the time from the start to the exit in ns, which a tenth of the starts of each do not exceed.
+/// What else the machine does makes starts longer, never shorter.
 ///
 /// # Errors
 /// A program fails.
@@ -22,7 +23,7 @@ pub fn compare(commands: [&mut Command; 2]) -> Result<[f64; 2]> {
     }
     Ok(times.map(|mut times| {
         times.sort_by(f64::total_cmp);
-        times[times.len() / 2]
+        times[times.len() / 10]
     }))
 }
 

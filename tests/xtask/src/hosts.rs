@@ -12,16 +12,26 @@ use crate::workspace::Workspace;
 /// Our own host.
 pub const PVHOST: &str = "pvhost";
 
-/// Builds the program of `package`, which has the package's name, optimized.
+/// The compiler's argument by which a program brings its C library along. Finding the library takes the loader a third of
+/// the time from the start of `pvhost run hello` to its exit.
+const STATIC: &str = "-Ctarget-feature=+crt-static";
+
+/// Builds the program of `package`, which has the package's name, optimized, and statically linked where that is possible.
 ///
 /// # Errors
 /// The build fails; the compiler's messages are on standard error.
 pub fn build(workspace: &Workspace, package: &str) -> Result<PathBuf> {
-    let output = command::cargo()
+    let mut cargo = command::cargo();
+    cargo
         .current_dir(workspace.root())
-        .args(["build", "--quiet", "--release"])
+        // `cargo rustc`, because its extra argument reaches the program alone: procedural macros cannot be linked statically.
+        .args(["rustc", "--quiet", "--release"])
         .args(["--package", package, "--bin", package])
-        .arg("--message-format=json-render-diagnostics")
+        .arg("--message-format=json-render-diagnostics");
+    if has_static_c_library() {
+        cargo.args(["--", STATIC]);
+    }
+    let output = cargo
         .stdin(Stdio::null())
         .stderr(Stdio::inherit())
         .output()
@@ -31,6 +41,16 @@ pub fn build(workspace: &Workspace, package: &str) -> Result<PathBuf> {
     }
     let messages = String::from_utf8(output.stdout).context("cargo's messages are not UTF-8")?;
     command::executable(&messages).with_context(|| format!("cargo built no program for {package}"))
+}
+
+/// Whether the C compiler has what a statically linked program is made of; some systems keep it in a package of its own.
+fn has_static_c_library() -> bool {
+    ["libc.a", "rcrt1.o"].iter().all(|file| {
+        let mut cc = Command::new("cc");
+        cc.arg(format!("-print-file-name={file}"));
+        // A file that it does not find is printed as it was given.
+        command::output(&mut cc).is_ok_and(|path| path.trim() != *file)
+    })
 }
 
 /// The command that starts `guest` on the host called `name`, as [`crate::packages::Run::host`] describes it.

@@ -35,7 +35,12 @@ impl Registers {
         let word = |index: usize| seed.wrapping_mul(0x0101_0101).wrapping_add(index * 0x11) | 1;
         Self {
             general: core::array::from_fn(word),
-            flags: FLAGS & if seed % 2 == 0 { usize::MAX } else { !1 },
+            flags: FLAGS
+                & if seed.is_multiple_of(2) {
+                    usize::MAX
+                } else {
+                    !1
+                },
             mxcsr: 0x3f80,
             control: 0x77f,
             sse: core::array::from_fn(|index| {

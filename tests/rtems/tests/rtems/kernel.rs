@@ -6,7 +6,7 @@ use std::path::{Path, PathBuf};
 use std::process::Command;
 use std::time::Duration;
 
-use object::{Object, ObjectSection};
+use object::{Object, ObjectSection, ObjectSegment};
 use paravirt_rtems_tests::{archive, own, run};
 use paravirt_section_tests::arch::Arch;
 use paravirt_section_tests::compile::{Compiler, Language};
@@ -104,6 +104,17 @@ fn linkcmds_keep_the_tables_and_the_note_and_rtems_linker_sets() {
 
     let bytes = fs::read(&path).expect("just linked");
     let elf = object::File::parse(&*bytes).expect("an ELF file");
+    // Also what has no content in the file, such as RTEMS' interrupt stack. Sections for debuggers have no address.
+    for section in elf.sections().filter(|section| section.address() != 0) {
+        let (start, end) = (section.address(), section.address() + section.size());
+        let name = section.name().expect("a name");
+        assert!(
+            elf.segments()
+                .any(|segment| segment.address() <= start
+                    && end <= segment.address() + segment.size()),
+            "{name} is in no segment"
+        );
+    }
     let section = elf.section_by_name(".rtemsroset").expect("linker sets");
     assert_eq!(section.data().expect("content"), 0x1234_u32.to_le_bytes());
 }

@@ -73,12 +73,7 @@ static void interrupt_body(void)
 void _CPU_Use_thread_local_storage(const Context_Control *context)
 {
   static uintptr_t current;
-  const segment_descriptors *gs = &context->gs;
-  uintptr_t base;
-
-  base = (uintptr_t) gs->base_address_15_0
-    | (uintptr_t) gs->base_address_23_16 << 16
-    | (uintptr_t) gs->base_address_31_24 << 24;
+  uintptr_t base = (uintptr_t) _CPU_Get_TLS_thread_pointer(context);
 
   if (base != current) {
     current = base;

@@ -1,7 +1,8 @@
 // SPDX-License-Identifier: MIT OR Apache-2.0
 //! A periodic timer against the elapsed time.
 
-use std::time::Duration;
+use std::thread;
+use std::time::{Duration, Instant};
 
 use crate::guest::{self, Arch, Outcome};
 
@@ -23,4 +24,22 @@ pub fn count(arch: Arch, duration: Duration, load: &str) -> Option<Outcome> {
     print!("{arch}, {load}: {overruns} overruns, {}", outcome.printed);
     assert!(outcome.number("expirations ") >= HERTZ * seconds);
     Some(outcome)
+}
+
+/// How many periods this machine sleeps through by itself in that time, in a thread that does nothing else: what no host can do
+/// better.
+#[must_use]
+pub fn slept_through(duration: Duration) -> u64 {
+    let period = Duration::from_secs(1) / HERTZ as u32;
+    let end = Instant::now() + duration;
+    let (mut next, mut missed) = (Instant::now(), 0);
+    while next < end {
+        next += period;
+        thread::sleep(next.saturating_duration_since(Instant::now()));
+        while next.elapsed() >= period {
+            next += period;
+            missed += 1;
+        }
+    }
+    missed
 }

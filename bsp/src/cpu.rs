@@ -15,14 +15,20 @@ pub fn interrupts_enabled() -> bool {
     vcpu::interrupt_flag().read() != 0
 }
 
-/// Turns interrupts off; whether they were on.
+/// Turns interrupts off.
 #[inline]
-pub fn disable_interrupts() -> bool {
-    let flag = vcpu::interrupt_flag();
-    let were_on = flag.read() != 0;
-    flag.write(0);
+pub fn disable_interrupts() {
+    vcpu::interrupt_flag().write(0);
     // What follows must not be moved up before the store.
     compiler_fence(Ordering::SeqCst);
+}
+
+/// Turns interrupts off; whether they were on, for [`restore_interrupts`].
+#[inline]
+#[must_use]
+pub fn save_interrupts() -> bool {
+    let were_on = interrupts_enabled();
+    disable_interrupts();
     were_on
 }
 
@@ -35,7 +41,7 @@ pub fn enable_interrupts() {
     irq::deliver_if_pending();
 }
 
-/// Turns interrupts on if `were_on`, the result of [`disable_interrupts`], says so.
+/// Turns interrupts on if `were_on`, the result of [`save_interrupts`], says so.
 #[inline]
 pub fn restore_interrupts(were_on: bool) {
     if were_on {
@@ -46,7 +52,7 @@ pub fn restore_interrupts(were_on: bool) {
 /// Runs `body` with interrupts off.
 #[inline]
 pub fn without_interrupts<R>(body: impl FnOnce() -> R) -> R {
-    let were_on = disable_interrupts();
+    let were_on = save_interrupts();
     let result = body();
     restore_interrupts(were_on);
     result
@@ -57,7 +63,7 @@ pub fn without_interrupts<R>(body: impl FnOnce() -> R) -> R {
 /// No wake-up is lost: a line that is raised between the caller's last look and the wait ends the wait at once. To wait
 /// for a condition that a handler sets, use [`idle_until`].
 pub fn idle() {
-    let were_on = disable_interrupts();
+    let were_on = save_interrupts();
     if vcpu::pending().load(Ordering::Relaxed) == 0 {
         // SAFETY: no arguments; called with the virtual interrupt flag off, as the interface asks.
         unsafe { interface::pv_cpu_idle() };
@@ -72,7 +78,7 @@ pub fn idle() {
 /// Idles until `done` returns true. It is tested with interrupts off, so a handler that makes it true cannot come between test
 /// and wait; handlers run if interrupts were on.
 pub fn idle_until(mut done: impl FnMut() -> bool) {
-    let were_on = disable_interrupts();
+    let were_on = save_interrupts();
     while !done() {
         idle();
         restore_interrupts(were_on);

@@ -11,7 +11,7 @@ critical_section::set_impl!(VirtualInterruptFlag);
 // SAFETY: there is one vCPU, and with the virtual interrupt flag off nothing else runs on it.
 unsafe impl critical_section::Impl for VirtualInterruptFlag {
     unsafe fn acquire() -> RawRestoreState {
-        cpu::disable_interrupts()
+        cpu::save_interrupts()
     }
 
     unsafe fn release(were_on: RawRestoreState) {

@@ -12,7 +12,7 @@ pub extern "C" fn paravirt_cpu_interrupts_enabled() -> bool {
 /// Turns interrupts off; whether they were on.
 #[unsafe(no_mangle)]
 pub extern "C" fn paravirt_cpu_disable_interrupts() -> bool {
-    cpu::disable_interrupts()
+    cpu::save_interrupts()
 }
 
 /// Turns interrupts on and delivers what is pending.

@@ -11,11 +11,7 @@ const ENABLED: u32 = 1 << 9;
 /// Disables interrupts; the old level.
 #[unsafe(no_mangle)]
 pub extern "C" fn i386_disable_interrupts() -> u32 {
-    if cpu::disable_interrupts() {
-        ENABLED
-    } else {
-        0
-    }
+    if cpu::save_interrupts() { ENABLED } else { 0 }
 }
 
 /// Restores a level that [`i386_disable_interrupts`] returned.

@@ -77,10 +77,10 @@ pub fn judge(banner: &Banner, ending: Ending) -> Verdict {
     }
 }
 
-/// Judges a program that prints nothing: it passes if it ends by itself.
+/// Judges a program without a banner: it passes if it ends by itself.
 pub fn judge_silent(ending: Ending) -> Verdict {
     match ending {
-        Ending::Stopped => Verdict::Passed("it prints nothing; it ended".to_owned()),
+        Ending::Stopped => Verdict::Passed("it has no banner, and ended".to_owned()),
         _ => judge(&Banner::default(), ending),
     }
 }

@@ -32,6 +32,11 @@ impl Workspace {
         &self.root
     }
 
+    /// `path` as people write it who are in the checkout.
+    pub fn shorten<'a>(&self, path: &'a Path) -> &'a Path {
+        path.strip_prefix(&self.root).unwrap_or(path)
+    }
+
     /// The folder of the complete linker scripts and the fragment that they include.
     pub fn linkcmds(&self) -> PathBuf {
         self.root.join("linkcmds")

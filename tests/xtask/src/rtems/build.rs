@@ -45,7 +45,7 @@ pub fn build(workspace: &Workspace, request: &Request<'_>) -> Result<()> {
 
     println!(
         "linking RTEMS' sources and ours into {}",
-        folders.source().display()
+        workspace.shorten(&folders.source()).display()
     );
     tree::link(
         &request.location.source,
@@ -99,7 +99,10 @@ pub fn build(workspace: &Workspace, request: &Request<'_>) -> Result<()> {
         names.join(", ")
     );
     waf.build(request.jobs)?;
-    println!("installing to {}", folders.install().display());
+    println!(
+        "installing to {}",
+        workspace.shorten(&folders.install()).display()
+    );
     waf.install()
 }
 

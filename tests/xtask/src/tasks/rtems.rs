@@ -120,7 +120,7 @@ pub fn run(workspace: &Workspace, arguments: &Arguments) -> Result<bool> {
     }
     let programs = Folders::new(workspace).programs();
     if arguments.no_run {
-        println!("programs are in {}", programs.display());
+        println!("programs are in {}", workspace.shorten(&programs).display());
         return Ok(true);
     }
     if arguments.tests.is_empty() {
@@ -147,7 +147,11 @@ fn run_samples(workspace: &Workspace, programs: &Path) -> Result<()> {
         let program = programs
             .join(Group::Samples.name())
             .join(format!("{name}.exe"));
-        println!("\n$ pvhost run {}", program.display());
+        println!(
+            "\n$ {} run {}",
+            workspace.shorten(&pvhost).display(),
+            workspace.shorten(&program).display()
+        );
         let mut sample = Command::new(&pvhost);
         sample.arg("run").arg(&program);
         let mut ended = false;
@@ -219,7 +223,11 @@ fn run_tests(workspace: &Workspace, arguments: &Arguments, testsuites: &Path) ->
     )?;
     println!("\n{}", results::table(&entries));
     let [text, json] = results::write(&folder, name, &entries)?;
-    println!("this table: {} and {}", text.display(), json.display());
+    println!(
+        "this table: {} and {}",
+        workspace.shorten(&text).display(),
+        workspace.shorten(&json).display()
+    );
     let tally = results::tally(&entries);
     for failed in &tally.failed {
         println!("failed: {failed}");

@@ -17,14 +17,40 @@
 #include <rtems/clockdrv.h>
 #include <rtems/timecounter.h>
 
+#include <stdbool.h>
+
 #define NS_PER_US 1000u
 
 static struct timecounter clock_timecounter;
 
+/* Times of the paravirtual clock: when the tick was started, its period, and when the last tick that was announced was due. */
+static uint64_t clock_start;
+static uint64_t clock_period;
+static uint64_t clock_due;
+
+/* The last reading that was not for a tick. */
+static uint64_t clock_last;
+
+/* The next reading of the time counter is the kernel's own at the tick. */
+static bool clock_tick_reads;
+
+/*
+ * At a tick the kernel anchors its time to this counter. It gets the time at which the tick was due, not the time at which the
+ * host came round to it, so that the time of tick n is the same multiple of the period however late it came. All other readings
+ * are precise; the kernel derives both from the same anchor.
+ */
 static uint32_t clock_get_timecount(struct timecounter *tc)
 {
   (void) tc;
-  return (uint32_t) paravirt_clock_now();
+
+  if (clock_tick_reads) {
+    clock_tick_reads = false;
+    return (uint32_t) clock_due;
+  }
+
+  clock_last = paravirt_clock_now();
+
+  return (uint32_t) clock_last;
 }
 
 /* All timers share a vector: this one finds out which have expired. Applications use timers 1 and up. */
@@ -37,9 +63,18 @@ static void clock_timer_vector(void *argument)
 static void clock_tick(uint32_t timer, uint64_t expirations, void *argument)
 {
   rtems_interrupt_handler handler = *(rtems_interrupt_handler *) argument;
+  uint64_t ticks = paravirt_timer_expirations(timer) - expirations;
+  uint64_t now = paravirt_clock_now();
 
-  (void) timer;
   for (; expirations > 0; --expirations) {
+    uint64_t due;
+
+    ++ticks;
+    due = clock_start + ticks * clock_period;
+    /* Not before a reading that the kernel may have anchored to, and not in the future: time never steps back. */
+    due = due > clock_last ? due : clock_last;
+    clock_due = due < now ? due : now;
+    clock_tick_reads = true;
     (*handler)(NULL);
   }
 }
@@ -65,14 +100,15 @@ static void clock_install_isr(rtems_interrupt_handler handler)
 
 static void clock_initialize_hardware(void)
 {
-  uint64_t period = (uint64_t) rtems_configuration_get_microseconds_per_tick() * NS_PER_US;
-
   clock_timecounter.tc_get_timecount = clock_get_timecount;
   clock_timecounter.tc_counter_mask = 0xffffffff;
   clock_timecounter.tc_frequency = 1000000000;
   clock_timecounter.tc_quality = RTEMS_TIMECOUNTER_QUALITY_CLOCK_DRIVER;
   rtems_timecounter_install(&clock_timecounter);
-  (void) paravirt_timer_start(PV_TIMER_TICK, period, period);
+
+  clock_period = (uint64_t) rtems_configuration_get_microseconds_per_tick() * NS_PER_US;
+  clock_start = paravirt_clock_now();
+  (void) paravirt_timer_start(PV_TIMER_TICK, clock_period, clock_period);
 }
 
 #define Clock_driver_support_install_isr(isr) clock_install_isr(isr)

@@ -2,10 +2,11 @@
 //! The table of results, for people and for programs.
 
 use std::fmt::Write;
+use std::fs;
 use std::path::{Path, PathBuf};
 
 use anyhow::Result;
-use serde::Serialize;
+use serde::{Deserialize, Serialize};
 
 use super::suite::Entry;
 use super::verdict::Verdict;
@@ -16,6 +17,19 @@ use crate::report::Tally;
 struct Results<'a> {
     host: &'a str,
     tests: &'a [Entry],
+}
+
+/// What is read of it.
+#[derive(Deserialize)]
+struct Reference {
+    tests: Vec<ReferenceEntry>,
+}
+
+#[derive(Deserialize)]
+struct ReferenceEntry {
+    group: String,
+    test: String,
+    result: String,
 }
 
 /// Writes `<folder>/<host>.txt` and `.json`; returns their paths.
@@ -32,6 +46,28 @@ pub fn write(folder: &Path, host: &str, entries: &[Entry]) -> Result<[PathBuf; 2
     };
     super::write_if_changed(&json, serde_json::to_string_pretty(&results)?.as_bytes())?;
     Ok([text, json])
+}
+
+/// Tests in `entries` that did not pass, but passed on `reference`, from the file that [`write`] left there. Nothing without
+/// that file.
+///
+/// # Errors
+/// The file is not understood.
+pub fn worse_than(folder: &Path, reference: &str, entries: &[Entry]) -> Result<Vec<String>> {
+    let Ok(text) = fs::read_to_string(folder.join(format!("{reference}.json"))) else {
+        return Ok(Vec::new());
+    };
+    let reference: Reference = serde_json::from_str(&text)?;
+    let passed_there = |entry: &Entry| {
+        reference.tests.iter().any(|there| {
+            there.group == entry.group && there.test == entry.test && there.result == "passed"
+        })
+    };
+    Ok(entries
+        .iter()
+        .filter(|entry| !matches!(entry.verdict, Verdict::Passed(_)) && passed_there(entry))
+        .map(|entry| format!("{}/{}: {}", entry.group, entry.test, entry.verdict.note()))
+        .collect())
 }
 
 /// The table.
@@ -117,5 +153,28 @@ mod tests {
         assert_eq!(json["result"], "skipped");
         assert_eq!(json["note"], "why");
         assert_eq!(json["state"], "EXPECTED_PASS");
+    }
+
+    #[test]
+    fn what_passed_elsewhere_and_not_here_is_found() {
+        let folder = std::env::temp_dir().join(format!("xtask-results-{}", std::process::id()));
+        let passed = || Verdict::Passed(String::new());
+        let failed = || Verdict::Failed("why".to_owned());
+        write(
+            &folder,
+            "there",
+            &[entry("sp01", passed()), entry("sp02", failed())],
+        )
+        .expect("a file");
+        let here = [
+            entry("sp01", failed()),
+            entry("sp02", failed()),
+            entry("sp03", failed()),
+        ];
+        let worse = worse_than(&folder, "there", &here);
+        let unknown = worse_than(&folder, "elsewhere", &here);
+        fs::remove_dir_all(&folder).expect("ours");
+        assert_eq!(worse.expect("is understood"), ["sptests/sp01: why"]);
+        assert!(unknown.expect("nothing").is_empty());
     }
 }

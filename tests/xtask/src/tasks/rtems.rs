@@ -228,6 +228,12 @@ fn run_tests(workspace: &Workspace, arguments: &Arguments, testsuites: &Path) ->
         workspace.shorten(&text).display(),
         workspace.shorten(&json).display()
     );
+    let reference = Kind::Pc686Qemu.name();
+    if name != reference {
+        for worse in results::worse_than(&folder, reference, &entries)? {
+            println!("passed on {reference}, not here: {worse}");
+        }
+    }
     let tally = results::tally(&entries);
     for failed in &tally.failed {
         println!("failed: {failed}");

@@ -19,7 +19,7 @@ struct Results<'a> {
     tests: &'a [Entry],
 }
 
-/// What is read of it.
+/// What is read of that.
 #[derive(Deserialize)]
 struct Reference {
     tests: Vec<ReferenceEntry>,
@@ -48,7 +48,7 @@ pub fn write(folder: &Path, host: &str, entries: &[Entry]) -> Result<[PathBuf; 2
     Ok([text, json])
 }
 
-/// Tests in `entries` that did not pass, but passed on `reference`, from the file that [`write`] left there. Nothing without
+/// Tests in `entries` that did not pass, but passed on `reference`, from the file that [`write()`] left there. Nothing without
 /// that file.
 ///
 /// # Errors

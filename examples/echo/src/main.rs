@@ -18,7 +18,9 @@ fn main() -> i32 {
     let mut bytes = [0; 64];
     let mut total = 0;
     loop {
-        let Ok(length) = Console.read(&mut bytes) else { return 1 };
+        let Ok(length) = Console.read(&mut bytes) else {
+            return 1;
+        };
         let input = &bytes[..length];
         let end = input.iter().position(|&byte| byte == END_OF_TRANSMISSION);
         let echoed = &input[..end.unwrap_or(length)];

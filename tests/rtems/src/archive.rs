@@ -7,7 +7,7 @@ use std::fs;
 use std::path::{Path, PathBuf};
 
 use object::read::archive::ArchiveFile;
-use object::{Object, ObjectSymbol, SymbolScope};
+use object::{Object, ObjectSymbol};
 
 use paravirt_section_tests::workspace;
 
@@ -32,7 +32,7 @@ pub fn find() -> Option<PathBuf> {
 /// Global symbols of all members of a static library.
 #[derive(Debug, Default)]
 pub struct Symbols {
-    /// Those that other objects can refer to.
+    /// Those that other objects can refer to; a static linker lets them refer to hidden ones too.
     pub defined: BTreeSet<String>,
     /// Those that other objects must define.
     pub undefined: BTreeSet<String>,
@@ -48,8 +48,6 @@ impl Symbols {
         let bytes = fs::read(path).unwrap_or_else(|error| panic!("{}: {error}", path.display()));
         let archive = ArchiveFile::parse(&*bytes).expect("a static library");
         let mut symbols = Self::default();
-        // Not visible outside their object's library, but they satisfy its references.
-        let mut hidden = BTreeSet::new();
         for member in archive.members() {
             let member = member.expect("a member");
             let data = member.data(&*bytes).expect("its content");
@@ -58,8 +56,6 @@ impl Symbols {
                 let name = symbol.name().expect("a name").to_owned();
                 if symbol.is_undefined() {
                     symbols.undefined.insert(name);
-                } else if symbol.scope() == SymbolScope::Linkage {
-                    hidden.insert(name);
                 } else {
                     symbols.defined.insert(name);
                 }
@@ -67,7 +63,7 @@ impl Symbols {
         }
         symbols
             .undefined
-            .retain(|name| !symbols.defined.contains(name) && !hidden.contains(name));
+            .retain(|name| !symbols.defined.contains(name));
         symbols
     }
 }

@@ -3,11 +3,12 @@
 
 use std::fs;
 use std::path::{Path, PathBuf};
-use std::process::Stdio;
+use std::process::{Command, Stdio};
 
 use anyhow::{Context, Result, bail};
 
 use crate::arch::Arch;
+use crate::command;
 use crate::guests;
 use crate::toolchain::Toolchain;
 use crate::workspace::Workspace;
@@ -38,14 +39,25 @@ pub fn build(workspace: &Workspace, folder: &Path) -> Result<PathBuf> {
         .join(Arch::I386.target())
         .join("guest")
         .join(FILE);
+    let stripped = built.with_extension("stripped");
+    fs::copy(&built, &stripped).with_context(|| format!("cannot copy {}", built.display()))?;
+    remove_intrinsics(&stripped)?;
     let finished = folder.join(FILE);
-    copy_if_changed(&built, &finished)?;
+    // A file that did not change keeps its time, so that nothing is built again because of it.
+    super::write_if_changed(&finished, &fs::read(&stripped)?)?;
     Ok(finished)
 }
 
-/// A file that did not change keeps its time, so that nothing is built again because of it.
-fn copy_if_changed(from: &Path, to: &Path) -> Result<()> {
-    let content = fs::read(from).with_context(|| format!("cannot read {}", from.display()))?;
-    super::write_if_changed(to, &content)?;
-    Ok(())
+/// Takes Rust's own copy of the compiler's run-time functions out of a library: the C compiler's libgcc has them, and C code
+/// must not find Rust's `sqrt` in place of its C library's.
+fn remove_intrinsics(library: &Path) -> Result<()> {
+    let members = command::output(Command::new("ar").arg("t").arg(library))?;
+    let intrinsics: Vec<&str> = members
+        .lines()
+        .filter(|member| member.starts_with("compiler_builtins-"))
+        .collect();
+    if intrinsics.is_empty() {
+        return Ok(());
+    }
+    command::run(Command::new("ar").arg("dD").arg(library).args(intrinsics))
 }

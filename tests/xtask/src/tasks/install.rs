@@ -19,7 +19,7 @@ Name: paravirt
 Description: Paravirtualization layer for RTEMS: C API, and its body for i386
 Version: @VERSION@
 Cflags: -I${prefix}/include
-Libs: -L${libdir} -L${linkcmdsdir} -lrtemsparavirt
+Libs: -L${libdir} -L${linkcmdsdir} -lrtemsparavirt -lgcc
 ";
 
 /// Installs below `prefix`, and says where.

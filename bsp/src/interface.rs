@@ -18,6 +18,7 @@ l4_external_func! {
     pub fn pv_clock_wall() -> u64;
 
     /// Starts a timer that expires `first` ns from now and then every `period` ns; period 0 means once.
+    /// A period that is too short for the host is an `InvalidArgument`; times beyond 2^63 ns are never reached.
     pub fn pv_timer_start(timer: u32, first: u64, period: u64) -> i32;
     /// Stops a timer.
     pub fn pv_timer_stop(timer: u32) -> i32;

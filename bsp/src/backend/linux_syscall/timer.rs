@@ -18,7 +18,9 @@ static KERNEL_TIMERS: [Local<i32>; TIMERS as usize] = [const { Local::new(0) }; 
 
 /// A first expiration of 0 would disarm the timer.
 const SHORTEST_NS: u64 = 1;
-/// `KTIME_MAX`: the kernel's longest time in ns.
+/// Shortest period in ns: below it, signals leave no time for anything else.
+const SHORTEST_PERIOD: u64 = 10_000;
+/// `KTIME_MAX`, the kernel's longest time in ns: centuries from now.
 const LONGEST_NS: u64 = i64::MAX as u64;
 
 /// `struct itimerspec` with 64-bit seconds.
@@ -48,10 +50,14 @@ fn read(clock: usize) -> u64 {
 }
 
 pub(super) extern "C" fn start(timer: u32, first: u64, period: u64) -> i32 {
-    if first > LONGEST_NS || period > LONGEST_NS {
+    if period != 0 && period < SHORTEST_PERIOD {
         return Error::InvalidArgument.number();
     }
-    set(timer, first.max(SHORTEST_NS), period)
+    set(
+        timer,
+        first.clamp(SHORTEST_NS, LONGEST_NS),
+        period.min(LONGEST_NS),
+    )
 }
 
 pub(super) extern "C" fn stop(timer: u32) -> i32 {

@@ -177,8 +177,9 @@ fn count(number: isize) -> Result<usize, Error> {
 /// Sends what [`print!`](crate::print!) has collected.
 pub fn flush() {
     cpu::without_interrupts(|| {
-        let line = LINE.get();
-        write_all(&line[..LENGTH.get()]);
+        // SAFETY: `push` keeps the length within the line, and with interrupts off nobody else writes there. In place, because
+        // the stack may be one of RTEMS' smallest.
+        write_all(unsafe { core::slice::from_raw_parts(LINE.as_ptr().cast(), LENGTH.get()) });
         LENGTH.set(0);
     });
 }

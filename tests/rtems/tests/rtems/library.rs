@@ -71,5 +71,8 @@ fn it_refers_to_what_is_listed() {
         return;
     };
     let listed: BTreeSet<String> = Crossing::read().undefined.into_keys().collect();
-    assert_eq!(Symbols::read(&library).undefined, listed);
+    // Which of the C library's functions the compiler calls is its own affair, as long as they are listed.
+    let undefined = Symbols::read(&library).undefined;
+    let unlisted: Vec<&String> = undefined.difference(&listed).collect();
+    assert!(unlisted.is_empty(), "{unlisted:?}");
 }

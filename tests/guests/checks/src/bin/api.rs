@@ -27,8 +27,11 @@ extern "C" fn count(_line: u32, argument: *mut c_void) {
     critical_section::with(|token| SHARED.borrow(token).set(SHARED.borrow(token).get() + 1));
 }
 
+/// A name, and whether what it names is as promised.
+type Check = (&'static str, fn() -> bool);
+
 fn main() -> i32 {
-    let checks: [(&str, fn() -> bool); 8] = [
+    let checks: [Check; 8] = [
         ("arguments", arguments),
         ("memory", memory),
         ("console", console),

@@ -23,22 +23,38 @@ pub const FILE: &str = "librtemsparavirt.a";
 /// # Errors
 /// No compiler for i386, or the build fails; the compiler's messages are on standard error.
 pub fn build(workspace: &Workspace, folder: &Path) -> Result<PathBuf> {
+    build_package(workspace, PACKAGE, FILE, folder)
+}
+
+/// As [`build`], but of a package that contains the BSP's Rust part and builds the library `file`. It gets the name [`FILE`] in
+/// `folder`, because linkcmds ask for that.
+///
+/// # Errors
+/// As [`build`].
+pub fn build_package(
+    workspace: &Workspace,
+    package: &str,
+    file: &str,
+    folder: &Path,
+) -> Result<PathBuf> {
     let toolchain = Toolchain::find(workspace, Arch::I386)?;
     let mut cargo = toolchain.cargo();
-    cargo.args(["build", "--quiet", "--profile=guest", "--package", PACKAGE]);
+    cargo
+        .args(["rustc", "--quiet", "--profile=guest", "--lib"])
+        .args(["--package", package, "--crate-type=staticlib"]);
     guests::configure(&mut cargo, workspace, &toolchain, Arch::I386);
     let status = cargo
         .stdin(Stdio::null())
         .status()
         .context("cannot start cargo")?;
     if !status.success() {
-        bail!("{PACKAGE} does not build for {}", Arch::I386.target());
+        bail!("{package} does not build for {}", Arch::I386.target());
     }
     let built = workspace
         .guests_build(Arch::I386)
         .join(Arch::I386.target())
         .join("guest")
-        .join(FILE);
+        .join(file);
     let stripped = built.with_extension("stripped");
     fs::copy(&built, &stripped).with_context(|| format!("cannot copy {}", built.display()))?;
     remove_intrinsics(&stripped)?;

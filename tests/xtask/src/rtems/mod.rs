@@ -9,6 +9,7 @@ pub mod library;
 pub mod location;
 mod output;
 pub mod results;
+pub mod rust_example;
 mod spec;
 pub mod suite;
 mod tree;

@@ -15,7 +15,7 @@ use crate::rtems::folders::Folders;
 use crate::rtems::group::{self, Group, Program};
 use crate::rtems::host::{Host, Kind};
 use crate::rtems::location::{Location, WHAT_TO_INSTALL};
-use crate::rtems::{results, suite};
+use crate::rtems::{results, rust_example, suite};
 use crate::workspace::Workspace;
 
 /// The samples that show a working BSP, and what each must print.
@@ -44,6 +44,9 @@ pub struct Arguments {
     /// Run RTEMS' own test programs of these groups instead of two samples
     #[arg(long, value_name = "GROUP", num_args = 1..)]
     tests: Vec<Group>,
+    /// Build and run the example application in Rust instead of two samples
+    #[arg(long, conflicts_with = "tests")]
+    rust_example: bool,
     /// Of the test programs, only those with these names
     #[arg(long, value_name = "NAME", num_args = 1.., requires = "tests")]
     only: Vec<String>,
@@ -121,6 +124,12 @@ pub fn run(workspace: &Workspace, arguments: &Arguments) -> Result<bool> {
     let programs = Folders::new(workspace).programs();
     if arguments.no_run {
         println!("programs are in {}", workspace.shorten(&programs).display());
+        return Ok(true);
+    }
+    if arguments.rust_example {
+        let location = Location::find(arguments.prefix.as_deref(), arguments.source.as_deref())?;
+        rust_example::run(workspace, &location.context("RTEMS was found before")?)?;
+        println!("\nrtems: ok");
         return Ok(true);
     }
     if arguments.tests.is_empty() {

@@ -100,6 +100,40 @@ fn an_application_links_and_runs() {
     }
 }
 
+/// Builds a program of `apps`, as RTEMS' users do, and runs it.
+fn run_app(rtems: &Installed, name: &str, input: &str) -> (Exit, String) {
+    let folder = scratch();
+    let program = folder.path().join(name).with_extension("exe");
+    succeed(tools::run(
+        gcc(rtems)
+            .arg(own(&format!("apps/{name}.c")))
+            .arg("-o")
+            .arg(&program),
+    ));
+    run::program(&program, input, LIMIT)
+}
+
+/// Floating point, thread-local storage, nested interrupts, an application's timer: the program checks itself.
+#[test]
+fn processor_state_survives_threads_and_interrupts() {
+    let Some(rtems) = Installed::find() else {
+        return;
+    };
+    let (exit, printed) = run_app(&rtems, "cpu", "");
+    assert!(matches!(exit, Exit::Exit(0)), "{exit:?}\n{printed}");
+    assert!(printed.contains("nested interrupts: right"), "{printed}");
+}
+
+#[test]
+fn getchark_polls_the_console() {
+    let Some(rtems) = Installed::find() else {
+        return;
+    };
+    let (exit, printed) = run_app(&rtems, "getchark", "typed.");
+    assert!(matches!(exit, Exit::Exit(0)), "{exit:?}\n{printed}");
+    assert!(printed.contains("typed\nend of input"), "{printed}");
+}
+
 #[test]
 fn hello_runs() {
     let Some(rtems) = Installed::find() else {

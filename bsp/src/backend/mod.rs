@@ -12,12 +12,20 @@ use crate::external::{self, Function};
 use crate::start::Entry;
 use crate::{irq, power};
 
+#[allow(
+    dead_code,
+    reason = "used by backends whose host has no memory map of this form"
+)]
+mod info;
+mod lines;
 #[cfg(all(
     feature = "linux-syscall",
     any(target_arch = "x86", target_arch = "x86_64")
 ))]
 pub mod linux_syscall;
 mod refuse;
+#[allow(dead_code, reason = "used by backends whose host has one timer only")]
+mod timers;
 
 /// An in-guest backend.
 #[derive(Debug)]

@@ -18,10 +18,22 @@ mod x86_64;
 
 static INFO: Local<Option<&'static StartInfo>> = Local::new(None);
 
-/// How the image was entered: the registers that tell hosts apart.
+/// Which of the image's entry points was used.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum EntryPoint {
+    /// The ELF entry point.
+    Elf,
+    /// The one of the PVH note, in ring 0; [`Entry::argument`] is the address of an `hvm_start_info`.
+    Pvh,
+    /// The one of Xen's notes for paravirtualized guests; [`Entry::argument`] is the address of a `start_info`.
+    XenPv,
+}
+
+/// How the image was entered: what tells hosts apart.
 #[derive(Clone, Copy, Debug)]
-#[repr(C)]
 pub struct Entry {
+    /// The entry point.
+    pub point: EntryPoint,
     /// The magic register; [`MAGIC`] if a start info block follows.
     pub magic: usize,
     /// The register that holds the block's address.
@@ -105,16 +117,24 @@ unsafe extern "C" {
 /// [`MAGIC`], `argument` must be the address of a [`StartInfo`] that stays as it is.
 pub unsafe extern "C" fn enter(magic: usize, argument: usize, stack: *mut c_void) -> ! {
     let entry = Entry {
+        point: EntryPoint::Elf,
         magic,
         argument,
         stack,
     };
-    let info = if magic == MAGIC as usize {
+    if magic == MAGIC as usize {
         // SAFETY: with the magic, the host passes the block's address; it stays as it is.
-        unsafe { &*(argument as *const StartInfo) }
-    } else {
-        backend::start(&entry)
-    };
+        run(unsafe { &*(argument as *const StartInfo) })
+    }
+    enter_by(&entry)
+}
+
+/// Where entry points meet whose host does not pass a start info block: the image's backends are asked in turn.
+pub(crate) fn enter_by(entry: &Entry) -> ! {
+    run(backend::start(entry))
+}
+
+fn run(info: &'static StartInfo) -> ! {
     INFO.set(Some(info));
     if Features::from_bits_retain(info.features).contains(Features::LAZY) {
         // SAFETY: a host that offers lazy binding passes its resolver's address.

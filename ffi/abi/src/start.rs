@@ -55,7 +55,7 @@ pub struct StartInfo {
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 #[repr(u32)]
 pub enum MemoryKind {
-    /// Free for the guest's use, zeroed.
+    /// Free for the guest's use; what it holds is undefined.
     Ram = 1,
     /// Holds the image.
     Image = 2,

@@ -71,7 +71,7 @@ struct pv_start_info {
   uint64_t reserved;            /**< zero */
 };
 
-#define PV_MEMORY_RAM 1u   /**< free for the guest's use, zeroed */
+#define PV_MEMORY_RAM 1u   /**< free for the guest's use; what it holds is undefined */
 #define PV_MEMORY_IMAGE 2u /**< holds the image */
 
 /** One range of the guest's memory; sorted, without overlap. */

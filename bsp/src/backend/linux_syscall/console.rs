@@ -4,8 +4,8 @@
 use paravirt_abi::error::Error;
 use paravirt_abi::line;
 
-use super::irq;
 use super::syscall::{FCNTL, GETPID, POLL, READ, WRITE, syscall3};
+use crate::backend::lines;
 
 const STDIN: usize = 0;
 const STDOUT: usize = 1;
@@ -51,7 +51,7 @@ pub(super) extern "C" fn read(buffer: *mut u8, length: usize) -> isize {
         read => {
             // A file signals nothing: what is left is announced now.
             if readable() {
-                irq::signalled(line::CONSOLE);
+                lines::signal(line::CONSOLE);
             }
             read
         }
@@ -80,7 +80,7 @@ pub(super) fn announce_input() {
         }
     }
     if readable() {
-        irq::signalled(line::CONSOLE);
+        lines::signal(line::CONSOLE);
     }
 }
 

@@ -1,10 +1,9 @@
 // SPDX-License-Identifier: MIT OR Apache-2.0
-//! Lines, masks and the signals behind them.
+//! The signals behind the lines.
 
 use core::sync::atomic::Ordering;
 
-use paravirt_abi::error::Error;
-use paravirt_abi::line::{self, LINES};
+use paravirt_abi::line;
 use paravirt_abi::vcpu::HOST_MASKED;
 
 use super::syscall::{
@@ -13,93 +12,8 @@ use super::syscall::{
     SignalAction, syscall4,
 };
 use super::{console, timer};
-use crate::local::Local;
-use crate::{irq, vcpu};
-
-/// Lines that are attached.
-static CLAIMED: Local<u32> = Local::new(0);
-/// Lines that may become pending.
-static UNMASKED: Local<u32> = Local::new(0);
-/// Masked lines that were raised.
-static LATCHED: Local<u32> = Local::new(0);
-
-fn bit(line: u32) -> Option<u32> {
-    (line < LINES).then(|| 1 << line)
-}
-
-pub(super) extern "C" fn attach(line: u32) -> i32 {
-    let Some(bit) = bit(line) else {
-        return Error::NoSuchDevice.number();
-    };
-    if CLAIMED.get() & bit != 0 {
-        return Error::Busy.number();
-    }
-    CLAIMED.set(CLAIMED.get() | bit);
-    unmask(line)
-}
-
-pub(super) extern "C" fn detach(line: u32) -> i32 {
-    let Some(bit) = bit(line) else {
-        return Error::NoSuchDevice.number();
-    };
-    if CLAIMED.get() & bit == 0 {
-        return Error::NotAttached.number();
-    }
-    CLAIMED.set(CLAIMED.get() & !bit);
-    mask(line)
-}
-
-pub(super) extern "C" fn mask(line: u32) -> i32 {
-    let Some(bit) = bit(line) else {
-        return Error::NoSuchDevice.number();
-    };
-    UNMASKED.set(UNMASKED.get() & !bit);
-    // What is pending already is withdrawn and stays latched.
-    let withdrawn = vcpu::pending().fetch_and(!bit, Ordering::Relaxed) & bit;
-    LATCHED.set(LATCHED.get() | withdrawn);
-    0
-}
-
-pub(super) extern "C" fn unmask(line: u32) -> i32 {
-    let Some(bit) = bit(line) else {
-        return Error::NoSuchDevice.number();
-    };
-    UNMASKED.set(UNMASKED.get() | bit);
-    if line == line::CONSOLE {
-        console::announce_input();
-    }
-    if LATCHED.get() & bit != 0 {
-        LATCHED.set(LATCHED.get() & !bit);
-        vcpu::pending().fetch_or(bit, Ordering::Relaxed);
-    }
-    deliver_if_enabled();
-    0
-}
-
-pub(super) extern "C" fn raise(line: u32) -> i32 {
-    if bit(line).is_none() {
-        return Error::NoSuchDevice.number();
-    }
-    signalled(line);
-    deliver_if_enabled();
-    0
-}
-
-fn deliver_if_enabled() {
-    if vcpu::interrupt_flag().read() != 0 {
-        irq::deliver_if_pending();
-    }
-}
-
-/// Marks a line pending, or latches it while it is masked.
-pub(super) fn signalled(line: u32) {
-    let bit = 1 << line;
-    if UNMASKED.get() & bit != 0 {
-        vcpu::pending().fetch_or(bit, Ordering::Relaxed);
-    } else {
-        LATCHED.set(LATCHED.get() | bit);
-    }
-}
+use crate::backend::lines;
+use crate::vcpu;
 
 /// Notes that the signals are blocked, for the test at the end of turning interrupts on.
 pub(super) fn mark_closed() {
@@ -115,6 +29,11 @@ pub(super) fn open() {
 
 /// Installs the handler of both signals.
 pub(super) fn start() {
+    lines::set_source(|line, unmasked| {
+        if line == line::CONSOLE && unmasked {
+            console::announce_input();
+        }
+    });
     let action = SignalAction {
         handler: handle,
         flags: ACTION_FLAGS,
@@ -140,9 +59,9 @@ extern "C" fn handle(signal: u32, info: *const u8, context: *mut u8) {
     if signal == SIGNAL_TIMER {
         // SAFETY: the kernel passes the siginfo of a timer.
         unsafe { timer::expired(info) };
-        signalled(line::TIMER);
+        lines::signal(line::TIMER);
     } else {
-        signalled(line::CONSOLE);
+        lines::signal(line::CONSOLE);
     }
     if vcpu::pending().load(Ordering::Relaxed) == 0 {
         return;

@@ -12,7 +12,7 @@ mod start;
 mod syscall;
 mod timer;
 
-use super::Backend;
+use super::{Backend, lines};
 use crate::external::Functions;
 use crate::in_guest_functions;
 use crate::interface::{
@@ -37,11 +37,11 @@ static FUNCTIONS: Functions<14> = in_guest_functions! {
     pv_console_write = console::write,
     pv_cpu_idle = cpu::idle,
     pv_cpu_set_tls = cpu::set_tls,
-    pv_irq_attach = irq::attach,
-    pv_irq_detach = irq::detach,
-    pv_irq_mask = irq::mask,
-    pv_irq_raise = irq::raise,
-    pv_irq_unmask = irq::unmask,
+    pv_irq_attach = lines::attach,
+    pv_irq_detach = lines::detach,
+    pv_irq_mask = lines::mask,
+    pv_irq_raise = lines::raise,
+    pv_irq_unmask = lines::unmask,
     pv_shutdown = power::shutdown,
     pv_timer_start = timer::start,
     pv_timer_stop = timer::stop,

@@ -7,7 +7,7 @@ use paravirt_abi::start::{Features, MAGIC, MemoryKind, MemoryRange, StartInfo};
 
 use super::{irq, syscall, timer};
 use crate::local::Local;
-use crate::start::Entry;
+use crate::start::{Entry, EntryPoint};
 
 /// Memory that the guest may use beside its image, in bytes. Linux provides its pages when they are touched.
 const MEMORY: usize = 64 << 20;
@@ -34,6 +34,9 @@ static INFO: Local<StartInfo> = Local::new(StartInfo {
 
 /// Linux enters a static program with the count of its arguments at the top of a 16-byte aligned stack.
 pub(super) fn detects(entry: &Entry) -> bool {
+    if entry.point != EntryPoint::Elf {
+        return false;
+    }
     let stack = entry.stack.cast::<usize>();
     if stack.is_null() || !(stack as usize).is_multiple_of(16) {
         return false;

@@ -1,0 +1,106 @@
+// SPDX-License-Identifier: MIT OR Apache-2.0
+//! The start info block, made from what a host says in a form of its own.
+
+use paravirt_abi::start::{Features, MAGIC, MemoryKind, MemoryRange, StartInfo};
+
+use crate::local::Local;
+
+/// Most ranges that are kept; what a host reports beyond them stays unused.
+const RANGES: usize = 16;
+/// Longest command line in bytes; what is longer is cut.
+const COMMAND_LINE: usize = 1024;
+
+const NOTHING: MemoryRange = MemoryRange {
+    start: 0,
+    size: 0,
+    kind: 0,
+    reserved: 0,
+};
+
+static MEMORY: Local<[MemoryRange; RANGES]> = Local::new([NOTHING; RANGES]);
+static LINE: Local<[u8; COMMAND_LINE]> = Local::new([0; COMMAND_LINE]);
+static INFO: Local<StartInfo> = Local::new(StartInfo {
+    magic: MAGIC,
+    size: size_of::<StartInfo>() as u32,
+    version: paravirt_abi::VERSION,
+    features: Features::empty().bits(),
+    resolver: 0,
+    memory: 0,
+    memory_count: 0,
+    command_line_length: 0,
+    command_line: 0,
+    wall_clock: 0,
+    reserved: 0,
+});
+
+unsafe extern "C" {
+    static __image_start: u8;
+    static __image_end: u8;
+}
+
+/// Adds memory that the guest may use, in ascending order. The part that holds the image is told apart, the page at address
+/// zero is left out.
+pub(super) fn add_memory(start: u64, end: u64) {
+    let image = (
+        &raw const __image_start as usize as u64,
+        &raw const __image_end as usize as u64,
+    );
+    let start = start.max(0x1000);
+    add(start, end.min(image.0), MemoryKind::Ram);
+    add(start.max(image.0), end.min(image.1), MemoryKind::Image);
+    add(start.max(image.1), end, MemoryKind::Ram);
+}
+
+/// Adds one range, unless it is empty or a 32-bit guest could not reach it.
+fn add(start: u64, end: u64, kind: MemoryKind) {
+    let end = end.min(usize::MAX as u64);
+    let mut info = INFO.get();
+    let index = info.memory_count as usize;
+    if start >= end || index == RANGES {
+        return;
+    }
+    let mut ranges = MEMORY.get();
+    ranges[index] = MemoryRange {
+        start,
+        size: end - start,
+        kind: kind as u32,
+        reserved: 0,
+    };
+    MEMORY.set(ranges);
+    info.memory = MEMORY.as_ptr() as usize as u64;
+    info.memory_count += 1;
+    INFO.set(info);
+}
+
+/// Copies the command line; runs of white space become one space, and bytes that are not ASCII question marks.
+pub(super) fn set_command_line(text: &[u8]) {
+    let mut line = [0; COMMAND_LINE];
+    let mut length = 0;
+    let words = text
+        .split(u8::is_ascii_whitespace)
+        .filter(|word| !word.is_empty());
+    for word in words {
+        let space: &[u8] = if length == 0 { b"" } else { b" " };
+        for &byte in space.iter().chain(word) {
+            // The last byte stays the NUL.
+            if length + 1 < COMMAND_LINE {
+                line[length] = if byte.is_ascii() { byte } else { b'?' };
+                length += 1;
+            }
+        }
+    }
+    LINE.set(line);
+    let mut info = INFO.get();
+    info.command_line = LINE.as_ptr() as usize as u64;
+    info.command_line_length = length as u32;
+    INFO.set(info);
+}
+
+/// Adds the time at start (Unix time in ns) and returns the block, which nothing changes from here on.
+pub(super) fn finish(wall_clock: u64) -> &'static StartInfo {
+    let mut info = INFO.get();
+    info.wall_clock = wall_clock;
+    INFO.set(info);
+    // SAFETY: start-up is over, so nobody changes the static any more.
+    unsafe { &*INFO.as_ptr() }
+}

@@ -19,12 +19,14 @@ static CLAIMED: AtomicU32 = AtomicU32::new(0);
 static UNMASKED: AtomicU32 = AtomicU32::new(0);
 /// Masked lines that were raised.
 static LATCHED: AtomicU32 = AtomicU32::new(0);
-/// Tells the backend of a line's new mask.
-static SOURCE: Local<Option<fn(u32, bool)>> = Local::new(None);
+/// A backend's devices, told of a line and whether it is unmasked.
+pub(super) type Source = fn(line: u32, unmasked: bool);
+
+static SOURCE: Local<Option<Source>> = Local::new(None);
 
 /// From now on, `source` is told whenever a line was masked (`false`) or is about to be unmasked (`true`), so that it can do the
 /// same to the device, and look whether that wants something already. For the start of a backend with such devices.
-pub(super) fn set_source(source: fn(line: u32, unmasked: bool)) {
+pub(super) fn set_source(source: Source) {
     SOURCE.set(Some(source));
 }
 

@@ -6,7 +6,7 @@ use serde::Deserialize;
 /// An architecture of a guest, by the name that its linker script and its folder below `target/guests` carry.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Deserialize, clap::ValueEnum)]
 pub enum Arch {
-    /// 64-bit x86; the compiler's stock `core` serves.
+    /// 64-bit x86, with code that has no red zone where a `core` without one can be built.
     #[serde(rename = "x86_64")]
     #[value(name = "x86_64")]
     X86_64,
@@ -28,11 +28,35 @@ impl Arch {
         }
     }
 
-    /// The Rust target that guests of it are built for.
+    /// The Rust target that guests of it are built for, if its library can be had.
     pub const fn target(self) -> &'static str {
+        match self {
+            Self::X86_64 => "x86_64-unknown-linux-none",
+            Self::I386 => "i586-unknown-linux-gnu",
+        }
+    }
+
+    /// The target whose library comes with compilers. On x86-64 that library uses the red zone, so these guests run on the
+    /// process host and as Linux programs, but not in ring 0.
+    pub const fn stock_target(self) -> &'static str {
         match self {
             Self::X86_64 => "x86_64-unknown-linux-gnu",
             Self::I386 => "i586-unknown-linux-gnu",
+        }
+    }
+
+    /// The compiler's arguments that [`Self::target`] needs beyond its library.
+    pub const fn target_flags(self) -> &'static [&'static str] {
+        match self {
+            // An interrupt frame is pushed where the red zone would be. The identity note says that there is none.
+            Self::X86_64 => &[
+                "-Cno-redzone",
+                "--cfg=paravirt_no_redzone",
+                // As for the other targets, in place of an lld that may not be there.
+                "-Clinker=cc",
+                "-Clinker-flavor=gcc",
+            ],
+            Self::I386 => &[],
         }
     }
 }

@@ -103,7 +103,7 @@ pub fn configure(cargo: &mut Command, workspace: &Workspace, toolchain: &Toolcha
     flags.extend(toolchain.flags());
     cargo
         .current_dir(workspace.root())
-        .args(["--target", arch.target()])
+        .args(["--target", toolchain.target()])
         // Separated by 0x1f, cargo's way to allow spaces in paths.
         .env("CARGO_ENCODED_RUSTFLAGS", flags.join("\x1f"))
         .env("CARGO_TARGET_DIR", workspace.guests_build(arch));

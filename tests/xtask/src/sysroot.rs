@@ -31,8 +31,9 @@ lto = "off"
 [workspace]
 "#;
 
-/// Flags for the libraries: guests link them with LTO, which needs bitcode, and cargo would leave it out.
-const RUSTFLAGS: &str = "-Cembed-bitcode=yes";
+/// Flags for the libraries, separated by 0x1f. Guests link them with LTO, which needs bitcode, and cargo would leave it out; and
+/// x86-64 guests run in ring 0, where interrupts are pushed over a red zone (the other targets have none).
+const RUSTFLAGS: &str = "-Cembed-bitcode=yes\x1f-Cno-redzone";
 
 /// Makes sure that every one of `targets` has an up-to-date sysroot, see [`path`].
 ///
@@ -75,6 +76,21 @@ pub fn ensure(workspace: &Workspace, targets: &[&str]) -> Result<()> {
 /// Where the sysroot of `target` is.
 pub fn path(workspace: &Workspace, target: &str) -> PathBuf {
     workspace.sysroots().join(target)
+}
+
+/// A compiler's argument that changes with the sysroot of `target`: cargo does not see that a library was built anew, and what
+/// was compiled against the old one does not fit.
+///
+/// # Errors
+/// There is no such sysroot.
+pub fn fingerprint(workspace: &Workspace, target: &str) -> Result<String> {
+    use std::hash::{DefaultHasher, Hash, Hasher};
+    let stamp = path(workspace, target).join("stamp");
+    let mut hasher = DefaultHasher::new();
+    fs::read(&stamp)
+        .with_context(|| format!("cannot read {}", stamp.display()))?
+        .hash(&mut hasher);
+    Ok(format!("-Cmetadata={:016x}", hasher.finish()))
 }
 
 /// Whether the compiler and the sources are installed.

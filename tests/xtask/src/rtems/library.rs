@@ -48,11 +48,11 @@ pub fn build_package(
         .status()
         .context("cannot start cargo")?;
     if !status.success() {
-        bail!("{package} does not build for {}", Arch::I386.target());
+        bail!("{package} does not build for {}", toolchain.target());
     }
     let built = workspace
         .guests_build(Arch::I386)
-        .join(Arch::I386.target())
+        .join(toolchain.target())
         .join("guest")
         .join(file);
     let stripped = built.with_extension("stripped");

@@ -49,8 +49,10 @@ pub fn packages() -> Vec<String> {
 /// As for [`sysroot::ensure`].
 pub fn sysroots(workspace: &Workspace) -> Result<()> {
     let mut targets = INSPECTED_TARGETS.to_vec();
-    if !toolchain::active_has(Arch::I386.target())? {
-        targets.push(Arch::I386.target());
+    for arch in Arch::ALL {
+        if !toolchain::active_has(arch.target())? {
+            targets.push(arch.target());
+        }
     }
     sysroot::ensure(workspace, &targets)
 }

@@ -30,6 +30,17 @@ pub(super) struct Arguments {
     #[arg(long)]
     lazy: bool,
 
+    /// Run with real-time priority (SCHED_FIFO), from 1 to 99; needs CAP_SYS_NICE or `ulimit -r`
+    #[arg(
+        long,
+        value_name = "PRIORITY",
+        value_parser = clap::value_parser!(u8).range(1..=99),
+        num_args = 0..=1,
+        require_equals = true,
+        default_missing_value = "50"
+    )]
+    realtime: Option<u8>,
+
     /// Print what was counted on stderr when the guest has ended
     #[arg(long)]
     stats: bool,
@@ -61,6 +72,9 @@ pub(super) fn run(arguments: &Arguments) -> Result<ExitCode, Error> {
         .handle_signals(true);
     if let Some(timeout) = arguments.timeout {
         builder = builder.timeout(timeout);
+    }
+    if let Some(priority) = arguments.realtime {
+        builder = builder.realtime(priority);
     }
     let vm = builder.build()?;
     for name in vm.unbound() {

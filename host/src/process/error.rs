@@ -101,6 +101,17 @@ pub enum VmError {
         /// The address.
         entry: u64,
     },
+    /// The system refused real-time scheduling.
+    #[error(
+        "cannot run with real-time priority {priority}: {source}; raise the limit (`ulimit -r {priority}`), or run as root or with \
+        CAP_SYS_NICE (`sudo chrt -f {priority} true` shows whether the system permits it at all)"
+    )]
+    Realtime {
+        /// The priority asked for.
+        priority: u8,
+        /// The system's reason.
+        source: io::Error,
+    },
     /// The system refused something the host needs.
     #[error("{what}: {source}")]
     System {

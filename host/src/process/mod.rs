@@ -35,6 +35,7 @@ mod layout;
 mod lines;
 mod memory;
 mod page;
+mod realtime;
 mod run;
 mod signals;
 mod state;
@@ -58,6 +59,7 @@ pub use function::{
 };
 pub use lines::LineHandle;
 pub use memory::GuestMemory;
+pub use realtime::Realtime;
 pub use stats::Stats;
 pub use step::Step;
 pub use vm::{Builder, DEFAULT_MEMORY, Finished, Vm};

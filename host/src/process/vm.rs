@@ -22,6 +22,7 @@ use super::function::{Erased, HostFunction, stack_bytes};
 use super::layout::Layout;
 use super::lines::{LineHandle, Lines};
 use super::page::Page;
+use super::realtime::Realtime;
 use super::run::{self, Run};
 use super::state::GUEST_END;
 use super::stats::Stats;
@@ -80,6 +81,7 @@ pub struct Builder {
     timeout: Option<Duration>,
     lazy: bool,
     handle_signals: Option<bool>,
+    realtime: Option<u8>,
     fsgsbase: bool,
     stepper: Option<Stepper>,
 }
@@ -133,6 +135,13 @@ impl Builder {
     #[must_use]
     pub const fn handle_signals(mut self, handle: bool) -> Self {
         self.handle_signals = Some(handle);
+        self
+    }
+
+    /// Runs the guest with this real-time priority, from 1 to 99, see [`Realtime`].
+    #[must_use]
+    pub const fn realtime(mut self, priority: u8) -> Self {
+        self.realtime = Some(priority);
         self
     }
 
@@ -225,6 +234,7 @@ impl Builder {
                 clock: use_clock,
             },
             image: self.image,
+            realtime: self.realtime,
             _place: place,
         })
     }
@@ -235,6 +245,7 @@ pub struct Vm {
     vcpu: Box<Vcpu>,
     run: Run,
     image: Image,
+    realtime: Option<u8>,
     _place: Place,
 }
 
@@ -262,6 +273,7 @@ impl Vm {
             timeout: None,
             lazy: false,
             handle_signals: None,
+            realtime: None,
             fsgsbase: true,
             stepper: None,
         }
@@ -290,6 +302,12 @@ impl Vm {
     /// # Errors
     /// If the system refuses what running needs.
     pub fn run(self) -> Result<Finished, VmError> {
+        let _realtime = self
+            .realtime
+            .map(|priority| {
+                Realtime::enter(priority).map_err(|source| VmError::Realtime { priority, source })
+            })
+            .transpose()?;
         let stop =
             run::run(&self.vcpu, &self.run).map_err(|source: io::Error| VmError::System {
                 what: "cannot run the guest",

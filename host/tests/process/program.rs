@@ -59,6 +59,7 @@ fn errors_of_the_host_and_of_the_command_line_have_their_own_status() {
             (&["--memory", "3.5G"][..], 2, "not a size"),
             (&["--memory", "5G"], 1, "do not fit below 4 GiB"),
             (&["--timeout", "0"], 2, "not a positive number"),
+            (&["--realtime=100"], 2, "not in 1..=99"),
             (&["--unknown"], 2, "--unknown"),
         ] {
             let output = run(&guest, options, &[]);
@@ -107,6 +108,82 @@ fn lazy_binding_changes_nothing_but_when() {
         };
         // The guest has called nothing but `pv_console_write` when it looks.
         assert_eq!((bound(&[]), bound(&["--lazy"])), (2, 1), "{arch}");
+    }
+}
+
+/// Scheduling policy and real-time priority of a process (Linux, proc_pid_stat(5)).
+fn scheduling(process: u32) -> Option<(u32, u32)> {
+    let stat = std::fs::read_to_string(format!("/proc/{process}/stat")).ok()?;
+    // The name of the program, in parentheses, is field 2 and may contain spaces.
+    let (_, fields) = stat.rsplit_once(") ")?;
+    let mut fields = fields.split(' ').skip(40 - 3);
+    let priority = fields.next()?.parse().ok()?;
+    Some((fields.next()?.parse().ok()?, priority))
+}
+
+#[test]
+fn real_time_priority_is_the_one_asked_for_or_a_clear_refusal() {
+    for (arch, guest) in each("fault") {
+        for (option, priority) in [("--realtime", 50), ("--realtime=7", 7)] {
+            let mut child = pvhost(&guest, &[option], &["hang"])
+                .stderr(std::process::Stdio::piped())
+                .spawn()
+                .expect("pvhost starts");
+            let start = Instant::now();
+            let wanted = Some((libc::SCHED_FIFO as u32, priority));
+            let refused = loop {
+                if scheduling(child.id()) == wanted {
+                    break false;
+                }
+                if child.try_wait().expect("our child").is_some() {
+                    break true;
+                }
+                assert!(start.elapsed() < Duration::from_secs(10), "{arch} {option}");
+                std::thread::sleep(Duration::from_millis(5));
+            };
+            if !refused {
+                // SAFETY: no pointers; the child has not been waited for.
+                unsafe { libc::kill(child.id() as i32, libc::SIGTERM) };
+            }
+            let output = child.wait_with_output().expect("it ends");
+            if refused {
+                let stderr = text(&output.stderr);
+                assert!(stderr.contains("CAP_SYS_NICE"), "{arch}: {stderr}");
+                println!("skipped: {stderr}");
+            }
+        }
+    }
+}
+
+#[test]
+fn who_may_not_have_real_time_priority_is_told_how_to() {
+    use std::os::unix::process::CommandExt;
+    for (arch, guest) in each("hello") {
+        let mut command = pvhost(&guest, &["--realtime=9"], &[]);
+        // SAFETY: two system calls, which a forked child may make, the second of them with a live variable.
+        unsafe {
+            command.pre_exec(|| {
+                /// Linux, capability.h.
+                const CAP_SYS_NICE: i32 = 23;
+                // Fails for who has no privileges to give away.
+                libc::prctl(libc::PR_CAPBSET_DROP, CAP_SYS_NICE, 0, 0, 0);
+                let none = libc::rlimit {
+                    rlim_cur: 0,
+                    rlim_max: 0,
+                };
+                match libc::setrlimit(libc::RLIMIT_RTPRIO, &none) {
+                    0 => Ok(()),
+                    _ => Err(std::io::Error::last_os_error()),
+                }
+            });
+        }
+        let output = command.output().expect("pvhost starts");
+        let stderr = text(&output.stderr);
+        assert_eq!(output.status.code(), Some(1), "{arch}: {stderr}");
+        for part in ["priority 9:", "ulimit -r 9", "CAP_SYS_NICE", "chrt -f 9"] {
+            assert!(stderr.contains(part), "{arch} {part}: {stderr}");
+        }
+        assert_eq!(text(&output.stdout), "", "{arch}");
     }
 }
 

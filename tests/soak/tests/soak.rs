@@ -21,8 +21,9 @@ on_each_architecture!(
 const MINUTE: Duration = Duration::from_secs(60);
 
 fn every_expiration_is_counted_when_idle(arch: Arch) {
-    let machine = thread::spawn(|| rate::slept_through(MINUTE));
-    let outcome = rate::count(arch, MINUTE, "idle");
+    let realtime = rate::realtime();
+    let machine = thread::spawn(move || rate::slept_through(MINUTE, realtime));
+    let outcome = rate::count(arch, MINUTE, "idle", realtime);
     let missed = machine.join().expect("it only counts");
     let Some(outcome) = outcome else {
         return;
@@ -42,7 +43,7 @@ fn every_expiration_is_counted_when_idle(arch: Arch) {
 }
 
 fn every_expiration_is_counted_when_busy(arch: Arch) {
-    let _ = rate::count(arch, MINUTE, "busy");
+    let _ = rate::count(arch, MINUTE, "busy", None);
 }
 
 fn a_storm_is_survived(arch: Arch) {

@@ -17,11 +17,11 @@ on_each_architecture!(
 );
 
 fn every_expiration_is_counted_when_idle(arch: Arch) {
-    let _ = rate::count(arch, Duration::from_secs(2), "idle");
+    let _ = rate::count(arch, Duration::from_secs(2), "idle", None);
 }
 
 fn every_expiration_is_counted_when_busy(arch: Arch) {
-    let _ = rate::count(arch, Duration::from_secs(2), "busy");
+    let _ = rate::count(arch, Duration::from_secs(2), "busy", None);
 }
 
 fn a_storm_is_survived(arch: Arch) {

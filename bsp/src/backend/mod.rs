@@ -23,6 +23,8 @@ mod lines;
     any(target_arch = "x86", target_arch = "x86_64")
 ))]
 pub mod linux_syscall;
+#[cfg(all(feature = "pok", target_arch = "x86"))]
+pub mod pok;
 mod refuse;
 #[allow(dead_code, reason = "used by backends whose host has one timer only")]
 mod timers;
@@ -72,11 +74,20 @@ macro_rules! register_backend {
                 &$crate::backend::linux_syscall::BACKEND;
         };
     };
+    (pok) => {
+        // POK for x86 has 32 bits: an image for another architecture can name the backend and gets none.
+        #[cfg(target_arch = "x86")]
+        const _: () = {
+            #[$crate::linkme::distributed_slice($crate::backend::BACKENDS)]
+            #[linkme(crate = $crate::linkme)]
+            static BACKEND: &'static $crate::backend::Backend = &$crate::backend::pok::BACKEND;
+        };
+    };
     ($other:ident) => {
         ::core::compile_error!(::core::concat!(
             "no backend `",
             ::core::stringify!($other),
-            "`; this version has: linux_syscall"
+            "`; this version has: linux_syscall, pok"
         ));
     };
 }

@@ -5,7 +5,7 @@
 
 use paravirt_bsp::println;
 
-paravirt_bsp::image! { main: main, backends: [linux_syscall] }
+paravirt_bsp::image! { main: main, backends: [linux_syscall, pok] }
 
 fn main() {
     println!("Hello from a paravirtualized guest");

@@ -1,0 +1,40 @@
+// SPDX-License-Identifier: MIT OR Apache-2.0
+//! Idle.
+
+use core::sync::atomic::Ordering;
+
+use paravirt_abi::error::Error;
+
+use super::syscall::{THREAD_SLEEP, call};
+use super::{console, irq, timer};
+use crate::vcpu;
+
+const NS_PER_US: u64 = 1000;
+/// Longest sleep in ns. Without a timer that runs and without a wish for input nothing ends the wait at all.
+const LONGEST_NS: u64 = 1_000_000_000;
+/// Longest sleep in ns where input ends the wait: how late its line may come.
+const INPUT_NS: u64 = 10_000_000;
+
+/// Called with the virtual interrupt flag off. Nothing can become pending between test and sleep, because nothing interrupts.
+pub(super) extern "C" fn idle() {
+    loop {
+        irq::find();
+        if vcpu::pending().load(Ordering::Relaxed) != 0 {
+            return;
+        }
+        let longest = if console::is_wanted() {
+            INPUT_NS
+        } else {
+            LONGEST_NS
+        };
+        let left = timer::deadline().saturating_sub(timer::now());
+        let microseconds = left.min(longest).div_ceil(NS_PER_US);
+        // SAFETY: a number, and it fits: the longest sleep is a second.
+        unsafe { call(THREAD_SLEEP, [microseconds as u32]) };
+    }
+}
+
+/// The kernel loads neither fs nor gs for a partition and has no call that would.
+pub(super) extern "C" fn set_tls(_base: usize) -> i32 {
+    Error::NotOffered.number()
+}

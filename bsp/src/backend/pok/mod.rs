@@ -1,0 +1,60 @@
+// SPDX-License-Identifier: MIT OR Apache-2.0
+//! Backend `pok`: the image as a partition of the POK kernel (ARINC 653), i386.
+//!
+//! The bodies of the external functions make POK's system calls. POK's kernel has no call that interrupts a partition, so
+//! lines are found by looking, see [`poll`]:
+//!
+//! * The layer's functions for console, clock and timers look at the kernel's clock, and at the console while its line is
+//!   unmasked. With interrupts on, the handlers of what they find have run when they return.
+//! * With interrupts off, what they find stays pending; turning interrupts on delivers it.
+//! * [`crate::cpu::idle`] sleeps in the kernel until the next timer is due. The scheduler looks at sleepers once a
+//!   millisecond, and only in the partition's own time slots, so the line comes that much late.
+//!
+//! So an application that computes for long without any of these calls sees no interrupts meanwhile, whatever its interrupt
+//! flag says. Nothing is lost: the expirations of periodic timers are counted from the clock, and deadlines do not drift.
+//! Turning interrupts off and on stays a store and a test.
+//!
+//! What the partition's configuration must say is in `linkcmds/README.md`.
+
+mod console;
+mod cpu;
+mod irq;
+mod power;
+mod start;
+mod syscall;
+mod timer;
+
+use super::{Backend, lines};
+use crate::external::Functions;
+use crate::in_guest_functions;
+use crate::interface::{
+    pv_clock_now, pv_clock_wall, pv_console_read, pv_console_write, pv_cpu_idle, pv_cpu_set_tls,
+    pv_irq_attach, pv_irq_detach, pv_irq_mask, pv_irq_raise, pv_irq_unmask, pv_shutdown,
+    pv_timer_start, pv_timer_stop,
+};
+
+/// The backend, for [`crate::image!`].
+pub static BACKEND: Backend = Backend {
+    name: "pok",
+    detects: start::detects,
+    functions: FUNCTIONS.as_slice(),
+    start: start::start,
+    open_interrupts: irq::open,
+};
+
+static FUNCTIONS: Functions<14> = in_guest_functions! {
+    pv_clock_now = timer::clock_now,
+    pv_clock_wall = timer::clock_now, // POK has no calendar: time begins in 1970
+    pv_console_read = console::read,
+    pv_console_write = console::write,
+    pv_cpu_idle = cpu::idle,
+    pv_cpu_set_tls = cpu::set_tls,
+    pv_irq_attach = lines::attach,
+    pv_irq_detach = lines::detach,
+    pv_irq_mask = lines::mask,
+    pv_irq_raise = lines::raise,
+    pv_irq_unmask = lines::unmask,
+    pv_shutdown = power::shutdown,
+    pv_timer_start = timer::start,
+    pv_timer_stop = timer::stop,
+};

@@ -1,0 +1,67 @@
+// SPDX-License-Identifier: MIT OR Apache-2.0
+//! Clock, and timers that are looked at.
+//!
+//! The kernel's clock counts interrupts of its interval timer, one each 9.2 us on x86, so that is the resolution.
+
+use super::irq;
+use super::syscall::{GET_TICK, call};
+use crate::backend::timers;
+use crate::local::Local;
+
+/// The kernel's time at the guest's start, in ns.
+static ZERO: Local<u64> = Local::new(0);
+/// The next deadline of the guest's timers, in ns of guest time.
+static DEADLINE: Local<u64> = Local::new(u64::MAX);
+
+static SOURCE: timers::Source = timers::Source {
+    now,
+    arm: |deadline| DEADLINE.set(deadline),
+    disarm: || DEADLINE.set(u64::MAX),
+};
+
+pub(super) fn start_clock() {
+    ZERO.set(read());
+    timers::set_source(&SOURCE);
+}
+
+/// The kernel's time in ns since it was started.
+fn read() -> u64 {
+    let mut ticks: u64 = 0;
+    // SAFETY: the address of 8 bytes that live through the call.
+    unsafe { call(GET_TICK, [&raw mut ticks as usize as u32]) };
+    ticks
+}
+
+/// Guest time in ns.
+pub(super) extern "C" fn now() -> u64 {
+    read() - ZERO.get()
+}
+
+pub(super) extern "C" fn clock_now() -> u64 {
+    irq::poll();
+    now()
+}
+
+pub(super) extern "C" fn start(timer: u32, first: u64, period: u64) -> i32 {
+    let result = timers::start(timer, first, period);
+    irq::poll();
+    result
+}
+
+pub(super) extern "C" fn stop(timer: u32) -> i32 {
+    let result = timers::stop(timer);
+    irq::poll();
+    result
+}
+
+/// The next deadline in ns of guest time; `u64::MAX` if no timer runs.
+pub(super) fn deadline() -> u64 {
+    DEADLINE.get()
+}
+
+/// Handles what is due. Without a timer that runs, the kernel is not asked.
+pub(super) fn poll() {
+    if deadline() != u64::MAX && now() >= deadline() {
+        timers::expire();
+    }
+}

@@ -28,6 +28,11 @@ pub mod pok;
 mod refuse;
 #[allow(dead_code, reason = "used by backends whose host has one timer only")]
 mod timers;
+#[cfg(all(
+    feature = "xen",
+    any(target_arch = "x86", target_arch = "x86_64")
+))]
+pub mod xen;
 
 /// An in-guest backend.
 #[derive(Debug)]
@@ -83,11 +88,18 @@ macro_rules! register_backend {
             static BACKEND: &'static $crate::backend::Backend = &$crate::backend::pok::BACKEND;
         };
     };
+    (xen) => {
+        const _: () = {
+            #[$crate::linkme::distributed_slice($crate::backend::BACKENDS)]
+            #[linkme(crate = $crate::linkme)]
+            static BACKEND: &'static $crate::backend::Backend = &$crate::backend::xen::BACKEND;
+        };
+    };
     ($other:ident) => {
         ::core::compile_error!(::core::concat!(
             "no backend `",
             ::core::stringify!($other),
-            "`; this version has: linux_syscall, pok"
+            "`; this version has: linux_syscall, pok, xen"
         ));
     };
 }

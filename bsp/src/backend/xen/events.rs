@@ -1,0 +1,103 @@
+// SPDX-License-Identifier: MIT OR Apache-2.0
+//! Event channels: which port means what, and the scan of the two-level bitmap of pending ones.
+
+use core::sync::atomic::Ordering;
+
+use paravirt_abi::line;
+
+use super::shared::{PAGE, WORD_BITS};
+use super::{console, hypercall};
+use crate::backend::{lines, timers};
+use crate::local::Local;
+use crate::{println, vcpu};
+
+/// Virtual interrupt of the timers.
+pub(super) const VIRQ_TIMER: u32 = 0;
+/// Virtual interrupt of input on Xen's own console, for the domain that controls the machine.
+pub(super) const VIRQ_CONSOLE: u32 = 2;
+
+/// No event channel: Xen never hands out port 0.
+const NONE: u32 = 0;
+
+static TIMER: Local<u32> = Local::new(NONE);
+static CONSOLE: Local<u32> = Local::new(NONE);
+/// The first channel that had an event without being bound, until it is reported.
+static STRAY: Local<u32> = Local::new(NONE);
+/// Whether one was reported.
+static REPORTED: Local<bool> = Local::new(false);
+
+/// Masks every channel: those that are bound are unmasked one by one.
+pub(super) fn start() {
+    for word in &PAGE.mask {
+        word.store(usize::MAX, Ordering::Relaxed);
+    }
+}
+
+/// Lets events of `port` mean the timer.
+pub(super) fn bind_timer(port: u32) {
+    TIMER.set(port);
+    hypercall::unmask(port);
+}
+
+/// Lets events of `port` mean that the console has input, or room for output.
+pub(super) fn bind_console(port: u32) {
+    CONSOLE.set(port);
+    hypercall::unmask(port);
+}
+
+/// Takes every pending event. Called while no event callback can come.
+///
+/// Xen sets the channel's bit, then the selector's, then the flag; so here the flag is cleared first, then the selector, then
+/// the channel. All three are locked instructions, which are full barriers on x86.
+pub(super) fn take() {
+    PAGE.vcpu.upcall_pending.swap(0, Ordering::SeqCst);
+    let mut selector = PAGE.vcpu.selector.swap(0, Ordering::SeqCst);
+    while selector != 0 {
+        let index = selector.trailing_zeros();
+        selector &= selector - 1;
+        let word = &PAGE.pending[index as usize];
+        let mask = PAGE.mask[index as usize].load(Ordering::Relaxed);
+        let mut pending = word.load(Ordering::Relaxed) & !mask;
+        while pending != 0 {
+            let bit = pending.trailing_zeros();
+            pending &= pending - 1;
+            // Before its handler, so that an event during it is not lost.
+            word.fetch_and(!(1 << bit), Ordering::SeqCst);
+            deliver(index * WORD_BITS + bit);
+        }
+    }
+}
+
+fn deliver(port: u32) {
+    if port == TIMER.get() {
+        timers::expire();
+    } else if port == CONSOLE.get() {
+        if console::has_input() {
+            lines::signal(line::CONSOLE);
+        }
+    } else {
+        stray(port);
+    }
+}
+
+/// Counts an event that nobody has asked for, and lets no other come of that channel.
+#[cold]
+fn stray(port: u32) {
+    let mask = &PAGE.mask[(port / WORD_BITS) as usize];
+    mask.fetch_or(1 << (port % WORD_BITS), Ordering::Relaxed);
+    let count = vcpu::spurious();
+    count.write(count.read().wrapping_add(1));
+    if STRAY.get() == NONE {
+        STRAY.set(port);
+    }
+}
+
+/// Reports the first event that nobody has asked for. Called with interrupts off, but not from an entry, because the console
+/// may be what it interrupted.
+pub(super) fn report_stray() {
+    let port = STRAY.get();
+    if port != NONE && !REPORTED.get() {
+        REPORTED.set(true);
+        println!("paravirt: event on channel {port}, which nobody has bound; masked");
+    }
+}

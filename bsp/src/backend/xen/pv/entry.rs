@@ -1,0 +1,106 @@
+// SPDX-License-Identifier: MIT OR Apache-2.0
+//! Where Xen enters a PV domain: at its start, and for events.
+//!
+//! The notes are those of Xen's public headers, version 4.17: `xen/include/public/elfnote.h`. Virtual address and
+//! pseudo-physical address are the same, so the image lies where it is linked, and a page's number is its address / 4096.
+
+use core::arch::global_asm;
+
+use paravirt_abi::vcpu::{HOST_MASKED, INTERRUPTS_ENABLED, PENDING};
+
+use crate::backend::xen::irq;
+
+/// Control word of the SSE unit at program start (System V ABI, 3.2.1).
+static DEFAULT_MXCSR: u32 = 0x1f80;
+
+global_asm!(
+    ".macro paravirt_xen_note type, value:vararg",
+    "    .balign 4",
+    "    .long 4, 8881f - 8880f, \\type", // length of the owner with its NUL, of the descriptor, type
+    "    .asciz \"Xen\"",
+    "8880: \\value",
+    "8881: .balign 4",
+    ".endm",
+    ".pushsection .note.Xen, \"a\", @note",
+    "paravirt_xen_note 6, .asciz \"RTEMS paravirt\"", // XEN_ELFNOTE_GUEST_OS
+    "paravirt_xen_note 8, .asciz \"generic\"",        // XEN_ELFNOTE_LOADER
+    "paravirt_xen_note 5, .asciz \"xen-3.0\"", // XEN_ELFNOTE_XEN_VERSION: the name of the PV interface
+    "paravirt_xen_note 3, .quad 0",            // XEN_ELFNOTE_VIRT_BASE
+    "paravirt_xen_note 4, .quad 0", // XEN_ELFNOTE_PADDR_OFFSET: addresses in the ELF are final
+    "paravirt_xen_note 1, .quad __paravirt_xen_pv_start", // XEN_ELFNOTE_ENTRY
+    "paravirt_xen_note 17, .quad 1 << 11", // XEN_ELFNOTE_SUPPORTED_FEATURES: XENFEAT_dom0
+    ".popsection",
+    ".purgem paravirt_xen_note",
+    options(att_syntax),
+);
+
+global_asm!(
+    ".pushsection .text.paravirt_xen_pv_start, \"ax\", @progbits",
+    "__paravirt_xen_pv_start:",            // rsi = start_info, rsp = top of the stack that Xen made; events are masked
+    "    cld",                             // the ABI of what we call
+    "    movq %rsi, %rdi",                 // first argument: start_info
+    "    movq %rsp, %rsi",                 // second: memory from here on is free
+    "    leaq __stack_end(%rip), %rsp",    // the image's own stack
+    "    xorl %ebp, %ebp",                 // end of the chain of frames
+    "    fninit",                          // control words as at a program's start
+    "    ldmxcsr {mxcsr}(%rip)",
+    "    call {enter}",                    // does not return
+    "    ud2",
+    ".popsection",
+    mxcsr = sym DEFAULT_MXCSR,
+    enter = sym super::enter,
+    options(att_syntax),
+);
+
+// Xen masks events, and pushes onto the interrupted stack what the processor would, then r11 and rcx. In the code selector
+// it leaves the requested privilege at 0, for its own "kernel mode"; the processor really runs at 3.
+global_asm!(
+    ".pushsection .text.paravirt_xen_event, \"ax\", @progbits",
+    ".balign 16",
+    ".globl __paravirt_xen_event",
+    ".hidden __paravirt_xen_event",
+    "__paravirt_xen_event:",
+    "    popq %rcx",                                    // now only the processor's frame is left
+    "    popq %r11",
+    "    orl $3, 8(%rsp)",                              // its selector as iretq takes it
+    "    lock orl ${masked}, __paravirt_vcpu + {pending}(%rip)", // events stay masked until someone opens them
+    "    cmpl $0, __paravirt_vcpu + {enabled}(%rip)",   // the virtual flag
+    "    je 1f",
+    "    movl $0, __paravirt_vcpu + {enabled}(%rip)",   // on: off, and enter the upcall, which takes the events as it
+    "    jmp __paravirt_upcall",                        // opens the mask
+    "1:  pushq %rax",                                   // off: every register that the call may change
+    "    pushq %rcx",
+    "    pushq %rdx",
+    "    pushq %rsi",
+    "    pushq %rdi",
+    "    pushq %r8",
+    "    pushq %r9",
+    "    pushq %r10",
+    "    pushq %r11",
+    "    pushq %rbp",
+    "    movq %rsp, %rbp",                              // survives the call, finds the registers again
+    "    subq $512, %rsp",                              // room for x87 and SSE state
+    "    andq $-16, %rsp",                              // fxsave and the call want 16-byte alignment
+    "    fxsave64 (%rsp)",
+    "    cld",                                          // the ABI of what we call; iretq restores it
+    "    call {take}",                                  // marks lines pending
+    "    fxrstor64 (%rsp)",
+    "    movq %rbp, %rsp",
+    "    popq %rbp",
+    "    popq %r11",
+    "    popq %r10",
+    "    popq %r9",
+    "    popq %r8",
+    "    popq %rdi",
+    "    popq %rsi",
+    "    popq %rdx",
+    "    popq %rcx",
+    "    popq %rax",
+    "    iretq",                                        // back, with events masked
+    ".popsection",
+    masked = const HOST_MASKED,
+    pending = const PENDING,
+    enabled = const INTERRUPTS_ENABLED,
+    take = sym irq::take_masked,
+    options(att_syntax),
+);

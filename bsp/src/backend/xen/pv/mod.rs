@@ -1,0 +1,87 @@
+// SPDX-License-Identifier: MIT OR Apache-2.0
+//! What is particular to PV domains: entry, traps, page tables. x86-64 only, as in Debian's Xen.
+
+use core::ffi::{CStr, c_void};
+
+use super::hypercall::Instruction;
+use super::{hypercall as common, stop};
+use crate::start::{self, Entry, EntryPoint};
+
+mod entry;
+mod hypercall;
+pub(super) mod memory;
+mod traps;
+
+pub(super) use hypercall::{grant_ports, set_fs_base};
+
+/// What the magic of a [`StartInfo`] begins with.
+const MAGIC: &[u8] = b"xen-3.";
+/// `SIF_INITDOMAIN`.
+const CONTROLS_MACHINE: u32 = 1 << 1;
+
+/// `struct start_info` (Xen's public headers, version 4.17: `xen/include/public/xen.h`).
+#[repr(C)]
+pub(super) struct StartInfo {
+    /// `xen-<version>-<platform>`.
+    magic: [u8; 32],
+    /// Pages of the domain.
+    pub(super) pages: usize,
+    /// Machine address of the shared page.
+    pub(super) shared_info: u64,
+    flags: u32,
+    store_frame: u64,
+    store_channel: u32,
+    /// Machine page number of the console ring, unless the domain controls the machine.
+    pub(super) console_frame: u64,
+    /// Its event channel.
+    pub(super) console_channel: u32,
+    /// Address of the topmost page table.
+    pub(super) page_table: usize,
+    page_table_pages: usize,
+    /// Address of the list of machine page numbers.
+    pub(super) frames: *const u64,
+    module: usize,
+    module_length: usize,
+    command_line: [u8; 1024],
+}
+
+impl StartInfo {
+    /// Whether the domain controls the machine (is dom0).
+    pub(super) fn controls_machine(&self) -> bool {
+        self.flags & CONTROLS_MACHINE != 0
+    }
+
+    /// The command line without its NUL.
+    pub(super) fn command_line(&self) -> &[u8] {
+        CStr::from_bytes_until_nul(&self.command_line).map_or(&[], CStr::to_bytes)
+    }
+}
+
+/// From the entry point: makes the domain fit for Rust code that may fault, then goes the common way.
+///
+/// # Safety
+/// For the entry point, once.
+unsafe extern "C" fn enter(info: *const StartInfo, stack: *mut c_void) -> ! {
+    common::set_instruction(Instruction::Syscall);
+    traps::install();
+    if cfg!(not(paravirt_no_redzone)) {
+        stop::refuse(format_args!(
+            "this image keeps data below its stack pointer (red zone), where Xen pushes frames. Build all of it with \
+             -Cno-redzone (C: -mno-red-zone) and --cfg paravirt_no_redzone"
+        ));
+    }
+    // SAFETY: Xen passes the address of a page.
+    let magic = unsafe { (*info).magic };
+    if !magic.starts_with(MAGIC) {
+        stop::refuse(format_args!(
+            "the start info at {info:p} does not begin with \"xen-3.\" but with {:02x?}: not a Xen that this layer knows",
+            &magic[..MAGIC.len()]
+        ));
+    }
+    start::enter_by(&Entry {
+        point: EntryPoint::XenPv,
+        magic: 0,
+        argument: info as usize,
+        stack,
+    })
+}

@@ -1,0 +1,127 @@
+// SPDX-License-Identifier: MIT OR Apache-2.0
+//! The trap table: what the processor's exceptions lead to in a PV domain.
+
+use core::arch::global_asm;
+use core::fmt::Write;
+
+use super::hypercall::{self, Callback};
+use crate::backend::xen::hypercall::Shutdown;
+use crate::backend::xen::shared::PAGE;
+use crate::backend::xen::{power, stop};
+
+/// Vectors of exceptions that a PV domain can get.
+const VECTORS: usize = 20;
+/// `FLAT_KERNEL_CS` of `xen/include/public/arch-x86/xen-x86_64.h`.
+const CODE_SEGMENT: u16 = 0xe033;
+/// `trap_info.flags`: events are masked on entry.
+const MASK_EVENTS: u8 = 4;
+
+global_asm!(
+    ".pushsection .text.paravirt_xen_trap, \"ax\", @progbits",
+    ".balign 16",
+    ".globl __paravirt_xen_trap",
+    ".hidden __paravirt_xen_trap",
+    "__paravirt_xen_trap:",
+    "    .set vector, 0",
+    "    .rept {vectors}",      // one entry of 16 bytes for each vector
+    "    .balign 16",
+    "    popq %rcx",            // as for events, see entry.rs
+    "    popq %r11",
+    "    .if !((0x27d00 >> vector) & 1)", // 8, 10 to 14 and 17 bring an error code
+    "    pushq $0",
+    "    .endif",
+    "    pushq $vector",
+    "    jmp 1f",
+    "    .set vector, vector + 1",
+    "    .endr",
+    "1:  movq %rsp, %rdi",      // the argument: vector, error code, frame
+    "    andq $-16, %rsp",      // as the ABI wants it; nobody returns over what is cut off
+    "    cld",
+    "    call {trapped}",
+    "    ud2",
+    ".globl __paravirt_xen_failsafe",
+    ".hidden __paravirt_xen_failsafe",
+    "__paravirt_xen_failsafe:", // Xen could not return to this domain: a selector is wrong
+    "    andq $-16, %rsp",
+    "    call {failed}",
+    "    ud2",
+    ".popsection",
+    vectors = const VECTORS,
+    trapped = sym trapped,
+    failed = sym failed,
+    options(att_syntax),
+);
+
+unsafe extern "C" {
+    static __paravirt_xen_trap: [[u8; 16]; VECTORS];
+    fn __paravirt_xen_failsafe();
+    fn __paravirt_xen_event();
+}
+
+/// `struct trap_info`.
+#[derive(Clone, Copy)]
+#[repr(C)]
+pub(super) struct TrapInfo {
+    vector: u8,
+    flags: u8,
+    code_segment: u16,
+    address: usize,
+}
+
+/// Installs handlers for exceptions and events. Comes first: until then a fault ends in a report of Xen's, on its log only.
+pub(super) fn install() {
+    let mut table = [TrapInfo {
+        vector: 0,
+        flags: MASK_EVENTS,
+        code_segment: CODE_SEGMENT,
+        address: 0,
+    }; VECTORS + 1];
+    for (vector, entry) in (0u8..).zip(&mut table[..VECTORS]) {
+        entry.vector = vector;
+        // Breakpoint and overflow come from instructions, which all of the domain may execute.
+        if matches!(vector, 3 | 4) {
+            entry.flags |= 3;
+        }
+        // SAFETY: only the address is taken.
+        entry.address = unsafe { &raw const __paravirt_xen_trap[usize::from(vector)] } as usize;
+    }
+    // The last entry stays empty, which ends the table.
+    hypercall::set_trap_table(&table);
+    hypercall::register_callback(Callback::Event, __paravirt_xen_event as *const () as usize);
+    hypercall::register_callback(
+        Callback::Failsafe,
+        __paravirt_xen_failsafe as *const () as usize,
+    );
+}
+
+/// What the entries push, and the processor's frame.
+#[repr(C)]
+struct Trapped {
+    vector: usize,
+    error: usize,
+    rip: usize,
+    cs: usize,
+    rflags: usize,
+    rsp: usize,
+    ss: usize,
+}
+
+/// Reports an exception and stops.
+extern "C" fn trapped(frame: &Trapped) -> ! {
+    let Trapped {
+        vector, error, rip, ..
+    } = frame;
+    let cr2 = PAGE.vcpu.cr2.read();
+    let _ = writeln!(
+        stop::Channels,
+        "paravirt: fault: vector {vector}, error {error:#x}, rip {rip:#x}, cr2 {cr2:#x}"
+    );
+    power::end("fault", 1, Shutdown::Crash)
+}
+
+/// Reports that Xen could not return to the domain.
+extern "C" fn failed() -> ! {
+    stop::refuse(format_args!(
+        "Xen could not restore this domain's segments: a selector was loaded that is not valid"
+    ))
+}

@@ -1,0 +1,132 @@
+// SPDX-License-Identifier: MIT OR Apache-2.0
+//! The page that a domain shares with Xen: pending events, the time (`struct shared_info` in Xen's public headers, version
+//! 4.17: `xen/include/public/xen.h`, `arch-x86/xen.h`).
+//!
+//! A page of the image, in whose place the start has Xen's mapped. Until then it reads as zeros.
+
+use core::cell::UnsafeCell;
+use core::sync::atomic::{AtomicU8, AtomicU32, AtomicUsize};
+
+/// Bits of a word of the event bitmaps.
+pub(super) const WORD_BITS: u32 = usize::BITS;
+/// Words of an event bitmap: one for each bit of the selector.
+pub(super) const WORDS: usize = WORD_BITS as usize;
+/// Virtual processors that the page has room for.
+const VCPUS: usize = 32;
+
+/// A field that Xen writes; every access is volatile.
+#[repr(transparent)]
+pub(super) struct Field<T>(UnsafeCell<T>);
+
+// SAFETY: only Xen writes, and volatile reads take what is there; where a field has several words, the version counters tell
+// a reader to read again.
+unsafe impl<T> Sync for Field<T> {}
+
+impl<T: Copy> Field<T> {
+    const fn new(value: T) -> Self {
+        Self(UnsafeCell::new(value))
+    }
+
+    #[inline]
+    pub(super) fn read(&self) -> T {
+        // SAFETY: valid for the image's life; every value of the integers that this is used with is a valid one.
+        unsafe { self.0.get().read_volatile() }
+    }
+}
+
+/// `struct vcpu_time_info`.
+#[repr(C)]
+pub(super) struct TimeInfo {
+    /// Odd while Xen changes the fields, another number after it.
+    pub(super) version: AtomicU32,
+    padding: u32,
+    /// Time-stamp counter at the last change.
+    pub(super) tsc: Field<u64>,
+    /// System time at the last change, in ns since Xen's start.
+    pub(super) system_time: Field<u64>,
+    /// ns per (shifted) cycle, as a fraction of 2^32.
+    pub(super) multiplier: Field<u32>,
+    /// Shift of the cycles, -31 to 31.
+    pub(super) shift: Field<i8>,
+    flags: u8,
+    more_padding: [u8; 2],
+}
+
+/// `struct vcpu_info`.
+#[repr(C)]
+pub(super) struct VcpuInfo {
+    /// Not zero: some event is pending. The domain clears it before it looks which.
+    pub(super) upcall_pending: AtomicU8,
+    /// Not zero: no event callback. For PV domains; elsewhere it stays zero.
+    pub(super) upcall_mask: AtomicU8,
+    /// Bit n: word n of the bitmap has pending events.
+    pub(super) selector: AtomicUsize,
+    /// Address of the last page fault, for PV domains on x86-64.
+    pub(super) cr2: Field<usize>,
+    #[cfg(target_arch = "x86_64")]
+    padding: usize,
+    #[cfg(target_arch = "x86")]
+    padding: [usize; 5],
+    pub(super) time: TimeInfo,
+}
+
+/// `struct shared_info`, with its page.
+#[repr(C, align(4096))]
+pub(super) struct SharedInfo {
+    pub(super) vcpu: VcpuInfo,
+    other_vcpus: [u8; (VCPUS - 1) * 64],
+    pub(super) pending: [AtomicUsize; WORDS],
+    pub(super) mask: [AtomicUsize; WORDS],
+    /// As [`TimeInfo::version`], for the three fields after it.
+    pub(super) wall_version: AtomicU32,
+    /// Unix time at Xen's start: seconds and ns.
+    pub(super) wall_seconds: Field<u32>,
+    pub(super) wall_ns: Field<u32>,
+    /// The upper half of the seconds.
+    #[cfg(target_arch = "x86_64")]
+    pub(super) wall_seconds_high: Field<u32>,
+    /// `max_pfn` to `p2m_generation`, which tools use.
+    arch: [usize; 6],
+    /// The upper half of the seconds.
+    #[cfg(target_arch = "x86")]
+    pub(super) wall_seconds_high: Field<u32>,
+}
+
+const _: () = {
+    use core::mem::offset_of;
+    assert!(size_of::<VcpuInfo>() == 64 && offset_of!(VcpuInfo, time) == 32);
+    assert!(size_of::<SharedInfo>() == 4096);
+    assert!(offset_of!(SharedInfo, wall_version) == 2048 + 2 * WORDS * size_of::<usize>());
+};
+
+/// The page.
+pub(super) static PAGE: SharedInfo = SharedInfo {
+    vcpu: VcpuInfo {
+        upcall_pending: AtomicU8::new(0),
+        upcall_mask: AtomicU8::new(0),
+        selector: AtomicUsize::new(0),
+        cr2: Field::new(0),
+        #[cfg(target_arch = "x86_64")]
+        padding: 0,
+        #[cfg(target_arch = "x86")]
+        padding: [0; 5],
+        time: TimeInfo {
+            version: AtomicU32::new(0),
+            padding: 0,
+            tsc: Field::new(0),
+            system_time: Field::new(0),
+            multiplier: Field::new(0),
+            shift: Field::new(0),
+            flags: 0,
+            more_padding: [0; 2],
+        },
+    },
+    other_vcpus: [0; (VCPUS - 1) * 64],
+    pending: [const { AtomicUsize::new(0) }; WORDS],
+    mask: [const { AtomicUsize::new(0) }; WORDS],
+    wall_version: AtomicU32::new(0),
+    wall_seconds: Field::new(0),
+    wall_ns: Field::new(0),
+    wall_seconds_high: Field::new(0),
+    arch: [0; 6],
+};

@@ -1,0 +1,83 @@
+// SPDX-License-Identifier: MIT OR Apache-2.0
+//! Clocks from the time in the shared page, without a hypercall, and the one-shot timer behind all timers.
+
+use core::sync::atomic::{AtomicU64, Ordering, compiler_fence};
+
+use paravirt_abi::vcpu::cycles_to_ns;
+
+use super::{hypercall, shared};
+use crate::backend::timers;
+use crate::local::Local;
+
+const NS_PER_SECOND: u64 = 1_000_000_000;
+
+/// System time at the guest's start, in ns.
+static ZERO: Local<u64> = Local::new(0);
+/// The latest time that was given out, in ns of guest time.
+static LATEST: AtomicU64 = AtomicU64::new(0);
+
+static SOURCE: timers::Source = timers::Source {
+    now,
+    arm: |deadline| {
+        hypercall::set_timer(deadline.saturating_add(ZERO.get()));
+    },
+    disarm: hypercall::stop_timer,
+};
+
+/// Begins guest time. Called when the shared page is there.
+pub(super) fn start() {
+    ZERO.set(system_time());
+    timers::set_source(&SOURCE);
+}
+
+/// Body of `pv_clock_now`.
+pub(super) extern "C" fn now() -> u64 {
+    let now = system_time().wrapping_sub(ZERO.get());
+    // Xen's correction of the clock may step back by some ns, and a handler may read between this read and its use.
+    now.max(LATEST.fetch_max(now, Ordering::Relaxed))
+}
+
+/// Body of `pv_clock_wall`.
+pub(super) extern "C" fn wall() -> u64 {
+    let page = &shared::PAGE;
+    loop {
+        let version = page.wall_version.load(Ordering::Acquire);
+        let seconds =
+            u64::from(page.wall_seconds_high.read()) << 32 | u64::from(page.wall_seconds.read());
+        let ns = u64::from(page.wall_ns.read());
+        compiler_fence(Ordering::Acquire);
+        if version & 1 == 0 && page.wall_version.load(Ordering::Relaxed) == version {
+            return seconds
+                .wrapping_mul(NS_PER_SECOND)
+                .wrapping_add(ns)
+                .wrapping_add(system_time());
+        }
+    }
+}
+
+/// Time since Xen's start, in ns.
+#[inline]
+fn system_time() -> u64 {
+    let time = &shared::PAGE.vcpu.time;
+    loop {
+        let version = time.version.load(Ordering::Acquire);
+        let cycles = read_tsc().saturating_sub(time.tsc.read());
+        let passed = cycles_to_ns(cycles, time.shift.read().into(), time.multiplier.read());
+        let now = time.system_time.read().wrapping_add(passed);
+        compiler_fence(Ordering::Acquire);
+        if version & 1 == 0 && time.version.load(Ordering::Relaxed) == version {
+            return now;
+        }
+    }
+}
+
+/// Needs no fence around it: Xen changes the fields only while this processor runs Xen.
+#[inline]
+fn read_tsc() -> u64 {
+    #[cfg(target_arch = "x86")]
+    use core::arch::x86::_rdtsc;
+    #[cfg(target_arch = "x86_64")]
+    use core::arch::x86_64::_rdtsc;
+    // SAFETY: every processor that Xen runs on has the counter, and Xen lets domains read it.
+    unsafe { _rdtsc() }
+}

@@ -88,6 +88,15 @@ impl<'a> Example<'a> {
         )
     }
 
+    /// Its standard input.
+    fn input(&self) -> Result<Vec<u8>> {
+        let Some(file) = &self.run.stdin_file else {
+            return Ok(self.run.stdin.clone().into_bytes());
+        };
+        let file = self.package.folder.join(file);
+        fs::read(&file).with_context(|| format!("cannot read {}", file.display()))
+    }
+
     /// Runs it, compares output and exit status with what is expected, and returns the output.
     ///
     /// # Errors
@@ -97,7 +106,7 @@ impl<'a> Example<'a> {
         let expected = fs::read_to_string(&expected)
             .with_context(|| format!("cannot read {}", expected.display()))?;
         let command = self.command(workspace)?;
-        let output = feed(&mut command::limited(&command, LIMIT), &self.run.stdin)?;
+        let output = feed(&mut command::limited(&command, LIMIT), &self.input()?)?;
         let printed = String::from_utf8_lossy(&output.stdout).into_owned();
         let messages = String::from_utf8_lossy(&output.stderr);
         if let Some(difference) = difference(&expected, &printed) {
@@ -115,7 +124,7 @@ impl<'a> Example<'a> {
 }
 
 /// Runs `command` with that input.
-fn feed(command: &mut Command, input: &str) -> Result<Output> {
+fn feed(command: &mut Command, input: &[u8]) -> Result<Output> {
     let mut child = command
         .stdin(Stdio::piped())
         .stdout(Stdio::piped())
@@ -124,7 +133,7 @@ fn feed(command: &mut Command, input: &str) -> Result<Output> {
         .with_context(|| format!("cannot start {}", command::name(command)))?;
     if let Some(mut stdin) = child.stdin.take() {
         // A guest may end before it has read everything; what it printed tells.
-        let _ = stdin.write_all(input.as_bytes());
+        let _ = stdin.write_all(input);
     }
     Ok(child.wait_with_output()?)
 }
@@ -173,7 +182,7 @@ mod tests {
 
     #[test]
     fn input_goes_in_and_output_and_status_come_out() {
-        let output = feed(Command::new("sh").args(["-c", "cat; exit 3"]), "in").expect("starts");
+        let output = feed(Command::new("sh").args(["-c", "cat; exit 3"]), b"in").expect("starts");
         assert_eq!(
             (output.stdout.as_slice(), output.status.code()),
             (&b"in"[..], Some(3))

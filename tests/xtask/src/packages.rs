@@ -73,6 +73,8 @@ pub struct Run {
     /// Its standard input.
     #[serde(default)]
     pub stdin: String,
+    /// A file beside the manifest with its standard input, in place of `stdin`: for bytes that a manifest cannot hold.
+    pub stdin_file: Option<PathBuf>,
     /// A file beside the manifest with the expected standard output.
     #[serde(default = "expected")]
     pub expect: PathBuf,

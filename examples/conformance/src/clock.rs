@@ -1,0 +1,89 @@
+// SPDX-License-Identifier: MIT OR Apache-2.0
+//! Clocks.
+
+use paravirt_bsp::interface::pv_clock_now;
+use paravirt_bsp::timer::{Delay, TICK, Timer};
+use paravirt_bsp::{clock, start};
+
+use crate::check::{Outcome, Problem, ensure, require};
+use crate::settings::{MICROSECOND, MILLISECOND, late, note};
+
+/// Readings of a clock.
+const READINGS: u32 = 20_000;
+/// How far two readings of one time may differ.
+const RESOLUTION: u64 = MILLISECOND;
+
+/// The host's own clock.
+fn host_now() -> u64 {
+    // SAFETY: no arguments.
+    unsafe { pv_clock_now() }
+}
+
+/// Whichever way it is read, and with interrupts between two readings.
+pub fn monotonic() -> Outcome {
+    let ticks = Timer::new(TICK).ok_or_else(no_timer)?;
+    ticks.start_periodic(MILLISECOND)?;
+    for (name, now) in [
+        ("clock::now", clock::now as fn() -> u64),
+        ("pv_clock_now", host_now),
+    ] {
+        let first = now();
+        let mut last = first;
+        for _ in 0..READINGS {
+            let next = now();
+            ensure!(next >= last, "{name} went from {last} to {next}");
+            last = next;
+        }
+        ensure!(last > first, "{name} stands at {first}");
+        note(format_args!(
+            "{name}: {} ns",
+            (last - first) / u64::from(READINGS)
+        ));
+    }
+    ticks.stop()?;
+    Ok(())
+}
+
+fn no_timer() -> Problem {
+    Problem::failed(format_args!("no such timer"))
+}
+
+/// The clock in the vCPU page and the host's function show the same time.
+pub fn page_and_host() -> Outcome {
+    for _ in 0..1000 {
+        let before = clock::now();
+        let host = host_now();
+        let after = clock::now();
+        ensure!(
+            host + RESOLUTION >= before && host <= after + RESOLUTION,
+            "host {host} is not between {before} and {after}"
+        );
+    }
+    Ok(())
+}
+
+/// Later than the start, in this century, and as fast as the other clock.
+pub fn wall() -> Outcome {
+    const YEAR: u64 = 31_556_952_000 * MILLISECOND;
+    const STEP: u64 = 200 * MILLISECOND;
+    require("pv_clock_wall")?;
+    let year = 1970 + clock::wall() / YEAR;
+    ensure!((2020..2100).contains(&year), "the year is {year}");
+    let at_start = start::info().map_or(0, |info| info.wall_clock);
+    ensure!(at_start > 0, "no time at start");
+    let (wall, now) = (clock::wall(), clock::now());
+    ensure!(wall >= at_start, "{wall} is before the start, {at_start}");
+    let mut delay = Delay::new(Timer::new(7).ok_or_else(no_timer)?);
+    embedded_hal::delay::DelayNs::delay_ns(&mut delay, STEP as u32);
+    let (wall, now) = (clock::wall().wrapping_sub(wall), clock::now() - now);
+    note(format_args!(
+        "{} us of wall clock in {} us",
+        wall / MICROSECOND,
+        now / MICROSECOND
+    ));
+    ensure!(
+        wall.abs_diff(now) <= late(),
+        "{wall} ns of wall clock in {now} ns"
+    );
+    Ok(())
+}

@@ -1,0 +1,122 @@
+// SPDX-License-Identifier: MIT OR Apache-2.0
+//! The console, out and in.
+
+use core::cell::UnsafeCell;
+use core::ffi::c_void;
+use core::ptr::null_mut;
+use core::sync::atomic::{AtomicBool, AtomicU32, AtomicUsize, Ordering};
+
+use paravirt_bsp::abi::line::{CONSOLE, FIRST_FREE};
+use paravirt_bsp::interface::pv_console_write;
+use paravirt_bsp::timer::Timer;
+use paravirt_bsp::{Error, console, cpu, irq, println};
+
+use crate::check::{Outcome, ensure, require};
+use crate::settings::{late, note};
+
+/// Longer than the buffer of any serial line.
+const LONG: usize = 300;
+
+/// The host takes as much as it likes at a time, but never more than it was given. Whoever compares the output sees the rest.
+pub fn long_line() -> Outcome {
+    let mut line = [0; LONG];
+    for (index, byte) in line.iter_mut().enumerate() {
+        *byte = b'a' + (index % 26) as u8;
+    }
+    line[LONG - 1] = b'\n';
+    console::flush();
+    let mut rest = &line[..];
+    while !rest.is_empty() {
+        // SAFETY: a buffer and its length.
+        let taken = unsafe { pv_console_write(rest.as_ptr(), rest.len()) };
+        ensure!(
+            usize::try_from(taken).is_ok_and(|taken| taken <= rest.len()),
+            "took {taken} of {} bytes",
+            rest.len()
+        );
+        rest = &rest[taken as usize..];
+    }
+    // SAFETY: as above.
+    let taken = unsafe { pv_console_write(line.as_ptr(), 0) };
+    ensure!(taken == 0, "took {taken} of no bytes");
+    Ok(())
+}
+
+extern "C" fn print(line: u32, _argument: *mut c_void) {
+    println!("a handler of line {line}");
+}
+
+pub fn from_a_handler() -> Outcome {
+    irq::attach(FIRST_FREE, print, null_mut())?;
+    irq::raise(FIRST_FREE)?;
+    irq::detach(FIRST_FREE)?;
+    Ok(())
+}
+
+/// What must come in: a line, bytes that mean something to terminals, more than a serial line's buffer holds.
+const INPUT: &[u8] = include_bytes!("../input.bin");
+/// Bytes that the handler takes at most: what is left must interrupt again.
+const PIECE: usize = 5;
+/// How much longer than an interrupt may take input may be away, because somebody has to send it.
+const PATIENCE: u64 = 10;
+
+struct Input(UnsafeCell<[u8; INPUT.len()]>);
+// SAFETY: only the handler writes it; `input` reads it when the line is detached.
+unsafe impl Sync for Input {}
+
+static RECEIVED: Input = Input(UnsafeCell::new([0; INPUT.len()]));
+static LENGTH: AtomicUsize = AtomicUsize::new(0);
+static CALLS: AtomicU32 = AtomicU32::new(0);
+static ENDED: AtomicBool = AtomicBool::new(false);
+
+extern "C" fn receive(_line: u32, _argument: *mut c_void) {
+    let length = LENGTH.load(Ordering::Relaxed);
+    // SAFETY: nobody else looks at it before the line is detached.
+    let rest = unsafe { &mut (&mut (*RECEIVED.0.get()))[length..] };
+    let piece = rest.len().min(PIECE);
+    match console::read_available(&mut rest[..piece]) {
+        Ok(read) => LENGTH.store(length + read, Ordering::Relaxed),
+        Err(Error::EndOfInput) => ENDED.store(true, Ordering::Relaxed),
+        Err(_) => {}
+    }
+    CALLS.fetch_add(1, Ordering::Relaxed);
+}
+
+/// Input raises the console line, also if it came before the line was attached, and as long as some is left.
+pub fn input() -> Outcome {
+    require("pv_console_read")?;
+    let Some(guard) = Timer::new(7) else {
+        return Ok(());
+    };
+    let before = guard.expirations();
+    guard.start_once(PATIENCE * late())?;
+    irq::attach(CONSOLE, receive, null_mut())?;
+    cpu::idle_until(|| {
+        LENGTH.load(Ordering::Relaxed) == INPUT.len()
+            || ENDED.load(Ordering::Relaxed)
+            || guard.expirations() != before
+    });
+    irq::detach(CONSOLE)?;
+    guard.stop()?;
+    let length = LENGTH.load(Ordering::Relaxed);
+    // SAFETY: without its line, the handler does not run.
+    let received = unsafe { &(&(*RECEIVED.0.get()))[..length] };
+    note(format_args!(
+        "{} interrupts for {length} bytes",
+        CALLS.load(Ordering::Relaxed)
+    ));
+    if let Some(wrong) = (0..length).find(|&index| received[index] != INPUT[index]) {
+        ensure!(
+            false,
+            "byte {wrong} is {:#x}, not {:#x}",
+            received[wrong],
+            INPUT[wrong]
+        );
+    }
+    ensure!(
+        length == INPUT.len(),
+        "{length} of {} bytes of input.bin came",
+        INPUT.len()
+    );
+    Ok(())
+}

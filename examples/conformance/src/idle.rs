@@ -1,0 +1,106 @@
+// SPDX-License-Identifier: MIT OR Apache-2.0
+//! Idle.
+
+use core::ffi::c_void;
+use core::ptr::null_mut;
+use core::sync::atomic::{AtomicU32, Ordering};
+
+use paravirt_bsp::abi::line::FIRST_FREE;
+use paravirt_bsp::timer::Timer;
+use paravirt_bsp::{clock, cpu, irq};
+
+use crate::check::{Outcome, Problem, ensure};
+use crate::settings::{MICROSECOND, MILLISECOND, late, note};
+
+const LINE: u32 = FIRST_FREE;
+static CALLS: AtomicU32 = AtomicU32::new(0);
+
+extern "C" fn count(_line: u32, _argument: *mut c_void) {
+    CALLS.fetch_add(1, Ordering::Relaxed);
+}
+
+fn timer(number: u32) -> Result<Timer, Problem> {
+    Timer::new(number).ok_or_else(|| Problem::failed(format_args!("no timer {number}")))
+}
+
+/// With interrupts off: the handler runs when they are on.
+pub fn pending() -> Outcome {
+    irq::attach(LINE, count, null_mut())?;
+    cpu::disable_interrupts();
+    irq::raise(LINE)?;
+    cpu::idle();
+    let early = CALLS.load(Ordering::Relaxed);
+    cpu::enable_interrupts();
+    irq::detach(LINE)?;
+    ensure!(early == 0, "idle ran a handler with interrupts off");
+    ensure!(
+        CALLS.load(Ordering::Relaxed) == 1,
+        "the handler did not run"
+    );
+    Ok(())
+}
+
+/// And with interrupts off: then the line stays pending.
+pub fn interrupt() -> Outcome {
+    let timer = timer(5)?;
+    CALLS.store(0, Ordering::Relaxed);
+    timer.attach(tick, null_mut())?;
+    timer.start_once(5 * MILLISECOND)?;
+    cpu::idle();
+    let on = CALLS.load(Ordering::Relaxed);
+    cpu::disable_interrupts();
+    timer.start_once(5 * MILLISECOND)?;
+    cpu::idle();
+    let (off, enabled) = (CALLS.load(Ordering::Relaxed), cpu::interrupts_enabled());
+    cpu::enable_interrupts();
+    let after = CALLS.load(Ordering::Relaxed);
+    timer.detach()?;
+    ensure!(on == 1, "{on} calls when idle returned");
+    ensure!(
+        off == 1 && !enabled,
+        "idle ran a handler with interrupts off"
+    );
+    ensure!(after == 2, "{after} calls of 2");
+    Ok(())
+}
+
+extern "C" fn tick(_timer: u32, _expirations: u64, _argument: *mut c_void) {
+    CALLS.fetch_add(1, Ordering::Relaxed);
+}
+
+/// Interrupts just before, in and just after the wait. One that is lost would end with the guard, late.
+pub fn none_lost() -> Outcome {
+    const ROUNDS: u64 = 1000;
+    let (timer, guard) = (timer(5)?, timer(6)?);
+    guard.start_periodic(2 * late().max(MILLISECOND))?;
+    let mut longest = 0;
+    for round in 0..ROUNDS {
+        // Spread over the time that the way into the wait takes, on slow machines and on fast ones.
+        let delay = round * 7919 % 64 * MICROSECOND;
+        let (before, begin) = (timer.expirations(), clock::now());
+        timer.start_once(delay)?;
+        cpu::idle_until(|| timer.expirations() != before);
+        longest = longest.max(clock::now() - begin - delay);
+    }
+    guard.stop()?;
+    note(format_args!("longest {} us", longest / MICROSECOND));
+    ensure!(longest <= late(), "one took {} us", longest / MICROSECOND);
+    Ok(())
+}
+
+/// Few wake-ups in a long wait, and it is as long as it should be.
+pub fn sleeps() -> Outcome {
+    /// Hosts have reasons of their own to end a wait, but not many.
+    const MOST: u32 = 50;
+    let timer = timer(5)?;
+    let before = timer.expirations();
+    let mut wakes = 0;
+    timer.start_once(300 * MILLISECOND)?;
+    cpu::idle_until(|| {
+        wakes += 1;
+        timer.expirations() != before
+    });
+    note(format_args!("{wakes} wake-ups"));
+    ensure!(wakes <= MOST, "{wakes} wake-ups in 300 ms");
+    Ok(())
+}

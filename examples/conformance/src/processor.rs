@@ -1,0 +1,92 @@
+// SPDX-License-Identifier: MIT OR Apache-2.0
+//! What an interrupt leaves as it was, and the base of thread-local storage.
+
+use core::arch::asm;
+use core::ffi::c_void;
+use core::hint::black_box;
+use core::ptr::null_mut;
+use core::sync::atomic::{AtomicU32, Ordering};
+
+use guest_checks::registers::Registers;
+use paravirt_bsp::timer::Timer;
+use paravirt_bsp::{clock, cpu};
+
+use crate::check::{Outcome, Problem, ensure, require};
+use crate::settings::{MICROSECOND, late, note};
+
+const TIMER: u32 = 6;
+static CALLS: AtomicU32 = AtomicU32::new(0);
+
+/// Uses the FPU as any code may.
+extern "C" fn calculate(_timer: u32, expirations: u64, _argument: *mut c_void) {
+    let mut value = black_box(expirations as f64 + 0.5);
+    for _ in 0..10 {
+        value = black_box(value * 1.5 - 1.0);
+    }
+    let calls = CALLS.load(Ordering::Relaxed);
+    CALLS.store(calls + u32::from(value.is_finite()), Ordering::Relaxed);
+}
+
+fn timer() -> Result<Timer, Problem> {
+    Timer::new(TIMER).ok_or_else(|| Problem::failed(format_args!("no timer {TIMER}")))
+}
+
+/// All of them hold other values each time, direction flag and control words included, while a timer interrupts.
+pub fn registers() -> Outcome {
+    const INTERRUPTS: u32 = 200;
+    let timer = timer()?;
+    timer.attach(calculate, null_mut())?;
+    timer.start_periodic(300 * MICROSECOND)?;
+    let end = clock::now() + u64::from(INTERRUPTS) * 300 * MICROSECOND + 4 * late();
+    let mut rounds = 0;
+    while CALLS.load(Ordering::Relaxed) < INTERRUPTS {
+        let pattern = Registers::pattern(rounds);
+        let found = pattern.hold(5000);
+        ensure!(found == pattern, "they changed in round {rounds}");
+        ensure!(
+            clock::now() < end,
+            "only {} interrupts",
+            CALLS.load(Ordering::Relaxed)
+        );
+        rounds += 1;
+    }
+    timer.stop()?;
+    timer.detach()?;
+    note(format_args!("{rounds} rounds"));
+    Ok(())
+}
+
+/// A word at the base that was set, before and after a host call and an interrupt.
+pub fn thread_local_storage() -> Outcome {
+    require("pv_cpu_set_tls")?;
+    for block in [[0x1111_usize, 0x2222], [0x3333, 0x4444]] {
+        // SAFETY: nothing in this guest uses thread-local storage.
+        unsafe { cpu::set_tls(block.as_ptr().addr())? };
+        let before = word();
+        let timer = timer()?;
+        let expirations = timer.expirations();
+        timer.start_once(500 * MICROSECOND)?;
+        cpu::idle_until(|| timer.expirations() != expirations);
+        let after = word();
+        ensure!(
+            before == block[1],
+            "{before:#x} at the base, not {:#x}",
+            block[1]
+        );
+        ensure!(after == block[1], "{after:#x} after an interrupt");
+    }
+    Ok(())
+}
+
+/// The second word of the block that was set.
+fn word() -> usize {
+    let word: usize;
+    // SAFETY: reads it.
+    unsafe {
+        #[cfg(target_arch = "x86_64")]
+        asm!("mov {}, fs:[8]", out(reg) word, options(nostack, readonly));
+        #[cfg(target_arch = "x86")]
+        asm!("mov {}, gs:[4]", out(reg) word, options(nostack, readonly));
+    }
+    word
+}

@@ -1,0 +1,124 @@
+// SPDX-License-Identifier: MIT OR Apache-2.0
+//! Timers, one start at a time.
+
+use core::ffi::c_void;
+use core::ptr::null_mut;
+use core::sync::atomic::{AtomicU32, Ordering};
+
+use paravirt_bsp::timer::Timer;
+use paravirt_bsp::{clock, cpu};
+
+use crate::check::{Outcome, Problem, ensure};
+use crate::settings::{MICROSECOND, MILLISECOND, late, note};
+use crate::ticks::Running;
+
+/// Timer of these checks.
+const TIMER: u32 = 3;
+
+fn timer() -> Result<Timer, Problem> {
+    Timer::new(TIMER).ok_or_else(|| Problem::failed(format_args!("no timer {TIMER}")))
+}
+
+/// Lets interrupts come for `ns`.
+fn wait(ns: u64) {
+    let end = clock::now() + ns;
+    while clock::now() < end {}
+}
+
+/// From at once to more than a 16-bit counter of 1.19 MHz holds.
+pub fn once() -> Outcome {
+    let timer = timer()?;
+    for delay in [0, 1, 50_000, 700_000, 5_000_000, 60_000_000, 150_000_000] {
+        let before = timer.expirations();
+        let begin = clock::now();
+        timer.start_once(delay)?;
+        cpu::idle_until(|| timer.expirations() != before);
+        let took = clock::now() - begin;
+        ensure!(took >= delay, "expired after {took} ns instead of {delay}");
+        ensure!(
+            took - delay <= late(),
+            "expired after {} us instead of {} us",
+            took / 1000,
+            delay / 1000
+        );
+        note(format_args!(
+            "{} us: {} us late",
+            delay / MICROSECOND,
+            (took - delay) / MICROSECOND
+        ));
+        wait(2 * MILLISECOND);
+        let count = timer.expirations() - before;
+        ensure!(count == 1, "{count} expirations of a timer that runs once");
+    }
+    Ok(())
+}
+
+/// After a stop nothing is counted; a start after it begins from zero.
+pub fn stop_and_start() -> Outcome {
+    let period = 2 * MILLISECOND;
+    for _ in 0..20 {
+        let running = Running::start(TIMER, period, period)?;
+        running.wait(2);
+        running.stop()?;
+        let count = running.count();
+        wait(2 * period);
+        ensure!(
+            running.count() == count,
+            "{} expirations after the stop",
+            running.count() - count
+        );
+    }
+    timer()?.stop()?;
+    Ok(())
+}
+
+/// The time of the start before counts no more.
+pub fn restart() -> Outcome {
+    let (delay, timer) = (40 * MILLISECOND, timer()?);
+    let before = timer.expirations();
+    let mut last = clock::now();
+    timer.start_once(delay)?;
+    for _ in 0..10 {
+        wait(delay / 4);
+        let count = timer.expirations() - before;
+        // Unless the machine stood still for so long.
+        ensure!(
+            count == 0 || clock::now() - last >= delay,
+            "{count} expirations between starts"
+        );
+        last = clock::now();
+        timer.start_once(delay)?;
+    }
+    let seen = timer.expirations();
+    cpu::idle_until(|| timer.expirations() != seen);
+    ensure!(clock::now() - last >= delay, "the last start expired early");
+    Ok(())
+}
+
+static TOLD: AtomicU32 = AtomicU32::new(0);
+static OTHERS: AtomicU32 = AtomicU32::new(0);
+
+extern "C" fn tell(timer: u32, expirations: u64, _argument: *mut c_void) {
+    TOLD.fetch_add(expirations as u32, Ordering::Relaxed);
+    OTHERS.fetch_add(u32::from(timer != TIMER), Ordering::Relaxed);
+}
+
+/// Also of those that came together while interrupts were off.
+pub fn told() -> Outcome {
+    let timer = timer()?;
+    timer.attach(tell, null_mut())?;
+    let running = Running::start(TIMER, MILLISECOND, MILLISECOND)?;
+    for round in 0..10 {
+        wait(3 * MILLISECOND);
+        if round % 2 == 0 {
+            cpu::without_interrupts(|| wait(3 * MILLISECOND));
+        }
+    }
+    running.settle()?;
+    running.stop()?;
+    let (count, told) = (running.count(), TOLD.load(Ordering::Relaxed));
+    timer.detach()?;
+    ensure!(count == u64::from(told), "{told} told of {count}");
+    ensure!(OTHERS.load(Ordering::Relaxed) == 0, "told of another timer");
+    Ok(())
+}

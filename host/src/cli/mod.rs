@@ -7,6 +7,7 @@ use std::process::ExitCode;
 
 use clap::{Parser, Subcommand};
 
+mod audit;
 mod check;
 mod header;
 mod list;
@@ -43,6 +44,7 @@ Examples:
   pvhost header hello --format c -o hello.h      prototypes for a host written in C
   pvhost check hello --host linux-process        does this host fit?
   pvhost check hello --provides functions.txt    does mine?
+  pvhost audit hello                             what touches hardware behind the host's back?
   pvhost run hello                               run it in a process
 
 Exit status: 0 success, 1 error or guest and host do not fit, 2 wrong command line; of `run` see `pvhost run --help`.";
@@ -52,6 +54,7 @@ enum Command {
     List(list::Arguments),
     Header(header::Arguments),
     Check(check::Arguments),
+    Audit(audit::Arguments),
     #[cfg(all(target_os = "linux", target_arch = "x86_64"))]
     Run(run::Arguments),
 }
@@ -66,6 +69,7 @@ pub(crate) fn main() -> ExitCode {
         Command::List(arguments) => list::run(&arguments),
         Command::Header(arguments) => header::run(&arguments),
         Command::Check(arguments) => check::run(&arguments),
+        Command::Audit(arguments) => audit::run(&arguments),
         #[cfg(all(target_os = "linux", target_arch = "x86_64"))]
         Command::Run(arguments) => run::run(&arguments),
     };

@@ -37,6 +37,8 @@ pub(super) struct Section<'a> {
     pub(super) name: &'a [u8],
     pub(super) address: u64,
     pub(super) size: u64,
+    /// It says to be code.
+    pub(super) executable: bool,
 }
 
 /// Reads the file's structure.
@@ -186,6 +188,7 @@ fn read_sections<'a, Elf: FileHeader<Endian = LittleEndian>>(
                 name,
                 address: section.sh_addr(ENDIAN).into(),
                 size: section.sh_size(ENDIAN).into(),
+                executable: section.sh_flags(ENDIAN).0 & elf::SHF_EXECINSTR.0 != 0,
             })
         })
         .collect()

@@ -38,10 +38,32 @@ pub struct Image {
     entry: u64,
     dynamic: bool,
     segments: Vec<Segment>,
+    sections: Vec<Section>,
     externals: Vec<External>,
     identity: Option<Identity>,
     symbols: Symbols,
     resolver: Option<u64>,
+}
+
+/// A section of the image's memory, as the file names it. Nothing is loaded by sections: they are for people and tools.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Section {
+    /// Its name, invalid UTF-8 replaced.
+    pub name: String,
+    /// First address.
+    pub address: u64,
+    /// Size in bytes, at least 1.
+    pub size: u64,
+    /// Whether it says to be code.
+    pub executable: bool,
+}
+
+impl Section {
+    /// First address behind the section, or the highest address if there is none.
+    #[must_use]
+    pub const fn end(&self) -> u64 {
+        self.address.saturating_add(self.size)
+    }
 }
 
 /// An in-guest backend, as the guest's symbols describe it. It is for people to read: nobody vouches for it.
@@ -124,6 +146,12 @@ impl Image {
     #[must_use]
     pub fn segments(&self) -> &[Segment] {
         &self.segments
+    }
+
+    /// The sections that are part of the image's memory, sorted by address.
+    #[must_use]
+    pub fn sections(&self) -> &[Section] {
+        &self.sections
     }
 
     /// The external functions in the order of their slots. Images of 2013 may name one function several times, and
@@ -212,11 +240,27 @@ fn parse(name: String, file: &Arc<Vec<u8>>) -> Result<Image, Problem> {
         entry: raw.entry,
         dynamic: raw.dynamic,
         segments,
+        sections: sections(&raw.sections),
         externals,
         identity,
         symbols,
         resolver,
     })
+}
+
+fn sections(raw: &[elf::Section<'_>]) -> Vec<Section> {
+    let mut sections: Vec<_> = raw
+        .iter()
+        .filter(|section| section.size > 0)
+        .map(|section| Section {
+            name: String::from_utf8_lossy(section.name).into_owned(),
+            address: section.address,
+            size: section.size,
+            executable: section.executable,
+        })
+        .collect();
+    sections.sort_by_key(|section| section.address);
+    sections
 }
 
 fn resolver(

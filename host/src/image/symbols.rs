@@ -61,15 +61,36 @@ pub struct Location<'a> {
 
 impl fmt::Display for Location<'_> {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        let name = format!("{:#}", rustc_demangle::demangle(&self.name));
-        for character in name.chars() {
-            if character.is_control() {
-                write!(f, "{}", character.escape_default())?;
-            } else {
-                write!(f, "{character}")?;
-            }
+        write!(f, "{}+{:#x}", printable(&self.name), self.offset)
+    }
+}
+
+/// The name demangled, with control characters escaped.
+fn printable(name: &str) -> String {
+    let name = format!("{:#}", rustc_demangle::demangle(name));
+    let mut printable = String::with_capacity(name.len());
+    for character in name.chars() {
+        if character.is_control() {
+            printable.extend(character.escape_default());
+        } else {
+            printable.push(character);
         }
-        write!(f, "+{:#x}", self.offset)
+    }
+    printable
+}
+
+/// A symbol that may name code: a function, or a label of any kind.
+pub(crate) struct CodeSymbol<'a> {
+    pub(crate) address: u64,
+    /// In bytes; 0: unknown.
+    pub(crate) size: u64,
+    name: &'a [u8],
+}
+
+impl CodeSymbol<'_> {
+    /// Its name demangled, with control characters escaped.
+    pub(crate) fn name(&self) -> String {
+        printable(&String::from_utf8_lossy(self.name))
     }
 }
 
@@ -114,6 +135,23 @@ impl Symbols {
             .iter()
             .find(|symbol| self.name(symbol) == name.as_bytes())
             .map(|symbol| symbol.address)
+    }
+
+    /// The symbols in that range that may name code, by address; of those at one address, the largest first.
+    pub(crate) fn code(&self, range: Range<u64>) -> impl Iterator<Item = CodeSymbol<'_>> {
+        let start = self.symbols.partition_point(|s| s.address < range.start);
+        let end = self.symbols.partition_point(|s| s.address < range.end);
+        let mut symbols: Vec<_> = self.symbols[start..end]
+            .iter()
+            .filter(|symbol| symbol.kind != Kind::Object)
+            .map(|symbol| CodeSymbol {
+                address: symbol.address,
+                size: symbol.size,
+                name: self.name(symbol),
+            })
+            .collect();
+        symbols.sort_by_key(|symbol| (symbol.address, std::cmp::Reverse(symbol.size)));
+        symbols.into_iter()
     }
 
     /// Name of the variable at exactly that address.

@@ -37,6 +37,8 @@ pub struct Section {
     pub size: u64,
     /// Whether it says to be part of the image's memory.
     pub allocated: bool,
+    /// Whether it says to be code.
+    pub executable: bool,
 }
 
 pub struct Symbol {
@@ -164,9 +166,21 @@ impl Guest {
                     address,
                     size: bytes.len() as u64,
                     allocated: true,
+                    executable: false,
                 });
             }
         }
+    }
+
+    /// Marks memory as code.
+    pub fn section_of_code(&mut self, name: &str, address: u64, size: u64) {
+        self.sections.push(Section {
+            name: name.to_owned(),
+            address,
+            size,
+            allocated: true,
+            executable: true,
+        });
     }
 
     /// Overwrites memory that comes from the file.
@@ -295,10 +309,10 @@ impl Guest {
             writer.write_section_header(&SectionHeader {
                 sh_name: writer.section_name_offset(Some(name)),
                 sh_type: elf::SHT_PROGBITS,
-                sh_flags: if section.allocated {
-                    elf::SHF_ALLOC | elf::SHF_WRITE
-                } else {
-                    elf::SHF_WRITE
+                sh_flags: match (section.allocated, section.executable) {
+                    (true, true) => elf::SHF_ALLOC | elf::SHF_EXECINSTR,
+                    (true, false) => elf::SHF_ALLOC | elf::SHF_WRITE,
+                    (false, _) => elf::SHF_WRITE,
                 },
                 sh_addr: section.address,
                 sh_offset: 0,

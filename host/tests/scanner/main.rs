@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: MIT OR Apache-2.0
 //! The scanner on images made to order: sound ones, unsound ones, arbitrary ones; and the program on top of it.
 
+mod audit;
 mod examples;
 mod guest;
 mod hostile;

@@ -11,10 +11,10 @@ use pvhost::image::Machine;
 use crate::guest::Guest;
 
 /// A folder of its own for each test, with guests by name.
-struct Folder(PathBuf);
+pub struct Folder(pub PathBuf);
 
 impl Folder {
-    fn new(test: &str) -> Self {
+    pub fn new(test: &str) -> Self {
         let path = PathBuf::from(env!("CARGO_TARGET_TMPDIR"))
             .join("scanner")
             .join(test);
@@ -26,11 +26,11 @@ impl Folder {
         folder
     }
 
-    fn write(&self, name: &str, bytes: impl AsRef<[u8]>) {
+    pub fn write(&self, name: &str, bytes: impl AsRef<[u8]>) {
         fs::write(self.0.join(name), bytes).expect("a file");
     }
 
-    fn run(&self, arguments: &str) -> Output {
+    pub fn run(&self, arguments: &str) -> Output {
         Command::new(env!("CARGO_BIN_EXE_pvhost"))
             .current_dir(&self.0)
             .args(arguments.split_whitespace())
@@ -39,7 +39,7 @@ impl Folder {
     }
 
     /// Everything a user sees.
-    fn transcript(&self, arguments: &str) -> String {
+    pub fn transcript(&self, arguments: &str) -> String {
         let output = self.run(arguments);
         format!(
             "$ pvhost {arguments}\n{}{}[{}]\n",
@@ -253,6 +253,7 @@ fn help() {
         "list --help",
         "header --help",
         "check --help",
+        "audit --help",
         "run --help",
     ]
     .map(|arguments| folder.transcript(arguments))

@@ -1,0 +1,103 @@
+// SPDX-License-Identifier: MIT OR Apache-2.0
+//! Where an image's code is, cut at its symbols.
+
+use std::ops::Range;
+use std::rc::Rc;
+
+use super::{Gap, GapReason};
+use crate::image::{Image, Section};
+
+/// Code from one symbol to the next.
+pub(super) struct Piece<'a> {
+    /// The function, or a range of addresses where no symbol tells.
+    pub(super) function: Rc<str>,
+    pub(super) address: u64,
+    pub(super) bytes: &'a [u8],
+}
+
+/// An image's code, and what else its executable segments hold.
+#[derive(Default)]
+pub(super) struct Code<'a> {
+    pub(super) pieces: Vec<Piece<'a>>,
+    pub(super) gaps: Vec<Gap>,
+}
+
+/// The code of the executable segments, as far as sections mark it.
+pub(super) fn of(image: &Image) -> Code<'_> {
+    let mut code = Code::default();
+    for segment in image.segments().iter().filter(|s| s.access.execute) {
+        let end = segment.address + segment.data().len() as u64;
+        let mut next = segment.address;
+        for section in image.sections() {
+            // What another section has covered is not covered twice.
+            let start = section.address.max(next);
+            let stop = section.end().min(end);
+            if start >= stop {
+                continue;
+            }
+            code.gap(next..start, GapReason::NoSection);
+            next = stop;
+            if section.executable {
+                let from = (start - segment.address) as usize;
+                let to = (stop - segment.address) as usize;
+                code.cut(image, section, start, &segment.data()[from..to]);
+            } else {
+                let section = section.name.clone();
+                code.gap(start..stop, GapReason::Data { section });
+            }
+        }
+        code.gap(next..end, GapReason::NoSection);
+    }
+    code
+}
+
+impl<'a> Code<'a> {
+    fn gap(&mut self, range: Range<u64>, reason: GapReason) {
+        if !range.is_empty() {
+            self.gaps.push(Gap {
+                address: range.start,
+                size: range.end - range.start,
+                reason,
+            });
+        }
+    }
+
+    /// Cuts the code of a section at its symbols.
+    fn cut(&mut self, image: &Image, section: &Section, start: u64, bytes: &'a [u8]) {
+        let end = start + bytes.len() as u64;
+        let unnamed: Rc<str> = format!("{:#x}-{:#x}", section.address, section.end()).into();
+        // The functions that hold the current address, the innermost last, with their ends; and the last label without a size.
+        let mut functions: Vec<(u64, Rc<str>)> = Vec::new();
+        let mut label = Rc::clone(&unnamed);
+        let mut from = start;
+        let mut symbols = image.symbols().code(start..end).peekable();
+        while from < end {
+            let inside = !functions.is_empty();
+            functions.retain(|(stop, _)| *stop > from);
+            if inside && functions.is_empty() {
+                // Labels inside a function say nothing about what follows it.
+                label = Rc::clone(&unnamed);
+            }
+            while let Some(symbol) = symbols.next_if(|symbol| symbol.address <= from) {
+                let name: Rc<str> = symbol.name().into();
+                match symbol.size {
+                    0 => label = name,
+                    size => functions.push((symbol.address.saturating_add(size), name)),
+                }
+            }
+            let function = functions.last().map_or(&label, |(_, name)| name);
+            let ends = functions.iter().map(|(stop, _)| *stop).min();
+            let to = [Some(end), ends, symbols.peek().map(|symbol| symbol.address)]
+                .into_iter()
+                .flatten()
+                .min()
+                .unwrap_or(end);
+            self.pieces.push(Piece {
+                function: Rc::clone(function),
+                address: from,
+                bytes: &bytes[(from - start) as usize..(to - start) as usize],
+            });
+            from = to;
+        }
+    }
+}

@@ -1,0 +1,230 @@
+// SPDX-License-Identifier: MIT OR Apache-2.0
+//! Privileged and sensitive instructions left in an image, by function.
+//!
+//! A paravirtualized guest touches no hardware, so code that does is a leftover: it faults in user mode, or, worse, it does
+//! something else there without a fault. [`audit`] decodes the code of an x86 image and lists what it finds. What is known to
+//! do no harm is allowed by name, in a list that gives the reason ([`Allowlist`]); the guest layer's own instructions are on a
+//! list that comes with this crate ([`Allowlist::of_layer`]).
+//!
+//! Code is what sections mark as code inside executable segments, decoded from each symbol to the next. What is not decoded is
+//! reported ([`Audit::gaps`]): nothing is passed over in silence.
+
+mod allowlist;
+mod classify;
+mod code;
+
+use iced_x86::{Decoder, DecoderOptions, Formatter, GasFormatter, Instruction};
+
+use crate::image::{Image, Machine};
+
+pub use allowlist::{Allowlist, AllowlistError, Rule};
+pub use classify::Class;
+
+use classify::Classifier;
+use code::Piece;
+
+/// More findings than any image of a guest has; bounds the work that a hostile file can ask for.
+const MAX_FINDINGS: usize = 1 << 16;
+
+/// What is in an image's code.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Audit {
+    /// The instructions found, by address.
+    pub findings: Vec<Finding>,
+    /// What was not decoded, by address.
+    pub gaps: Vec<Gap>,
+    /// Bytes decoded.
+    pub decoded: u64,
+}
+
+/// A privileged or sensitive instruction.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Finding {
+    /// Its function, demangled and without the hash of a Rust function; without a symbol the code's range, as
+    /// `0x100000-0x104000`.
+    pub function: String,
+    /// Its address.
+    pub address: u64,
+    /// Its name in an allowlist, as `cli` or `mov to gs`.
+    pub instruction: String,
+    /// The whole instruction, in AT&T syntax.
+    pub disassembly: String,
+    /// What kind it is.
+    pub class: Class,
+    /// Why it matters, in a few words.
+    pub why: &'static str,
+}
+
+/// Bytes of an executable segment that were not decoded.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Gap {
+    /// The first of them.
+    pub address: u64,
+    /// How many.
+    pub size: u64,
+    /// Why.
+    pub reason: GapReason,
+}
+
+/// Why bytes were not decoded.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum GapReason {
+    /// They belong to a section that does not claim to be code.
+    Data {
+        /// Its name.
+        section: String,
+    },
+    /// They belong to no section: headers, padding.
+    NoSection,
+    /// No instruction begins there: data in the code, such as a jump table, after which other data may have been mistaken for
+    /// instructions.
+    Undecodable {
+        /// The function.
+        function: String,
+    },
+}
+
+impl std::fmt::Display for GapReason {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        match self {
+            Self::Data { section } => write!(f, "section {section:?}, not marked as code"),
+            Self::NoSection => f.write_str("in no section"),
+            Self::Undecodable { function } => write!(f, "no instruction, in {function}"),
+        }
+    }
+}
+
+/// Why an image cannot be audited.
+#[derive(Debug, thiserror::Error)]
+pub enum AuditError {
+    /// Another architecture.
+    #[error("{file}: built for {machine}; only i386 and x86_64 code is decoded here")]
+    Machine {
+        /// The image.
+        file: String,
+        /// Its architecture.
+        machine: Machine,
+    },
+    /// Nothing to decode.
+    #[error(
+        "{file}: no section of its executable segments is marked as code; link it with sections of their own for code"
+    )]
+    NoCode {
+        /// The image.
+        file: String,
+    },
+    /// More findings than the limit.
+    #[error(
+        "{file}: more than {limit} privileged or sensitive instructions; this is no guest's code, or not code at all"
+    )]
+    TooMany {
+        /// The image.
+        file: String,
+        /// The limit.
+        limit: usize,
+    },
+}
+
+/// Finds the privileged and sensitive instructions of an x86 image.
+///
+/// # Errors
+/// The image is for another architecture, holds no code, or far too many such instructions.
+pub fn audit(image: &Image) -> Result<Audit, AuditError> {
+    let bits = match image.machine() {
+        Machine::I386 => 32,
+        Machine::X86_64 => 64,
+        machine => {
+            return Err(AuditError::Machine {
+                file: image.name().to_owned(),
+                machine,
+            });
+        }
+    };
+    let code = code::of(image);
+    if code.pieces.is_empty() {
+        return Err(AuditError::NoCode {
+            file: image.name().to_owned(),
+        });
+    }
+    let mut scan = Scan {
+        audit: Audit {
+            findings: Vec::new(),
+            gaps: code.gaps,
+            decoded: 0,
+        },
+        classifier: Classifier::new(),
+        formatter: formatter(),
+    };
+    for piece in &code.pieces {
+        scan.piece(piece, bits);
+        if scan.audit.findings.len() > MAX_FINDINGS {
+            return Err(AuditError::TooMany {
+                file: image.name().to_owned(),
+                limit: MAX_FINDINGS,
+            });
+        }
+    }
+    scan.audit.gaps.sort_by_key(|gap| gap.address);
+    Ok(scan.audit)
+}
+
+struct Scan {
+    audit: Audit,
+    classifier: Classifier,
+    formatter: GasFormatter,
+}
+
+impl Scan {
+    fn piece(&mut self, piece: &Piece<'_>, bits: u32) {
+        let mut decoder = Decoder::with_ip(bits, piece.bytes, piece.address, DecoderOptions::NONE);
+        let mut instruction = Instruction::default();
+        while decoder.can_decode() && self.audit.findings.len() <= MAX_FINDINGS {
+            decoder.decode_out(&mut instruction);
+            if instruction.is_invalid() {
+                self.gap(piece, &instruction);
+                continue;
+            }
+            self.audit.decoded += instruction.len() as u64;
+            if let Some(classified) = self.classifier.classify(&instruction) {
+                let mut disassembly = String::new();
+                self.formatter.format(&instruction, &mut disassembly);
+                self.audit.findings.push(Finding {
+                    function: piece.function.to_string(),
+                    address: instruction.ip(),
+                    instruction: classified.name,
+                    disassembly,
+                    class: classified.class,
+                    why: classified.why,
+                });
+            }
+        }
+    }
+
+    /// Notes bytes without an instruction, together with those right before them.
+    fn gap(&mut self, piece: &Piece<'_>, instruction: &Instruction) {
+        let (address, size) = (instruction.ip(), instruction.len() as u64);
+        if let Some(last) = self.audit.gaps.last_mut()
+            && last.address + last.size == address
+            && matches!(&last.reason, GapReason::Undecodable { function } if *function == *piece.function)
+        {
+            last.size += size;
+            return;
+        }
+        self.audit.gaps.push(Gap {
+            address,
+            size,
+            reason: GapReason::Undecodable {
+                function: piece.function.to_string(),
+            },
+        });
+    }
+}
+
+fn formatter() -> GasFormatter {
+    let mut formatter = GasFormatter::new();
+    let options = formatter.options_mut();
+    options.set_space_after_operand_separator(true);
+    options.set_branch_leading_zeros(false);
+    options.set_uppercase_hex(false);
+    formatter
+}

@@ -1,0 +1,206 @@
+// SPDX-License-Identifier: MIT OR Apache-2.0
+//! `pvhost audit`: privileged and sensitive instructions left in a guest.
+
+use std::path::{Path, PathBuf};
+use std::process::ExitCode;
+
+use pvhost::audit::{self, Allowlist, Audit, Finding};
+use pvhost::image::Image;
+use serde::Serialize;
+
+use super::{Error, output};
+
+/// List privileged and sensitive instructions left in a guest, by function
+#[derive(Debug, clap::Args)]
+#[command(after_help = "\
+Examples:
+  pvhost audit hello
+  pvhost audit hello.exe --allow hello.allow
+  pvhost audit hello --json | jq -r '.findings[] | select(.allowed == null) | .function'
+
+A list has one rule a line, each with its reason; `#` at the beginning of a line makes it a comment:
+  _CPU_Exception_frame_print: mov with cr2  # no exception reaches the guest on this host
+A function that ends with `*` stands for all that begin so, the instruction `*` for any. The guest layer's own instructions
+are allowed already.
+
+Exit status: 0 nothing is left that is not allowed, 1 something is, or a rule allows nothing, or an error, 2 wrong command line.")]
+pub(super) struct Arguments {
+    /// The guest, a linked ELF executable for x86-64 or i386
+    guest: PathBuf,
+    /// A list of what is allowed, and why
+    #[arg(long, value_name = "FILE")]
+    allow: Option<PathBuf>,
+    /// Print JSON instead of text
+    #[arg(long)]
+    json: bool,
+}
+
+/// A file could not be read.
+#[derive(Debug, thiserror::Error)]
+#[error("{file}: {source}; give a file with one `function: instruction  # reason` a line")]
+struct ReadError {
+    file: String,
+    source: std::io::Error,
+}
+
+/// What was found. Addresses are texts in hexadecimal: not every reader of JSON keeps 64-bit numbers.
+#[derive(Serialize)]
+struct Report {
+    file: String,
+    machine: String,
+    clean: bool,
+    decoded_bytes: u64,
+    findings: Vec<Entry>,
+    unused: Vec<Unused>,
+    not_decoded: Vec<NotDecoded>,
+}
+
+#[derive(Serialize)]
+struct Entry {
+    function: String,
+    instruction: String,
+    address: String,
+    disassembly: String,
+    class: &'static str,
+    why: &'static str,
+    /// Why it is allowed; `null` if it is not.
+    allowed: Option<String>,
+    /// Whether the guest layer's own list allows it.
+    of_layer: bool,
+}
+
+/// A rule that allows nothing.
+#[derive(Serialize)]
+struct Unused {
+    file: String,
+    line: usize,
+    function: String,
+    instruction: String,
+}
+
+#[derive(Serialize)]
+struct NotDecoded {
+    address: String,
+    bytes: u64,
+    reason: String,
+}
+
+pub(super) fn run(arguments: &Arguments) -> Result<ExitCode, Error> {
+    let image = Image::open(&arguments.guest)?;
+    let allowlist = match &arguments.allow {
+        Some(file) => read(file)?,
+        None => Allowlist::default(),
+    };
+    let audit = audit::audit(&image)?;
+    let file = arguments.allow.as_deref().unwrap_or(Path::new(""));
+    let report = report(&image, &audit, &allowlist, file);
+    let text = if arguments.json {
+        format!("{}\n", serde_json::to_string_pretty(&report)?)
+    } else {
+        text(&report)
+    };
+    output::print(&text)?;
+    Ok(if report.clean {
+        ExitCode::SUCCESS
+    } else {
+        ExitCode::FAILURE
+    })
+}
+
+fn read(file: &Path) -> Result<Allowlist, Error> {
+    let name = file.display().to_string();
+    let text = std::fs::read_to_string(file).map_err(|source| ReadError {
+        file: name.clone(),
+        source,
+    })?;
+    Ok(Allowlist::parse(&name, &text)?)
+}
+
+fn report(image: &Image, audit: &Audit, allowlist: &Allowlist, file: &Path) -> Report {
+    let backends = image.backends();
+    let layer = Allowlist::of_layer(backends.iter().map(|backend| &*backend.name));
+    let findings: Vec<_> = audit
+        .findings
+        .iter()
+        .map(|finding| entry(finding, allowlist, &layer))
+        .collect();
+    let unused: Vec<_> = allowlist
+        .unused(&audit.findings)
+        .map(|rule| Unused {
+            file: file.display().to_string(),
+            line: rule.line,
+            function: rule.function.clone(),
+            instruction: rule.instruction.clone(),
+        })
+        .collect();
+    Report {
+        file: image.name().to_owned(),
+        machine: image.machine().to_string(),
+        clean: unused.is_empty() && findings.iter().all(|finding| finding.allowed.is_some()),
+        decoded_bytes: audit.decoded,
+        findings,
+        unused,
+        not_decoded: audit
+            .gaps
+            .iter()
+            .map(|gap| NotDecoded {
+                address: format!("{:#x}", gap.address),
+                bytes: gap.size,
+                reason: gap.reason.to_string(),
+            })
+            .collect(),
+    }
+}
+
+fn entry(finding: &Finding, allowlist: &Allowlist, layer: &Allowlist) -> Entry {
+    let by_user = allowlist.rule_for(finding);
+    let by_layer = layer.rule_for(finding);
+    Entry {
+        function: finding.function.clone(),
+        instruction: finding.instruction.clone(),
+        address: format!("{:#x}", finding.address),
+        disassembly: finding.disassembly.clone(),
+        class: finding.class.name(),
+        why: finding.why,
+        allowed: by_user.or(by_layer).map(|rule| rule.reason.clone()),
+        of_layer: by_user.is_none() && by_layer.is_some(),
+    }
+}
+
+fn text(report: &Report) -> String {
+    let mut text = String::new();
+    let mut before = None;
+    for entry in report.findings.iter().filter(|e| e.allowed.is_none()) {
+        // One heading, in the form of a rule, for all places in one function.
+        let heading = (&entry.function, &entry.instruction);
+        if before.replace(heading) != Some(heading) {
+            text += &format!(
+                "{}: {}  # {}: {}\n",
+                entry.function, entry.instruction, entry.class, entry.why
+            );
+        }
+        text += &format!("    {}  {}\n", entry.address, entry.disassembly);
+    }
+    for rule in &report.unused {
+        text += &format!(
+            "{}:{}: nothing in the image is allowed by `{}: {}`; remove the rule, or correct it\n",
+            rule.file, rule.line, rule.function, rule.instruction
+        );
+    }
+    for gap in &report.not_decoded {
+        text += &format!(
+            "not decoded: {} bytes at {}: {}\n",
+            gap.bytes, gap.address, gap.reason
+        );
+    }
+    let count = |found: fn(&&Entry) -> bool| report.findings.iter().filter(found).count();
+    text + &format!(
+        "{} ({}): {} not allowed, {} allowed, {} of the guest layer; {} bytes decoded\n",
+        report.file,
+        report.machine,
+        count(|entry| entry.allowed.is_none()),
+        count(|entry| entry.allowed.is_some() && !entry.of_layer),
+        count(|entry| entry.of_layer),
+        report.decoded_bytes
+    )
+}

@@ -1,0 +1,134 @@
+// SPDX-License-Identifier: MIT OR Apache-2.0
+//! Instructions that a guest should not have.
+
+use object::elf;
+use pvhost::audit::{AuditError, GapReason, audit};
+use pvhost::image::{Image, Machine};
+
+use crate::guest::{CODE, Guest, Section, Symbol};
+use crate::program::Folder;
+
+/// A guest with code: `nop` but for a few instructions in a function, behind it, and behind a label.
+fn guest(machine: Machine) -> Guest {
+    let mut guest = Guest::new(machine);
+    for (offset, bytes) in [
+        (0x02, &[0xf4][..]),         // hlt before every symbol
+        (0x12, &[0xfa]),             // cli in the function
+        (0x18, &[0xee]),             // out in the function within
+        (0x22, &[0xcd, 0x80]),       // int $0x80 behind the function
+        (0x2a, &[0x0f, 0x20, 0xd0]), // mov %cr2, %eax behind the label
+        (0x30, &[0xff, 0xff]),       // no instruction
+    ] {
+        guest.poke(CODE + offset, bytes);
+    }
+    guest.section_of_code(".text", CODE, 0x38);
+    guest.sections.push(Section {
+        name: ".rodata".to_owned(),
+        address: CODE + 0x38,
+        size: 4,
+        allocated: true,
+        executable: false,
+    });
+    guest
+        .symbols
+        .push(Symbol::new("inner", CODE + 0x18, 2, elf::STT_FUNC));
+    guest
+        .symbols
+        .push(Symbol::new("late", CODE + 0x28, 0, elf::STT_NOTYPE));
+    guest
+}
+
+fn parse(guest: &Guest) -> Image {
+    Image::parse("guest", guest.build()).expect("a sound guest")
+}
+
+#[test]
+fn findings_are_named_by_function() {
+    let audit = audit(&parse(&guest(Machine::I386))).expect("code");
+    let found: Vec<_> = audit
+        .findings
+        .iter()
+        .map(|f| (&*f.function, &*f.instruction, f.address - CODE))
+        .collect();
+    let expected = [
+        ("0x100000-0x100038", "hlt", 0x02),
+        ("_start", "cli", 0x12),
+        ("inner", "out", 0x18),
+        ("0x100000-0x100038", "int 0x80", 0x22),
+        ("late", "mov with cr2", 0x2a),
+    ];
+    assert_eq!(found, expected);
+}
+
+#[test]
+fn what_is_not_decoded_is_said() {
+    let audit = audit(&parse(&guest(Machine::I386))).expect("code");
+    let gaps: Vec<_> = audit
+        .gaps
+        .iter()
+        .map(|gap| (gap.address - CODE, gap.size, gap.reason.clone()))
+        .collect();
+    let (function, section) = ("late".to_owned(), ".rodata".to_owned());
+    let expected = [
+        (0x30, 2, GapReason::Undecodable { function }),
+        (0x38, 4, GapReason::Data { section }),
+        (0x3c, 4, GapReason::NoSection),
+    ];
+    assert_eq!(gaps, expected);
+    assert_eq!(audit.decoded, 0x36);
+}
+
+#[test]
+fn a_stripped_image_is_named_by_its_ranges() {
+    let mut guest = guest(Machine::X86_64);
+    guest.symbols.clear();
+    let audit = audit(&parse(&guest)).expect("code");
+    assert_eq!(audit.findings.len(), 5);
+    for finding in audit.findings {
+        assert_eq!(finding.function, "0x100000-0x100038");
+    }
+}
+
+#[test]
+fn what_cannot_be_audited_is_refused() {
+    let other = parse(&guest(Machine::Riscv64));
+    assert!(matches!(audit(&other), Err(AuditError::Machine { .. })));
+    let none = parse(&Guest::new(Machine::I386));
+    assert!(matches!(audit(&none), Err(AuditError::NoCode { .. })));
+    let mut full = Guest::new(Machine::I386);
+    let code = vec![0xfa; 0x2_0000];
+    full.loads[0] = crate::guest::Load::new(0x20_0000, code, elf::PF_R | elf::PF_X);
+    full.entry = 0x20_0000;
+    full.section_of_code(".text", 0x20_0000, 0x2_0000);
+    assert!(matches!(
+        audit(&parse(&full)),
+        Err(AuditError::TooMany { .. })
+    ));
+}
+
+#[test]
+fn the_program_reports_and_allows() {
+    let folder = Folder::new("audit");
+    folder.write("leftovers", guest(Machine::I386).build());
+    folder.write(
+        "some.allow",
+        "# known\n_start: cli  # not reached\ninner: *  # not reached\nlate: mov with cr2  # not reached\n",
+    );
+    let all = "0x100000-0x100038: hlt # a\n0x100000-0x100038: int 0x80 # b\n_start: cli # c\ninner: out # d\nlate: * # e\n";
+    folder.write("all.allow", all);
+    folder.write("unused.allow", format!("{all}main: sti  # gone\n"));
+    folder.write("bad.allow", "_start: cli\n");
+    let text: Vec<_> = [
+        "audit leftovers",
+        "audit leftovers --allow some.allow",
+        "audit leftovers --allow all.allow",
+        "audit leftovers --allow unused.allow",
+        "audit leftovers --allow bad.allow",
+        "audit leftovers --allow absent.allow",
+        "audit guest",
+        "audit leftovers --allow some.allow --json",
+    ]
+    .map(|arguments| folder.transcript(arguments))
+    .into();
+    insta::assert_snapshot!(text.join("\n"));
+}

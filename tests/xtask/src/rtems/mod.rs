@@ -2,6 +2,7 @@
 //! RTEMS as a guest: its BSP is built from a user's source tree, which stays as it is, with a user's tools.
 
 pub mod build;
+pub mod compare;
 pub mod folders;
 pub mod group;
 pub mod host;

@@ -1,10 +1,10 @@
 // SPDX-License-Identifier: MIT OR Apache-2.0
 //! What a test program of RTEMS says about itself: the lines that start with `***`.
 
-use serde::Serialize;
+use serde::{Deserialize, Serialize};
 
 /// What RTEMS expects of a test on this BSP.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize)]
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "SCREAMING_SNAKE_CASE")]
 pub enum State {
     /// It must pass.

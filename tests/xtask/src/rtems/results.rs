@@ -5,7 +5,7 @@ use std::fmt::Write;
 use std::fs;
 use std::path::{Path, PathBuf};
 
-use anyhow::Result;
+use anyhow::{Context, Result};
 use serde::{Deserialize, Serialize};
 
 use super::suite::Entry;
@@ -13,59 +13,67 @@ use super::verdict::Verdict;
 use crate::report::Tally;
 
 /// What the file for programs holds.
-#[derive(Serialize)]
-struct Results<'a> {
-    host: &'a str,
-    tests: &'a [Entry],
+#[derive(Serialize, Deserialize)]
+struct Results {
+    host: String,
+    tests: Vec<Entry>,
 }
 
-/// What is read of that.
-#[derive(Deserialize)]
-struct Reference {
-    tests: Vec<ReferenceEntry>,
-}
-
-#[derive(Deserialize)]
-struct ReferenceEntry {
-    group: String,
-    test: String,
-    result: String,
-}
-
-/// Writes `<folder>/<host>.txt` and `.json`; returns their paths.
+/// What [`add`] left in `folder` for a host; empty if there is nothing.
 ///
 /// # Errors
-/// The file system's.
-pub fn write(folder: &Path, host: &str, entries: &[Entry]) -> Result<[PathBuf; 2]> {
+/// The file is not understood.
+pub fn read(folder: &Path, host: &str) -> Result<Vec<Entry>> {
+    let path = folder.join(format!("{host}.json"));
+    let Ok(text) = fs::read_to_string(&path) else {
+        return Ok(Vec::new());
+    };
+    let results: Results = serde_json::from_str(&text)
+        .with_context(|| format!("{} is not understood; remove it", path.display()))?;
+    Ok(results.tests)
+}
+
+/// Writes `<folder>/<host>.txt` and `.json` with `entries` and what is there of tests that `entries` does not name; returns
+/// their paths.
+///
+/// # Errors
+/// The file system's, or the files are not understood.
+pub fn add(folder: &Path, host: &str, entries: &[Entry]) -> Result<[PathBuf; 2]> {
+    let mut tests = read(folder, host)?;
+    tests.retain(|old| !entries.iter().any(|new| is_same_test(old, new)));
+    tests.extend_from_slice(entries);
+    tests.sort_by(|a, b| (&a.group, &a.test).cmp(&(&b.group, &b.test)));
     let text = folder.join(format!("{host}.txt"));
     let json = folder.join(format!("{host}.json"));
-    super::write_if_changed(&text, table(entries).as_bytes())?;
+    super::write_if_changed(&text, table(&tests).as_bytes())?;
     let results = Results {
-        host,
-        tests: entries,
+        host: host.to_owned(),
+        tests,
     };
     super::write_if_changed(&json, serde_json::to_string_pretty(&results)?.as_bytes())?;
     Ok([text, json])
 }
 
-/// Tests in `entries` that did not pass, but passed on `reference`, from the file that [`write()`] left there. Nothing without
+/// Whether two entries are about one test.
+pub fn is_same_test(a: &Entry, b: &Entry) -> bool {
+    a.group == b.group && a.test == b.test
+}
+
+/// Tests in `entries` that did not pass, but passed on `reference`, from the file that [`add`] left there. Nothing without
 /// that file.
 ///
 /// # Errors
 /// The file is not understood.
 pub fn worse_than(folder: &Path, reference: &str, entries: &[Entry]) -> Result<Vec<String>> {
-    let Ok(text) = fs::read_to_string(folder.join(format!("{reference}.json"))) else {
-        return Ok(Vec::new());
-    };
-    let reference: Reference = serde_json::from_str(&text)?;
+    let reference = read(folder, reference)?;
     let passed_there = |entry: &Entry| {
-        reference.tests.iter().any(|there| {
-            there.group == entry.group && there.test == entry.test && there.result == "passed"
-        })
+        reference
+            .iter()
+            .any(|there| is_same_test(there, entry) && there.verdict.is_passed())
     };
     Ok(entries
         .iter()
-        .filter(|entry| !matches!(entry.verdict, Verdict::Passed(_)) && passed_there(entry))
+        .filter(|entry| !entry.verdict.is_passed() && passed_there(entry))
         .map(|entry| format!("{}/{}: {}", entry.group, entry.test, entry.verdict.note()))
         .collect())
 }
@@ -80,7 +88,7 @@ pub fn table(entries: &[Entry]) -> String {
             .unwrap_or(0)
             .max(5)
     };
-    let group = width(|entry| entry.group);
+    let group = width(|entry| &entry.group);
     let test = width(|entry| &entry.test);
     let mut table = format!(
         "{:group$}  {:test$}  {:13}  {:7}  {:>7}  note\n",
@@ -122,7 +130,7 @@ mod tests {
 
     fn entry(test: &str, verdict: Verdict) -> Entry {
         Entry {
-            group: "sptests",
+            group: "sptests".to_owned(),
             test: test.to_owned(),
             state: State::ExpectedPass,
             verdict,
@@ -160,7 +168,7 @@ mod tests {
         let folder = std::env::temp_dir().join(format!("xtask-results-{}", std::process::id()));
         let passed = || Verdict::Passed(String::new());
         let failed = || Verdict::Failed("why".to_owned());
-        write(
+        add(
             &folder,
             "there",
             &[entry("sp01", passed()), entry("sp02", failed())],
@@ -176,5 +184,27 @@ mod tests {
         fs::remove_dir_all(&folder).expect("ours");
         assert_eq!(worse.expect("is understood"), ["sptests/sp01: why"]);
         assert!(unknown.expect("nothing").is_empty());
+    }
+
+    #[test]
+    fn results_of_other_tests_stay() {
+        let folder = std::env::temp_dir().join(format!("xtask-results-add-{}", std::process::id()));
+        let passed = || Verdict::Passed(String::new());
+        let failed = || Verdict::Failed("why".to_owned());
+        for entries in [
+            vec![entry("sp02", failed()), entry("sp03", passed())],
+            vec![entry("sp01", passed()), entry("sp02", passed())],
+        ] {
+            add(&folder, "here", &entries).expect("a file");
+        }
+        let all = read(&folder, "here");
+        fs::remove_dir_all(&folder).expect("ours");
+        let all: Vec<(String, bool)> = all
+            .expect("is understood")
+            .into_iter()
+            .map(|entry| (entry.test, entry.verdict.is_passed()))
+            .collect();
+        let expected = ["sp01", "sp02", "sp03"].map(|name| (name.to_owned(), true));
+        assert_eq!(all, expected);
     }
 }

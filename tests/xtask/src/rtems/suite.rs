@@ -10,7 +10,7 @@ use std::thread;
 use std::time::{Duration, Instant};
 
 use anyhow::{Context, Result};
-use serde::Serialize;
+use serde::{Deserialize, Serialize};
 
 use super::group::Program;
 use super::host::Host;
@@ -18,10 +18,10 @@ use super::output::{Banner, State};
 use super::verdict::{self, Verdict};
 
 /// A line of the table.
-#[derive(Clone, Debug, Serialize)]
+#[derive(Clone, Debug, Serialize, Deserialize)]
 pub struct Entry {
     /// The folder in `testsuites`.
-    pub group: &'static str,
+    pub group: String,
     /// The program.
     pub test: String,
     /// What RTEMS expects of it.
@@ -98,7 +98,7 @@ fn run_one(host: &Host, program: &Program, limit: Duration, logs: &Path) -> Resu
         verdict::judge_silent(ending)
     };
     Ok(Entry {
-        group: program.group.name(),
+        group: program.group.name().to_owned(),
         test: program.name.clone(),
         state: banner.state,
         verdict,

@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: MIT OR Apache-2.0
 //! Whether a test passed, from what it wrote and how it ended.
 
-use serde::Serialize;
+use serde::{Deserialize, Serialize};
 
 use super::output::{Banner, State};
 
@@ -19,7 +19,7 @@ pub enum Ending {
 }
 
 /// A judgement.
-#[derive(Clone, Debug, PartialEq, Eq, Serialize)]
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "lowercase", tag = "result", content = "note")]
 pub enum Verdict {
     /// Good; the note says what is remarkable about it.
@@ -38,6 +38,11 @@ impl Verdict {
             Self::Failed(_) => "FAILED",
             Self::Skipped(_) => "skipped",
         }
+    }
+
+    /// Whether it is good.
+    pub const fn is_passed(&self) -> bool {
+        matches!(self, Self::Passed(_))
     }
 
     /// Why, or what is remarkable.

@@ -15,7 +15,7 @@ use crate::rtems::folders::Folders;
 use crate::rtems::group::{self, Group, Program};
 use crate::rtems::host::{Host, Kind};
 use crate::rtems::location::{Location, WHAT_TO_INSTALL};
-use crate::rtems::{results, rust_example, suite};
+use crate::rtems::{compare, results, rust_example, suite};
 use crate::workspace::Workspace;
 
 /// The samples that show a working BSP, and what each must print.
@@ -56,6 +56,9 @@ pub struct Arguments {
     /// The build folder of stock pc686, for the host pc686-qemu
     #[arg(long, value_name = "DIR")]
     reference: Option<PathBuf>,
+    /// Print what is known of two hosts' results side by side, as Markdown, and run nothing
+    #[arg(long, value_name = "HOST", num_args = 2, conflicts_with_all = ["tests", "rust_example"])]
+    compare: Vec<Kind>,
     /// Seconds after which a test program is stopped
     #[arg(long, value_name = "SECS", default_value_t = 180)]
     timeout: u64,
@@ -107,6 +110,9 @@ impl Arguments {
 /// # Errors
 /// Something does not build or start, or a sample does not print what it should.
 pub fn run(workspace: &Workspace, arguments: &Arguments) -> Result<bool> {
+    if let [left, right] = arguments.compare[..] {
+        return compare_hosts(workspace, left, right);
+    }
     if arguments.host == Kind::Pc686Qemu {
         let Some(reference) = &arguments.reference else {
             bail!("the host pc686-qemu needs --reference and the build folder of pc686");
@@ -138,6 +144,26 @@ pub fn run(workspace: &Workspace, arguments: &Arguments) -> Result<bool> {
         return Ok(true);
     }
     run_tests(workspace, arguments, &programs)
+}
+
+fn compare_hosts(workspace: &Workspace, left: Kind, right: Kind) -> Result<bool> {
+    let folder = Folders::new(workspace).results();
+    let results = [left, right].map(|kind| results::read(&folder, kind.name()));
+    let [left_results, right_results] = results;
+    let (left_results, right_results) = (left_results?, right_results?);
+    ensure!(
+        !left_results.is_empty() && !right_results.is_empty(),
+        "there are no results of one of the hosts yet; run --tests on both"
+    );
+    let reasons = compare::reasons(&workspace.root().join(compare::REASONS))?;
+    print!(
+        "{}",
+        compare::tables(
+            [(left.name(), &left_results), (right.name(), &right_results)],
+            &reasons
+        )
+    );
+    Ok(true)
 }
 
 /// Finds the folder `testsuites` of a build folder with one BSP.
@@ -231,9 +257,9 @@ fn run_tests(workspace: &Workspace, arguments: &Arguments, testsuites: &Path) ->
         },
     )?;
     println!("\n{}", results::table(&entries));
-    let [text, json] = results::write(&folder, name, &entries)?;
+    let [text, json] = results::add(&folder, name, &entries)?;
     println!(
-        "this table: {} and {}",
+        "all results of this host: {} and {}",
         workspace.shorten(&text).display(),
         workspace.shorten(&json).display()
     );

@@ -56,7 +56,7 @@ fn start_pv(entry: &Entry) {
         console::start_ring(&RING, start.console_channel);
     }
     info::set_command_line(start.command_line());
-    pv::memory::unmap_guards();
+    pv::memory::protect(start);
     let (free, end) = pv::memory::map_all(start, entry.stack as usize);
     // Between the image and what is free lies what Xen made: the list of frames, the start info, page tables.
     info::add_memory(0, pv::memory::image_end() as u64);

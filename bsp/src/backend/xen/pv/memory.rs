@@ -6,6 +6,7 @@
 
 use super::{StartInfo, hypercall};
 use crate::backend::xen::stop;
+use crate::vcpu;
 
 /// Size of a page in bytes.
 const PAGE: usize = 4096;
@@ -26,8 +27,9 @@ const DIRTY: u64 = 1 << 6;
 const ADDRESS: u64 = 0x000f_ffff_ffff_f000;
 
 unsafe extern "C" {
-    static __stack_start: u8;
+    static __image_start: u8;
     static __image_end: u8;
+    static __stack_start: u8;
 }
 
 /// The first address behind the image.
@@ -55,24 +57,33 @@ pub(in crate::backend::xen) unsafe fn replace<T>(page: &'static T, address: u64)
     }
 }
 
-/// Takes away what should not be there: the page at address zero, and the one below the stack.
-pub(in crate::backend::xen) fn unmap_guards() {
-    let guard = &raw const __stack_start as usize - PAGE;
-    for page in [0, guard & !(PAGE - 1)] {
+/// Takes away what should not be there: the page at address zero and the one below the stack, and the right to write where
+/// constants and code lie.
+pub(in crate::backend::xen) fn protect(info: &StartInfo) {
+    let guard = (&raw const __stack_start as usize & !(PAGE - 1)) - PAGE;
+    for page in [0, guard] {
         // SAFETY: nothing lies there, see linkcmds/guest.ld.
         unsafe { hypercall::map(page, 0) };
     }
+    // The vCPU page is the first of the image's data.
+    let data = vcpu::page().as_raw_ptr().as_ptr() as usize;
+    for page in (&raw const __image_start as usize..data).step_by(PAGE) {
+        // SAFETY: the same page as before, which nobody writes.
+        unsafe { hypercall::map(page, entry(frame(info, page), false)) };
+    }
+}
+
+/// The machine address of the domain's page at `address`.
+fn frame(info: &StartInfo, address: usize) -> u64 {
+    // SAFETY: the list has an entry for each page of the domain.
+    let number = unsafe { info.frames.add(address / PAGE).read() };
+    number * PAGE as u64
 }
 
 /// Maps all of the domain's memory, at most 1 GiB, using pages from address `free` on for page tables; first free address
 /// behind those, and the end of what is mapped.
 pub(in crate::backend::xen) fn map_all(info: &StartInfo, mut free: usize) -> (usize, usize) {
     let end = MOST.min(info.pages * PAGE);
-    let frame = |address: usize| {
-        // SAFETY: the list has an entry for each page of the domain.
-        let number = unsafe { info.frames.add(address / PAGE).read() };
-        number * PAGE as u64
-    };
     let Some(directory) = directory(info) else {
         return (free, free);
     };
@@ -86,7 +97,7 @@ pub(in crate::backend::xen) fn map_all(info: &StartInfo, mut free: usize) -> (us
         for slot in 0..ENTRIES {
             let address = index * TABLE_SPAN + slot * PAGE;
             let value = if address < end {
-                entry(frame(address), true)
+                entry(frame(info, address), true)
             } else {
                 0
             };
@@ -94,11 +105,11 @@ pub(in crate::backend::xen) fn map_all(info: &StartInfo, mut free: usize) -> (us
             // an earlier round mapped it.
             unsafe { table.add(slot).write(value) };
         }
-        let at = frame(directory as usize) + (index * size_of::<u64>()) as u64;
+        let at = frame(info, directory as usize) + (index * size_of::<u64>()) as u64;
         // SAFETY: the table's page is not written again, and what it maps was not mapped anywhere.
         let error = unsafe {
-            hypercall::map(table as usize, entry(frame(table as usize), false));
-            hypercall::write_entry(at, entry(frame(table as usize), true))
+            hypercall::map(table as usize, entry(frame(info, table as usize), false));
+            hypercall::write_entry(at, entry(frame(info, table as usize), true))
         };
         if error < 0 {
             return (free, index * TABLE_SPAN);
@@ -125,8 +136,6 @@ fn directory(info: &StartInfo) -> Option<*const u64> {
 fn address_of(info: &StartInfo, machine: u64) -> Option<*const u64> {
     (0..info.page_table_pages).find_map(|index| {
         let address = info.page_table + index * PAGE;
-        // SAFETY: the list has an entry for each page of the domain.
-        let number = unsafe { info.frames.add(address / PAGE).read() };
-        (number * PAGE as u64 == machine).then_some(address as *const u64)
+        (frame(info, address) == machine).then_some(address as *const u64)
     })
 }

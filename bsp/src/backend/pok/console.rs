@@ -15,8 +15,9 @@ const LONGEST: usize = 128;
 
 /// Begins a command to the kernel's console; twice, it stands for itself.
 const ESCAPE: u8 = 0xff;
-/// Stays where a byte would come if there is none. So a byte of this value, which no text has, is not seen.
-const NOTHING: u8 = 0xff;
+/// Stays where a byte would come if there is none: the kernel does not tell otherwise. So a byte of this value, which no text
+/// in UTF-8 has, is never seen.
+const NOTHING: u8 = 0xfe;
 
 /// A byte that was taken to see whether there is one.
 static TAKEN: Local<Option<u8>> = Local::new(None);

@@ -11,6 +11,11 @@ use crate::{irq, vcpu};
 /// function that an application may call to pass or to measure time.
 pub(super) fn poll() {
     find();
+    deliver();
+}
+
+/// With interrupts on, runs the handlers of what is pending.
+pub(super) fn deliver() {
     if vcpu::interrupt_flag().read() != 0 {
         irq::deliver_if_pending();
     }

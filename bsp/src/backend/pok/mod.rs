@@ -14,6 +14,9 @@
 //! flag says. Nothing is lost: the expirations of periodic timers are counted from the clock, and deadlines do not drift.
 //! Turning interrupts off and on stays a store and a test.
 //!
+//! POK has no calendar, so there is no `pv_clock_wall`. It saves no FPU state when it switches partitions, so that one partition
+//! of a node at most may use floating point. Its console has one input for all partitions; who asks first gets the byte.
+//!
 //! What the partition's configuration must say is in `linkcmds/README.md`.
 
 mod console;
@@ -28,9 +31,9 @@ use super::{Backend, lines};
 use crate::external::Functions;
 use crate::in_guest_functions;
 use crate::interface::{
-    pv_clock_now, pv_clock_wall, pv_console_read, pv_console_write, pv_cpu_idle, pv_cpu_set_tls,
-    pv_irq_attach, pv_irq_detach, pv_irq_mask, pv_irq_raise, pv_irq_unmask, pv_shutdown,
-    pv_timer_start, pv_timer_stop,
+    pv_clock_now, pv_console_read, pv_console_write, pv_cpu_idle, pv_cpu_set_tls, pv_irq_attach,
+    pv_irq_detach, pv_irq_mask, pv_irq_raise, pv_irq_unmask, pv_shutdown, pv_timer_start,
+    pv_timer_stop,
 };
 
 /// The backend, for [`crate::image!`].
@@ -42,9 +45,8 @@ pub static BACKEND: Backend = Backend {
     open_interrupts: irq::open,
 };
 
-static FUNCTIONS: Functions<14> = in_guest_functions! {
+static FUNCTIONS: Functions<13> = in_guest_functions! {
     pv_clock_now = timer::clock_now,
-    pv_clock_wall = timer::clock_now, // POK has no calendar: time begins in 1970
     pv_console_read = console::read,
     pv_console_write = console::write,
     pv_cpu_idle = cpu::idle,

@@ -32,7 +32,7 @@ pub(super) fn start(entry: &Entry) -> &'static StartInfo {
     // point, that of the second is never used.
     info::add_memory(0, (entry.stack as usize as u64) & !(PAGE - 1));
     info::set_command_line(command_line());
-    info::finish(timer::now())
+    info::finish(0)
 }
 
 /// Goes on as a thread of the partition's normal mode: in the mode that it starts in, the first thread runs on whether it

@@ -3,8 +3,8 @@
 //!
 //! The kernel's clock counts interrupts of its interval timer, one each 9.2 us on x86, so that is the resolution.
 
-use super::irq;
 use super::syscall::{GET_TICK, call};
+use super::{console, irq};
 use crate::backend::timers;
 use crate::local::Local;
 
@@ -38,8 +38,11 @@ pub(super) extern "C" fn now() -> u64 {
 }
 
 pub(super) extern "C" fn clock_now() -> u64 {
-    irq::poll();
-    now()
+    let now = now();
+    expire_until(now);
+    console::poll();
+    irq::deliver();
+    now
 }
 
 pub(super) extern "C" fn start(timer: u32, first: u64, period: u64) -> i32 {
@@ -61,7 +64,13 @@ pub(super) fn deadline() -> u64 {
 
 /// Handles what is due. Without a timer that runs, the kernel is not asked.
 pub(super) fn poll() {
-    if deadline() != u64::MAX && now() >= deadline() {
+    if deadline() != u64::MAX {
+        expire_until(now());
+    }
+}
+
+fn expire_until(now: u64) {
+    if now >= deadline() {
         timers::expire();
     }
 }

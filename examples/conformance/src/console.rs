@@ -48,9 +48,9 @@ extern "C" fn print(line: u32, _argument: *mut c_void) {
 
 pub fn from_a_handler() -> Outcome {
     irq::attach(FIRST_FREE, print, null_mut())?;
-    irq::raise(FIRST_FREE)?;
+    let raised = irq::raise(FIRST_FREE);
     irq::detach(FIRST_FREE)?;
-    Ok(())
+    Ok(raised?)
 }
 
 /// What must come in: a line, bytes that mean something to terminals, more than a serial line's buffer holds.

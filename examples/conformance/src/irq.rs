@@ -38,6 +38,7 @@ fn with_line(body: impl FnOnce() -> Outcome) -> Outcome {
 
 pub fn raise() -> Outcome {
     irq::attach(LINE, count, 0x55 as *mut c_void)?;
+    ensure!(calls() == 0, "{} calls before it", calls());
     irq::raise(LINE)?;
     let line = LAST_LINE.load(Ordering::Relaxed);
     irq::detach(LINE)?;

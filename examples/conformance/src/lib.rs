@@ -30,6 +30,7 @@ mod settings;
 mod start_info;
 mod storm;
 mod ticks;
+mod tidy;
 mod timer;
 
 use check::{Outcome, Problem};
@@ -147,6 +148,7 @@ fn all() -> i32 {
             Err(Problem::Failed(detail)) => {
                 failed += 1;
                 println!("{name} ... FAILED: {detail}");
+                tidy::up();
             }
         }
     }

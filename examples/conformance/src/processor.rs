@@ -5,7 +5,7 @@ use core::arch::asm;
 use core::ffi::c_void;
 use core::hint::black_box;
 use core::ptr::null_mut;
-use core::sync::atomic::{AtomicU32, Ordering};
+use core::sync::atomic::{AtomicBool, AtomicU32, Ordering};
 
 use guest_checks::registers::Registers;
 use paravirt_bsp::timer::Timer;
@@ -17,14 +17,19 @@ use crate::settings::{MICROSECOND, late, note};
 const TIMER: u32 = 6;
 static CALLS: AtomicU32 = AtomicU32::new(0);
 
-/// Uses the FPU as any code may.
-extern "C" fn calculate(_timer: u32, expirations: u64, _argument: *mut c_void) {
-    let mut value = black_box(expirations as f64 + 0.5);
-    for _ in 0..10 {
-        value = black_box(value * 1.5 - 1.0);
+/// Set by a handler that found the FPU in another state than the ABI promises.
+static BAD_STATE: AtomicBool = AtomicBool::new(false);
+
+/// Uses the FPU as any code may. The interrupted code rounds down and has filled the x87 stack; here, neither may show.
+extern "C" fn calculate(_timer: u32, _expirations: u64, _argument: *mut c_void) {
+    let quotient = black_box(black_box(2.0) / black_box(3.0));
+    let mut one = 0.0_f64;
+    // SAFETY: pushes a number and pops it to a variable.
+    unsafe { asm!("fld1", "fstp qword ptr [{}]", in(reg) &raw mut one, options(nostack)) };
+    if quotient != 2.0 / 3.0 || one != 1.0 {
+        BAD_STATE.store(true, Ordering::Relaxed);
     }
-    let calls = CALLS.load(Ordering::Relaxed);
-    CALLS.store(calls + u32::from(value.is_finite()), Ordering::Relaxed);
+    CALLS.fetch_add(1, Ordering::Relaxed);
 }
 
 fn timer() -> Result<Timer, Problem> {
@@ -53,6 +58,10 @@ pub fn registers() -> Outcome {
     timer.stop()?;
     timer.detach()?;
     note(format_args!("{rounds} rounds"));
+    ensure!(
+        !BAD_STATE.load(Ordering::Relaxed),
+        "a handler began with the FPU as the interrupted code had it"
+    );
     Ok(())
 }
 

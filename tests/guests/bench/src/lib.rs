@@ -19,6 +19,18 @@ pub fn mode() -> &'static str {
     start::arguments().next().unwrap_or("")
 }
 
+/// The time-stamp counter.
+#[inline]
+#[must_use]
+pub fn counter() -> u64 {
+    #[cfg(target_arch = "x86")]
+    use core::arch::x86::_rdtsc;
+    #[cfg(target_arch = "x86_64")]
+    use core::arch::x86_64::_rdtsc;
+    // SAFETY: every processor has the counter.
+    unsafe { _rdtsc() }
+}
+
 /// Prints the time of one operation, where `body` does `operations` when it is told to: the fastest of many batches, because
 /// everything that disturbs a batch makes it longer.
 pub fn time(name: &str, operations: u32, body: extern "C" fn(u32)) {

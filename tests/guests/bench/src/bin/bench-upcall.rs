@@ -8,7 +8,7 @@ use core::cell::UnsafeCell;
 use core::ffi::c_void;
 use core::sync::atomic::{AtomicU32, Ordering};
 
-use guest_bench::{mode, time};
+use guest_bench::{counter, mode, time};
 use paravirt_bsp::abi::line::{FIRST_FREE, TIMER};
 use paravirt_bsp::external::Table;
 use paravirt_bsp::timer::{TICK, Timer};
@@ -38,15 +38,6 @@ struct Gaps(UnsafeCell<[u32; GAPS]>);
 // SAFETY: there is one thread, and the handler does not access the array.
 unsafe impl Sync for Gaps {}
 static TAKEN: Gaps = Gaps(UnsafeCell::new([0; GAPS]));
-
-fn counter() -> u64 {
-    #[cfg(target_arch = "x86")]
-    use core::arch::x86::_rdtsc;
-    #[cfg(target_arch = "x86_64")]
-    use core::arch::x86_64::_rdtsc;
-    // SAFETY: every processor has the counter.
-    unsafe { _rdtsc() }
-}
 
 /// Where the durations are taken down.
 fn taken() -> &'static mut [u32; GAPS] {

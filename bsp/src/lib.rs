@@ -38,6 +38,12 @@ mod memory;
 #[cfg(all(feature = "panic-handler", not(test)))]
 mod panic;
 pub mod power;
+#[cfg(all(
+    any(feature = "bare", feature = "xen"),
+    any(target_arch = "x86", target_arch = "x86_64")
+))]
+#[allow(dead_code, reason = "each backend uses a part of it")]
+mod ring0;
 pub mod start;
 pub mod timer;
 pub mod upcall;

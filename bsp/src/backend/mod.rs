@@ -12,6 +12,8 @@ use crate::external::{self, Function};
 use crate::start::Entry;
 use crate::{irq, power};
 
+#[cfg(all(feature = "bare", any(target_arch = "x86", target_arch = "x86_64")))]
+pub mod bare;
 #[allow(
     dead_code,
     reason = "used by backends whose host has no memory map of this form"
@@ -28,10 +30,7 @@ pub mod pok;
 mod refuse;
 #[allow(dead_code, reason = "used by backends whose host has one timer only")]
 mod timers;
-#[cfg(all(
-    feature = "xen",
-    any(target_arch = "x86", target_arch = "x86_64")
-))]
+#[cfg(all(feature = "xen", any(target_arch = "x86", target_arch = "x86_64")))]
 pub mod xen;
 
 /// An in-guest backend.
@@ -56,7 +55,7 @@ pub static BACKENDS: [&'static Backend];
 /// Binds and starts the backend of the host that entered the image.
 pub(crate) fn start(entry: &Entry) -> &'static StartInfo {
     let Some(backend) = BACKENDS.iter().find(|backend| (backend.detects)(entry)) else {
-        refuse::no_backend();
+        refuse::no_backend(entry);
     };
     let bound = external::bind(backend.functions);
     irq::set_open_host(backend.open_interrupts);
@@ -72,34 +71,49 @@ pub(crate) fn start(entry: &Entry) -> &'static StartInfo {
 #[macro_export]
 macro_rules! register_backend {
     (linux_syscall) => {
-        const _: () = {
-            #[$crate::linkme::distributed_slice($crate::backend::BACKENDS)]
-            #[linkme(crate = $crate::linkme)]
-            static BACKEND: &'static $crate::backend::Backend =
-                &$crate::backend::linux_syscall::BACKEND;
-        };
+        $crate::__backend_in_image! { linux_syscall }
+    };
+    (bare) => {
+        $crate::__backend_in_image! { bare }
     };
     (pok) => {
         // POK for x86 has 32 bits: an image for another architecture can name the backend and gets none.
         #[cfg(target_arch = "x86")]
-        const _: () = {
-            #[$crate::linkme::distributed_slice($crate::backend::BACKENDS)]
-            #[linkme(crate = $crate::linkme)]
-            static BACKEND: &'static $crate::backend::Backend = &$crate::backend::pok::BACKEND;
-        };
+        $crate::__backend_in_image! { pok }
     };
     (xen) => {
-        const _: () = {
-            #[$crate::linkme::distributed_slice($crate::backend::BACKENDS)]
-            #[linkme(crate = $crate::linkme)]
-            static BACKEND: &'static $crate::backend::Backend = &$crate::backend::xen::BACKEND;
-        };
+        $crate::__backend_in_image! { xen }
     };
     ($other:ident) => {
         ::core::compile_error!(::core::concat!(
             "no backend `",
             ::core::stringify!($other),
-            "`; this version has: linux_syscall, pok, xen"
+            "`; this version has: bare, linux_syscall, pok, xen"
         ));
+    };
+}
+
+/// The element of the slice, and the note by which tools know the backends of an image, see [`paravirt_abi::note::BACKEND_TYPE`].
+#[doc(hidden)]
+#[macro_export]
+macro_rules! __backend_in_image {
+    ($backend:ident) => {
+        const _: () = {
+            #[$crate::linkme::distributed_slice($crate::backend::BACKENDS)]
+            #[linkme(crate = $crate::linkme)]
+            static BACKEND: &'static $crate::backend::Backend = &$crate::backend::$backend::BACKEND;
+        };
+        ::core::arch::global_asm!(
+            ".pushsection .note.paravirt, \"a\", %note",
+            ".balign 4",
+            ".long 9, 3f - 2f, {note_type}", // length of owner with NUL, of descriptor, type
+            ".asciz \"paravirt\"",
+            ".balign 4",
+            ::core::concat!("2: .asciz \"", ::core::stringify!($backend), "\""),
+            ".balign 4",
+            "3:",
+            ".popsection",
+            note_type = const $crate::abi::note::BACKEND_TYPE,
+        );
     };
 }

@@ -1,12 +1,68 @@
 // SPDX-License-Identifier: MIT OR Apache-2.0
 //! Last words of an image without a backend for the host that entered it.
 
-/// Says so on the one channel that such an entry leaves, and stops.
-///
+use crate::start::{Entry, EntryPoint};
+
+/// Says so on the best channel that such an entry leaves, and stops.
+pub(super) fn no_backend(entry: &Entry) -> ! {
+    match entry.point {
+        EntryPoint::Pvh => ring0(),
+        EntryPoint::Elf | EntryPoint::XenPv => program(),
+    }
+}
+
+/// The image has no such entry point.
+#[cfg(not(all(
+    any(feature = "bare", feature = "xen"),
+    any(target_arch = "x86", target_arch = "x86_64")
+)))]
+fn ring0() -> ! {
+    program()
+}
+
+/// Names the hypervisor and the backends there are.
+#[cfg(all(
+    any(feature = "bare", feature = "xen"),
+    any(target_arch = "x86", target_arch = "x86_64")
+))]
+fn ring0() -> ! {
+    use core::fmt;
+
+    use super::BACKENDS;
+    use crate::ring0::{self, cpuid, message};
+
+    struct Names;
+    impl fmt::Display for Names {
+        fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+            if BACKENDS.is_empty() {
+                f.write_str("none")?;
+            }
+            for (number, backend) in BACKENDS.iter().enumerate() {
+                let separator = if number == 0 { "" } else { ", " };
+                write!(f, "{separator}{}", backend.name)?;
+            }
+            Ok(())
+        }
+    }
+
+    match cpuid::hypervisor() {
+        None => message::say(format_args!(
+            "no backend for a processor without a hypervisor in this image"
+        )),
+        Some(signature) => message::say(format_args!(
+            "no backend for hypervisor `{signature}` in this image"
+        )),
+    }
+    message::say(format_args!(
+        "it was entered by its PVH note; it has: {Names}; name another in `image!` (a PC, QEMU, KVM: bare; Xen: xen)"
+    ));
+    ring0::stop("fault", 1)
+}
+
 /// The ELF entry point without a start info block means that an operating system's loader entered. On Linux that is good
 /// for two system calls; elsewhere the first of them faults or is ignored, and the undefined instruction ends it.
 #[cfg(target_arch = "x86_64")]
-pub(super) fn no_backend() -> ! {
+fn program() -> ! {
     // SAFETY: write(2, text, length), then exit_group(1); Linux clobbers rcx and r11.
     unsafe {
         core::arch::asm!(
@@ -24,7 +80,7 @@ pub(super) fn no_backend() -> ! {
 
 /// See above; by `int 0x80`.
 #[cfg(target_arch = "x86")]
-pub(super) fn no_backend() -> ! {
+fn program() -> ! {
     // SAFETY: write(2, text, length), then exit_group(1).
     unsafe {
         core::arch::asm!(
@@ -44,7 +100,7 @@ const TEXT: &str = "paravirt: no backend in this image for the host that entered
 
 /// No loader is known on this architecture.
 #[cfg(not(any(target_arch = "x86", target_arch = "x86_64")))]
-pub(super) fn no_backend() -> ! {
+fn program() -> ! {
     loop {
         core::hint::spin_loop();
     }

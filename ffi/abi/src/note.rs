@@ -7,6 +7,9 @@ pub const SECTION: &str = ".note.paravirt";
 pub const OWNER: &str = "paravirt";
 /// Type field of the note.
 pub const TYPE: u32 = 1;
+/// Type field of the notes, of the same owner, that name the in-guest backends of an image, one each. The descriptor is the
+/// name as in `image!`, padded with NULs to a multiple of four bytes, at least one.
+pub const BACKEND_TYPE: u32 = 2;
 
 bitflags::bitflags! {
     /// Properties of the image that decide which hosts may enter it.

@@ -1,0 +1,52 @@
+// SPDX-License-Identifier: MIT OR Apache-2.0
+//! Console on the first serial port.
+
+use core::slice;
+
+use paravirt_abi::error::Error;
+use paravirt_abi::line;
+
+use crate::backend::lines;
+use crate::cpu;
+use crate::ring0::{message, serial};
+
+/// Makes the port ready. Messages of start-up and of faults go there from now on.
+pub(super) fn start() {
+    if serial::is_here() {
+        serial::start();
+        message::set_console(|text| serial::write_all(text.as_bytes()));
+    }
+}
+
+/// Body of `pv_console_write`: as many bytes as the empty FIFO takes, none while it is busy.
+pub(super) extern "C" fn write(buffer: *const u8, length: usize) -> isize {
+    // SAFETY: the interface asks for a buffer of that length.
+    let bytes = unsafe { slice::from_raw_parts(buffer, length) };
+    // Without interrupts, because a handler that prints would fill the FIFO a second time.
+    cpu::without_interrupts(|| serial::write(bytes)) as isize
+}
+
+/// Body of `pv_console_read`. A serial line has no end of input.
+pub(super) extern "C" fn read(buffer: *mut u8, length: usize) -> isize {
+    if length > isize::MAX as usize {
+        return Error::InvalidArgument.number() as isize;
+    }
+    let mut count = 0;
+    while count < length
+        && let Some(byte) = serial::read()
+    {
+        // SAFETY: the interface asks for a buffer of that length, and `count` is below it.
+        unsafe { buffer.add(count).write(byte) };
+        count += 1;
+    }
+    // The port interrupts when it has something after having had nothing: what is left is announced here.
+    announce_input();
+    count as isize
+}
+
+/// Marks the console line if there is input.
+pub(super) fn announce_input() {
+    if serial::has_input() {
+        lines::signal(line::CONSOLE);
+    }
+}

@@ -1,0 +1,63 @@
+// SPDX-License-Identifier: MIT OR Apache-2.0
+//! Clocks, and the one-shot timer below all timers of the guest (Intel 8254 data sheet).
+
+use crate::backend::timers::{self, Source};
+use crate::local::Local;
+use crate::power;
+use crate::ring0::port::out8;
+use crate::ring0::tsc::{self, TIMER_HZ};
+
+const CHANNEL_0: u16 = 0x40;
+const COMMAND: u16 = 0x43;
+/// Channel 0, both bytes, mode 0: one interrupt when the count is down. The command itself stops a count that is running.
+const ONE_SHOT: u8 = 0b0011_0000;
+/// The longest count, 54.9 ms. A deadline beyond it takes several interrupts.
+const LONGEST: u64 = 0xffff;
+/// Time beyond which the count is longest for sure, in ns.
+const LONGEST_NS: u64 = 55_000_000;
+
+const NS_PER_SECOND: u64 = 1_000_000_000;
+
+/// Unix time at the guest's start, in ns.
+static START: Local<u64> = Local::new(0);
+
+static SOURCE: Source = Source {
+    now,
+    arm,
+    disarm: || out8(COMMAND, ONE_SHOT),
+};
+
+/// Starts the clocks; `wall` is the Unix time in seconds.
+pub(super) fn start(wall: u64) {
+    let Some(rate) = tsc::measure() else {
+        power::fatal(
+            format_args!(
+                "the PC's timer (8254) does not count, or the processor's time-stamp counter does not"
+            ),
+            1,
+        );
+    };
+    tsc::start_clock(rate);
+    START.set(wall * NS_PER_SECOND);
+    timers::set_source(&SOURCE);
+}
+
+/// Body of `pv_clock_now`.
+pub(super) extern "C" fn now() -> u64 {
+    tsc::now()
+}
+
+/// Body of `pv_clock_wall`.
+pub(super) extern "C" fn wall() -> u64 {
+    START.get() + now()
+}
+
+/// Sets the timer to that guest time. If it comes early, [`timers::expire`] finds nothing due and sets it again.
+fn arm(deadline: u64) {
+    let ns = deadline.saturating_sub(now()).min(LONGEST_NS);
+    let count = (ns * TIMER_HZ).div_ceil(NS_PER_SECOND).clamp(1, LONGEST);
+    let [low, high, ..] = count.to_le_bytes();
+    out8(COMMAND, ONE_SHOT);
+    out8(CHANNEL_0, low);
+    out8(CHANNEL_0, high);
+}

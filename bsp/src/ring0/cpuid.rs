@@ -1,0 +1,64 @@
+// SPDX-License-Identifier: MIT OR Apache-2.0
+//! Which hypervisor the processor names.
+
+#[cfg(target_arch = "x86")]
+use core::arch::x86::__cpuid;
+#[cfg(target_arch = "x86_64")]
+use core::arch::x86_64::__cpuid;
+use core::fmt;
+
+/// First leaf of a hypervisor.
+const HYPERVISOR: u32 = 0x4000_0000;
+/// Leaf 1, ecx: the processor is virtual.
+const IS_VIRTUAL: u32 = 1 << 31;
+
+/// The signature of a hypervisor, twelve letters.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) struct Signature([u8; 12]);
+
+impl Signature {
+    /// QEMU's own processor.
+    pub(crate) const TCG: Self = Self(*b"TCGTCGTCGTCG");
+    /// KVM.
+    pub(crate) const KVM: Self = Self(*b"KVMKVMKVM\0\0\0");
+    /// Xen.
+    pub(crate) const XEN: Self = Self(*b"XenVMMXenVMM");
+    /// None of its own, though the processor says that it is virtual.
+    pub(crate) const NONE: Self = Self([0; 12]);
+
+    /// What the leaf says.
+    fn of_leaf(leaf: u32) -> Self {
+        let result = __cpuid(leaf);
+        let mut letters = [0; 12];
+        for (part, register) in letters
+            .chunks_exact_mut(4)
+            .zip([result.ebx, result.ecx, result.edx])
+        {
+            part.copy_from_slice(&register.to_le_bytes());
+        }
+        Self(letters)
+    }
+}
+
+impl fmt::Display for Signature {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        self.0
+            .iter()
+            .take_while(|&&byte| byte != 0)
+            .try_for_each(|byte| write!(f, "{}", byte.escape_ascii()))
+    }
+}
+
+/// The hypervisor, `None` on a real processor.
+pub(crate) fn hypervisor() -> Option<Signature> {
+    if __cpuid(1).ecx & IS_VIRTUAL == 0 {
+        return None;
+    }
+    // A processor without these leaves answers with those of another.
+    let highest = __cpuid(HYPERVISOR).eax;
+    Some(if highest == 0 || highest >= HYPERVISOR {
+        Signature::of_leaf(HYPERVISOR)
+    } else {
+        Signature::NONE
+    })
+}

@@ -1,0 +1,85 @@
+// SPDX-License-Identifier: MIT OR Apache-2.0
+//! Descriptor tables on i386.
+
+use core::arch::{asm, global_asm};
+
+use paravirt_abi::error::Error;
+
+use super::{CODE, STRIDE, TablePointer, VECTORS, WITH_ERROR_CODE, entry_of, report};
+use crate::local::Local;
+
+/// The segments: none, code, data, and thread-local storage.
+pub(in super::super) static SEGMENTS: Local<[u64; 4]> =
+    Local::new([0, 0x00cf_9b00_0000_ffff, 0x00cf_9300_0000_ffff, 0]);
+/// Selector of thread-local storage.
+const TLS: u16 = 0x18;
+
+static GATES: Local<[u64; VECTORS]> = Local::new([0; VECTORS]);
+
+/// A gate to `entry` that clears the interrupt flag.
+fn gate(entry: u64) -> u64 {
+    const PRESENT_INTERRUPT_GATE: u64 = 0x8e << 40;
+    entry & 0xffff | u64::from(CODE) << 16 | PRESENT_INTERRUPT_GATE | (entry >> 16) << 48
+}
+
+/// Loads the gates. The segments are loaded by the image's entry point.
+pub(crate) fn load() {
+    let gates: *mut u64 = GATES.as_ptr().cast();
+    for vector in 0..VECTORS {
+        // SAFETY: the index is below the table's length, and nothing else uses the table yet.
+        unsafe { gates.add(vector).write(gate(entry_of(vector) as u64)) };
+    }
+    let pointer = TablePointer {
+        limit: (size_of::<[u64; VECTORS]>() - 1) as u16,
+        base: gates as usize,
+    };
+    // SAFETY: a table that stays where it is, with entries for every vector up to the limit.
+    unsafe { asm!("lidt [{}]", in(reg) &raw const pointer, options(nostack, preserves_flags)) };
+}
+
+/// Sets the base of thread-local storage: gs selects a segment that begins there.
+///
+/// # Errors
+/// None here; the signature is that of x86-64.
+pub(crate) fn set_tls(base: usize) -> Result<(), Error> {
+    let mut segments = SEGMENTS.get();
+    let base = base as u64;
+    segments[usize::from(TLS / 8)] =
+        0x00cf_9300_0000_ffff | (base & 0xff_ffff) << 16 | (base >> 24) << 56;
+    SEGMENTS.set(segments);
+    // SAFETY: the descriptor was just made; no Rust code for this target uses gs.
+    unsafe { asm!("mov gs, {:x}", in(reg) TLS, options(nostack, preserves_flags)) };
+    Ok(())
+}
+
+global_asm!(
+    ".pushsection .text.paravirt_exceptions, \"ax\", @progbits",
+    ".balign 16",
+    ".globl __paravirt_exceptions",
+    ".hidden __paravirt_exceptions",
+    ".type __paravirt_exceptions, @function",
+    "__paravirt_exceptions:",
+    ".set .Lvector, 0",
+    ".rept 32",
+    ".if (({with_error_code} >> .Lvector) & 1) == 0",
+    "    pushl $0",                       // in place of the error code
+    ".endif",
+    "    pushl $.Lvector",
+    "    jmp 1f",
+    ".balign {stride}",
+    ".set .Lvector, .Lvector + 1",
+    ".endr",
+    "1:  movl %esp, %eax",                // the frame
+    "    cld",                            // the ABI of what we call
+    "    andl $-16, %esp",
+    "    subl $12, %esp",                 // with one word of arguments: aligned to 16 bytes at the call
+    "    pushl %eax",
+    "    call {report}",                  // does not return
+    "    ud2",
+    ".size __paravirt_exceptions, . - __paravirt_exceptions",
+    ".popsection",
+    with_error_code = const WITH_ERROR_CODE,
+    stride = const STRIDE,
+    report = sym report,
+    options(att_syntax),
+);

@@ -1,0 +1,83 @@
+// SPDX-License-Identifier: MIT OR Apache-2.0
+//! Descriptor tables: segments, and the entries of exceptions and interrupts (Intel SDM volume 3, 3.4 and 6.10).
+
+use super::fault::{self, Fault};
+use super::interrupt;
+
+#[cfg(target_arch = "x86")]
+mod i386;
+#[cfg(target_arch = "x86_64")]
+mod x86_64;
+#[cfg(target_arch = "x86")]
+pub(crate) use i386::*;
+#[cfg(target_arch = "x86_64")]
+pub(crate) use x86_64::*;
+
+/// Selectors in the global table.
+pub(super) const CODE: u16 = 0x08;
+pub(super) const DATA: u16 = 0x10;
+
+/// Number of exceptions.
+const EXCEPTIONS: usize = interrupt::FIRST as usize;
+/// Vectors with an entry: those of exceptions and of interrupts.
+const VECTORS: usize = EXCEPTIONS + interrupt::COUNT as usize;
+/// Bytes from one entry of an exception to the next.
+const STRIDE: usize = 16;
+/// Exceptions for which the processor pushes an error code, one bit each (Intel SDM volume 3, table 6-1).
+const WITH_ERROR_CODE: u32 = 0x6022_7d00;
+
+/// The operand of `lgdt` and `lidt`.
+#[repr(C, packed)]
+struct TablePointer {
+    limit: u16,
+    base: usize,
+}
+
+/// What an exception's entry leaves on the stack, lowest address first; the processor's own frame begins with the error code.
+#[repr(C)]
+struct Frame {
+    vector: usize,
+    error: usize,
+    instruction: usize,
+    code_segment: usize,
+    flags: usize,
+    #[cfg(target_arch = "x86_64")]
+    stack: usize,
+    #[cfg(target_arch = "x86_64")]
+    stack_segment: usize,
+}
+
+unsafe extern "C" {
+    /// The entries of exceptions, [`STRIDE`] bytes each.
+    static __paravirt_exceptions: u8;
+}
+
+/// Where the processor enters for a vector.
+fn entry_of(vector: usize) -> usize {
+    if vector < EXCEPTIONS {
+        &raw const __paravirt_exceptions as usize + vector * STRIDE
+    } else {
+        &raw const interrupt::__paravirt_interrupts as usize
+            + (vector - EXCEPTIONS) * interrupt::STRIDE
+    }
+}
+
+/// Where the entries of exceptions end.
+///
+/// # Safety
+/// `frame` must be what such an entry has on its stack.
+unsafe extern "C" fn report(frame: *const Frame) -> ! {
+    // SAFETY: the caller's part.
+    let frame = unsafe { &*frame };
+    fault::report(&Fault {
+        vector: frame.vector,
+        error: frame.error,
+        instruction: frame.instruction,
+        #[cfg(target_arch = "x86_64")]
+        stack: frame.stack,
+        // Without a change of privilege the processor pushes no stack pointer: it pointed above its frame.
+        #[cfg(target_arch = "x86")]
+        stack: &raw const *frame as usize + size_of::<Frame>(),
+        address: super::processor::fault_address(),
+    })
+}

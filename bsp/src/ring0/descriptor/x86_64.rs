@@ -1,0 +1,140 @@
+// SPDX-License-Identifier: MIT OR Apache-2.0
+//! Descriptor tables on x86-64. Exceptions get a stack of their own, so that an overflow of the guest's can be reported.
+
+use core::arch::{asm, global_asm};
+
+use paravirt_abi::error::Error;
+
+use super::super::processor::write_msr;
+use super::{CODE, STRIDE, TablePointer, VECTORS, WITH_ERROR_CODE, entry_of, report};
+use crate::local::Local;
+
+/// The segments: none, code, data, and the two words of the task state.
+pub(in super::super) static SEGMENTS: Local<[u64; 5]> =
+    Local::new([0, 0x00af_9b00_0000_ffff, 0x00cf_9300_0000_ffff, 0, 0]);
+/// Selector of the task state.
+const TASK: u16 = 0x18;
+
+/// The task state (Intel SDM volume 3, 8.7), of which only one entry of the interrupt stack table is used.
+#[derive(Clone, Copy)]
+#[repr(C, packed(4))]
+struct TaskState {
+    reserved: u32,
+    stacks: [u64; 3],
+    reserved2: u64,
+    interrupt_stacks: [u64; 7],
+    reserved3: u64,
+    reserved4: u16,
+    /// Offset of the port bitmap; beyond the segment's end: none.
+    ports: u16,
+}
+
+static TASK_STATE: Local<TaskState> = Local::new(TaskState {
+    reserved: 0,
+    stacks: [0; 3],
+    reserved2: 0,
+    interrupt_stacks: [0; 7],
+    reserved3: 0,
+    reserved4: 0,
+    ports: size_of::<TaskState>() as u16,
+});
+
+/// The stack on which faults are reported.
+#[derive(Clone, Copy)]
+#[repr(C, align(16))]
+struct Stack([u8; 8192]);
+
+static FAULT_STACK: Local<Stack> = Local::new(Stack([0; 8192]));
+
+static GATES: Local<[[u64; 2]; VECTORS]> = Local::new([[0; 2]; VECTORS]);
+
+/// A gate to `entry` that clears the interrupt flag, on stack `stack` of the task state (0: the interrupted one).
+fn gate(entry: u64, stack: u64) -> [u64; 2] {
+    const PRESENT_INTERRUPT_GATE: u64 = 0x8e << 40;
+    let low = entry & 0xffff
+        | u64::from(CODE) << 16
+        | stack << 32
+        | PRESENT_INTERRUPT_GATE
+        | (entry >> 16 & 0xffff) << 48;
+    [low, entry >> 32]
+}
+
+/// Loads task state and gates. The segments are loaded by the image's entry point.
+pub(crate) fn load() {
+    let mut task = TASK_STATE.get();
+    task.interrupt_stacks[0] = (FAULT_STACK.as_ptr() as usize + size_of::<Stack>()) as u64;
+    TASK_STATE.set(task);
+    let base = TASK_STATE.as_ptr() as u64;
+    let mut segments = SEGMENTS.get();
+    // An available 64-bit task state (Intel SDM volume 3, 8.2.3).
+    segments[3] = (size_of::<TaskState>() as u64 - 1)
+        | (base & 0xff_ffff) << 16
+        | 0x89 << 40
+        | (base >> 24 & 0xff) << 56;
+    segments[4] = base >> 32;
+    SEGMENTS.set(segments);
+    let gates: *mut [u64; 2] = GATES.as_ptr().cast();
+    for vector in 0..VECTORS {
+        let stack = if vector < super::EXCEPTIONS { 1 } else { 0 };
+        // SAFETY: the index is below the table's length, and nothing else uses the table yet.
+        unsafe {
+            gates
+                .add(vector)
+                .write(gate(entry_of(vector) as u64, stack));
+        }
+    }
+    let pointer = TablePointer {
+        limit: (size_of::<[[u64; 2]; VECTORS]>() - 1) as u16,
+        base: gates as usize,
+    };
+    // SAFETY: tables that stay where they are, with entries for every vector up to the limit.
+    unsafe {
+        asm!("lidt [{}]", in(reg) &raw const pointer, options(nostack, preserves_flags));
+        asm!("ltr {:x}", in(reg) TASK, options(nostack, preserves_flags));
+    }
+}
+
+/// Sets the base of thread-local storage: the base of fs.
+///
+/// # Errors
+/// The address is not canonical, which the processor would refuse.
+pub(crate) fn set_tls(base: usize) -> Result<(), Error> {
+    const FS_BASE: u32 = 0xc000_0100;
+    let sign = base as i64 >> 47;
+    if sign != 0 && sign != -1 {
+        return Err(Error::InvalidArgument);
+    }
+    // SAFETY: every processor with long mode has the register; a canonical address; no Rust code for this target uses fs.
+    unsafe { write_msr(FS_BASE, base as u64) };
+    Ok(())
+}
+
+global_asm!(
+    ".pushsection .text.paravirt_exceptions, \"ax\", @progbits",
+    ".balign 16",
+    ".globl __paravirt_exceptions",
+    ".hidden __paravirt_exceptions",
+    ".type __paravirt_exceptions, @function",
+    "__paravirt_exceptions:",
+    ".set .Lvector, 0",
+    ".rept 32",
+    ".if (({with_error_code} >> .Lvector) & 1) == 0",
+    "    pushq $0",                       // in place of the error code
+    ".endif",
+    "    pushq $.Lvector",
+    "    jmp 1f",
+    ".balign {stride}",
+    ".set .Lvector, .Lvector + 1",
+    ".endr",
+    "1:  movq %rsp, %rdi",                // the frame
+    "    cld",                            // the ABI of what we call
+    "    andq $-16, %rsp",
+    "    call {report}",                  // does not return
+    "    ud2",
+    ".size __paravirt_exceptions, . - __paravirt_exceptions",
+    ".popsection",
+    with_error_code = const WITH_ERROR_CODE,
+    stride = const STRIDE,
+    report = sym report,
+    options(att_syntax),
+);

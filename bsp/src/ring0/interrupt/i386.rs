@@ -1,0 +1,53 @@
+// SPDX-License-Identifier: MIT OR Apache-2.0
+//! Interrupt entries on i386. Frame: eip, cs, eflags, as there is no change of privilege (Intel SDM volume 3, 6.12.1).
+
+use core::arch::global_asm;
+
+use super::{COUNT, FIRST, STRIDE, take};
+
+global_asm!(
+    ".pushsection .text.paravirt_interrupts, \"ax\", @progbits",
+    ".balign 16",
+    ".globl __paravirt_interrupts",
+    ".hidden __paravirt_interrupts",
+    ".type __paravirt_interrupts, @function",
+    "__paravirt_interrupts:",
+    ".set .Lvector, {first}",
+    ".rept {count}",
+    "    pushl %eax",                     // room for the vector's number
+    "    movl $.Lvector, %eax",
+    "    jmp 1f",
+    ".balign {stride}",
+    ".set .Lvector, .Lvector + 1",
+    ".endr",
+    "1:  pushl %ecx",                     // every register that a C function may change
+    "    pushl %edx",
+    "    pushl %ebp",                     // this one it keeps, to find the others again
+    "    movl %esp, %ebp",
+    "    cld",                            // the ABI of what we call; iret restores it
+    "    subl $512, %esp",                // room for x87 and SSE state
+    "    andl $-16, %esp",                // fxsave and the call want 16-byte alignment
+    "    fxsave (%esp)",
+    "    fninit",                         // Rust expects the default control word
+    "    leal 24(%ebp), %ecx",            // above four registers, eip and cs: the flags in the frame
+    "    subl $8, %esp",                  // with two words of arguments: aligned to 16 bytes at the call
+    "    pushl %ecx",
+    "    pushl %eax",                     // the vector
+    "    call {take}",
+    "    fxrstor 16(%esp)",               // above the arguments
+    "    movl %ebp, %esp",
+    "    testb %al, %al",                 // where to? (mov and pop leave the flags alone)
+    "    popl %ebp",
+    "    popl %edx",
+    "    popl %ecx",
+    "    popl %eax",
+    "    jnz __paravirt_upcall",          // on the frame as the processor left it
+    "    iretl",
+    ".size __paravirt_interrupts, . - __paravirt_interrupts",
+    ".popsection",
+    first = const FIRST,
+    count = const COUNT,
+    stride = const STRIDE,
+    take = sym take,
+    options(att_syntax),
+);

@@ -1,0 +1,69 @@
+// SPDX-License-Identifier: MIT OR Apache-2.0
+//! Hardware interrupts: from a vector to the upcall entry.
+//!
+//! The entry saves what Rust may change, calls the backend's handler for the vector, which acknowledges the device and marks lines
+//! pending, and restores everything. Then the stack holds the processor's frame again, and the virtual flag says where to go: to the
+//! upcall entry, as if the processor had entered there, or back, with the processor's flag off, so that a level-triggered source
+//! does not interrupt for ever. In both cases the processor's flag stays off until the guest opens it, see [`HOST_MASKED`].
+
+use core::sync::atomic::Ordering;
+
+use paravirt_abi::vcpu::HOST_MASKED;
+
+use super::processor::INTERRUPT_FLAG;
+use crate::local::Local;
+use crate::vcpu;
+
+#[cfg(target_arch = "x86")]
+mod i386;
+#[cfg(target_arch = "x86_64")]
+mod x86_64;
+
+/// The first vector of interrupts; those before it are exceptions.
+pub(crate) const FIRST: u8 = 32;
+/// Number of vectors with an entry, from [`FIRST`].
+pub(crate) const COUNT: u8 = 32;
+/// Bytes from one entry to the next.
+pub(super) const STRIDE: usize = 16;
+
+/// A backend's handler. It is called with the processor's interrupt flag off, at any instant at which that was on.
+pub(crate) type Handler = fn(vector: u8);
+
+static HANDLER: Local<Option<Handler>> = Local::new(None);
+
+/// From now on, `handler` is called for each interrupt. To be set before the processor's interrupt flag is.
+pub(crate) fn set_handler(handler: Handler) {
+    HANDLER.set(Some(handler));
+}
+
+/// Notes that the processor's interrupt flag is off, for the test at the end of turning interrupts on.
+pub(crate) fn mark_closed() {
+    vcpu::pending().fetch_or(HOST_MASKED, Ordering::Relaxed);
+}
+
+/// Takes an interrupt; whether to go on at the upcall entry. `flags` is the flags register in the frame.
+///
+/// # Safety
+/// For the entry: `flags` must be valid for reads and writes.
+unsafe extern "C" fn take(vector: u32, flags: *mut usize) -> bool {
+    if let Some(handler) = HANDLER.get() {
+        handler(vector as u8);
+    }
+    if vcpu::pending().load(Ordering::Relaxed) & !HOST_MASKED == 0 {
+        return false;
+    }
+    mark_closed();
+    let flag = vcpu::interrupt_flag();
+    if flag.read() != 0 {
+        flag.write(0);
+        return true;
+    }
+    // SAFETY: the caller's part of the contract.
+    unsafe { *flags &= !INTERRUPT_FLAG };
+    false
+}
+
+unsafe extern "C" {
+    /// The entries, [`STRIDE`] bytes each.
+    pub(super) static __paravirt_interrupts: u8;
+}

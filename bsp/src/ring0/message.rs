@@ -1,0 +1,50 @@
+// SPDX-License-Identifier: MIT OR Apache-2.0
+//! Messages of start-up and last words, on the best channel that there is.
+
+use core::fmt::{self, Write};
+
+use super::{qemu, serial};
+use crate::local::Local;
+
+/// The backend's console.
+static CONSOLE: Local<Option<fn(&str)>> = Local::new(None);
+
+/// From now on, messages go to the backend's console, by `write`, which writes all of the text. It is called in any
+/// state, also between two bytes of a text that the guest writes.
+pub(crate) fn set_console(write: fn(&str)) {
+    CONSOLE.set(Some(write));
+}
+
+/// Prints a line, beginning with `paravirt: `: on the backend's console if it is up, else on QEMU's debug console and on the first
+/// serial port, whichever exist.
+pub(crate) fn say(message: fmt::Arguments<'_>) {
+    if CONSOLE.get().is_none() && serial::is_here() {
+        serial::start();
+    }
+    // The channels have no errors.
+    let _ = writeln!(Channel, "paravirt: {message}");
+}
+
+/// Prints a line where no code of a backend is needed for it. For a fault while another is being reported.
+pub(crate) fn say_without_console(message: fmt::Arguments<'_>) {
+    CONSOLE.set(None);
+    say(message);
+}
+
+struct Channel;
+
+impl Write for Channel {
+    fn write_str(&mut self, text: &str) -> fmt::Result {
+        if let Some(write) = CONSOLE.get() {
+            write(text);
+            return Ok(());
+        }
+        if qemu::is_here() {
+            qemu::DebugConsole.write_str(text)?;
+        }
+        if serial::is_here() {
+            serial::write_all(text.as_bytes());
+        }
+        Ok(())
+    }
+}

@@ -1,0 +1,70 @@
+// SPDX-License-Identifier: MIT OR Apache-2.0
+//! The processor's interrupt flag and its registers that Rust has no name for.
+
+use core::arch::asm;
+
+/// The processor's interrupt flag in its flags register.
+pub(crate) const INTERRUPT_FLAG: usize = 1 << 9;
+
+/// Sets the processor's interrupt flag.
+#[inline]
+pub(crate) fn open_interrupts() {
+    // SAFETY: the entries of `interrupt` are installed before anything calls this. Not `nomem`: entries change memory.
+    unsafe { asm!("sti", options(nostack)) };
+}
+
+/// Clears the processor's interrupt flag.
+#[inline]
+pub(crate) fn close_interrupts() {
+    // SAFETY: changes nothing but the flag. Not `nomem`: memory must not be read before it.
+    unsafe { asm!("cli", options(nostack)) };
+}
+
+/// Waits for an interrupt with the processor's flag set, and returns with it clear. Called with it clear. `sti` takes effect after the
+/// next instruction, so no interrupt comes between it and `hlt`.
+pub(crate) fn wait() {
+    // SAFETY: as for `open_interrupts`.
+    unsafe { asm!("sti", "hlt", "cli", options(nostack)) };
+}
+
+/// Stops the processor for good.
+pub(crate) fn halt() -> ! {
+    loop {
+        // SAFETY: changes nothing; only an interrupt that cannot be masked ends the wait, hence the loop.
+        unsafe { asm!("cli", "hlt", options(nostack)) };
+    }
+}
+
+/// The address that the last page fault was about.
+pub(crate) fn fault_address() -> usize {
+    let address;
+    // SAFETY: reads a register, in ring 0.
+    unsafe { asm!("mov {}, cr2", out(reg) address, options(nomem, nostack, preserves_flags)) };
+    address
+}
+
+/// Writes a model-specific register.
+///
+/// # Safety
+/// The register exists, takes the value, and what the value changes is the caller's intention.
+pub(crate) unsafe fn write_msr(register: u32, value: u64) {
+    // SAFETY: the caller answers for it.
+    unsafe {
+        asm!(
+            "wrmsr",
+            in("ecx") register, in("eax") value as u32, in("edx") (value >> 32) as u32,
+            options(nostack, preserves_flags),
+        );
+    }
+}
+
+/// The time-stamp counter.
+#[inline]
+pub(crate) fn tsc() -> u64 {
+    #[cfg(target_arch = "x86")]
+    use core::arch::x86::_rdtsc;
+    #[cfg(target_arch = "x86_64")]
+    use core::arch::x86_64::_rdtsc;
+    // SAFETY: every processor this layer runs on has the counter, and in ring 0 nobody forbids it.
+    unsafe { _rdtsc() }
+}

@@ -1,0 +1,147 @@
+// SPDX-License-Identifier: MIT OR Apache-2.0
+//! The time-stamp counter as the guest's clock: its rate measured against the PC's timer (Intel 8254 data sheet), published in the
+//! vCPU page.
+
+use core::sync::atomic::{Ordering, compiler_fence};
+
+use paravirt_abi::vcpu::{ClockFlags, cycles_to_ns};
+use volatile::map_field;
+
+use super::port::{in8, out8};
+use super::processor::tsc;
+use crate::vcpu;
+
+/// Rate of the PC's timer in Hz.
+pub(crate) const TIMER_HZ: u64 = 1_193_182;
+
+/// The channel whose gate is software's: nothing hangs on it but the speaker.
+const CHANNEL_2: u16 = 0x42;
+const COMMAND: u16 = 0x43;
+/// Channel 2, both bytes, mode 0: counts down once, and its output goes up at the end.
+const ONE_SHOT: u8 = 0b1011_0000;
+/// Read back status and count of channel 2.
+const READ_BACK: u8 = 0b1100_1000;
+/// Status: the output is up.
+const OUTPUT: u8 = 1 << 7;
+/// Gate of channel 2, and the speaker, in port B.
+const PORT_B: u16 = 0x61;
+const GATE: u8 = 1;
+const SPEAKER: u8 = 2;
+
+/// Ticks of the timer from the first sample to the last, 20 ms.
+const DISTANCE: u16 = 23_864;
+/// Samples of which the one that took the shortest time counts: the others were held up between timer and counter.
+const SAMPLES: u32 = 8;
+/// Attempts; one fails if the machine stood still until the timer had run out, after 55 ms.
+const ATTEMPTS: u32 = 10;
+
+/// Slowest and fastest rate that is believed, in Hz.
+const RATES: core::ops::RangeInclusive<u64> = 1_000_000..=20_000_000_000;
+
+/// Both clocks at about one moment.
+#[derive(Clone, Copy)]
+struct Sample {
+    /// Time-stamp counter.
+    cycles: u64,
+    /// The timer's count, which goes down.
+    count: u16,
+}
+
+/// The rate of the time-stamp counter in Hz, or `None` if the machine's timer does not run.
+pub(crate) fn measure() -> Option<u64> {
+    (0..ATTEMPTS).find_map(|_| measure_once())
+}
+
+fn measure_once() -> Option<u64> {
+    let port_b = in8(PORT_B);
+    out8(PORT_B, port_b & !SPEAKER | GATE);
+    out8(COMMAND, ONE_SHOT);
+    out8(CHANNEL_2, 0xff);
+    out8(CHANNEL_2, 0xff);
+    let first = sample()?;
+    // A timer that stands still ends this by the time that passes.
+    let patience = first.cycles.saturating_add(*RATES.end() / 10);
+    while first.count.wrapping_sub(sample()?.count) < DISTANCE {
+        if tsc() > patience {
+            return None;
+        }
+    }
+    let last = sample()?;
+    out8(PORT_B, port_b);
+    let ticks = u64::from(first.count.checked_sub(last.count)?);
+    let rate = last
+        .cycles
+        .checked_sub(first.cycles)?
+        .checked_mul(TIMER_HZ)?
+        / ticks;
+    RATES.contains(&rate).then_some(rate)
+}
+
+/// Both clocks, as close to each other as several attempts got; `None` once the timer has run out.
+fn sample() -> Option<Sample> {
+    let mut best: Option<(u64, Sample)> = None;
+    for _ in 0..SAMPLES {
+        let before = tsc();
+        // This holds the count; what follows only fetches it.
+        out8(COMMAND, READ_BACK);
+        let after = tsc();
+        let status = in8(CHANNEL_2);
+        let count = u16::from_le_bytes([in8(CHANNEL_2), in8(CHANNEL_2)]);
+        if status & OUTPUT != 0 {
+            return None;
+        }
+        let took = after.wrapping_sub(before);
+        if best.is_none_or(|(least, _)| took < least) {
+            let cycles = before + took / 2;
+            best = Some((took, Sample { cycles, count }));
+        }
+    }
+    best.map(|(_, sample)| sample)
+}
+
+/// Shift and multiplier of the vCPU page's clock for a counter of `rate` Hz.
+fn scale(rate: u64) -> (i32, u32) {
+    // ns per cycle as a fraction of 2^32, moved until the multiplier has its top bit set and fits.
+    let mut shift = 0;
+    let mut numerator = 1_000_000_000_u64;
+    let mut denominator = rate;
+    while numerator >= denominator {
+        denominator <<= 1;
+        shift += 1;
+    }
+    while numerator << 1 < denominator {
+        numerator <<= 1;
+        shift -= 1;
+    }
+    // Below 2^32 as the quotient is below 1; the numerator is below 2^36 at the believed rates, so it loses what does not matter.
+    let bits = numerator.leading_zeros().min(32);
+    let multiplier = (numerator << bits) / (denominator >> (32 - bits));
+    (shift, u32::try_from(multiplier).unwrap_or(u32::MAX))
+}
+
+/// Starts the guest's clock, at 0, on a counter of `rate` Hz.
+pub(crate) fn start_clock(rate: u64) {
+    let (shift, multiplier) = scale(rate);
+    let clock = vcpu::clock();
+    let sequence = map_field!(clock.sequence);
+    sequence.write(sequence.read().wrapping_add(1));
+    compiler_fence(Ordering::Release);
+    map_field!(clock.shift).write(shift);
+    map_field!(clock.multiplier).write(multiplier);
+    map_field!(clock.base_tsc).write(tsc());
+    map_field!(clock.base_ns).write(0);
+    map_field!(clock.flags).write(ClockFlags::VALID.bits());
+    compiler_fence(Ordering::Release);
+    sequence.write(sequence.read().wrapping_add(1));
+}
+
+/// The guest's clock in ns. It is never changed after its start, so no sequence number is looked at.
+pub(crate) fn now() -> u64 {
+    let clock = vcpu::clock();
+    let cycles = tsc().saturating_sub(map_field!(clock.base_tsc).read());
+    cycles_to_ns(
+        cycles,
+        map_field!(clock.shift).read(),
+        map_field!(clock.multiplier).read(),
+    )
+}

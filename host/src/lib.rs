@@ -10,3 +10,5 @@ pub mod image;
 pub mod process;
 pub mod prototype;
 pub mod provides;
+#[cfg(all(target_os = "linux", target_arch = "x86_64"))]
+mod terminal;

@@ -14,7 +14,7 @@ use rustix::io::Errno;
 use super::lines::LineHandle;
 use super::signals;
 use super::state::STATE;
-use super::terminal::RawMode;
+use crate::terminal::RawMode;
 
 /// Bytes of input that may wait for the guest.
 const CAPACITY: usize = 64 * 1024;

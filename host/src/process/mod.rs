@@ -41,7 +41,6 @@ mod signals;
 mod state;
 mod stats;
 mod step;
-mod terminal;
 mod timers;
 mod tls;
 mod upcall;

@@ -15,9 +15,9 @@ use super::context::Interrupted;
 use super::exit::{Stop, StopKind};
 use super::fault;
 use super::state::{self, STATE, STEP};
-use super::terminal;
 use super::upcall;
 use super::vcpu::Vcpu;
+use crate::terminal;
 
 /// Signals by which the processor reports a fault, and SIGSYS for a system call that guest code makes.
 const FAULTS: [i32; 6] = [

@@ -29,11 +29,11 @@ static SAVED: Saved = Saved {
 
 /// Raw mode; its end restores the terminal.
 #[derive(Debug)]
-pub(super) struct RawMode(());
+pub(crate) struct RawMode(());
 
 impl RawMode {
     /// Sets raw mode if `fd` is a terminal and none is in raw mode already.
-    pub(super) fn enter(fd: BorrowedFd<'_>) -> Option<Self> {
+    pub(crate) fn enter(fd: BorrowedFd<'_>) -> Option<Self> {
         static HOOK: Once = Once::new();
         if SAVED.raw.load(Ordering::SeqCst) {
             return None;
@@ -74,12 +74,12 @@ impl Drop for RawMode {
 }
 
 /// Puts the terminal back as it was. May be called from a signal handler, and more than once.
-pub(super) fn restore() {
+pub(crate) fn restore() {
     set(&SAVED.before);
 }
 
 /// Sets raw mode again after [`restore`], unless the process has been put into the background.
-pub(super) fn resume() {
+pub(crate) fn resume() {
     let fd = SAVED.fd.load(Ordering::SeqCst);
     // SAFETY: two system calls without pointers.
     if unsafe { libc::tcgetpgrp(fd) == libc::getpgrp() } {

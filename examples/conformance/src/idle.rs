@@ -80,7 +80,7 @@ pub fn none_lost() -> Outcome {
         let (before, begin) = (timer.expirations(), clock::now());
         timer.start_once(delay)?;
         cpu::idle_until(|| timer.expirations() != before);
-        longest = longest.max(clock::now() - begin - delay);
+        longest = longest.max(clock::now().saturating_sub(begin + delay));
     }
     guard.stop()?;
     note(format_args!("longest {} us", longest / MICROSECOND));

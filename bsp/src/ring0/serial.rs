@@ -2,6 +2,7 @@
 //! The first serial port, a 16550 (PC16550D data sheet).
 
 use super::port::{in8, out8};
+use crate::local::Local;
 
 const COM1: u16 = 0x3f8;
 /// Registers; the first two are the divisor while [`DIVISOR_ACCESS`] is set.
@@ -17,7 +18,7 @@ const DIVISOR_ACCESS: u8 = 1 << 7;
 /// 8 bits, no parity, one stop bit.
 const FORMAT: u8 = 3;
 /// FIFOs on, both emptied.
-const FIFO: u8 = 7;
+const FIFOS: u8 = 7;
 /// Terminal ready, request to send, and the output that lets interrupts through on a PC.
 const MODEM: u8 = 0b1011;
 /// Interrupt on received data.
@@ -27,8 +28,9 @@ const DATA_READY: u8 = 1;
 const TRANSMITTER_EMPTY: u8 = 1 << 5;
 const ALL_SENT: u8 = 1 << 6;
 
-/// Bytes that fit into the transmit FIFO when it is empty.
-const DEPTH: usize = 16;
+/// Bytes that the transmitter takes when it is empty: the depth of its FIFO, or one without.
+static DEPTH: Local<usize> = Local::new(1);
+const FIFO_DEPTH: usize = 16;
 
 /// Whether there is a serial port. Where nothing is, reads give ones.
 pub(crate) fn is_here() -> bool {
@@ -40,14 +42,18 @@ pub(crate) fn is_here() -> bool {
 
 /// 115200 baud, FIFOs on, interrupts off.
 pub(crate) fn start() {
-    // Emptying the FIFO must not cut off what was written before.
+    // Turning the FIFOs on empties them. What was written before must not be cut off; and where a byte has been received
+    // already, the port stays without, because on QEMU the next one may follow at any instant.
     drain();
     out8(INTERRUPT_ENABLE, 0);
     out8(LINE_CONTROL, DIVISOR_ACCESS);
     out8(COM1, 1); // divisor of 115200, low
     out8(COM1 + 1, 0); // high
     out8(LINE_CONTROL, FORMAT);
-    out8(FIFO_CONTROL, FIFO);
+    if !has_input() {
+        out8(FIFO_CONTROL, FIFOS);
+        DEPTH.set(FIFO_DEPTH);
+    }
     out8(MODEM_CONTROL, MODEM);
 }
 
@@ -56,20 +62,23 @@ pub(crate) fn interrupt_on_input(on: bool) {
     out8(INTERRUPT_ENABLE, if on { RECEIVED } else { 0 });
 }
 
-/// Hands bytes to the FIFO if it is empty; the number of bytes taken. Called with interrupts off: nobody else may write between
-/// test and bytes.
+/// Writes as long as the transmitter is empty; the number of bytes taken. Called with interrupts off: nobody else may write
+/// between test and bytes.
 pub(crate) fn write(bytes: &[u8]) -> usize {
-    if in8(LINE_STATUS) & TRANSMITTER_EMPTY == 0 {
-        return 0;
-    }
-    let taken = bytes.len().min(DEPTH);
-    for &byte in &bytes[..taken] {
-        out8(DATA, byte);
+    let mut taken = 0;
+    for piece in bytes.chunks(DEPTH.get()) {
+        if in8(LINE_STATUS) & TRANSMITTER_EMPTY == 0 {
+            break;
+        }
+        for &byte in piece {
+            out8(DATA, byte);
+        }
+        taken += piece.len();
     }
     taken
 }
 
-/// Writes all bytes, waiting for the FIFO. As [`write`].
+/// Writes all bytes, waiting for the transmitter. As [`write`].
 pub(crate) fn write_all(mut bytes: &[u8]) {
     while !bytes.is_empty() {
         bytes = &bytes[write(bytes)..];

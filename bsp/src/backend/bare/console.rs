@@ -18,11 +18,11 @@ pub(super) fn start() {
     }
 }
 
-/// Body of `pv_console_write`: as many bytes as the empty FIFO takes, none while it is busy.
+/// Body of `pv_console_write`: as many bytes as the port takes at once, none while it is busy.
 pub(super) extern "C" fn write(buffer: *const u8, length: usize) -> isize {
     // SAFETY: the interface asks for a buffer of that length.
     let bytes = unsafe { slice::from_raw_parts(buffer, length) };
-    // Without interrupts, because a handler that prints would fill the FIFO a second time.
+    // Without interrupts, because a handler that prints would fill the port's FIFO a second time.
     cpu::without_interrupts(|| serial::write(bytes)) as isize
 }
 

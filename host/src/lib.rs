@@ -5,6 +5,9 @@
 //! loaded. [`provides`] knows what hosts offer it. The program `pvhost` shows that on the command line.
 
 pub mod audit;
+pub mod bind;
+#[cfg(all(target_os = "linux", target_arch = "x86_64"))]
+pub mod emulator;
 pub mod image;
 #[cfg(all(target_os = "linux", target_arch = "x86_64"))]
 pub mod process;

@@ -7,12 +7,14 @@
 //! # a comment
 //! my_sensor_read
 //! my_sensor_range fn(u32, *mut u8, usize) -> i32
+//! my_sensor_name fn(*mut u8, usize) -> i32 @ 0x40001000
 //! EF(l4rtems_outch)
 //! ```
 //!
 //! One function a line: its name alone, with its prototype in Rust's notation, or as in 2013's list of functions. A
-//! name alone fits any prototype. `usize` and `isize` have the guest's width. The JSON of `pvhost header --format json`
-//! is accepted as well.
+//! name alone fits any prototype. `usize` and `isize` have the guest's width. Behind `@` stands the function's address, on
+//! hosts whose functions have fixed ones ([`bind()`](crate::bind::bind) needs it). The JSON of `pvhost header --format json` is
+//! accepted as well; there an address is the member `address`, a text such as `"0x40001000"`.
 
 use std::collections::BTreeMap;
 
@@ -68,10 +70,11 @@ impl Host {
             .iter()
             .filter(|function| !self.withheld.contains(&function.name))
             .map(|function| {
-                (
-                    function.name.to_owned(),
-                    Some(function.signature(machine.width())),
-                )
+                let provided = Provided {
+                    signature: Some(function.signature(machine.width())),
+                    address: None,
+                };
+                (function.name.to_owned(), provided)
             })
             .collect();
         Provides { functions }
@@ -98,8 +101,15 @@ pub fn successor(name: &str) -> Option<&'static str> {
 /// Functions that a host provides.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct Provides {
-    /// Prototypes by name; `None` fits any.
-    functions: BTreeMap<String, Option<Signature>>,
+    functions: BTreeMap<String, Provided>,
+}
+
+/// What is known of a function that a host provides.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+struct Provided {
+    /// `None` fits any.
+    signature: Option<Signature>,
+    address: Option<u64>,
 }
 
 /// Whether a host provides what a guest asks for.
@@ -146,6 +156,20 @@ pub enum ProvidesError {
         /// What is wrong.
         reason: PrototypeError,
     },
+    /// An address cannot be read.
+    #[error(
+        "{file}:{line}: {found:?} is no address for {name}; write a number other than 0 in hexadecimal, as in `@ 0x40001000`"
+    )]
+    Address {
+        /// The file.
+        file: String,
+        /// Number of the line, or of the function in JSON, from 1.
+        line: usize,
+        /// The function.
+        name: String,
+        /// What stands there.
+        found: String,
+    },
     /// A name occurs twice.
     #[error("{file}:{line}: {name} is listed already; keep one of the lines")]
     Twice {
@@ -176,6 +200,42 @@ struct JsonList {
 struct JsonFunction {
     name: String,
     prototype: Option<String>,
+    address: Option<String>,
+}
+
+/// A function as a list has it.
+struct Line<'a> {
+    name: &'a str,
+    prototype: Option<&'a str>,
+    address: Option<&'a str>,
+}
+
+impl<'a> Line<'a> {
+    fn parse(text: &'a str) -> Self {
+        if let Some(name) = text
+            .strip_prefix("EF(")
+            .and_then(|rest| rest.strip_suffix(')'))
+        {
+            return Self {
+                name,
+                prototype: None,
+                address: None,
+            };
+        }
+        let (function, address) = match text.rsplit_once('@') {
+            Some((function, address)) => (function.trim_end(), Some(address.trim_start())),
+            None => (text, None),
+        };
+        let (name, prototype) = match function.split_once(char::is_whitespace) {
+            Some((name, prototype)) => (name, Some(prototype)),
+            None => (function, None),
+        };
+        Self {
+            name,
+            prototype,
+            address,
+        }
+    }
 }
 
 impl Provides {
@@ -192,8 +252,12 @@ impl Provides {
                     reason,
                 })?;
             for (index, function) in list.functions.iter().enumerate() {
-                let prototype = function.prototype.as_deref();
-                provides.insert(file, index + 1, &function.name, prototype, width)?;
+                let line = Line {
+                    name: &function.name,
+                    prototype: function.prototype.as_deref(),
+                    address: function.address.as_deref(),
+                };
+                provides.insert(file, index + 1, &line, width)?;
             }
             return Ok(provides);
         }
@@ -202,14 +266,7 @@ impl Provides {
             if line.is_empty() {
                 continue;
             }
-            let (name, prototype) = match line.strip_prefix("EF(") {
-                Some(rest) => (rest.strip_suffix(')').unwrap_or(line), None),
-                None => match line.split_once(char::is_whitespace) {
-                    Some((name, prototype)) => (name, Some(prototype)),
-                    None => (line, None),
-                },
-            };
-            provides.insert(file, index + 1, name, prototype, width)?;
+            provides.insert(file, index + 1, &Line::parse(line), width)?;
         }
         Ok(provides)
     }
@@ -218,42 +275,65 @@ impl Provides {
         &mut self,
         file: &str,
         line: usize,
-        name: &str,
-        prototype: Option<&str>,
+        function: &Line<'_>,
         width: Width,
     ) -> Result<(), ProvidesError> {
         let file = file.to_owned();
-        if !prototype::is_identifier(name) {
-            let found = name.to_owned();
+        let name = function.name.to_owned();
+        if !prototype::is_identifier(&name) {
+            let found = name;
             return Err(ProvidesError::Name { file, line, found });
         }
-        let signature = prototype
-            .map(|text| prototype::parse(text, width))
-            .transpose()
-            .map_err(|reason| ProvidesError::Prototype {
-                file: file.clone(),
-                line,
-                name: name.to_owned(),
-                reason,
-            })?;
-        let name = name.to_owned();
+        let signature = match function.prototype.map(|text| prototype::parse(text, width)) {
+            None => None,
+            Some(Ok(signature)) => Some(signature),
+            Some(Err(reason)) => {
+                return Err(ProvidesError::Prototype {
+                    file,
+                    line,
+                    name,
+                    reason,
+                });
+            }
+        };
+        let address = match function.address.map(|text| (text, address(text, width))) {
+            None => None,
+            Some((_, Some(address))) => Some(address),
+            Some((found, None)) => {
+                let found = found.to_owned();
+                return Err(ProvidesError::Address {
+                    file,
+                    line,
+                    name,
+                    found,
+                });
+            }
+        };
         if self.functions.contains_key(&name) {
             return Err(ProvidesError::Twice { file, line, name });
         }
-        self.functions.insert(name, signature);
+        self.functions.insert(name, Provided { signature, address });
         Ok(())
+    }
+
+    /// The address of a function, if the host has it and says where.
+    #[must_use]
+    pub fn address(&self, name: &str) -> Option<u64> {
+        self.functions.get(name)?.address
     }
 
     /// Whether it provides what the guest asks for.
     #[must_use]
     pub fn fit(&self, external: &External) -> Fit {
-        match (self.functions.get(&external.name), external.signature) {
-            (None, _) => Fit::Missing {
+        let Some(provided) = self.functions.get(&external.name) else {
+            return Fit::Missing {
                 nearest: self.nearest(&external.name),
-            },
-            (Some(Some(offered)), Some(declared)) if *offered == declared => Fit::Fits,
-            (Some(&Some(offered)), Some(_)) => Fit::Mismatch { offered },
-            (Some(_), _) => Fit::Unchecked,
+            };
+        };
+        match (provided.signature, external.signature) {
+            (Some(offered), Some(declared)) if offered == declared => Fit::Fits,
+            (Some(offered), Some(_)) => Fit::Mismatch { offered },
+            _ => Fit::Unchecked,
         }
     }
 
@@ -288,6 +368,17 @@ impl Provides {
             .map(str::to_owned)
             .collect()
     }
+}
+
+/// An address for guests of that pointer width; never 0, which calls through slots could not be told from.
+fn address(text: &str, width: Width) -> Option<u64> {
+    let limit = match width {
+        Width::Bits32 => u64::from(u32::MAX),
+        Width::Bits64 => u64::MAX,
+    };
+    u64::from_str_radix(text.strip_prefix("0x")?, 16)
+        .ok()
+        .filter(|address| (1..=limit).contains(address))
 }
 
 #[cfg(test)]
@@ -346,6 +437,28 @@ mod tests {
         assert_eq!(fit("second", None), Fit::Unchecked);
         assert_eq!(fit("third", None), Fit::Unchecked);
         assert!(matches!(fit("fourth", None), Fit::Missing { .. }));
+    }
+
+    #[test]
+    fn addresses_are_read() {
+        let text = "first @ 0x1000\nsecond fn(u32) -> i32 @0xfffffffc\nthird fn(u32) -> i32\n";
+        let provides = Provides::parse("list", text, Width::Bits32).unwrap();
+        let addresses = ["first", "second", "third", "fourth"].map(|name| provides.address(name));
+        assert_eq!(addresses, [Some(0x1000), Some(0xffff_fffc), None, None]);
+        let fit = provides.fit(&external("second", Some("fn(u32) -> i32")));
+        assert_eq!(fit, Fit::Fits);
+        let json = r#"{"functions": [{"name": "first", "address": "0x1000"}, {"name": "third"}]}"#;
+        let provides = Provides::parse("list", json, Width::Bits32).unwrap();
+        assert_eq!(provides.address("first"), Some(0x1000));
+        assert_eq!(provides.address("third"), None);
+        for wrong in ["0x0", "4096", "0x100000000", "0x", "", "-0x1"] {
+            let error = Provides::parse("list", &format!("f @ {wrong}"), Width::Bits32);
+            let message = error.unwrap_err().to_string();
+            assert!(
+                message.starts_with(&format!("list:1: {wrong:?} is no address for f;")),
+                "{message}"
+            );
+        }
     }
 
     #[test]

@@ -41,14 +41,6 @@ pub(super) struct Arguments {
     json: bool,
 }
 
-/// A file could not be read.
-#[derive(Debug, thiserror::Error)]
-#[error("{file}: {source}; give a file that lists the host's functions")]
-struct ReadError {
-    file: String,
-    source: std::io::Error,
-}
-
 /// What was found.
 #[derive(Serialize)]
 struct Report {
@@ -133,10 +125,7 @@ fn report(image: &Image, arguments: &Arguments) -> Result<Report, Error> {
 
 fn read(file: &Path, image: &Image) -> Result<Provides, Error> {
     let name = file.display().to_string();
-    let text = std::fs::read_to_string(file).map_err(|source| ReadError {
-        file: name.clone(),
-        source,
-    })?;
+    let text = super::read_list(file)?;
     Ok(Provides::parse(&name, &text, image.machine().width())?)
 }
 

@@ -3,11 +3,13 @@
 //!
 //! Errors go to stderr as `pvhost: error: ...` and end with status 1; a wrong command line ends with status 2.
 
+use std::path::Path;
 use std::process::ExitCode;
 
 use clap::{Parser, Subcommand};
 
 mod audit;
+mod bind;
 mod check;
 mod header;
 mod list;
@@ -45,6 +47,7 @@ Examples:
   pvhost check hello --host linux-process        does this host fit?
   pvhost check hello --provides functions.txt    does mine?
   pvhost audit hello                             what touches hardware behind the host's back?
+  pvhost bind hello --provides host.txt -o bound  put the host's addresses into its slots
   pvhost run hello                               run it in a process
 
 Exit status: 0 success, 1 error or guest and host do not fit, 2 wrong command line; of `run` see `pvhost run --help`.";
@@ -55,6 +58,7 @@ enum Command {
     Header(header::Arguments),
     Check(check::Arguments),
     Audit(audit::Arguments),
+    Bind(bind::Arguments),
     #[cfg(all(target_os = "linux", target_arch = "x86_64"))]
     Run(run::Arguments),
 }
@@ -70,12 +74,29 @@ pub(crate) fn main() -> ExitCode {
         Command::Header(arguments) => header::run(&arguments),
         Command::Check(arguments) => check::run(&arguments),
         Command::Audit(arguments) => audit::run(&arguments),
+        Command::Bind(arguments) => bind::run(&arguments),
         #[cfg(all(target_os = "linux", target_arch = "x86_64"))]
         Command::Run(arguments) => run::run(&arguments),
     };
     status.unwrap_or_else(|error| {
         eprintln!("pvhost: error: {error}");
         ExitCode::FAILURE
+    })
+}
+
+/// A file could not be read.
+#[derive(Debug, thiserror::Error)]
+#[error("{file}: {source}; give a file that lists the host's functions")]
+struct ListError {
+    file: String,
+    source: std::io::Error,
+}
+
+/// The text of a list of functions.
+fn read_list(file: &Path) -> Result<String, ListError> {
+    std::fs::read_to_string(file).map_err(|source| ListError {
+        file: file.display().to_string(),
+        source,
     })
 }
 

@@ -34,6 +34,7 @@ pub use symbols::{Location, Symbols};
 #[derive(Clone, Debug)]
 pub struct Image {
     name: String,
+    file: Arc<Vec<u8>>,
     machine: Machine,
     entry: u64,
     dynamic: bool,
@@ -122,6 +123,25 @@ impl Image {
     #[must_use]
     pub fn name(&self) -> &str {
         &self.name
+    }
+
+    /// The bytes of the file.
+    #[must_use]
+    pub fn file(&self) -> &[u8] {
+        &self.file
+    }
+
+    /// Where in the file the `size` bytes are that the guest finds at `address`; `None` if they do not come from the file, or
+    /// are the guest's at another address as well.
+    #[must_use]
+    pub fn file_offset(&self, address: u64, size: usize) -> Option<usize> {
+        let segment = segments::find(&self.segments, address, size as u64)?;
+        let range = segment.file_range(address, size)?;
+        let shared = self
+            .segments
+            .iter()
+            .filter(|segment| segment.holds_bytes(&range));
+        (shared.count() == 1).then_some(range.start)
     }
 
     /// Architecture.
@@ -236,6 +256,7 @@ fn parse(name: String, file: &Arc<Vec<u8>>) -> Result<Image, Problem> {
     let resolver = resolver(&symbols, machine, &segments)?;
     Ok(Image {
         name,
+        file: Arc::clone(file),
         machine,
         entry: raw.entry,
         dynamic: raw.dynamic,

@@ -54,6 +54,19 @@ impl Segment {
         &self.file[self.range.clone()]
     }
 
+    /// Whether bytes of the file belong to the segment.
+    pub(super) fn holds_bytes(&self, range: &Range<usize>) -> bool {
+        self.range.start < range.end && range.start < self.range.end
+    }
+
+    /// Where `size` bytes from `address` on are in the file, if they come from there.
+    pub(super) fn file_range(&self, address: u64, size: usize) -> Option<Range<usize>> {
+        let offset = usize::try_from(address.checked_sub(self.address)?).ok()?;
+        let start = self.range.start.checked_add(offset)?;
+        let range = start..start.checked_add(size)?;
+        (range.end <= self.range.end).then_some(range)
+    }
+
     /// First address behind the segment.
     #[must_use]
     pub const fn end(&self) -> u64 {

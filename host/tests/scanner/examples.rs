@@ -3,6 +3,7 @@
 
 use std::path::{Path, PathBuf};
 
+use pvhost::audit::{Allowlist, audit};
 use pvhost::image::{Image, Machine, check_loadable};
 use pvhost::provides::{Fit, Host};
 
@@ -43,16 +44,47 @@ fn the_process_host_fits_every_example() {
                     external.name
                 );
             }
-            let [backend] = &image.backends()[..] else {
-                panic!("{name}: one backend, not {:?}", image.backends());
-            };
-            assert_eq!(backend.name, "linux_syscall");
+            let backends = image.backends();
+            let backend = backends
+                .iter()
+                .find(|backend| backend.name == "linux_syscall")
+                .unwrap_or_else(|| panic!("{name}: {backends:?}"));
             assert_eq!(backend.functions.len(), names.len(), "{name}: {backend:?}");
             let entry = image
                 .symbols()
                 .function_at(image.entry())
                 .expect("a symbol");
             assert_eq!(entry.offset, 0, "{name}: entry at {entry}");
+        }
+    }
+}
+
+/// What is left in a guest is the guest layer's; but a guest made to misbehave is found out.
+#[test]
+fn only_a_guest_that_misbehaves_has_instructions_that_are_not_allowed() {
+    for machine in [Machine::I386, Machine::X86_64] {
+        let Some(folder) = guests(machine) else {
+            continue;
+        };
+        let left = |name: &str| {
+            let image = Image::open(&folder.join(name)).unwrap_or_else(|error| panic!("{error}"));
+            let backends = image.backends();
+            let layer = Allowlist::of_layer(backends.iter().map(|backend| &*backend.name));
+            let mut left = audit(&image).expect("x86").findings;
+            left.retain(|finding| layer.rule_for(finding).is_none());
+            left
+        };
+        for name in ["hello", "ticker", "echo", "irq", "c-hello"] {
+            assert_eq!(left(name), [], "{machine} {name}");
+        }
+        if folder.join("fault").exists() {
+            let names: Vec<_> = left("fault").into_iter().map(|f| f.instruction).collect();
+            for expected in ["cli", "hlt", "out"] {
+                assert!(
+                    names.iter().any(|name| name == expected),
+                    "{machine}: {names:?}"
+                );
+            }
         }
     }
 }

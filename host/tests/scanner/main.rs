@@ -2,6 +2,7 @@
 //! The scanner on images made to order: sound ones, unsound ones, arbitrary ones; and the program on top of it.
 
 mod audit;
+mod bind;
 mod examples;
 mod guest;
 mod hostile;

@@ -254,6 +254,7 @@ fn help() {
         "header --help",
         "check --help",
         "audit --help",
+        "bind --help",
         "run --help",
     ]
     .map(|arguments| folder.transcript(arguments))

@@ -3,7 +3,6 @@
 #![cfg(all(target_os = "linux", target_arch = "x86_64"))]
 
 pub mod archive;
-pub mod audit;
 pub mod contract;
 pub mod installed;
 pub mod prototypes;

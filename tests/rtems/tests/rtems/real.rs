@@ -7,12 +7,13 @@ use std::process::Command;
 use std::time::Duration;
 
 use paravirt_rtems_tests::archive::Symbols;
-use paravirt_rtems_tests::audit;
 use paravirt_rtems_tests::contract::{Contract, Provider};
 use paravirt_rtems_tests::installed::Installed;
 use paravirt_rtems_tests::{own, run};
 use paravirt_section_tests::scratch;
 use paravirt_section_tests::tools::{self, succeed};
+use pvhost::audit::{Allowlist, audit};
+use pvhost::image::Image;
 use pvhost::process::Exit;
 
 /// Time for programs that end by themselves.
@@ -174,27 +175,17 @@ fn privileged_instructions_are_listed() {
     let Some(rtems) = Installed::find() else {
         return;
     };
-    let found = audit::find(&rtems.program("samples/hello.exe"));
-    let allowlist = audit::allowlist();
-    for finding in &found {
-        assert!(
-            allowlist.iter().any(|allowed| {
-                allowed.is_about(&finding.function)
-                    && allowed.instructions.contains(&finding.instruction)
-            }),
-            "not in allowlist.toml: {finding:?}"
-        );
-    }
-    for allowed in &allowlist {
-        assert!(!allowed.why.is_empty(), "{}", allowed.function);
-        for instruction in &allowed.instructions {
-            assert!(
-                found.iter().any(|finding| {
-                    allowed.is_about(&finding.function) && finding.instruction == *instruction
-                }),
-                "in allowlist.toml, but not in hello: {}, {instruction}",
-                allowed.function
-            );
-        }
-    }
+    let image = Image::open(&rtems.program("samples/hello.exe")).expect("a sound image");
+    let found = audit(&image).expect("an x86 image").findings;
+    let text = fs::read_to_string(own("hello.allow")).expect("the list");
+    let list = Allowlist::parse("hello.allow", &text).expect("a sound list");
+    let backends = image.backends();
+    let layer = Allowlist::of_layer(backends.iter().map(|backend| &*backend.name));
+    let left: Vec<_> = found
+        .iter()
+        .filter(|finding| list.rule_for(finding).or(layer.rule_for(finding)).is_none())
+        .collect();
+    assert!(left.is_empty(), "not in hello.allow: {left:#?}");
+    let unused: Vec<_> = list.unused(&found).collect();
+    assert!(unused.is_empty(), "not in hello: {unused:#?}");
 }

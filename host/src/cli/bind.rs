@@ -1,0 +1,174 @@
+// SPDX-License-Identifier: MIT OR Apache-2.0
+//! `pvhost bind`: a copy of a guest with the host's addresses in its slots.
+
+use std::fs::{self, File, OpenOptions, Permissions};
+use std::io::{self, Write};
+use std::path::{Path, PathBuf};
+use std::process::ExitCode;
+
+use pvhost::bind::{self, Bound, Slot};
+use pvhost::image::Image;
+use pvhost::provides::Provides;
+use serde::Serialize;
+
+use super::{Error, output};
+
+/// Write a copy of a guest whose slots hold fixed addresses, for hosts whose functions have such
+#[derive(Debug, clap::Args)]
+#[command(after_help = "\
+Examples:
+  pvhost bind hello --provides host.txt -o hello.bound
+  pvhost bind hello --provides host.txt --partial -o hello.bound --json
+
+A file of functions has one a line, with its address; `#` begins a comment:
+  my_sensor_read fn(u32) -> i32 @ 0x40001000
+Nothing but the slots differs from the original. The copy appears under its name when it is complete.
+
+Exit status: 0 the copy is written, 1 it is not, 2 wrong command line.")]
+pub(super) struct Arguments {
+    /// The guest, a linked ELF executable
+    guest: PathBuf,
+    /// A file that lists the host's functions and their addresses
+    #[arg(long, value_name = "FILE")]
+    provides: PathBuf,
+    /// Where to write the copy
+    #[arg(short, long, value_name = "OUT")]
+    output: PathBuf,
+    /// Leave slots of functions that the list does not have as they are, instead of refusing
+    #[arg(long)]
+    partial: bool,
+    /// Print JSON instead of text
+    #[arg(long)]
+    json: bool,
+}
+
+/// The copy could not be written.
+#[derive(Debug, thiserror::Error)]
+enum CopyError {
+    #[error("{file} is the guest itself; give the copy another name")]
+    Same { file: String },
+    #[error("{file} exists and is no ordinary file; give the copy a name of its own")]
+    NotAFile { file: String },
+    #[error("cannot write {file}: {source}")]
+    Write { file: String, source: io::Error },
+}
+
+/// What was bound. Addresses are texts in hexadecimal: not every reader of JSON keeps 64-bit numbers.
+#[derive(Serialize)]
+struct Report {
+    file: String,
+    machine: String,
+    output: String,
+    bound: usize,
+    slots: Vec<Entry>,
+}
+
+#[derive(Serialize)]
+struct Entry {
+    name: String,
+    slot: String,
+    /// `null`: as it was.
+    address: Option<String>,
+    /// Whether both sides say the prototype.
+    checked: bool,
+}
+
+pub(super) fn run(arguments: &Arguments) -> Result<ExitCode, Error> {
+    let image = Image::open(&arguments.guest)?;
+    let list = &arguments.provides;
+    let functions = super::read_list(list)?;
+    let width = image.machine().width();
+    let provides = Provides::parse(&list.display().to_string(), &functions, width)?;
+    let bound = bind::bind(&image, &provides, arguments.partial)?;
+    write(&arguments.guest, &arguments.output, &bound.file)?;
+    let report = report(&image, arguments, &bound);
+    let text = if arguments.json {
+        format!("{}\n", serde_json::to_string_pretty(&report)?)
+    } else {
+        text(&report)
+    };
+    output::print(&text)?;
+    Ok(ExitCode::SUCCESS)
+}
+
+fn report(image: &Image, arguments: &Arguments, bound: &Bound) -> Report {
+    Report {
+        file: image.name().to_owned(),
+        machine: image.machine().to_string(),
+        output: arguments.output.display().to_string(),
+        bound: bound
+            .slots
+            .iter()
+            .filter(|slot| slot.address.is_some())
+            .count(),
+        slots: bound.slots.iter().map(entry).collect(),
+    }
+}
+
+fn entry(slot: &Slot) -> Entry {
+    Entry {
+        name: slot.name.clone(),
+        slot: format!("{:#x}", slot.slot),
+        address: slot.address.map(|address| format!("{address:#x}")),
+        checked: slot.checked,
+    }
+}
+
+fn text(report: &Report) -> String {
+    let mut rows = vec![["FUNCTION", "SLOT", "ADDRESS"].map(str::to_owned)];
+    rows.extend(report.slots.iter().map(|entry| {
+        let address = entry.address.clone();
+        [
+            entry.name.clone(),
+            entry.slot.clone(),
+            address.unwrap_or_else(|| "as it was".to_owned()),
+        ]
+    }));
+    let mut text = output::table(&rows);
+    let bound = report.slots.iter().filter(|entry| entry.address.is_some());
+    let unchecked = bound.filter(|entry| !entry.checked).count();
+    if unchecked > 0 {
+        text += &format!("unchecked: {unchecked} without a prototype to compare\n");
+    }
+    text + &format!(
+        "{}: {} of {} slots bound ({})\n",
+        report.output,
+        report.bound,
+        report.slots.len(),
+        report.machine
+    )
+}
+
+/// Writes the copy beside its final name and renames it, so that nobody ever finds half of it there.
+fn write(guest: &Path, to: &Path, bytes: &[u8]) -> Result<(), CopyError> {
+    let file = || to.display().to_string();
+    if let Ok(there) = fs::metadata(to) {
+        if !there.is_file() {
+            return Err(CopyError::NotAFile { file: file() });
+        }
+        if matches!((fs::canonicalize(guest), fs::canonicalize(to)), (Ok(a), Ok(b)) if a == b) {
+            return Err(CopyError::Same { file: file() });
+        }
+    }
+    let mut name = to.file_name().unwrap_or_default().to_owned();
+    name.push(format!(".{}.new", std::process::id()));
+    let temporary = to.with_file_name(name);
+    let written = write_new(&temporary, guest, bytes).and_then(|()| fs::rename(&temporary, to));
+    written.map_err(|source| {
+        // What is there is ours; if it was not made, there is nothing to remove.
+        let _ = fs::remove_file(&temporary);
+        CopyError::Write {
+            file: file(),
+            source,
+        }
+    })
+}
+
+/// A new file with these bytes and the guest's permissions.
+fn write_new(path: &Path, guest: &Path, bytes: &[u8]) -> io::Result<()> {
+    let permissions: Permissions = fs::metadata(guest)?.permissions();
+    let mut file: File = OpenOptions::new().write(true).create_new(true).open(path)?;
+    file.write_all(bytes)?;
+    file.set_permissions(permissions)?;
+    file.sync_all()
+}

@@ -88,7 +88,11 @@ global_asm!(
     ".irp n, 0, 1, 2, 3, 4, 5, 6, 7",
     "    fldl {x87} + 8 * \\n(%rdi)",
     ".endr",
-    "    pushq {flags}(%rdi)",             // direction flag and others; nothing below changes them
+    "    pushfq",                          // the interrupt flag stays as it is: in ring 0 it is the processor's
+    "    popq %rax",
+    "    andl $0x200, %eax",
+    "    orq {flags}(%rdi), %rax",
+    "    pushq %rax",                      // direction flag and others; nothing below changes them
     "    popfq",
     "    movq 0(%rdi), %rax",
     "    movq 8(%rdi), %rbx",
@@ -172,7 +176,11 @@ global_asm!(
     "    movups {sse} + 16 * \\n(%edi), %xmm\\n",
     "    fldl {x87} + 8 * \\n(%edi)",
     ".endr",
-    "    pushl {flags}(%edi)",             // direction flag and others; nothing below changes them
+    "    pushfl",                          // the interrupt flag stays as it is: in ring 0 it is the processor's
+    "    popl %eax",
+    "    andl $0x200, %eax",
+    "    orl {flags}(%edi), %eax",
+    "    pushl %eax",                      // direction flag and others; nothing below changes them
     "    popfl",
     "    movl 0(%edi), %eax",
     "    movl 4(%edi), %ebx",

@@ -22,8 +22,23 @@ pub(crate) mod tsc;
 
 pub(crate) use descriptor::set_tls;
 
-/// Ends the guest for good, with `reason` and `code` for whoever started QEMU; elsewhere the processor halts.
+use crate::local::Local;
+
+/// How the guest ends.
+static STOP: Local<fn(&str, i32) -> !> = Local::new(exit_or_halt);
+
+/// From now on, `stop` ends the guest after a fault: for a backend whose host is to be told, or forbids `hlt`.
+pub(crate) fn set_stop(stop: fn(reason: &str, code: i32) -> !) {
+    STOP.set(stop);
+}
+
+/// Ends the guest for good, with `reason` and `code` for whoever started QEMU; elsewhere the processor halts, unless
+/// [`set_stop`] says otherwise.
 pub(crate) fn stop(reason: &str, code: i32) -> ! {
+    STOP.get()(reason, code)
+}
+
+fn exit_or_halt(reason: &str, code: i32) -> ! {
     qemu::exit(reason, code);
     processor::halt()
 }

@@ -2,38 +2,56 @@
 //! The console: Xen's own for the domain that controls the machine, else the ring that the domain shares with its console
 //! server.
 
+use core::fmt::Write;
+
 use paravirt_abi::error::Error;
 use paravirt_abi::line;
 
-use super::ring::{self, Ring};
-use super::{events, hypercall};
+use super::ring::{OutOfRange, Ring};
+use super::{domain, events, hypercall, power};
 use crate::backend::lines;
+use crate::cpu;
 use crate::local::Local;
+use crate::ring0::{message, qemu};
 
 /// Most bytes that one hypercall takes: Xen copies that many at a time.
 const PIECE: usize = 128;
+/// How often a message looks for room in the ring before it gives up on the server.
+const PATIENCE: u32 = 1 << 20;
 
-static RING: Local<Option<&'static Ring>> = Local::new(None);
+/// The ring and its event channel.
+static RING: Local<Option<(&'static Ring, u32)>> = Local::new(None);
+/// Whether the console is ready.
+static READY: Local<bool> = Local::new(false);
+
+/// Has messages come out, before anything else works.
+pub(super) fn start_messages() {
+    message::set_console(write_message);
+}
 
 /// Uses Xen's own console.
 pub(super) fn start_own() {
-    announce_input_on_unmask();
-    if let Ok(port) = hypercall::bind_virq(events::VIRQ_CONSOLE) {
-        events::bind_console(port);
+    match hypercall::bind_virq(events::VIRQ_CONSOLE) {
+        Ok(port) => events::bind_console(port),
+        // Output works all the same, and input when it is asked for.
+        Err(error) => message::say(format_args!(
+            "Xen gives no event channel for console input: error {error}"
+        )),
     }
+    start();
 }
 
 /// Uses `ring`, whose server is told and tells by the event channel `port`.
 pub(super) fn start_ring(ring: &'static Ring, port: u32) {
-    RING.set(Some(ring));
-    announce_input_on_unmask();
-    ring::set_port(port);
+    RING.set(Some((ring, port)));
     events::bind_console(port);
+    start();
 }
 
-fn announce_input_on_unmask() {
+fn start() {
+    READY.set(true);
     lines::set_source(|line, unmasked| {
-        if line == line::CONSOLE && unmasked && RING.get().is_some_and(Ring::has_input) {
+        if line == line::CONSOLE && unmasked && RING.get().is_some() && has_input() {
             lines::signal(line::CONSOLE);
         }
     });
@@ -41,7 +59,8 @@ fn announce_input_on_unmask() {
 
 /// Whether an event of the console means input. Xen's own console has no other events.
 pub(super) fn has_input() -> bool {
-    RING.get().is_none_or(Ring::has_input)
+    RING.get()
+        .is_none_or(|(ring, _)| checked(ring.available()) > 0)
 }
 
 /// Body of `pv_console_write`.
@@ -49,10 +68,13 @@ pub(super) extern "C" fn write(buffer: *const u8, length: usize) -> isize {
     if length == 0 {
         return 0;
     }
-    // SAFETY: the interface's contract: valid for reads of its length.
+    // SAFETY: the interface asks for a buffer of that length.
     let bytes = unsafe { core::slice::from_raw_parts(buffer, length) };
-    if let Some(ring) = RING.get() {
-        return ring.write(bytes) as isize;
+    if let Some((ring, port)) = RING.get() {
+        // Without interrupts, because a handler that prints would fill the same place.
+        let taken = cpu::without_interrupts(|| checked(ring.write(bytes)));
+        hypercall::send(port);
+        return taken as isize;
     }
     let piece = &bytes[..length.min(PIECE)];
     match hypercall::console_write(piece) {
@@ -61,15 +83,18 @@ pub(super) extern "C" fn write(buffer: *const u8, length: usize) -> isize {
     }
 }
 
-/// Body of `pv_console_read`.
+/// Body of `pv_console_read`. Neither console has an end of input.
 pub(super) extern "C" fn read(buffer: *mut u8, length: usize) -> isize {
     if length == 0 {
         return 0;
     }
-    if let Some(ring) = RING.get() {
-        // SAFETY: the interface's contract: valid for writes of its length.
-        let read = unsafe { ring.read(buffer, length) };
-        if ring.has_input() {
+    if let Some((ring, port)) = RING.get() {
+        // SAFETY: the interface asks for a buffer of that length.
+        let read = cpu::without_interrupts(|| checked(unsafe { ring.read(buffer, length) }));
+        if read > 0 {
+            hypercall::send(port);
+        }
+        if has_input() {
             lines::signal(line::CONSOLE);
         }
         return read as isize;
@@ -84,5 +109,36 @@ pub(super) extern "C" fn read(buffer: *mut u8, length: usize) -> isize {
             }
             read
         }
+    }
+}
+
+/// A result of the ring. A server that breaks the ring's rules is not written to any more.
+fn checked<T>(result: Result<T, OutOfRange>) -> T {
+    match result {
+        Ok(value) => value,
+        Err(error) => {
+            RING.set(None);
+            power::refuse(format_args!("{error}"))
+        }
+    }
+}
+
+/// Writes a message on every channel that may be read: Xen's own console, which for most domains is a log that may be switched off,
+/// and the ring; QEMU's debug console as long as nothing else is known to work.
+fn write_message(text: &str) {
+    hypercall::console_write(text.as_bytes());
+    if let Some((ring, port)) = RING.get() {
+        let mut rest = text.as_bytes();
+        for _ in 0..PATIENCE {
+            let Ok(taken) = ring.write(rest) else { return };
+            hypercall::send(port);
+            rest = &rest[taken..];
+            if rest.is_empty() {
+                return;
+            }
+        }
+    } else if !READY.get() && domain::has_ports() && qemu::is_here() {
+        // The debug console has no errors.
+        let _ = qemu::DebugConsole.write_str(text);
     }
 }

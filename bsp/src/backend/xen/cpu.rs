@@ -1,31 +1,31 @@
 // SPDX-License-Identifier: MIT OR Apache-2.0
 //! Idle and thread-local storage.
 
-use core::sync::atomic::Ordering;
+use super::pvh;
+#[cfg(target_arch = "x86_64")]
+use super::{domain, pv};
 
-use paravirt_abi::error::Error;
-use paravirt_abi::vcpu::HOST_MASKED;
-
-use super::{events, hypercall, irq, pv};
-use crate::vcpu;
-
-/// Called with the virtual interrupt flag off. Events are masked between the look and the wait, and Xen unmasks them when
-/// the wait begins, so that none comes in between.
+/// Body of `pv_cpu_idle`. Called with the virtual interrupt flag off.
 pub(super) extern "C" fn idle() {
-    loop {
-        irq::close();
-        events::take();
-        if vcpu::pending().load(Ordering::Relaxed) & !HOST_MASKED != 0 {
-            return;
-        }
-        hypercall::block();
+    #[cfg(target_arch = "x86_64")]
+    if domain::is_pv() {
+        return pv::irq::wait();
     }
+    pvh::wait();
 }
 
-/// fs base.
+/// Body of `pv_cpu_set_tls`.
 pub(super) extern "C" fn set_tls(base: usize) -> i32 {
-    match pv::set_fs_base(base) {
-        0 => 0,
-        _ => Error::InvalidArgument.number(),
+    #[cfg(target_arch = "x86_64")]
+    let result = if domain::is_pv() {
+        pv::set_tls(base)
+    } else {
+        pvh::set_tls(base)
+    };
+    #[cfg(target_arch = "x86")]
+    let result = pvh::set_tls(base);
+    match result {
+        Ok(()) => 0,
+        Err(error) => error.number(),
     }
 }

@@ -7,17 +7,17 @@
 
 mod console;
 mod cpu;
+mod domain;
 mod events;
 mod hypercall;
 mod irq;
 mod power;
 #[cfg(target_arch = "x86_64")]
 mod pv;
-mod qemu;
+mod pvh;
 mod ring;
 mod shared;
 mod start;
-mod stop;
 mod timer;
 
 use super::{Backend, lines, timers};

@@ -6,10 +6,8 @@
 //! checked: a distance beyond the size would have this side read or overwrite what it must not.
 
 use core::cell::UnsafeCell;
+use core::fmt;
 use core::sync::atomic::{AtomicU32, Ordering, fence};
-
-use super::{hypercall, stop};
-use crate::local::Local;
 
 /// Sizes in bytes.
 const INPUT: u32 = 1024;
@@ -26,18 +24,34 @@ pub(super) struct Ring {
     output_producer: AtomicU32,
 }
 
-// SAFETY: the indices say which bytes belong to whom; only this vCPU uses this side, see `write` and `read`.
+// SAFETY: the indices say which bytes belong to whom; only this vCPU uses this side, with interrupts off.
 unsafe impl Sync for Ring {}
 
-/// The event channel to the server.
-static PORT: Local<u32> = Local::new(0);
+/// The server's indices cannot be: more bytes in use than the ring has.
+#[derive(Clone, Copy, Debug)]
+pub(super) struct OutOfRange {
+    direction: &'static str,
+    used: u32,
+    size: u32,
+}
 
-pub(super) fn set_port(port: u32) {
-    PORT.set(port);
+impl fmt::Display for OutOfRange {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let Self {
+            direction,
+            used,
+            size,
+        } = self;
+        write!(
+            f,
+            "the console server's index of {direction} is out of range: {used} of {size} bytes in use"
+        )
+    }
 }
 
 impl Ring {
     /// A page in whose place the server's is mapped.
+    #[cfg(target_arch = "x86_64")]
     pub(super) const fn new() -> Self {
         Self {
             input: UnsafeCell::new([0; INPUT as usize]),
@@ -49,14 +63,16 @@ impl Ring {
         }
     }
 
-    /// Puts as much of `bytes` in as there is room for and tells the server; the number of bytes.
-    pub(super) fn write(&self, bytes: &[u8]) -> usize {
+    /// Puts as much of `bytes` in as there is room for; the number of bytes. The server is to be told.
+    pub(super) fn write(&self, bytes: &[u8]) -> Result<usize, OutOfRange> {
         let producer = self.output_producer.load(Ordering::Relaxed);
         let used = producer.wrapping_sub(self.output_consumer.load(Ordering::Acquire));
         if used > OUTPUT {
-            stop::refuse(format_args!(
-                "the console server's index of consumed output is out of range: {used} of {OUTPUT} bytes in use"
-            ));
+            return Err(OutOfRange {
+                direction: "consumed output",
+                used,
+                size: OUTPUT,
+            });
         }
         let taken = bytes.len().min((OUTPUT - used) as usize);
         for (index, &byte) in (0u32..).zip(&bytes[..taken]) {
@@ -67,24 +83,22 @@ impl Ring {
                     .get()
                     .cast::<u8>()
                     .add(at as usize)
-                    .write_volatile(byte)
-            };
+                    .write_volatile(byte);
+            }
         }
         // The bytes before the index that gives them away.
         self.output_producer
             .store(producer.wrapping_add(taken as u32), Ordering::Release);
-        hypercall::send(PORT.get());
-        taken
+        Ok(taken)
     }
 
-    /// Takes at most `length` bytes out and tells the server; the number of bytes.
+    /// Takes at most `length` bytes out; the number of bytes. If there were any, the server is to be told.
     ///
     /// # Safety
     /// `buffer` must be valid for writes of `length` bytes.
-    pub(super) unsafe fn read(&self, buffer: *mut u8, length: usize) -> usize {
+    pub(super) unsafe fn read(&self, buffer: *mut u8, length: usize) -> Result<usize, OutOfRange> {
         let consumer = self.input_consumer.load(Ordering::Relaxed);
-        let available = self.available(consumer);
-        let taken = length.min(available as usize);
+        let taken = length.min(self.available()? as usize);
         for index in 0..taken {
             let at = consumer.wrapping_add(index as u32) % INPUT;
             // SAFETY: the index lies inside; the bytes from consumer to producer are this side's. The caller answers for the
@@ -99,31 +113,26 @@ impl Ring {
                 buffer.add(index).write(byte);
             }
         }
-        if taken > 0 {
-            // The bytes are out before the index that gives their places back.
-            fence(Ordering::SeqCst);
-            self.input_consumer
-                .store(consumer.wrapping_add(taken as u32), Ordering::Release);
-            hypercall::send(PORT.get());
-        }
-        taken
+        // The bytes are out before the index that gives their places back.
+        fence(Ordering::SeqCst);
+        self.input_consumer
+            .store(consumer.wrapping_add(taken as u32), Ordering::Release);
+        Ok(taken)
     }
 
-    /// Whether there is input.
-    pub(super) fn has_input(&self) -> bool {
-        self.available(self.input_consumer.load(Ordering::Relaxed)) > 0
-    }
-
-    fn available(&self, consumer: u32) -> u32 {
-        let available = self
+    /// How many bytes of input there are.
+    pub(super) fn available(&self) -> Result<u32, OutOfRange> {
+        let used = self
             .input_producer
             .load(Ordering::Acquire)
-            .wrapping_sub(consumer);
-        if available > INPUT {
-            stop::refuse(format_args!(
-                "the console server's index of produced input is out of range: {available} of {INPUT} bytes in use"
-            ));
+            .wrapping_sub(self.input_consumer.load(Ordering::Relaxed));
+        if used > INPUT {
+            return Err(OutOfRange {
+                direction: "produced input",
+                used,
+                size: INPUT,
+            });
         }
-        available
+        Ok(used)
     }
 }

@@ -3,57 +3,51 @@
 
 use paravirt_abi::start::StartInfo;
 
-use super::ring::Ring;
-use super::{console, events, hypercall, irq, pv, shared, stop, timer};
+use super::{console, events, hypercall, power, pvh, timer};
+#[cfg(target_arch = "x86_64")]
+use super::{pv, shared};
 use crate::backend::info;
+use crate::ring0::{self, start_info};
 use crate::start::{Entry, EntryPoint};
 
 /// The oldest Xen whose interfaces are used here: the first whose PVH domains are as today.
 const OLDEST: (u16, u16) = (4, 11);
-
-static RING: Ring = Ring::new();
+/// `XENFEAT_dom0` of Xen's public header `features.h`: this domain controls the machine.
+const CONTROLS_MACHINE: u32 = 1 << 11;
 
 pub(super) fn detects(entry: &Entry) -> bool {
-    entry.point == EntryPoint::XenPv
-}
-
-pub(super) fn start(entry: &Entry) -> &'static StartInfo {
-    check_version();
-    start_pv(entry);
-    info::finish(timer::wall())
-}
-
-fn check_version() {
-    let (major, minor) = hypercall::version();
-    if (major, minor) < OLDEST {
-        stop::refuse(format_args!(
-            "this is Xen {major}.{minor}; needed is {}.{} or later",
-            OLDEST.0, OLDEST.1
-        ));
+    match entry.point {
+        EntryPoint::XenPv => true,
+        EntryPoint::Pvh => pvh::is_xen(),
+        EntryPoint::Elf => false,
     }
 }
 
+/// Called once, with events and the virtual interrupt flag off.
+pub(super) fn start(entry: &Entry) -> &'static StartInfo {
+    match entry.point {
+        #[cfg(target_arch = "x86_64")]
+        EntryPoint::XenPv => start_pv(entry),
+        _ => start_pvh(),
+    }
+    info::finish(timer::wall())
+}
+
+#[cfg(target_arch = "x86_64")]
 fn start_pv(entry: &Entry) {
+    check_version();
     // SAFETY: the PV entry point passes the address of Xen's start info, which it has checked.
     let start = unsafe { &*(entry.argument as *const pv::StartInfo) };
     // SAFETY: the page is there to be replaced; it is all integers.
     unsafe { pv::memory::replace(&shared::PAGE, start.shared_info) };
-    timer::start();
-    events::start();
-    irq::close();
+    pv::irq::close();
     hypercall::stop_periodic_timer();
-    match hypercall::bind_virq(events::VIRQ_TIMER) {
-        Ok(port) => events::bind_timer(port),
-        Err(error) => stop::refuse(format_args!(
-            "Xen gives no event channel for the timer: error {error}"
-        )),
-    }
+    start_events();
     if start.controls_machine() {
         console::start_own();
     } else {
-        // SAFETY: as above.
-        unsafe { pv::memory::replace(&RING, start.console_frame << 12) };
-        console::start_ring(&RING, start.console_channel);
+        let (ring, port) = pv::console(start);
+        console::start_ring(ring, port);
     }
     info::set_command_line(start.command_line());
     pv::memory::protect(start);
@@ -61,4 +55,44 @@ fn start_pv(entry: &Entry) {
     // Between the image and what is free lies what Xen made: the list of frames, the start info, page tables.
     info::add_memory(0, pv::memory::image_end() as u64);
     info::add_memory(free as u64, end as u64);
+}
+
+fn start_pvh() {
+    hypercall::set_instruction(pvh::instruction());
+    console::start_messages();
+    ring0::set_stop(power::stop);
+    check_version();
+    let features = hypercall::features();
+    pvh::start(features);
+    start_events();
+    if features & CONTROLS_MACHINE != 0 {
+        console::start_own();
+    } else {
+        let (ring, port) = pvh::console();
+        console::start_ring(ring, port);
+    }
+    info::set_command_line(start_info::command_line());
+    pvh::add_memory();
+}
+
+/// Clock and timer, from the shared page and its first event channel.
+fn start_events() {
+    timer::start();
+    events::start();
+    match hypercall::bind_virq(events::VIRQ_TIMER) {
+        Ok(port) => events::bind_timer(port),
+        Err(error) => power::refuse(format_args!(
+            "Xen gives no event channel for the timer: error {error}"
+        )),
+    }
+}
+
+fn check_version() {
+    let (major, minor) = hypercall::version();
+    if (major, minor) < OLDEST {
+        power::refuse(format_args!(
+            "this is Xen {major}.{minor}; needed is {}.{} or later",
+            OLDEST.0, OLDEST.1
+        ));
+    }
 }

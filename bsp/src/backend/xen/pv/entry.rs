@@ -8,7 +8,7 @@ use core::arch::global_asm;
 
 use paravirt_abi::vcpu::{HOST_MASKED, INTERRUPTS_ENABLED, PENDING};
 
-use crate::backend::xen::irq;
+use super::irq;
 
 /// Control word of the SSE unit at program start (System V ABI, 3.2.1).
 static DEFAULT_MXCSR: u32 = 0x1f80;

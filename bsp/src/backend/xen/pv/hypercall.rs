@@ -82,14 +82,14 @@ pub(super) unsafe fn write_entry(at: u64, entry: u64) -> isize {
 }
 
 /// Sets the base of fs.
-pub(in crate::backend::xen) fn set_fs_base(base: usize) -> isize {
+pub(super) fn set_fs_base(base: usize) -> isize {
     const SEGBASE_FS: usize = 0;
     // SAFETY: Xen checks the address; no code of this layer uses fs.
     unsafe { call(SET_SEGMENT_BASE, [SEGBASE_FS, base, 0, 0]) }
 }
 
 /// Asks for the use of I/O ports, which the domain that controls the machine gets; whether it did.
-pub(in crate::backend::xen) fn grant_ports() -> bool {
+pub(super) fn grant_ports() -> bool {
     const PHYSDEVOP_SET_IOPL: usize = 6;
     let level: u32 = 3;
     // SAFETY: `struct physdev_set_iopl` is this number.

@@ -5,7 +5,7 @@
 //! not write. More tables are pages of the domain that it fills, gives up writing to, and has Xen put in.
 
 use super::{StartInfo, hypercall};
-use crate::backend::xen::stop;
+use crate::backend::xen::power;
 use crate::vcpu;
 
 /// Size of a page in bytes.
@@ -51,7 +51,7 @@ pub(in crate::backend::xen) unsafe fn replace<T>(page: &'static T, address: u64)
     // SAFETY: the caller answers for both pages.
     let error = unsafe { hypercall::map(&raw const *page as usize, entry(address, true)) };
     if error < 0 {
-        stop::refuse(format_args!(
+        power::refuse(format_args!(
             "Xen does not map the page at machine address {address:#x}: error {error}"
         ));
     }

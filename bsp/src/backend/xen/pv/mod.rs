@@ -3,16 +3,22 @@
 
 use core::ffi::{CStr, c_void};
 
+use paravirt_abi::error::Error;
+
 use super::hypercall::Instruction;
-use super::{hypercall as common, stop};
+use super::ring::Ring;
+use super::{console, domain, hypercall as common, power};
+use crate::ring0;
 use crate::start::{self, Entry, EntryPoint};
 
 mod entry;
 mod hypercall;
+pub(super) mod irq;
 pub(super) mod memory;
 mod traps;
 
-pub(super) use hypercall::{grant_ports, set_fs_base};
+/// The page in whose place the console ring is mapped.
+static RING: Ring = Ring::new();
 
 /// What the magic of a [`StartInfo`] begins with.
 const MAGIC: &[u8] = b"xen-3.";
@@ -64,8 +70,11 @@ impl StartInfo {
 unsafe extern "C" fn enter(info: *const StartInfo, stack: *mut c_void) -> ! {
     common::set_instruction(Instruction::Syscall);
     traps::install();
+    domain::set_pv(hypercall::grant_ports());
+    console::start_messages();
+    ring0::set_stop(power::stop);
     if cfg!(not(paravirt_no_redzone)) {
-        stop::refuse(format_args!(
+        power::refuse(format_args!(
             "this image keeps data below its stack pointer (red zone), where Xen pushes frames. Build all of it with \
              -Cno-redzone (C: -mno-red-zone) and --cfg paravirt_no_redzone"
         ));
@@ -73,7 +82,7 @@ unsafe extern "C" fn enter(info: *const StartInfo, stack: *mut c_void) -> ! {
     // SAFETY: Xen passes the address of a page.
     let magic = unsafe { (*info).magic };
     if !magic.starts_with(MAGIC) {
-        stop::refuse(format_args!(
+        power::refuse(format_args!(
             "the start info at {info:p} does not begin with \"xen-3.\" but with {:02x?}: not a Xen that this layer knows",
             &magic[..MAGIC.len()]
         ));
@@ -84,4 +93,22 @@ unsafe extern "C" fn enter(info: *const StartInfo, stack: *mut c_void) -> ! {
         argument: info as usize,
         stack,
     })
+}
+
+/// The console ring and its event channel.
+pub(super) fn console(info: &StartInfo) -> (&'static Ring, u32) {
+    // SAFETY: the page is there to be replaced; it is all integers.
+    unsafe { memory::replace(&RING, info.console_frame * 4096) };
+    (&RING, info.console_channel)
+}
+
+/// Sets the base of thread-local storage: the base of fs.
+///
+/// # Errors
+/// The address is not canonical.
+pub(super) fn set_tls(base: usize) -> Result<(), Error> {
+    match hypercall::set_fs_base(base) {
+        0 => Ok(()),
+        _ => Err(Error::InvalidArgument),
+    }
 }

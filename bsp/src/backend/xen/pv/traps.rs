@@ -2,12 +2,11 @@
 //! The trap table: what the processor's exceptions lead to in a PV domain.
 
 use core::arch::global_asm;
-use core::fmt::Write;
 
 use super::hypercall::{self, Callback};
-use crate::backend::xen::hypercall::Shutdown;
+use crate::backend::xen::power;
 use crate::backend::xen::shared::PAGE;
-use crate::backend::xen::{power, stop};
+use crate::ring0::fault::{self, Fault};
 
 /// Vectors of exceptions that a PV domain can get.
 const VECTORS: usize = 20;
@@ -99,29 +98,27 @@ pub(super) fn install() {
 struct Trapped {
     vector: usize,
     error: usize,
-    rip: usize,
-    cs: usize,
-    rflags: usize,
-    rsp: usize,
-    ss: usize,
+    instruction: usize,
+    code_segment: usize,
+    flags: usize,
+    stack: usize,
+    stack_segment: usize,
 }
 
 /// Reports an exception and stops.
 extern "C" fn trapped(frame: &Trapped) -> ! {
-    let Trapped {
-        vector, error, rip, ..
-    } = frame;
-    let cr2 = PAGE.vcpu.cr2.read();
-    let _ = writeln!(
-        stop::Channels,
-        "paravirt: fault: vector {vector}, error {error:#x}, rip {rip:#x}, cr2 {cr2:#x}"
-    );
-    power::end("fault", 1, Shutdown::Crash)
+    fault::report(&Fault {
+        vector: frame.vector,
+        error: frame.error,
+        instruction: frame.instruction,
+        stack: frame.stack,
+        address: PAGE.vcpu.cr2.read(),
+    })
 }
 
 /// Reports that Xen could not return to the domain.
 extern "C" fn failed() -> ! {
-    stop::refuse(format_args!(
+    power::refuse(format_args!(
         "Xen could not restore this domain's segments: a selector was loaded that is not valid"
     ))
 }

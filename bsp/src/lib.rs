@@ -39,10 +39,10 @@ mod memory;
 mod panic;
 pub mod power;
 #[cfg(all(
-    any(feature = "bare", feature = "xen"),
+    any(feature = "bare", feature = "template", feature = "xen"),
     any(target_arch = "x86", target_arch = "x86_64")
 ))]
-#[allow(dead_code, reason = "each backend uses a part of it")]
+#[allow(dead_code, unused_imports, reason = "each backend uses a part of it")]
 mod ring0;
 pub mod start;
 pub mod timer;

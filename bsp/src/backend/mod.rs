@@ -28,6 +28,8 @@ pub mod linux_syscall;
 #[cfg(all(feature = "pok", target_arch = "x86"))]
 pub mod pok;
 mod refuse;
+#[cfg(all(feature = "template", any(target_arch = "x86", target_arch = "x86_64")))]
+pub mod template;
 #[allow(dead_code, reason = "used by backends whose host has one timer only")]
 mod timers;
 #[cfg(all(feature = "xen", any(target_arch = "x86", target_arch = "x86_64")))]
@@ -81,6 +83,9 @@ macro_rules! register_backend {
         #[cfg(target_arch = "x86")]
         $crate::__backend_in_image! { pok }
     };
+    (template) => {
+        $crate::__backend_in_image! { template }
+    };
     (xen) => {
         $crate::__backend_in_image! { xen }
     };
@@ -88,7 +93,7 @@ macro_rules! register_backend {
         ::core::compile_error!(::core::concat!(
             "no backend `",
             ::core::stringify!($other),
-            "`; this version has: bare, linux_syscall, pok, xen"
+            "`; this version has: bare, linux_syscall, pok, template, xen"
         ));
     };
 }

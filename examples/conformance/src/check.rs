@@ -11,6 +11,9 @@ use paravirt_bsp::start;
 /// `Ok`, or why not.
 pub type Outcome = Result<(), Problem>;
 
+/// What a host does not offer that looks for interrupts instead of having them.
+pub const ONLY_IN_CALLS: &str = "interrupts come only in calls of the host";
+
 /// Why a check did not pass.
 #[derive(Clone, Copy)]
 pub enum Problem {

@@ -38,7 +38,7 @@ use check::{Outcome, Problem};
 /// A check and what it checks.
 type Check = (&'static str, fn() -> Outcome);
 
-const CHECKS: [Check; 38] = [
+const CHECKS: [Check; 39] = [
     ("start: the block is of this ABI", start_info::block),
     ("start: command line", start_info::command_line),
     (
@@ -71,6 +71,10 @@ const CHECKS: [Check; 38] = [
     ("irq: a line without a handler is counted", irq::spurious),
     ("irq: other lines nest in a handler", nesting::other_lines),
     ("irq: a line does not nest in itself", nesting::same_line),
+    (
+        "timer: interrupts code that makes no call",
+        timer::interrupts,
+    ),
     (
         "timer: 1,000 ticks at 1 kHz, counted by the clock",
         ticks::thousand,

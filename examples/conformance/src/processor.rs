@@ -11,7 +11,7 @@ use guest_checks::registers::Registers;
 use paravirt_bsp::timer::Timer;
 use paravirt_bsp::{clock, cpu};
 
-use crate::check::{Outcome, Problem, ensure, require};
+use crate::check::{ONLY_IN_CALLS, Outcome, Problem, ensure, require};
 use crate::settings::{MICROSECOND, late, note};
 
 const TIMER: u32 = 6;
@@ -22,14 +22,18 @@ static BAD_STATE: AtomicBool = AtomicBool::new(false);
 
 /// Uses the FPU as any code may. The interrupted code rounds down and has filled the x87 stack; here, neither may show.
 extern "C" fn calculate(_timer: u32, _expirations: u64, _argument: *mut c_void) {
-    let quotient = black_box(black_box(2.0) / black_box(3.0));
+    let quotient = black_box(black_box(1.0) / black_box(10.0));
     let mut one = 0.0_f64;
     // SAFETY: pushes a number and pops it to a variable.
     unsafe { asm!("fld1", "fstp qword ptr [{}]", in(reg) &raw mut one, options(nostack)) };
-    if quotient != 2.0 / 3.0 || one != 1.0 {
+    if quotient != 0.1 || one != 1.0 {
         BAD_STATE.store(true, Ordering::Relaxed);
     }
     CALLS.fetch_add(1, Ordering::Relaxed);
+}
+
+fn calls() -> u32 {
+    CALLS.load(Ordering::Relaxed)
 }
 
 fn timer() -> Result<Timer, Problem> {
@@ -38,26 +42,34 @@ fn timer() -> Result<Timer, Problem> {
 
 /// All of them hold other values each time, direction flag and control words included, while a timer interrupts.
 pub fn registers() -> Outcome {
+    /// Interrupts of code that holds something in every register.
     const INTERRUPTS: u32 = 200;
+    const PERIOD: u64 = 300 * MICROSECOND;
     let timer = timer()?;
     timer.attach(calculate, null_mut())?;
-    timer.start_periodic(300 * MICROSECOND)?;
-    let end = clock::now() + u64::from(INTERRUPTS) * 300 * MICROSECOND + 4 * late();
-    let mut rounds = 0;
-    while CALLS.load(Ordering::Relaxed) < INTERRUPTS {
+    timer.start_periodic(PERIOD)?;
+    let begin = clock::now();
+    let (mut rounds, mut held) = (0, 0);
+    while held < INTERRUPTS {
         let pattern = Registers::pattern(rounds);
+        let before = calls();
         let found = pattern.hold(5000);
+        held += calls() - before;
         ensure!(found == pattern, "they changed in round {rounds}");
+        if held == 0 && calls() > INTERRUPTS {
+            timer.stop()?;
+            timer.detach()?;
+            return Err(Problem::NotOffered(ONLY_IN_CALLS));
+        }
         ensure!(
-            clock::now() < end,
-            "only {} interrupts",
-            CALLS.load(Ordering::Relaxed)
+            clock::now() - begin < u64::from(INTERRUPTS) * PERIOD + 4 * late(),
+            "only {held} interrupts"
         );
         rounds += 1;
     }
     timer.stop()?;
     timer.detach()?;
-    note(format_args!("{rounds} rounds"));
+    note(format_args!("{rounds} rounds, {held} interrupts"));
     ensure!(
         !BAD_STATE.load(Ordering::Relaxed),
         "a handler began with the FPU as the interrupted code had it"

@@ -8,7 +8,7 @@ use core::sync::atomic::{AtomicU32, Ordering};
 use paravirt_bsp::timer::Timer;
 use paravirt_bsp::{clock, cpu};
 
-use crate::check::{Outcome, Problem, ensure};
+use crate::check::{ONLY_IN_CALLS, Outcome, Problem, ensure};
 use crate::settings::{MICROSECOND, MILLISECOND, late, note};
 use crate::ticks::Running;
 
@@ -93,6 +93,37 @@ pub fn restart() -> Outcome {
     cpu::idle_until(|| timer.expirations() != seen);
     ensure!(clock::now() - last >= delay, "the last start expired early");
     Ok(())
+}
+
+/// The counter in the vCPU page goes up without help of the code that looks at it.
+pub fn interrupts() -> Outcome {
+    let timer = timer()?;
+    let (ns, cycles) = (clock::now(), counter());
+    wait(10 * MILLISECOND);
+    let rate = (counter() - cycles) / ((clock::now() - ns) / MICROSECOND);
+    let before = timer.expirations();
+    let patience = (late() / MICROSECOND).saturating_mul(rate);
+    timer.start_once(5 * MILLISECOND)?;
+    let begin = counter();
+    while timer.expirations() == before {
+        if counter() - begin > patience {
+            // Only a call, if anything, will do.
+            wait(MILLISECOND);
+            ensure!(timer.expirations() != before, "it did not expire");
+            return Err(Problem::NotOffered(ONLY_IN_CALLS));
+        }
+    }
+    Ok(())
+}
+
+/// The time-stamp counter.
+fn counter() -> u64 {
+    #[cfg(target_arch = "x86")]
+    use core::arch::x86::_rdtsc;
+    #[cfg(target_arch = "x86_64")]
+    use core::arch::x86_64::_rdtsc;
+    // SAFETY: every processor that this guest is built for has it.
+    unsafe { _rdtsc() }
 }
 
 static TOLD: AtomicU32 = AtomicU32::new(0);

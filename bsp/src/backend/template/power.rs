@@ -1,0 +1,16 @@
+// SPDX-License-Identifier: MIT OR Apache-2.0
+//! The end of the guest.
+
+use paravirt_abi::shutdown::Reason;
+
+use super::hypervisor;
+
+/// The console has been flushed, and interrupts are off.
+pub(super) extern "C" fn shutdown(reason: u32, code: i32) -> ! {
+    let word = match Reason::from_number(reason) {
+        Some(Reason::Exit) => "exit",
+        Some(Reason::Reset) => "reset",
+        Some(Reason::Fatal) | None => "fatal",
+    };
+    hypervisor::stop(word, code)
+}

@@ -1,0 +1,29 @@
+// SPDX-License-Identifier: MIT OR Apache-2.0
+//! From the entry point to a start info block.
+
+use paravirt_abi::start::StartInfo;
+
+use super::{hypervisor, irq, timer};
+use crate::backend::info;
+use crate::power;
+use crate::start::{Entry, EntryPoint};
+
+/// Whether this backend's hypervisor has entered the image. Where others enter in the same way, ask further: by CPUID, by a magic
+/// number.
+pub(super) fn detects(entry: &Entry) -> bool {
+    entry.point == EntryPoint::Pvh
+}
+
+/// Called once, with the virtual interrupt flag off. The slots lead to this backend already, so that messages can be printed once
+/// the console works.
+pub(super) fn start(_entry: &Entry) -> &'static StartInfo {
+    if let Err(missing) = hypervisor::start() {
+        power::fatal(format_args!("template: {missing}"), 1);
+    }
+    timer::start_clock();
+    irq::start();
+    hypervisor::for_each_memory(info::add_memory);
+    info::set_command_line(hypervisor::command_line());
+    // No wall clock.
+    info::finish(0)
+}

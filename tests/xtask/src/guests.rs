@@ -58,6 +58,17 @@ pub fn path(workspace: &Workspace, arch: Arch, name: &str) -> PathBuf {
     workspace.guests().join(arch.name()).join(name)
 }
 
+/// What a guest is linked with and where the finished ELF goes.
+#[derive(Debug)]
+pub struct Link<'a> {
+    /// The linker script, a file in our folder of them.
+    pub script: &'a str,
+    /// Further object files.
+    pub objects: &'a [PathBuf],
+    /// The finished ELF.
+    pub finished: PathBuf,
+}
+
 /// Builds `guest` and leaves the finished ELF at [`path`].
 ///
 /// # Errors
@@ -68,6 +79,25 @@ pub fn build(
     arch: Arch,
     guest: &Guest<'_>,
 ) -> Result<PathBuf> {
+    let link = Link {
+        script: &format!("{}.ld", arch.name()),
+        objects: &[],
+        finished: path(workspace, arch, &guest.name),
+    };
+    build_linked(workspace, toolchain, arch, guest, &link)
+}
+
+/// Builds `guest` and links it as `link` says.
+///
+/// # Errors
+/// As [`build`].
+pub fn build_linked(
+    workspace: &Workspace,
+    toolchain: &Toolchain,
+    arch: Arch,
+    guest: &Guest<'_>,
+    link: &Link<'_>,
+) -> Result<PathBuf> {
     let mut cargo = toolchain.cargo();
     // `cargo rustc`, because its extra arguments reach the guest alone and not the packages it depends on: a changed
     // linker script relinks the guest and compiles nothing else.
@@ -76,7 +106,7 @@ pub fn build(
         .args(["--package", &guest.package.name, "--bin", &guest.name])
         .arg("--message-format=json-render-diagnostics");
     configure(&mut cargo, workspace, toolchain, arch);
-    cargo.arg("--").args(link_arguments(workspace, arch)?);
+    cargo.arg("--").args(link_arguments(workspace, link)?);
     let output = cargo
         .stdin(Stdio::null())
         .stderr(Stdio::inherit())
@@ -92,9 +122,8 @@ pub fn build(
     let messages = String::from_utf8(output.stdout).context("cargo's messages are not UTF-8")?;
     let built = command::executable(&messages)
         .with_context(|| format!("cargo built no program for the guest {}", guest.name))?;
-    let finished = path(workspace, arch, &guest.name);
-    install(&built, &finished)?;
-    Ok(finished)
+    install(&built, &link.finished)?;
+    Ok(link.finished.clone())
 }
 
 /// Sets target, flags and folders, the same for building and for linting.
@@ -111,12 +140,17 @@ pub fn configure(cargo: &mut Command, workspace: &Workspace, toolchain: &Toolcha
 
 /// The arguments for the compiler at the last step. They end with a word that changes with the linker scripts, whose
 /// changes cargo would not notice.
-fn link_arguments(workspace: &Workspace, arch: Arch) -> Result<Vec<String>> {
+fn link_arguments(workspace: &Workspace, link: &Link<'_>) -> Result<Vec<String>> {
     let folder = workspace.linkcmds();
-    let script = folder.join(format!("{}.ld", arch.name()));
+    let script = folder.join(link.script);
     let mut arguments: Vec<String> = LINK_ARGUMENTS.map(str::to_owned).to_vec();
     arguments.push(format!("-L{}", folder.display()));
     arguments.push(format!("-Wl,-T,{}", script.display()));
+    arguments.extend(
+        link.objects
+            .iter()
+            .map(|object| object.display().to_string()),
+    );
     let mut arguments: Vec<String> = arguments
         .into_iter()
         .map(|argument| format!("-Clink-arg={argument}"))

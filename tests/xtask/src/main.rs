@@ -9,6 +9,7 @@ mod guests;
 mod hosts;
 mod libtest;
 mod packages;
+mod pok;
 mod report;
 mod rtems;
 mod suite;
@@ -60,6 +61,8 @@ enum Task {
     Bench,
     /// Link RTEMS 6 with this layer and run its programs; without RTEMS, say what to install
     Rtems(tasks::rtems::Arguments),
+    /// Run guests as partitions of the POK kernel; without its source tree, say what to fetch
+    Pok(tasks::pok::Arguments),
     /// Install the static library for RTEMS, the C headers, the linkcmds fragment and a pkg-config file
     Install {
         /// The folder that gets lib, include and share
@@ -92,6 +95,7 @@ fn perform(task: Task) -> Result<bool> {
         Task::Soak => return tasks::soak::run(&workspace),
         Task::Bench => tasks::bench::run(&workspace)?,
         Task::Rtems(arguments) => return tasks::rtems::run(&workspace, &arguments),
+        Task::Pok(arguments) => return tasks::pok::run(&workspace, &arguments),
         Task::Install { prefix } => tasks::install::run(&workspace, &prefix)?,
         Task::Setup => tasks::setup::run(&workspace)?,
     }

@@ -6,6 +6,7 @@ pub mod demo;
 pub mod guests;
 pub mod install;
 pub mod lint;
+pub mod pok;
 pub mod rtems;
 pub mod setup;
 pub mod soak;

@@ -14,7 +14,7 @@ use crate::report::Report;
 use crate::rtems::folders::Folders;
 use crate::rtems::library;
 use crate::suite;
-use crate::tasks::{lint, rtems, setup};
+use crate::tasks::{lint, pok, rtems, setup};
 use crate::toolchain::Toolchain;
 use crate::workspace::Workspace;
 
@@ -65,6 +65,8 @@ pub fn run(workspace: &Workspace) -> Result<bool> {
             run_examples(workspace, package, arch, &mut report);
         }
     }
+
+    pok::add_to(&mut report, workspace, &packages);
 
     report.step("format, lints, documentation");
     lint::all(workspace, &packages, &mut report);

@@ -1,0 +1,142 @@
+// SPDX-License-Identifier: MIT OR Apache-2.0
+//! A node: a kernel with partitions, each with a guest.
+
+use std::fs;
+use std::path::{Path, PathBuf};
+use std::process::Command;
+
+use anyhow::{Context, Result, ensure};
+
+use super::tree::Tree;
+use super::{image, kernel, qemu};
+use crate::arch::Arch;
+use crate::command;
+use crate::guests::{self, Guest, Link};
+use crate::packages::Package;
+use crate::toolchain::Toolchain;
+use crate::workspace::Workspace;
+
+/// Time that a partition has the processor for, in ns, before it is the next one's turn.
+pub const SLOT: u64 = 10_000_000;
+/// Memory of a partition in bytes: room for any of our guests, with some to spare.
+pub const PARTITION_SIZE: u32 = 512 << 10;
+
+/// A partition of a node.
+#[derive(Clone, Copy, Debug)]
+pub struct Partition {
+    /// The guest.
+    pub guest: &'static str,
+    /// Its command line, which goes into the image: POK passes none.
+    pub command_line: &'static str,
+}
+
+/// A node.
+#[derive(Clone, Copy, Debug)]
+pub struct Node {
+    /// Its name, and that of its folder.
+    pub name: &'static str,
+    /// Its partitions; each runs in a slot of [`SLOT`] ns, one after the other.
+    pub partitions: &'static [Partition],
+    /// What is typed on the console when the kernel has started.
+    pub input: &'static [u8],
+}
+
+impl Node {
+    fn folder(&self, workspace: &Workspace) -> PathBuf {
+        workspace.root().join("target/pok").join(self.name)
+    }
+
+    /// Builds the guests, linked for partitions. Needs no POK.
+    ///
+    /// # Errors
+    /// There is no compiler, or one does not build.
+    pub fn build_guests(
+        &self,
+        workspace: &Workspace,
+        packages: &[Package],
+    ) -> Result<Vec<PathBuf>> {
+        let toolchain = Toolchain::find(workspace, Arch::I386)?;
+        let folder = self.folder(workspace);
+        fs::create_dir_all(&folder).with_context(|| format!("cannot make {}", folder.display()))?;
+        let mut images = Vec::new();
+        for (number, partition) in self.partitions.iter().enumerate() {
+            let guest = find(packages, partition.guest)?;
+            let finished = folder.join(format!("{number}-{}", partition.guest));
+            let object = command_line_object(partition.command_line, &finished)?;
+            images.push(guests::build_linked(
+                workspace,
+                &toolchain,
+                Arch::I386,
+                &guest,
+                &Link {
+                    script: "pok.ld",
+                    objects: &[object],
+                    finished,
+                },
+            )?);
+        }
+        Ok(images)
+    }
+
+    /// Builds kernel and guests, starts the node, and returns what its console shows from the kernel's greeting to the end of the
+    /// last partition.
+    ///
+    /// # Errors
+    /// Something does not build or start, or a partition does not end in time.
+    pub fn run(
+        &self,
+        workspace: &Workspace,
+        packages: &[Package],
+        tree: &Tree,
+    ) -> Result<Vec<String>> {
+        let guests = self.build_guests(workspace, packages)?;
+        for guest in &guests {
+            let needed = image::memory(guest)?;
+            ensure!(
+                needed <= PARTITION_SIZE,
+                "{} needs {needed} bytes, and a partition has {PARTITION_SIZE}",
+                guest.display()
+            );
+        }
+        let folder = self.folder(workspace);
+        let kernel = kernel::build(tree, &folder, guests.len())?;
+        let node = image::assemble(tree, &folder, &kernel, &guests)?;
+        qemu::run(&node, self.partitions.len(), self.input)
+    }
+}
+
+fn find<'a>(packages: &'a [Package], name: &str) -> Result<Guest<'a>> {
+    guests::select(packages, Arch::I386, &[name.to_owned()])?
+        .into_iter()
+        .find(|guest| guest.name == name)
+        .with_context(|| format!("there is no guest {name}"))
+}
+
+/// An object file beside `image` with the command line of its guest.
+fn command_line_object(text: &str, image: &Path) -> Result<PathBuf> {
+    ensure!(
+        text.bytes()
+            .all(|byte| byte.is_ascii_graphic() || byte == b' ')
+            && !text.contains(['"', '\\']),
+        "a command line of plain words, not {text:?}"
+    );
+    let source = image.with_extension("S");
+    let object = image.with_extension("o");
+    let assembly = format!(
+        ".section .rodata\n.globl paravirt_command_line\nparavirt_command_line: .asciz \"{text}\"\n"
+    );
+    fs::write(&source, assembly).with_context(|| format!("cannot write {}", source.display()))?;
+    assemble(&source, &object)?;
+    Ok(object)
+}
+
+/// Assembles for 32-bit x86.
+pub(super) fn assemble(source: &Path, object: &Path) -> Result<()> {
+    command::run(
+        Command::new("gcc")
+            .args(["-m32", "-c"])
+            .arg(source)
+            .arg("-o")
+            .arg(object),
+    )
+}

@@ -1,0 +1,88 @@
+// SPDX-License-Identifier: MIT OR Apache-2.0
+//! `cargo xtask pok`: guests as partitions of POK, from a user's tree to their output.
+
+use std::path::PathBuf;
+
+use anyhow::{Result, bail};
+
+use crate::arch::Arch;
+use crate::packages::Package;
+use crate::pok::checks::{self, Check};
+use crate::pok::tree::{Tree, WHAT_TO_INSTALL};
+use crate::report::Report;
+use crate::toolchain::Toolchain;
+use crate::workspace::Workspace;
+
+/// Where the tree is, for those who do not want to name it each time.
+const VARIABLE: &str = "POK_TREE";
+
+/// Its options.
+#[derive(Debug, clap::Args)]
+pub struct Arguments {
+    /// POK's source tree, which stays as it is
+    #[arg(long, value_name = "DIR", env = VARIABLE)]
+    tree: Option<PathBuf>,
+    /// Only these nodes
+    #[arg(value_name = "NODE")]
+    nodes: Vec<String>,
+}
+
+/// Builds the nodes, runs them, shows and compares what they print. Whether all was right.
+///
+/// # Errors
+/// The tree is not POK's, something does not build or start, or prints something else.
+pub fn run(workspace: &Workspace, arguments: &Arguments) -> Result<bool> {
+    let Some(tree) = &arguments.tree else {
+        eprintln!("{WHAT_TO_INSTALL}");
+        return Ok(false);
+    };
+    let tree = Tree::at(tree)?;
+    let packages = Package::all(workspace)?;
+    for check in selected(&arguments.nodes)? {
+        println!("\nbuilding and starting the node {}", check.node.name);
+        let printed = check.node.run(workspace, &packages, &tree)?;
+        check.judge(workspace, &printed)?;
+        println!("{}\n(as expected)", printed.join("\n"));
+    }
+    println!("\npok: ok");
+    Ok(true)
+}
+
+fn selected(names: &[String]) -> Result<Vec<Check>> {
+    if let Some(unknown) = names
+        .iter()
+        .find(|name| !checks::ALL.iter().any(|check| check.node.name == **name))
+    {
+        let known = checks::ALL.map(|check| check.node.name).join(", ");
+        bail!("there is no node {unknown}; there are: {known}");
+    }
+    Ok(checks::ALL
+        .into_iter()
+        .filter(|check| names.is_empty() || names.iter().any(|name| check.node.name == name))
+        .collect())
+}
+
+/// Counts the checks among others: guests are linked for partitions; with a tree, they run.
+pub fn add_to(report: &mut Report, workspace: &Workspace, packages: &[Package]) {
+    if let Err(error) = Toolchain::find(workspace, Arch::I386) {
+        report.skip("guests as partitions of POK", &format!("{error:#}"));
+        return;
+    }
+    let tree = std::env::var_os(VARIABLE);
+    for check in checks::ALL {
+        let node = check.node;
+        report.check(
+            &format!("link the guests of the POK node {}", node.name),
+            node.build_guests(workspace, packages).map(drop),
+        );
+        let name = format!("run the POK node {}", node.name);
+        let Some(tree) = &tree else {
+            report.skip(&name, &format!("{VARIABLE} is not set"));
+            continue;
+        };
+        let outcome = Tree::at(tree.as_ref())
+            .and_then(|tree| node.run(workspace, packages, &tree))
+            .and_then(|printed| check.judge(workspace, &printed));
+        report.check(&name, outcome);
+    }
+}

@@ -61,7 +61,8 @@ fn system_time() -> u64 {
     let time = &shared::PAGE.vcpu.time;
     loop {
         let version = time.version.load(Ordering::Acquire);
-        let cycles = read_tsc().saturating_sub(time.tsc.read());
+        // A young domain's counter has been set back, so Xen's last change may lie before the counter's zero.
+        let cycles = (read_tsc().wrapping_sub(time.tsc.read()) as i64).max(0) as u64;
         let passed = cycles_to_ns(cycles, time.shift.read().into(), time.multiplier.read());
         let now = time.system_time.read().wrapping_add(passed);
         compiler_fence(Ordering::Acquire);

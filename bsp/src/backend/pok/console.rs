@@ -66,6 +66,7 @@ pub(super) extern "C" fn read(buffer: *mut u8, length: usize) -> isize {
         unsafe { buffer.add(read).write(byte) };
         read += 1;
     }
+    // What is left raises the line again.
     irq::poll();
     read as isize
 }
@@ -83,20 +84,20 @@ pub(super) fn is_wanted() -> bool {
     WANTED.get()
 }
 
-/// Follows the mask of the console line. What is there already, [`poll`] finds.
+/// Follows the mask of the console line.
 pub(super) fn set_wanted(wanted: bool) {
     WANTED.set(wanted);
-    if wanted && TAKEN.get().is_some() {
-        lines::signal(line::CONSOLE);
-    }
 }
 
-/// Raises the console line if input has come.
-pub(super) fn poll() {
-    if WANTED.get() && TAKEN.get().is_none() {
+/// Raises the console line if there is input.
+pub(super) fn find() {
+    if !WANTED.get() {
+        return;
+    }
+    if TAKEN.get().is_none() {
         TAKEN.set(take());
-        if TAKEN.get().is_some() {
-            lines::signal(line::CONSOLE);
-        }
+    }
+    if TAKEN.get().is_some() {
+        lines::signal(line::CONSOLE);
     }
 }

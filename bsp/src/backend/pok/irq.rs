@@ -23,8 +23,8 @@ pub(super) fn deliver() {
 
 /// Marks the lines pending whose devices want something.
 pub(super) fn find() {
-    timer::poll();
-    console::poll();
+    timer::find();
+    console::find();
 }
 
 /// POK has no flag that an entry could have left off, because nothing enters.

@@ -1,8 +1,8 @@
 // SPDX-License-Identifier: MIT OR Apache-2.0
 //! Backend `pok`: the image as a partition of the POK kernel (ARINC 653), i386.
 //!
-//! The bodies of the external functions make POK's system calls. POK's kernel has no call that interrupts a partition, so
-//! lines are found by looking, see [`poll`]:
+//! The bodies of the external functions make POK's system calls. Its kernel has no call that interrupts a partition, so
+//! lines are found by looking, see [`irq::poll`]:
 //!
 //! * The layer's functions for console, clock and timers look at the kernel's clock, and at the console while its line is
 //!   unmasked. With interrupts on, the handlers of what they find have run when they return.
@@ -13,6 +13,8 @@
 //! So an application that computes for long without any of these calls sees no interrupts meanwhile, whatever its interrupt
 //! flag says. Nothing is lost: the expirations of periodic timers are counted from the clock, and deadlines do not drift.
 //! Turning interrupts off and on stays a store and a test.
+//!
+//! Its clock stands still while the kernel writes to the console, because it counts timer interrupts.
 //!
 //! POK has no calendar, so there is no `pv_clock_wall`. It saves no FPU state when it switches partitions, so that one partition
 //! of a node at most may use floating point. Its console has one input for all partitions; who asks first gets the byte.

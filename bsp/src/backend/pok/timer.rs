@@ -40,7 +40,7 @@ pub(super) extern "C" fn now() -> u64 {
 pub(super) extern "C" fn clock_now() -> u64 {
     let now = now();
     expire_until(now);
-    console::poll();
+    console::find();
     irq::deliver();
     now
 }
@@ -63,7 +63,7 @@ pub(super) fn deadline() -> u64 {
 }
 
 /// Handles what is due. Without a timer that runs, the kernel is not asked.
-pub(super) fn poll() {
+pub(super) fn find() {
     if deadline() != u64::MAX {
         expire_until(now());
     }

@@ -10,6 +10,7 @@
 #include <bsp.h>
 #include <bsp/bootcard.h>
 #include <bsp/irq-generic.h>
+#include <bsp/stack.h>
 
 #include <paravirt/cpu.h>
 #include <paravirt/irq.h>
@@ -21,20 +22,10 @@
 #include <rtems/score/threaddispatch.h>
 #include <rtems/sysinit.h>
 
-/* Calls the dispatcher on the interrupt stack. */
-static void dispatch_on(void *stack)
+static void dispatch(void *argument)
 {
-  void *interrupted;
-
-  __asm__ volatile (
-    "movl %%esp, %0\n"  /* into a register that the callee keeps */
-    "movl %1, %%esp\n"
-    "call paravirt_irq_dispatch\n"
-    "movl %0, %%esp\n"
-    : "=&b" (interrupted)
-    : "S" ((uintptr_t) stack & ~(uintptr_t) (CPU_STACK_ALIGNMENT - 1))
-    : "eax", "ecx", "edx", "memory", "cc"
-  );
+  (void) argument;
+  paravirt_irq_dispatch();
 }
 
 /*
@@ -47,7 +38,7 @@ static void interrupt_body(void)
 
   ++cpu->thread_dispatch_disable_level;
   if (cpu->isr_nest_level++ == 0) {
-    dispatch_on(cpu->interrupt_stack_high);
+    call_on_stack(cpu->interrupt_stack_high, dispatch, NULL);
   } else {
     paravirt_irq_dispatch();
   }

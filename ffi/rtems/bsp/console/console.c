@@ -59,6 +59,8 @@ static bool console_first_open(
   self->written = 0;
   (void) rtems_termios_set_initial_baud(tty, B115200);
   (void) term;
+  /* The attributes that Termios opens with ask a reader to wait for input. It follows them only from the first tcsetattr() on. */
+  tty->rawInBufSemaphoreWait = true;
 
   return rtems_interrupt_handler_install(
     PARAVIRT_VECTOR_CONSOLE,

@@ -2,9 +2,13 @@
 //! The real RTEMS, where it is.
 
 use std::env;
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
+use std::process::Command;
 
+use paravirt_section_tests::tools::{self, succeed};
 use paravirt_section_tests::workspace;
+
+use crate::own;
 
 /// RTEMS' tools and the BSP that `cargo xtask rtems` built with them.
 #[derive(Debug)]
@@ -39,6 +43,39 @@ impl Installed {
     #[must_use]
     pub fn tool(&self, name: &str) -> PathBuf {
         self.prefix.join(format!("bin/i386-rtems6-{name}"))
+    }
+
+    /// The compiler with the options of an application, as RTEMS' manual has them.
+    #[must_use]
+    pub fn gcc(&self) -> Command {
+        let mut gcc = Command::new(self.tool("gcc"));
+        gcc.arg(format!("-B{}", self.libraries().display())).args([
+            "-qrtems",
+            "-mtune=pentiumpro",
+            "-march=pentium",
+            "-O2",
+            "-Wall",
+            "-Wextra",
+            "-Werror",
+        ]);
+        gcc
+    }
+
+    /// Builds a program of `apps` in `folder`, as RTEMS' users do.
+    ///
+    /// # Panics
+    /// If it does not build.
+    #[must_use]
+    pub fn app(&self, name: &str, folder: &Path) -> PathBuf {
+        let program = folder.join(name).with_extension("exe");
+        succeed(tools::run(
+            self.gcc()
+                .arg("-Wl,--gc-sections")
+                .arg(own(&format!("apps/{name}.c")))
+                .arg("-o")
+                .arg(&program),
+        ));
+        program
     }
 
     /// The folder with the BSP's libraries, linkcmds and headers.

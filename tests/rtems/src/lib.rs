@@ -5,6 +5,7 @@
 pub mod archive;
 pub mod contract;
 pub mod installed;
+pub mod long;
 pub mod prototypes;
 pub mod run;
 

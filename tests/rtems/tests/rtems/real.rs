@@ -3,13 +3,12 @@
 
 use std::collections::BTreeSet;
 use std::fs;
-use std::process::Command;
 use std::time::Duration;
 
 use paravirt_rtems_tests::archive::Symbols;
 use paravirt_rtems_tests::contract::{Contract, Provider};
 use paravirt_rtems_tests::installed::Installed;
-use paravirt_rtems_tests::{own, run};
+use paravirt_rtems_tests::{long, own, run};
 use paravirt_section_tests::scratch;
 use paravirt_section_tests::tools::{self, succeed};
 use pvhost::audit::{Allowlist, audit};
@@ -18,22 +17,6 @@ use pvhost::process::Exit;
 
 /// Time for programs that end by themselves.
 const LIMIT: Duration = Duration::from_secs(20);
-
-/// The compiler with the options of an application, as RTEMS' manual has them.
-fn gcc(rtems: &Installed) -> Command {
-    let mut gcc = Command::new(rtems.tool("gcc"));
-    gcc.arg(format!("-B{}", rtems.libraries().display())).args([
-        "-qrtems",
-        "-Wl,--gc-sections",
-        "-mtune=pentiumpro",
-        "-march=pentium",
-        "-O2",
-        "-Wall",
-        "-Wextra",
-        "-Werror",
-    ]);
-    gcc
-}
 
 #[test]
 fn the_contract_is_that_of_rtems_headers() {
@@ -57,7 +40,8 @@ fn the_contract_is_that_of_rtems_headers() {
     let source = folder.path().join("contract.c");
     fs::write(&source, text).expect("a file in the scratch folder");
     succeed(tools::run(
-        gcc(&rtems)
+        rtems
+            .gcc()
             .arg("-c")
             .arg(&source)
             .arg("-o")
@@ -80,38 +64,43 @@ fn the_bsp_library_defines_its_part_of_the_contract() {
     assert!(missing.is_empty(), "{missing:?}");
 }
 
-/// An application that is built as its users build theirs, calls the C API and RTEMS, and reads its console.
-#[test]
-fn an_application_links_and_runs() {
-    let Some(rtems) = Installed::find() else {
-        return;
-    };
+/// An application that is built as its users build theirs, calls the C API and RTEMS, and waits for input on its console.
+fn application(rtems: &Installed, options: &[&str]) {
     let folder = scratch();
     let program = folder.path().join("application.exe");
     succeed(tools::run(
-        gcc(&rtems)
+        rtems
+            .gcc()
+            .args(options)
             .arg(own("fixtures/application.c"))
             .arg("-o")
             .arg(&program),
     ));
-    let (exit, printed) = run::program(&program, "hello\n", LIMIT);
+    let (exit, printed) = run::typed_late(&program, "hello\n", LIMIT);
     assert!(matches!(exit, Exit::Exit(3)), "{exit:?}\n{printed}");
     for line in ["read: hello", "10 ticks passed", "clock: advances"] {
         assert!(printed.contains(line), "{line:?} is not in\n{printed}");
     }
 }
 
-/// Builds a program of `apps`, as RTEMS' users do, and runs it.
+#[test]
+fn an_application_links_and_runs() {
+    if let Some(rtems) = Installed::find() {
+        application(&rtems, &["-Wl,--gc-sections"]);
+    }
+}
+
+#[test]
+fn an_application_links_without_collection_of_sections() {
+    if let Some(rtems) = Installed::find() {
+        application(&rtems, &[]);
+    }
+}
+
+/// Builds a program of `apps` and runs it.
 fn run_app(rtems: &Installed, name: &str, input: &str) -> (Exit, String) {
     let folder = scratch();
-    let program = folder.path().join(name).with_extension("exe");
-    succeed(tools::run(
-        gcc(rtems)
-            .arg(own(&format!("apps/{name}.c")))
-            .arg("-o")
-            .arg(&program),
-    ));
-    run::program(&program, input, LIMIT)
+    run::program(&rtems.app(name, folder.path()), input, LIMIT)
 }
 
 /// Floating point, thread-local storage, nested interrupts, an application's timer: the program checks itself.
@@ -146,6 +135,25 @@ fn hello_runs() {
         printed.contains("*** END OF TEST HELLO WORLD ***"),
         "{printed}"
     );
+}
+
+/// Its one thread has 512 bytes of stack, and ends, which is a fatal error.
+#[test]
+fn a_fatal_error_is_reported_from_a_small_stack() {
+    let Some(rtems) = Installed::find() else {
+        return;
+    };
+    let (exit, printed) = run::program(&rtems.program("samples/minimum.norun.exe"), "", LIMIT);
+    assert!(matches!(exit, Exit::Fatal(_)), "{exit:?}\n{printed}");
+    assert!(
+        printed.contains("INTERNAL_ERROR_THREAD_EXITTED"),
+        "{printed}"
+    );
+}
+
+#[test]
+fn ticks_and_memory_are_right_after_three_seconds() {
+    long::tick(Duration::from_secs(3));
 }
 
 /// RTEMS' file sample, driven through its menu.

@@ -22,7 +22,7 @@ use paravirt_abi::interface;
 use paravirt_abi::signature::{Signature, Width};
 use serde::Deserialize;
 
-use crate::image::{External, Machine, Policy};
+use crate::image::{EntryPoint, External, Machine, Policy};
 use crate::prototype::{self, PrototypeError};
 
 /// A host that this program knows.
@@ -38,14 +38,53 @@ pub struct Host {
     policy: fn() -> Policy,
 }
 
-/// The hosts known, sorted by name.
-pub const HOSTS: [Host; 1] = [Host {
-    name: "linux-process",
-    summary: "`pvhost run`: a Linux process, without root or KVM",
-    // A user-mode process has no ports to grant.
-    withheld: &["pv_port_in", "pv_port_out"],
-    policy: Policy::default,
-}];
+/// The hosts known, sorted by name. Those in QEMU provide what the backend for them does, which is in the image.
+pub const HOSTS: [Host; 4] = [
+    Host {
+        name: "linux-process",
+        summary: "`pvhost run`: a Linux process, without root or KVM",
+        // A user-mode process has no ports to grant.
+        withheld: &["pv_port_in", "pv_port_out"],
+        policy: Policy::default,
+    },
+    Host {
+        name: "qemu",
+        summary: "`pvhost run --host qemu`: a PC without a hypervisor, backend `bare`",
+        withheld: &[],
+        policy: || in_machine("bare", EntryPoint::Pvh),
+    },
+    Host {
+        name: "xen-pv",
+        summary: "`pvhost run --host xen-pv`: a paravirtualized domain of Xen, backend `xen`",
+        withheld: &[],
+        policy: || Policy {
+            // Xen for 32-bit domains of this kind is not built any more.
+            machines: vec![Machine::X86_64],
+            ..in_machine("xen", EntryPoint::XenPv)
+        },
+    },
+    Host {
+        name: "xen-pvh",
+        summary: "`pvhost run --host xen-pvh`: a domain of Xen in a hardware container, backend `xen`",
+        withheld: &[],
+        policy: || in_machine("xen", EntryPoint::Pvh),
+    },
+];
+
+/// The policy of a host that gives a guest a machine of its own: what is mapped how is the guest's business, and interrupt
+/// frames are the processor's.
+fn in_machine(backend: &'static str, entry: EntryPoint) -> Policy {
+    Policy {
+        // Below is what firmware and loader use.
+        lowest: 0x10_0000,
+        page: 1,
+        writable_code: true,
+        pushes_into_red_zone: true,
+        entry,
+        backend: Some(backend),
+        ..Policy::default()
+    }
+}
 
 impl Host {
     /// The host of that name.
@@ -58,6 +97,12 @@ impl Host {
     #[must_use]
     pub fn policy(&self) -> Policy {
         (self.policy)()
+    }
+
+    /// Whether its functions are in the image, in a backend.
+    #[must_use]
+    pub fn needs_backend(&self) -> bool {
+        self.policy().backend.is_some()
     }
 
     /// The functions it provides to guests of that architecture; none if it cannot run them.

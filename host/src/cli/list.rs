@@ -35,6 +35,9 @@ struct Listing {
     entry: String,
     abi_version: Option<u32>,
     vcpu_page: Option<String>,
+    /// Where hypervisors enter it.
+    pvh_entry: Option<String>,
+    xen_pv_entry: Option<String>,
     no_red_zone: Option<bool>,
     backends: Vec<String>,
     functions: Vec<Function>,
@@ -75,12 +78,15 @@ pub(super) fn run(arguments: &Arguments) -> Result<ExitCode, Error> {
 fn listing(image: &Image) -> Listing {
     let identity = image.identity();
     let backends = image.backends();
+    let entries = image.entries();
     Listing {
         file: image.name().to_owned(),
         machine: image.machine().to_string(),
         entry: hexadecimal(image.entry()),
         abi_version: identity.map(|identity| identity.version),
         vcpu_page: image.vcpu_page().map(hexadecimal),
+        pvh_entry: entries.pvh.map(hexadecimal),
+        xen_pv_entry: entries.xen_pv.map(hexadecimal),
         no_red_zone: identity.map(|identity| identity.flags.contains(Flags::NO_RED_ZONE)),
         backends: backends
             .iter()
@@ -97,7 +103,8 @@ fn listing(image: &Image) -> Listing {
 fn function(external: &External, machine: Machine, backends: &[Backend]) -> Function {
     let mut hosts = Vec::new();
     let mut mismatches = Vec::new();
-    for host in &HOSTS {
+    // Where a backend is needed, that one is named.
+    for host in HOSTS.iter().filter(|host| !host.needs_backend()) {
         let host_name = host.name.to_owned();
         match host.provides(machine).fit(external) {
             Fit::Fits | Fit::Unchecked => hosts.push(host_name),
@@ -132,7 +139,18 @@ fn text(listing: &Listing) -> String {
         identity(listing)
     );
     if !listing.backends.is_empty() {
-        text += &format!("in-guest backends: {}\n", listing.backends.join(", "));
+        text += &format!("backends: {}\n", listing.backends.join(", "));
+    }
+    let entries = [
+        ("PVH", &listing.pvh_entry),
+        ("Xen PV", &listing.xen_pv_entry),
+    ];
+    let entries: Vec<_> = entries
+        .iter()
+        .filter_map(|(name, address)| Some(format!("{name} {}", address.as_ref()?)))
+        .collect();
+    if !entries.is_empty() {
+        text += &format!("further entries: {}\n", entries.join(", "));
     }
     text.push('\n');
     if listing.functions.is_empty() {

@@ -1,15 +1,14 @@
 // SPDX-License-Identifier: MIT OR Apache-2.0
-//! Which in-guest backends the image carries, as far as its symbols tell.
+//! Which functions the in-guest backends of an image provide, as far as its symbols tell.
 //!
 //! A guest registers its backends in a slice of pointers, bounded by two symbols of the linker. Each pointer leads to a
 //! variable `..::<backend>::BACKEND`, so its symbol holds the name; beside it, `FUNCTIONS` refers to the names of the
 //! functions it provides. A stripped image tells nothing.
 
+use super::Machine;
 use super::externals::External;
 use super::segments::{self, Segment};
 use super::symbols::Symbols;
-use super::{Backend, Machine};
-use crate::prototype::is_identifier;
 
 const START: &str = "__start_linkme_BACKENDS";
 const END: &str = "__stop_linkme_BACKENDS";
@@ -29,8 +28,8 @@ pub(super) struct Scan<'a> {
 }
 
 impl Scan<'_> {
-    /// The backends, sorted by name.
-    pub(super) fn backends(&self) -> Vec<Backend> {
+    /// The external functions that the backend of that name provides; empty if the symbols do not tell.
+    pub(super) fn functions(&self, name: &str) -> Vec<String> {
         let (Some(start), Some(end)) =
             (self.symbols.address_of(START), self.symbols.address_of(END))
         else {
@@ -40,34 +39,25 @@ impl Scan<'_> {
             .checked_sub(start)
             .and_then(|size| segments::initial_bytes(self.segments, start, size))
             .unwrap_or_default();
-        let mut backends: Vec<_> = self
-            .machine
+        self.machine
             .pointers(slice)
             .take(MAX_BACKENDS)
-            .filter_map(|address| self.backend(address))
-            .collect();
-        backends.sort_by(|a, b| a.name.cmp(&b.name));
-        backends
+            .find_map(|address| self.module(address, name))
+            .map(|module| self.named_in(&format!("{module}{FUNCTIONS}")))
+            .unwrap_or_default()
     }
 
-    /// The backend whose variable is at that address.
-    fn backend(&self, address: u64) -> Option<Backend> {
+    /// The mangled module of the backend's variable, if that is the one at that address.
+    fn module(&self, address: u64, name: &str) -> Option<&str> {
         let variable = self.symbols.variable_at(address)?;
         let (module, _) = variable.rsplit_once(VARIABLE)?;
         let path = format!("{:#}", rustc_demangle::demangle(variable));
-        let name = path
-            .rsplit("::")
-            .nth(1)
-            .filter(|name| is_identifier(name))?;
-        Some(Backend {
-            name: name.to_owned(),
-            functions: self.functions(&format!("{module}{FUNCTIONS}")),
-        })
+        (path.rsplit("::").nth(1) == Some(name)).then_some(module)
     }
 
     /// The external functions that the variable refers to by name. Rust does not promise where in an element the
     /// reference stands, but it is an address and a length.
-    fn functions(&self, variable: &str) -> Vec<String> {
+    fn named_in(&self, variable: &str) -> Vec<String> {
         let table = self
             .symbols
             .variable_beginning(variable)

@@ -8,6 +8,7 @@ use object::elf::{self, FileHeader32, FileHeader64};
 use object::read::elf::{FileHeader, ProgramHeader, SectionHeader, SectionTable, Sym};
 
 use super::Machine;
+use super::entries;
 use super::error::Problem;
 use super::segments::{Access, RawSegment};
 use super::symbols::{Kind, RawSymbols, Symbol};
@@ -24,11 +25,18 @@ pub(super) struct Raw<'a> {
     /// It asks for a dynamic linker.
     pub(super) dynamic: bool,
     pub(super) segments: Vec<RawSegment>,
-    /// Descriptors of the identity notes found.
-    pub(super) identity_notes: Vec<&'a [u8]>,
+    /// The notes of our owner and of Xen's.
+    pub(super) notes: Vec<Note<'a>>,
     /// Sections that are part of the image's memory.
     pub(super) sections: Vec<Section<'a>>,
     pub(super) symbols: RawSymbols,
+}
+
+/// A note.
+pub(super) struct Note<'a> {
+    pub(super) owner: &'a [u8],
+    pub(super) kind: u32,
+    pub(super) descriptor: &'a [u8],
 }
 
 /// A section in memory.
@@ -85,7 +93,7 @@ fn read_class<Elf: FileHeader<Endian = LittleEndian>>(data: &[u8]) -> Result<Raw
         entry: header.e_entry(ENDIAN).into(),
         dynamic: false,
         segments: Vec::new(),
-        identity_notes: Vec::new(),
+        notes: Vec::new(),
         sections: Vec::new(),
         symbols: RawSymbols::default(),
     };
@@ -145,7 +153,7 @@ fn read_segments<'a, Elf: FileHeader<Endian = LittleEndian>>(
                 let notes = read_notes::<Elf>(header, data).map_err(|error| Problem::Notes {
                     reason: error.to_string(),
                 })?;
-                raw.identity_notes.extend(notes);
+                raw.notes.extend(notes);
             }
             _ => {}
         }
@@ -156,16 +164,19 @@ fn read_segments<'a, Elf: FileHeader<Endian = LittleEndian>>(
 fn read_notes<'a, Elf: FileHeader<Endian = LittleEndian>>(
     header: &Elf::ProgramHeader,
     data: &'a [u8],
-) -> object::read::Result<Vec<&'a [u8]>> {
+) -> object::read::Result<Vec<Note<'a>>> {
     let mut found = Vec::new();
     let Some(mut notes) = header.notes(ENDIAN, data)? else {
         return Ok(found);
     };
     while let Some(note) = notes.next()? {
-        let ours = note.name() == paravirt_abi::note::OWNER.as_bytes()
-            && note.n_type(ENDIAN).0 == paravirt_abi::note::TYPE;
-        if ours {
-            found.push(note.desc());
+        let owner = note.name();
+        if owner == paravirt_abi::note::OWNER.as_bytes() || owner == entries::OWNER {
+            found.push(Note {
+                owner,
+                kind: note.n_type(ENDIAN).0,
+                descriptor: note.desc(),
+            });
         }
     }
     Ok(found)

@@ -481,6 +481,50 @@ pub enum Problem {
         address: u64,
     },
 
+    // The notes of backends and entry points.
+    /// A backend's note holds no name.
+    #[error(
+        "note of a backend in {section} holds {found:?}, not a name padded with NULs; link the guest layer's own objects",
+        section = paravirt_abi::note::SECTION
+    )]
+    BackendNote {
+        /// The beginning of what it holds.
+        found: String,
+    },
+    /// Two backends of one name.
+    #[error("two backends are called {name}; name each once in `image!`")]
+    DuplicateBackend {
+        /// The name.
+        name: String,
+    },
+    /// The descriptor is no address.
+    #[error(
+        "note of owner Xen, type {kind}, has {size} bytes, not the 4 or 8 of an address; link the guest layer's own objects"
+    )]
+    EntryNoteSize {
+        /// Type of the note.
+        kind: u32,
+        /// Size of the descriptor.
+        size: usize,
+    },
+    /// Two entry points of one kind.
+    #[error("two notes of owner Xen, type {kind}; link one version of the guest layer only")]
+    DuplicateEntryNote {
+        /// Type of the notes.
+        kind: u32,
+    },
+    /// The entry point is no code.
+    #[error(
+        "note of owner Xen, type {kind}, has the entry point {address:#x}, which is not in an executable segment; \
+         keep .text in the linker script"
+    )]
+    EntryNoteNotExecutable {
+        /// Type of the note.
+        kind: u32,
+        /// The address.
+        address: u64,
+    },
+
     // What only a loader refuses.
     /// The host runs other architectures.
     #[error("built for {machine}; this host runs {supported}: build the guest for one of them")]
@@ -559,6 +603,30 @@ pub enum Problem {
         paravirt_abi::note::SECTION
     )]
     NoIdentity,
+    /// No backend for this host in the image.
+    #[error(
+        "no backend for this host in the image, which has {}; add `{wanted}` to the backends of its `image!`",
+        if carried.is_empty() { "none".to_owned() } else { carried.join(", ") }
+    )]
+    NoBackend {
+        /// The backend for this host.
+        wanted: &'static str,
+        /// Those in the image.
+        carried: Vec<String>,
+    },
+    /// This host cannot enter the image.
+    #[error(
+        "no {point} entry point: the note of owner Xen, type {kind}, is missing; add `{backend}` to the backends of its \
+         `image!` and keep .note.Xen in the linker script"
+    )]
+    NoEntryPoint {
+        /// What it is called.
+        point: &'static str,
+        /// Type of its note.
+        kind: u32,
+        /// The backend that brings it.
+        backend: &'static str,
+    },
     /// Code that keeps data below the stack pointer, on a host that pushes frames there.
     #[error(
         "its code uses the red zone, where this host pushes interrupt frames; build it with `-C no-redzone` (C: `-mno-red-zone`)"

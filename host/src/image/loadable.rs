@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: MIT OR Apache-2.0
 //! What a host may refuse to load although the file is sound.
 
+use super::entries::{ENTRY, PHYS32_ENTRY};
 use super::error::{ImageError, Problem};
 use super::{Image, Machine, Segment};
 
@@ -23,7 +24,25 @@ pub struct Policy {
     pub identity_required: bool,
     /// Whether the host pushes interrupt frames directly below the stack pointer.
     pub pushes_into_red_zone: bool,
+    /// By which of its entry points the host enters the image.
+    pub entry: EntryPoint,
+    /// The in-guest backend without which the image cannot do anything there; `None`: the host itself has the functions.
+    pub backend: Option<&'static str>,
 }
+
+/// An entry point of an image.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum EntryPoint {
+    /// The ELF header's.
+    Elf,
+    /// The PVH note's.
+    Pvh,
+    /// The one of a paravirtualized domain of Xen.
+    XenPv,
+}
+
+/// The backends of this version, each of which is for one kind of host. Whom another is for only its author knows.
+const BACKENDS: [&str; 4] = ["bare", "linux_syscall", "pok", "xen"];
 
 impl Default for Policy {
     /// A user-mode host on x86: strict, with 1 GiB of memory below 2 GiB.
@@ -37,6 +56,8 @@ impl Default for Policy {
             writable_code: false,
             identity_required: true,
             pushes_into_red_zone: false,
+            entry: EntryPoint::Elf,
+            backend: None,
         }
     }
 }
@@ -61,6 +82,7 @@ fn check(image: &Image, policy: &Policy) -> Result<(), Problem> {
     if image.is_dynamic() {
         return Err(Problem::Dynamic);
     }
+    check_backend(image, policy)?;
     for segment in image.segments() {
         check_segment(segment, policy)?;
     }
@@ -72,6 +94,33 @@ fn check(image: &Image, policy: &Policy) -> Result<(), Problem> {
             Err(Problem::RedZone)
         }
         _ => Ok(()),
+    }
+}
+
+fn check_backend(image: &Image, policy: &Policy) -> Result<(), Problem> {
+    let Some(wanted) = policy.backend else {
+        return Ok(());
+    };
+    let carried = image.backend_names();
+    let may_do = |name: &String| name == wanted || !BACKENDS.contains(&name.as_str());
+    if !carried.iter().any(may_do) {
+        return Err(Problem::NoBackend {
+            wanted,
+            carried: carried.to_vec(),
+        });
+    }
+    let (entry, point, kind) = match policy.entry {
+        EntryPoint::Elf => return Ok(()),
+        EntryPoint::Pvh => (image.entries().pvh, "PVH", PHYS32_ENTRY),
+        EntryPoint::XenPv => (image.entries().xen_pv, "Xen PV", ENTRY),
+    };
+    match entry {
+        Some(_) => Ok(()),
+        None => Err(Problem::NoEntryPoint {
+            point,
+            kind,
+            backend: wanted,
+        }),
     }
 }
 

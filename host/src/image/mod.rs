@@ -14,6 +14,7 @@ use paravirt_abi::sections;
 
 mod backends;
 mod elf;
+mod entries;
 mod error;
 mod externals;
 mod loadable;
@@ -22,9 +23,10 @@ mod note;
 mod segments;
 mod symbols;
 
+pub use entries::Entries;
 pub use error::{ImageError, Problem};
 pub use externals::External;
-pub use loadable::{Policy, check_loadable};
+pub use loadable::{EntryPoint, Policy, check_loadable};
 pub use machine::Machine;
 pub use note::Identity;
 pub use segments::{Access, Segment};
@@ -42,6 +44,8 @@ pub struct Image {
     sections: Vec<Section>,
     externals: Vec<External>,
     identity: Option<Identity>,
+    backends: Vec<String>,
+    entries: Entries,
     symbols: Symbols,
     resolver: Option<u64>,
 }
@@ -67,7 +71,7 @@ impl Section {
     }
 }
 
-/// An in-guest backend, as the guest's symbols describe it. It is for people to read: nobody vouches for it.
+/// An in-guest backend: its name from a note, its functions from the guest's symbols, for people to read.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Backend {
     /// Its name, an identifier.
@@ -156,6 +160,12 @@ impl Image {
         self.entry
     }
 
+    /// Where hypervisors enter it.
+    #[must_use]
+    pub const fn entries(&self) -> Entries {
+        self.entries
+    }
+
     /// Whether it asks for a dynamic linker.
     #[must_use]
     pub const fn is_dynamic(&self) -> bool {
@@ -212,7 +222,13 @@ impl Image {
         segments::find(&self.segments, address, size)
     }
 
-    /// The in-guest backends it carries, sorted by name; empty if it is stripped or carries none.
+    /// Names of the in-guest backends it carries, sorted.
+    #[must_use]
+    pub fn backend_names(&self) -> &[String] {
+        &self.backends
+    }
+
+    /// The in-guest backends it carries, sorted by name.
     #[must_use]
     pub fn backends(&self) -> Vec<Backend> {
         let scan = backends::Scan {
@@ -221,7 +237,13 @@ impl Image {
             segments: &self.segments,
             externals: &self.externals,
         };
-        scan.backends()
+        self.backends
+            .iter()
+            .map(|name| Backend {
+                name: name.clone(),
+                functions: scan.functions(name),
+            })
+            .collect()
     }
 
     fn error(&self, problem: Problem) -> ImageError {
@@ -251,7 +273,9 @@ fn parse(name: String, file: &Arc<Vec<u8>>) -> Result<Image, Problem> {
         return Err(Problem::EntryNotExecutable { entry: raw.entry });
     }
     let externals = externals::parse(&raw.sections, machine, &segments)?;
-    let identity = note::parse(&raw.identity_notes, machine, &segments)?;
+    let identity = note::identity(&raw.notes, machine, &segments)?;
+    let backends = note::backends(&raw.notes)?;
+    let entries = entries::parse(&raw.notes, machine, &segments)?;
     let symbols = Symbols::new(Arc::clone(file), raw.symbols);
     let resolver = resolver(&symbols, machine, &segments)?;
     Ok(Image {
@@ -264,6 +288,8 @@ fn parse(name: String, file: &Arc<Vec<u8>>) -> Result<Image, Problem> {
         sections: sections(&raw.sections),
         externals,
         identity,
+        backends,
+        entries,
         symbols,
         resolver,
     })

@@ -1,12 +1,14 @@
 // SPDX-License-Identifier: MIT OR Apache-2.0
-//! The identity note.
+//! The notes by which the guest layer describes an image: one of its identity, one for each in-guest backend.
 
-use paravirt_abi::note::Flags;
+use paravirt_abi::note::{BACKEND_TYPE, Flags, OWNER, TYPE};
 use paravirt_abi::vcpu;
 
 use super::Machine;
+use super::elf::Note;
 use super::error::Problem;
 use super::segments::{self, Segment};
+use crate::prototype::is_identifier;
 
 const DESCRIPTOR_SIZE: usize = size_of::<paravirt_abi::note::IdentityNote>();
 
@@ -21,17 +23,55 @@ pub struct Identity {
     pub vcpu_page: u64,
 }
 
-/// Reads the one identity note among the descriptors found.
-pub(super) fn parse(
-    descriptors: &[&[u8]],
+/// Descriptors of our notes of that type.
+fn descriptors<'a>(notes: &[Note<'a>], kind: u32) -> Vec<&'a [u8]> {
+    notes
+        .iter()
+        .filter(|note| note.owner == OWNER.as_bytes() && note.kind == kind)
+        .map(|note| note.descriptor)
+        .collect()
+}
+
+/// Reads the one identity note.
+pub(super) fn identity(
+    notes: &[Note<'_>],
     machine: Machine,
     segments: &[Segment],
 ) -> Result<Option<Identity>, Problem> {
-    match descriptors {
+    match descriptors(notes, TYPE).as_slice() {
         [] => Ok(None),
         [descriptor] => parse_one(descriptor, machine, segments).map(Some),
         more => Err(Problem::DuplicateNote { count: more.len() }),
     }
+}
+
+/// Reads the names of the in-guest backends, sorted.
+pub(super) fn backends(notes: &[Note<'_>]) -> Result<Vec<String>, Problem> {
+    let mut names = descriptors(notes, BACKEND_TYPE)
+        .into_iter()
+        .map(backend)
+        .collect::<Result<Vec<_>, _>>()?;
+    names.sort();
+    match names.windows(2).find(|pair| pair[0] == pair[1]) {
+        Some(pair) => Err(Problem::DuplicateBackend {
+            name: pair[0].clone(),
+        }),
+        None => Ok(names),
+    }
+}
+
+/// The name in the descriptor, which is padded with NULs, at least one.
+fn backend(descriptor: &[u8]) -> Result<String, Problem> {
+    let end = descriptor.iter().position(|&byte| byte == 0);
+    let (name, padding) = descriptor.split_at(end.unwrap_or(descriptor.len()));
+    std::str::from_utf8(name)
+        .ok()
+        .filter(|name| is_identifier(name) && !padding.is_empty())
+        .filter(|_| padding.iter().all(|&byte| byte == 0))
+        .map(str::to_owned)
+        .ok_or_else(|| Problem::BackendNote {
+            found: String::from_utf8_lossy(&descriptor[..descriptor.len().min(64)]).into_owned(),
+        })
 }
 
 fn parse_one(

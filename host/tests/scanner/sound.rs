@@ -3,7 +3,7 @@
 
 use object::elf;
 use paravirt_abi::note::Flags;
-use pvhost::image::{Access, Backend, Image, Machine, Policy, check_loadable};
+use pvhost::image::{Access, Backend, Entries, Image, Machine, Policy, check_loadable};
 
 use crate::guest::{CODE, DATA, Guest, Load, Symbol, TABLES, VCPU_PAGE, note};
 
@@ -137,7 +137,7 @@ fn an_image_without_external_functions_or_symbols_is_sound() {
 fn notes_of_others_are_passed_over() {
     let mut guest = Guest::new(Machine::X86_64);
     let foreign = note("GNU", 3, b"build id");
-    let later = note("paravirt", 2, b"");
+    let later = note("paravirt", 3, b"");
     guest.notes = [foreign, guest.notes, later].concat();
     assert_eq!(parse(&guest).vcpu_page(), Some(VCPU_PAGE));
 }
@@ -190,8 +190,12 @@ fn the_thumb_bit_is_no_part_of_an_address() {
 }
 
 #[test]
-fn backends_are_named_by_their_variables() {
+fn backends_are_named_by_their_notes_and_described_by_their_variables() {
     let mut guest = Guest::new(Machine::X86_64);
+    let names = [&b"xen\0"[..], b"linux_syscall\0\0\0", b"bare\0\0\0\0"];
+    for name in names {
+        guest.notes.extend(note("paravirt", 2, name));
+    }
     let slice = TABLES + 0xe00;
     let functions = TABLES + 0xd00;
     let variables = [
@@ -228,9 +232,39 @@ fn backends_are_named_by_their_variables() {
     assert_eq!(
         parse(&guest).backends(),
         [
+            backend("bare", &[]),
             backend("linux_syscall", &["pv_console_write"]),
             backend("xen", &[])
         ]
     );
+    assert_eq!(
+        parse(&guest).backend_names(),
+        ["bare", "linux_syscall", "xen"]
+    );
     assert!(parse(&Guest::new(Machine::X86_64)).backends().is_empty());
+}
+
+#[test]
+fn further_entry_points_are_told_by_notes() {
+    let mut guest = Guest::new(Machine::X86_64);
+    let entries = |guest: &Guest| parse(guest).entries();
+    assert_eq!(entries(&guest), Entries::default());
+    let pvh = CODE + 4;
+    guest
+        .notes
+        .extend(note("Xen", 18, &(pvh as u32).to_le_bytes()));
+    guest.notes.extend(note("Xen", 5, b"xen-3.0\0"));
+    let expected = Entries {
+        pvh: Some(pvh),
+        xen_pv: None,
+    };
+    assert_eq!(entries(&guest), expected);
+    guest
+        .notes
+        .extend(note("Xen", 1, &(CODE + 8).to_le_bytes()));
+    let expected = Entries {
+        xen_pv: Some(CODE + 8),
+        ..expected
+    };
+    assert_eq!(entries(&guest), expected);
 }

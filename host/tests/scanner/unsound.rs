@@ -6,7 +6,7 @@ use std::fmt::Write;
 
 use object::elf;
 use paravirt_abi::{note, sections};
-use pvhost::image::{Image, Machine, Policy, Problem, check_loadable};
+use pvhost::image::{EntryPoint, Image, Machine, Policy, Problem, check_loadable};
 
 use crate::guest::{self, CODE, DATA, Guest, Load, TABLES, VCPU_PAGE};
 
@@ -277,7 +277,42 @@ fn note_cases() -> Vec<Case> {
             g.loads[1].size = 0x3800;
             descriptor(16, DATA as u32 + 0x3000)(g);
         }),
+        bent("BackendNote", backends(&[b""])),
+        bent("BackendNote", backends(&[b"bare"])),
+        bent("BackendNote", backends(&[b"\0\0\0\0"])),
+        bent("BackendNote", backends(&[b"bare\0xen"])),
+        bent("BackendNote", backends(&[b"b\xffre\0"])),
+        bent("BackendNote", backends(&[b"\x1b[2J\0"])),
+        bent(
+            "DuplicateBackend",
+            backends(&[b"xen\0", b"bare\0", b"xen\0\0\0\0\0"]),
+        ),
+        bent("EntryNoteSize", entry(18, &[0; 5])),
+        bent("EntryNoteSize", entry(1, &[])),
+        bent("DuplicateEntryNote", |g| {
+            let code = CODE.to_le_bytes();
+            entry(18, &code)(g);
+            entry(18, &code)(g);
+        }),
+        bent("EntryNoteNotExecutable", entry(18, &DATA.to_le_bytes())),
+        bent("EntryNoteNotExecutable", entry(1, &[0xff; 8])),
     ]
+}
+
+/// Adds notes of backends.
+fn backends(names: &'static [&[u8]]) -> impl Fn(&mut Guest) {
+    move |guest| {
+        for name in names {
+            guest
+                .notes
+                .extend(guest::note(note::OWNER, note::BACKEND_TYPE, name));
+        }
+    }
+}
+
+/// Adds a note of Xen's.
+fn entry(kind: u32, descriptor: &[u8]) -> impl Fn(&mut Guest) {
+    move |guest| guest.notes.extend(guest::note("Xen", kind, descriptor))
 }
 
 fn loader_cases() -> Vec<Case> {
@@ -305,6 +340,17 @@ fn loader_cases() -> Vec<Case> {
         forbidden("WritableCode", |g| g.loads[0].flags |= elf::PF_W, usual),
         forbidden("SharedPage", low(CODE + 0x40), usual),
         forbidden("NoIdentity", |g| g.notes.clear(), usual),
+        forbidden("NoBackend", sound, |p| p.backend = Some("bare")),
+        forbidden("NoBackend", backends(&[b"xen\0", b"pok\0"]), |p| {
+            p.backend = Some("bare");
+        }),
+        forbidden("NoEntryPoint", backends(&[b"xen\0"]), |p| {
+            (p.backend, p.entry) = (Some("xen"), EntryPoint::Pvh);
+        }),
+        // Whom this backend is for only its author knows.
+        forbidden("NoEntryPoint", backends(&[b"mine\0"]), |p| {
+            (p.backend, p.entry) = (Some("xen"), EntryPoint::XenPv);
+        }),
         forbidden(
             "RedZone",
             |g| {

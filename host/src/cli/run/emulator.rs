@@ -1,0 +1,51 @@
+// SPDX-License-Identifier: MIT OR Apache-2.0
+//! `pvhost run --host qemu|xen`: runs a guest in QEMU.
+
+use std::process::ExitCode;
+
+use pvhost::emulator::{self, Exit, Options, Platform};
+use pvhost::image::Image;
+use pvhost::provides::{Fit, Host};
+
+use super::{Arguments, Error};
+
+/// Runs the guest; its end is the program's.
+pub(super) fn run(
+    image: &Image,
+    platform: Platform,
+    arguments: &Arguments,
+) -> Result<ExitCode, Error> {
+    warn_of_missing(image, platform);
+    let options = Options {
+        platform,
+        memory: arguments.memory,
+        command_line: arguments.command_line(),
+        timeout: arguments.timeout,
+        icount: arguments.icount,
+        verbose: arguments.verbose,
+        xen: arguments.xen.clone(),
+    };
+    let exit = emulator::run(image, &arguments.guest, &options)?;
+    match &exit {
+        Exit::Timeout => super::say_timeout(),
+        Exit::Unknown(reason) => {
+            eprintln!("pvhost: error: the guest has not said how it ended: {reason}");
+        }
+        Exit::Signal(signal) => super::die_by(*signal),
+        Exit::Exit(_) | Exit::Reset | Exit::Fatal(_) | Exit::Fault => {}
+    }
+    Ok(ExitCode::from(exit.status()))
+}
+
+/// Says which functions nobody provides: the backend in the image has those of the interface only.
+fn warn_of_missing(image: &Image, platform: Platform) {
+    let Some(host) = Host::find(platform.name()) else {
+        return;
+    };
+    let provides = host.provides(image.machine());
+    for external in image.externals() {
+        if matches!(provides.fit(external), Fit::Missing { .. }) {
+            super::warn_of_unbound(&external.name);
+        }
+    }
+}

@@ -1,0 +1,41 @@
+// SPDX-License-Identifier: MIT OR Apache-2.0
+//! `pvhost run --host process`: runs a guest in this process.
+
+use std::process::ExitCode;
+
+use pvhost::image::Image;
+use pvhost::process::{Exit, Vm};
+
+use super::{Arguments, Error};
+
+/// Runs the guest; its end is the program's.
+pub(super) fn run(image: Image, arguments: &Arguments) -> Result<ExitCode, Error> {
+    let mut builder = Vm::builder(image)
+        .memory(arguments.memory)
+        .command_line(arguments.command_line())
+        .lazy(arguments.lazy)
+        .handle_signals(true);
+    if let Some(timeout) = arguments.timeout {
+        builder = builder.timeout(timeout);
+    }
+    if let Some(priority) = arguments.realtime {
+        builder = builder.realtime(priority);
+    }
+    let vm = builder.build()?;
+    for name in vm.unbound() {
+        super::warn_of_unbound(name);
+    }
+    let finished = vm.run()?;
+    match &finished.exit {
+        Exit::Fault(fault) | Exit::Unbound(fault) => eprintln!("pvhost: guest fault: {fault}"),
+        Exit::Timeout => super::say_timeout(),
+        _ => {}
+    }
+    if arguments.stats {
+        eprint!("{}", finished.stats);
+    }
+    if let Exit::Signal(signal) = finished.exit {
+        super::die_by(signal);
+    }
+    Ok(ExitCode::from(finished.exit.status()))
+}

@@ -1,0 +1,176 @@
+// SPDX-License-Identifier: MIT OR Apache-2.0
+//! QEMU's command line.
+
+use std::ffi::{OsStr, OsString};
+use std::os::fd::{AsRawFd, OwnedFd};
+use std::path::Path;
+
+use super::programs::{Files, Xen};
+use super::{EmulatorError, Options, Platform};
+use crate::image::Image;
+
+const MIB: u64 = 1 << 20;
+
+/// End of the memory that QEMU's PC has in one piece.
+const MEMORY_LIMIT: u64 = 3 << 30;
+/// Memory that Xen keeps for itself, in bytes. 4.17 starts with less; the rest are its reserves.
+const XEN_MEMORY: u64 = 128 * MIB;
+/// Bytes of a command line that Xen hands on to its first domain (`MAX_GUEST_CMDLINE`, with the NUL).
+const XEN_COMMAND_LINE: usize = 1023;
+
+/// The processor. The same on each machine with each version of QEMU; PVH guests of Xen need the two extensions.
+const PROCESSOR: &str = "qemu64";
+const PROCESSOR_FOR_PVH: &str = "qemu64,+svm,+npt";
+
+/// Xen's options for every guest. Its own console is the guest's; no key switches the input away from the guest (the letter
+/// before `a` stands for none), and what a PVH guest prints on its debug console is shown.
+const XEN_OPTIONS: &str = "console=com1 conswitch=` guest_loglvl=all";
+
+/// The arguments. The debug console is added when there is a pipe for it.
+pub(super) fn arguments(
+    image: &Image,
+    guest: &Path,
+    files: &Files,
+    options: &Options,
+) -> Result<Vec<OsString>, EmulatorError> {
+    let processor = match options.platform {
+        Platform::XenPvh => PROCESSOR_FOR_PVH,
+        Platform::Bare | Platform::XenPv => PROCESSOR,
+    };
+    let mut arguments: Vec<OsString> = [
+        "-no-user-config",
+        "-nodefaults",
+        "-display",
+        "none",
+        "-no-reboot",
+        "-machine",
+        "pc",
+        "-accel",
+        "tcg",
+        "-cpu",
+        processor,
+        "-serial",
+        "stdio",
+        "-device",
+        "isa-debug-exit,iobase=0xf4,iosize=0x04",
+    ]
+    .map(OsString::from)
+    .into();
+    if options.icount {
+        arguments.extend(["-icount", "shift=4,sleep=off"].map(OsString::from));
+    }
+    let memory = memory(image, options)?;
+    match &files.xen {
+        None => {
+            arguments.extend(["-m".into(), megabytes(memory), "-kernel".into()]);
+            arguments.push(guest.into());
+            arguments.extend(["-append".into(), options.command_line.clone().into()]);
+        }
+        Some(xen) => {
+            arguments.extend(["-m".into(), megabytes(memory + XEN_MEMORY)]);
+            arguments.extend(under_xen(xen, memory, options)?);
+        }
+    }
+    Ok(arguments)
+}
+
+fn under_xen(xen: &Xen, memory: u64, options: &Options) -> Result<[OsString; 6], EmulatorError> {
+    let length = options.command_line.len();
+    if length > XEN_COMMAND_LINE {
+        return Err(EmulatorError::CommandLine {
+            length,
+            limit: XEN_COMMAND_LINE,
+            platform: options.platform.name(),
+        });
+    }
+    let mode = match options.platform {
+        Platform::XenPvh => " dom0=pvh dom0-iommu=none",
+        Platform::Bare | Platform::XenPv => "",
+    };
+    let memory = megabytes(memory).to_string_lossy().into_owned();
+    let xen_line = format!("{XEN_OPTIONS} dom0_mem={memory}{mode}");
+    // The list of modules: each is a file name, a space and the module's command line, up to a comma; two are one.
+    let guest = inherited(&xen.guest);
+    let module = format!("{guest} {}", options.command_line.replace(',', ",,"));
+    Ok([
+        "-kernel".into(),
+        inherited(&xen.kernel).into(),
+        "-initrd".into(),
+        module.into(),
+        "-append".into(),
+        xen_line.into(),
+    ])
+}
+
+/// A name for an open file that QEMU inherits.
+pub(super) fn inherited(file: &OwnedFd) -> String {
+    format!("/proc/self/fd/{}", file.as_raw_fd())
+}
+
+/// The guest's memory from address 0 to the end of what it gets behind its image, in bytes, whole MiB.
+fn memory(image: &Image, options: &Options) -> Result<u64, EmulatorError> {
+    let end = image.segments().iter().map(|segment| segment.end()).max();
+    let end = end.unwrap_or(0);
+    end.checked_add(options.memory)
+        .and_then(|memory| memory.checked_next_multiple_of(MIB))
+        .filter(|&memory| memory <= MEMORY_LIMIT)
+        .ok_or(EmulatorError::Memory {
+            memory: options.memory,
+            end,
+            limit: MEMORY_LIMIT,
+        })
+}
+
+/// A size as QEMU and Xen read it.
+fn megabytes(bytes: u64) -> OsString {
+    format!("{}M", bytes / MIB).into()
+}
+
+/// The command line for people, as they would type it in a shell.
+pub(super) fn shown(files: &Files, arguments: &[OsString]) -> String {
+    let mut text = String::new();
+    if let Some(xen) = &files.xen {
+        let (kernel, path) = (inherited(&xen.kernel), xen.path.display());
+        text += &format!(
+            "pvhost: {kernel} is {path}, unpacked; {} is the guest\n",
+            inherited(&xen.guest)
+        );
+    }
+    text += "pvhost:";
+    let words =
+        std::iter::once(files.qemu.as_os_str()).chain(arguments.iter().map(OsString::as_os_str));
+    for word in words {
+        text.push(' ');
+        text += &quoted(word);
+    }
+    text.push('\n');
+    text
+}
+
+fn quoted(word: &OsStr) -> String {
+    let word = word.to_string_lossy();
+    let plain = |letter: char| letter.is_ascii_alphanumeric() || "-_=+,./:".contains(letter);
+    if !word.is_empty() && word.chars().all(plain) {
+        return word.into_owned();
+    }
+    format!("'{}'", word.replace('\'', "'\\''"))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn words_are_quoted_for_a_shell() {
+        for (word, quoted_word) in [
+            ("-m", "-m"),
+            ("a,b=c", "a,b=c"),
+            ("", "''"),
+            ("a b", "'a b'"),
+            ("it's", "'it'\\''s'"),
+            ("`", "'`'"),
+        ] {
+            assert_eq!(quoted(OsStr::new(word)), quoted_word);
+        }
+    }
+}

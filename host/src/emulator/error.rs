@@ -1,0 +1,92 @@
+// SPDX-License-Identifier: MIT OR Apache-2.0
+//! Why a guest could not be run in QEMU.
+
+use std::io;
+
+use crate::image::ImageError;
+
+/// Why a guest could not be run in QEMU.
+#[derive(Debug, thiserror::Error)]
+pub enum EmulatorError {
+    /// The image is not for this platform.
+    #[error(transparent)]
+    Image(#[from] ImageError),
+    /// There is no QEMU.
+    #[error(
+        "there is no {program} in PATH; install QEMU (Debian: `apt-get install --no-install-recommends qemu-system-x86`)"
+    )]
+    NoQemu {
+        /// The program looked for.
+        program: &'static str,
+    },
+    /// There is no Xen.
+    #[error(
+        "there is no Xen in {folder}; name the file with --xen or in {variable}, or install it (Debian: `apt-get install \
+        --no-install-recommends xen-hypervisor-4.17-amd64`, or only unpack it: `apt-get download xen-hypervisor-4.17-amd64 && \
+        dpkg-deb -x xen-hypervisor-*.deb xen`, then --xen xen/boot/xen-4.17-amd64.gz)"
+    )]
+    NoXen {
+        /// Where it was looked for.
+        folder: String,
+        /// The environment variable that may name it.
+        variable: &'static str,
+    },
+    /// A file cannot be read.
+    #[error("{file}: {source}; {fix}")]
+    Read {
+        /// The file.
+        file: String,
+        /// The system's reason.
+        source: io::Error,
+        /// What to do.
+        fix: &'static str,
+    },
+    /// The file is something else.
+    #[error(
+        "{file} is not Xen: {reason}; give the compressed or uncompressed file that a boot loader would load, such as \
+        /boot/xen-4.17-amd64.gz"
+    )]
+    NotXen {
+        /// The file.
+        file: String,
+        /// Why.
+        reason: &'static str,
+    },
+    /// The memory asked for is not what the machine can have.
+    #[error(
+        "{memory:#x} bytes of memory and the image, which ends at {end:#x}, do not fit below {limit:#x}; ask for less"
+    )]
+    Memory {
+        /// Bytes asked for.
+        memory: u64,
+        /// End of the image.
+        end: u64,
+        /// Memory that the machine can have in one piece.
+        limit: u64,
+    },
+    /// The command line is too long.
+    #[error("the command line has {length} bytes; on {platform} at most {limit} reach a guest")]
+    CommandLine {
+        /// Its length in bytes.
+        length: usize,
+        /// The limit.
+        limit: usize,
+        /// The platform.
+        platform: &'static str,
+    },
+    /// The system refused something.
+    #[error("{what}: {source}")]
+    System {
+        /// What was asked of it.
+        what: &'static str,
+        /// Its reason.
+        source: io::Error,
+    },
+}
+
+impl EmulatorError {
+    /// For `map_err`.
+    pub(super) fn system(what: &'static str) -> impl FnOnce(io::Error) -> Self {
+        move |source| Self::System { what, source }
+    }
+}

@@ -1,0 +1,109 @@
+// SPDX-License-Identifier: MIT OR Apache-2.0
+//! Standard input on its way to the guest's serial line.
+//!
+//! A serial line has no end and little room. The end of the input reaches the guest as Ctrl-D. Input waits until the guest can
+//! take it: before that, it would go into a serial port that is about to be reset, or be commands for Xen. Xen drops what its
+//! ring of 128 bytes cannot hold, so there input is slow.
+
+use std::io;
+use std::os::fd::{AsFd, BorrowedFd, OwnedFd};
+use std::os::unix::net::UnixStream;
+use std::time::{Duration, Instant};
+
+use rustix::io::Errno;
+
+use super::Platform;
+
+/// Ctrl-D, end of transmission.
+const END: u8 = 4;
+/// Bytes read at a time.
+const CHUNK: usize = 4096;
+
+/// Without a sign of life from a guest on the bare machine, input goes to it after that time.
+const PATIENCE: Duration = Duration::from_secs(1);
+/// Bytes given to Xen at a time, and the time between.
+const XEN_CHUNK: usize = 32;
+const XEN_PAUSE: Duration = Duration::from_millis(10);
+
+/// Input that waits for the guest.
+#[derive(Debug)]
+pub(super) struct Input {
+    /// `None`: ended.
+    file: Option<OwnedFd>,
+    waiting: Vec<u8>,
+    under_xen: bool,
+    /// From when on the guest takes input; `None`: not known.
+    open_from: Option<Instant>,
+}
+
+impl Input {
+    /// Standard input; if it is closed, it has ended.
+    pub(super) fn stdin(platform: Platform) -> Self {
+        let file = io::stdin().as_fd().try_clone_to_owned().ok();
+        let waiting = if file.is_none() {
+            vec![END]
+        } else {
+            Vec::new()
+        };
+        let under_xen = platform != Platform::Bare;
+        Self {
+            file,
+            waiting,
+            under_xen,
+            open_from: (!under_xen).then(|| Instant::now() + PATIENCE),
+        }
+    }
+
+    /// The guest is there.
+    pub(super) fn open(&mut self) {
+        let now = Instant::now();
+        self.open_from = Some(self.open_from.map_or(now, |time| time.min(now)));
+    }
+
+    /// The file, if it has not ended and nothing waits.
+    pub(super) fn wanted(&self) -> Option<BorrowedFd<'_>> {
+        let file = self.file.as_ref()?;
+        self.waiting.is_empty().then(|| file.as_fd())
+    }
+
+    /// When the serial line is wanted for what waits; `None`: it is not.
+    pub(super) fn due(&self) -> Option<Instant> {
+        self.open_from.filter(|_| !self.waiting.is_empty())
+    }
+
+    /// Reads once the file is ready.
+    pub(super) fn read(&mut self) {
+        let Some(file) = &self.file else { return };
+        let mut chunk = [0; CHUNK];
+        match rustix::io::read(file, &mut chunk) {
+            Err(Errno::INTR | Errno::AGAIN) => {}
+            Ok(count) if count > 0 => self.waiting.extend(&chunk[..count]),
+            Ok(_) | Err(_) => {
+                self.file = None;
+                self.waiting.push(END);
+            }
+        }
+    }
+
+    /// Writes what the serial line takes, once it is ready.
+    pub(super) fn write(&mut self, serial: &UnixStream) {
+        let size = self.waiting.len();
+        let size = if self.under_xen {
+            size.min(XEN_CHUNK)
+        } else {
+            size
+        };
+        match rustix::io::write(serial, &self.waiting[..size]) {
+            Ok(count) => drop(self.waiting.drain(..count)),
+            Err(Errno::INTR | Errno::AGAIN) => {}
+            Err(_) => {
+                // QEMU has ended; that is noticed elsewhere.
+                self.file = None;
+                self.waiting.clear();
+            }
+        }
+        if self.under_xen {
+            self.open_from = Some(Instant::now() + XEN_PAUSE);
+        }
+    }
+}

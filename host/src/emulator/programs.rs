@@ -1,0 +1,176 @@
+// SPDX-License-Identifier: MIT OR Apache-2.0
+//! Finding QEMU and Xen.
+
+use std::env;
+use std::ffi::OsStr;
+use std::fs::{self, File};
+use std::io::{self, Read, Write};
+use std::os::fd::{FromRawFd, OwnedFd};
+use std::path::{Path, PathBuf};
+
+use flate2::read::MultiGzDecoder;
+
+use super::{EmulatorError, Options, Platform};
+
+/// Environment variable that may name the file with Xen.
+pub const XEN_VARIABLE: &str = "PVHOST_XEN";
+
+/// QEMU for both architectures.
+const QEMU: &str = "qemu-system-x86_64";
+/// Where Debian's packages put Xen.
+const XEN_FOLDER: &str = "/boot";
+/// More than any Xen has, in bytes, unpacked.
+const LARGEST_XEN: u64 = 64 << 20;
+
+/// What a run is made of.
+#[derive(Debug)]
+pub(super) struct Files {
+    /// The program.
+    pub(super) qemu: PathBuf,
+    /// Under Xen: what QEMU loads in place of the guest.
+    pub(super) xen: Option<Xen>,
+}
+
+/// Xen, and the guest for it, as open files: QEMU would take commas and spaces in a module's name for something else.
+#[derive(Debug)]
+pub(super) struct Xen {
+    /// The file's name.
+    pub(super) path: PathBuf,
+    /// Its content, unpacked, in memory.
+    pub(super) kernel: OwnedFd,
+    /// The guest.
+    pub(super) guest: OwnedFd,
+}
+
+/// Finds everything.
+pub(super) fn find(guest: &Path, options: &Options) -> Result<Files, EmulatorError> {
+    let qemu = env::var_os("PATH")
+        .and_then(|path| in_path(&path, QEMU))
+        .ok_or(EmulatorError::NoQemu { program: QEMU })?;
+    let xen = match options.platform {
+        Platform::Bare => None,
+        Platform::XenPv | Platform::XenPvh => {
+            let path = options
+                .xen
+                .clone()
+                .or_else(|| env::var_os(XEN_VARIABLE).map(PathBuf::from))
+                .or_else(|| newest(Path::new(XEN_FOLDER)))
+                .ok_or_else(|| EmulatorError::NoXen {
+                    folder: XEN_FOLDER.to_owned(),
+                    variable: XEN_VARIABLE,
+                })?;
+            let kernel = unpack(&path)?;
+            let guest = File::open(guest).map_err(read_error(
+                guest,
+                "give the path of the linked guest executable",
+            ))?;
+            Some(Xen {
+                path,
+                kernel,
+                guest: guest.into(),
+            })
+        }
+    };
+    Ok(Files { qemu, xen })
+}
+
+fn in_path(path: &OsStr, program: &str) -> Option<PathBuf> {
+    env::split_paths(path)
+        .map(|folder| folder.join(program))
+        .find(|file| file.is_file())
+}
+
+/// The file `xen-VERSION.gz` or `xen-VERSION-ARCHITECTURE.gz` with the highest version.
+fn newest(folder: &Path) -> Option<PathBuf> {
+    fs::read_dir(folder)
+        .ok()?
+        .flatten()
+        .map(|entry| entry.path())
+        .filter_map(|path| Some((version(path.file_name()?.to_str()?)?, path)))
+        .max()
+        .map(|(_, path)| path)
+}
+
+/// The numbers of the version in that file name.
+fn version(name: &str) -> Option<Vec<u32>> {
+    let version = name.strip_prefix("xen-")?.strip_suffix(".gz")?;
+    let version = version.split('-').next().unwrap_or(version);
+    version.split('.').map(|part| part.parse().ok()).collect()
+}
+
+fn read_error(file: &Path, fix: &'static str) -> impl FnOnce(io::Error) -> EmulatorError {
+    let file = file.display().to_string();
+    move |source| EmulatorError::Read { file, source, fix }
+}
+
+/// The file's content in memory, without a name: nothing is left behind, however the run ends.
+fn unpack(path: &Path) -> Result<OwnedFd, EmulatorError> {
+    let not_xen = |reason| EmulatorError::NotXen {
+        file: path.display().to_string(),
+        reason,
+    };
+    let fix = "give the file of a Xen package";
+    let mut content = Vec::new();
+    let mut file = File::open(path).map_err(read_error(path, fix))?;
+    let mut limited = (&mut file).take(LARGEST_XEN + 1);
+    limited
+        .read_to_end(&mut content)
+        .map_err(read_error(path, fix))?;
+    if content.starts_with(&[0x1f, 0x8b]) {
+        let mut unpacked = Vec::new();
+        MultiGzDecoder::new(content.as_slice())
+            .take(LARGEST_XEN + 1)
+            .read_to_end(&mut unpacked)
+            .map_err(read_error(path, "the file is damaged; install it again"))?;
+        content = unpacked;
+    }
+    if content.len() as u64 > LARGEST_XEN {
+        return Err(not_xen("it is larger than any Xen"));
+    }
+    if !content.starts_with(b"\x7fELF") {
+        return Err(not_xen("it holds no ELF file"));
+    }
+    let memory = in_memory().map_err(EmulatorError::system("cannot make a file in memory"))?;
+    let mut file = File::from(memory);
+    file.write_all(&content)
+        .map_err(EmulatorError::system("cannot write a file in memory"))?;
+    Ok(file.into())
+}
+
+fn in_memory() -> io::Result<OwnedFd> {
+    // SAFETY: a string with its NUL.
+    match unsafe { libc::memfd_create(c"xen".as_ptr(), libc::MFD_CLOEXEC) } {
+        -1 => Err(io::Error::last_os_error()),
+        // SAFETY: a new file descriptor, which nobody else has.
+        fd => Ok(unsafe { OwnedFd::from_raw_fd(fd) }),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn the_newest_xen_is_the_one_with_the_highest_version() {
+        for (name, numbers) in [
+            ("xen-4.17-amd64.gz", Some(vec![4, 17])),
+            ("xen-4.9.gz", Some(vec![4, 9])),
+            ("xen-4.20.1.gz", Some(vec![4, 20, 1])),
+            ("xen-4.17-amd64.efi", None),
+            ("xen-4.17-amd64.config", None),
+            ("xen.gz", None),
+            ("vmlinuz-6.1", None),
+        ] {
+            assert_eq!(version(name), numbers, "{name}");
+        }
+        assert!(version("xen-4.17-amd64.gz") > version("xen-4.9.gz"));
+    }
+
+    #[test]
+    fn what_is_not_xen_is_refused() {
+        let message = |path: &str| unpack(Path::new(path)).unwrap_err().to_string();
+        assert!(message("/no/such/xen.gz").starts_with("/no/such/xen.gz: No such file"));
+        assert!(message(env!("CARGO_MANIFEST_PATH")).contains("is not Xen: it holds no ELF file"));
+        assert!(message("/dev/zero").contains("is not Xen: it is larger than any Xen"));
+    }
+}

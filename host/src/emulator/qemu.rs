@@ -1,0 +1,100 @@
+// SPDX-License-Identifier: MIT OR Apache-2.0
+//! QEMU as a child process that does not outlive its parent.
+
+use std::ffi::OsString;
+use std::io::{self, PipeReader};
+use std::os::fd::{AsRawFd, OwnedFd, RawFd};
+use std::os::unix::net::UnixStream;
+use std::os::unix::process::CommandExt;
+use std::process::{Child, Command, ExitStatus};
+
+use super::EmulatorError;
+use super::arguments::inherited;
+use super::programs::Files;
+
+/// A running QEMU. Its end is QEMU's, too.
+#[derive(Debug)]
+pub(super) struct Qemu {
+    child: Child,
+    /// The guest's serial line, both ways.
+    pub(super) serial: UnixStream,
+    /// What the guest writes to its debug console.
+    pub(super) debug: PipeReader,
+    /// What QEMU has to say.
+    pub(super) messages: PipeReader,
+}
+
+/// Starts QEMU with these arguments and what connects it to us.
+pub(super) fn start(files: &Files, arguments: &[OsString]) -> Result<Qemu, EmulatorError> {
+    let system = |what| EmulatorError::system(what);
+    let (serial, serial_far) = UnixStream::pair().map_err(system("cannot make a socket"))?;
+    let (debug, debug_far) = io::pipe().map_err(system("cannot make a pipe"))?;
+    let (messages, messages_far) = io::pipe().map_err(system("cannot make a pipe"))?;
+    let serial_far = OwnedFd::from(serial_far);
+    let debug_far = OwnedFd::from(debug_far);
+    let second = serial_far
+        .try_clone()
+        .map_err(system("cannot make a socket"))?;
+    let mut keep: Vec<RawFd> = vec![debug_far.as_raw_fd()];
+    if let Some(xen) = &files.xen {
+        keep.extend([xen.kernel.as_raw_fd(), xen.guest.as_raw_fd()]);
+    }
+    let mut command = Command::new(&files.qemu);
+    command
+        .args(arguments)
+        .args([
+            "-debugcon".into(),
+            format!("file:{}", inherited(&debug_far)),
+        ])
+        .stdin(serial_far)
+        .stdout(second)
+        .stderr(messages_far);
+    let parent = std::process::id();
+    // SAFETY: the closure makes system calls without pointers into memory, allocates nothing and takes no lock.
+    unsafe { command.pre_exec(move || in_child(parent, &keep)) };
+    let child = command.spawn().map_err(system("cannot start QEMU"))?;
+    Ok(Qemu {
+        child,
+        serial,
+        debug,
+        messages,
+    })
+}
+
+/// Between fork and exec: QEMU is to end when we do, however we end, and inherits those files.
+fn in_child(parent: u32, keep: &[RawFd]) -> io::Result<()> {
+    // SAFETY: no pointers.
+    let asked = unsafe { libc::prctl(libc::PR_SET_PDEATHSIG, libc::SIGKILL) };
+    // SAFETY: as above. The parent may have gone before the call.
+    if asked != 0 || unsafe { libc::getppid() } != parent as i32 {
+        return Err(io::Error::last_os_error());
+    }
+    for &file in keep {
+        // SAFETY: no pointers; the file is open.
+        if unsafe { libc::fcntl(file, libc::F_SETFD, 0) } != 0 {
+            return Err(io::Error::last_os_error());
+        }
+    }
+    Ok(())
+}
+
+impl Qemu {
+    /// Ends it, if it has not ended, and says how it ended.
+    pub(super) fn end(&mut self) -> io::Result<ExitStatus> {
+        // Fails only if it has been waited for.
+        let _ = self.child.kill();
+        self.child.wait()
+    }
+
+    /// Waits for its end.
+    pub(super) fn wait(&mut self) -> io::Result<ExitStatus> {
+        self.child.wait()
+    }
+}
+
+impl Drop for Qemu {
+    fn drop(&mut self) {
+        // Nobody is left to hear of a failure.
+        let _ = self.end();
+    }
+}

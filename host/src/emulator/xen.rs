@@ -1,0 +1,104 @@
+// SPDX-License-Identifier: MIT OR Apache-2.0
+//! What Xen's lines tell about the guest.
+
+use super::Exit;
+
+/// Lines that are kept for a report; of a longer log, the last ones.
+const KEPT: usize = 500;
+
+/// Xen's log of a run.
+#[derive(Debug, Default)]
+pub(super) struct Log {
+    lines: Vec<String>,
+    /// Number of lines at the guest's start.
+    start: Option<usize>,
+}
+
+/// What a line means for the run.
+#[derive(Debug, PartialEq, Eq)]
+pub(super) enum Event {
+    /// From now on, input goes to the guest, which is about to start.
+    Started,
+    /// The guest, or Xen itself, has ended; the machine would only wait or start again.
+    Ended(Exit),
+}
+
+impl Log {
+    /// Keeps a line; what it means.
+    pub(super) fn push(&mut self, line: String) -> Option<Event> {
+        let event = event(&line);
+        if event == Some(Event::Started) {
+            self.start = Some(self.lines.len() + 1);
+        }
+        if self.lines.len() == KEPT {
+            self.lines.remove(0);
+            self.start = self.start.map(|start| start.saturating_sub(1));
+        }
+        self.lines.push(line);
+        event
+    }
+
+    /// The lines for a report: if the guest has started, those since then.
+    pub(super) fn report(&self) -> &[String] {
+        &self.lines[self.start.unwrap_or(0)..]
+    }
+}
+
+/// Lines of Xen 4.17's xen/common/shutdown.c, xen/drivers/char/console.c; those of 4.14 and 4.19 are the same.
+fn event(line: &str) -> Option<Event> {
+    if line.starts_with("*** Serial input to DOM0") {
+        return Some(Event::Started);
+    }
+    if line.starts_with("Reboot in five seconds") {
+        let panic = "Xen itself stopped in a panic".to_owned();
+        return Some(Event::Ended(Exit::Unknown(panic)));
+    }
+    let words = line.strip_prefix("Hardware Dom0 ")?;
+    Some(Event::Ended(if words.starts_with("crashed") {
+        Exit::Fault
+    } else if words.starts_with("shutdown: rebooting") {
+        Exit::Reset
+    } else {
+        Exit::Unknown(format!("Xen only says: Dom0 {words}"))
+    }))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn lines_of_xen_tell_start_and_end() {
+        let ended = |line| match event(line) {
+            Some(Event::Ended(exit)) => exit.status(),
+            other => panic!("{line}: {other:?}"),
+        };
+        assert_eq!(
+            ended("Hardware Dom0 crashed: rebooting machine in 5 seconds."),
+            5
+        );
+        assert_eq!(ended("Hardware Dom0 shutdown: rebooting machine"), 4);
+        assert_eq!(ended("Hardware Dom0 halted: halting machine"), 1);
+        assert_eq!(ended("Reboot in five seconds..."), 1);
+        let start = "*** Serial input to DOM0 (type 'CTRL-a' three times to switch input)";
+        assert_eq!(event(start), Some(Event::Started));
+        assert_eq!(event("Freed 656kB init memory"), None);
+    }
+
+    #[test]
+    fn a_report_begins_with_the_guest_and_has_a_limit() {
+        let mut log = Log::default();
+        for line in ["boot", "*** Serial input to DOM0", "late"] {
+            log.push(line.to_owned());
+        }
+        assert_eq!(log.report(), ["late"]);
+        for number in 0..2 * KEPT {
+            log.push(number.to_string());
+        }
+        assert_eq!(log.report().len(), KEPT);
+        assert_eq!(log.report().last().map(String::as_str), Some("999"));
+        let mut log = Log::default();
+        log.push("boot".to_owned());
+        assert_eq!(log.report(), ["boot"]);
+    }
+}

@@ -6,8 +6,8 @@ use crate::start::{Entry, EntryPoint};
 /// Says so on the best channel that such an entry leaves, and stops.
 pub(super) fn no_backend(entry: &Entry) -> ! {
     match entry.point {
-        EntryPoint::Pvh => ring0(),
-        EntryPoint::Elf | EntryPoint::XenPv => program(),
+        EntryPoint::Pvh | EntryPoint::XenPv => ring0(entry.point),
+        EntryPoint::Elf => program(),
     }
 }
 
@@ -16,7 +16,7 @@ pub(super) fn no_backend(entry: &Entry) -> ! {
     any(feature = "bare", feature = "xen"),
     any(target_arch = "x86", target_arch = "x86_64")
 )))]
-fn ring0() -> ! {
+fn ring0(_point: EntryPoint) -> ! {
     program()
 }
 
@@ -25,7 +25,7 @@ fn ring0() -> ! {
     any(feature = "bare", feature = "xen"),
     any(target_arch = "x86", target_arch = "x86_64")
 ))]
-fn ring0() -> ! {
+fn ring0(point: EntryPoint) -> ! {
     use core::fmt;
 
     use super::BACKENDS;
@@ -45,16 +45,22 @@ fn ring0() -> ! {
         }
     }
 
-    match cpuid::hypervisor() {
-        None => message::say(format_args!(
-            "no backend for a processor without a hypervisor in this image"
-        )),
-        Some(signature) => message::say(format_args!(
+    let is_pv = point == EntryPoint::XenPv;
+    if is_pv {
+        // The processor does not name Xen to a PV domain; its entry point does.
+        message::say(format_args!("no backend for Xen in this image"));
+    } else if let Some(signature) = cpuid::hypervisor() {
+        message::say(format_args!(
             "no backend for hypervisor `{signature}` in this image"
-        )),
+        ));
+    } else {
+        message::say(format_args!(
+            "no backend for a processor without a hypervisor in this image"
+        ));
     }
     message::say(format_args!(
-        "it was entered by its PVH note; it has: {Names}; name another in `image!` (a PC, QEMU, KVM: bare; Xen: xen)"
+        "it was entered by its {} note; it has: {Names}; name another in `image!` (a PC, QEMU, KVM: bare; Xen: xen)",
+        if is_pv { "Xen PV" } else { "PVH" }
     ));
     ring0::stop("fault", 1)
 }

@@ -7,7 +7,7 @@ use embedded_io::{Read, Write};
 use paravirt_bsp::console::Console;
 use paravirt_bsp::{cpu, println};
 
-paravirt_bsp::image! { main: main, backends: [linux_syscall, bare] }
+paravirt_bsp::image! { main: main, backends: [linux_syscall, bare, xen] }
 
 /// What a terminal in raw mode sends for Ctrl-D.
 const END_OF_TRANSMISSION: u8 = 4;

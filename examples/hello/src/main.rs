@@ -5,7 +5,7 @@
 
 use paravirt_bsp::println;
 
-paravirt_bsp::image! { main: main, backends: [linux_syscall, bare, pok] }
+paravirt_bsp::image! { main: main, backends: [linux_syscall, bare, xen, pok] }
 
 fn main() {
     println!("Hello from a paravirtualized guest");

@@ -9,7 +9,7 @@ use core::sync::atomic::{AtomicU32, Ordering};
 use paravirt_bsp::abi::line::FIRST_FREE;
 use paravirt_bsp::{cpu, irq, println};
 
-paravirt_bsp::image! { main: main, backends: [linux_syscall, bare] }
+paravirt_bsp::image! { main: main, backends: [linux_syscall, bare, xen] }
 
 const LAST: u32 = FIRST_FREE + 3;
 /// A line that nobody attaches.

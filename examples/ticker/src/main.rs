@@ -10,7 +10,7 @@ use core::ffi::c_void;
 use paravirt_bsp::timer::Timer;
 use paravirt_bsp::{clock, cpu, println, start};
 
-paravirt_bsp::image! { main: main, backends: [linux_syscall, bare, pok] }
+paravirt_bsp::image! { main: main, backends: [linux_syscall, bare, xen, pok] }
 
 /// Units between the reports of each activity, and when the guest ends.
 const PERIODS: [u64; 3] = [5, 10, 15];

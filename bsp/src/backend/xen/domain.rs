@@ -4,6 +4,7 @@
 use crate::local::Local;
 
 /// Whether it is PV; PVH otherwise.
+#[cfg(target_arch = "x86_64")]
 static PV: Local<bool> = Local::new(false);
 /// Whether its ports can be touched: a PVH domain's always, a PV domain's if Xen has granted them.
 static PORTS: Local<bool> = Local::new(true);

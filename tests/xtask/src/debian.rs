@@ -85,6 +85,22 @@ pub fn install(packages: &[&str]) -> Result<()> {
     command::output(&mut apt).map(drop)
 }
 
+/// Downloads a package to `folder`, installs nothing.
+///
+/// # Errors
+/// apt's own failure.
+pub fn download(package: &str, folder: &Path) -> Result<()> {
+    let mut apt = Command::new("apt-get");
+    apt.args(["--quiet", "download", package])
+        .current_dir(folder);
+    if command::output(&mut apt).is_ok() {
+        return Ok(());
+    }
+    println!("once more with fresh package lists");
+    command::output(apt_get()?.arg("update"))?;
+    command::output(&mut apt).map(drop)
+}
+
 /// `apt-get` that asks nothing, with the rights to install.
 fn apt_get() -> Result<Command> {
     let mut command = if is_root() {

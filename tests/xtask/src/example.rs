@@ -10,6 +10,7 @@ use anyhow::{Context, Result, bail, ensure};
 
 use crate::arch::Arch;
 use crate::command;
+use crate::emulators;
 use crate::guests;
 use crate::hosts;
 use crate::packages::{Package, Run};
@@ -42,6 +43,11 @@ impl<'a> Example<'a> {
 
     fn guest(&self) -> &str {
         self.run.guest.as_deref().unwrap_or(&self.package.name)
+    }
+
+    /// What this machine lacks for it, if anything.
+    pub fn missing(&self, workspace: &Workspace) -> Option<String> {
+        emulators::missing(workspace, &self.run.host, self.arch)
     }
 
     /// What runs where, for people.

@@ -7,6 +7,7 @@ use std::process::{Command, Stdio};
 use anyhow::{Context, Result, bail};
 
 use crate::command;
+use crate::emulators;
 use crate::workspace::Workspace;
 
 /// Our own host.
@@ -72,6 +73,13 @@ pub fn command(
     let mut command = if name == "process" {
         let mut command = Command::new(build(workspace, PVHOST)?);
         command.arg("run");
+        command
+    } else if emulators::HOSTS.contains(&name) {
+        let mut command = Command::new(build(workspace, PVHOST)?);
+        command.args(["run", "--host", name]);
+        if let Some(xen) = emulators::xen(workspace).filter(|_| name != "qemu") {
+            command.arg("--xen").arg(xen);
+        }
         command
     } else {
         Command::new(build(workspace, name)?)

@@ -4,6 +4,7 @@
 mod arch;
 mod command;
 mod debian;
+mod emulators;
 mod example;
 mod guests;
 mod hosts;

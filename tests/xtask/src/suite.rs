@@ -7,6 +7,7 @@ use std::time::Duration;
 use anyhow::Result;
 
 use crate::command;
+use crate::emulators;
 use crate::libtest::Parser;
 use crate::report::Tally;
 use crate::workspace::Workspace;
@@ -20,12 +21,15 @@ pub fn cargo_test(workspace: &Workspace, limit: Duration) -> Command {
     cargo
 }
 
-/// Tells tests and benchmarks where guests and sysroots are.
+/// Tells tests and benchmarks where guests, sysroots and Xen are.
 pub fn environment(cargo: &mut Command, workspace: &Workspace) {
     cargo
         .current_dir(workspace.root())
         .env("PARAVIRT_GUESTS", workspace.guests())
         .env("PARAVIRT_SYSROOTS", workspace.sysroots());
+    if let Some(xen) = emulators::xen(workspace) {
+        cargo.env(emulators::XEN_VARIABLE, xen);
+    }
 }
 
 /// Runs a [`cargo_test`] and shows its output, less what passing tests print.

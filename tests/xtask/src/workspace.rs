@@ -52,6 +52,11 @@ impl Workspace {
         self.root.join("target/guests-build").join(arch.name())
     }
 
+    /// Xen, as it was unpacked from a package.
+    pub fn xen(&self) -> PathBuf {
+        self.root.join("target/xen")
+    }
+
     /// Sysroots built here, a folder for each target.
     pub fn sysroots(&self) -> PathBuf {
         self.root.join("target/sysroots")

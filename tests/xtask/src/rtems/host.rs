@@ -3,12 +3,12 @@
 
 use std::path::{Path, PathBuf};
 use std::process::{Command, ExitStatus};
-use std::time::Duration;
 
-use anyhow::Result;
+use anyhow::{Result, bail};
 
 use super::verdict::Ending;
-use crate::command;
+use crate::arch::Arch;
+use crate::emulators;
 use crate::hosts;
 use crate::workspace::Workspace;
 
@@ -17,6 +17,11 @@ use crate::workspace::Workspace;
 pub enum Kind {
     /// Our own, in a Linux process.
     Process,
+    /// Our own: a PC in QEMU, without a hypervisor.
+    Qemu,
+    /// Our own: a PVH domain of Xen, in QEMU.
+    #[value(name = "xen", alias = "xen-pvh")]
+    XenPvh,
     /// RTEMS' own BSP pc686 in QEMU's emulation of a PC, for comparison.
     Pc686Qemu,
 }
@@ -26,6 +31,8 @@ impl Kind {
     pub const fn name(self) -> &'static str {
         match self {
             Self::Process => "process",
+            Self::Qemu => "qemu",
+            Self::XenPvh => "xen-pvh",
             Self::Pc686Qemu => "pc686-qemu",
         }
     }
@@ -45,19 +52,27 @@ const MESSAGE: &str = "pvhost: ";
 pub struct Host {
     kind: Kind,
     program: PathBuf,
+    xen: Option<PathBuf>,
 }
 
 impl Host {
     /// Builds it where needed.
     ///
     /// # Errors
-    /// It does not build.
+    /// It does not build, or what it needs is not installed.
     pub fn prepare(workspace: &Workspace, kind: Kind) -> Result<Self> {
-        let program = match kind {
-            Kind::Process => hosts::build(workspace, hosts::PVHOST)?,
-            Kind::Pc686Qemu => PathBuf::from("qemu-system-i386"),
+        if let Some(missing) = emulators::missing(workspace, kind.name(), Arch::I386) {
+            bail!("{missing}");
+        }
+        let (program, xen) = match kind {
+            Kind::Pc686Qemu => (PathBuf::from("qemu-system-i386"), None),
+            Kind::Process | Kind::Qemu => (hosts::build(workspace, hosts::PVHOST)?, None),
+            Kind::XenPvh => (
+                hosts::build(workspace, hosts::PVHOST)?,
+                emulators::xen(workspace),
+            ),
         };
-        Ok(Self { kind, program })
+        Ok(Self { kind, program, xen })
     }
 
     /// Which one.
@@ -65,11 +80,17 @@ impl Host {
         self.kind
     }
 
-    /// The command that runs `guest`, for `limit` at most.
-    pub fn command(&self, guest: &Path, limit: Duration) -> Command {
+    /// The command that runs `guest`.
+    pub fn command(&self, guest: &Path) -> Command {
         let mut command = Command::new(&self.program);
         match self.kind {
             Kind::Process => command.arg("run").arg(guest),
+            Kind::Qemu | Kind::XenPvh => {
+                if let Some(xen) = &self.xen {
+                    command.env(emulators::XEN_VARIABLE, xen);
+                }
+                command.args(["run", "--host", self.kind.name()]).arg(guest)
+            }
             Kind::Pc686Qemu => command
                 .args(["-m", "128", "-no-reboot", "-display", "none"])
                 .args(["-monitor", "none", "-serial", "stdio", "-net", "none"])
@@ -78,10 +99,10 @@ impl Host {
                 .arg("-kernel")
                 .arg(guest),
         };
-        command::limited(&command, limit)
+        command
     }
 
-    /// What an exit status of [`Self::command`] means, for a run that printed `output`.
+    /// What an exit status of [`Self::command`] under a time limit means, for a run that printed `output`.
     pub fn ending(&self, status: ExitStatus, output: &str) -> Ending {
         match (self.kind, status.code()) {
             (_, Some(TIMEOUT)) => Ending::Timeout,
@@ -89,10 +110,10 @@ impl Host {
             (Kind::Pc686Qemu, Some(0)) => Ending::Stopped,
             (Kind::Pc686Qemu, Some(status)) => Ending::Host(status),
             // A guest may end with any status; only with a message of the host it is not the guest's.
-            (Kind::Process, Some(_)) if !output.contains(MESSAGE) => Ending::Stopped,
-            (Kind::Process, Some(FAULT)) => Ending::Fault,
-            (Kind::Process, Some(status)) if HOST_ERRORS.contains(&status) => Ending::Host(status),
-            (Kind::Process, Some(_)) => Ending::Stopped,
+            (_, Some(_)) if !output.contains(MESSAGE) => Ending::Stopped,
+            (_, Some(FAULT)) => Ending::Fault,
+            (_, Some(status)) if HOST_ERRORS.contains(&status) => Ending::Host(status),
+            (_, Some(_)) => Ending::Stopped,
         }
     }
 }
@@ -107,6 +128,7 @@ mod tests {
         let host = Host {
             kind,
             program: PathBuf::new(),
+            xen: None,
         };
         host.ending(ExitStatus::from_raw(code << 8), output)
     }
@@ -127,12 +149,13 @@ mod tests {
 
     #[test]
     fn time_that_is_over_and_signals_are_recognized() {
-        for kind in [Kind::Process, Kind::Pc686Qemu] {
+        for kind in [Kind::Process, Kind::Qemu, Kind::XenPvh, Kind::Pc686Qemu] {
             assert_eq!(ending(kind, 124, ""), Ending::Timeout);
         }
         let host = Host {
             kind: Kind::Process,
             program: PathBuf::new(),
+            xen: None,
         };
         assert_eq!(host.ending(ExitStatus::from_raw(11), ""), Ending::Host(-1));
     }

@@ -2,14 +2,12 @@
 //! `cargo xtask rtems`: an RTEMS 6 application on this layer, from a user's RTEMS to its output.
 
 use std::path::{Path, PathBuf};
-use std::process::Command;
 use std::time::Duration;
 
 use anyhow::{Context, Result, bail, ensure};
 use clap::Parser;
 
 use crate::command;
-use crate::hosts;
 use crate::rtems::build::{self, Request};
 use crate::rtems::folders::Folders;
 use crate::rtems::group::{self, Group, Program};
@@ -45,12 +43,12 @@ pub struct Arguments {
     #[arg(long, value_name = "GROUP", num_args = 1..)]
     tests: Vec<Group>,
     /// Build and run the example application in Rust instead of two samples
-    #[arg(long, conflicts_with = "tests")]
+    #[arg(long, conflicts_with_all = ["tests", "host"])]
     rust_example: bool,
     /// Of the test programs, only those with these names
     #[arg(long, value_name = "NAME", num_args = 1.., requires = "tests")]
     only: Vec<String>,
-    /// What runs the test programs
+    /// What runs the samples or test programs
     #[arg(long, value_name = "HOST", default_value = "process")]
     host: Kind,
     /// The build folder of stock pc686, for the host pc686-qemu
@@ -139,7 +137,7 @@ pub fn run(workspace: &Workspace, arguments: &Arguments) -> Result<bool> {
         return Ok(true);
     }
     if arguments.tests.is_empty() {
-        run_samples(workspace, &programs)?;
+        run_samples(workspace, arguments.host, &programs)?;
         println!("\nrtems: ok");
         return Ok(true);
     }
@@ -175,20 +173,19 @@ fn testsuites(build: &Path) -> Result<PathBuf> {
         .with_context(|| format!("there is no i386/pc686/testsuites in {}", build.display()))
 }
 
-fn run_samples(workspace: &Workspace, programs: &Path) -> Result<()> {
+fn run_samples(workspace: &Workspace, kind: Kind, programs: &Path) -> Result<()> {
     println!("building the host, pvhost");
-    let pvhost = hosts::build(workspace, hosts::PVHOST)?;
+    let host = Host::prepare(workspace, kind)?;
     for (name, end) in SAMPLES {
         let program = programs
             .join(Group::Samples.name())
             .join(format!("{name}.exe"));
-        println!(
-            "\n$ {} run {}",
-            workspace.shorten(&pvhost).display(),
-            workspace.shorten(&program).display()
-        );
-        let mut sample = Command::new(&pvhost);
-        sample.arg("run").arg(&program);
+        let sample = host.command(&program);
+        let words = [sample.get_program()]
+            .into_iter()
+            .chain(sample.get_args())
+            .map(|word| workspace.shorten(Path::new(word)).display().to_string());
+        println!("\n$ {}", words.collect::<Vec<_>>().join(" "));
         let mut ended = false;
         let mut late = Vec::new();
         let status = command::lines(&mut command::limited(&sample, LIMIT), |line| {

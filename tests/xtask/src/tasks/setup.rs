@@ -5,6 +5,7 @@ use anyhow::{Result, bail};
 
 use crate::arch::{Arch, INSPECTED_TARGETS};
 use crate::debian;
+use crate::emulators;
 use crate::sysroot;
 use crate::toolchain;
 use crate::workspace::Workspace;
@@ -14,7 +15,7 @@ use crate::workspace::Workspace;
 /// # Errors
 /// Everything that could not be had, after the rest has been.
 pub fn run(workspace: &Workspace) -> Result<()> {
-    let mut problems = packages();
+    let mut problems = packages(workspace);
     if let Err(error) = sysroots(workspace) {
         problems.push(format!("{error:#}"));
     }
@@ -26,7 +27,7 @@ pub fn run(workspace: &Workspace) -> Result<()> {
 }
 
 /// Installs Debian's packages. What could not be installed comes back as messages: the tests that need it skip themselves.
-pub fn packages() -> Vec<String> {
+pub fn packages(workspace: &Workspace) -> Vec<String> {
     let rust = if toolchain::active_has(Arch::I386.target()).unwrap_or(false) && !debian::has_apt()
     {
         Ok(())
@@ -37,6 +38,8 @@ pub fn packages() -> Vec<String> {
         rust,
         debian::install(&debian::C_COMPILERS),
         debian::install(&debian::TOOLS),
+        emulators::install_qemu(),
+        emulators::unpack_xen(workspace),
     ]
     .into_iter()
     .filter_map(|result| result.err().map(|error| format!("{error:#}")))

@@ -30,7 +30,7 @@ pub fn run(workspace: &Workspace) -> Result<bool> {
     let mut report = Report::new(6);
 
     report.step("tools: installing what is missing");
-    for problem in setup::packages() {
+    for problem in setup::packages(workspace) {
         println!("{problem}\nwhat needs it will be skipped");
     }
 
@@ -122,6 +122,8 @@ fn run_examples(workspace: &Workspace, package: &Package, arch: Arch, report: &m
         let title = format!("run {}", example.title());
         if let Err(error) = Toolchain::find(workspace, arch) {
             report.skip(&title, &format!("{error:#}"));
+        } else if let Some(reason) = example.missing(workspace) {
+            report.skip(&title, &reason);
         } else {
             report.check(&title, example.run(workspace).map(drop));
         }

@@ -161,27 +161,25 @@ pub(in crate::process) fn write(
     .map(|landing| address + offset(landing) as u64);
     let first = address + template.len() as u64;
     let count = prototypes.len();
-    let stub = |stub: &mut [u8], at: u64, index: usize, gate: usize| match width {
-        Width::Bits64 => stub_64(stub, at, index, address + 8 * gate as u64),
-        Width::Bits32 => stub_32(stub, index, landings[gate]),
-    };
     for (index, prototype) in prototypes.enumerate() {
         let start = index * STUB;
+        let (stub, at) = (&mut stubs[start..start + STUB], first + start as u64);
         let gate = usize::from(needs_floats(prototype, width));
-        stub(
-            &mut stubs[start..start + STUB],
-            first + start as u64,
-            index,
-            gate,
-        );
+        match width {
+            Width::Bits64 => stub_64(stub, at, index, address + 8 * gate as u64),
+            Width::Bits32 => stub_32(stub, index, landings[gate]),
+        }
     }
     let resolver = count * STUB;
-    stub(
+    let (stub, at) = (
         &mut stubs[resolver..resolver + STUB],
         first + resolver as u64,
-        0,
-        2,
     );
+    match width {
+        Width::Bits64 => stub_64(stub, at, 0, address + 8 * 2),
+        // The caller's arguments may be in eax.
+        Width::Bits32 => far_jump(stub, landings[2]),
+    }
     let tail = match width {
         Width::Bits64 => &raw const pv_low_tail_64,
         Width::Bits32 => &raw const pv_low_tail_32,
@@ -206,10 +204,15 @@ fn stub_64(stub: &mut [u8], at: u64, index: usize, gate: u64) {
 fn stub_32(stub: &mut [u8], index: usize, landing: u64) {
     stub[0] = 0xb8;
     stub[1..5].copy_from_slice(&(index as u32).to_le_bytes());
-    stub[5] = 0xea;
-    stub[6..10].copy_from_slice(&low_half(landing));
-    stub[10..12].copy_from_slice(&CODE_64.to_le_bytes());
-    stub[12..].fill(INT3);
+    far_jump(&mut stub[5..], landing);
+}
+
+/// `ljmp $0x33, $landing`
+fn far_jump(code: &mut [u8], landing: u64) {
+    code[0] = 0xea;
+    code[1..5].copy_from_slice(&low_half(landing));
+    code[5..7].copy_from_slice(&CODE_64.to_le_bytes());
+    code[7..].fill(INT3);
 }
 
 const INT3: u8 = 0xcc;

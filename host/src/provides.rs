@@ -18,8 +18,8 @@
 
 use std::collections::BTreeMap;
 
-use paravirt_abi::interface;
 use paravirt_abi::signature::{Signature, Width};
+use paravirt_abi::{interface, legacy};
 use serde::Deserialize;
 
 use crate::image::{EntryPoint, External, Machine, Policy};
@@ -34,29 +34,49 @@ pub struct Host {
     pub summary: &'static str,
     /// Interface functions that it does not offer.
     withheld: &'static [&'static str],
+    /// Functions of 2013 that it offers.
+    legacy: &'static [&'static str],
     /// What it refuses to load.
     policy: fn() -> Policy,
 }
 
 /// The hosts known, sorted by name. Those in QEMU provide what the backend for them does, which is in the image.
-pub const HOSTS: [Host; 4] = [
+pub const HOSTS: [Host; 5] = [
     Host {
         name: "linux-process",
         summary: "`pvhost run`: a Linux process, without root or KVM",
         // A user-mode process has no ports to grant.
         withheld: &["pv_port_in", "pv_port_out"],
+        legacy: &[],
         policy: Policy::default,
+    },
+    Host {
+        name: "linux-process-2013",
+        summary: "`pvhost run --compat 2013`: the same for images of 2013",
+        withheld: &["pv_port_in", "pv_port_out"],
+        legacy: &[
+            "l4rtems_detachIrq",
+            "l4rtems_inch",
+            "l4rtems_outch",
+            "l4rtems_requestIrq",
+            "l4rtems_timer_read",
+            "l4rtems_timer_start",
+            "l4rtems_timer_stop",
+        ],
+        policy: Policy::of_2013,
     },
     Host {
         name: "qemu",
         summary: "`pvhost run --host qemu`: a PC without a hypervisor, backend `bare`",
         withheld: &[],
+        legacy: &[],
         policy: || in_machine("bare", EntryPoint::Pvh),
     },
     Host {
         name: "xen-pv",
         summary: "`pvhost run --host xen-pv`: a paravirtualized domain of Xen, backend `xen`",
         withheld: &[],
+        legacy: &[],
         policy: || Policy {
             // Xen for 32-bit domains of this kind is not built any more.
             machines: vec![Machine::X86_64],
@@ -67,6 +87,7 @@ pub const HOSTS: [Host; 4] = [
         name: "xen-pvh",
         summary: "`pvhost run --host xen-pvh`: a domain of Xen in a hardware container, backend `xen`",
         withheld: &[],
+        legacy: &[],
         policy: || in_machine("xen", EntryPoint::Pvh),
     },
 ];
@@ -99,6 +120,12 @@ impl Host {
         (self.policy)()
     }
 
+    /// Whether it is for images of 2013.
+    #[must_use]
+    pub const fn is_for_2013(&self) -> bool {
+        !self.legacy.is_empty()
+    }
+
     /// Whether its functions are in the image, in a backend.
     #[must_use]
     pub fn needs_backend(&self) -> bool {
@@ -114,6 +141,7 @@ impl Host {
         let functions = interface::FUNCTIONS
             .iter()
             .filter(|function| !self.withheld.contains(&function.name))
+            .chain(self.legacy.iter().filter_map(|name| legacy::find(name)))
             .map(|function| {
                 let provided = Provided {
                     signature: Some(function.signature(machine.width())),
@@ -429,7 +457,6 @@ fn address(text: &str, width: Width) -> Option<u64> {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use paravirt_abi::legacy;
 
     fn external(name: &str, prototype: Option<&str>) -> External {
         External {
@@ -442,7 +469,7 @@ mod tests {
 
     #[test]
     fn every_name_of_2013_has_a_successor_in_the_interface() {
-        for name in legacy::NAMES {
+        for name in legacy::FUNCTIONS.map(|function| function.name) {
             let successor = successor(name).expect(name);
             assert!(interface::find(successor).is_some(), "{successor}");
         }
@@ -450,9 +477,12 @@ mod tests {
     }
 
     #[test]
-    fn withheld_functions_exist() {
+    fn listed_functions_exist() {
         for name in HOSTS.iter().flat_map(|host| host.withheld) {
             assert!(interface::find(name).is_some(), "{name}");
+        }
+        for name in HOSTS.iter().flat_map(|host| host.legacy) {
+            assert!(legacy::find(name).is_some(), "{name}");
         }
     }
 

@@ -67,18 +67,18 @@ pub fn find(name: &str) -> Option<&'static InterfaceFunction> {
         .map(|index| &FUNCTIONS[index])
 }
 
-const I32: InterfaceType = InterfaceType::Fixed(Type::I32);
+pub(crate) const I32: InterfaceType = InterfaceType::Fixed(Type::I32);
 const I64: InterfaceType = InterfaceType::Fixed(Type::I64);
 const U16: InterfaceType = InterfaceType::Fixed(Type::U16);
-const U32: InterfaceType = InterfaceType::Fixed(Type::U32);
-const U64: InterfaceType = InterfaceType::Fixed(Type::U64);
-const UNIT: InterfaceType = InterfaceType::Fixed(Type::Unit);
+pub(crate) const U32: InterfaceType = InterfaceType::Fixed(Type::U32);
+pub(crate) const U64: InterfaceType = InterfaceType::Fixed(Type::U64);
+pub(crate) const UNIT: InterfaceType = InterfaceType::Fixed(Type::Unit);
 const NEVER: InterfaceType = InterfaceType::Fixed(Type::Never);
 const POINTER: InterfaceType = InterfaceType::Fixed(Type::Pointer);
 const CONST_POINTER: InterfaceType = InterfaceType::Fixed(Type::ConstPointer);
 use InterfaceType::{Isize, Usize};
 
-const fn function(
+pub(crate) const fn function(
     name: &'static str,
     arguments: &'static [InterfaceType],
     result: InterfaceType,

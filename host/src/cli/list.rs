@@ -5,8 +5,8 @@ use std::path::PathBuf;
 use std::process::ExitCode;
 
 use paravirt_abi::note::Flags;
-use pvhost::image::{Backend, External, Image, Machine};
-use pvhost::provides::{self, Fit, HOSTS};
+use pvhost::image::{Backend, External, Image};
+use pvhost::provides::{self, Fit, HOSTS, Host};
 use serde::Serialize;
 
 use super::{Error, output};
@@ -95,18 +95,19 @@ fn listing(image: &Image) -> Listing {
         functions: image
             .externals()
             .iter()
-            .map(|external| function(external, image.machine(), &backends))
+            .map(|external| function(external, image, &backends))
             .collect(),
     }
 }
 
-fn function(external: &External, machine: Machine, backends: &[Backend]) -> Function {
+fn function(external: &External, image: &Image, backends: &[Backend]) -> Function {
     let mut hosts = Vec::new();
     let mut mismatches = Vec::new();
-    // Where a backend is needed, that one is named.
-    for host in HOSTS.iter().filter(|host| !host.needs_backend()) {
+    // Where a backend is needed, that one is named; a host of today has nothing for an image of 2013.
+    let suits = |host: &&Host| !host.needs_backend() && host.is_for_2013() == image.is_of_2013();
+    for host in HOSTS.iter().filter(suits) {
         let host_name = host.name.to_owned();
-        match host.provides(machine).fit(external) {
+        match host.provides(image.machine()).fit(external) {
             Fit::Fits | Fit::Unchecked => hosts.push(host_name),
             Fit::Mismatch { offered } => mismatches.push(Mismatch {
                 host: host_name,

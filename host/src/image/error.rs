@@ -627,6 +627,12 @@ pub enum Problem {
         /// The backend that brings it.
         backend: &'static str,
     },
+    /// The same, and the image is as those of 2013 were.
+    #[error(
+        "no identity note and no prototypes, as in 2013, so it can get no interrupts; link the guest layer, or run it with \
+         what it can have without: `pvhost run --compat 2013`"
+    )]
+    Of2013,
     /// Code that keeps data below the stack pointer, on a host that pushes frames there.
     #[error(
         "its code uses the red zone, where this host pushes interrupt frames; build it with `-C no-redzone` (C: `-mno-red-zone`)"

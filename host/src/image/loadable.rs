@@ -62,6 +62,19 @@ impl Default for Policy {
     }
 }
 
+impl Policy {
+    /// The same host for images of 2013: they existed for i386 only, carry no note, and were linked with writable code.
+    #[must_use]
+    pub fn of_2013() -> Self {
+        Self {
+            machines: vec![Machine::I386],
+            writable_code: true,
+            identity_required: false,
+            ..Self::default()
+        }
+    }
+}
+
 /// Checks whether a host of that policy may load the image.
 ///
 /// # Errors
@@ -89,6 +102,7 @@ fn check(image: &Image, policy: &Policy) -> Result<(), Problem> {
     check_memory(image, policy)?;
     check_pages(image, policy)?;
     match image.identity() {
+        None if policy.identity_required && image.is_of_2013() => Err(Problem::Of2013),
         None if policy.identity_required => Err(Problem::NoIdentity),
         identity if policy.pushes_into_red_zone && uses_red_zone(identity, machine) => {
             Err(Problem::RedZone)

@@ -197,6 +197,18 @@ impl Image {
         self.identity.as_ref()
     }
 
+    /// Whether it was made as in 2013: for i386, with external functions, but without prototypes and identity note.
+    #[must_use]
+    pub fn is_of_2013(&self) -> bool {
+        self.machine == Machine::I386
+            && self.identity.is_none()
+            && !self.externals.is_empty()
+            && self
+                .externals
+                .iter()
+                .all(|external| external.signature.is_none())
+    }
+
     /// Address of the boot vCPU's page, from the identity note.
     #[must_use]
     pub fn vcpu_page(&self) -> Option<u64> {

@@ -9,7 +9,7 @@ use super::call::Call;
 use super::fault::{Cause, Record};
 use super::gate::{Frame, ResolverFrame};
 use super::state::STATE;
-use super::vcpu::Vcpu;
+use super::vcpu::{Binding, Vcpu};
 
 /// Calls the host function of that index.
 ///
@@ -36,7 +36,7 @@ pub(super) unsafe extern "sysv64" fn dispatch(index: u32, frame: *mut Frame) {
     function(&mut call);
 }
 
-/// Fills a slot on its first call and leaves the stub's address as the result.
+/// Fills a slot on its first call and leaves its function's address as the result.
 ///
 /// # Safety
 /// As for [`dispatch`].
@@ -55,18 +55,17 @@ pub(super) unsafe extern "sysv64" fn resolve(frame: *mut ResolverFrame) {
         return vcpu.record_fault(Record::of_call(Cause::Unbound(index as u32), stack));
     }
     fill_slot(vcpu, index);
-    frame.result = vcpu.low.stub(index);
+    frame.result = vcpu.bindings[index].entry;
 }
 
-/// Makes the slot of that function lead to its stub.
+/// Makes the slot of that function lead to it.
 pub(super) fn fill_slot(vcpu: &Vcpu, index: usize) {
-    let slot = vcpu.bindings[index].slot;
-    let stub = vcpu.low.stub(index);
+    let Binding { slot, entry, .. } = vcpu.bindings[index];
     // SAFETY: the scanner found the slot aligned and in a writable segment.
     unsafe {
         match vcpu.width {
-            Width::Bits32 => (slot as *mut u32).write_volatile(stub as u32),
-            Width::Bits64 => (slot as *mut u64).write_volatile(stub),
+            Width::Bits32 => (slot as *mut u32).write_volatile(entry as u32),
+            Width::Bits64 => (slot as *mut u64).write_volatile(entry),
         }
     }
 }
@@ -80,12 +79,26 @@ fn pushed_slot(vcpu: &Vcpu, stack: u64) -> Option<u64> {
     Some(u64::from_le_bytes(slot))
 }
 
-/// Index of the function of that slot: the slots are one table, in the order of the bindings.
+/// Index of the function of that slot: the slots are one table, in the order of the bindings, or two where an image has both
+/// spellings of the tables' names.
 fn find(vcpu: &Vcpu, slot: u64) -> Option<usize> {
     let word = pointer_size(vcpu.width);
-    let offset = slot.checked_sub(vcpu.bindings.first()?.slot)?;
-    let index = usize::try_from(offset / word).ok()?;
-    (vcpu.bindings.get(index)?.slot == slot).then_some(index)
+    let bindings = &vcpu.bindings;
+    let last = bindings.len().checked_sub(1)?;
+    let from_first = slot.checked_sub(bindings[0].slot).map(|bytes| bytes / word);
+    let from_last = bindings[last]
+        .slot
+        .checked_sub(slot)
+        .map(|bytes| bytes / word);
+    let candidates = [
+        from_first.and_then(|distance| usize::try_from(distance).ok()),
+        from_last.and_then(|distance| last.checked_sub(usize::try_from(distance).ok()?)),
+    ];
+    candidates.into_iter().flatten().find(|&index| {
+        bindings
+            .get(index)
+            .is_some_and(|binding| binding.slot == slot)
+    })
 }
 
 const fn pointer_size(width: Width) -> u64 {

@@ -72,15 +72,21 @@ fn console_read(call: &mut Call, buf: GuestPtr<u8>, len: GuestUsize) -> Result<u
     if !vcpu.memory.writable(buf.address(), len.0) {
         return Err(Error::BadAddress);
     }
+    let bytes = read_console(call, len.0 as usize)?;
+    call.vcpu().memory.write(buf.address(), &bytes)?;
+    Ok(bytes.len())
+}
+
+/// Takes up to `size` bytes of input.
+pub(super) fn read_console(call: &Call, size: usize) -> Result<Vec<u8>, Error> {
     start_input(call)?;
     let vcpu = call.vcpu();
-    let (bytes, more) = vcpu.console.read(len.0 as usize)?;
-    vcpu.memory.write(buf.address(), &bytes)?;
+    let (bytes, more) = vcpu.console.read(size)?;
     if more {
         // The line is raised as long as there is input, so that a handler may take one byte at a time.
         vcpu.lines.raise(&vcpu.page, CONSOLE)?;
     }
-    Ok(bytes.len())
+    Ok(bytes)
 }
 
 fn start_input(call: &Call) -> Result<(), Error> {
@@ -92,7 +98,7 @@ fn timer_start(call: &mut Call, timer: u32, first: u64, period: u64) -> Result<(
     call.vcpu().timers.start(timer, first, period)
 }
 
-fn irq_attach(call: &mut Call, line: u32) -> Result<(), Error> {
+pub(super) fn irq_attach(call: &mut Call, line: u32) -> Result<(), Error> {
     let vcpu = call.vcpu();
     vcpu.lines.attach(&vcpu.page, line)?;
     if line == CONSOLE {

@@ -5,11 +5,12 @@
 use std::io::ErrorKind;
 use std::mem::offset_of;
 
-use paravirt_abi::signature::Signature;
+use paravirt_abi::signature::{Signature, Width};
 use paravirt_abi::start::{Features, MAGIC, MemoryKind, MemoryRange, StartInfo};
 
 use super::error::VmError;
 use super::gate::low::{self, Low};
+use super::legacy;
 use super::memory::{GuestMemory, PAGE};
 use super::state::GUEST_END;
 use super::timers;
@@ -17,6 +18,8 @@ use crate::image::{Access, Image};
 
 /// Unmapped space between parts, in bytes, and their alignment.
 const GAP: u64 = 64 * 1024;
+/// Room for all that is neither image nor the guest's memory: much more than it takes.
+const OTHERS: u64 = 32 << 20;
 /// Longest command line in bytes.
 const COMMAND_LINE: usize = 64 * 1024;
 
@@ -38,19 +41,32 @@ pub(super) struct Request<'a> {
     /// Bytes of memory beside the image.
     pub(super) memory: u64,
     pub(super) command_line: &'a str,
-    /// Prototypes of the external functions, in the order of their slots.
-    pub(super) prototypes: &'a [Signature],
+    /// What the slots are to lead to, in their order.
+    pub(super) targets: &'a [Target],
     pub(super) lazy: bool,
     pub(super) clock: bool,
+}
+
+/// A function that a slot is to lead to.
+pub(super) struct Target {
+    pub(super) prototype: Signature,
+    /// Whether 32-bit guests call it as the functions of 2013.
+    pub(super) fastcall: bool,
 }
 
 /// The guest's memory, not yet sealed, and what is where.
 pub(super) struct Layout {
     pub(super) memory: GuestMemory,
     pub(super) low: Low,
+    /// Where the slots lead once they are bound, in their order.
+    pub(super) entries: Vec<u64>,
     /// Address of the counter of upcalls.
     pub(super) upcalls: u64,
-    /// Address of the start info.
+    /// Address of a vCPU page for images that have none.
+    pub(super) spare_page: u64,
+    /// Where the guest is entered.
+    pub(super) entry: u64,
+    /// Address of the start info, or of what an image of 2013 gets in its place.
     pub(super) start_info: u64,
 }
 
@@ -79,21 +95,31 @@ pub(super) fn load(request: &Request<'_>) -> Result<Layout, VmError> {
         size: mapper.next - image_range.start,
         ..image_range
     };
-    let info_size = INFO_SIZE + request.command_line.len() as u64 + 1;
-    let start_info = mapper.map(info_size, READ)?;
-    let code_size = low::size(request.prototypes.len()) as u64;
-    let code = mapper.map(code_size, EXECUTE)?;
-    let upcalls = mapper.map(PAGE, WRITE)?;
-    let ram = mapper.next.next_multiple_of(GAP) + GAP;
     let size = request.memory.next_multiple_of(PAGE);
-    if request.memory > GUEST_END || ram + size + GAP > GUEST_END {
+    let image_end = mapper.next;
+    if request.memory > GUEST_END || image_end + size + OTHERS > GUEST_END {
         return Err(VmError::Memory {
             memory: request.memory,
-            end: image_range.start + image_range.size,
+            end: image_end,
         });
     }
+    // An image without identity note is entered as in 2013, and looks for its memory right behind itself.
+    let legacy = image.identity().is_none();
     let mut ranges = vec![image_range];
-    if size > 0 {
+    if legacy && size > 0 {
+        mapper.map_at(image_end, image_end + size, WRITE)?;
+    }
+    let start_info = if legacy {
+        mapper.map(legacy::block_size(request.command_line), WRITE)?
+    } else {
+        let size = INFO_SIZE + request.command_line.len() as u64 + 1;
+        mapper.map(size, READ)?
+    };
+    let low_size = low::size(request.targets.len()).next_multiple_of(16);
+    let code_size = low_size + legacy::Code::size(request.targets.len());
+    let code = mapper.map(code_size as u64, EXECUTE)?;
+    let upcalls = mapper.map(2 * PAGE, WRITE)?;
+    if !legacy && size > 0 {
         let start = mapper.map(size, WRITE)?;
         ranges.push(MemoryRange {
             start,
@@ -104,24 +130,52 @@ pub(super) fn load(request: &Request<'_>) -> Result<Layout, VmError> {
     }
     let mut memory = mapper.memory;
 
-    let mut bytes = vec![0; code_size as usize];
+    let mut bytes = vec![0; low_size];
     let width = image.machine().width();
-    let low = low::write(
-        &mut bytes,
-        code,
-        width,
-        request.prototypes.iter().copied(),
-        upcalls,
-    );
+    let prototypes = request.targets.iter().map(|target| target.prototype);
+    let low = low::write(&mut bytes, code, width, prototypes, upcalls);
+    let mut extra = legacy::Code::new(code + low_size as u64);
+    let entries = entries(request.targets, width, low, &mut extra);
+    let (entry, start_info) = if legacy {
+        let end = image_end + size;
+        let block = legacy::block(start_info, end, low.resolver, request.command_line);
+        memory.initialize(start_info, &block.bytes);
+        let start = legacy::Start {
+            multiboot: block.multiboot,
+            stack: end,
+            entry: image.entry(),
+        };
+        (extra.start(&start), block.shared)
+    } else {
+        let resolver = if request.lazy { low.resolver } else { 0 };
+        memory.initialize(start_info, &info(request, start_info, resolver, &ranges));
+        (image.entry(), start_info)
+    };
+    bytes.extend(extra.bytes);
     memory.initialize(code, &bytes);
-    let resolver = if request.lazy { low.resolver } else { 0 };
-    memory.initialize(start_info, &info(request, start_info, resolver, &ranges));
     Ok(Layout {
         memory,
         low,
+        entries,
         upcalls,
+        spare_page: upcalls + PAGE,
+        entry,
         start_info,
     })
+}
+
+/// Where the slots lead: to the functions' stubs, or to shims before them.
+fn entries(targets: &[Target], width: Width, low: Low, shims: &mut legacy::Code) -> Vec<u64> {
+    let entry = |(index, target): (usize, &Target)| {
+        let stub = low.stub(index);
+        // Elsewhere `regparm` does not exist, and the functions of 2013 are called as any other.
+        if target.fastcall && width == Width::Bits32 {
+            shims.shim(target.prototype, stub)
+        } else {
+            stub
+        }
+    };
+    targets.iter().enumerate().map(entry).collect()
 }
 
 /// Maps one part behind the other.

@@ -32,6 +32,7 @@ mod gate;
 mod idle;
 mod interface;
 mod layout;
+mod legacy;
 mod lines;
 mod memory;
 mod page;

@@ -28,6 +28,8 @@ use super::timers::Timers;
 /// The host function behind an external function of the guest; bindings have the order of the image's externals.
 pub(super) struct Binding {
     pub(super) slot: u64,
+    /// Where the slot leads once it is bound: the function's stub, or a shim before it.
+    pub(super) entry: u64,
     /// `None`: the host does not offer it, and the slot stays as it is.
     pub(super) function: Option<Erased>,
     /// Bytes of its arguments on the guest's stack.
@@ -40,6 +42,8 @@ pub(super) struct Vcpu {
     pub(super) width: Width,
     pub(super) memory: GuestMemory,
     pub(super) page: Page,
+    /// Whether the page is the guest's, so that it can be interrupted.
+    pub(super) takes_interrupts: bool,
     pub(super) bindings: Vec<Binding>,
     pub(super) low: Low,
     pub(super) lines: Arc<Lines>,

@@ -19,7 +19,7 @@ use super::error::VmError;
 use super::exit::{Exit, Stop, StopKind};
 use super::fault::Fault;
 use super::function::{Erased, HostFunction, stack_bytes};
-use super::layout::Layout;
+use super::layout::{Layout, Target};
 use super::lines::{LineHandle, Lines};
 use super::page::Page;
 use super::realtime::Realtime;
@@ -29,7 +29,7 @@ use super::stats::Stats;
 use super::step::{Step, Stepper};
 use super::timers::Timers;
 use super::vcpu::{Binding, Vcpu};
-use super::{dispatch, gate, interface, layout};
+use super::{dispatch, gate, interface, layout, legacy};
 use crate::image::{Image, Policy, check_loadable};
 
 /// Memory of a guest beside its image if nothing else is asked for, in bytes.
@@ -60,6 +60,8 @@ impl Drop for Place {
 pub(super) struct Provided {
     signature: fn(Width) -> Signature,
     function: Erased,
+    /// Whether 32-bit guests call it as the functions of 2013.
+    fastcall: bool,
 }
 
 impl Provided {
@@ -67,6 +69,15 @@ impl Provided {
         Self {
             signature: F::signature,
             function: function.erase(),
+            fastcall: false,
+        }
+    }
+
+    /// A function of 2013.
+    pub(super) fn fastcall<A, F: HostFunction<A>>(function: F) -> Self {
+        Self {
+            fastcall: true,
+            ..Self::new(function)
         }
     }
 }
@@ -80,6 +91,7 @@ pub struct Builder {
     console: Option<Console>,
     timeout: Option<Duration>,
     lazy: bool,
+    compat_2013: bool,
     handle_signals: Option<bool>,
     realtime: Option<u8>,
     fsgsbase: bool,
@@ -130,6 +142,16 @@ impl Builder {
         self
     }
 
+    /// Accepts images of L4RTEMS, of 2013: answers to the functions that they call (`l4rtems_outch` and its kin), and enters an
+    /// image without identity note as it was entered then. Such an image gets no interrupts; see [`paravirt_abi::legacy`].
+    #[must_use]
+    pub fn compat_2013(mut self) -> Self {
+        self.compat_2013 = true;
+        let functions = legacy::functions().map(|(name, provided)| (name.to_owned(), provided));
+        self.functions.extend(functions);
+        self
+    }
+
     /// While the guest runs, handles SIGINT, SIGTERM, SIGHUP and SIGQUIT by ending it in good order ([`Exit::Signal`]), and
     /// gives the terminal back on Ctrl-Z. If not given, that is done if the console's input is a terminal.
     #[must_use]
@@ -164,29 +186,41 @@ impl Builder {
     /// # Errors
     /// If the image is not for this host, a prototype does not fit, or the system refuses something.
     pub fn build(self) -> Result<Vm, VmError> {
-        check_loadable(&self.image, &Policy::default())?;
+        let policy = if self.compat_2013 {
+            Policy::of_2013()
+        } else {
+            Policy::default()
+        };
+        check_loadable(&self.image, &policy)?;
         let address = gate::leave_address();
         if address < GUEST_END {
             return Err(VmError::HostInTheWay { address });
         }
         let place = Place::take()?;
         let width = self.image.machine().width();
-        let (bindings, prototypes) = bind(&self.image, &self.functions, width)?;
+        let (mut bindings, targets) = bind(&self.image, &self.functions, width)?;
         let use_clock = clock::usable();
         let Layout {
             memory,
             low,
+            entries,
             upcalls,
+            spare_page,
+            entry,
             start_info,
         } = layout::load(&layout::Request {
             image: &self.image,
             memory: self.memory,
             command_line: &self.command_line,
-            prototypes: &prototypes,
+            targets: &targets,
             lazy: self.lazy,
             clock: use_clock,
         })?;
-        let page = vcpu_page(&self.image, &memory)?;
+        for (binding, entry) in bindings.iter_mut().zip(entries) {
+            binding.entry = entry;
+        }
+        let takes_interrupts = self.image.vcpu_page().is_some();
+        let page = vcpu_page(&self.image, &memory, spare_page)?;
         let console = match self.console {
             Some(console) => console,
             None => Console::stdio().map_err(|source| VmError::System {
@@ -199,6 +233,7 @@ impl Builder {
             width,
             memory,
             page,
+            takes_interrupts,
             bindings,
             low,
             lines: Arc::new(Lines::default()),
@@ -226,7 +261,7 @@ impl Builder {
         Ok(Vm {
             vcpu,
             run: Run {
-                entry: self.image.entry(),
+                entry,
                 start_info,
                 timeout: self.timeout,
                 handle_signals,
@@ -272,6 +307,7 @@ impl Vm {
             console: None,
             timeout: None,
             lazy: false,
+            compat_2013: false,
             handle_signals: None,
             realtime: None,
             fsgsbase: true,
@@ -342,14 +378,14 @@ impl Vm {
     }
 }
 
-/// Finds the host's function for each of the guest's.
+/// Finds the host's function for each of the guest's. Where the slots lead is known once the guest is laid out.
 fn bind(
     image: &Image,
     functions: &HashMap<String, Provided>,
     width: Width,
-) -> Result<(Vec<Binding>, Vec<Signature>), VmError> {
+) -> Result<(Vec<Binding>, Vec<Target>), VmError> {
     let mut bindings = Vec::with_capacity(image.externals().len());
-    let mut prototypes = Vec::with_capacity(image.externals().len());
+    let mut targets = Vec::with_capacity(image.externals().len());
     for external in image.externals() {
         let provided = functions.get(&external.name);
         let host = provided.map(|provided| (provided.signature)(width));
@@ -367,18 +403,25 @@ fn bind(
         let prototype = host.unwrap_or(Signature::new(Type::Unit, &[]));
         bindings.push(Binding {
             slot: external.slot,
+            entry: 0,
             function: provided.map(|provided| Rc::clone(&provided.function)),
             stack_bytes: stack_bytes(prototype, width),
             calls: Cell::new(0),
         });
-        prototypes.push(prototype);
+        targets.push(Target {
+            prototype,
+            fastcall: provided.is_some_and(|provided| provided.fastcall),
+        });
     }
-    Ok((bindings, prototypes))
+    Ok((bindings, targets))
 }
 
-/// The vCPU page of the image, checked.
-fn vcpu_page(image: &Image, memory: &super::GuestMemory) -> Result<Page, VmError> {
-    let address = image.vcpu_page().unwrap_or(0);
+/// The vCPU page of the image, checked; the host's spare one for an image that has none.
+fn vcpu_page(image: &Image, memory: &super::GuestMemory, spare: u64) -> Result<Page, VmError> {
+    let Some(address) = image.vcpu_page() else {
+        // SAFETY: the layout has mapped it for the guest's life, aligned and writable. Its interrupt flag stays off.
+        return Ok(unsafe { Page::new(spare) });
+    };
     // SAFETY: the scanner has found the page aligned and in a writable segment, which is mapped as long as the guest.
     let page = unsafe { Page::new(address) };
     let file = || image.name().to_owned();

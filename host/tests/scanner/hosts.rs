@@ -1,16 +1,40 @@
 // SPDX-License-Identifier: MIT OR Apache-2.0
 //! What `provides` says of a host is what the host does.
 
-use paravirt_abi::{interface, sections};
+use std::sync::Mutex;
+
+use paravirt_abi::{interface, legacy, sections};
 use pvhost::image::{Image, Machine};
-use pvhost::process::Vm;
+use pvhost::process::{Builder, Vm};
 use pvhost::provides::{Fit, Host};
 
 use crate::guest::Guest;
 
+/// Names of the functions that the host is not said to provide, and of those that it does not bind.
+fn missing_and_unbound(
+    host: &str,
+    image: Image,
+    builder: fn(Image) -> Builder,
+) -> (Vec<String>, Vec<String>) {
+    let provides = Host::find(host).expect("known").provides(image.machine());
+    let missing = image
+        .externals()
+        .iter()
+        .filter(|external| matches!(provides.fit(external), Fit::Missing { .. }))
+        .map(|external| external.name.clone())
+        .collect();
+    // The prototypes agree, or it would refuse to build.
+    let vm = builder(image).build().expect("loadable");
+    let unbound = vm.unbound().map(String::from).collect();
+    (missing, unbound)
+}
+
+/// One guest at a time fits into a process.
+static PLACE: Mutex<()> = Mutex::new(());
+
 #[test]
 fn the_process_host_binds_what_it_is_said_to_provide() {
-    let host = Host::find("linux-process").expect("known");
+    let _place = PLACE.lock();
     for machine in [Machine::I386, Machine::X86_64] {
         let entries: Vec<_> = interface::FUNCTIONS
             .iter()
@@ -21,16 +45,44 @@ fn the_process_host_binds_what_it_is_said_to_provide() {
             .collect();
         let guest = Guest::with(machine, sections::PREFIX, &entries);
         let image = Image::parse("guest", guest.build()).expect("sound");
-        let provides = host.provides(machine);
-        let missing: Vec<_> = image
-            .externals()
-            .iter()
-            .filter(|external| provides.fit(external) != Fit::Fits)
-            .map(|external| external.name.clone())
-            .collect();
-        // The prototypes agree, or it would refuse to build.
-        let vm = Vm::builder(image).build().expect("loadable");
-        let unbound: Vec<_> = vm.unbound().map(String::from).collect();
+        let (missing, unbound) = missing_and_unbound("linux-process", image, Vm::builder);
         assert_eq!(unbound, missing, "{machine}");
+        assert_eq!(missing, ["pv_port_in", "pv_port_out"], "{machine}");
+    }
+}
+
+#[test]
+fn the_process_host_binds_what_it_is_said_to_provide_to_images_of_2013() {
+    let _place = PLACE.lock();
+    let names: Vec<_> = legacy::FUNCTIONS
+        .iter()
+        .map(|function| function.name)
+        .collect();
+    // Both with prototypes, which are compared, and without, as in 2013.
+    for with_prototypes in [true, false] {
+        let entries: Vec<_> = legacy::FUNCTIONS
+            .iter()
+            .map(|function| {
+                let word = function.signature(Machine::I386.width()).word();
+                (function.name, with_prototypes.then_some(word))
+            })
+            .collect();
+        let mut guest = Guest::with(Machine::I386, sections::LEGACY_PREFIX, &entries);
+        if !with_prototypes {
+            guest.notes.clear();
+        }
+        let image = Image::parse("guest", guest.build()).expect("sound");
+        assert_eq!(image.is_of_2013(), !with_prototypes);
+        let builder = |image| Vm::builder(image).compat_2013();
+        let (missing, unbound) = missing_and_unbound("linux-process-2013", image.clone(), builder);
+        assert_eq!(unbound, missing);
+        assert_eq!(missing, ["l4rtems_inport", "l4rtems_outport"]);
+        if with_prototypes {
+            let (missing, unbound) = missing_and_unbound("linux-process", image, Vm::builder);
+            assert_eq!(
+                (missing, unbound.len()),
+                (names.iter().map(ToString::to_string).collect(), 9)
+            );
+        }
     }
 }

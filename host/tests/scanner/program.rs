@@ -189,7 +189,9 @@ fn check_against_a_known_host() {
     folder.write("refused", refused.build());
     let text: Vec<_> = ["guest", "fits", "misspelt", "mismatch", "old", "refused"]
         .map(|name| folder.transcript(&format!("check {name} --host linux-process")))
-        .into();
+        .into_iter()
+        .chain([folder.transcript("check old --host linux-process-2013")])
+        .collect();
     insta::assert_snapshot!(text.join("\n"));
     insta::assert_snapshot!(folder.transcript("check mismatch --host linux-process --json"));
 }

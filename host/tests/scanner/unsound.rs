@@ -340,6 +340,7 @@ fn loader_cases() -> Vec<Case> {
         forbidden("WritableCode", |g| g.loads[0].flags |= elf::PF_W, usual),
         forbidden("SharedPage", low(CODE + 0x40), usual),
         forbidden("NoIdentity", |g| g.notes.clear(), usual),
+        forbidden("Of2013", |g| *g = Guest::of_2013(), usual),
         forbidden("NoBackend", sound, |p| p.backend = Some("bare")),
         forbidden("NoBackend", backends(&[b"xen\0", b"pok\0"]), |p| {
             p.backend = Some("bare");

@@ -39,6 +39,10 @@ pub(super) struct Arguments {
     #[arg(long)]
     lazy: bool,
 
+    /// Process: accept images of that year's L4RTEMS, with its functions and its entry, but without interrupts
+    #[arg(long, value_enum, value_name = "YEAR")]
+    compat: Option<Compat>,
+
     /// Process: run with real-time priority (SCHED_FIFO), from 1 to 99; needs CAP_SYS_NICE or `ulimit -r`
     #[arg(
         long,
@@ -84,6 +88,14 @@ enum Host {
     XenPv,
     /// Xen in QEMU, in a hardware container (PVH)
     XenPvh,
+}
+
+/// Whose images are accepted.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, ValueEnum)]
+enum Compat {
+    /// L4RTEMS for i386
+    #[value(name = "2013")]
+    L4Rtems,
 }
 
 const EXAMPLES: &str = "\
@@ -132,6 +144,7 @@ impl Arguments {
         let xen = !process && self.host != Host::Qemu;
         let given = [
             ("--lazy", self.lazy, process, "process"),
+            ("--compat", self.compat.is_some(), process, "process"),
             ("--realtime", self.realtime.is_some(), process, "process"),
             ("--stats", self.stats, process, "process"),
             ("--icount", self.icount, !process, "qemu` or `--host xen"),

@@ -6,7 +6,7 @@ use std::process::ExitCode;
 use pvhost::image::Image;
 use pvhost::process::{Exit, Vm};
 
-use super::{Arguments, Error};
+use super::{Arguments, Compat, Error};
 
 /// Runs the guest; its end is the program's.
 pub(super) fn run(image: Image, arguments: &Arguments) -> Result<ExitCode, Error> {
@@ -20,6 +20,9 @@ pub(super) fn run(image: Image, arguments: &Arguments) -> Result<ExitCode, Error
     }
     if let Some(priority) = arguments.realtime {
         builder = builder.realtime(priority);
+    }
+    if arguments.compat == Some(Compat::L4Rtems) {
+        builder = builder.compat_2013();
     }
     let vm = builder.build()?;
     for name in vm.unbound() {

@@ -1,0 +1,195 @@
+/* SPDX-License-Identifier: MIT OR Apache-2.0 */
+/*
+ * A guest as of 2013: its external functions are declared without prototypes, in sections that the function's name is not part
+ * of, and called by regparm(3). It has no identity note. The first word of the command line says what it does.
+ */
+
+#ifndef PREFIX
+#define PREFIX ".data.l4externals"
+#endif
+
+/* The form of the macro of 2013, with its sections, its thunk, and its way to the resolver. */
+#define EXTERNAL(func) EXTERNAL_AS(func, func)
+#define EXTERNAL_AS(func, thunk) \
+	asm(".section " PREFIX ".str, \"aw\"\n" \
+	    "9: .string \"" #func "\"\n" \
+	    ".previous\n" \
+	    ".section " PREFIX ".symtab, \"aw\"\n" \
+	    "7: .long 9b\n" \
+	    ".previous\n" \
+	    ".section " PREFIX ".jmptbl, \"aw\"\n" \
+	    "8: .long " #thunk "_resolver\n" \
+	    ".previous\n" \
+	    ".text\n" \
+	    ".weak " #thunk "\n" \
+	    ".type " #thunk ", @function\n" \
+	    #thunk ": jmp *8b\n" \
+	    #thunk "_resolver: push $8b\n" \
+	    "push $7b\n" \
+	    "jmp *__l4_external_resolver\n")
+
+#define FASTCALL __attribute__((regparm(3)))
+
+EXTERNAL(l4rtems_outch);
+EXTERNAL(l4rtems_inch);
+EXTERNAL(l4rtems_requestIrq);
+EXTERNAL(l4rtems_detachIrq);
+EXTERNAL(l4rtems_timer_start);
+EXTERNAL(l4rtems_timer_stop);
+EXTERNAL(l4rtems_timer_read);
+EXTERNAL(l4rtems_inport);
+/* A second entry for one name, as two objects made it. */
+EXTERNAL_AS(l4rtems_outch, outch_again);
+/* Today's functions, to be compared with and to end. */
+EXTERNAL(pv_clock_now);
+EXTERNAL(pv_shutdown);
+
+FASTCALL void l4rtems_outch(char c);
+FASTCALL int l4rtems_inch(void);
+FASTCALL _Bool l4rtems_requestIrq(unsigned number);
+FASTCALL void l4rtems_detachIrq(unsigned number);
+FASTCALL void l4rtems_timer_start(unsigned long long period, unsigned long long first);
+FASTCALL void l4rtems_timer_stop(void);
+FASTCALL unsigned l4rtems_timer_read(void);
+FASTCALL unsigned l4rtems_inport(unsigned port, unsigned size);
+FASTCALL void outch_again(char c);
+unsigned long long pv_clock_now(void);
+_Noreturn void pv_shutdown(unsigned reason, int code);
+
+struct multiboot {
+	unsigned flags, lower, upper, boot_device;
+	const char *command_line;
+};
+
+struct shared {
+	unsigned short *vcpu;
+	unsigned log;
+	unsigned long fs, ds;
+	void *environment;
+	void *resolver;
+};
+
+void *__l4_external_resolver;
+extern char _end[];
+static char stack[4096] __attribute__((aligned(16), used));
+/* What the host left in the stack pointer. */
+unsigned initial_stack;
+
+asm(".globl start\n"
+    "start:\n"
+    "cld\n"
+    "mov %esp, initial_stack\n"
+    "lea stack + 4096, %esp\n"
+    "push %edx\n"
+    "push %ebx\n"
+    "push %eax\n"
+    "call guest\n");
+
+static void print(const char *text)
+{
+	while (*text)
+		l4rtems_outch(*text++);
+}
+
+#define CHECK(condition) \
+	do { \
+		if (!(condition)) { \
+			print("wrong: " #condition "\n"); \
+			pv_shutdown(0, 1); \
+		} \
+	} while (0)
+
+static void memory(const struct multiboot *info)
+{
+	/* Down from the initial stack pointer to the image's end there is memory, as Multiboot says. */
+	unsigned end = 0x100000 + info->upper * 1024;
+	CHECK(info->flags & 1);
+	CHECK(end == initial_stack);
+	CHECK((unsigned)_end < end);
+	for (volatile unsigned *word = (unsigned *)(((unsigned)_end + 3) & -4u); (unsigned)word < end; word += 256) {
+		CHECK(*word == 0);
+		*word = (unsigned)word;
+		CHECK(*word == (unsigned)word);
+	}
+	print("memory is behind the image");
+	l4rtems_outch(0);
+}
+
+static void echo(void)
+{
+	int byte;
+	while ((byte = l4rtems_inch()) != 'q')
+		if (byte >= 0)
+			l4rtems_outch(byte);
+	while (l4rtems_inch() == -1)
+		;
+	print("\nend\n");
+}
+
+static void timer(void)
+{
+	/* Microseconds and nanoseconds of one clock, as far as 32 bits go. */
+	unsigned now = (unsigned)pv_clock_now();
+	unsigned read = l4rtems_timer_read();
+	CHECK(read * 1000 + 1000 - now < 50000000);
+	/* A period of 10 ms, 100 ms from now for the first time: within 200 ms that makes 11, the other way round 20. */
+	l4rtems_timer_start(10000, 100000);
+	while (l4rtems_timer_read() - read < 205000)
+		;
+	l4rtems_timer_stop();
+	while (l4rtems_timer_read() - read < 300000)
+		;
+	print("time passes\n");
+}
+
+static void interrupts(struct shared *shared)
+{
+	/* The vCPU's state is memory: the guest turned interrupts on and off there. */
+	shared->vcpu[100] = 1;
+	CHECK(!l4rtems_requestIrq(0));
+	CHECK(!l4rtems_requestIrq(1));
+	l4rtems_detachIrq(0);
+	print("no interrupts\n");
+}
+
+/* Calls do not change what the ABI preserves, nor the stack. */
+static void registers(void)
+{
+	unsigned before, after, ebx = 0x11111111, esi = 0x22222222, edi = 0x33333333;
+	asm volatile("mov %%esp, %0\n"
+	             "xor %%eax, %%eax\n"
+	             "movb $'*', %%al\n"
+	             "call l4rtems_outch\n"
+	             "push $0\n"
+	             "push $20000\n"
+	             "mov $10000, %%eax\n"
+	             "xor %%edx, %%edx\n"
+	             "call l4rtems_timer_start\n"
+	             "add $8, %%esp\n"
+	             "call l4rtems_timer_stop\n"
+	             "mov %%esp, %1\n"
+	             : "=m"(before), "=m"(after), "+b"(ebx), "+S"(esi), "+D"(edi)
+	             :
+	             : "eax", "ecx", "edx", "memory", "cc");
+	CHECK(before == after);
+	CHECK(ebx == 0x11111111 && esi == 0x22222222 && edi == 0x33333333);
+	print(" registers are preserved\n");
+}
+
+__attribute__((used)) void guest(unsigned magic, const struct multiboot *info, struct shared *shared)
+{
+	__l4_external_resolver = shared->resolver;
+	CHECK(magic == 0x2badb002);
+	CHECK(info->flags & 4);
+	switch (info->command_line[0]) {
+	case 'm': memory(info); break;
+	case 'e': echo(); break;
+	case 't': timer(); break;
+	case 'i': interrupts(shared); break;
+	case 'r': registers(); break;
+	case 'p': l4rtems_inport(0x60, 0); break;
+	case 'a': outch_again('a'); break;
+	default: print("which?\n"); pv_shutdown(0, 2);
+	}
+	pv_shutdown(0, 0);
+}

@@ -7,8 +7,8 @@ use core::ffi::CStr;
 use paravirt_abi::start::StartInfo;
 
 use super::syscall::{
-    __paravirt_pok_thread, INFINITE, OK, STATE_WAITING, THREAD_CREATE, THREAD_SLEEP, THREAD_STATUS,
-    ThreadAttributes, become_thread, call,
+    __paravirt_pok_thread, GET_TICK, INFINITE, OK, STATE_WAITING, THREAD_CREATE, THREAD_SLEEP,
+    THREAD_STATUS, ThreadAttributes, become_thread, call,
 };
 use super::{irq, timer};
 use crate::backend::info;
@@ -67,7 +67,7 @@ fn run_as_thread() {
             1,
         );
     }
-    check_sleep(thread - 1);
+    check_kernel(thread - 1);
     // SAFETY: this is the first thread, on the image's stack, and the other was just created.
     let error = unsafe { become_thread() };
     if error != OK {
@@ -78,9 +78,10 @@ fn run_as_thread() {
     }
 }
 
-/// Makes sure that the kernel wakes sleepers: one that was configured without any locks does not, and the first idle would
-/// never end. `thread` is the number of the first thread, which is the current one.
-fn check_sleep(thread: u32) {
+/// Makes sure that the kernel tells the time and wakes sleepers: one that was configured without any locks does not, and the
+/// first idle would never end. `thread` is the number of the first thread, which is the current one.
+fn check_kernel(thread: u32) {
+    let mut ticks: u64 = 0;
     let mut status = ThreadAttributes {
         priority: 0,
         processor: 0,
@@ -89,22 +90,33 @@ fn check_sleep(thread: u32) {
         deadline: 0,
         time_capacity: 0,
         stack_size: 0,
-        state: STATE_WAITING,
+        state: 0,
     };
-    // SAFETY: a number; then a number and where the answer goes, which lives through the call.
-    unsafe {
-        call(THREAD_SLEEP, [0]);
+    // SAFETY: where the time goes; no time; a number and where the answer goes. All live through the calls.
+    let (time, sleep) = unsafe {
+        let time = call(GET_TICK, [&raw mut ticks as usize as u32]);
+        let sleep = call(THREAD_SLEEP, [0]);
         call(THREAD_STATUS, [thread, &raw mut status as usize as u32]);
+        (time, sleep)
+    };
+    if time != OK {
+        missing("GETTICK");
+    }
+    if sleep != OK {
+        missing("THREAD_SLEEP");
     }
     if status.state == STATE_WAITING {
-        power::fatal(
-            format_args!(
-                "this POK kernel does not wake sleeping threads: its configuration must define POK_NEEDS_THREAD_SLEEP \
-                 and POK_NEEDS_LOCKOBJECTS"
-            ),
-            1,
-        );
+        missing("LOCKOBJECTS");
     }
+}
+
+fn missing(setting: &str) -> ! {
+    power::fatal(
+        format_args!(
+            "this POK kernel has no clock or cannot sleep: its configuration must define POK_NEEDS_{setting}"
+        ),
+        1,
+    )
 }
 
 /// POK passes no command line; the image may bring one, see `linkcmds/README.md`.

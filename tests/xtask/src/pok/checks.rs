@@ -3,7 +3,7 @@
 
 use std::fs;
 
-use anyhow::{Context, Result, bail, ensure};
+use anyhow::{Context, Result, anyhow, bail, ensure};
 
 use super::node::{Node, Partition, SLOT};
 use crate::workspace::Workspace;
@@ -68,9 +68,9 @@ impl Check {
     /// # Errors
     /// What is wrong with it.
     pub fn judge(&self, workspace: &Workspace, printed: &[String]) -> Result<()> {
-        (self.judge)(workspace, printed).with_context(|| {
-            format!(
-                "the node {} printed:\n{}",
+        (self.judge)(workspace, printed).map_err(|error| {
+            anyhow!(
+                "the node {}: {error:#}; it printed:\n{}",
                 self.node.name,
                 printed.join("\n")
             )

@@ -6,4 +6,5 @@ mod image;
 mod kernel;
 pub mod node;
 mod qemu;
+pub mod scan;
 pub mod tree;

@@ -6,8 +6,11 @@ use std::path::PathBuf;
 use anyhow::{Result, bail};
 
 use crate::arch::Arch;
+use crate::hosts;
 use crate::packages::Package;
 use crate::pok::checks::{self, Check};
+use crate::pok::node::Node;
+use crate::pok::scan;
 use crate::pok::tree::{Tree, WHAT_TO_INSTALL};
 use crate::report::Report;
 use crate::toolchain::Toolchain;
@@ -62,7 +65,7 @@ fn selected(names: &[String]) -> Result<Vec<Check>> {
         .collect())
 }
 
-/// Counts the checks among others: guests are linked for partitions; with a tree, they run.
+/// Counts the checks among others: guests are linked for partitions and looked at; with a tree, they run.
 pub fn add_to(report: &mut Report, workspace: &Workspace, packages: &[Package]) {
     if let Err(error) = Toolchain::find(workspace, Arch::I386) {
         report.skip("guests as partitions of POK", &format!("{error:#}"));
@@ -72,8 +75,8 @@ pub fn add_to(report: &mut Report, workspace: &Workspace, packages: &[Package]) 
     for check in checks::ALL {
         let node = check.node;
         report.check(
-            &format!("link the guests of the POK node {}", node.name),
-            node.build_guests(workspace, packages).map(drop),
+            &format!("link and audit the guests of the POK node {}", node.name),
+            link_and_audit(&node, workspace, packages),
         );
         let name = format!("run the POK node {}", node.name);
         let Some(tree) = &tree else {
@@ -85,4 +88,12 @@ pub fn add_to(report: &mut Report, workspace: &Workspace, packages: &[Package]) 
             .and_then(|printed| check.judge(workspace, &printed));
         report.check(&name, outcome);
     }
+}
+
+fn link_and_audit(node: &Node, workspace: &Workspace, packages: &[Package]) -> Result<()> {
+    let pvhost = hosts::build(workspace, hosts::PVHOST)?;
+    for image in node.build_guests(workspace, packages)? {
+        scan::scan(&pvhost, &image)?;
+    }
+    Ok(())
 }

@@ -24,6 +24,7 @@
 #define CONFIGURE_MICROSECONDS_PER_TICK 10000
 #define NS_PER_TICK (UINT64_C(1000) * CONFIGURE_MICROSECONDS_PER_TICK)
 
+static rtems_interval first;
 static rtems_interval last;
 static uint32_t wakes[TASKS];
 static rtems_id init;
@@ -78,9 +79,13 @@ static void wait_for(rtems_event_set wanted)
 static void ticker(rtems_task_argument number)
 {
   rtems_interval period = (rtems_interval) (number + 1) * rtems_clock_get_ticks_per_second();
+  rtems_interval next;
 
-  while (rtems_clock_get_ticks_since_boot() + period <= last) {
-    (void) rtems_task_wake_after(period);
+  /* To a tick and not for some ticks: where several come at once, the task runs after the last of them. */
+  for (next = first + period; next <= last; next += period) {
+    rtems_interval now = rtems_clock_get_ticks_since_boot();
+
+    (void) rtems_task_wake_after(now < next ? next - now : RTEMS_YIELD_PROCESSOR);
     ++wakes[number];
     printf(
       "TA%" PRIuPTR " - %" PRIu64 " ms\n", (uintptr_t) number + 1, rtems_clock_get_uptime_nanoseconds() / 1000000
@@ -121,7 +126,8 @@ static void Init(rtems_task_argument argument)
   }
 
   begin = take_sample();
-  last = begin.ticks + seconds * rtems_clock_get_ticks_per_second();
+  first = begin.ticks;
+  last = first + seconds * rtems_clock_get_ticks_per_second();
   for (rtems_task_argument number = 0; number < TASKS; ++number) {
     (void) rtems_task_start(ids[number], ticker, number);
   }

@@ -1,9 +1,9 @@
 // SPDX-License-Identifier: MIT OR Apache-2.0
 //! Standard input on its way to the guest's serial line.
 //!
-//! A serial line has no end and little room. The end of the input reaches the guest as Ctrl-D. Input waits until the guest can
-//! take it: before that, it would go into a serial port that is about to be reset, or be commands for Xen. Xen drops what its
-//! ring of 128 bytes cannot hold, so there input is slow.
+//! A serial line has no end and little room. The end of the input reaches the guest as Ctrl-D. Input waits for the guest's first
+//! output: before that, it would go into a serial port that is about to be reset, be commands for Xen, or fill Xen's ring of 128
+//! bytes before anybody reads it. What that ring cannot hold is lost, so under Xen input is slow.
 
 use std::io;
 use std::os::fd::{AsFd, BorrowedFd, OwnedFd};
@@ -19,7 +19,7 @@ const END: u8 = 4;
 /// Bytes read at a time.
 const CHUNK: usize = 4096;
 
-/// Without a sign of life from a guest on the bare machine, input goes to it after that time.
+/// A guest that prints nothing takes input after that time.
 const PATIENCE: Duration = Duration::from_secs(1);
 /// Bytes given to Xen at a time, and the time between.
 const XEN_CHUNK: usize = 32;
@@ -34,6 +34,8 @@ pub(super) struct Input {
     under_xen: bool,
     /// From when on the guest takes input; `None`: not known.
     open_from: Option<Instant>,
+    /// Whether it has printed anything.
+    heard: bool,
 }
 
 impl Input {
@@ -51,13 +53,21 @@ impl Input {
             waiting,
             under_xen,
             open_from: (!under_xen).then(|| Instant::now() + PATIENCE),
+            heard: false,
         }
     }
 
-    /// The guest is there.
-    pub(super) fn open(&mut self) {
-        let now = Instant::now();
-        self.open_from = Some(self.open_from.map_or(now, |time| time.min(now)));
+    /// Xen has started the guest.
+    pub(super) fn guest_started(&mut self) {
+        self.open_from = Some(Instant::now() + PATIENCE);
+    }
+
+    /// The guest has printed something.
+    pub(super) fn guest_printed(&mut self) {
+        if !self.heard {
+            self.heard = true;
+            self.open_from = Some(Instant::now());
+        }
     }
 
     /// The file, if it has not ended and nothing waits.

@@ -242,11 +242,8 @@ impl Session<'_> {
         };
         self.note_end(Source::Serial, Some(count));
         if self.filter.is_none() {
-            if count > 0 {
-                self.input.open();
-            }
             for &byte in &chunk[..count] {
-                self.output.push(byte);
+                self.console(byte);
             }
             return;
         }
@@ -264,11 +261,16 @@ impl Session<'_> {
         act(filter, &mut |part| parts.push(part));
         for part in parts {
             match part {
-                Part::Console(byte) => self.output.push(byte),
+                Part::Console(byte) => self.console(byte),
                 Part::Line(Speaker::Debug, line) => self.debug_line(&line),
                 Part::Line(Speaker::Xen, line) => self.xen_line(line),
             }
         }
+    }
+
+    fn console(&mut self, byte: u8) {
+        self.input.guest_printed();
+        self.output.push(byte);
     }
 
     fn xen_line(&mut self, line: String) {
@@ -276,7 +278,7 @@ impl Session<'_> {
             eprintln!("(XEN) {line}");
         }
         match self.log.push(line) {
-            Some(Event::Started) => self.input.open(),
+            Some(Event::Started) => self.input.guest_started(),
             // What the guest itself has said counts.
             Some(Event::Ended(exit)) if self.exit.is_none() => {
                 self.exit = Some((exit, Instant::now()));

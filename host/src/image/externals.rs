@@ -25,7 +25,7 @@ pub(super) const MAX_EXTERNALS: u64 = 1 << 16;
 pub struct External {
     /// Its name, an identifier of C.
     pub name: String,
-    /// Address of the slot to fill, aligned and in a writable segment.
+    /// Address of the slot to fill, in a writable segment; aligned, except in images of 2013.
     pub slot: u64,
     /// Address of its symbol table entry, which the resolver gets.
     pub symbol: u64,
@@ -71,12 +71,17 @@ fn parse_spelling(
     externals: &mut Vec<External>,
 ) -> Result<(), Problem> {
     let pointer = machine.pointer_size();
-    let table = |part, unit| find_table(prefix, part, unit, all, pointer, segments);
-    let (strings, symbols, slots, signatures) = (
-        table(STRINGS, 1)?,
-        table(SYMBOLS, pointer)?,
-        table(SLOTS, pointer)?,
-        table(SIGNATURES, 8)?,
+    let table = |part, unit, alignment| find_table(prefix, part, unit, all, alignment, segments);
+    let signatures = table(SIGNATURES, 8, pointer)?;
+    // The macro of 2013 aligned nothing, and the processor that it was for does not mind.
+    let alignment = match (machine, &signatures) {
+        (Machine::I386, None) => 1,
+        _ => pointer,
+    };
+    let (strings, symbols, slots) = (
+        table(STRINGS, 1, 1)?,
+        table(SYMBOLS, pointer, alignment)?,
+        table(SLOTS, pointer, alignment)?,
     );
     let tables = [&strings, &symbols, &slots, &signatures];
     let Some(present) = tables.into_iter().flatten().next() else {
@@ -170,7 +175,7 @@ fn find_table<'a>(
             unit,
         });
     }
-    if unit > 1 && address % alignment != 0 {
+    if address % alignment != 0 {
         return Err(Problem::TableMisaligned {
             section,
             address,

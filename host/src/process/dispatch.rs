@@ -61,11 +61,11 @@ pub(super) unsafe extern "sysv64" fn resolve(frame: *mut ResolverFrame) {
 /// Makes the slot of that function lead to it.
 pub(super) fn fill_slot(vcpu: &Vcpu, index: usize) {
     let Binding { slot, entry, .. } = vcpu.bindings[index];
-    // SAFETY: the scanner found the slot aligned and in a writable segment.
+    // SAFETY: the scanner found the slot in a writable segment. Bytes have no alignment, nor have slots of 2013.
     unsafe {
         match vcpu.width {
-            Width::Bits32 => (slot as *mut u32).write_volatile(entry as u32),
-            Width::Bits64 => (slot as *mut u64).write_volatile(entry),
+            Width::Bits32 => (slot as *mut [u8; 4]).write_volatile((entry as u32).to_le_bytes()),
+            Width::Bits64 => (slot as *mut [u8; 8]).write_volatile(entry.to_le_bytes()),
         }
     }
 }

@@ -42,8 +42,8 @@ fn compiler() -> Option<Command> {
     None
 }
 
-/// The guest in that form.
-fn build(form: &str, flags: &[&str], test: &str) -> Option<PathBuf> {
+/// The guest of that source, in that form.
+fn build(source: &str, form: &str, flags: &[&str], test: &str) -> Option<PathBuf> {
     let sources = Path::new(env!("CARGO_MANIFEST_DIR")).join("tests/process/compat");
     let folder = Path::new(env!("CARGO_TARGET_TMPDIR")).join("compat");
     std::fs::create_dir_all(&folder).expect("a folder");
@@ -63,7 +63,7 @@ fn build(form: &str, flags: &[&str], test: &str) -> Option<PathBuf> {
         .args(["-Wl,-z,max-page-size=4096"])
         .arg(script)
         .args(flags)
-        .arg(sources.join("guest.c"))
+        .arg(sources.join(source))
         .arg("-o")
         .arg(&image)
         .output()
@@ -73,7 +73,7 @@ fn build(form: &str, flags: &[&str], test: &str) -> Option<PathBuf> {
 }
 
 fn plain(test: &str) -> Option<PathBuf> {
-    build(FORMS[0].0, FORMS[0].1, test)
+    build("guest.c", FORMS[0].0, FORMS[0].1, test)
 }
 
 /// `pvhost run --compat 2013`, with options.
@@ -85,7 +85,7 @@ fn run_2013(guest: &Path, options: &[&str], what: &str) -> Output {
 #[test]
 fn every_form_binds_and_calls() {
     for (form, flags) in FORMS {
-        let Some(guest) = build(form, flags, "every-form") else {
+        let Some(guest) = build("guest.c", form, flags, "every-form") else {
             return;
         };
         for lazy in [&[][..], &["--lazy"]] {
@@ -185,6 +185,23 @@ fn without_the_option_the_image_is_refused_and_the_option_is_named() {
     assert_eq!(output.status.code(), Some(1), "{stderr}");
     assert!(stderr.contains("`pvhost run --compat 2013`"), "{stderr}");
     assert_eq!(text(&output.stdout), "");
+}
+
+#[test]
+fn an_image_with_a_vcpu_page_gets_interrupts_by_the_names_of_2013() {
+    let Some(guest) = build("page.c", "page", &[], "interrupts") else {
+        return;
+    };
+    for lazy in [&[][..], &["--lazy"]] {
+        let output = run_2013(&guest, lazy, "");
+        let stderr = text(&output.stderr);
+        assert_eq!(output.status.code(), Some(0), "{lazy:?}: {stderr}");
+        assert_eq!(
+            text(&output.stdout),
+            "10 interrupts\n",
+            "{lazy:?}: {stderr}"
+        );
+    }
 }
 
 /// There was no L4RTEMS for x86-64, and an image of today keeps its own entry.

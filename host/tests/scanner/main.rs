@@ -8,6 +8,7 @@ mod guest;
 mod hostile;
 #[cfg(all(target_os = "linux", target_arch = "x86_64"))]
 mod hosts;
+mod json;
 mod program;
 mod sound;
 mod unsound;

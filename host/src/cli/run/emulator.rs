@@ -4,7 +4,7 @@
 use std::process::ExitCode;
 
 use pvhost::emulator::{self, Exit, Options, Platform};
-use pvhost::image::Image;
+use pvhost::image::{Image, check_loadable};
 use pvhost::provides::{Fit, Host};
 
 use super::{Arguments, Error};
@@ -42,6 +42,10 @@ fn warn_of_missing(image: &Image, platform: Platform) {
     let Some(host) = Host::find(platform.name()) else {
         return;
     };
+    // An image that is refused needs no warnings.
+    if check_loadable(image, &host.policy()).is_err() {
+        return;
+    }
     let provides = host.provides(image.machine());
     for external in image.externals() {
         if matches!(provides.fit(external), Fit::Missing { .. }) {

@@ -24,24 +24,20 @@ const MICROSECOND: u64 = 1_000;
 /// The functions of 2013.
 pub(super) fn functions() -> [(&'static str, Provided); 7] {
     [
-        provide("l4rtems_outch", Provided::fastcall(outch)),
-        provide("l4rtems_inch", Provided::fastcall(inch)),
-        provide("l4rtems_requestIrq", Provided::fastcall(request_irq)),
-        provide("l4rtems_detachIrq", Provided::fastcall(detach_irq)),
-        provide("l4rtems_timer_start", Provided::fastcall(timer_start)),
-        provide(
+        ("l4rtems_outch", Provided::fastcall(outch)),
+        ("l4rtems_inch", Provided::fastcall(inch)),
+        ("l4rtems_requestIrq", Provided::fastcall(request_irq)),
+        ("l4rtems_detachIrq", Provided::fastcall(detach_irq)),
+        ("l4rtems_timer_start", Provided::fastcall(timer_start)),
+        (
             "l4rtems_timer_stop",
             Provided::fastcall(|call: &mut Call| stop_timer(call)),
         ),
-        provide(
+        (
             "l4rtems_timer_read",
             Provided::fastcall(|call: &mut Call| (call.vcpu().clock.now() / MICROSECOND) as u32),
         ),
     ]
-}
-
-fn provide(name: &'static str, provided: Provided) -> (&'static str, Provided) {
-    (name, provided)
 }
 
 fn outch(call: &mut Call, character: i8) {

@@ -1,0 +1,54 @@
+/* SPDX-License-Identifier: MIT OR Apache-2.0 */
+/* External functions as they were declared in 2013: without prototypes, in sections that the function's name is not part of. */
+#pragma once
+
+#ifndef PREFIX
+#define PREFIX ".data.l4externals"
+#endif
+
+/* The form of the macro of 2013, with its sections, its thunk, and its way to the resolver. */
+#define EXTERNAL(func) EXTERNAL_AS(func, func)
+#define EXTERNAL_AS(func, thunk) \
+	asm(".section " PREFIX ".str, \"aw\"\n" \
+	    "9: .string \"" #func "\"\n" \
+	    ".previous\n" \
+	    ".section " PREFIX ".symtab, \"aw\"\n" \
+	    "7: .long 9b\n" \
+	    ".previous\n" \
+	    ".section " PREFIX ".jmptbl, \"aw\"\n" \
+	    "8: .long " #thunk "_resolver\n" \
+	    ".previous\n" \
+	    ".text\n" \
+	    ".weak " #thunk "\n" \
+	    ".type " #thunk ", @function\n" \
+	    #thunk ": jmp *8b\n" \
+	    #thunk "_resolver: push $8b\n" \
+	    "push $7b\n" \
+	    "jmp *__l4_external_resolver\n")
+
+#define FASTCALL __attribute__((regparm(3)))
+
+FASTCALL void l4rtems_outch(char c);
+FASTCALL int l4rtems_inch(void);
+FASTCALL _Bool l4rtems_requestIrq(unsigned number);
+FASTCALL void l4rtems_detachIrq(unsigned number);
+FASTCALL void l4rtems_timer_start(unsigned long long period, unsigned long long first);
+FASTCALL void l4rtems_timer_stop(void);
+FASTCALL unsigned l4rtems_timer_read(void);
+FASTCALL unsigned l4rtems_inport(unsigned port, unsigned size);
+unsigned long long pv_clock_now(void);
+_Noreturn void pv_shutdown(unsigned reason, int code);
+
+#define CHECK(condition) \
+	do { \
+		if (!(condition)) { \
+			print("wrong: " #condition "\n"); \
+			pv_shutdown(0, 1); \
+		} \
+	} while (0)
+
+static inline void print(const char *text)
+{
+	while (*text)
+		l4rtems_outch(*text++);
+}

@@ -11,7 +11,7 @@ use paravirt_bsp::interface::pv_console_write;
 use paravirt_bsp::timer::Timer;
 use paravirt_bsp::{Error, console, cpu, irq, println};
 
-use crate::check::{Outcome, ensure, require};
+use crate::check::{Outcome, Problem, ensure, require};
 use crate::settings::{late, note};
 
 /// Longer than the buffer of any serial line.
@@ -105,7 +105,8 @@ pub fn input() -> Outcome {
         "{} interrupts for {length} bytes",
         CALLS.load(Ordering::Relaxed)
     ));
-    if let Some(wrong) = (0..length).find(|&index| received[index] != INPUT[index]) {
+    // The eighth bit is the next check's.
+    if let Some(wrong) = (0..length).find(|&index| (received[index] ^ INPUT[index]) & 0x7f != 0) {
         ensure!(
             false,
             "byte {wrong} is {:#x}, not {:#x}",
@@ -118,5 +119,22 @@ pub fn input() -> Outcome {
         "{length} of {} bytes of input.bin came",
         INPUT.len()
     );
+    Ok(())
+}
+
+/// The eighth bit of each byte, in the input of the check before: a console for text may lose it.
+pub fn eight_bits() -> Outcome {
+    require("pv_console_read")?;
+    // SAFETY: the check is over, so the handler does not run.
+    let received = unsafe { &*RECEIVED.0.get() };
+    if LENGTH.load(Ordering::Relaxed) == INPUT.len()
+        && received
+            .iter()
+            .zip(INPUT)
+            .all(|(found, sent)| *found == sent & 0x7f)
+    {
+        return Err(Problem::NotOffered("bytes come with seven bits"));
+    }
+    ensure!(received == INPUT, "some come, some do not");
     Ok(())
 }

@@ -38,7 +38,7 @@ use check::{Outcome, Problem};
 /// A check and what it checks.
 type Check = (&'static str, fn() -> Outcome);
 
-const CHECKS: [Check; 39] = [
+const CHECKS: [Check; 40] = [
     ("start: the block is of this ABI", start_info::block),
     ("start: command line", start_info::command_line),
     (
@@ -55,6 +55,7 @@ const CHECKS: [Check; 39] = [
         "console: input, a few bytes for each interrupt",
         console::input,
     ),
+    ("console: input, all eight bits", console::eight_bits),
     ("clock: never steps back", clock::monotonic),
     ("clock: page and host agree", clock::page_and_host),
     ("clock: wall clock", clock::wall),

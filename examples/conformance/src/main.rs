@@ -4,4 +4,4 @@
 #![no_std]
 #![no_main]
 
-paravirt_bsp::image! { main: conformance::main, backends: [linux_syscall, bare, pok] }
+paravirt_bsp::image! { main: conformance::main, backends: [linux_syscall, bare, xen, pok] }

@@ -35,9 +35,10 @@ pub fn command_line() -> Outcome {
         line.len() == info.command_line_length as usize,
         "it is not UTF-8"
     );
+    let is_word = |word: &str| !word.is_empty() && word.bytes().all(|byte| byte.is_ascii_graphic());
     ensure!(
-        line.split(' ').all(|word| !word.is_empty()),
-        "not single spaces: {line:?}"
+        line.split(' ').all(is_word),
+        "not words with single spaces between them: {line:?}"
     );
     // SAFETY: the byte behind the command line belongs to the block.
     let end = unsafe { line.as_ptr().add(line.len()).read() };

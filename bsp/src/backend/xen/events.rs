@@ -9,7 +9,8 @@ use super::shared::{PAGE, WORD_BITS};
 use super::{console, hypercall};
 use crate::backend::{lines, timers};
 use crate::local::Local;
-use crate::{println, vcpu};
+use crate::ring0::message;
+use crate::vcpu;
 
 /// Virtual interrupt of the timers.
 pub(super) const VIRQ_TIMER: u32 = 0;
@@ -21,9 +22,7 @@ const NONE: u32 = 0;
 
 static TIMER: Local<u32> = Local::new(NONE);
 static CONSOLE: Local<u32> = Local::new(NONE);
-/// The first channel that had an event without being bound, until it is reported.
-static STRAY: Local<u32> = Local::new(NONE);
-/// Whether one was reported.
+/// Whether an event that nobody has asked for was reported.
 static REPORTED: Local<bool> = Local::new(false);
 
 /// Masks every channel: those that are bound are unmasked one by one.
@@ -80,24 +79,17 @@ fn deliver(port: u32) {
     }
 }
 
-/// Counts an event that nobody has asked for, and lets no other come of that channel.
+/// Counts an event that nobody has asked for, lets no other come of that channel, and reports the first one.
 #[cold]
 fn stray(port: u32) {
     let mask = &PAGE.mask[(port / WORD_BITS) as usize];
     mask.fetch_or(1 << (port % WORD_BITS), Ordering::Relaxed);
     let count = vcpu::spurious();
     count.write(count.read().wrapping_add(1));
-    if STRAY.get() == NONE {
-        STRAY.set(port);
-    }
-}
-
-/// Reports the first event that nobody has asked for. Called with interrupts off, but not from an entry, because the console
-/// may be what it interrupted.
-pub(super) fn report_stray() {
-    let port = STRAY.get();
-    if port != NONE && !REPORTED.get() {
+    if !REPORTED.get() {
         REPORTED.set(true);
-        println!("paravirt: event on channel {port}, which nobody has bound; masked");
+        message::say(format_args!(
+            "event on channel {port}, which nobody has bound; masked"
+        ));
     }
 }

@@ -18,19 +18,24 @@ const EVENT_CHANNEL_OP: usize = 32;
 /// The domain that makes the call, where one is asked for.
 pub(super) const DOMID_SELF: u16 = 0x7ff0;
 
+// Apart from each other, so that a test can make one answer otherwise than Xen does.
 global_asm!(
     ".pushsection .text.paravirt_xen_hypercall, \"ax\", @progbits",
     ".globl __paravirt_xen_syscall, __paravirt_xen_vmcall, __paravirt_xen_vmmcall, __paravirt_xen_unknown",
     ".hidden __paravirt_xen_syscall, __paravirt_xen_vmcall, __paravirt_xen_vmmcall, __paravirt_xen_unknown",
+    ".balign 32",
     "__paravirt_xen_syscall:",
     "    syscall", // PV: clobbers rcx and r11
     "    ret",
+    ".balign 32",
     "__paravirt_xen_vmcall:",
     "    vmcall", // PVH on processors of Intel and those that do as Intel
     "    ret",
+    ".balign 32",
     "__paravirt_xen_vmmcall:",
     "    vmmcall", // PVH on processors of AMD
     "    ret",
+    ".balign 32",
     "__paravirt_xen_unknown:",
     "    ud2", // nobody has said yet how to call
     ".popsection",

@@ -5,7 +5,6 @@ use core::sync::atomic::Ordering;
 
 use paravirt_abi::vcpu::HOST_MASKED;
 
-use super::events;
 #[cfg(target_arch = "x86_64")]
 use super::{domain, pv};
 use crate::ring0::processor;
@@ -15,13 +14,10 @@ use crate::vcpu;
 pub(super) fn open() {
     #[cfg(target_arch = "x86_64")]
     if domain::is_pv() {
-        pv::irq::open();
-        events::report_stray();
-        return;
+        return pv::irq::open();
     }
     // An event that is pending interrupts at once.
     processor::open_interrupts();
-    events::report_stray();
 }
 
 /// Whether a line is pending.

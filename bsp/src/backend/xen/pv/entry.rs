@@ -36,6 +36,8 @@ global_asm!(
 
 global_asm!(
     ".pushsection .text.paravirt_xen_pv_start, \"ax\", @progbits",
+    ".globl __paravirt_xen_pv_start",
+    ".hidden __paravirt_xen_pv_start",
     "__paravirt_xen_pv_start:",            // rsi = start_info, rsp = top of the stack that Xen made; events are masked
     "    cld",                             // the ABI of what we call
     "    movq %rsi, %rdi",                 // first argument: start_info

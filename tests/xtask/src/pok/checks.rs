@@ -29,6 +29,7 @@ pub const ALL: [Check; 4] = [
         node: Node {
             name: "hello",
             partitions: &[partition("hello", "")],
+            allow: None,
             input: &[],
         },
         judge: |workspace, printed| as_expected(workspace, "hello", printed),
@@ -37,6 +38,7 @@ pub const ALL: [Check; 4] = [
         node: Node {
             name: "ticker",
             partitions: &[partition("ticker", "50")],
+            allow: None,
             input: &[],
         },
         judge: |workspace, printed| as_expected(workspace, "ticker", printed),
@@ -48,6 +50,7 @@ pub const ALL: [Check; 4] = [
                 partition("watch", "red 70 12"),
                 partition("watch", "blue 100 9"),
             ],
+            allow: None,
             input: &[],
         },
         judge: |_, printed| side_by_side(printed),
@@ -56,6 +59,7 @@ pub const ALL: [Check; 4] = [
         node: Node {
             name: "conformance",
             partitions: &[partition("conformance", "all")],
+            allow: Some("tests/guests/checks/registers.allow"),
             input: include_bytes!("../../../../examples/conformance/input.bin"),
         },
         judge: |_, printed| conforms(printed),

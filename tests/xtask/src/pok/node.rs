@@ -37,6 +37,8 @@ pub struct Node {
     pub name: &'static str,
     /// Its partitions; each runs in a slot of [`SLOT`] ns, one after the other.
     pub partitions: &'static [Partition],
+    /// A file of the checkout that says which instructions of the guests an audit allows, and why.
+    pub allow: Option<&'static str>,
     /// What is typed on the console when the kernel has started.
     pub input: &'static [u8],
 }

@@ -8,12 +8,12 @@ use anyhow::{Context, Result, ensure};
 
 use crate::command;
 
-/// The backend carries its name into the image, and no instruction is left that a partition may not execute but those that the
-/// auditor knows to belong to a backend.
+/// The backend carries its name into the image, and no instruction is left that a partition may not execute, but those that the
+/// auditor knows to belong to a backend and those that the list `allow` explains.
 ///
 /// # Errors
 /// What `pvhost` found.
-pub fn scan(pvhost: &Path, image: &Path) -> Result<()> {
+pub fn scan(pvhost: &Path, image: &Path, allow: Option<&Path>) -> Result<()> {
     let list = command::output(Command::new(pvhost).args(["list", "--json"]).arg(image))?;
     let list: serde_json::Value =
         serde_json::from_str(&list).context("pvhost's list is not JSON")?;
@@ -27,6 +27,9 @@ pub fn scan(pvhost: &Path, image: &Path) -> Result<()> {
     );
     let mut audit = Command::new(pvhost);
     audit.arg("audit").arg(image);
+    if let Some(allow) = allow {
+        audit.arg("--allow").arg(allow);
+    }
     let output = audit
         .output()
         .with_context(|| format!("cannot start {}", command::name(&audit)))?;

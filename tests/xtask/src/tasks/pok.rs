@@ -92,8 +92,9 @@ pub fn add_to(report: &mut Report, workspace: &Workspace, packages: &[Package]) 
 
 fn link_and_audit(node: &Node, workspace: &Workspace, packages: &[Package]) -> Result<()> {
     let pvhost = hosts::build(workspace, hosts::PVHOST)?;
+    let allow = node.allow.map(|file| workspace.root().join(file));
     for image in node.build_guests(workspace, packages)? {
-        scan::scan(&pvhost, &image)?;
+        scan::scan(&pvhost, &image, allow.as_deref())?;
     }
     Ok(())
 }

@@ -14,7 +14,10 @@
 //! flag says. Nothing is lost: the expirations of periodic timers are counted from the clock, and deadlines do not drift.
 //! Turning interrupts off and on stays a store and a test.
 //!
-//! Its clock stands still while the kernel writes to the console, because it counts timer interrupts.
+//! (A fork of 2013 has calls for interrupts. To deliver one, it overwrites the word at the interrupted stack pointer and drops the
+//! flags, so nothing that was interrupted could go on, and these calls are not used.)
+//!
+//! The kernel's clock stands still while it writes to the console, because it counts timer interrupts.
 //!
 //! POK has no calendar, so there is no `pv_clock_wall`. It saves no FPU state when it switches partitions, so that one partition
 //! of a node at most may use floating point. Its console has one input for all partitions; who asks first gets the byte.

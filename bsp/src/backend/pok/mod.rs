@@ -2,7 +2,7 @@
 //! Backend `pok`: the image as a partition of the POK kernel (ARINC 653), i386.
 //!
 //! The bodies of the external functions make POK's system calls. Its kernel has no call that interrupts a partition, so
-//! lines are found by looking, see [`irq::poll`]:
+//! lines are found by looking (`irq.rs`):
 //!
 //! * The layer's functions for console, clock and timers look at the kernel's clock, and at the console while its line is
 //!   unmasked. With interrupts on, the handlers of what they find have run when they return.

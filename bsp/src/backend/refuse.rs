@@ -29,7 +29,8 @@ fn ring0(point: EntryPoint) -> ! {
     use core::fmt;
 
     use super::BACKENDS;
-    use crate::ring0::{self, cpuid, message};
+    use crate::ring0::cpuid::{self, Signature};
+    use crate::ring0::{self, message};
 
     struct Names;
     impl fmt::Display for Names {
@@ -49,6 +50,10 @@ fn ring0(point: EntryPoint) -> ! {
     if is_pv {
         // The processor does not name Xen to a PV domain; its entry point does.
         message::say(format_args!("no backend for Xen in this image"));
+    } else if cpuid::hypervisor() == Some(Signature::NONE) {
+        message::say(format_args!(
+            "no backend for a hypervisor that does not name itself in this image"
+        ));
     } else if let Some(signature) = cpuid::hypervisor() {
         message::say(format_args!(
             "no backend for hypervisor `{signature}` in this image"

@@ -100,13 +100,12 @@ pub(crate) fn forget() {
 
 /// The command line, without its NUL.
 pub(crate) fn command_line() -> &'static [u8] {
-    match INFO.get() {
-        // SAFETY: the loader vouches for a NUL-terminated text.
-        Some(info) if info.command_line != 0 && info.command_line < LIMIT => {
-            unsafe { CStr::from_ptr(info.command_line as usize as *const c_char) }.to_bytes()
-        }
-        _ => b"",
+    let Some(info) = INFO.get() else { return b"" };
+    if info.command_line == 0 || info.command_line >= LIMIT {
+        return b"";
     }
+    // SAFETY: the loader vouches for a NUL-terminated text there.
+    unsafe { CStr::from_ptr(info.command_line as usize as *const c_char) }.to_bytes()
 }
 
 /// Calls `add` with start and end of each range of memory that the guest may use, in the loader's order, which is ascending; `false`

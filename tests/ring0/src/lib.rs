@@ -1,0 +1,215 @@
+// SPDX-License-Identifier: MIT OR Apache-2.0
+//! Runs a guest on a PC that QEMU emulates, without a hypervisor.
+//!
+//! The guests come from `cargo xtask guests`; `PARAVIRT_GUESTS` names their folder, `target/guests` by default. Where they or QEMU are
+//! missing, a test says so and is skipped.
+
+use std::path::{Path, PathBuf};
+use std::process::{Command, Stdio};
+use std::{env, fs};
+
+use object::{Object, ObjectSection, ObjectSymbol};
+
+/// The emulator, for both architectures.
+const QEMU: &str = "qemu-system-x86_64";
+/// Time after which a run is stopped, in seconds.
+const LIMIT: &str = "60";
+
+/// The architectures.
+pub const ARCHITECTURES: [&str; 2] = ["x86_64", "i386"];
+
+/// A guest on a PC.
+#[derive(Debug)]
+pub struct Pc {
+    guest: PathBuf,
+    command_line: String,
+    processor: &'static str,
+    options: Vec<&'static str>,
+}
+
+/// What a run left behind.
+#[derive(Debug)]
+pub struct Outcome {
+    /// What the guest wrote to the serial port.
+    pub serial: String,
+    /// What it wrote to QEMU's debug console.
+    pub debug: String,
+}
+
+impl Pc {
+    /// A PC for the guest of that name; `None`, and a line that says why, if the guest was not built or QEMU is not installed.
+    #[must_use]
+    pub fn new(architecture: &str, name: &str) -> Option<Self> {
+        let folder = env::var_os("PARAVIRT_GUESTS").map_or_else(
+            || Path::new(env!("CARGO_MANIFEST_DIR")).join("../../target/guests"),
+            PathBuf::from,
+        );
+        let guest = folder.join(architecture).join(name);
+        if !guest.is_file() {
+            println!(
+                "skipped: {} was not built; run `cargo xtask guests`",
+                guest.display()
+            );
+            return None;
+        }
+        if !uses_no_red_zone(&guest) {
+            println!(
+                "skipped: {} was built with a red zone; run `cargo xtask setup`",
+                guest.display()
+            );
+            return None;
+        }
+        Self::of_file(&guest)
+    }
+
+    /// A PC for that image; `None`, and a line that says why, if QEMU is not installed.
+    #[must_use]
+    pub fn of_file(guest: &Path) -> Option<Self> {
+        let installed = Command::new(QEMU)
+            .arg("--version")
+            .stdout(Stdio::null())
+            .status();
+        if !installed.is_ok_and(|status| status.success()) {
+            println!("skipped: {QEMU} is not installed");
+            return None;
+        }
+        Some(Self {
+            guest: guest.to_owned(),
+            command_line: String::new(),
+            processor: "qemu64",
+            options: Vec::new(),
+        })
+    }
+
+    /// The guest's command line.
+    #[must_use]
+    pub fn command_line(mut self, line: &str) -> Self {
+        line.clone_into(&mut self.command_line);
+        self
+    }
+
+    /// Another processor than `qemu64`, as QEMU's option `-cpu` takes it.
+    #[must_use]
+    pub fn processor(mut self, processor: &'static str) -> Self {
+        self.processor = processor;
+        self
+    }
+
+    /// Time passes with instructions, 16 ns for each.
+    #[must_use]
+    pub fn counting_instructions(mut self) -> Self {
+        self.options.extend(["-icount", "shift=4,sleep=off"]);
+        self
+    }
+
+    /// Runs the guest to its end.
+    ///
+    /// # Panics
+    /// If QEMU cannot be started, or the guest does not end in time.
+    #[must_use]
+    pub fn run(&self) -> Outcome {
+        let folder = tempfile::tempdir().expect("a folder");
+        let debug = folder.path().join("debug");
+        let output = Command::new("timeout")
+            .args([LIMIT, QEMU, "-M", "pc", "-m", "64", "-cpu", self.processor])
+            .args([
+                "-nodefaults",
+                "-display",
+                "none",
+                "-no-reboot",
+                "-serial",
+                "stdio",
+            ])
+            .arg("-debugcon")
+            .arg(format!("file:{}", debug.display()))
+            .args(["-device", "isa-debug-exit,iobase=0xf4,iosize=0x04"])
+            .arg("-kernel")
+            .arg(&self.guest)
+            .args(["-append", &self.command_line])
+            .args(&self.options)
+            .stdin(Stdio::null())
+            .output()
+            .expect("QEMU starts");
+        let outcome = Outcome {
+            serial: String::from_utf8_lossy(&output.stdout).into_owned(),
+            debug: fs::read_to_string(debug).unwrap_or_default(),
+        };
+        assert_ne!(
+            output.status.code(),
+            Some(124),
+            "no end after {LIMIT} s: {outcome:?}"
+        );
+        outcome
+    }
+}
+
+impl Outcome {
+    /// The record of the shutdown: what follows `paravirt: shutdown `.
+    ///
+    /// # Panics
+    /// If there is none, or more than one.
+    #[must_use]
+    pub fn record(&self) -> &str {
+        let mut records = self
+            .debug
+            .lines()
+            .filter_map(|line| line.strip_prefix("paravirt: shutdown "));
+        match (records.next(), records.next()) {
+            (Some(record), None) => record,
+            _ => panic!("not one record: {self:?}"),
+        }
+    }
+
+    /// Checks the record, and that `text` stands on the serial port, where it is on the debug console as well if `early`.
+    ///
+    /// # Panics
+    /// If not.
+    pub fn expect(&self, record: &str, text: &str, early: bool) {
+        assert!(self.serial.contains(text), "no {text:?} in {self:?}");
+        assert_eq!(self.debug.contains(text), early, "{text:?} in {self:?}");
+        assert_eq!(self.record(), record, "{self:?}");
+    }
+}
+
+/// Whether the identity note of an image says so.
+fn uses_no_red_zone(guest: &Path) -> bool {
+    /// Offset of the flags behind owner and version and machine.
+    const OWNER: &[u8] = b"\x09\0\0\0\x18\0\0\0\x01\0\0\0paravirt\0\0\0\0";
+    let content = fs::read(guest).expect("a readable guest");
+    content
+        .windows(OWNER.len())
+        .position(|window| window == OWNER)
+        .is_some_and(|at| content[at + OWNER.len() + 8] & 1 != 0)
+}
+
+/// A copy of `guest` in `folder` whose PVH note points to the symbol `entry`.
+///
+/// # Panics
+/// If the guest has no such note or symbol.
+#[must_use]
+pub fn enter_at(guest: &Path, entry: &str, folder: &Path) -> PathBuf {
+    let mut content = fs::read(guest).expect("a readable guest");
+    let (at, address) = {
+        let file = object::File::parse(&*content).expect("an ELF file");
+        let note = file.section_by_name(".note.Xen").expect("the PVH note");
+        let symbol = file
+            .symbols()
+            .find(|symbol| symbol.name() == Ok(entry))
+            .expect("the entry");
+        let (offset, _) = note.file_range().expect("a note has content");
+        (offset as usize + 16, symbol.address() as u32) // behind three words and the owner
+    };
+    content[at..at + 4].copy_from_slice(&address.to_le_bytes());
+    let path = folder.join("guest");
+    fs::write(&path, content).expect("a writable folder");
+    path
+}
+
+impl Pc {
+    /// The same guest, entered at the symbol `entry`; the copy lies in `folder`.
+    #[must_use]
+    pub fn entered_at(mut self, entry: &str, folder: &Path) -> Self {
+        self.guest = enter_at(&self.guest, entry, folder);
+        self
+    }
+}

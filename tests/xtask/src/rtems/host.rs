@@ -53,14 +53,15 @@ pub struct Host {
     kind: Kind,
     program: PathBuf,
     xen: Option<PathBuf>,
+    realtime: bool,
 }
 
 impl Host {
-    /// Builds it where needed.
+    /// Builds it where needed. With `realtime`, guests of the process host get real-time priority.
     ///
     /// # Errors
     /// It does not build, or what it needs is not installed.
-    pub fn prepare(workspace: &Workspace, kind: Kind) -> Result<Self> {
+    pub fn prepare(workspace: &Workspace, kind: Kind, realtime: bool) -> Result<Self> {
         if let Some(missing) = emulators::missing(workspace, kind.name(), Arch::I386) {
             bail!("{missing}");
         }
@@ -72,7 +73,12 @@ impl Host {
                 emulators::xen(workspace),
             ),
         };
-        Ok(Self { kind, program, xen })
+        Ok(Self {
+            kind,
+            program,
+            xen,
+            realtime,
+        })
     }
 
     /// Which one.
@@ -84,7 +90,10 @@ impl Host {
     pub fn command(&self, guest: &Path) -> Command {
         let mut command = Command::new(&self.program);
         match self.kind {
-            Kind::Process => command.arg("run").arg(guest),
+            Kind::Process => command
+                .arg("run")
+                .args(self.realtime.then_some("--realtime"))
+                .arg(guest),
             Kind::Qemu | Kind::XenPvh => {
                 if let Some(xen) = &self.xen {
                     command.env(emulators::XEN_VARIABLE, xen);
@@ -129,6 +138,7 @@ mod tests {
             kind,
             program: PathBuf::new(),
             xen: None,
+            realtime: false,
         };
         host.ending(ExitStatus::from_raw(code << 8), output)
     }
@@ -156,6 +166,7 @@ mod tests {
             kind: Kind::Process,
             program: PathBuf::new(),
             xen: None,
+            realtime: false,
         };
         assert_eq!(host.ending(ExitStatus::from_raw(11), ""), Ending::Host(-1));
     }

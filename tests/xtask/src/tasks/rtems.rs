@@ -51,6 +51,9 @@ pub struct Arguments {
     /// What runs the samples or test programs
     #[arg(long, value_name = "HOST", default_value = "process")]
     host: Kind,
+    /// Give test programs on the process host real-time priority; some compare times with the tick
+    #[arg(long, requires = "tests")]
+    realtime: bool,
     /// The build folder of stock pc686, for the host pc686-qemu
     #[arg(long, value_name = "DIR")]
     reference: Option<PathBuf>,
@@ -175,7 +178,7 @@ fn testsuites(build: &Path) -> Result<PathBuf> {
 
 fn run_samples(workspace: &Workspace, kind: Kind, programs: &Path) -> Result<()> {
     println!("building the host, pvhost");
-    let host = Host::prepare(workspace, kind)?;
+    let host = Host::prepare(workspace, kind, false)?;
     for (name, end) in SAMPLES {
         let program = programs
             .join(Group::Samples.name())
@@ -231,10 +234,18 @@ fn run_tests(workspace: &Workspace, arguments: &Arguments, testsuites: &Path) ->
     }
     ensure!(!programs.is_empty(), "there is no such test program");
 
-    let host = Host::prepare(workspace, arguments.host)?;
+    let host = Host::prepare(workspace, arguments.host, arguments.realtime)?;
     let name = host.kind().name();
     let folder = Folders::new(workspace).results();
-    println!("running {} programs on the host {name}", programs.len());
+    println!(
+        "running {} programs on the host {name}{}",
+        programs.len(),
+        if arguments.realtime {
+            ", with real-time priority"
+        } else {
+            ""
+        }
+    );
     let total = programs.len();
     let entries = suite::run(
         &host,

@@ -9,6 +9,7 @@ pub mod baseline;
 pub mod callgrind;
 pub mod far_call;
 pub mod guest;
+pub mod pvhost;
 pub mod starts;
 pub mod step;
 pub mod table;

@@ -6,18 +6,15 @@ use std::time::Instant;
 
 use anyhow::{Context, Result, bail};
 
-/// Starts per program.
-const STARTS: usize = 400;
-
-/// Starts two programs in turn; the time from the start to the exit in ns, which a tenth of the starts of each do not exceed.
-/// What else the machine does makes starts longer, never shorter.
+/// Starts two programs `starts` times in turn; the time from the start to the exit in ns, which a tenth of the starts of each do
+/// not exceed. What else the machine does makes starts longer, never shorter.
 ///
 /// # Errors
 /// A program fails.
-pub fn compare(commands: [&mut Command; 2]) -> Result<[f64; 2]> {
+pub fn compare(starts: usize, commands: [&mut Command; 2]) -> Result<[f64; 2]> {
     let mut times = [Vec::new(), Vec::new()];
     let [first, second] = commands;
-    for _ in 0..STARTS {
+    for _ in 0..starts {
         times[0].push(once(first)?);
         times[1].push(once(second)?);
     }

@@ -4,6 +4,7 @@
 //! The exit status is 0 unless something could not be measured; a limit that is exceeded is said loudly.
 
 mod bind;
+mod boot;
 mod machine;
 mod paths;
 mod size;
@@ -26,12 +27,13 @@ struct Setup {
 }
 
 type Section = fn(&Setup, Arch) -> Result<Vec<Row>>;
-const SECTIONS: [(&str, Section); 5] = [
+const SECTIONS: [(&str, Section); 6] = [
     ("paths", paths::rows),
     ("bind", bind::rows),
     ("upcall", upcall::rows),
     ("start", start::rows),
     ("size", size::rows),
+    ("boot", boot::rows),
 ];
 
 fn main() -> ExitCode {

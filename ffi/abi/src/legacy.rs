@@ -26,7 +26,8 @@ use crate::interface::InterfaceType::Fixed;
 use crate::interface::{I32, InterfaceFunction, U32, U64, UNIT, function};
 use crate::signature::Type;
 
-/// The functions that an L4RTEMS image declares, sorted by name. Times are in microseconds.
+/// The functions of L4RTEMS, sorted by name. Times are in microseconds. In its last published sources five of them are external,
+/// those for the timer and for interrupts; the others are part of the image and call L4 themselves.
 pub const FUNCTIONS: [InterfaceFunction; 9] = [
     function(
         "l4rtems_detachIrq",

@@ -3,7 +3,7 @@
 
 use std::fmt;
 
-use iced_x86::{Decoder, DecoderOptions, Formatter, GasFormatter, Instruction, Mnemonic};
+use iced_x86::{Decoder, DecoderOptions, Formatter, GasFormatter, Instruction, Mnemonic, Register};
 use paravirt_abi::signature::Width;
 
 use super::super::vcpu::Vcpu;
@@ -311,6 +311,9 @@ fn hint(
             "a guest reaches its host through external functions only; is this a program for Linux, or was the wrong \
              in-guest backend chosen?"
         }
+        Cause::Processor { .. } if image.is_of_2013() && calls_l4(bad, instruction) => {
+            "this asks the L4 microkernel, which is not here; of an image of 2013 only the external functions work"
+        }
         Cause::Processor { .. } if bad.is_none() => {
             let privileged = disassemble(instruction.filter(|i| is_privileged(i))?);
             let name = privileged.split_whitespace().next().unwrap_or_default();
@@ -343,6 +346,16 @@ fn hint_of_access(vcpu: &Vcpu, bad: BadAccess) -> Option<&'static str> {
         Access::Write if rights.is_some() => Some("a write to code or to a constant?"),
         _ => None,
     }
+}
+
+/// Whether the guest was about to call L4: its thread's own data are at fs:0, its system calls in the page of kernel information
+/// (L4Re for x86-32, `__l4sys_invoke_direct`).
+fn calls_l4(bad: Option<BadAccess>, instruction: Option<&Instruction>) -> bool {
+    const KERNEL_INFORMATION: std::ops::Range<u64> = 0xafff_f000..0xb000_0000;
+    let called = bad.is_some_and(|bad| {
+        matches!(bad.access, Access::Execute) && KERNEL_INFORMATION.contains(&bad.address)
+    });
+    called || instruction.is_some_and(|instruction| instruction.segment_prefix() == Register::FS)
 }
 
 /// Whether the stack pointer is still what the host set it to, 0, or a few pushes below.

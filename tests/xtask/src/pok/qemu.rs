@@ -12,7 +12,7 @@ use anyhow::{Context, Result, bail};
 const QEMU: &str = "qemu-system-i386";
 /// Time after which a node is stopped. The kernel's interval timer interrupts 108,000 times a second, which an emulator does a
 /// few times slower.
-const LIMIT: Duration = Duration::from_secs(180);
+const LIMIT: Duration = Duration::from_secs(300);
 /// The kernel's greeting; what comes before is about the machine.
 const GREETING: &str = "POK kernel initialized";
 

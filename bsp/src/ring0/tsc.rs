@@ -21,8 +21,9 @@ const COMMAND: u16 = 0x43;
 const ONE_SHOT: u8 = 0b1011_0000;
 /// Read back status and count of channel 2.
 const READ_BACK: u8 = 0b1100_1000;
-/// Status: the output is up.
+/// Status: the output is up; the count that was written has not been taken over yet.
 const OUTPUT: u8 = 1 << 7;
+const NULL_COUNT: u8 = 1 << 6;
 /// Gate of channel 2, and the speaker, in port B.
 const PORT_B: u16 = 0x61;
 const GATE: u8 = 1;
@@ -91,7 +92,7 @@ fn sample() -> Option<Sample> {
             return None;
         }
         let took = after.wrapping_sub(before);
-        if best.is_none_or(|(least, _)| took < least) {
+        if status & NULL_COUNT == 0 && best.is_none_or(|(least, _)| took < least) {
             let cycles = before + took / 2;
             best = Some((took, Sample { cycles, count }));
         }
@@ -113,7 +114,7 @@ fn scale(rate: u64) -> (i32, u32) {
         numerator <<= 1;
         shift -= 1;
     }
-    // Below 2^32 as the quotient is below 1; the numerator is below 2^36 at the believed rates, so it loses what does not matter.
+    // The quotient times 2^32. At the believed rates the numerator has 35 bits at most, so that the denominator loses three.
     let bits = numerator.leading_zeros().min(32);
     let multiplier = (numerator << bits) / (denominator >> (32 - bits));
     (shift, u32::try_from(multiplier).unwrap_or(u32::MAX))

@@ -24,6 +24,7 @@ pub struct Pc {
     guest: PathBuf,
     command_line: String,
     processor: &'static str,
+    serial: &'static str,
     options: Vec<&'static str>,
 }
 
@@ -77,6 +78,7 @@ impl Pc {
             guest: guest.to_owned(),
             command_line: String::new(),
             processor: "qemu64",
+            serial: "stdio",
             options: Vec::new(),
         })
     }
@@ -92,6 +94,13 @@ impl Pc {
     #[must_use]
     pub fn processor(mut self, processor: &'static str) -> Self {
         self.processor = processor;
+        self
+    }
+
+    /// No serial port.
+    #[must_use]
+    pub fn without_serial_port(mut self) -> Self {
+        self.serial = "none";
         self
     }
 
@@ -112,14 +121,8 @@ impl Pc {
         let debug = folder.path().join("debug");
         let output = Command::new("timeout")
             .args([LIMIT, QEMU, "-M", "pc", "-m", "64", "-cpu", self.processor])
-            .args([
-                "-nodefaults",
-                "-display",
-                "none",
-                "-no-reboot",
-                "-serial",
-                "stdio",
-            ])
+            .args(["-nodefaults", "-display", "none", "-no-reboot"])
+            .args(["-serial", self.serial])
             .arg("-debugcon")
             .arg(format!("file:{}", debug.display()))
             .args(["-device", "isa-debug-exit,iobase=0xf4,iosize=0x04"])

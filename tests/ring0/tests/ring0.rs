@@ -133,6 +133,23 @@ fn a_fault_before_the_first_output_is_reported() {
 }
 
 #[test]
+fn a_processor_without_long_mode_is_named() {
+    for processor in ["qemu32", "486"] {
+        if let Some(pc) = Pc::new("x86_64", "ring0-entry") {
+            let outcome = pc.processor(processor).run();
+            outcome.expect("fault 1", "paravirt: this processor has no long mode", true);
+        }
+    }
+}
+
+#[test]
+fn without_a_serial_port_output_is_lost_and_input_has_ended() {
+    on_each("echo", |_, pc| {
+        assert_eq!(pc.without_serial_port().run().record(), "exit 0");
+    });
+}
+
+#[test]
 fn a_red_zone_is_refused() {
     let root = Path::new(env!("CARGO_MANIFEST_DIR")).join("../..");
     let target = Path::new(env!("CARGO_TARGET_TMPDIR")).join("red-zone");

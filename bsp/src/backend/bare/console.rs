@@ -8,11 +8,16 @@ use paravirt_abi::line;
 
 use crate::backend::lines;
 use crate::cpu;
+use crate::local::Local;
 use crate::ring0::{message, serial};
+
+/// Whether there is a port.
+static IS_HERE: Local<bool> = Local::new(false);
 
 /// Makes the port ready. Messages of start-up and of faults go there from now on.
 pub(super) fn start() {
     if serial::is_here() {
+        IS_HERE.set(true);
         serial::start();
         message::set_console(|text| serial::write_all(text.as_bytes()));
     }
@@ -20,14 +25,20 @@ pub(super) fn start() {
 
 /// Body of `pv_console_write`: as many bytes as the port takes at once, none while it is busy.
 pub(super) extern "C" fn write(buffer: *const u8, length: usize) -> isize {
+    if !IS_HERE.get() {
+        return Error::Device.number() as isize;
+    }
     // SAFETY: the interface asks for a buffer of that length.
     let bytes = unsafe { slice::from_raw_parts(buffer, length) };
     // Without interrupts, because a handler that prints would fill the port's FIFO a second time.
     cpu::without_interrupts(|| serial::write(bytes)) as isize
 }
 
-/// Body of `pv_console_read`. A serial line has no end of input.
+/// Body of `pv_console_read`. A serial line has no end of input; where there is no port, the input has ended.
 pub(super) extern "C" fn read(buffer: *mut u8, length: usize) -> isize {
+    if !IS_HERE.get() {
+        return Error::EndOfInput.number() as isize;
+    }
     if length > isize::MAX as usize {
         return Error::InvalidArgument.number() as isize;
     }
@@ -46,7 +57,7 @@ pub(super) extern "C" fn read(buffer: *mut u8, length: usize) -> isize {
 
 /// Marks the console line if there is input.
 pub(super) fn announce_input() {
-    if serial::has_input() {
+    if IS_HERE.get() && serial::has_input() {
         lines::signal(line::CONSOLE);
     }
 }

@@ -16,6 +16,15 @@ global_asm!(
     "__paravirt_pvh:",
     "    cld",                                // the ABI of what we call
     "    movl $__stack_end, %esp",            // the image's own stack
+    "    movl %ebx, %ebp",                    // address of the loader's start info, which cpuid overwrites
+    "    movl $0x80000000, %eax",             // highest extended leaf
+    "    cpuid",
+    "    cmpl $0x80000001, %eax",
+    "    jb 3f",
+    "    movl $0x80000001, %eax",
+    "    cpuid",
+    "    btl $29, %edx",                      // long mode?
+    "    jnc 3f",
     "    movl ${directories}, %edi",          // first page directory; the four lie one behind the other
     "    movl $0x83, %eax",                   // address 0; present, writable, 2 MiB
     "1:  movl %eax, (%edi)",
@@ -52,10 +61,28 @@ global_asm!(
     "    movl %eax, %fs",                     // base 0, until thread-local storage is set
     "    movl %eax, %gs",
     "    fninit",                             // default control word
-    "    movl %ebx, %edi",                    // address of the loader's start info
+    "    movl %ebp, %edi",                    // address of the loader's start info
     "    xorl %ebp, %ebp",                    // end of the chain of frames
     "    call {entered}",                     // does not return
     "    ud2",
+    ".code32",
+    "3:  movl $5f, %esi",                     // no: last words, before there is anything that could say them
+    "6:  lodsb",
+    "    testb %al, %al",
+    "    jz 7f",
+    "    movl $0xe9, %edx",                   // QEMU's debug console
+    "    outb %al, %dx",
+    "    movl $0x3f8, %edx",                  // serial port
+    "    outb %al, %dx",
+    "    jmp 6b",
+    "7:  movl $1, %eax",                      // the code of the record
+    "    outl %eax, $0xf4",                   // QEMU's exit
+    "8:  cli",
+    "    hlt",
+    "    jmp 8b",
+    ".code64",
+    "5:  .ascii \"paravirt: this processor has no long mode, which an x86-64 image needs; run the image for i386\\n\"",
+    "    .asciz \"paravirt: shutdown fault 1\\n\"",
     ".balign 4",
     "4:  .word 5 * 8 - 1",                    // limit of the segments' table
     "    .long {segments}",

@@ -125,7 +125,11 @@ const PATHS: [Path; 5] = [
     },
     Path {
         name: "the end of an upcall",
-        run: || while CALLS.load(Ordering::Relaxed) == 0 {},
+        run: || {
+            while CALLS.load(Ordering::Relaxed) == 0 {
+                core::hint::spin_loop();
+            }
+        },
         raises: 0,
         timers: 2,
     },
@@ -209,7 +213,7 @@ fn main() -> i32 {
 fn walk(path: &Path, round: u32, timers: &[Timer; 2], tally: &mut Tally) {
     CALLS.store(0, Ordering::Relaxed);
     OTHER_CALLS.store(0, Ordering::Relaxed);
-    EVEN.store(round % 2 == 0, Ordering::Relaxed);
+    EVEN.store(round.is_multiple_of(2), Ordering::Relaxed);
     if path.timers == 2 {
         // The handler of the first ends a little later in each round.
         SPIN.store(round / 2 % TURNS, Ordering::Relaxed);
@@ -222,13 +226,15 @@ fn walk(path: &Path, round: u32, timers: &[Timer; 2], tally: &mut Tally) {
     // Each round begins its path a little later, until the interrupt comes before the path.
     while clock::now() - begin < DELAY / 2 {}
     spin(round / 2 % TURNS);
-    if round % 2 == 0 {
+    if round.is_multiple_of(2) {
         one_more();
     }
     let path_begin = clock::now();
     (path.run)();
     let path_end = clock::now();
-    while CALLS.load(Ordering::Relaxed) < path.timers && clock::now() - begin < PATIENCE {}
+    while CALLS.load(Ordering::Relaxed) < path.timers && clock::now() - begin < PATIENCE {
+        core::hint::spin_loop();
+    }
     if (path_begin..path_end).contains(&AT.load(Ordering::Relaxed)) {
         // The timer runs for the same time in each round, so other beginnings mean other instructions.
         tally.seen.add(path_begin - begin);

@@ -15,6 +15,8 @@ const MIB: u64 = 1 << 20;
 const MEMORY_LIMIT: u64 = 3 << 30;
 /// Memory that Xen keeps for itself, in bytes. 4.17 starts with less; the rest are its reserves.
 const XEN_MEMORY: u64 = 128 * MIB;
+/// Memory of a paravirtualized domain for what Xen puts behind its image (page tables, list of pages, start info), in bytes.
+const XEN_PV_MEMORY: u64 = 8 * MIB;
 /// Bytes of a command line that Xen hands on to its first domain (`MAX_GUEST_CMDLINE`, with the NUL).
 const XEN_COMMAND_LINE: usize = 1023;
 
@@ -111,7 +113,12 @@ pub(super) fn inherited(file: &OwnedFd) -> String {
 fn memory(image: &Image, options: &Options) -> Result<u64, EmulatorError> {
     let end = image.segments().iter().map(|segment| segment.end()).max();
     let end = end.unwrap_or(0);
-    end.checked_add(options.memory)
+    let more = match options.platform {
+        Platform::XenPv => XEN_PV_MEMORY,
+        Platform::Bare | Platform::XenPvh => 0,
+    };
+    (end.checked_add(options.memory))
+        .and_then(|memory| memory.checked_add(more))
         .and_then(|memory| memory.checked_next_multiple_of(MIB))
         .filter(|&memory| memory <= MEMORY_LIMIT)
         .ok_or(EmulatorError::Memory {

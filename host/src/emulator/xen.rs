@@ -17,7 +17,7 @@ pub(super) struct Log {
 /// What a line means for the run.
 #[derive(Debug, PartialEq, Eq)]
 pub(super) enum Event {
-    /// From now on, input goes to the guest, which is about to start.
+    /// The guest starts. It is Xen's last line before that.
     Started,
     /// The guest, or Xen itself, has ended; the machine would only wait or start again.
     Ended(Exit),
@@ -44,9 +44,9 @@ impl Log {
     }
 }
 
-/// Lines of Xen 4.17's xen/common/shutdown.c, xen/drivers/char/console.c; those of 4.14 and 4.19 are the same.
+/// Lines of Xen 4.17's xen/arch/x86/setup.c, xen/common/shutdown.c and xen/drivers/char/console.c.
 fn event(line: &str) -> Option<Event> {
-    if line.starts_with("*** Serial input to DOM0") {
+    if line.starts_with("Freed ") && line.ends_with(" init memory") {
         return Some(Event::Started);
     }
     if line.starts_with("Reboot in five seconds") {
@@ -80,15 +80,14 @@ mod tests {
         assert_eq!(ended("Hardware Dom0 shutdown: rebooting machine"), 4);
         assert_eq!(ended("Hardware Dom0 halted: halting machine"), 1);
         assert_eq!(ended("Reboot in five seconds..."), 1);
-        let start = "*** Serial input to DOM0 (type 'CTRL-a' three times to switch input)";
-        assert_eq!(event(start), Some(Event::Started));
-        assert_eq!(event("Freed 656kB init memory"), None);
+        assert_eq!(event("Freed 656kB init memory"), Some(Event::Started));
+        assert_eq!(event("*** Serial input to DOM0"), None);
     }
 
     #[test]
     fn a_report_begins_with_the_guest_and_has_a_limit() {
         let mut log = Log::default();
-        for line in ["boot", "*** Serial input to DOM0", "late"] {
+        for line in ["boot", "Freed 1kB init memory", "late"] {
             log.push(line.to_owned());
         }
         assert_eq!(log.report(), ["late"]);

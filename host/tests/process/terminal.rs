@@ -16,12 +16,12 @@ use rustix::termios::{LocalModes, tcgetattr};
 use super::guests::{each, pvhost};
 
 /// A guest on a terminal of its own.
-struct Session {
+pub struct Session {
     /// Our end of the terminal.
     keyboard: File,
     /// The guest's end, held open so that its settings can be looked at to the last.
     terminal: OwnedFd,
-    child: Child,
+    pub child: Child,
 }
 
 impl Session {
@@ -30,7 +30,7 @@ impl Session {
     }
 
     /// Starts a program as the leader of a session on a terminal of its own.
-    fn start_command(mut command: Command) -> Self {
+    pub fn start_command(mut command: Command) -> Self {
         let keyboard = openpt(OpenptFlags::RDWR | OpenptFlags::NOCTTY).expect("a terminal");
         grantpt(&keyboard).expect("a terminal");
         unlockpt(&keyboard).expect("a terminal");
@@ -74,7 +74,7 @@ impl Session {
         !editing
     }
 
-    fn wait_until_raw(&self) {
+    pub fn wait_until_raw(&self) {
         let start = Instant::now();
         while !self.raw() {
             assert!(
@@ -85,24 +85,24 @@ impl Session {
         }
     }
 
-    fn press(&mut self, keys: &[u8]) {
+    pub fn press(&mut self, keys: &[u8]) {
         self.keyboard.write_all(keys).expect("a terminal");
     }
 
-    fn signal(&self, signal: i32) {
+    pub fn signal(&self, signal: i32) {
         // SAFETY: no pointers; the child has not been waited for.
         unsafe { libc::kill(self.child.id() as i32, signal) };
     }
 
     /// Waits for the end; the terminal must be as it was.
-    fn end(mut self) -> ExitStatus {
+    pub fn end(mut self) -> ExitStatus {
         let status = self.child.wait().expect("it ends");
         assert!(!self.raw(), "the terminal was left in raw mode: {status}");
         status
     }
 
     /// Reads from the screen until `text` has appeared.
-    fn expect(&mut self, text: &str) {
+    pub fn expect(&mut self, text: &str) {
         let mut seen = Vec::new();
         let mut chunk = [0; 256];
         while !String::from_utf8_lossy(&seen).contains(text) {

@@ -9,7 +9,7 @@ use core::hint::black_box;
 use guest_checks::number;
 use paravirt_bsp::{cpu, power, println, start};
 
-paravirt_bsp::image! { main: main, backends: [linux_syscall] }
+paravirt_bsp::image! { main: main, backends: [linux_syscall, bare, xen] }
 
 fn main() -> i32 {
     match start::arguments().next().unwrap_or("") {

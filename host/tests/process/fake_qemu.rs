@@ -1,0 +1,242 @@
+// SPDX-License-Identifier: MIT OR Apache-2.0
+//! `pvhost run --host qemu|xen-pv` with a shell script in QEMU's place, for ends and errors that a real one does not come to.
+
+use std::fs::{self, Permissions};
+use std::os::unix::fs::PermissionsExt;
+use std::path::PathBuf;
+use std::process::Output;
+
+use super::guests::{find, pvhost, text};
+
+/// A folder with a program `qemu-system-x86_64`, gone when the test has ended.
+struct Fake {
+    folder: PathBuf,
+}
+
+impl Fake {
+    /// `body` is a shell script; the debug console is its file `$debug`.
+    fn new(name: &str, body: &str) -> Self {
+        let folder = std::env::temp_dir().join(format!("pvhost-{}-{name}", std::process::id()));
+        fs::create_dir_all(&folder).expect("a folder for temporary files");
+        let program = folder.join("qemu-system-x86_64");
+        let script = format!("#!/bin/sh\nfor debug; do :; done\ndebug=${{debug#file:}}\n{body}\n");
+        fs::write(&program, script).expect("a script");
+        fs::set_permissions(&program, Permissions::from_mode(0o755)).expect("a script");
+        fs::write(folder.join("xen"), "\x7fELF").expect("a file");
+        Self { folder }
+    }
+
+    /// Runs hello on that host; `None`, and a line that says why, if it was not built.
+    fn run(&self, host: &str) -> Option<Output> {
+        let guest = find("i386", "hello").or_else(|| find("x86_64", "hello"))?;
+        let xen = self.folder.join("xen");
+        let options = ["--host", host, "--xen", xen.to_str().expect("a plain name")];
+        let options = if host == "qemu" {
+            &options[..2]
+        } else {
+            &options
+        };
+        let path = format!("{}:/usr/bin:/bin", self.folder.display());
+        let output = pvhost(&guest, options, &[]).env("PATH", path).output();
+        Some(output.expect("pvhost starts"))
+    }
+}
+
+impl Drop for Fake {
+    fn drop(&mut self) {
+        let _ = fs::remove_dir_all(&self.folder);
+    }
+}
+
+/// What the run of a script came to: status, standard output, standard error.
+fn ran(name: &str, host: &str, body: &str) -> Option<(Option<i32>, String, String)> {
+    let output = Fake::new(name, body).run(host)?;
+    Some((
+        output.status.code(),
+        text(&output.stdout),
+        text(&output.stderr),
+    ))
+}
+
+#[test]
+fn the_last_words_count_and_not_the_status_of_qemu() {
+    for (words, status) in [
+        ("exit 263", 7),
+        ("exit -1", 255),
+        ("fatal 1", 3),
+        ("reset 0", 4),
+        ("fault 13", 5),
+    ] {
+        let body = format!("echo out; echo 'paravirt: shutdown {words}' >$debug; exit 21");
+        let name = format!("words-{status}");
+        let Some(end) = ran(&name, "qemu", &body) else {
+            return;
+        };
+        assert_eq!(
+            end,
+            (Some(status), "out\n".into(), String::new()),
+            "{words}"
+        );
+    }
+}
+
+#[test]
+fn without_last_words_the_status_is_1_and_the_reason_is_guessed() {
+    for (name, body, reason) in [
+        ("reset", "exit 0", "the machine was reset or switched off"),
+        (
+            "port",
+            "exit 15",
+            "by port 0xf4 without a line that says why",
+        ),
+        ("killed", "kill -9 $$", "QEMU ended with signal: 9"),
+        (
+            "unhappy",
+            "echo 'qemu: no such machine' >&2; exit 1",
+            "qemu: no such machine\npvhost: error: the guest has not said how it ended: QEMU ended with exit status: 1",
+        ),
+        (
+            "garbled",
+            "echo 'paravirt: shutdown exit x' >$debug; exit 0",
+            "guest: paravirt: shutdown exit x\n",
+        ),
+    ] {
+        let Some((status, _, stderr)) = ran(name, "qemu", body) else {
+            return;
+        };
+        assert_eq!(status, Some(1), "{name}: {stderr}");
+        assert!(stderr.contains(reason), "{name}: {stderr}");
+    }
+}
+
+#[test]
+fn other_words_on_the_debug_console_are_shown() {
+    let body = "printf 'no memory map\\nesc \\033[2J' >$debug; echo x; \
+        printf '\\nparavirt: shutdown fatal 1' >$debug";
+    let Some((status, stdout, stderr)) = ran("debug", "qemu", body) else {
+        return;
+    };
+    assert_eq!((status, stdout.as_str()), (Some(3), "x\n"));
+    assert_eq!(stderr, "guest: no memory map\nguest: esc \\u{1b}[2J\n");
+}
+
+#[test]
+fn a_qemu_that_goes_on_after_the_last_words_is_ended() {
+    let body = "echo 'paravirt: shutdown exit 2' >$debug; echo late; exec sleep 1000";
+    let Some((status, stdout, _)) = ran("late", "qemu", body) else {
+        return;
+    };
+    assert_eq!((status, stdout.as_str()), (Some(2), "late\n"));
+}
+
+#[test]
+fn a_xen_that_cannot_start_the_guest_is_heard() {
+    let body = "printf '(XEN) boot\\r\\n(XEN) Panic on CPU 0:\\r\\n(XEN) no dom0\\r\\n(XEN) Reboot in five seconds...\\r\\n'; \
+        exec sleep 1000";
+    let Some((status, stdout, stderr)) = ran("panic", "xen-pvh", body) else {
+        return;
+    };
+    assert_eq!((status, stdout.as_str()), (Some(1), ""));
+    assert!(
+        stderr.starts_with("(XEN) boot\n(XEN) Panic on CPU 0:\n(XEN) no dom0\n"),
+        "{stderr}"
+    );
+    assert!(stderr.contains("Xen itself stopped in a panic"), "{stderr}");
+}
+
+#[test]
+fn a_guest_that_xen_ends_is_told_from_one_that_ends_itself() {
+    let boot = "printf '(XEN) boot\\r\\n(XEN) Freed 1kB init memory\\r\\nhello\\r\\n'";
+    let crash = "printf '(XEN) registers\\r\\n(XEN) Hardware Dom0 crashed: rebooting\\r\\n'";
+    let body = format!("{boot}; {crash}; exec sleep 1000");
+    let Some((status, stdout, stderr)) = ran("crash", "xen-pvh", &body) else {
+        return;
+    };
+    assert_eq!((status, stdout.as_str()), (Some(5), "hello\n"));
+    assert_eq!(
+        stderr,
+        "(XEN) registers\n(XEN) Hardware Dom0 crashed: rebooting\n"
+    );
+    let body = format!("{boot}; printf '(d0) paravirt: shutdown exit 6\\r\\n'; {crash}; exit 0");
+    let end = ran("record", "xen-pvh", &body).expect("as above");
+    assert_eq!(end, (Some(6), "hello\n".into(), String::new()));
+}
+
+#[test]
+fn a_prompt_that_looks_like_xen_is_shown_in_time() {
+    // The end of the script waits for the input that the prompt asks for.
+    let body = "printf '(XEN) boot\\r\\n(X'; head -c 1 >/dev/null; echo 'paravirt: shutdown exit 0' >$debug";
+    let Some((status, stdout, _)) = ran("prompt", "xen-pvh", body) else {
+        return;
+    };
+    assert_eq!((status, stdout.as_str()), (Some(0), "(X"));
+}
+
+#[test]
+fn missing_programs_are_named_with_their_packages() {
+    let Some(guest) = find("i386", "hello").or_else(|| find("x86_64", "hello")) else {
+        return;
+    };
+    let output = pvhost(&guest, &["--host", "qemu"], &[])
+        .env("PATH", "")
+        .output()
+        .expect("pvhost starts");
+    let stderr = text(&output.stderr);
+    assert_eq!(output.status.code(), Some(1), "{stderr}");
+    assert!(stderr.contains("no qemu-system-x86_64"), "{stderr}");
+    assert!(stderr.contains("qemu-system-x86`"), "{stderr}");
+
+    let fake = Fake::new("no-xen", "exit 0");
+    for (file, reason) in [
+        ("/no/such/xen.gz", "No such file"),
+        ("/dev/null", "is not Xen: it holds no ELF file"),
+        ("/etc/hostname", "is not Xen"),
+    ] {
+        let output = pvhost(&guest, &["--host", "xen-pvh"], &[])
+            .env("PATH", &fake.folder)
+            .env("PVHOST_XEN", file)
+            .output()
+            .expect("pvhost starts");
+        let stderr = text(&output.stderr);
+        assert_eq!(output.status.code(), Some(1), "{file}: {stderr}");
+        assert!(stderr.contains(file) && stderr.contains(reason), "{stderr}");
+    }
+    if fs::read_dir("/boot").is_ok_and(|mut files| {
+        files.any(|file| {
+            file.is_ok_and(|file| file.file_name().to_string_lossy().starts_with("xen"))
+        })
+    }) {
+        println!("skipped: there is a Xen in /boot, so none can be missing");
+        return;
+    }
+    let output = pvhost(&guest, &["--host", "xen-pvh"], &[])
+        .env("PATH", &fake.folder)
+        .env_remove("PVHOST_XEN")
+        .output()
+        .expect("pvhost starts");
+    let stderr = text(&output.stderr);
+    assert_eq!(output.status.code(), Some(1), "{stderr}");
+    for part in ["--xen", "PVHOST_XEN", "xen-hypervisor-4.17-amd64"] {
+        assert!(stderr.contains(part), "{part}: {stderr}");
+    }
+}
+
+#[test]
+fn options_of_another_host_are_a_wrong_command_line() {
+    for (options, named) in [
+        (&["--host", "qemu", "--lazy"][..], "--lazy"),
+        (&["--host", "xen", "--stats"], "--stats"),
+        (&["--host", "qemu", "--realtime"], "--realtime"),
+        (&["--icount"], "--icount"),
+        (&["--verbose"], "--verbose"),
+        (&["--host", "qemu", "--xen", "x"], "--xen"),
+        (&["--host", "kvm"], "kvm"),
+    ] {
+        let output = pvhost("/no/such/guest".as_ref(), options, &[])
+            .output()
+            .expect("pvhost starts");
+        let stderr = text(&output.stderr);
+        assert_eq!(output.status.code(), Some(2), "{options:?}: {stderr}");
+        assert!(stderr.contains(named), "{options:?}: {stderr}");
+    }
+}

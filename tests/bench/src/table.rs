@@ -130,26 +130,31 @@ impl Row {
 #[must_use]
 pub fn render(rows: &[Row]) -> String {
     let header = ["what", "value", "baseline", "ratio", "limit", ""].map(str::to_owned);
-    let cells: Vec<_> = rows.iter().map(Row::cells).collect();
-    let widths: [usize; 6] = std::array::from_fn(|column| {
-        cells
-            .iter()
-            .chain([&header])
-            .map(|row| row[column].chars().count())
-            .max()
-            .unwrap_or(0)
-    });
-    let line = |row: &[String; 6]| {
+    let cells: Vec<_> = rows.iter().map(|row| row.cells().to_vec()).collect();
+    markdown(&header, &cells)
+}
+
+/// A table in Markdown, with aligned columns. Each row has as many cells as the header.
+#[must_use]
+pub fn markdown(header: &[String], rows: &[Vec<String>]) -> String {
+    let widths: Vec<usize> = (0..header.len())
+        .map(|column| {
+            let cells = rows.iter().map(|row| &row[column]);
+            let longest = cells.map(|cell| cell.chars().count()).max().unwrap_or(0);
+            longest.max(header[column].chars().count())
+        })
+        .collect();
+    let line = |row: &[String]| {
         let cells: Vec<String> = row
             .iter()
-            .zip(widths)
+            .zip(&widths)
             .map(|(cell, width)| format!("{cell:<width$}"))
             .collect();
         format!("| {} |\n", cells.join(" | "))
     };
-    let rule = widths.map(|width| "-".repeat(width));
-    let mut text = line(&header) + &line(&rule);
-    for row in &cells {
+    let rule: Vec<String> = widths.iter().map(|width| "-".repeat(*width)).collect();
+    let mut text = line(header) + &line(&rule);
+    for row in rows {
         text += &line(row);
     }
     text

@@ -1,0 +1,111 @@
+// SPDX-License-Identifier: MIT OR Apache-2.0
+//! The tables of costs.
+
+use std::path::Path;
+
+use anyhow::{Result, bail};
+use bench::arch::Arch;
+use bench::pvhost;
+use bench::table::{self, Quantity};
+
+use crate::runs::{self, Cost, Costs, Failure, HOSTS, Host};
+
+/// Operations by the guest's names, and for people.
+const OPERATIONS: [(&str, &str); 9] = [
+    ("direct_call", "direct call of a function that returns"),
+    ("thunk_call", "the same through the thunk"),
+    ("pv_irq_mask", "pv_irq_mask"),
+    ("pv_clock_now", "pv_clock_now"),
+    ("clock_now", "clock::now"),
+    ("console_byte", "pv_console_write, one byte"),
+    ("interrupts_off_on", "interrupts off and on"),
+    ("raise_to_handler", "raise to handler"),
+    ("timer_to_handler", "timer due to handler, from idle"),
+];
+
+/// ns, and with that cycles of the counter, that one instruction takes where time follows the instructions: `shift=4`.
+const CYCLES_PER_INSTRUCTION: f64 = 16.0;
+
+/// Prints both tables; whether nothing failed.
+pub fn print(arch: Arch) -> Result<bool> {
+    let pvhost = pvhost::build()?;
+    let mut failures = Vec::new();
+    let hosts = HOSTS.into_iter().filter(|host| host.runs(arch));
+    let times = measure(hosts.clone(), &mut failures, |host| {
+        runs::run(&pvhost, host, arch, false)
+    });
+    let counts = measure(hosts.filter(|host| host.emulated), &mut failures, |host| {
+        counted(&pvhost, host, arch)
+    });
+    println!("\nTime of one operation, {arch}; in brackets, cycles of the time-stamp counter\n");
+    print_table(&times, |cost| {
+        format!(
+            "{} ({:.0})",
+            Quantity::Time(cost.picoseconds / 1000.0),
+            cost.millicycles / 1000.0
+        )
+    });
+    println!(
+        "\nInstructions of one operation, hypervisor's included, {arch}; the same in two runs\n"
+    );
+    print_table(&counts, |cost| {
+        format!("{:.2}", cost.millicycles / 1000.0 / CYCLES_PER_INSTRUCTION)
+    });
+    for failure in &failures {
+        println!("failed: {failure}");
+    }
+    Ok(failures.is_empty())
+}
+
+type Column = (Host, Costs);
+
+fn measure(
+    hosts: impl Iterator<Item = Host>,
+    failures: &mut Vec<String>,
+    run: impl Fn(Host) -> Result<Costs, Failure>,
+) -> Vec<Column> {
+    let mut columns = Vec::new();
+    for host in hosts {
+        eprintln!("measuring on {}", host.name);
+        match run(host) {
+            Ok(costs) => columns.push((host, costs)),
+            Err(Failure::Missing(message)) => println!("skipped: {}: {message}", host.name),
+            Err(Failure::Other(error)) => failures.push(format!("{}: {error:#}", host.name)),
+        }
+    }
+    columns
+}
+
+/// Runs the guest twice with time that follows the instructions: what it reports must not differ.
+fn counted(pvhost: &Path, host: Host, arch: Arch) -> Result<Costs, Failure> {
+    let first = runs::run(pvhost, host, arch, true)?;
+    let second = runs::run(pvhost, host, arch, true)?;
+    let check = || -> Result<()> {
+        for (name, cost) in &first {
+            let other = second.get(name);
+            // What Xen's clock makes of its own start differs by some instructions.
+            if !other.is_some_and(|other| is_close(*cost, *other)) {
+                bail!("{name} is not repeatable: {cost:?}, then {other:?}");
+            }
+        }
+        Ok(())
+    };
+    check().map_err(Failure::Other)?;
+    Ok(first)
+}
+
+fn is_close(first: Cost, second: Cost) -> bool {
+    (first.millicycles - second.millicycles).abs() <= first.millicycles / 1000.0
+}
+
+fn print_table(columns: &[Column], cell: impl Fn(&Cost) -> String) {
+    let mut header = vec!["operation".to_owned()];
+    header.extend(columns.iter().map(|(host, _)| host.name.to_owned()));
+    let rows = OPERATIONS.map(|(name, title)| {
+        let cells = columns
+            .iter()
+            .map(|(_, costs)| costs.get(name).map_or("-".to_owned(), &cell));
+        std::iter::once(title.to_owned()).chain(cells).collect()
+    });
+    print!("{}", table::markdown(&header, &rows));
+}

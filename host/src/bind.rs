@@ -4,6 +4,8 @@
 //! Such a host needs no resolver and no look at names when it starts the guest; it loads the file and jumps. Only the slots
 //! differ from the original.
 
+use std::collections::BTreeSet;
+
 use paravirt_abi::signature::Signature;
 
 use crate::image::{External, Image};
@@ -42,7 +44,7 @@ pub enum BindError {
     Missing {
         /// The image.
         file: String,
-        /// The functions.
+        /// The functions, sorted.
         names: Vec<String>,
     },
     /// The host provides functions without saying where.
@@ -50,7 +52,7 @@ pub enum BindError {
     NoAddress {
         /// The image.
         file: String,
-        /// The functions.
+        /// The functions, sorted.
         names: Vec<String>,
     },
     /// Guest and host disagree about a function.
@@ -86,7 +88,7 @@ pub enum BindError {
 /// Names the functions that are missing, have no address or another prototype.
 pub fn bind(image: &Image, provides: &Provides, partial: bool) -> Result<Bound, BindError> {
     let file = || image.name().to_owned();
-    let (mut missing, mut without_address) = (Vec::new(), Vec::new());
+    let (mut missing, mut without_address) = (BTreeSet::new(), BTreeSet::new());
     let mut slots = Vec::with_capacity(image.externals().len());
     for external in image.externals() {
         let name = external.name.clone();
@@ -95,15 +97,13 @@ pub fn bind(image: &Image, provides: &Provides, partial: bool) -> Result<Bound, 
         let address = match fit {
             Fit::Mismatch { offered } => return Err(mismatch(image, external, offered)),
             Fit::Missing { .. } => {
-                if !missing.contains(&name) {
-                    missing.push(name.clone());
-                }
+                missing.insert(name.clone());
                 None
             }
             Fit::Fits | Fit::Unchecked => {
                 let address = provides.address(&name);
-                if address.is_none() && !without_address.contains(&name) {
-                    without_address.push(name.clone());
+                if address.is_none() {
+                    without_address.insert(name.clone());
                 }
                 address
             }
@@ -117,11 +117,11 @@ pub fn bind(image: &Image, provides: &Provides, partial: bool) -> Result<Bound, 
         });
     }
     if !missing.is_empty() && !partial {
-        let (file, names) = (file(), missing);
+        let (file, names) = (file(), missing.into_iter().collect());
         return Err(BindError::Missing { file, names });
     }
     if !without_address.is_empty() {
-        let (file, names) = (file(), without_address);
+        let (file, names) = (file(), without_address.into_iter().collect());
         return Err(BindError::NoAddress { file, names });
     }
     let mut bytes = image.file().to_vec();

@@ -11,15 +11,17 @@
 //! rule has a reason.
 
 use super::Finding;
+use crate::image::Image;
 
 /// What the guest layer has in every image.
 const LAYER: &str = include_str!("layer/any.allow");
 
-/// What each of its backends adds, by name.
-const BACKENDS: [(&str, &str); 4] = [
+/// What its backends and entry points add, by name.
+const PARTS: [(&str, &str); 5] = [
     ("bare", include_str!("layer/ring0.allow")),
     ("linux_syscall", include_str!("layer/linux_syscall.allow")),
     ("pok", include_str!("layer/pok.allow")),
+    ("ring0", include_str!("layer/ring0.allow")),
     ("xen", include_str!("layer/ring0.allow")),
 ];
 
@@ -89,24 +91,24 @@ impl Allowlist {
         Ok(Self { rules })
     }
 
-    /// The instructions of the guest layer itself, in an image that carries these in-guest backends: its entry code, and
-    /// each backend's, which runs only on the host that it is made for.
-    ///
-    /// # Panics
-    /// Never: a test reads every list.
+    /// The instructions of the guest layer itself in that image: its common code, that of the backends that the image carries, and
+    /// that of the entry points by which hypervisors enter it in ring 0.
     #[must_use]
-    pub fn of_layer<'a>(backends: impl IntoIterator<Item = &'a str>) -> Self {
+    pub fn of_layer(image: &Image) -> Self {
+        let entries = image.entries();
+        let ring0 = entries.pvh.or(entries.xen_pv).map(|_| "ring0".to_owned());
+        let backends = image.backends().into_iter().map(|backend| backend.name);
+        Self::of_parts(backends.chain(ring0))
+    }
+
+    /// The same for backends, or `ring0`, by name.
+    fn of_parts(names: impl IntoIterator<Item = String>) -> Self {
         let mut lists = vec![LAYER];
-        for backend in backends {
-            let backend = backend.replace('-', "_");
-            lists.extend(
-                BACKENDS
-                    .iter()
-                    .filter(|(name, _)| *name == backend)
-                    .map(|(_, list)| *list),
-            );
+        for name in names {
+            let part = PARTS.iter().find(|part| *part.0 == name.replace('-', "_"));
+            lists.extend(part.map(|part| part.1));
         }
-        Self::parse("the guest layer's list", &lists.concat()).expect("read by a test")
+        Self::parse("the guest layer's list", &lists.concat()).expect("a test reads every list")
     }
 
     /// The rule that allows the finding.
@@ -200,9 +202,9 @@ mod tests {
 
     #[test]
     fn the_layers_own_lists_depend_on_the_backends() {
-        let none = Allowlist::of_layer([]);
-        let all = Allowlist::of_layer(BACKENDS.map(|(name, _)| name));
-        let linux = Allowlist::of_layer(["linux-syscall"]);
+        let none = Allowlist::of_parts([]);
+        let all = Allowlist::of_parts(PARTS.map(|(name, _)| name.to_owned()));
+        let linux = Allowlist::of_parts(["linux-syscall".to_owned()]);
         let inside = finding("paravirt_bsp::backend::linux_syscall::cpu::idle", "syscall");
         assert!(none.rule_for(&inside).is_none());
         assert!(linux.rule_for(&inside).is_some());

@@ -7,6 +7,9 @@ use std::rc::Rc;
 use super::{Gap, GapReason};
 use crate::image::{Image, Section};
 
+/// Functions within functions beyond that are not told apart, so that a hostile symbol table costs no more than others.
+const MAX_NESTING: usize = 16;
+
 /// Code from one symbol to the next.
 pub(super) struct Piece<'a> {
     /// The function, or a range of addresses where no symbol tells.
@@ -82,7 +85,10 @@ impl<'a> Code<'a> {
                 let name: Rc<str> = symbol.name().into();
                 match symbol.size {
                     0 => label = name,
-                    size => functions.push((symbol.address.saturating_add(size), name)),
+                    size if functions.len() < MAX_NESTING => {
+                        functions.push((symbol.address.saturating_add(size), name));
+                    }
+                    _ => {}
                 }
             }
             let function = functions.last().map_or(&label, |(_, name)| name);

@@ -117,8 +117,7 @@ fn read(file: &Path) -> Result<Allowlist, Error> {
 }
 
 fn report(image: &Image, audit: &Audit, allowlist: &Allowlist, file: &Path) -> Report {
-    let backends = image.backends();
-    let layer = Allowlist::of_layer(backends.iter().map(|backend| &*backend.name));
+    let layer = Allowlist::of_layer(image);
     let findings: Vec<_> = audit
         .findings
         .iter()

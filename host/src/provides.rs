@@ -75,7 +75,8 @@ pub const HOSTS: [Host; 5] = [
     Host {
         name: "xen-pv",
         summary: "`pvhost run --host xen-pv`: a paravirtualized domain of Xen, backend `xen`",
-        withheld: &[],
+        // Xen grants no ports.
+        withheld: &["pv_port_in", "pv_port_out"],
         legacy: &[],
         policy: || Policy {
             // Xen for 32-bit domains of this kind is not built any more.
@@ -86,7 +87,8 @@ pub const HOSTS: [Host; 5] = [
     Host {
         name: "xen-pvh",
         summary: "`pvhost run --host xen-pvh`: a domain of Xen in a hardware container, backend `xen`",
-        withheld: &[],
+        // Xen grants no ports.
+        withheld: &["pv_port_in", "pv_port_out"],
         legacy: &[],
         policy: || in_machine("xen", EntryPoint::Pvh),
     },

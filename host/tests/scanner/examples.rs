@@ -4,7 +4,7 @@
 use std::path::{Path, PathBuf};
 
 use pvhost::audit::{Allowlist, audit};
-use pvhost::image::{Image, Machine, check_loadable};
+use pvhost::image::{External, Image, Machine, check_loadable};
 use pvhost::provides::{Fit, Host};
 
 /// The folder of the guests for that architecture, if `cargo xtask guests` has built them.
@@ -55,6 +55,35 @@ fn the_process_host_fits_every_example() {
                 .function_at(image.entry())
                 .expect("a symbol");
             assert_eq!(entry.offset, 0, "{name}: entry at {entry}");
+        }
+    }
+}
+
+#[test]
+fn the_hosts_in_qemu_provide_what_the_backends_do() {
+    for machine in [Machine::I386, Machine::X86_64] {
+        let Some(folder) = guests(machine) else {
+            continue;
+        };
+        // It asks for every function of the interface.
+        let image =
+            Image::open(&folder.join("conformance")).unwrap_or_else(|error| panic!("{error}"));
+        for (host, backend) in [("qemu", "bare"), ("xen-pv", "xen"), ("xen-pvh", "xen")] {
+            let host = Host::find(host).expect("known");
+            if !host.policy().machines.contains(&machine) {
+                continue;
+            }
+            let provides = host.provides(machine);
+            let fits = |external: &&External| provides.fit(external) == Fit::Fits;
+            let fitting = image.externals().iter().filter(fits);
+            let names: Vec<_> = fitting.map(|external| external.name.clone()).collect();
+            let backends = image.backends();
+            let backend = backends.iter().find(|found| found.name == backend);
+            assert_eq!(
+                backend.map(|backend| &backend.functions),
+                Some(&names),
+                "{machine}"
+            );
         }
     }
 }

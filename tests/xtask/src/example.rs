@@ -45,6 +45,11 @@ impl<'a> Example<'a> {
         self.run.guest.as_deref().unwrap_or(&self.package.name)
     }
 
+    /// Who runs it.
+    pub fn host(&self) -> &str {
+        &self.run.host
+    }
+
     /// What this machine lacks for it, if anything.
     pub fn missing(&self, workspace: &Workspace) -> Option<String> {
         emulators::missing(workspace, &self.run.host, self.arch)
@@ -82,7 +87,11 @@ impl<'a> Example<'a> {
             .join(" "))
     }
 
-    fn command(&self, workspace: &Workspace) -> Result<Command> {
+    /// The command that runs it.
+    ///
+    /// # Errors
+    /// The guest was not built, or the host does not build.
+    pub fn command(&self, workspace: &Workspace) -> Result<Command> {
         let guest = guests::path(workspace, self.arch, self.guest());
         ensure!(guest.is_file(), "{} was not built", guest.display());
         hosts::command(
@@ -108,11 +117,18 @@ impl<'a> Example<'a> {
     /// # Errors
     /// The difference; or the guest or its host was not built or does not start.
     pub fn run(&self, workspace: &Workspace) -> Result<String> {
+        self.run_command(&self.command(workspace)?)
+    }
+
+    /// The same with a [`Self::command`] that is there already.
+    ///
+    /// # Errors
+    /// As for [`Self::run`].
+    pub fn run_command(&self, command: &Command) -> Result<String> {
         let expected = self.package.folder.join(&self.run.expect);
         let expected = fs::read_to_string(&expected)
             .with_context(|| format!("cannot read {}", expected.display()))?;
-        let command = self.command(workspace)?;
-        let output = feed(&mut command::limited(&command, LIMIT), &self.input()?)?;
+        let output = feed(&mut command::limited(command, LIMIT), &self.input()?)?;
         let printed = String::from_utf8_lossy(&output.stdout).into_owned();
         let messages = String::from_utf8_lossy(&output.stderr);
         if let Some(difference) = difference(&expected, &printed) {

@@ -2,6 +2,7 @@
 //! `cargo xtask`: builds guests, runs them, tests everything.
 
 mod arch;
+mod boots;
 mod command;
 mod debian;
 mod emulators;

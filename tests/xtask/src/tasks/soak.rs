@@ -5,6 +5,7 @@ use std::time::Duration;
 
 use anyhow::Result;
 
+use crate::boots;
 use crate::packages::Package;
 use crate::report::Report;
 use crate::suite;
@@ -21,7 +22,9 @@ const LIMIT: Duration = Duration::from_secs(4 * 3600);
 pub fn run(workspace: &Workspace) -> Result<bool> {
     guests::run(workspace, &[], &[])?;
     let packages = Package::all(workspace)?;
-    let mut report = Report::new(1);
+    let mut report = Report::new(2);
+    report.step("starts in QEMU and under Xen");
+    boots::add_to(&mut report, workspace, &packages)?;
     report.step("long tests");
     let mut cargo = suite::cargo_test(workspace, LIMIT);
     cargo

@@ -2,8 +2,8 @@
 //! In-guest backends: bodies of the external functions that live in the image and make hypercalls or system calls.
 //!
 //! A host with a resolver of its own (a process host, an L4Re wrapper) fills the slots before the first instruction. On any
-//! other host, a backend of the image does, chosen by how the image was entered. A new one is a folder like
-//! `linux_syscall/` with the same files, and a line in [`register_backend!`](crate::register_backend).
+//! other host, a backend of the image does, chosen by how the image was entered. A new one is a copy of `template/`;
+//! `README.md` in this folder describes the way.
 
 use linkme::distributed_slice;
 use paravirt_abi::start::StartInfo;
@@ -19,6 +19,7 @@ pub mod bare;
     reason = "used by backends whose host has no memory map of this form"
 )]
 mod info;
+#[allow(dead_code, reason = "every backend uses it, and an image may have none")]
 mod lines;
 #[cfg(all(
     feature = "linux-syscall",

@@ -209,6 +209,18 @@ fn runs_that_count_instructions_are_alike() {
 }
 
 #[test]
+fn every_expiration_is_counted() {
+    on_each("rate", |_, pc| {
+        let mut pc = pc;
+        for how in ["1000 1 idle", "1000 1 busy"] {
+            pc = pc.command_line(how);
+            let outcome = pc.run();
+            assert_eq!(outcome.record(), "exit 0", "{}", outcome.serial);
+        }
+    });
+}
+
+#[test]
 fn an_interrupt_at_any_instruction_is_delivered_once() {
     on_each("ring0-walk", |architecture, pc| {
         let outcome = pc.command_line("14000").counting_instructions().run();

@@ -12,7 +12,7 @@ use guest_checks::{SECOND, number};
 use paravirt_bsp::timer::{TICK, Timer};
 use paravirt_bsp::{clock, cpu, println, start};
 
-paravirt_bsp::image! { main: main, backends: [linux_syscall] }
+paravirt_bsp::image! { main: main, backends: [linux_syscall, bare] }
 
 static CALLS: AtomicU32 = AtomicU32::new(0);
 static TOLD: AtomicU32 = AtomicU32::new(0);

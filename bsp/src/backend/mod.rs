@@ -19,7 +19,10 @@ pub mod bare;
     reason = "used by backends whose host has no memory map of this form"
 )]
 mod info;
-#[allow(dead_code, reason = "every backend uses it, and an image may have none")]
+#[allow(
+    dead_code,
+    reason = "every backend uses it, and an image may have none"
+)]
 mod lines;
 #[cfg(all(
     feature = "linux-syscall",

@@ -11,6 +11,10 @@ use std::{env, fs};
 use object::{Object, ObjectSection, ObjectSymbol};
 use tempfile::TempDir;
 
+pub mod unprivileged;
+
+/// The architectures of guests.
+const ARCHITECTURES: [&str; 2] = ["x86_64", "i386"];
 /// The emulator, for both architectures.
 const QEMU: &str = "qemu-system-x86_64";
 /// Time after which a run is stopped, in seconds.
@@ -96,36 +100,8 @@ impl Domain {
             );
             return None;
         }
-        let Some(packed) = env::var_os("PVHOST_XEN")
-            .map(PathBuf::from)
-            .or_else(installed_xen)
-        else {
-            println!(
-                "skipped: no Xen in /boot; install xen-hypervisor-4.17-amd64, or name the file in PVHOST_XEN"
-            );
-            return None;
-        };
-        let version = Command::new(QEMU)
-            .arg("--version")
-            .stdout(Stdio::null())
-            .status();
-        if !version.is_ok_and(|status| status.success()) {
-            println!("skipped: {QEMU} is not installed");
-            return None;
-        }
         let folder = tempfile::tempdir().expect("a folder");
-        let xen = folder.path().join("xen");
-        let unpacked = Command::new("gzip")
-            .args(["--decompress", "--force", "--stdout"])
-            .arg(&packed)
-            .output()
-            .expect("gzip");
-        assert!(
-            unpacked.status.success(),
-            "{} is not what gzip makes",
-            packed.display()
-        );
-        fs::write(&xen, unpacked.stdout).expect("a writable folder");
+        let xen = unpacked_xen(folder.path())?;
         Some(Self {
             kind,
             image,
@@ -311,6 +287,40 @@ fn uses_no_red_zone(image: &[u8]) -> bool {
     /// Length of owner and descriptor, type, owner; flags follow behind version and machine.
     const NOTE: &[u8] = b"\x09\0\0\0\x18\0\0\0\x01\0\0\0paravirt\0\0\0\0";
     find(image, NOTE).is_some_and(|at| image[at + NOTE.len() + 8] & 1 != 0)
+}
+
+/// Xen's file, unpacked into `folder`; `None`, and a line that says why, if Xen or QEMU are missing.
+fn unpacked_xen(folder: &Path) -> Option<PathBuf> {
+    let Some(packed) = env::var_os("PVHOST_XEN")
+        .map(PathBuf::from)
+        .or_else(installed_xen)
+    else {
+        println!(
+            "skipped: no Xen in /boot; install xen-hypervisor-4.17-amd64, or name the file in PVHOST_XEN"
+        );
+        return None;
+    };
+    let version = Command::new(QEMU)
+        .arg("--version")
+        .stdout(Stdio::null())
+        .status();
+    if !version.is_ok_and(|status| status.success()) {
+        println!("skipped: {QEMU} is not installed");
+        return None;
+    }
+    let unpacked = Command::new("gzip")
+        .args(["--decompress", "--force", "--stdout"])
+        .arg(&packed)
+        .output()
+        .expect("gzip");
+    assert!(
+        unpacked.status.success(),
+        "{} is not what gzip makes",
+        packed.display()
+    );
+    let xen = folder.join("xen");
+    fs::write(&xen, unpacked.stdout).expect("a writable folder");
+    Some(xen)
 }
 
 /// Debian's Xen.

@@ -1,0 +1,32 @@
+// SPDX-License-Identifier: MIT OR Apache-2.0
+//! Guests as ordinary domains of Xen.
+
+use paravirt_xen_tests::unprivileged;
+
+/// What is typed into `echo`; the last byte is Ctrl-D.
+const TYPED: &[u8] = b"one\ntwo\n\x04";
+const INPUT: &[u8] = include_bytes!("../../../examples/conformance/input.bin");
+
+#[test]
+fn guests_run_in_domains_that_xen_s_tools_start() {
+    let Some(domains) = unprivileged::run(TYPED, INPUT) else {
+        return;
+    };
+    for domain in &domains {
+        println!("{}: {}\n{}", domain.name, domain.state, domain.printed);
+    }
+    // PV and PVH on x86-64, PVH on i386; four guests in each.
+    assert_eq!(domains.len(), 12);
+    for domain in &domains {
+        let (expected, state) = match domain.name.rsplit('-').next() {
+            Some("hello") => ("Hello from a paravirtualized guest\n", "s"),
+            Some("echo") => ("one\ntwo\necho: 8 bytes\n", "s"),
+            Some("conformance") => (", 0 failed\n", "s"),
+            _ => ("", "sc"),
+        };
+        assert!(
+            domain.printed.contains(expected) && domain.state == state,
+            "{domain:?}"
+        );
+    }
+}

@@ -1,0 +1,235 @@
+// SPDX-License-Identifier: MIT OR Apache-2.0
+//! Guests as ordinary domains, which a Linux that controls the machine starts with Xen's tools: console ring, event channels and
+//! start info are the real ones.
+//!
+//! Linux and the tools are Debian's packages, downloaded by `apt-get` and unpacked into a folder below `target`; nothing is installed.
+
+use std::fmt::Write as _;
+use std::path::{Path, PathBuf};
+use std::process::{Command, Stdio};
+use std::{env, fs};
+
+use crate::{ARCHITECTURES, QEMU, unpacked_xen};
+
+/// The script that Linux starts.
+const INIT: &str = include_str!("../dom0/init");
+/// Packages beside the kernel: Xen's tools, the libraries they need, and a shell.
+const PACKAGES: [&str; 22] = [
+    "busybox-static",
+    "libbz2-1.0",
+    "libc6",
+    "libgcc-s1",
+    "liblzma5",
+    "libuuid1",
+    "libxencall1",
+    "libxendevicemodel1",
+    "libxenevtchn1",
+    "libxenforeignmemory1",
+    "libxengnttab1",
+    "libxenhypfs1",
+    "libxenmisc4.17",
+    "libxenstore4",
+    "libxentoolcore1",
+    "libxentoollog1",
+    "libyajl2",
+    "libzstd1",
+    "liblzo2-2",
+    "xen-utils-4.17",
+    "xenstore-utils",
+    "zlib1g",
+];
+/// The kernel's modules that the tools need.
+const MODULES: [&str; 5] = [
+    "xen-privcmd.ko",
+    "xenfs/xenfs.ko",
+    "xen-evtchn.ko",
+    "xen-gntdev.ko",
+    "xen-gntalloc.ko",
+];
+/// The guests that are started.
+const GUESTS: [&str; 3] = ["hello", "echo", "conformance"];
+/// Time for everything, in seconds. An emulator needs minutes.
+const LIMIT: &str = "1800";
+
+/// What a domain left behind.
+#[derive(Debug)]
+pub struct Finished {
+    /// Architecture, kind and guest, separated by `-`.
+    pub name: String,
+    /// What its console showed.
+    pub printed: String,
+    /// How it ended: `s` for shut down, `sc` for crashed.
+    pub state: String,
+}
+
+/// Starts every guest in every kind of domain that was built, and tells how they ended; `typed` and `input` are what goes to the
+/// consoles of `echo` and `conformance`. `None`, and a line that says why, if something is missing.
+///
+/// # Panics
+/// If what was downloaded is not as expected, or the guests do not end.
+#[must_use]
+pub fn run(typed: &[u8], input: &[u8]) -> Option<Vec<Finished>> {
+    let target = Path::new(env!("CARGO_MANIFEST_DIR")).join("../../target");
+    let guests =
+        env::var_os("PARAVIRT_GUESTS").map_or_else(|| target.join("guests"), PathBuf::from);
+    let folder = tempfile::tempdir().expect("a folder");
+    let xen = unpacked_xen(folder.path())?;
+    let packages = target.join("xen/dom0");
+    if let Err(problem) = download(&packages) {
+        println!("skipped: cannot get Debian's packages for a Linux that controls Xen: {problem}");
+        return None;
+    }
+    let root = folder.path().join("root");
+    let kernel = unpack(&packages, &root);
+    for architecture in ARCHITECTURES {
+        for guest in GUESTS {
+            let file = guests.join(architecture).join(guest);
+            if !file.is_file() {
+                println!(
+                    "skipped: {} was not built; run `cargo xtask guests`",
+                    file.display()
+                );
+                return None;
+            }
+            let place = root.join("guests").join(architecture);
+            fs::create_dir_all(&place).expect("a writable folder");
+            fs::copy(&file, place.join(guest)).expect("a readable guest");
+        }
+    }
+    fs::write(root.join("init"), INIT).expect("a writable folder");
+    fs::write(root.join("typed"), typed).expect("a writable folder");
+    fs::write(root.join("input"), input).expect("a writable folder");
+    let archive = folder.path().join("initrd");
+    shell(
+        "chmod +x init && find . | bin/busybox cpio -o -H newc 2>/dev/null | gzip -1 >\"$1\"",
+        &root,
+        &archive,
+    );
+    let output = Command::new("timeout")
+        .args([
+            LIMIT,
+            QEMU,
+            "-M",
+            "pc",
+            "-m",
+            "1024",
+            "-cpu",
+            "qemu64,+svm,+npt",
+        ])
+        .args([
+            "-nodefaults",
+            "-display",
+            "none",
+            "-no-reboot",
+            "-serial",
+            "stdio",
+        ])
+        .arg("-kernel")
+        .arg(&xen)
+        .arg("-initrd")
+        .arg(format!(
+            "{} console=hvc0 quiet rdinit=/init,{}",
+            kernel.display(),
+            archive.display()
+        ))
+        .args(["-append", "console=com1 dom0_mem=512M"])
+        .stdin(Stdio::null())
+        .output()
+        .expect("QEMU starts");
+    let serial = String::from_utf8_lossy(&output.stdout).replace('\r', "");
+    assert!(
+        serial.contains("=== done"),
+        "no end after {LIMIT} s:\n{serial}"
+    );
+    Some(finished(&serial))
+}
+
+/// Downloads the packages into `folder`, unless they are there.
+fn download(folder: &Path) -> Result<(), String> {
+    let done = folder.join("complete");
+    if done.is_file() {
+        return Ok(());
+    }
+    let error = |error: std::io::Error| error.to_string();
+    fs::create_dir_all(folder).map_err(error)?;
+    // The package of the newest kernel is named by one without files.
+    let depends = Command::new("apt-cache")
+        .args(["depends", "linux-image-amd64"])
+        .output()
+        .map_err(error)?;
+    let depends = String::from_utf8_lossy(&depends.stdout).into_owned();
+    let kernel = depends
+        .lines()
+        .find_map(|line| line.trim().strip_prefix("Depends: "))
+        .ok_or("apt-cache knows no linux-image-amd64")?;
+    let output = Command::new("apt-get")
+        .current_dir(folder)
+        .args(["download", "--quiet", kernel])
+        .args(PACKAGES)
+        .output()
+        .map_err(error)?;
+    if !output.status.success() {
+        return Err(String::from_utf8_lossy(&output.stderr).into_owned());
+    }
+    fs::write(done, "").map_err(error)
+}
+
+/// Makes the files of Linux' first file system in `root`; the kernel's file.
+fn unpack(packages: &Path, root: &Path) -> PathBuf {
+    fs::create_dir_all(root.join("modules")).expect("a writable folder");
+    shell(
+        "for package in *.deb; do dpkg-deb -x \"$package\" \"$1\"; done",
+        packages,
+        root,
+    );
+    let mut modules = String::new();
+    for module in MODULES {
+        let _ = write!(
+            modules,
+            "cp lib/modules/*/kernel/drivers/xen/{module} modules/ && "
+        );
+    }
+    let kernel = root.with_file_name("kernel");
+    // What only fills memory goes; the tools' true programs are named directly, past Debian's wrappers.
+    shell(
+        &format!(
+            "{modules} cp boot/vmlinuz-* \"$1\" && rm -rf boot lib/modules usr/share usr/sbin usr/lib/debug && mkdir -p proc sys dev run var"
+        ),
+        root,
+        &kernel,
+    );
+    kernel
+}
+
+/// Runs a command of the shell in `folder` with one argument.
+fn shell(command: &str, folder: &Path, argument: &Path) {
+    let status = Command::new("sh")
+        .current_dir(folder)
+        .args(["-c", command, "sh"])
+        .arg(argument)
+        .status()
+        .expect("a shell");
+    assert!(status.success(), "{command}: {status}");
+}
+
+/// Takes the domains from what the script printed.
+fn finished(serial: &str) -> Vec<Finished> {
+    let mut all = Vec::new();
+    let mut printed = String::new();
+    for line in serial.lines().filter(|line| !line.starts_with("(XEN) ")) {
+        if line.starts_with("=== begin ") {
+            printed.clear();
+        } else if let Some(rest) = line.strip_prefix("=== end ") {
+            let (name, state) = rest.split_once(' ').unwrap_or((rest, ""));
+            all.push(Finished {
+                name: name.to_owned(),
+                printed: std::mem::take(&mut printed),
+                state: state.to_owned(),
+            });
+        } else {
+            printed += line;
+            printed += "\n";
+        }
+    }
+    all
+}

@@ -40,27 +40,30 @@ pub fn pending() -> Outcome {
     Ok(())
 }
 
-/// And with interrupts off: then the line stays pending.
+/// With interrupts on, its handler has run; with interrupts off, the line stays pending. The timer goes on, because one that
+/// expired before the wait, on a machine that stood still, would not end it.
 pub fn interrupt() -> Outcome {
     let timer = timer(5)?;
+    let calls = || CALLS.load(Ordering::Relaxed);
     CALLS.store(0, Ordering::Relaxed);
     timer.attach(tick, null_mut())?;
-    timer.start_once(5 * MILLISECOND)?;
+    timer.start_periodic(10 * MILLISECOND)?;
     cpu::idle();
-    let on = CALLS.load(Ordering::Relaxed);
+    let on = calls();
     cpu::disable_interrupts();
-    timer.start_once(5 * MILLISECOND)?;
+    let before = calls();
     cpu::idle();
-    let (off, enabled) = (CALLS.load(Ordering::Relaxed), cpu::interrupts_enabled());
+    let (off, enabled) = (calls(), cpu::interrupts_enabled());
     cpu::enable_interrupts();
-    let after = CALLS.load(Ordering::Relaxed);
+    let after = calls();
+    timer.stop()?;
     timer.detach()?;
-    ensure!(on == 1, "{on} calls when idle returned");
+    ensure!(on > 0, "no call when idle returned");
     ensure!(
-        off == 1 && !enabled,
+        off == before && !enabled,
         "idle ran a handler with interrupts off"
     );
-    ensure!(after == 2, "{after} calls of 2");
+    ensure!(after > before, "no call when interrupts were on again");
     Ok(())
 }
 

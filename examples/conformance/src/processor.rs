@@ -43,7 +43,7 @@ fn timer() -> Result<Timer, Problem> {
 /// All of them hold other values each time, direction flag and control words included, while a timer interrupts.
 pub fn registers() -> Outcome {
     /// Interrupts of code that holds something in every register.
-    const INTERRUPTS: u32 = 200;
+    const INTERRUPTS: u32 = 50;
     const PERIOD: u64 = 300 * MICROSECOND;
     let timer = timer()?;
     timer.attach(calculate, null_mut())?;
@@ -53,7 +53,7 @@ pub fn registers() -> Outcome {
     while held < INTERRUPTS {
         let pattern = Registers::pattern(rounds);
         let before = calls();
-        let found = pattern.hold(5000);
+        let found = pattern.hold(20_000);
         held += calls() - before;
         ensure!(found == pattern, "they changed in round {rounds}");
         if held == 0 && calls() > INTERRUPTS {
@@ -61,10 +61,8 @@ pub fn registers() -> Outcome {
             timer.detach()?;
             return Err(Problem::NotOffered(ONLY_IN_CALLS));
         }
-        ensure!(
-            clock::now() - begin < u64::from(INTERRUPTS) * PERIOD + 4 * late(),
-            "only {held} interrupts"
-        );
+        // Where an interrupt takes longer than the period, there is little time left for anything else.
+        ensure!(clock::now() - begin < 20 * late(), "only {held} interrupts");
         rounds += 1;
     }
     timer.stop()?;

@@ -75,6 +75,7 @@ pub fn stop_and_start() -> Outcome {
 /// The time of the start before counts no more.
 pub fn restart() -> Outcome {
     let (delay, timer) = (40 * MILLISECOND, timer()?);
+    let begin = timer.expirations();
     let mut last = clock::now();
     timer.start_once(delay)?;
     let mut before = timer.expirations();
@@ -91,9 +92,13 @@ pub fn restart() -> Outcome {
         // The start before may have expired just before this one.
         before = timer.expirations();
     }
-    let seen = timer.expirations();
-    cpu::idle_until(|| timer.expirations() != seen);
+    let end = last + delay + late();
+    while timer.expirations() == before && clock::now() < end {}
     ensure!(clock::now() - last >= delay, "the last start expired early");
+    ensure!(
+        timer.expirations() != begin,
+        "the last start did not expire"
+    );
     Ok(())
 }
 

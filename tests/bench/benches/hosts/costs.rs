@@ -46,7 +46,7 @@ pub fn print(arch: Arch) -> Result<bool> {
         )
     });
     println!(
-        "\nInstructions of one operation, hypervisor's included, {arch}; the same in two runs\n"
+        "\nInstructions of one operation, hypervisor's included, {arch}; two runs agree to a thousandth\n"
     );
     print_table(&counts, |cost| {
         format!("{:.2}", cost.millicycles / 1000.0 / CYCLES_PER_INSTRUCTION)
@@ -76,14 +76,14 @@ fn measure(
     columns
 }
 
-/// Runs the guest twice with time that follows the instructions: what it reports must not differ.
+/// Runs the guest twice with time that follows the instructions: what it reports must not differ, but for what the clock's own
+/// resolution adds.
 fn counted(pvhost: &Path, host: Host, arch: Arch) -> Result<Costs, Failure> {
     let first = runs::run(pvhost, host, arch, true)?;
     let second = runs::run(pvhost, host, arch, true)?;
     let check = || -> Result<()> {
         for (name, cost) in &first {
             let other = second.get(name);
-            // What Xen's clock makes of its own start differs by some instructions.
             if !other.is_some_and(|other| is_close(*cost, *other)) {
                 bail!("{name} is not repeatable: {cost:?}, then {other:?}");
             }

@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: MIT OR Apache-2.0
-//! Two hosts' results beside each other, in Markdown: the number of tests by group, then each test that does not pass on both,
-//! with the reason where one is known.
+//! Two hosts' results beside each other, in Markdown: the number of tests by group, then each test that fails on one or is skipped
+//! on one alone, with the reason where one is known.
 
 use std::collections::BTreeSet;
 use std::fmt::Write;
@@ -78,7 +78,7 @@ pub fn tables(columns: [Column<'_>; 2], reasons: &[Reason]) -> String {
     let mut tests: Vec<&Entry> = Vec::new();
     for (_, entries) in columns {
         for entry in entries {
-            if !entry.verdict.is_passed() && !tests.iter().any(|old| is_same_test(old, entry)) {
+            if is_remarkable(columns, entry) && !tests.iter().any(|old| is_same_test(old, entry)) {
                 tests.push(entry);
             }
         }
@@ -94,6 +94,23 @@ pub fn tables(columns: [Column<'_>; 2], reasons: &[Reason]) -> String {
         let _ = writeln!(text, "| {name} | {left} | {right} | {} |", why.trim());
     }
     text
+}
+
+/// Whether a test fails somewhere, or is skipped on one host alone. One that did not run is not remarkable.
+fn is_remarkable(columns: [Column<'_>; 2], test: &Entry) -> bool {
+    let verdicts: Vec<&Verdict> = columns
+        .iter()
+        .filter_map(|(_, entries)| entries.iter().find(|entry| is_same_test(entry, test)))
+        .map(|entry| &entry.verdict)
+        .collect();
+    let failed = verdicts
+        .iter()
+        .any(|verdict| matches!(verdict, Verdict::Failed(_)));
+    let skipped = verdicts
+        .iter()
+        .filter(|verdict| matches!(verdict, Verdict::Skipped(_)))
+        .count();
+    failed || (skipped == 1 && verdicts.len() == 2)
 }
 
 /// The results of a group in words.
@@ -141,16 +158,21 @@ mod tests {
     }
 
     #[test]
-    fn only_what_does_not_pass_on_both_has_a_line() {
+    fn only_what_fails_or_differs_has_a_line() {
         let passed = || Verdict::Passed(String::new());
+        let skipped = || Verdict::Skipped("why".to_owned());
         let here = [
             entry("sp01", passed()),
             entry("sp02", Verdict::Failed("timeout".to_owned())),
+            entry("sp03", skipped()),
+            entry("sp04", skipped()),
         ];
         let there = [
             entry("sp01", passed()),
             entry("sp02", passed()),
-            entry("sp03", Verdict::Skipped("why".to_owned())),
+            entry("sp03", skipped()),
+            entry("sp04", passed()),
+            entry("sp05", skipped()),
         ];
         let reason = Reason {
             test: "sptests/sp0*".to_owned(),
@@ -159,10 +181,10 @@ mod tests {
         assert_eq!(
             tables([("here", &here), ("there", &there)], &[reason]),
             "| group | here | there |\n|---|---|---|\n\
-             | sptests | 1 passed, 1 failed, 0 skipped | 2 passed, 0 failed, 1 skipped |\n\n\
+             | sptests | 1 passed, 1 failed, 2 skipped | 3 passed, 0 failed, 2 skipped |\n\n\
              | test | here | there | reason |\n|---|---|---|---|\n\
              | sptests/sp02 | timeout | passed | jitter |\n\
-             | sptests/sp03 | not run | skipped: why | jitter |\n"
+             | sptests/sp04 | skipped: why | passed | jitter |\n"
         );
     }
 

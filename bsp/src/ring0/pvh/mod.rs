@@ -48,13 +48,7 @@ unsafe extern "C" fn entered(info: usize) -> ! {
     descriptor::load();
     #[cfg(target_arch = "x86_64")]
     super::paging::guard_stack();
-    if cfg!(all(target_arch = "x86_64", not(paravirt_no_redzone))) {
-        message::say(format_args!(
-            "this image's code uses the red zone, where a processor in ring 0 pushes interrupt frames; build all of it with \
-            `-C no-redzone --cfg paravirt_no_redzone`, with a `core` built so, and C code with `-mno-red-zone`"
-        ));
-        super::stop("fault", 1);
-    }
+    super::refuse_red_zone();
     // SAFETY: the loader's address.
     if let Err(problem) = unsafe { start_info::set(info) } {
         message::say(format_args!("{problem}"));

@@ -73,12 +73,7 @@ unsafe extern "C" fn enter(info: *const StartInfo, stack: *mut c_void) -> ! {
     domain::set_pv(hypercall::grant_ports());
     console::start_messages();
     ring0::set_stop(power::stop);
-    if cfg!(not(paravirt_no_redzone)) {
-        power::refuse(format_args!(
-            "this image keeps data below its stack pointer (red zone), where Xen pushes frames. Build all of it with \
-             -Cno-redzone (C: -mno-red-zone) and --cfg paravirt_no_redzone"
-        ));
-    }
+    ring0::refuse_red_zone();
     // SAFETY: Xen passes the address of a page.
     let magic = unsafe { (*info).magic };
     if !magic.starts_with(MAGIC) {

@@ -21,8 +21,8 @@ use crate::terminal::{self, RawMode};
 
 /// Time for QEMU to end after the guest has said that it does.
 const GRACE: Duration = Duration::from_secs(5);
-/// After such a silence, what looks like the beginning of a line of Xen's is none.
-const SILENCE: Duration = Duration::from_millis(50);
+/// After such a silence of a guest that has started, what looks like the beginning of a line of Xen's is none.
+const SILENCE: Duration = Duration::from_millis(200);
 /// Bytes read at a time.
 const CHUNK: usize = 4096;
 /// Bytes of QEMU's own messages that are kept.
@@ -108,7 +108,7 @@ impl Session<'_> {
                 self.serve(*source)
                     .map_err(io_error("cannot write the guest's output"))?;
             }
-            if ready.is_empty() {
+            if ready.is_empty() && self.guest_may_mean_it() {
                 self.part(|filter, take| filter.flush(take));
             }
         }
@@ -138,6 +138,11 @@ impl Session<'_> {
 
     fn streams_open(&self) -> bool {
         self.closed.len() < 3
+    }
+
+    /// Whether something is held back that the guest may have printed: until it has started, only Xen speaks, at times haltingly.
+    fn guest_may_mean_it(&self) -> bool {
+        self.log.guest_started() && self.filter.as_ref().is_some_and(Filter::holds)
     }
 
     /// Waits until something is to be done; what can be read or written without waiting.
@@ -174,12 +179,11 @@ impl Session<'_> {
         if let Some(file) = self.output.wanted() {
             add(Source::Output, file, PollFlags::OUT);
         }
-        let silence = self.filter.as_ref().is_some_and(Filter::holds);
         let next = [
             deadline,
             self.exit.as_ref().map(|(_, end)| *end),
             input_due.filter(|&due| due > now),
-            silence.then(|| now + SILENCE),
+            self.guest_may_mean_it().then(|| now + SILENCE),
         ];
         let timeout = next
             .into_iter()

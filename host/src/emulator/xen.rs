@@ -38,6 +38,11 @@ impl Log {
         event
     }
 
+    /// Whether the guest has started.
+    pub(super) const fn guest_started(&self) -> bool {
+        self.start.is_some()
+    }
+
     /// The lines for a report: if the guest has started, those since then.
     pub(super) fn report(&self) -> &[String] {
         &self.lines[self.start.unwrap_or(0)..]

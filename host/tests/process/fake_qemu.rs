@@ -163,9 +163,19 @@ fn a_guest_that_xen_ends_is_told_from_one_that_ends_itself() {
 }
 
 #[test]
+fn a_xen_that_speaks_haltingly_is_still_xen() {
+    let body =
+        "printf '(XE'; sleep 1; printf 'N) boot\\r\\n'; echo 'paravirt: shutdown exit 0' >$debug";
+    let Some(end) = ran("halting", "xen-pvh", body) else {
+        return;
+    };
+    assert_eq!(end, (Some(0), String::new(), String::new()));
+}
+
+#[test]
 fn a_prompt_that_looks_like_xen_is_shown_in_time() {
     // The end of the script waits for the input that the prompt asks for.
-    let body = "printf '(XEN) boot\\r\\n(X'; head -c 1 >/dev/null; echo 'paravirt: shutdown exit 0' >$debug";
+    let body = "printf '(XEN) Freed 1kB init memory\\r\\n(X'; head -c 1 >/dev/null; echo 'paravirt: shutdown exit 0' >$debug";
     let Some((status, stdout, _)) = ran("prompt", "xen-pvh", body) else {
         return;
     };

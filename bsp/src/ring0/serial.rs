@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: MIT OR Apache-2.0
-//! The first serial port, a 16550 (PC16550D data sheet).
+//! The first serial port, a 16550 (PC16550D data sheet) or one of its forebears.
 
 use super::port::{in8, out8};
 use crate::local::Local;
@@ -9,6 +9,8 @@ const COM1: u16 = 0x3f8;
 const DATA: u16 = COM1;
 const INTERRUPT_ENABLE: u16 = COM1 + 1;
 const FIFO_CONTROL: u16 = COM1 + 2;
+/// The same port, read.
+const INTERRUPT_IDENTITY: u16 = FIFO_CONTROL;
 const LINE_CONTROL: u16 = COM1 + 3;
 const MODEM_CONTROL: u16 = COM1 + 4;
 const LINE_STATUS: u16 = COM1 + 5;
@@ -19,6 +21,8 @@ const DIVISOR_ACCESS: u8 = 1 << 7;
 const FORMAT: u8 = 3;
 /// FIFOs on, both emptied.
 const FIFOS: u8 = 7;
+/// Interrupt identity: the FIFOs are on.
+const HAS_FIFOS: u8 = 0xc0;
 /// Terminal ready, request to send, and the output that lets interrupts through on a PC.
 const MODEM: u8 = 0b1011;
 /// Interrupt on received data.
@@ -52,7 +56,10 @@ pub(crate) fn start() {
     out8(LINE_CONTROL, FORMAT);
     if !has_input() {
         out8(FIFO_CONTROL, FIFOS);
-        DEPTH.set(FIFO_DEPTH);
+        // An 8250 and a 16450 have none.
+        if in8(INTERRUPT_IDENTITY) & HAS_FIFOS == HAS_FIFOS {
+            DEPTH.set(FIFO_DEPTH);
+        }
     }
     out8(MODEM_CONTROL, MODEM);
 }

@@ -36,10 +36,12 @@ global_asm!(
     "    pushl %ebx",                         // address of the loader's start info
     "    call {entered}",                     // does not return
     "    ud2",
+    ".size __paravirt_pvh, . - __paravirt_pvh",
+    ".popsection",
+    ".pushsection .rodata.paravirt_pvh, \"a\", @progbits",
     ".balign 4",
     "4:  .word 4 * 8 - 1",                    // limit of the segments' table
     "    .long {segments}",
-    ".size __paravirt_pvh, . - __paravirt_pvh",
     ".popsection",
     segments = sym SEGMENTS,
     code = const CODE,

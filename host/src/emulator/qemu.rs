@@ -16,8 +16,11 @@ use super::programs::Files;
 #[derive(Debug)]
 pub(super) struct Qemu {
     child: Child,
-    /// The guest's serial line, both ways.
-    pub(super) serial: UnixStream,
+    /// What is typed at the guest's serial line.
+    pub(super) typing: UnixStream,
+    /// What comes from it: a pipe, because a socket is full after some hundred single bytes, and what QEMU holds back then is lost
+    /// at its end.
+    pub(super) serial: PipeReader,
     /// What the guest writes to its debug console.
     pub(super) debug: PipeReader,
     /// What QEMU has to say.
@@ -27,14 +30,11 @@ pub(super) struct Qemu {
 /// Starts QEMU with these arguments and what connects it to us.
 pub(super) fn start(files: &Files, arguments: &[OsString]) -> Result<Qemu, EmulatorError> {
     let system = |what| EmulatorError::system(what);
-    let (serial, serial_far) = UnixStream::pair().map_err(system("cannot make a socket"))?;
+    let (typing, typing_far) = UnixStream::pair().map_err(system("cannot make a socket"))?;
+    let (serial, serial_far) = io::pipe().map_err(system("cannot make a pipe"))?;
     let (debug, debug_far) = io::pipe().map_err(system("cannot make a pipe"))?;
     let (messages, messages_far) = io::pipe().map_err(system("cannot make a pipe"))?;
-    let serial_far = OwnedFd::from(serial_far);
     let debug_far = OwnedFd::from(debug_far);
-    let second = serial_far
-        .try_clone()
-        .map_err(system("cannot make a socket"))?;
     let mut keep: Vec<RawFd> = vec![debug_far.as_raw_fd()];
     if let Some(xen) = &files.xen {
         keep.extend([xen.kernel.as_raw_fd(), xen.guest.as_raw_fd()]);
@@ -46,8 +46,8 @@ pub(super) fn start(files: &Files, arguments: &[OsString]) -> Result<Qemu, Emula
             "-debugcon".into(),
             format!("file:{}", inherited(&debug_far)),
         ])
-        .stdin(serial_far)
-        .stdout(second)
+        .stdin(OwnedFd::from(typing_far))
+        .stdout(serial_far)
         .stderr(messages_far);
     let parent = std::process::id();
     // SAFETY: the closure makes system calls without pointers into memory, allocates nothing and takes no lock.
@@ -55,6 +55,7 @@ pub(super) fn start(files: &Files, arguments: &[OsString]) -> Result<Qemu, Emula
     let child = command.spawn().map_err(system("cannot start QEMU"))?;
     Ok(Qemu {
         child,
+        typing,
         serial,
         debug,
         messages,

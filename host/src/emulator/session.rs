@@ -32,6 +32,7 @@ const MESSAGES: usize = 16 * 1024;
 #[derive(Clone, Copy, PartialEq, Eq)]
 enum Source {
     Signal,
+    Typing,
     Serial,
     Debug,
     Messages,
@@ -65,7 +66,7 @@ pub(super) fn run(qemu: Qemu, options: &Options) -> Result<Exit, EmulatorError> 
         .is_terminal()
         .then(|| RawMode::enter(stdin.as_fd()))
         .flatten();
-    qemu.serial
+    qemu.typing
         .set_nonblocking(true)
         .map_err(EmulatorError::system("cannot set up a socket"))?;
     let output = Output::stdout();
@@ -155,15 +156,13 @@ impl Session<'_> {
             files.push((source, PollFd::from_borrowed_fd(file, flags)));
         };
         let input_due = self.input.due();
-        let mut serial = PollFlags::empty();
-        if self.output.has_room() {
-            serial |= PollFlags::IN;
-        }
-        if input_due.is_some_and(|due| due <= now) {
-            serial |= PollFlags::OUT;
-        }
-        if !self.closed.contains(&Source::Serial) && !serial.is_empty() {
-            add(Source::Serial, self.qemu.serial.as_fd(), serial);
+        if !self.closed.contains(&Source::Serial) {
+            if self.output.has_room() {
+                add(Source::Serial, self.qemu.serial.as_fd(), PollFlags::IN);
+            }
+            if input_due.is_some_and(|due| due <= now) {
+                add(Source::Typing, self.qemu.typing.as_fd(), PollFlags::OUT);
+            }
         }
         for (source, pipe) in [
             (Source::Debug, &self.qemu.debug),
@@ -207,12 +206,8 @@ impl Session<'_> {
                 Some(signal) => self.exit = Some((Exit::Signal(signal), Instant::now())),
                 None => {}
             },
-            Source::Serial => {
-                if self.input.due().is_some_and(|due| due <= Instant::now()) {
-                    self.input.write(&self.qemu.serial);
-                }
-                self.serial();
-            }
+            Source::Typing => self.input.write(&self.qemu.typing),
+            Source::Serial => self.serial(),
             Source::Debug => {
                 let mut chunk = [0; CHUNK];
                 let count = read(&self.qemu.debug, &mut chunk);

@@ -8,7 +8,7 @@ use paravirt_abi::vcpu::{INTERRUPTS_ENABLED, PENDING};
 use super::BODY;
 
 /// Control word of the SSE unit at program start (System V ABI, 3.2.1): all exceptions masked, round to nearest.
-static DEFAULT_MXCSR: u32 = 0x1f80;
+pub(crate) static DEFAULT_MXCSR: u32 = 0x1f80;
 
 global_asm!(
     ".pushsection .text.paravirt_upcall, \"ax\", @progbits",

@@ -204,7 +204,7 @@ mod tests {
     fn the_layers_own_lists_depend_on_the_backends() {
         let none = Allowlist::of_parts([]);
         let all = Allowlist::of_parts(PARTS.map(|(name, _)| name.to_owned()));
-        let linux = Allowlist::of_parts(["linux-syscall".to_owned()]);
+        let linux = Allowlist::of_parts(["linux_syscall".to_owned()]);
         let inside = finding("paravirt_bsp::backend::linux_syscall::cpu::idle", "syscall");
         assert!(none.rule_for(&inside).is_none());
         assert!(linux.rule_for(&inside).is_some());

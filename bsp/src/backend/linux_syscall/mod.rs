@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: MIT OR Apache-2.0
-//! Backend `linux-syscall`: the image as an ordinary static Linux program.
+//! Backend `linux_syscall`: the image as an ordinary static Linux program.
 //!
 //! The bodies of the external functions make system calls, as RTEMS on POK does with its kernel. Interrupts are signals: the
 //! host's flag is the signal mask, the host's atomic wait is `rt_sigsuspend`.
@@ -23,7 +23,7 @@ use crate::interface::{
 
 /// The backend, for [`crate::image!`].
 pub static BACKEND: Backend = Backend {
-    name: "linux-syscall",
+    name: "linux_syscall",
     detects: start::detects,
     functions: FUNCTIONS.as_slice(),
     start: start::start,

@@ -4,6 +4,7 @@
 use super::pvh;
 #[cfg(target_arch = "x86_64")]
 use super::{domain, pv};
+use crate::ring0::interrupt;
 
 /// Body of `pv_cpu_idle`. Called with the virtual interrupt flag off.
 pub(super) extern "C" fn idle() {
@@ -11,7 +12,7 @@ pub(super) extern "C" fn idle() {
     if domain::is_pv() {
         return pv::irq::wait();
     }
-    pvh::wait();
+    interrupt::wait();
 }
 
 /// Body of `pv_cpu_set_tls`.

@@ -10,7 +10,7 @@ use core::sync::atomic::Ordering;
 
 use paravirt_abi::vcpu::HOST_MASKED;
 
-use super::processor::INTERRUPT_FLAG;
+use super::processor::{self, INTERRUPT_FLAG};
 use crate::local::Local;
 use crate::vcpu;
 
@@ -39,6 +39,17 @@ pub(crate) fn set_handler(handler: Handler) {
 /// Notes that the processor's interrupt flag is off, for the test at the end of turning interrupts on.
 pub(crate) fn mark_closed() {
     vcpu::pending().fetch_or(HOST_MASKED, Ordering::Relaxed);
+}
+
+/// Waits until a line is pending. Called with the virtual interrupt flag off: an interrupt that ends the wait marks its line and
+/// leaves the processor's flag off.
+pub(crate) fn wait() {
+    // With the processor's flag off, no interrupt comes between test and wait.
+    processor::close_interrupts();
+    while vcpu::pending().load(Ordering::Relaxed) & !HOST_MASKED == 0 {
+        processor::wait();
+    }
+    mark_closed();
 }
 
 /// Takes an interrupt; whether to go on at the upcall entry. `flags` is the flags register in the frame.

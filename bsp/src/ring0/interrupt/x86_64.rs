@@ -4,9 +4,7 @@
 use core::arch::global_asm;
 
 use super::{COUNT, FIRST, STRIDE, take};
-
-/// Control word of the SSE unit at program start (System V ABI, 3.2.1).
-static DEFAULT_MXCSR: u32 = 0x1f80;
+use crate::upcall::DEFAULT_MXCSR;
 
 global_asm!(
     ".pushsection .text.paravirt_interrupts, \"ax\", @progbits",

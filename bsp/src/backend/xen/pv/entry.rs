@@ -6,12 +6,10 @@
 
 use core::arch::global_asm;
 
+use crate::upcall::DEFAULT_MXCSR;
 use paravirt_abi::vcpu::{HOST_MASKED, INTERRUPTS_ENABLED, PENDING};
 
 use super::irq;
-
-/// Control word of the SSE unit at program start (System V ABI, 3.2.1).
-static DEFAULT_MXCSR: u32 = 0x1f80;
 
 global_asm!(
     ".macro paravirt_xen_note type, value:vararg",

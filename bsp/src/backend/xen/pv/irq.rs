@@ -3,9 +3,12 @@
 
 use core::sync::atomic::Ordering;
 
+use paravirt_abi::vcpu::HOST_MASKED;
+
+use crate::backend::xen::events;
 use crate::backend::xen::shared::PAGE;
-use crate::backend::xen::{events, irq};
 use crate::ring0::interrupt;
+use crate::vcpu;
 
 use super::super::hypercall;
 
@@ -40,7 +43,7 @@ pub(in crate::backend::xen) fn wait() {
     loop {
         close();
         events::take();
-        if irq::is_pending() {
+        if vcpu::pending().load(Ordering::Relaxed) & !HOST_MASKED != 0 {
             return;
         }
         hypercall::block();

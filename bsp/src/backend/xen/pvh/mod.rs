@@ -7,7 +7,7 @@ use super::hypercall::Instruction;
 use super::ring::Ring;
 use super::{events, power, shared};
 use crate::backend::info;
-use crate::ring0::{self, interrupt, processor, start_info};
+use crate::ring0::{self, interrupt, start_info};
 
 mod cpuid;
 mod hypercall;
@@ -65,15 +65,6 @@ pub(super) fn add_memory() {
         // Version 0 of the start info has no map.
         hypercall::for_each_memory(info::add_memory);
     }
-}
-
-/// The virtual interrupt flag is off, and so is the processor's between test and wait.
-pub(super) fn wait() {
-    processor::close_interrupts();
-    while !super::irq::is_pending() {
-        processor::wait();
-    }
-    interrupt::mark_closed();
 }
 
 /// Sets the base of thread-local storage.

@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: MIT OR Apache-2.0
-//! Size of the guest layer in `hello`, which has one backend.
+//! Size of the guest layer in `hello` with one backend.
 
 use anyhow::{Context, Result};
 use bench::arch::Arch;
@@ -15,9 +15,11 @@ use crate::Setup;
 const NOT_COUNTED: [&str; 2] = [".data.paravirt_vcpu", ".stack"];
 
 pub fn rows(_: &Setup, arch: Arch) -> Result<Vec<Row>> {
-    let content = std::fs::read(guest::path(arch, "hello")?)?;
+    let content = std::fs::read(guest::path(arch, "one-backend")?)?;
     let file = object::File::parse(content.as_slice())?;
-    let text = file.section_by_name(".text").context("hello has code")?;
+    let text = file
+        .section_by_name(".text")
+        .context("the guest has code")?;
     // All that is not `core` counts as the layer: what the compiler inlined, alignment, the dozen bytes of `main`.
     let core: u64 = file
         .symbols()

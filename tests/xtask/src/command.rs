@@ -62,6 +62,15 @@ pub fn limited(command: &Command, limit: Duration) -> Command {
         .arg(limit.as_secs().to_string())
         .arg(command.get_program())
         .args(command.get_args());
+    for (name, value) in command.get_envs() {
+        match value {
+            Some(value) => timeout.env(name, value),
+            None => timeout.env_remove(name),
+        };
+    }
+    if let Some(folder) = command.get_current_dir() {
+        timeout.current_dir(folder);
+    }
     timeout
 }
 
@@ -121,6 +130,17 @@ mod tests {
         );
         assert_eq!(executable(messages), Some(PathBuf::from("/t/hello")));
         assert_eq!(executable("{\"executable\":null}"), None);
+    }
+
+    #[test]
+    fn a_limited_command_keeps_its_environment_and_folder() {
+        let mut command = Command::new("sh");
+        command
+            .args(["-c", "echo $PARAVIRT_TEST $PWD"])
+            .env("PARAVIRT_TEST", "kept")
+            .current_dir("/");
+        let printed = output(&mut limited(&command, Duration::from_secs(60))).expect("sh runs");
+        assert_eq!(printed.trim(), "kept /");
     }
 
     #[test]

@@ -25,19 +25,19 @@ impl Signature {
     pub(crate) const XEN: Self = Self(*b"XenVMMXenVMM");
     /// None of its own, though the processor says that it is virtual.
     pub(crate) const NONE: Self = Self([0; 12]);
+}
 
-    /// What the leaf says.
-    fn of_leaf(leaf: u32) -> Self {
-        let result = __cpuid(leaf);
-        let mut letters = [0; 12];
-        for (part, register) in letters
-            .chunks_exact_mut(4)
-            .zip([result.ebx, result.ecx, result.edx])
-        {
-            part.copy_from_slice(&register.to_le_bytes());
-        }
-        Self(letters)
+/// Twelve letters that a leaf has in ebx, ecx and edx, in this order.
+pub(crate) fn letters(leaf: u32) -> [u8; 12] {
+    let result = __cpuid(leaf);
+    let mut letters = [0; 12];
+    for (part, register) in letters
+        .chunks_exact_mut(4)
+        .zip([result.ebx, result.ecx, result.edx])
+    {
+        part.copy_from_slice(&register.to_le_bytes());
     }
+    letters
 }
 
 impl fmt::Display for Signature {
@@ -57,7 +57,7 @@ pub(crate) fn hypervisor() -> Option<Signature> {
     // A processor without these leaves answers with those of another.
     let highest = __cpuid(HYPERVISOR).eax;
     Some(if highest == 0 || highest >= HYPERVISOR {
-        Signature::of_leaf(HYPERVISOR)
+        Signature(letters(HYPERVISOR))
     } else {
         Signature::NONE
     })

@@ -8,7 +8,7 @@ use std::process::ExitCode;
 
 use pvhost::bind::{self, Bound, Slot};
 use pvhost::image::Image;
-use pvhost::provides::Provides;
+use pvhost::provides;
 use serde::Serialize;
 
 use super::{Error, output};
@@ -78,7 +78,7 @@ pub(super) fn run(arguments: &Arguments) -> Result<ExitCode, Error> {
     let list = &arguments.provides;
     let functions = super::read_list(list)?;
     let width = image.machine().width();
-    let provides = Provides::parse(&list.display().to_string(), &functions, width)?;
+    let provides = provides::parse(&list.display().to_string(), &functions, width)?;
     let bound = bind::bind(&image, &provides, arguments.partial)?;
     write(&arguments.guest, &arguments.output, &bound.file)?;
     let report = report(&image, arguments, &bound);

@@ -7,7 +7,7 @@ use std::process::ExitCode;
 
 use clap::builder::PossibleValuesParser;
 use pvhost::image::{External, Image, check_loadable};
-use pvhost::provides::{Fit, HOSTS, Host, Provides};
+use pvhost::provides::{self, Fit, HOSTS, Host, Provides};
 use serde::Serialize;
 
 use super::{Error, output};
@@ -126,7 +126,7 @@ fn report(image: &Image, arguments: &Arguments) -> Result<Report, Error> {
 fn read(file: &Path, image: &Image) -> Result<Provides, Error> {
     let name = file.display().to_string();
     let text = super::read_list(file)?;
-    Ok(Provides::parse(&name, &text, image.machine().width())?)
+    Ok(provides::parse(&name, &text, image.machine().width())?)
 }
 
 fn finding(external: &External, provides: &Provides) -> Finding {

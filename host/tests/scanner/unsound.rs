@@ -410,7 +410,7 @@ fn every_case_is_refused_for_its_own_reason() {
 
 #[test]
 fn no_variant_is_without_a_case() {
-    let source = include_str!("../../src/image/error.rs");
+    let source = include_str!("../../core/src/image/error.rs");
     let (_, body) = source.split_once("pub enum Problem {").expect("the enum");
     let variants: BTreeSet<&str> = body
         .lines()

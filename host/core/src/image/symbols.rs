@@ -1,9 +1,12 @@
 // SPDX-License-Identifier: MIT OR Apache-2.0
 //! The symbol table, for fault reports and for the few variables a host looks up by name.
 
-use std::fmt;
-use std::ops::Range;
-use std::sync::Arc;
+use alloc::format;
+use alloc::string::String;
+use alloc::sync::Arc;
+use alloc::vec::Vec;
+use core::fmt;
+use core::ops::Range;
 
 /// What a symbol stands for, as far as a host cares.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -54,7 +57,7 @@ pub struct Symbols {
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Location<'a> {
     /// The function's name in the file, invalid UTF-8 replaced.
-    pub name: std::borrow::Cow<'a, str>,
+    pub name: alloc::borrow::Cow<'a, str>,
     /// Bytes from the function's start.
     pub offset: u64,
 }
@@ -80,16 +83,19 @@ fn printable(name: &str) -> String {
 }
 
 /// A symbol that may name code: a function, or a label of any kind.
-pub(crate) struct CodeSymbol<'a> {
-    pub(crate) address: u64,
+#[derive(Clone, Debug)]
+pub struct CodeSymbol<'a> {
+    /// Its address.
+    pub address: u64,
     /// In bytes; 0: unknown.
-    pub(crate) size: u64,
+    pub size: u64,
     name: &'a [u8],
 }
 
 impl CodeSymbol<'_> {
     /// Its name demangled, with control characters escaped.
-    pub(crate) fn name(&self) -> String {
+    #[must_use]
+    pub fn name(&self) -> String {
         printable(&String::from_utf8_lossy(self.name))
     }
 }
@@ -138,7 +144,7 @@ impl Symbols {
     }
 
     /// The symbols in that range that may name code, by address; of those at one address, the largest first.
-    pub(crate) fn code(&self, range: Range<u64>) -> impl Iterator<Item = CodeSymbol<'_>> {
+    pub fn code(&self, range: Range<u64>) -> impl Iterator<Item = CodeSymbol<'_>> {
         let start = self.symbols.partition_point(|s| s.address < range.start);
         let end = self.symbols.partition_point(|s| s.address < range.end);
         let mut symbols: Vec<_> = self.symbols[start..end]
@@ -150,7 +156,7 @@ impl Symbols {
                 name: self.name(symbol),
             })
             .collect();
-        symbols.sort_by_key(|symbol| (symbol.address, std::cmp::Reverse(symbol.size)));
+        symbols.sort_by_key(|symbol| (symbol.address, core::cmp::Reverse(symbol.size)));
         symbols.into_iter()
     }
 
@@ -161,7 +167,7 @@ impl Symbols {
             .iter()
             .take_while(|s| s.address == address)
             .find(|s| s.kind == Kind::Object)?;
-        std::str::from_utf8(self.name(symbol)).ok()
+        core::str::from_utf8(self.name(symbol)).ok()
     }
 
     /// Address and size of the first variable whose name begins like that.

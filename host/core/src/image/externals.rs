@@ -4,7 +4,11 @@
 //! The tables are found by their sections' names and read from the image's memory as it is loaded, so that a section
 //! header cannot show one table while the guest uses another.
 
-use std::collections::HashMap;
+use alloc::borrow::ToOwned;
+use alloc::collections::BTreeMap;
+use alloc::format;
+use alloc::string::String;
+use alloc::vec::Vec;
 
 use paravirt_abi::sections;
 use paravirt_abi::signature::Signature;
@@ -243,7 +247,7 @@ fn name(
             });
         }
     };
-    let name = std::str::from_utf8(&start[..length])
+    let name = core::str::from_utf8(&start[..length])
         .map_err(|_| Problem::NameNotUtf8 { index, address })?;
     if !is_identifier(name) {
         return Err(Problem::NameNotIdentifier {
@@ -255,7 +259,7 @@ fn name(
 }
 
 fn refuse_two_prototypes(externals: &[External]) -> Result<(), Problem> {
-    let mut seen: HashMap<&str, Signature> = HashMap::with_capacity(externals.len());
+    let mut seen: BTreeMap<&str, Signature> = BTreeMap::new();
     for external in externals {
         let Some(second) = external.signature else {
             continue;

@@ -3,6 +3,11 @@
 //!
 //! Names from the file are printed with `{:?}`, so that a hostile name cannot drive a terminal.
 
+use alloc::borrow::ToOwned;
+use alloc::boxed::Box;
+use alloc::string::String;
+use alloc::vec::Vec;
+
 use paravirt_abi::sections;
 use paravirt_abi::signature::{Signature, SignatureError};
 

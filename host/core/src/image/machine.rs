@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: MIT OR Apache-2.0
 //! The architectures a guest may be built for.
 
-use std::fmt;
+use core::fmt;
 
 use object::elf;
 use paravirt_abi::signature::Width;

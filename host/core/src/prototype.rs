@@ -1,6 +1,10 @@
 // SPDX-License-Identifier: MIT OR Apache-2.0
 //! Prototypes as text, in Rust's notation.
 
+use alloc::borrow::ToOwned;
+use alloc::string::String;
+use alloc::vec::Vec;
+
 use paravirt_abi::signature::{Signature, Type, Width};
 
 /// Why a text is no prototype.
@@ -93,6 +97,8 @@ pub fn is_identifier(name: &str) -> bool {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use alloc::format;
+    use alloc::string::ToString;
     use proptest::prelude::*;
 
     #[test]

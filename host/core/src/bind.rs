@@ -4,7 +4,10 @@
 //! Such a host needs no resolver and no look at names when it starts the guest; it loads the file and jumps. Only the slots
 //! differ from the original.
 
-use std::collections::BTreeSet;
+use alloc::borrow::ToOwned;
+use alloc::collections::BTreeSet;
+use alloc::string::String;
+use alloc::vec::Vec;
 
 use paravirt_abi::signature::Signature;
 

@@ -1,7 +1,9 @@
 // SPDX-License-Identifier: MIT OR Apache-2.0
 //! The ELF file itself, both classes, brought to one form. Nothing above knows classes or the `object` crate.
 
-use std::sync::Arc;
+use alloc::string::ToString;
+use alloc::sync::Arc;
+use alloc::vec::Vec;
 
 use object::LittleEndian;
 use object::elf::{self, FileHeader32, FileHeader64};

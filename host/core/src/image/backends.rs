@@ -9,6 +9,9 @@ use super::Machine;
 use super::externals::External;
 use super::segments::{self, Segment};
 use super::symbols::Symbols;
+use alloc::format;
+use alloc::string::String;
+use alloc::vec::Vec;
 
 const START: &str = "__start_linkme_BACKENDS";
 const END: &str = "__stop_linkme_BACKENDS";

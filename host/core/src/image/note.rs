@@ -1,6 +1,10 @@
 // SPDX-License-Identifier: MIT OR Apache-2.0
 //! The notes by which the guest layer describes an image: one of its identity, one for each in-guest backend.
 
+use alloc::borrow::ToOwned;
+use alloc::string::String;
+use alloc::vec::Vec;
+
 use paravirt_abi::note::{BACKEND_TYPE, Flags, OWNER, TYPE};
 use paravirt_abi::vcpu;
 
@@ -64,7 +68,7 @@ pub(super) fn backends(notes: &[Note<'_>]) -> Result<Vec<String>, Problem> {
 fn backend(descriptor: &[u8]) -> Result<String, Problem> {
     let end = descriptor.iter().position(|&byte| byte == 0);
     let (name, padding) = descriptor.split_at(end.unwrap_or(descriptor.len()));
-    std::str::from_utf8(name)
+    core::str::from_utf8(name)
         .ok()
         .filter(|name| is_identifier(name) && !padding.is_empty())
         .filter(|_| padding.iter().all(|&byte| byte == 0))

@@ -5,10 +5,10 @@
 //! load it is [`check_loadable`]'s question. What an [`Image`] says has been checked: its addresses lie inside its
 //! segments, its names are identifiers, its tables are paired.
 
-use std::fs::File;
-use std::io::Read;
-use std::path::Path;
-use std::sync::Arc;
+use alloc::boxed::Box;
+use alloc::string::String;
+use alloc::sync::Arc;
+use alloc::vec::Vec;
 
 use paravirt_abi::sections;
 
@@ -20,6 +20,8 @@ mod externals;
 mod loadable;
 mod machine;
 mod note;
+#[cfg(feature = "std")]
+mod open;
 mod segments;
 mod symbols;
 
@@ -29,8 +31,10 @@ pub use externals::External;
 pub use loadable::{EntryPoint, Policy, check_loadable};
 pub use machine::Machine;
 pub use note::Identity;
+#[cfg(feature = "std")]
+pub use open::OpenError;
 pub use segments::{Access, Segment};
-pub use symbols::{Location, Symbols};
+pub use symbols::{CodeSymbol, Location, Symbols};
 
 /// A guest's image.
 #[derive(Clone, Debug)]
@@ -80,36 +84,7 @@ pub struct Backend {
     pub functions: Vec<String>,
 }
 
-/// Why a file could not be had as an image.
-#[derive(Debug, thiserror::Error)]
-pub enum OpenError {
-    /// The file cannot be read.
-    #[error("{file}: {source}; give the path of the linked guest executable")]
-    Read {
-        /// The file as the user named it.
-        file: String,
-        /// The system's reason.
-        source: std::io::Error,
-    },
-    /// The file is no usable guest.
-    #[error(transparent)]
-    Image(#[from] ImageError),
-}
-
 impl Image {
-    /// Reads and parses a file.
-    ///
-    /// # Errors
-    /// Names the file, what is wrong with it and the fix.
-    pub fn open(path: &Path) -> Result<Self, OpenError> {
-        let name = path.display().to_string();
-        let bytes = read(path).map_err(|source| OpenError::Read {
-            file: name.clone(),
-            source,
-        })?;
-        Ok(Self::parse(name, bytes)?)
-    }
-
     /// Parses the bytes of an ELF file; `name` is for messages.
     ///
     /// # Errors
@@ -264,16 +239,6 @@ impl Image {
             problem: Box::new(problem),
         }
     }
-}
-
-fn read(path: &Path) -> std::io::Result<Vec<u8>> {
-    let file = File::open(path)?;
-    // One byte more than a guest may have is enough to refuse it, be the file endless.
-    let limit = elf::MAX_FILE + 1;
-    let length = file.metadata()?.len().min(limit);
-    let mut bytes = Vec::with_capacity(length as usize);
-    file.take(limit).read_to_end(&mut bytes)?;
-    Ok(bytes)
 }
 
 fn parse(name: String, file: &Arc<Vec<u8>>) -> Result<Image, Problem> {

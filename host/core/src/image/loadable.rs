@@ -1,6 +1,10 @@
 // SPDX-License-Identifier: MIT OR Apache-2.0
 //! What a host may refuse to load although the file is sound.
 
+use alloc::string::{String, ToString};
+use alloc::vec;
+use alloc::vec::Vec;
+
 use super::entries::{ENTRY, PHYS32_ENTRY};
 use super::error::{ImageError, Problem};
 use super::{Image, Machine, Segment};

@@ -1,0 +1,51 @@
+// SPDX-License-Identifier: MIT OR Apache-2.0
+//! Reading a guest from a file, where there are files.
+
+use alloc::string::{String, ToString};
+use alloc::vec::Vec;
+use std::fs::File;
+use std::io::Read;
+use std::path::Path;
+
+use super::{Image, ImageError, elf};
+
+/// Why a file could not be had as an image.
+#[derive(Debug, thiserror::Error)]
+pub enum OpenError {
+    /// The file cannot be read.
+    #[error("{file}: {source}; give the path of the linked guest executable")]
+    Read {
+        /// The file as the user named it.
+        file: String,
+        /// The system's reason.
+        source: std::io::Error,
+    },
+    /// The file is no usable guest.
+    #[error(transparent)]
+    Image(#[from] ImageError),
+}
+
+impl Image {
+    /// Reads and parses a file.
+    ///
+    /// # Errors
+    /// Names the file, what is wrong with it and the fix.
+    pub fn open(path: &Path) -> Result<Self, OpenError> {
+        let name = path.display().to_string();
+        let bytes = read(path).map_err(|source| OpenError::Read {
+            file: name.clone(),
+            source,
+        })?;
+        Ok(Self::parse(name, bytes)?)
+    }
+}
+
+fn read(path: &Path) -> std::io::Result<Vec<u8>> {
+    let file = File::open(path)?;
+    // One byte more than a guest may have is enough to refuse it, be the file endless.
+    let limit = elf::MAX_FILE + 1;
+    let length = file.metadata()?.len().min(limit);
+    let mut bytes = Vec::with_capacity(length as usize);
+    file.take(limit).read_to_end(&mut bytes)?;
+    Ok(bytes)
+}

@@ -1,0 +1,391 @@
+// SPDX-License-Identifier: MIT OR Apache-2.0
+//! Which external functions a host provides, and whether they fit what a guest asks for.
+//!
+//! A [`Provides`] is collected from names and prototypes, or read from a list ([`Provides::parse`]):
+//!
+//! ```text
+//! # a comment
+//! my_sensor_read
+//! my_sensor_range fn(u32, *mut u8, usize) -> i32
+//! my_sensor_name fn(*mut u8, usize) -> i32 @ 0x40001000
+//! EF(l4rtems_outch)
+//! ```
+//!
+//! One function a line: its name alone, with its prototype in Rust's notation, or as in 2013's list of functions. A
+//! name alone fits any prototype. `usize` and `isize` have the guest's width. Behind `@` stands the function's address, on
+//! hosts whose functions have fixed ones ([`bind()`](crate::bind::bind) needs it).
+
+use alloc::borrow::ToOwned;
+use alloc::collections::BTreeMap;
+use alloc::string::String;
+use alloc::vec::Vec;
+
+use paravirt_abi::signature::{Signature, Width};
+
+use crate::image::External;
+use crate::prototype::{self, PrototypeError};
+use crate::spelling;
+
+/// The interface function that does today what a function of 2013 did; `None` for other names.
+#[must_use]
+pub fn successor(name: &str) -> Option<&'static str> {
+    Some(match name {
+        "l4rtems_requestIrq" => "pv_irq_attach",
+        "l4rtems_detachIrq" => "pv_irq_detach",
+        "l4rtems_timer_start" => "pv_timer_start",
+        "l4rtems_timer_stop" => "pv_timer_stop",
+        "l4rtems_timer_read" => "pv_clock_now",
+        "l4rtems_outch" => "pv_console_write",
+        "l4rtems_inch" => "pv_console_read",
+        "l4rtems_inport" => "pv_port_in",
+        "l4rtems_outport" => "pv_port_out",
+        _ => return None,
+    })
+}
+
+/// Functions that a host provides.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct Provides {
+    functions: BTreeMap<String, Provided>,
+}
+
+/// What is known of a function that a host provides.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+struct Provided {
+    /// `None` fits any.
+    signature: Option<Signature>,
+    address: Option<u64>,
+}
+
+/// Whether a host provides what a guest asks for.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum Fit {
+    /// Provided, and the prototypes agree.
+    Fits,
+    /// Provided, but guest or host do not say with which prototype.
+    Unchecked,
+    /// Provided with another prototype.
+    Mismatch {
+        /// The host's.
+        offered: Signature,
+    },
+    /// Not provided.
+    Missing {
+        /// Provided functions of similar names, the most similar first.
+        nearest: Vec<String>,
+    },
+}
+
+/// Why a list of provided functions cannot be read.
+#[derive(Debug, thiserror::Error)]
+pub enum ProvidesError {
+    /// A line holds no name.
+    #[error("{file}:{line}: {found:?} is no function name; write `name` or `name fn(u32) -> i32`")]
+    Name {
+        /// The file.
+        file: String,
+        /// Number of the line, from 1.
+        line: usize,
+        /// What stands there.
+        found: String,
+    },
+    /// A prototype cannot be read.
+    #[error("{file}:{line}: prototype of {name}: {reason}")]
+    Prototype {
+        /// The file.
+        file: String,
+        /// Number of the line, or of the function in JSON, from 1.
+        line: usize,
+        /// The function.
+        name: String,
+        /// What is wrong.
+        reason: PrototypeError,
+    },
+    /// An address cannot be read.
+    #[error(
+        "{file}:{line}: {found:?} is no address for {name}; write a number other than 0 in hexadecimal, as in `@ 0x40001000`"
+    )]
+    Address {
+        /// The file.
+        file: String,
+        /// Number of the line, or of the function in JSON, from 1.
+        line: usize,
+        /// The function.
+        name: String,
+        /// What stands there.
+        found: String,
+    },
+    /// A name occurs twice.
+    #[error("{file}:{line}: {name} is listed already; keep one of the lines")]
+    Twice {
+        /// The file.
+        file: String,
+        /// Number of the line, or of the function in JSON, from 1.
+        line: usize,
+        /// The function.
+        name: String,
+    },
+}
+
+/// A function as a list has it, unchecked.
+#[derive(Clone, Copy, Debug)]
+pub struct Listed<'a> {
+    /// Its name.
+    pub name: &'a str,
+    /// Its prototype in Rust's notation; `None` fits any.
+    pub prototype: Option<&'a str>,
+    /// Its address, a text such as `0x40001000`; `None` if the host does not say.
+    pub address: Option<&'a str>,
+}
+
+impl<'a> Listed<'a> {
+    fn parse(text: &'a str) -> Self {
+        if let Some(name) = text
+            .strip_prefix("EF(")
+            .and_then(|rest| rest.strip_suffix(')'))
+        {
+            return Self {
+                name,
+                prototype: None,
+                address: None,
+            };
+        }
+        let (function, address) = match text.rsplit_once('@') {
+            Some((function, address)) => (function.trim_end(), Some(address.trim_start())),
+            None => (text, None),
+        };
+        let (name, prototype) = match function.split_once(char::is_whitespace) {
+            Some((name, prototype)) => (name, Some(prototype)),
+            None => (function, None),
+        };
+        Self {
+            name,
+            prototype,
+            address,
+        }
+    }
+}
+
+impl Provides {
+    /// Reads a list of functions, see the [module's documentation](self). `file` is for messages.
+    ///
+    /// # Errors
+    /// Names the file, the line and what is expected there.
+    pub fn parse(file: &str, text: &str, width: Width) -> Result<Self, ProvidesError> {
+        let mut provides = Self::default();
+        for (index, line) in text.lines().enumerate() {
+            let line = line.split('#').next().unwrap_or_default().trim();
+            if line.is_empty() {
+                continue;
+            }
+            provides.add(file, index + 1, &Listed::parse(line), width)?;
+        }
+        Ok(provides)
+    }
+
+    /// Adds a function that stands in `file` at `line`, from 1, which is for messages.
+    ///
+    /// # Errors
+    /// Names the file, the line and what is expected there.
+    pub fn add(
+        &mut self,
+        file: &str,
+        line: usize,
+        function: &Listed<'_>,
+        width: Width,
+    ) -> Result<(), ProvidesError> {
+        let file = file.to_owned();
+        let name = function.name.to_owned();
+        if !prototype::is_identifier(&name) {
+            let found = name;
+            return Err(ProvidesError::Name { file, line, found });
+        }
+        let signature = match function.prototype.map(|text| prototype::parse(text, width)) {
+            None => None,
+            Some(Ok(signature)) => Some(signature),
+            Some(Err(reason)) => {
+                return Err(ProvidesError::Prototype {
+                    file,
+                    line,
+                    name,
+                    reason,
+                });
+            }
+        };
+        let address = match function.address.map(|text| (text, address(text, width))) {
+            None => None,
+            Some((_, Some(address))) => Some(address),
+            Some((found, None)) => {
+                let found = found.to_owned();
+                return Err(ProvidesError::Address {
+                    file,
+                    line,
+                    name,
+                    found,
+                });
+            }
+        };
+        if self.functions.contains_key(&name) {
+            return Err(ProvidesError::Twice { file, line, name });
+        }
+        self.functions.insert(name, Provided { signature, address });
+        Ok(())
+    }
+
+    /// The address of a function, if the host has it and says where.
+    #[must_use]
+    pub fn address(&self, name: &str) -> Option<u64> {
+        self.functions.get(name)?.address
+    }
+
+    /// Whether it provides what the guest asks for.
+    #[must_use]
+    pub fn fit(&self, external: &External) -> Fit {
+        let Some(provided) = self.functions.get(&external.name) else {
+            return Fit::Missing {
+                nearest: self.nearest(&external.name),
+            };
+        };
+        match (provided.signature, external.signature) {
+            (Some(offered), Some(declared)) if offered == declared => Fit::Fits,
+            (Some(offered), Some(_)) => Fit::Mismatch { offered },
+            _ => Fit::Unchecked,
+        }
+    }
+
+    /// Up to three provided names that could be meant, the likeliest first.
+    fn nearest(&self, name: &str) -> Vec<String> {
+        /// Below this, names share little but a prefix. In thousandths, as the next.
+        const ALIKE: usize = 600;
+        /// Less alike than the best by more than this, a name is not what was meant.
+        const SPREAD: usize = 100;
+        let mut alike: Vec<_> = self
+            .functions
+            .keys()
+            .map(|candidate| (spelling::likeness(candidate, name), candidate.as_str()))
+            .filter(|&(likeness, _)| likeness >= ALIKE)
+            .collect();
+        alike.sort_by_key(|&(likeness, _)| core::cmp::Reverse(likeness));
+        let best = alike.first().map_or(0, |&(likeness, _)| likeness);
+        let successor = successor(name).filter(|&name| self.functions.contains_key(name));
+        successor
+            .into_iter()
+            .chain(
+                alike
+                    .into_iter()
+                    .filter(|&(likeness, _)| likeness + SPREAD >= best)
+                    .map(|(_, candidate)| candidate)
+                    .filter(|&candidate| Some(candidate) != successor),
+            )
+            .take(3)
+            .map(str::to_owned)
+            .collect()
+    }
+}
+
+/// Functions by name; `None` for a prototype fits any. Of several of one name the last is kept.
+impl FromIterator<(String, Option<Signature>)> for Provides {
+    fn from_iter<T: IntoIterator<Item = (String, Option<Signature>)>>(functions: T) -> Self {
+        let functions = functions
+            .into_iter()
+            .map(|(name, signature)| {
+                let provided = Provided {
+                    signature,
+                    address: None,
+                };
+                (name, provided)
+            })
+            .collect();
+        Self { functions }
+    }
+}
+
+/// An address for guests of that pointer width; never 0, which calls through slots could not be told from.
+fn address(text: &str, width: Width) -> Option<u64> {
+    let limit = match width {
+        Width::Bits32 => u64::from(u32::MAX),
+        Width::Bits64 => u64::MAX,
+    };
+    u64::from_str_radix(text.strip_prefix("0x")?, 16)
+        .ok()
+        .filter(|address| (1..=limit).contains(address))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use alloc::format;
+    use alloc::string::ToString;
+    use paravirt_abi::{interface, legacy};
+
+    fn external(name: &str, prototype: Option<&str>) -> External {
+        External {
+            name: name.to_owned(),
+            slot: 0x10_0000,
+            symbol: 0x10_1000,
+            signature: prototype.map(|text| prototype::parse(text, Width::Bits64).unwrap()),
+        }
+    }
+
+    #[test]
+    fn every_name_of_2013_has_a_successor_in_the_interface() {
+        for name in legacy::FUNCTIONS.map(|function| function.name) {
+            let successor = successor(name).expect(name);
+            assert!(interface::find(successor).is_some(), "{successor}");
+        }
+        assert_eq!(successor("pv_irq_attach"), None);
+    }
+
+    #[test]
+    fn all_three_notations_of_a_line_are_read() {
+        let text = "# mine\n\nfirst\nsecond fn(u32) -> i32 # checked\nEF(third)\n";
+        let provides = Provides::parse("list", text, Width::Bits64).unwrap();
+        let fit = |name, prototype| provides.fit(&external(name, prototype));
+        assert_eq!(fit("first", Some("fn()")), Fit::Unchecked);
+        assert_eq!(fit("second", Some("fn(u32) -> i32")), Fit::Fits);
+        assert!(matches!(
+            fit("second", Some("fn(u64) -> i32")),
+            Fit::Mismatch { .. }
+        ));
+        assert_eq!(fit("second", None), Fit::Unchecked);
+        assert_eq!(fit("third", None), Fit::Unchecked);
+        assert!(matches!(fit("fourth", None), Fit::Missing { .. }));
+    }
+
+    #[test]
+    fn addresses_are_read() {
+        let text = "first @ 0x1000\nsecond fn(u32) -> i32 @0xfffffffc\nthird fn(u32) -> i32\n";
+        let provides = Provides::parse("list", text, Width::Bits32).unwrap();
+        let addresses = ["first", "second", "third", "fourth"].map(|name| provides.address(name));
+        assert_eq!(addresses, [Some(0x1000), Some(0xffff_fffc), None, None]);
+        let fit = provides.fit(&external("second", Some("fn(u32) -> i32")));
+        assert_eq!(fit, Fit::Fits);
+        for wrong in ["0x0", "4096", "0x100000000", "0x", "", "-0x1"] {
+            let error = Provides::parse("list", &format!("f @ {wrong}"), Width::Bits32);
+            let message = error.unwrap_err().to_string();
+            assert!(
+                message.starts_with(&format!("list:1: {wrong:?} is no address for f;")),
+                "{message}"
+            );
+        }
+    }
+
+    #[test]
+    fn wrong_lists_are_refused_by_line() {
+        let error = |text| {
+            Provides::parse("list", text, Width::Bits64)
+                .unwrap_err()
+                .to_string()
+        };
+        assert_eq!(
+            error("ok\nno-name\n"),
+            "list:2: \"no-name\" is no function name; write `name` or `name fn(u32) -> i32`"
+        );
+        assert!(error("f fn(bool)").starts_with("list:1: prototype of f: "));
+        assert_eq!(
+            error("f\ng\nf"),
+            "list:3: f is listed already; keep one of the lines"
+        );
+        assert!(error("EF(unclosed").contains("is no function name"));
+    }
+}

@@ -1,0 +1,358 @@
+/* SPDX-License-Identifier: MIT OR Apache-2.0 */
+/**
+ * @file
+ * @brief For authors of hosts in C: the library libparavirt_host.a.
+ *
+ * It scans, checks, loads, binds and runs a guest for i386 or x86-64 without an operating system below it. What it needs
+ * (memory, a console, a clock, an alarm) it asks of the host by callbacks. The host is a program of the guest's width in the
+ * same flat address space, in user mode: a guest for i386 needs a host for i386. Link the host where the guest is not, and on
+ * i386 without PIE.
+ *
+ *     pvh_initialize(&environment);
+ *     pvh_image_parse("guest", bytes, size, &image);
+ *     pvh_image_check(image, functions, count);      // what is missing or does not fit, by name
+ *     pvh_guest_create(image, &request, &guest);     // maps, loads, binds
+ *     pvh_guest_enter(guest, &end);                  // runs it to its end
+ *
+ * **Units.** Sizes are in bytes, times in nanoseconds, addresses are 64 bits wide in structures. Texts are UTF-8.
+ *
+ * **Results.** Functions that return int32_t return 0 or above, or a negative number PVH_ERROR_* after a message that names the
+ * culprit and the fix (`message` of struct pvh_environment). Handlers get no messages, see there.
+ *
+ * **Threads.** Everything that concerns an image or a guest is called from one thread at a time; pvh_guest_enter() makes it the
+ * vCPU's thread. While the guest runs, pvh_guest_latch() and pvh_guest_stop() may be called from any thread and at any
+ * instruction; the functions of section "Events" on the vCPU's thread, at any instruction, from a handler (of a signal, of a
+ * vCPU event), but not nested in each other. One guest runs at a time in a program.
+ *
+ * **Who runs** is told by the instruction pointer. Guest code is the image's and the stubs and tails that the library puts into
+ * the guest's memory; host code is everything else. What comes in host code is latched, and the guest's tail delivers it: so a
+ * handler may come at any instruction and no event is lost.
+ *
+ * examples/c-host is a host for Linux in one file.
+ */
+#ifndef PARAVIRT_HOST_H
+#define PARAVIRT_HOST_H
+
+#include <stddef.h>
+#include <stdint.h>
+
+#include "abi.h"
+
+#ifdef __cplusplus
+extern "C" {
+#endif
+
+/* Errors. */
+#define PVH_ERROR_ARGUMENT (-1)  /**< an argument is out of its range, or a structure has another size */
+#define PVH_ERROR_IMAGE (-2)     /**< the file is no guest, or none that this host can load */
+#define PVH_ERROR_FIT (-3)       /**< functions are missing or have another prototype */
+#define PVH_ERROR_MEMORY (-4)    /**< the host did not map what the guest needs */
+#define PVH_ERROR_BUSY (-5)      /**< a guest runs already, or this one has run */
+#define PVH_ERROR_NOT_GUEST (-6) /**< the fault is the host's own */
+
+/* ---- The library's environment ---- */
+
+/**
+ * What the library stands on. All members are needed. The functions are called on the thread that called the library; while a
+ * guest runs, also from its host functions, but not from a handler.
+ */
+struct pvh_environment {
+  size_t size;   /**< sizeof(struct pvh_environment) */
+  void *context; /**< first argument of the functions */
+  /** Memory of `size` bytes, at least 1, aligned to `alignment`, a power of two. NULL if there is none: then the library says so
+   *  and calls `abort`. */
+  void *(*allocate)(void *context, size_t size, size_t alignment);
+  /** Takes such memory back; size and alignment are those it was allocated with. */
+  void (*release)(void *context, void *memory, size_t size, size_t alignment);
+  /** A message for people: one or more lines, without a line feed at the end and without a NUL. */
+  void (*message)(void *context, const char *text, size_t length);
+  /** Ends the program; must not return. Called when memory is exhausted, or the library has found a mistake of its own. */
+  void (*abort)(void *context);
+};
+
+/** Sets the environment, which is copied. The first call of all; what was allocated before another call cannot be released. */
+int32_t pvh_initialize(const struct pvh_environment *environment);
+
+/* ---- Images ---- */
+
+/** A guest's ELF file, parsed and checked. */
+struct pvh_image;
+
+/**
+ * Parses the `size` bytes of a guest's file, which are copied. `name`, NUL-terminated, is for messages. An image that any host
+ * could use is accepted; whether this one can, pvh_image_check() says.
+ */
+int32_t pvh_image_parse(const char *name, const void *bytes, size_t size, struct pvh_image **image);
+
+/** Releases an image. Guests that were made of it are released before. */
+void pvh_image_release(struct pvh_image *image);
+
+/* Flags of an image. */
+#define PVH_IMAGE_NOTE (1u << 0)        /**< it has an identity note; images of 2013 have none */
+#define PVH_IMAGE_NO_RED_ZONE (1u << 1) /**< no code keeps data below its stack pointer */
+
+/** What an image is. */
+struct pvh_image_info {
+  uint64_t entry;     /**< entry point */
+  uint64_t vcpu_page; /**< address of its struct pv_vcpu_page, 0 without identity note */
+  uint32_t machine;   /**< ELF machine number: 3 i386, 62 x86-64, others are not for this library */
+  uint32_t flags;     /**< PVH_IMAGE_* */
+  uint32_t segments;  /**< number of loadable segments, at least 1 */
+  uint32_t externals; /**< number of external functions */
+};
+
+/** Tells what an image is. */
+int32_t pvh_image_info(const struct pvh_image *image, struct pvh_image_info *info);
+
+/* Rights. */
+#define PVH_READ (1u << 0)
+#define PVH_WRITE (1u << 1)
+#define PVH_EXECUTE (1u << 2)
+
+/** A loadable segment; they are sorted by address and do not overlap. */
+struct pvh_segment {
+  uint64_t address;   /**< first address in the guest */
+  uint64_t size;      /**< size in memory; what the file does not give is zero */
+  uint64_t file_size; /**< number of bytes that the file gives */
+  const void *bytes;  /**< these; valid as long as the image */
+  uint32_t access;    /**< PVH_READ, PVH_WRITE, PVH_EXECUTE */
+};
+
+/** The segment of that index, from 0. */
+int32_t pvh_image_segment(const struct pvh_image *image, uint32_t index, struct pvh_segment *segment);
+
+/** An external function. */
+struct pvh_external {
+  const char *name;   /**< NUL-terminated; valid as long as the image */
+  uint64_t slot;      /**< address of its slot in the guest */
+  uint64_t signature; /**< prototype word, 0 if the image does not say it */
+};
+
+/** The external function of that index, from 0, in the order of the slots. */
+int32_t pvh_image_external(const struct pvh_image *image, uint32_t index, struct pvh_external *external);
+
+/**
+ * Writes the name of the function that holds `address`, with the offset in it, as `main+0x12`: NUL-terminated, cut if `size`
+ * bytes are too few. The length without the NUL; 0 if the image's symbols do not tell.
+ */
+size_t pvh_image_symbol(const struct pvh_image *image, uint64_t address, char *text, size_t size);
+
+/* ---- Host functions ---- */
+
+/**
+ * A function that the host provides: an ordinary C function with the prototype that the guest declares. It runs on the host's
+ * stack, the one on which pvh_guest_enter() was called. Pointers of the guest are pointers of the host; ask
+ * pvh_guest_readable() and pvh_guest_writable() before using one. It returns (no longjmp past the library) and does not block.
+ */
+struct pvh_function {
+  const char *name;       /**< NUL-terminated */
+  uint64_t signature;     /**< prototype word; 0: not compared with the guest's, which must then declare it */
+  void (*function)(void); /**< the function, cast */
+};
+
+/**
+ * An element of a table of functions, for the list that `pvhost header GUEST --format c` generates from a guest:
+ *
+ *     static const struct pvh_function functions[] = {PARAVIRT_HOST_FUNCTIONS(PVH_FUNCTION)};
+ *
+ * The interface functions that it names (pv_console_write() and its kin, except the ports) are functions of the library; the
+ * others are the host's to write. So a function that is missing does not link.
+ */
+#define PVH_FUNCTION(name, signature) {#name, signature, (void (*)(void))name},
+
+/**
+ * Compares what the image asks for with a table of `count` functions and the interface functions, which need not be in the
+ * table and are replaced by functions of the same name; ports (pv_port_in(), pv_port_out()) are provided by the table only.
+ * Says by name what is missing or has another prototype, and whether the image can be loaded by this host at all (machine,
+ * identity note). Returns 0, PVH_ERROR_IMAGE or PVH_ERROR_FIT.
+ */
+int32_t pvh_image_check(const struct pvh_image *image, const struct pvh_function *functions, size_t count);
+
+/* ---- The platform ---- */
+
+#define PVH_NEVER UINT64_MAX /**< a deadline that does not come */
+
+/**
+ * What a guest stands on. Members that say so may be NULL. All are called on the vCPU's thread (map, protect and unmap on that of
+ * pvh_guest_create() and pvh_guest_release()). Between enter_host and leave_host means: on the host's stack, and no event
+ * handler of the host need come.
+ */
+struct pvh_platform {
+  size_t size;   /**< sizeof(struct pvh_platform) */
+  void *context; /**< first argument of the functions */
+
+  /**
+   * Maps `size` bytes of zeroed memory at `start`, both multiples of 4096, for the host to read and write. Returns 0, or a
+   * negative number if that cannot be, also if something is there already. Pages should be there at once and not on their first
+   * use, if a page fault may hold up events.
+   */
+  int32_t (*map)(void *context, uint64_t start, uint64_t size);
+  /** Sets the rights (PVH_READ, PVH_WRITE, PVH_EXECUTE) of memory that was mapped with that start and size. Returns 0 or a
+   *  negative number. */
+  int32_t (*protect)(void *context, uint64_t start, uint64_t size, uint32_t access);
+  /** Takes memory back that was mapped with that start and size. May be NULL: it stays. */
+  void (*unmap)(void *context, uint64_t start, uint64_t size);
+
+  /** Monotonic time in ns since any moment; at any instruction. */
+  uint64_t (*now)(void *context);
+  /** Unix time in ns; between enter_host and leave_host, and in pvh_guest_create(). */
+  uint64_t (*wall)(void *context);
+  /**
+   * Sets the one alarm to that time of `now`, in place of what it was set to before: then, or as soon after as can be, the host
+   * calls pvh_guest_alarm() and pvh_guest_deliver() on the vCPU's thread. A time that has passed means at once; PVH_NEVER means
+   * no more. An alarm too many does no harm. Called between enter_host and leave_host, and by pvh_guest_alarm().
+   */
+  void (*set_alarm)(void *context, uint64_t deadline);
+  /**
+   * Sleeps until something has been latched or the alarm has come, or the guest is to be stopped. What came before the call but
+   * after the last return of `wait` must end it at once; to return for no reason is allowed. Events that come while it sleeps
+   * are latched (pvh_guest_latch(), pvh_guest_alarm()) by it or by a handler. Between enter_host and leave_host.
+   */
+  void (*wait)(void *context);
+
+  /** Writes to the console: number of bytes taken, or PV_ERROR_*. `size` is at least 1. Between enter_host and leave_host. */
+  intptr_t (*console_write)(void *context, const void *bytes, size_t size);
+  /**
+   * Reads up to `size` bytes of input without waiting: their number, 0 if there are none now, PV_ERROR_END_OF_INPUT after the
+   * last, or another PV_ERROR_*. Sets `*more` to 1 if more input is there already, and leaves it 0 otherwise. When input comes
+   * or ends, the host latches PV_LINE_CONSOLE. NULL: there is no input, its end is reached. Between enter_host and leave_host.
+   */
+  intptr_t (*console_read)(void *context, void *buffer, size_t size, int32_t *more);
+  /** Sets the base of the guest's thread-local storage (fs on x86-64, gs on i386), from leave_host on: 0 or PV_ERROR_*. NULL: not
+   *  offered. Between enter_host and leave_host. */
+  int32_t (*set_tls)(void *context, uint64_t base);
+
+  /**
+   * From guest to host: called before every host function, and when the guest has been left. Keeps events from nesting if need
+   * be, loads the host's thread pointer. Runs on the host's stack but with the guest's thread pointer and with events still on:
+   * compile it without a stack protector, and use no thread-local storage in it. May be NULL.
+   */
+  void (*enter_host)(void *context);
+  /** From host to guest: called before the guest is entered, and after every host function; the reverse of enter_host. May be NULL.
+   *  An event that comes from it on, or in it, is latched or delivered as in any other code. */
+  void (*leave_host)(void *context);
+};
+
+/* ---- Guests ---- */
+
+/** A guest with its vCPU. */
+struct pvh_guest;
+
+/* Flags of a request. */
+#define PVH_LAZY (1u << 0) /**< each function is bound on its first call, through a resolver, instead of all before the start */
+
+/** What a guest is to be given. */
+struct pvh_request {
+  size_t size;                          /**< sizeof(struct pvh_request) */
+  const struct pvh_platform *platform;  /**< copied */
+  const struct pvh_function *functions; /**< as for pvh_image_check(); copied; NULL if `function_count` is 0 */
+  size_t function_count;                /**< their number */
+  const char *command_line;             /**< arguments separated by single spaces, at most 65536 bytes; NULL: none */
+  uint64_t memory;                      /**< memory beside the image, rounded up to pages; may be 0 */
+  uint32_t flags;                       /**< PVH_LAZY */
+};
+
+/**
+ * Makes a guest: maps its memory (the image at its own addresses; above it the start info, the stubs, a page of the library's,
+ * and the memory asked for, with unmapped gaps), loads the image, binds its slots. A function with another prototype is an
+ * error; one that nobody provides ends the guest when it is called, so call pvh_image_check() before. The image must outlive
+ * the guest.
+ */
+int32_t pvh_guest_create(const struct pvh_image *image, const struct pvh_request *request, struct pvh_guest **guest);
+
+/** Unmaps and releases a guest that does not run. */
+void pvh_guest_release(struct pvh_guest *guest);
+
+/* How a guest ended. */
+#define PVH_END_EXIT 1u    /**< it is done; the code is its exit status */
+#define PVH_END_RESET 2u   /**< it asked for a reset */
+#define PVH_END_FATAL 3u   /**< it could not go on; the code is its own */
+#define PVH_END_UNBOUND 4u /**< it called a function that nobody provides; reported */
+#define PVH_END_FAULT 5u   /**< it did what it may not; reported */
+#define PVH_END_STOPPED 6u /**< pvh_guest_stop(); the code is the one given there */
+
+/** A guest's end. */
+struct pvh_end {
+  uint32_t kind; /**< PVH_END_* */
+  int32_t code;  /**< for PVH_END_EXIT, PVH_END_FATAL and PVH_END_STOPPED, else 0 */
+};
+
+/**
+ * Runs the guest on this thread to its end, once. The stack of this call is that of the host functions; 64 KiB are plenty for the
+ * library's. A report of a fault has been given as a message on return.
+ */
+int32_t pvh_guest_enter(struct pvh_guest *guest, struct pvh_end *end);
+
+/** The exit status for that end: the guest's own modulo 256, 3 fatal or unbound, 4 reset, 5 fault, as of `pvhost run`; 1 stopped. */
+int32_t pvh_end_status(const struct pvh_end *end);
+
+/** The guest that runs, NULL if none; for host functions. */
+struct pvh_guest *pvh_guest_current(void);
+
+/** Whether the guest may read `size` bytes from `address` on: 1 or 0. */
+int32_t pvh_guest_readable(const struct pvh_guest *guest, const void *address, size_t size);
+
+/** Whether the guest may write `size` bytes from `address` on: 1 or 0. */
+int32_t pvh_guest_writable(const struct pvh_guest *guest, const void *address, size_t size);
+
+/* ---- From any thread, at any instruction ---- */
+
+/**
+ * Latches a line, 0 to PV_LINES - 1, as raised. Returns 1 if the vCPU's thread has to be interrupted, so that it calls
+ * pvh_guest_deliver(), or woken from `wait`; 0 if that is under way already; PVH_ERROR_ARGUMENT if there is no such line,
+ * without a message.
+ */
+int32_t pvh_guest_latch(struct pvh_guest *guest, uint32_t line);
+
+/**
+ * Asks for the guest's end with PVH_END_STOPPED and that code; the first reason of all counts. It takes effect when a host
+ * function returns, or at the next pvh_guest_deliver() in guest code: interrupt or wake the vCPU's thread.
+ */
+void pvh_guest_stop(struct pvh_guest *guest, int32_t code);
+
+/* ---- Events: on the vCPU's thread, from a handler or from `wait` ---- */
+
+/** The alarm has come: counts what has expired, latches the timer line, sets the alarm anew. In host code it is done when the host
+ *  function ends. */
+void pvh_guest_alarm(struct pvh_guest *guest);
+
+/** Where the vCPU's thread was interrupted. Changes are to take effect when the handler returns. */
+struct pvh_context {
+  uint64_t ip;    /**< eip or rip */
+  uint64_t sp;    /**< esp or rsp, of the interrupted code: without what the host may have pushed */
+  uint64_t flags; /**< eflags or rflags */
+  uint64_t cs;    /**< code selector */
+  uint64_t ss;    /**< stack selector */
+};
+
+/**
+ * Delivers what is latched: if a line is pending, interrupts are on and guest code was interrupted, writes the upcall frame to
+ * the guest's stack, turns interrupts off, and changes `ip` and `sp`. If the guest is to be stopped, leaves it by changing them
+ * (and `flags`). Returns 1 if the context was changed, else 0. On x86-64 the bytes from sp - 128 on are left alone.
+ */
+int32_t pvh_guest_deliver(struct pvh_guest *guest, struct pvh_context *context);
+
+/** A fault of the processor. */
+struct pvh_fault {
+  /** i386: eax, ebx, ecx, edx, esi, edi, ebp, esp, then zeros; x86-64: rax, rbx, rcx, rdx, rsi, rdi, rbp, rsp, r8 to r15. */
+  uint64_t registers[16];
+  uint64_t address; /**< for page faults: the address that was accessed */
+  uint32_t vector;  /**< number of the exception (Intel SDM volume 3, 6.3.1): 0 division, 3 breakpoint, 6 invalid opcode, 13 general
+                         protection, 14 page fault, ...; PVH_FAULT_SYSTEM_CALL */
+  uint32_t error;   /**< the processor's error code, 0 if it has none */
+};
+
+#define PVH_FAULT_SYSTEM_CALL 256u /**< not the processor's: guest code made a system call of the host */
+
+/**
+ * The processor reported a fault. If it is the guest's, it is recorded for the report, and the context changed so that the
+ * guest is left: returns 1. If it is the host's own: returns PVH_ERROR_NOT_GUEST without a message, nothing is changed, and the
+ * host had better end.
+ */
+int32_t pvh_guest_fault(struct pvh_guest *guest, struct pvh_context *context, const struct pvh_fault *fault);
+
+#ifdef __cplusplus
+}
+#endif
+
+#endif

@@ -13,6 +13,8 @@ extern crate std;
 
 pub mod bind;
 pub mod image;
+pub mod lines;
+pub mod page;
 pub mod prototype;
 pub mod provides;
 mod spelling;

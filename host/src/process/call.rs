@@ -72,7 +72,7 @@ impl Call {
     /// # Errors
     /// [`Error::NoSuchDevice`] if there is no such line.
     pub fn line(&self, line: u32) -> Result<LineHandle, Error> {
-        LineHandle::new(&self.vcpu().lines, line)
+        LineHandle::new(&self.vcpu().shared_lines, line)
     }
 
     /// Stops the guest: it is left when the host function returns. A fault cannot be asked for; it counts as fatal.

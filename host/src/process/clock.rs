@@ -10,8 +10,8 @@ use std::cell::Cell;
 use std::sync::atomic::{AtomicU32, Ordering, compiler_fence};
 
 use paravirt_abi::vcpu::cycles_to_ns;
+use paravirt_host_core::page::{ClockFields, Page};
 
-use super::page::{ClockFields, Page};
 use super::signals;
 use super::timers::{PosixTimer, monotonic};
 

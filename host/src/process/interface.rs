@@ -28,19 +28,19 @@ pub(super) fn functions() -> [(&'static str, Provided); 14] {
         provide("pv_irq_attach", irq_attach),
         provide("pv_irq_detach", |call: &mut Call, line: u32| {
             let vcpu = call.vcpu();
-            vcpu.lines.detach(&vcpu.page, line)
+            vcpu.lines().detach(&vcpu.page, line)
         }),
         provide("pv_irq_mask", |call: &mut Call, line: u32| {
             let vcpu = call.vcpu();
-            vcpu.lines.mask(&vcpu.page, line)
+            vcpu.lines().mask(&vcpu.page, line)
         }),
         provide("pv_irq_unmask", |call: &mut Call, line: u32| {
             let vcpu = call.vcpu();
-            vcpu.lines.unmask(&vcpu.page, line)
+            vcpu.lines().unmask(&vcpu.page, line)
         }),
         provide("pv_irq_raise", |call: &mut Call, line: u32| {
             let vcpu = call.vcpu();
-            vcpu.lines.raise(&vcpu.page, line)
+            vcpu.lines().raise(&vcpu.page, line)
         }),
         provide("pv_cpu_idle", |call: &mut Call| idle(call.vcpu())),
         provide("pv_cpu_set_tls", |call: &mut Call, base: GuestUsize| {
@@ -84,14 +84,15 @@ pub(super) fn read_console(call: &Call, size: usize) -> Result<Vec<u8>, Error> {
     let (bytes, more) = vcpu.console.read(size)?;
     if more {
         // The line is raised as long as there is input, so that a handler may take one byte at a time.
-        vcpu.lines.raise(&vcpu.page, CONSOLE)?;
+        vcpu.lines().raise(&vcpu.page, CONSOLE)?;
     }
     Ok(bytes)
 }
 
 fn start_input(call: &Call) -> Result<(), Error> {
     let vcpu = call.vcpu();
-    vcpu.console.start(LineHandle::new(&vcpu.lines, CONSOLE)?)
+    vcpu.console
+        .start(LineHandle::new(&vcpu.shared_lines, CONSOLE)?)
 }
 
 fn timer_start(call: &mut Call, timer: u32, first: u64, period: u64) -> Result<(), Error> {
@@ -100,7 +101,7 @@ fn timer_start(call: &mut Call, timer: u32, first: u64, period: u64) -> Result<(
 
 pub(super) fn irq_attach(call: &mut Call, line: u32) -> Result<(), Error> {
     let vcpu = call.vcpu();
-    vcpu.lines.attach(&vcpu.page, line)?;
+    vcpu.lines().attach(&vcpu.page, line)?;
     if line == CONSOLE {
         start_input(call)?;
     }

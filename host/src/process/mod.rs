@@ -35,7 +35,6 @@ mod layout;
 mod legacy;
 mod lines;
 mod memory;
-mod page;
 mod realtime;
 mod run;
 mod signals;

@@ -42,14 +42,14 @@ pub(super) fn run(vcpu: &Vcpu, run: &Run) -> io::Result<Stop> {
     if run.clock {
         vcpu.clock.keep();
     }
-    vcpu.lines.set_thread(Some(signals::this_thread()));
+    vcpu.shared_lines.set_thread(Some(signals::this_thread()));
     let dispatch = SyscallDispatch::on();
 
     // SAFETY: everything the guest and the handlers need is set up for this thread and outlives the call.
     unsafe { gate::enter(run.entry, run.start_info, vcpu.width) };
 
     drop(dispatch);
-    vcpu.lines.set_thread(None);
+    vcpu.shared_lines.set_thread(None);
     vcpu.timers.clear();
     vcpu.clock.release();
     drop(deadline);

@@ -210,7 +210,7 @@ fn handle_event(signal: i32, info: &SignalInfo, vcpu: &Vcpu, interrupted: &mut I
         interrupted.leave();
         return;
     }
-    vcpu.lines.flush(&vcpu.page);
+    vcpu.lines().flush(&vcpu.page);
     upcall::deliver(vcpu, interrupted);
 }
 

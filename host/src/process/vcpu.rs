@@ -10,6 +10,8 @@ use std::sync::atomic::{AtomicU32, AtomicU64, Ordering};
 
 use paravirt_abi::line;
 use paravirt_abi::signature::Width;
+use paravirt_host_core::lines::Lines;
+use paravirt_host_core::page::Page;
 
 use super::clock::Clock;
 use super::console::Console;
@@ -18,9 +20,8 @@ use super::exit::{Stop, StopKind};
 use super::fault::{Cause, Record};
 use super::function::Erased;
 use super::gate::low::Low;
-use super::lines::Lines;
+use super::lines::SharedLines;
 use super::memory::GuestMemory;
-use super::page::Page;
 use super::state::STATE;
 use super::step::Stepper;
 use super::timers::Timers;
@@ -46,7 +47,7 @@ pub(super) struct Vcpu {
     pub(super) takes_interrupts: bool,
     pub(super) bindings: Vec<Binding>,
     pub(super) low: Low,
-    pub(super) lines: Arc<Lines>,
+    pub(super) shared_lines: Arc<SharedLines>,
     pub(super) timers: Timers,
     pub(super) clock: Clock,
     pub(super) console: Console,
@@ -60,6 +61,10 @@ pub(super) struct Vcpu {
 }
 
 impl Vcpu {
+    pub(super) fn lines(&self) -> &Lines {
+        &self.shared_lines.lines
+    }
+
     /// Stops the guest for what it did at the interrupted instruction.
     pub(super) fn guest_fault(&self, interrupted: &mut Interrupted<'_>, cause: Cause) {
         self.record_fault(Record::new(cause, interrupted));
@@ -78,7 +83,7 @@ impl Vcpu {
             self.page.count_expirations(timer as usize, 1 + overrun);
             self.overruns.fetch_add(overrun, Ordering::Relaxed);
             // The line exists.
-            let _ = self.lines.raise(&self.page, line::TIMER);
+            let _ = self.lines().raise(&self.page, line::TIMER);
         }
     }
 

@@ -12,6 +12,7 @@ use std::time::Duration;
 use paravirt_abi::error::Error;
 use paravirt_abi::signature::{Signature, Type, Width};
 use paravirt_abi::vcpu;
+use paravirt_host_core::page::Page;
 
 use super::clock::{self, Clock};
 use super::console::Console;
@@ -20,8 +21,7 @@ use super::exit::{Exit, Stop, StopKind};
 use super::fault::Fault;
 use super::function::{Erased, HostFunction, stack_bytes};
 use super::layout::{Layout, Target};
-use super::lines::{LineHandle, Lines};
-use super::page::Page;
+use super::lines::{LineHandle, SharedLines};
 use super::realtime::Realtime;
 use super::run::{self, Run};
 use super::state::GUEST_END;
@@ -236,7 +236,7 @@ impl Builder {
             takes_interrupts,
             bindings,
             low,
-            lines: Arc::new(Lines::default()),
+            shared_lines: Arc::new(SharedLines::default()),
             timers: Timers::default(),
             clock: Clock::new(),
             console,
@@ -330,7 +330,7 @@ impl Vm {
     /// # Errors
     /// [`Error::NoSuchDevice`] if there is no such line.
     pub fn line(&self, line: u32) -> Result<LineHandle, Error> {
-        LineHandle::new(&self.vcpu.lines, line)
+        LineHandle::new(&self.vcpu.shared_lines, line)
     }
 
     /// Runs the guest to its end, on this thread.

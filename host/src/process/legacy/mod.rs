@@ -68,7 +68,7 @@ fn detach_irq(call: &mut Call, number: u32) {
     }
     let vcpu = call.vcpu();
     // There is nothing to tell the guest.
-    let _ = vcpu.lines.detach(&vcpu.page, number);
+    let _ = vcpu.lines().detach(&vcpu.page, number);
 }
 
 fn timer_start(call: &mut Call, period: u64, first: u64) {

@@ -3,22 +3,27 @@
 //!
 //! The guest may change it at any time its code runs, so every access is atomic, through pointers to single fields.
 
-use std::sync::atomic::{AtomicI32, AtomicU32, AtomicU64, Ordering, compiler_fence};
+use core::sync::atomic::{AtomicI32, AtomicU32, AtomicU64, Ordering, compiler_fence};
 
 use paravirt_abi::line::TIMERS;
 use paravirt_abi::vcpu::{ClockFlags, HOST_MASKED, VcpuPage};
 
-/// The page of the running guest.
+/// The page of a guest that is loaded. Clearing the interrupt flag, counting and publishing the clock are for the vCPU's thread;
+/// the rest is for any.
 #[derive(Clone, Copy, Debug)]
-pub(super) struct Page(*mut VcpuPage);
+pub struct Page(*mut VcpuPage);
 
-/// The fields of the clock.
+/// The fields of the clock, see [`paravirt_abi::vcpu::Clock`].
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(super) struct ClockFields {
-    pub(super) multiplier: u32,
-    pub(super) shift: i32,
-    pub(super) base_tsc: u64,
-    pub(super) base_ns: u64,
+pub struct ClockFields {
+    /// ns per (shifted) TSC cycle, as a fraction of 2^32.
+    pub multiplier: u32,
+    /// Shift of the TSC difference, -31 to 31.
+    pub shift: i32,
+    /// TSC value of the anchor.
+    pub base_tsc: u64,
+    /// Guest time of the anchor in ns.
+    pub base_ns: u64,
 }
 
 macro_rules! field {
@@ -29,65 +34,87 @@ macro_rules! field {
 }
 
 impl Page {
+    /// The page at that address of the guest, which is one of the host too.
+    ///
     /// # Safety
     /// The page is mapped, aligned and writable for as long as the value is used.
-    pub(super) const unsafe fn new(address: u64) -> Self {
+    #[must_use]
+    pub const unsafe fn new(address: u64) -> Self {
         Self(address as *mut VcpuPage)
     }
 
-    pub(super) fn address(self) -> u64 {
+    /// Its address.
+    #[must_use]
+    pub fn address(self) -> u64 {
         self.0 as u64
     }
 
-    pub(super) fn interrupts_enabled(self) -> bool {
+    /// The virtual interrupt flag.
+    #[must_use]
+    pub fn interrupts_enabled(self) -> bool {
         field!(self, AtomicU32, interrupts_enabled).load(Ordering::Relaxed) != 0
     }
 
-    pub(super) fn disable_interrupts(self) {
+    /// Clears the virtual interrupt flag, as an upcall does.
+    pub fn disable_interrupts(self) {
         field!(self, AtomicU32, interrupts_enabled).store(0, Ordering::Relaxed);
     }
 
     /// Whether a line is pending.
-    pub(super) fn is_pending(self) -> bool {
+    #[must_use]
+    pub fn is_pending(self) -> bool {
         self.pending().load(Ordering::SeqCst) & !HOST_MASKED != 0
     }
 
-    pub(super) fn set_pending(self, lines: u32) {
+    /// Makes lines pending: bit n is line n.
+    pub fn set_pending(self, lines: u32) {
         self.pending().fetch_or(lines, Ordering::SeqCst);
     }
 
     /// Withdraws lines; which of them were pending.
-    pub(super) fn take_pending(self, lines: u32) -> u32 {
+    #[must_use]
+    pub fn take_pending(self, lines: u32) -> u32 {
         self.pending().fetch_and(!lines, Ordering::SeqCst) & lines
     }
 
-    pub(super) fn upcall_entry(self) -> u64 {
+    /// Where the guest wants to be entered for an upcall; not checked.
+    #[must_use]
+    pub fn upcall_entry(self) -> u64 {
         field!(self, AtomicU64, upcall_entry).load(Ordering::Relaxed)
     }
 
-    pub(super) fn spurious(self) -> u32 {
+    /// Interrupts for which the guest had no handler.
+    #[must_use]
+    pub fn spurious(self) -> u32 {
         field!(self, AtomicU32, spurious).load(Ordering::Relaxed)
     }
 
-    pub(super) fn version(self) -> u32 {
+    /// Version of the layout, as the guest has it.
+    #[must_use]
+    pub fn version(self) -> u32 {
         field!(self, AtomicU32, version).load(Ordering::Relaxed)
     }
 
     /// Counts expirations of a timer. On the vCPU's thread, with one 64-bit store: a guest that reads halves is interrupted
     /// between two of its instructions, never between ours.
-    pub(super) fn count_expirations(self, timer: usize, expirations: u64) {
+    ///
+    /// # Panics
+    /// If the timer's number is not below [`TIMERS`].
+    pub fn count_expirations(self, timer: usize, expirations: u64) {
         let counter = self.expirations_field(timer);
         let sum = counter.load(Ordering::Relaxed).wrapping_add(expirations);
         counter.store(sum, Ordering::Relaxed);
     }
 
-    pub(super) fn expirations(self) -> [u64; TIMERS as usize] {
-        std::array::from_fn(|timer| self.expirations_field(timer).load(Ordering::Relaxed))
+    /// Expirations of each timer since the guest started.
+    #[must_use]
+    pub fn expirations(self) -> [u64; TIMERS as usize] {
+        core::array::from_fn(|timer| self.expirations_field(timer).load(Ordering::Relaxed))
     }
 
     /// Publishes the clock. On the vCPU's thread, so the reader is one that was interrupted, and order matters to the compiler
     /// only.
-    pub(super) fn set_clock(self, fields: &ClockFields) {
+    pub fn set_clock(self, fields: &ClockFields) {
         let sequence = field!(self, AtomicU32, clock.sequence);
         let before = sequence.load(Ordering::Relaxed) & !1;
         sequence.store(before.wrapping_add(1), Ordering::Relaxed);

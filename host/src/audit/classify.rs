@@ -3,7 +3,10 @@
 //! sensitive ones after Robin and Irvine, "Analysis of the Intel Pentium's Ability to Support a Secure Virtual Machine
 //! Monitor", 2000).
 
-use iced_x86::{Instruction, InstructionInfoFactory, Mnemonic, OpAccess, Register};
+use iced_x86::{
+    FormatMnemonicOptions, Formatter, Instruction, InstructionInfoFactory, IntelFormatter,
+    Mnemonic, OpAccess, Register,
+};
 
 /// What is wrong with an instruction in a guest.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -37,16 +40,23 @@ pub(super) struct Classified {
 }
 
 /// Tells instructions of interest from others.
-pub(super) struct Classifier(InstructionInfoFactory);
+pub(super) struct Classifier {
+    info: InstructionInfoFactory,
+    /// For names: Intel's notation has a mnemonic of its own for each width.
+    formatter: IntelFormatter,
+}
 
 impl Classifier {
     pub(super) fn new() -> Self {
-        Self(InstructionInfoFactory::new())
+        Self {
+            info: InstructionInfoFactory::new(),
+            formatter: IntelFormatter::new(),
+        }
     }
 
     /// `None` for what any program may do.
     pub(super) fn classify(&mut self, instruction: &Instruction) -> Option<Classified> {
-        let mnemonic = lowercase(instruction.mnemonic());
+        let mnemonic = self.mnemonic(instruction);
         let classified = |name, class, why| Some(Classified { name, class, why });
         if is_far(instruction) {
             let why = "loads a code selector of the host's tables";
@@ -61,20 +71,36 @@ impl Classifier {
         }
         if instruction.is_privileged() {
             let name = match special_register(instruction) {
-                Some(register) => format!("{mnemonic} with {}", lowercase(register)),
+                Some(register) => format!(
+                    "{mnemonic} with {}",
+                    self.formatter.format_register(register)
+                ),
                 None => mnemonic,
             };
             return classified(name, Class::Privileged, "faults in user mode");
         }
         let loaded = self
-            .0
+            .info
             .info(instruction)
             .used_registers()
             .iter()
             .find(|used| used.register().is_segment_register() && is_write(used.access()))?;
-        let name = format!("{mnemonic} to {}", lowercase(loaded.register()));
+        let register = self.formatter.format_register(loaded.register());
+        let name = format!("{mnemonic} to {register}");
         let why = "loads a selector of the host's tables, or faults";
         classified(name, Class::Sensitive, why)
+    }
+
+    fn mnemonic(&mut self, instruction: &Instruction) -> String {
+        let mut name = String::new();
+        self.formatter.format_mnemonic_options(
+            instruction,
+            &mut name,
+            FormatMnemonicOptions::NO_PREFIXES,
+        );
+        // `ret far`: that it is far, its caller says.
+        name.truncate(name.find(' ').unwrap_or(name.len()));
+        name
     }
 }
 
@@ -152,10 +178,6 @@ const fn is_write(access: OpAccess) -> bool {
     )
 }
 
-fn lowercase(name: impl std::fmt::Debug) -> String {
-    format!("{name:?}").to_lowercase()
-}
-
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -202,7 +224,7 @@ mod tests {
             (&[0x0f, 0x00, 0xe0], "verr", Sensitive),
             (&[0x8e, 0xea], "mov to gs", Sensitive),
             (&[0x07], "pop to es", Sensitive),
-            (&[0xcb], "far retf", Sensitive),
+            (&[0xcb], "far ret", Sensitive),
             (&[0xea, 0, 0, 0, 0, 8, 0], "far jmp", Sensitive),
             (&[0x9a, 0, 0, 0, 0, 8, 0], "far call", Sensitive),
             (&[0xcd, 0x80], "int 0x80", Escape),

@@ -8,9 +8,8 @@ use pvhost::audit::{self, Allowlist, Audit, Finding};
 use pvhost::image::Image;
 use serde::Serialize;
 
-use super::{Error, output};
+use super::{Error, Subcommand, output};
 
-/// List privileged and sensitive instructions left in a guest, by function
 #[derive(Debug, clap::Args)]
 #[command(after_help = "\
 Examples:
@@ -85,26 +84,31 @@ struct NotDecoded {
     reason: String,
 }
 
-pub(super) fn run(arguments: &Arguments) -> Result<ExitCode, Error> {
-    let image = Image::open(&arguments.guest)?;
-    let allowlist = match &arguments.allow {
-        Some(file) => read(file)?,
-        None => Allowlist::default(),
-    };
-    let audit = audit::audit(&image)?;
-    let file = arguments.allow.as_deref().unwrap_or(Path::new(""));
-    let report = report(&image, &audit, &allowlist, file);
-    let text = if arguments.json {
-        format!("{}\n", serde_json::to_string_pretty(&report)?)
-    } else {
-        text(&report)
-    };
-    output::print(&text)?;
-    Ok(if report.clean {
-        ExitCode::SUCCESS
-    } else {
-        ExitCode::FAILURE
-    })
+impl Subcommand for Arguments {
+    const NAME: &str = "audit";
+    const ABOUT: &str = "List privileged and sensitive instructions left in a guest, by function";
+
+    fn run(&self) -> Result<ExitCode, Error> {
+        let image = Image::open(&self.guest)?;
+        let allowlist = match &self.allow {
+            Some(file) => read(file)?,
+            None => Allowlist::default(),
+        };
+        let audit = audit::audit(&image)?;
+        let file = self.allow.as_deref().unwrap_or(Path::new(""));
+        let report = report(&image, &audit, &allowlist, file);
+        let text = if self.json {
+            format!("{}\n", serde_json::to_string_pretty(&report)?)
+        } else {
+            text(&report)
+        };
+        output::print(&text)?;
+        Ok(if report.clean {
+            ExitCode::SUCCESS
+        } else {
+            ExitCode::FAILURE
+        })
+    }
 }
 
 fn read(file: &Path) -> Result<Allowlist, Error> {

@@ -11,9 +11,8 @@ use pvhost::image::Image;
 use pvhost::provides;
 use serde::Serialize;
 
-use super::{Error, output};
+use super::{Error, Subcommand, output};
 
-/// Write a copy of a guest whose slots hold fixed addresses, for hosts whose functions have such
 #[derive(Debug, clap::Args)]
 #[command(after_help = "\
 Examples:
@@ -73,22 +72,27 @@ struct Entry {
     checked: bool,
 }
 
-pub(super) fn run(arguments: &Arguments) -> Result<ExitCode, Error> {
-    let image = Image::open(&arguments.guest)?;
-    let list = &arguments.provides;
-    let functions = super::read_list(list)?;
-    let width = image.machine().width();
-    let provides = provides::parse(&list.display().to_string(), &functions, width)?;
-    let bound = bind::bind(&image, &provides, arguments.partial)?;
-    write(&arguments.guest, &arguments.output, &bound.file)?;
-    let report = report(&image, arguments, &bound);
-    let text = if arguments.json {
-        format!("{}\n", serde_json::to_string_pretty(&report)?)
-    } else {
-        text(&report)
-    };
-    output::print(&text)?;
-    Ok(ExitCode::SUCCESS)
+impl Subcommand for Arguments {
+    const NAME: &str = "bind";
+    const ABOUT: &str = "Write a copy of a guest whose slots hold fixed addresses, for hosts whose functions have such";
+
+    fn run(&self) -> Result<ExitCode, Error> {
+        let image = Image::open(&self.guest)?;
+        let list = &self.provides;
+        let functions = super::read_list(list)?;
+        let width = image.machine().width();
+        let provides = provides::parse(&list.display().to_string(), &functions, width)?;
+        let bound = bind::bind(&image, &provides, self.partial)?;
+        write(&self.guest, &self.output, &bound.file)?;
+        let report = report(&image, self, &bound);
+        let text = if self.json {
+            format!("{}\n", serde_json::to_string_pretty(&report)?)
+        } else {
+            text(&report)
+        };
+        output::print(&text)?;
+        Ok(ExitCode::SUCCESS)
+    }
 }
 
 fn report(image: &Image, arguments: &Arguments, bound: &Bound) -> Report {

@@ -10,9 +10,8 @@ use pvhost::image::{External, Image, check_loadable};
 use pvhost::provides::{self, Fit, HOSTS, Host, Provides};
 use serde::Serialize;
 
-use super::{Error, output};
+use super::{Error, Subcommand, output};
 
-/// Check whether a host provides what a guest asks for, with the same prototypes
 #[derive(Debug, clap::Args)]
 #[command(after_help = "\
 Examples:
@@ -77,20 +76,26 @@ impl Status {
     }
 }
 
-pub(super) fn run(arguments: &Arguments) -> Result<ExitCode, Error> {
-    let image = Image::open(&arguments.guest)?;
-    let report = report(&image, arguments)?;
-    let text = if arguments.json {
-        format!("{}\n", serde_json::to_string_pretty(&report)?)
-    } else {
-        text(&report)
-    };
-    output::print(&text)?;
-    Ok(if report.fits {
-        ExitCode::SUCCESS
-    } else {
-        ExitCode::FAILURE
-    })
+impl Subcommand for Arguments {
+    const NAME: &str = "check";
+    const ABOUT: &str =
+        "Check whether a host provides what a guest asks for, with the same prototypes";
+
+    fn run(&self) -> Result<ExitCode, Error> {
+        let image = Image::open(&self.guest)?;
+        let report = report(&image, self)?;
+        let text = if self.json {
+            format!("{}\n", serde_json::to_string_pretty(&report)?)
+        } else {
+            text(&report)
+        };
+        output::print(&text)?;
+        Ok(if report.fits {
+            ExitCode::SUCCESS
+        } else {
+            ExitCode::FAILURE
+        })
+    }
 }
 
 fn report(image: &Image, arguments: &Arguments) -> Result<Report, Error> {

@@ -9,9 +9,8 @@ use pvhost::image::{Backend, External, Image};
 use pvhost::provides::{self, Fit, HOSTS, Host};
 use serde::Serialize;
 
-use super::{Error, output};
+use super::{Error, Subcommand, output};
 
-/// Show what a guest asks for: each external function, its prototype and slot, and which host provides it
 #[derive(Debug, clap::Args)]
 #[command(after_help = "\
 Examples:
@@ -63,16 +62,21 @@ struct Mismatch {
     prototype: String,
 }
 
-pub(super) fn run(arguments: &Arguments) -> Result<ExitCode, Error> {
-    let image = Image::open(&arguments.guest)?;
-    let listing = listing(&image);
-    let text = if arguments.json {
-        format!("{}\n", serde_json::to_string_pretty(&listing)?)
-    } else {
-        text(&listing)
-    };
-    output::print(&text)?;
-    Ok(ExitCode::SUCCESS)
+impl Subcommand for Arguments {
+    const NAME: &str = "list";
+    const ABOUT: &str = "Show what a guest asks for: each external function, its prototype and slot, and which host provides it";
+
+    fn run(&self) -> Result<ExitCode, Error> {
+        let image = Image::open(&self.guest)?;
+        let listing = listing(&image);
+        let text = if self.json {
+            format!("{}\n", serde_json::to_string_pretty(&listing)?)
+        } else {
+            text(&listing)
+        };
+        output::print(&text)?;
+        Ok(ExitCode::SUCCESS)
+    }
 }
 
 fn listing(image: &Image) -> Listing {

@@ -7,14 +7,13 @@ use std::process::ExitCode;
 use paravirt_abi::signature::Signature;
 use pvhost::image::{Image, Machine};
 
-use super::{Error, output};
+use super::{Error, Subcommand, output};
 
 mod c;
 mod func_list;
 mod json;
 mod rust;
 
-/// Generate what a host has to implement for a guest
 #[derive(Debug, clap::Args)]
 #[command(after_help = "\
 Formats:
@@ -60,17 +59,22 @@ struct Function<'a> {
     signature: Option<Signature>,
 }
 
-pub(super) fn run(arguments: &Arguments) -> Result<ExitCode, Error> {
-    let image = Image::open(&arguments.guest)?;
-    let header = Header::new(&image, arguments);
-    let text = match arguments.format {
-        Format::FuncList => func_list::format(&header),
-        Format::C => c::format(&header),
-        Format::Rust => rust::format(&header),
-        Format::Json => json::format(&header)?,
-    };
-    output::write(arguments.output.as_deref(), &text)?;
-    Ok(ExitCode::SUCCESS)
+impl Subcommand for Arguments {
+    const NAME: &str = "header";
+    const ABOUT: &str = "Generate what a host has to implement for a guest";
+
+    fn run(&self) -> Result<ExitCode, Error> {
+        let image = Image::open(&self.guest)?;
+        let header = Header::new(&image, self);
+        let text = match self.format {
+            Format::FuncList => func_list::format(&header),
+            Format::C => c::format(&header),
+            Format::Rust => rust::format(&header),
+            Format::Json => json::format(&header)?,
+        };
+        output::write(self.output.as_deref(), &text)?;
+        Ok(ExitCode::SUCCESS)
+    }
 }
 
 impl<'a> Header<'a> {

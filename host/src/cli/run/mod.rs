@@ -11,12 +11,11 @@ use pvhost::emulator::Platform;
 use pvhost::image::Image;
 use pvhost::process::DEFAULT_MEMORY;
 
-use super::Error;
+use super::{Error, Subcommand};
 
 mod emulator;
 mod process;
 
-/// Run a guest: as a Linux process, in QEMU, or under Xen; none needs root or KVM
 #[derive(Debug, Args)]
 #[command(after_help = EXAMPLES)]
 pub(super) struct Arguments {
@@ -115,21 +114,26 @@ Exit status: the guest's own (modulo 256), or
   1 the guest cannot be started, 2 wrong command line, 3 the guest reported a fatal error, 4 it asked for a reset,
   5 it did what it may not (reported on stderr), 124 timeout; on a signal, death by that signal.";
 
-/// Runs the guest; its end is the program's.
-pub(super) fn run(arguments: &Arguments) -> Result<ExitCode, Error> {
-    if let Err(refusal) = arguments.check() {
-        return Ok(super::explain(&refusal));
+impl Subcommand for Arguments {
+    const NAME: &str = "run";
+    const ABOUT: &str =
+        "Run a guest: as a Linux process, in QEMU, or under Xen; none needs root or KVM";
+
+    fn run(&self) -> Result<ExitCode, Error> {
+        if let Err(refusal) = self.check() {
+            return Ok(super::explain(&refusal));
+        }
+        let image = Image::open(&self.guest)?;
+        let platform = match self.host {
+            Host::Process => return process::run(image, self),
+            Host::Qemu => Platform::Bare,
+            Host::XenPv => Platform::XenPv,
+            Host::XenPvh => Platform::XenPvh,
+            Host::Xen if image.entries().xen_pv.is_some() => Platform::XenPv,
+            Host::Xen => Platform::XenPvh,
+        };
+        emulator::run(&image, platform, self)
     }
-    let image = Image::open(&arguments.guest)?;
-    let platform = match arguments.host {
-        Host::Process => return process::run(image, arguments),
-        Host::Qemu => Platform::Bare,
-        Host::XenPv => Platform::XenPv,
-        Host::XenPvh => Platform::XenPvh,
-        Host::Xen if image.entries().xen_pv.is_some() => Platform::XenPv,
-        Host::Xen => Platform::XenPvh,
-    };
-    emulator::run(&image, platform, arguments)
 }
 
 impl Arguments {

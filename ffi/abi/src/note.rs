@@ -1,11 +1,11 @@
 // SPDX-License-Identifier: MIT OR Apache-2.0
 //! The ELF note by which a host knows a guest before it loads it.
 
-/// Section of the note.
+/// Section of the notes.
 pub const SECTION: &str = ".note.paravirt";
-/// Owner field of the note, without its NUL.
+/// Owner field of the notes, without its NUL.
 pub const OWNER: &str = "paravirt";
-/// Type field of the note.
+/// Type field of the identity note, of which an image has one.
 pub const TYPE: u32 = 1;
 /// Type field of the notes, of the same owner, that name the in-guest backends of an image, one each. The descriptor is the
 /// name as in `image!`, padded with NULs to a multiple of four bytes, at least one.

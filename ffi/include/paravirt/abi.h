@@ -39,7 +39,8 @@
 /* The identity note, by which a host knows a guest before it loads it. */
 #define PV_NOTE_SECTION ".note.paravirt"
 #define PV_NOTE_OWNER "paravirt"
-#define PV_NOTE_TYPE 1u
+#define PV_NOTE_TYPE 1u                /**< type of the identity note */
+#define PV_NOTE_BACKEND_TYPE 2u        /**< type of the notes that name the in-guest backends */
 #define PV_NOTE_NO_RED_ZONE (1u << 0) /**< no code keeps data below its stack pointer */
 
 /** Descriptor of the identity note. */
@@ -80,6 +81,24 @@ struct pv_memory_range {
   uint64_t size;     /**< length */
   uint32_t kind;     /**< PV_MEMORY_* */
   uint32_t reserved; /**< zero */
+};
+
+/* What the stack holds when the host enters the guest's upcall entry; the stack pointer points to the first field. */
+
+/** i386; behind it, the interrupted stack. */
+struct pv_upcall_frame_i386 {
+  uint32_t eip;    /**< address of the interrupted instruction */
+  uint32_t cs;     /**< interrupted code selector */
+  uint32_t eflags; /**< interrupted flags */
+};
+
+/** x86-64; behind it, up to 15 bytes of padding and the interrupted code's red zone. */
+struct pv_upcall_frame_x86_64 {
+  uint64_t rip;    /**< address of the interrupted instruction */
+  uint64_t cs;     /**< interrupted code selector */
+  uint64_t rflags; /**< interrupted flags */
+  uint64_t rsp;    /**< interrupted stack pointer */
+  uint64_t ss;     /**< interrupted stack selector */
 };
 
 /* The vCPU page. */

@@ -13,6 +13,7 @@ use paravirt_abi::note::{self, IdentityNote};
 use paravirt_abi::shutdown::Reason;
 use paravirt_abi::signature::{Signature, Width};
 use paravirt_abi::start::{self, Features, MemoryKind, MemoryRange, StartInfo};
+use paravirt_abi::upcall::{FrameI386, FrameX86_64};
 use paravirt_abi::vcpu::{self, Clock, ClockFlags, VcpuPage};
 use paravirt_section_tests::arch::Arch;
 use paravirt_section_tests::compile::{Compiler, Language};
@@ -54,6 +55,7 @@ fn numbers() -> Vec<(&'static str, i64)> {
         ("PV_SHUTDOWN_RESET", Reason::Reset as i64),
         ("PV_SHUTDOWN_FATAL", Reason::Fatal as i64),
         ("PV_NOTE_TYPE", note::TYPE.into()),
+        ("PV_NOTE_BACKEND_TYPE", note::BACKEND_TYPE.into()),
         (
             "PV_NOTE_NO_RED_ZONE",
             note::Flags::NO_RED_ZONE.bits().into(),
@@ -115,6 +117,12 @@ fn layouts() -> Vec<Layout> {
             "pv_memory_range",
             MemoryRange,
             [start, size, kind, reserved]
+        ),
+        layout!("pv_upcall_frame_i386", FrameI386, [eip, cs, eflags]),
+        layout!(
+            "pv_upcall_frame_x86_64",
+            FrameX86_64,
+            [rip, cs, rflags, rsp, ss]
         ),
         layout!(
             "pv_clock",

@@ -5,7 +5,8 @@ use std::fs;
 
 use anyhow::{Context, Result, anyhow, bail, ensure};
 
-use super::node::{Node, Partition, SLOT};
+use super::kernel::SLOT;
+use super::node::{Node, Partition};
 use crate::workspace::Workspace;
 
 /// A node and what its console must show.

@@ -7,11 +7,11 @@ use std::process::Command;
 
 use anyhow::{Context, Result, ensure};
 
-use super::node;
+use super::assemble;
 use super::tree::{KERNEL_SCRIPT, Tree};
 use crate::command;
 
-/// Bytes of memory from address 0 that the ELF at `path` occupies. POK's loader does not check that it is all there.
+/// Bytes of memory from address 0 that the ELF at `path` occupies.
 ///
 /// # Errors
 /// The file cannot be read or is no 32-bit ELF.
@@ -55,7 +55,7 @@ pub fn assemble(
     let object = folder.join("partitions.o");
     let image = folder.join("pok.elf");
     fs::write(&source, archive(partitions)?)?;
-    node::assemble(&source, &object)?;
+    assemble::assemble(&source, &object)?;
     // The linker warns of stacks and segments in code that is not ours.
     command::output(
         Command::new("ld")

@@ -10,7 +10,6 @@ use std::process::{Command, Stdio};
 
 use anyhow::{Context, Result, bail};
 
-use super::node::{PARTITION_SIZE, SLOT};
 use super::tree::Tree;
 
 /// Where the makefiles look for the list of tools.
@@ -30,6 +29,9 @@ RM=rm -rf
 TOUCH=touch
 ";
 
+/// Time that a partition has the processor for, in ns, before it is the next one's turn.
+pub const SLOT: u64 = 10_000_000;
+
 /// Threads of the kernel itself: one to begin with, one that idles.
 const KERNEL_THREADS: usize = 2;
 /// Threads of a partition: the one it starts with, and the one that the guest becomes.
@@ -46,11 +48,11 @@ const NEEDS: [&str; 5] = [
     "LOCKOBJECTS",
 ];
 
-/// Builds the kernel for that many partitions in `folder`, anew. Returns the object file.
+/// Builds the kernel for that many partitions, each with `size` bytes of memory, in `folder`, anew. Returns the object file.
 ///
 /// # Errors
 /// The build fails; the error holds its messages.
-pub fn build(tree: &Tree, folder: &Path, partitions: usize) -> Result<PathBuf> {
+pub fn build(tree: &Tree, folder: &Path, partitions: usize, size: u32) -> Result<PathBuf> {
     let sources = folder.join("source");
     if sources.exists() {
         fs::remove_dir_all(&sources)
@@ -59,7 +61,7 @@ pub fn build(tree: &Tree, folder: &Path, partitions: usize) -> Result<PathBuf> {
     tree.copy_to(&sources)?;
     fs::write(sources.join(TOOLS_FILE), TOOLS)?;
     let header = folder.join("deployment.h");
-    fs::write(&header, deployment(partitions))?;
+    fs::write(&header, deployment(partitions, size))?;
     let output = Command::new("make")
         .arg("--directory")
         .arg(sources.join("kernel"))
@@ -83,7 +85,7 @@ pub fn build(tree: &Tree, folder: &Path, partitions: usize) -> Result<PathBuf> {
 }
 
 /// The header with the configuration of a node.
-fn deployment(partitions: usize) -> String {
+fn deployment(partitions: usize, size: u32) -> String {
     let each = |value: u64| vec![value.to_string(); partitions].join(", ");
     let numbers: Vec<_> = (0..partitions).map(|number| number.to_string()).collect();
     let settings = [
@@ -99,7 +101,7 @@ fn deployment(partitions: usize) -> String {
             "PARTITIONS_NTHREADS",
             braced(&each(PARTITION_THREADS as u64)),
         ),
-        ("PARTITIONS_SIZE", braced(&each(PARTITION_SIZE.into()))),
+        ("PARTITIONS_SIZE", braced(&each(size.into()))),
         ("PROCESSOR_AFFINITY", braced(&each(1))),
         (
             "SCHEDULING_MAJOR_FRAME",
@@ -128,11 +130,12 @@ mod tests {
     use super::deployment;
 
     #[test]
-    fn each_partition_has_its_threads_and_its_slot() {
-        let header = deployment(2);
+    fn each_partition_has_its_threads_its_memory_and_its_slot() {
+        let header = deployment(2, 0x80000);
         for line in [
             "#define POK_CONFIG_NB_THREADS 6",
             "#define POK_CONFIG_PARTITIONS_NTHREADS {2, 2}",
+            "#define POK_CONFIG_PARTITIONS_SIZE {524288, 524288}",
             "#define POK_CONFIG_SCHEDULING_MAJOR_FRAME 20000000",
             "#define POK_CONFIG_SCHEDULING_SLOTS_ALLOCATION {0, 1}",
         ] {

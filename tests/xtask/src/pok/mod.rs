@@ -1,10 +1,12 @@
 // SPDX-License-Identifier: MIT OR Apache-2.0
 //! Guests as partitions of the POK kernel: a node is built from a user's source tree, which stays as it is, and runs under QEMU.
 
+mod assemble;
 pub mod checks;
 mod image;
 mod kernel;
 pub mod node;
-mod qemu;
+pub mod qemu;
 pub mod scan;
+pub mod start;
 pub mod tree;

@@ -3,23 +3,20 @@
 
 use std::fs;
 use std::path::{Path, PathBuf};
-use std::process::Command;
 
 use anyhow::{Context, Result, ensure};
 
+use super::assemble::assemble;
+use super::start::{LIMIT, Start};
 use super::tree::Tree;
-use super::{image, kernel, qemu};
 use crate::arch::Arch;
-use crate::command;
 use crate::guests::{self, Guest, Link};
 use crate::packages::Package;
 use crate::toolchain::Toolchain;
 use crate::workspace::Workspace;
 
-/// Time that a partition has the processor for, in ns, before it is the next one's turn.
-pub const SLOT: u64 = 10_000_000;
 /// Memory of a partition in bytes: room for any of our guests, with some to spare.
-pub const PARTITION_SIZE: u32 = 512 << 10;
+const PARTITION_SIZE: u32 = 512 << 10;
 
 /// A partition of a node.
 #[derive(Clone, Copy, Debug)]
@@ -35,7 +32,7 @@ pub struct Partition {
 pub struct Node {
     /// Its name, and that of its folder.
     pub name: &'static str,
-    /// Its partitions; each runs in a slot of [`SLOT`] ns, one after the other.
+    /// Its partitions; each runs in a slot of [`SLOT`](super::kernel::SLOT) ns, one after the other.
     pub partitions: &'static [Partition],
     /// A file of the checkout that says which instructions of the guests an audit allows, and why.
     pub allow: Option<&'static str>,
@@ -80,8 +77,7 @@ impl Node {
         Ok(images)
     }
 
-    /// Builds kernel and guests, starts the node, and returns what its console shows from the kernel's greeting to the end of the
-    /// last partition.
+    /// Builds the guests and runs the node; what its console shows.
     ///
     /// # Errors
     /// Something does not build or start, or a partition does not end in time.
@@ -91,19 +87,14 @@ impl Node {
         packages: &[Package],
         tree: &Tree,
     ) -> Result<Vec<String>> {
-        let guests = self.build_guests(workspace, packages)?;
-        for guest in &guests {
-            let needed = image::memory(guest)?;
-            ensure!(
-                needed <= PARTITION_SIZE,
-                "{} needs {needed} bytes, and a partition has {PARTITION_SIZE}",
-                guest.display()
-            );
-        }
-        let folder = self.folder(workspace);
-        let kernel = kernel::build(tree, &folder, guests.len())?;
-        let node = image::assemble(tree, &folder, &kernel, &guests)?;
-        qemu::run(&node, self.partitions.len(), self.input)
+        let images = self.build_guests(workspace, packages)?;
+        let start = Start {
+            images: &images,
+            partition_size: PARTITION_SIZE,
+            input: self.input,
+            limit: LIMIT,
+        };
+        start.run(tree, &self.folder(workspace), |_| ())
     }
 }
 
@@ -130,15 +121,4 @@ fn command_line_object(text: &str, image: &Path) -> Result<PathBuf> {
     fs::write(&source, assembly).with_context(|| format!("cannot write {}", source.display()))?;
     assemble(&source, &object)?;
     Ok(object)
-}
-
-/// Assembles for 32-bit x86.
-pub(super) fn assemble(source: &Path, object: &Path) -> Result<()> {
-    command::run(
-        Command::new("gcc")
-            .args(["-m32", "-c"])
-            .arg(source)
-            .arg("-o")
-            .arg(object),
-    )
 }

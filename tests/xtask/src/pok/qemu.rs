@@ -5,24 +5,29 @@ use std::io::{BufRead, BufReader, Write};
 use std::path::Path;
 use std::process::{Child, Command, Stdio};
 use std::sync::mpsc::{self, RecvTimeoutError};
-use std::time::{Duration, Instant};
+use std::time::Instant;
 
 use anyhow::{Context, Result, bail};
 
+use super::start::Start;
+
 const QEMU: &str = "qemu-system-i386";
-/// Time after which a node is stopped. The kernel's interval timer interrupts 108,000 times a second, which an emulator does a
-/// few times slower.
-const LIMIT: Duration = Duration::from_secs(300);
+/// Memory of the machine in MiB beside that of the partitions: the kernel, and the images in it.
+const KERNEL_MIB: u64 = 64;
 /// The kernel's greeting; what comes before is about the machine.
 const GREETING: &str = "POK kernel initialized";
 
-/// Runs `node` until each of its partitions has said that it ends; what they printed.
+/// Runs `node`, made of what `start` says, until each of its partitions has said that it ends; what they printed. Each line is also
+/// handed to `show` when it comes.
 ///
 /// # Errors
 /// QEMU does not start, or a partition does not end in time; the error holds what was printed.
-pub fn run(node: &Path, partitions: usize, input: &[u8]) -> Result<Vec<String>> {
+pub fn run(node: &Path, start: &Start<'_>, show: impl FnMut(&str)) -> Result<Vec<String>> {
+    let partitions = u64::from(start.partition_size) * start.images.len() as u64;
+    let mib = KERNEL_MIB + partitions.div_ceil(1 << 20);
     let mut qemu = Command::new(QEMU)
-        .args(["-M", "pc", "-m", "64M", "-nodefaults", "-no-reboot"])
+        .args(["-M", "pc", "-nodefaults", "-no-reboot"])
+        .args(["-m", &format!("{mib}M")])
         .args(["-display", "none", "-serial", "stdio"])
         // Time by the number of instructions: no timer interrupt is lost to other work of the machine, and runs are alike.
         .args(["-icount", "shift=4,sleep=off"])
@@ -35,14 +40,14 @@ pub fn run(node: &Path, partitions: usize, input: &[u8]) -> Result<Vec<String>> 
         .with_context(|| {
             format!("cannot start {QEMU} (Debian: apt-get install qemu-system-x86)")
         })?;
-    let printed = watch(&mut qemu, partitions, input);
+    let printed = watch(&mut qemu, start, show);
     // It may have ended by itself.
     let _ = qemu.kill();
     qemu.wait()?;
     printed
 }
 
-fn watch(qemu: &mut Child, partitions: usize, input: &[u8]) -> Result<Vec<String>> {
+fn watch(qemu: &mut Child, start: &Start<'_>, mut show: impl FnMut(&str)) -> Result<Vec<String>> {
     let output = qemu.stdout.take().context("its output is a pipe")?;
     let mut console = qemu.stdin.take().context("its input is a pipe")?;
     let (sender, lines) = mpsc::channel();
@@ -54,18 +59,21 @@ fn watch(qemu: &mut Child, partitions: usize, input: &[u8]) -> Result<Vec<String
             }
         }
     });
-    let end = Instant::now() + LIMIT;
+    let deadline = Instant::now() + start.limit;
     let mut printed: Vec<String> = Vec::new();
     let mut greeted = false;
     loop {
-        match lines.recv_timeout(end.saturating_duration_since(Instant::now())) {
-            Ok(line) if greeted => printed.push(line),
+        match lines.recv_timeout(deadline.saturating_duration_since(Instant::now())) {
+            Ok(line) if greeted => {
+                show(&line);
+                printed.push(line);
+            }
             Ok(line) => {
                 if line == GREETING {
                     greeted = true;
                     // Earlier input is lost: the kernel empties the serial line when it starts.
                     console
-                        .write_all(input)
+                        .write_all(start.input)
                         .context("cannot type on the console")?;
                     console.flush()?;
                 }
@@ -78,13 +86,14 @@ fn watch(qemu: &mut Child, partitions: usize, input: &[u8]) -> Result<Vec<String
                 bail!("the node {why}; it printed:\n{}", printed.join("\n"));
             }
         }
-        if (0..partitions).all(|partition| printed.iter().any(|line| is_end(line, partition))) {
+        if (0..start.images.len()).all(|partition| end(&printed, partition).is_some()) {
             return Ok(printed);
         }
     }
 }
 
-/// Whether a line is a partition's last.
-fn is_end(line: &str, partition: usize) -> bool {
-    line.starts_with(&format!("paravirt: partition {partition}: shutdown "))
+/// What a partition's last line says of its end, as `exit 0`; `None` if it has not ended.
+pub fn end(printed: &[String], partition: usize) -> Option<&str> {
+    let said = format!("paravirt: partition {partition}: shutdown ");
+    printed.iter().find_map(|line| line.strip_prefix(&said))
 }

@@ -2,22 +2,24 @@
 //! `cargo xtask pok`: guests as partitions of POK, from a user's tree to their output.
 
 use std::path::PathBuf;
+use std::time::Duration;
 
-use anyhow::{Result, bail};
+use anyhow::{Context, Result, bail};
 
 use crate::arch::Arch;
 use crate::hosts;
 use crate::packages::Package;
 use crate::pok::checks::{self, Check};
 use crate::pok::node::Node;
-use crate::pok::scan;
+use crate::pok::start::{LIMIT, Start};
 use crate::pok::tree::{Tree, WHAT_TO_INSTALL};
+use crate::pok::{qemu, scan};
 use crate::report::Report;
 use crate::toolchain::Toolchain;
 use crate::workspace::Workspace;
 
 /// Where the tree is, for those who do not want to name it each time.
-const VARIABLE: &str = "POK_TREE";
+pub const VARIABLE: &str = "POK_TREE";
 
 /// Its options.
 #[derive(Debug, clap::Args)]
@@ -28,6 +30,15 @@ pub struct Arguments {
     /// Only these nodes
     #[arg(value_name = "NODE")]
     nodes: Vec<String>,
+    /// Instead of the nodes, run these finished guests side by side, each as a partition; they must have the backend pok
+    #[arg(long, value_name = "ELF", num_args = 1.., conflicts_with = "nodes")]
+    run: Vec<PathBuf>,
+    /// Memory of each partition of --run, in MiB
+    #[arg(long, value_name = "MIB", default_value_t = 8, value_parser = clap::value_parser!(u32).range(1..=1024))]
+    memory: u32,
+    /// Seconds after which --run gives up
+    #[arg(long, value_name = "SECS", default_value_t = LIMIT.as_secs())]
+    timeout: u64,
 }
 
 /// Builds the nodes, runs them, shows and compares what they print. Whether all was right.
@@ -40,6 +51,9 @@ pub fn run(workspace: &Workspace, arguments: &Arguments) -> Result<bool> {
         return Ok(false);
     };
     let tree = Tree::at(tree)?;
+    if !arguments.run.is_empty() {
+        return run_guests(workspace, arguments, &tree);
+    }
     let packages = Package::all(workspace)?;
     for check in selected(&arguments.nodes)? {
         println!("\nbuilding and starting the node {}", check.node.name);
@@ -49,6 +63,33 @@ pub fn run(workspace: &Workspace, arguments: &Arguments) -> Result<bool> {
     }
     println!("\npok: ok");
     Ok(true)
+}
+
+/// Runs finished guests and shows what they print. Whether all ended with exit status 0.
+fn run_guests(workspace: &Workspace, arguments: &Arguments, tree: &Tree) -> Result<bool> {
+    let images = arguments.run.iter().map(|image| {
+        image
+            .canonicalize()
+            .with_context(|| format!("there is no guest {}", image.display()))
+    });
+    let images = images.collect::<Result<Vec<PathBuf>>>()?;
+    let names: Vec<_> = images
+        .iter()
+        .filter_map(|image| image.file_stem())
+        .map(|name| name.to_string_lossy())
+        .collect();
+    let folder = workspace
+        .root()
+        .join("target/pok/run")
+        .join(names.join("+"));
+    let start = Start {
+        images: &images,
+        partition_size: arguments.memory << 20,
+        input: &[],
+        limit: Duration::from_secs(arguments.timeout),
+    };
+    let printed = start.run(tree, &folder, |line| println!("{line}"))?;
+    Ok((0..images.len()).all(|partition| qemu::end(&printed, partition) == Some("exit 0")))
 }
 
 fn selected(names: &[String]) -> Result<Vec<Check>> {

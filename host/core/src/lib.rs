@@ -13,8 +13,12 @@ extern crate std;
 
 pub mod bind;
 pub mod image;
+pub mod layout;
+pub mod legacy;
 pub mod lines;
+pub mod memory;
 pub mod page;
 pub mod prototype;
 pub mod provides;
 mod spelling;
+pub mod start_info;

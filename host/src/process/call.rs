@@ -3,12 +3,12 @@
 
 use paravirt_abi::error::Error;
 use paravirt_abi::signature::Width;
+use paravirt_host_core::memory::GuestMemory;
 
 use super::exit::Exit;
 use super::function::{GuestConstPtr, GuestPtr, GuestUsize, Stopped};
 use super::gate::Frame;
 use super::lines::LineHandle;
-use super::memory::GuestMemory;
 use super::state::STATE;
 use super::vcpu::Vcpu;
 

@@ -57,7 +57,9 @@ pub use function::{
     Stopped,
 };
 pub use lines::LineHandle;
-pub use memory::GuestMemory;
+pub use paravirt_host_core::layout::LayoutError;
+pub use paravirt_host_core::memory::GuestMemory;
+pub use paravirt_host_core::page::PageError;
 pub use realtime::Realtime;
 pub use stats::Stats;
 pub use step::Step;

@@ -19,7 +19,7 @@ pub(super) const DATA: u16 = 0x2b;
 
 /// First address above the guest: its image, memory and low stubs lie below, the host's code and data above. An
 /// instruction pointer below it means that guest code runs.
-pub(super) const GUEST_END: u64 = 1 << 32;
+pub(super) use paravirt_host_core::layout::GUEST_END;
 
 /// Bit of [`State::action`]: leave the guest.
 pub(super) const STOP: u32 = 1 << 0;

@@ -2,9 +2,9 @@
 //! Single-stepping the guest, for tests that inject interrupts at every instruction.
 
 use paravirt_abi::error::Error;
+use paravirt_host_core::memory::GuestMemory;
 
 use super::context::Interrupted;
-use super::memory::GuestMemory;
 use super::vcpu::Vcpu;
 
 /// The vCPU between two of its instructions: the guest's, those of the host's stubs and tails in low memory, and those of the

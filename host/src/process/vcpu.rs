@@ -11,6 +11,7 @@ use std::sync::atomic::{AtomicU32, AtomicU64, Ordering};
 use paravirt_abi::line;
 use paravirt_abi::signature::Width;
 use paravirt_host_core::lines::Lines;
+use paravirt_host_core::memory::GuestMemory;
 use paravirt_host_core::page::Page;
 
 use super::clock::Clock;
@@ -21,7 +22,6 @@ use super::fault::{Cause, Record};
 use super::function::Erased;
 use super::gate::low::Low;
 use super::lines::SharedLines;
-use super::memory::GuestMemory;
 use super::state::STATE;
 use super::step::Stepper;
 use super::timers::Timers;

@@ -11,7 +11,6 @@ use std::time::Duration;
 
 use paravirt_abi::error::Error;
 use paravirt_abi::signature::{Signature, Type, Width};
-use paravirt_abi::vcpu;
 use paravirt_host_core::page::Page;
 
 use super::clock::{self, Clock};
@@ -220,7 +219,10 @@ impl Builder {
             binding.entry = entry;
         }
         let takes_interrupts = self.image.vcpu_page().is_some();
-        let page = vcpu_page(&self.image, &memory, spare_page)?;
+        let page = Page::of(&self.image, &memory)?.unwrap_or_else(|| {
+            // SAFETY: the layout has mapped it for the guest's life, aligned and writable. Its interrupt flag stays off.
+            unsafe { Page::new(spare_page) }
+        });
         let console = match self.console {
             Some(console) => console,
             None => Console::stdio().map_err(|source| VmError::System {
@@ -254,10 +256,7 @@ impl Builder {
                 }
             }
         }
-        vcpu.memory.seal().map_err(|source| VmError::System {
-            what: "cannot protect the guest's memory",
-            source,
-        })?;
+        vcpu.memory.seal().map_err(VmError::Protect)?;
         Ok(Vm {
             vcpu,
             run: Run {
@@ -414,32 +413,4 @@ fn bind(
         });
     }
     Ok((bindings, targets))
-}
-
-/// The vCPU page of the image, checked; the host's spare one for an image that has none.
-fn vcpu_page(image: &Image, memory: &super::GuestMemory, spare: u64) -> Result<Page, VmError> {
-    let Some(address) = image.vcpu_page() else {
-        // SAFETY: the layout has mapped it for the guest's life, aligned and writable. Its interrupt flag stays off.
-        return Ok(unsafe { Page::new(spare) });
-    };
-    // SAFETY: the scanner has found the page aligned and in a writable segment, which is mapped as long as the guest.
-    let page = unsafe { Page::new(address) };
-    let file = || image.name().to_owned();
-    let version = page.version();
-    if version != vcpu::VERSION {
-        return Err(VmError::VcpuPage {
-            file: file(),
-            address,
-            version,
-            known: vcpu::VERSION,
-        });
-    }
-    let entry = page.upcall_entry();
-    if !memory.executable(entry) {
-        return Err(VmError::UpcallEntry {
-            file: file(),
-            entry,
-        });
-    }
-    Ok(page)
 }

@@ -7,7 +7,7 @@ use std::path::Path;
 
 use paravirt_abi::vcpu::VcpuPage;
 use pvhost::image::Image;
-use pvhost::process::{Call, Vm, VmError};
+use pvhost::process::{Call, LayoutError, PageError, Vm, VmError};
 use rustix::mm::{MapFlags, ProtFlags, mmap_anonymous, munmap};
 
 use super::guests::{each, place, run, text};
@@ -81,7 +81,7 @@ fn memory_of_the_host_is_not_taken() {
             .expect("nothing is there");
         let error = refused(Vm::builder(image).build());
         assert!(
-            matches!(error, VmError::AddressTaken { .. }),
+            matches!(error, VmError::Layout(LayoutError::AddressTaken { .. })),
             "{arch}: {error}"
         );
         assert!(
@@ -120,7 +120,7 @@ fn a_vcpu_page_of_another_version_is_refused() {
         let image = with_page(&guest, 0, &77_u32.to_le_bytes());
         let error = refused(Vm::builder(image).build());
         assert!(
-            matches!(error, VmError::VcpuPage { version: 77, .. }),
+            matches!(error, VmError::Page(PageError::Version { version: 77, .. })),
             "{arch}: {error}"
         );
     }
@@ -134,7 +134,10 @@ fn an_upcall_entry_that_is_no_code_is_refused() {
         let image = with_page(&guest, offset, &0x10_u64.to_le_bytes());
         let error = refused(Vm::builder(image).build());
         assert!(
-            matches!(error, VmError::UpcallEntry { entry: 0x10, .. }),
+            matches!(
+                error,
+                VmError::Page(PageError::UpcallEntry { entry: 0x10, .. })
+            ),
             "{arch}: {error}"
         );
     }
@@ -147,7 +150,10 @@ fn a_command_line_has_a_limit() {
         let image = Image::open(&guest).expect("a sound image");
         let result = Vm::builder(image).command_line("x".repeat(70_000)).build();
         assert!(
-            matches!(refused(result), VmError::CommandLine(70_000)),
+            matches!(
+                refused(result),
+                VmError::Layout(LayoutError::CommandLine(70_000))
+            ),
             "{arch}"
         );
     }

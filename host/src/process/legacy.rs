@@ -1,16 +1,11 @@
 // SPDX-License-Identifier: MIT OR Apache-2.0
-//! Images of 2013: their functions, how they are called, and what they find when they are entered.
+//! The functions that images of 2013 call; how they are called, and what else the images find, is the core's
+//! [`legacy`](paravirt_host_core::legacy).
 //!
 //! Offered are console and time. Interrupts are not, unless the image has a vCPU page as well: in 2013 an interrupt entered the
 //! guest through the vCPU of the L4 microkernel, and the guest's handler returned by one of its system calls, which a Linux
 //! process does not have. So `l4rtems_requestIrq` refuses, as it did for interrupts that were not there. Ports are not offered:
 //! a user-mode process has none to grant.
-
-mod block;
-mod code;
-
-pub(super) use block::{block, size as block_size};
-pub(super) use code::{Code, Start};
 
 use paravirt_abi::line;
 

@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: MIT OR Apache-2.0
-//! Code in low memory for the calling convention and the entry of 2013. It runs with the guest's stack and counts as guest code.
+//! Code in the guest's memory for the calling convention and the entry of 2013. It runs with the guest's stack and counts as guest code.
 //!
 //! A shim turns a `regparm(3)` call into one of the C ABI and calls the function's stub. For `timer_start(u64, u64)`:
 //!
@@ -13,6 +13,8 @@
 //! ret                the caller removes what it has pushed
 //! ```
 
+use alloc::vec::Vec;
+
 use paravirt_abi::legacy::{MULTIBOOT_MAGIC, REGISTER_WORDS};
 use paravirt_abi::signature::{Signature, Type};
 
@@ -23,36 +25,42 @@ const UNIT: usize = 32;
 const PUSH_REGISTER: [u8; REGISTER_WORDS] = [0x50, 0x52, 0x51];
 
 /// What the start code loads.
-pub(in crate::process) struct Start {
+#[derive(Clone, Copy, Debug)]
+pub struct Start {
     /// Address of the Multiboot information.
-    pub(in crate::process) multiboot: u64,
+    pub multiboot: u64,
     /// End of the guest's memory, 16-byte aligned.
-    pub(in crate::process) stack: u64,
+    pub stack: u64,
     /// The image's entry point.
-    pub(in crate::process) entry: u64,
+    pub entry: u64,
 }
 
-/// Code that grows at a fixed address.
-pub(in crate::process) struct Code {
+/// Code that grows at a fixed address, below 4 GiB as all that it refers to.
+#[derive(Clone, Debug)]
+pub struct Code {
     address: u64,
-    pub(in crate::process) bytes: Vec<u8>,
+    /// The code so far.
+    pub bytes: Vec<u8>,
 }
 
 impl Code {
     /// Size in bytes for that many shims and a start.
-    pub(in crate::process) const fn size(shims: usize) -> usize {
+    #[must_use]
+    pub const fn size(shims: usize) -> usize {
         (shims + 1) * UNIT
     }
 
-    pub(in crate::process) const fn new(address: u64) -> Self {
+    /// No code yet, to lie at `address`.
+    #[must_use]
+    pub const fn new(address: u64) -> Self {
         Self {
             address,
             bytes: Vec::new(),
         }
     }
 
-    /// Adds the shim of a function; its address.
-    pub(in crate::process) fn shim(&mut self, prototype: Signature, stub: u64) -> u64 {
+    /// Adds the shim of a function of 2013 before the function's stub; its address.
+    pub fn shim(&mut self, prototype: Signature, stub: u64) -> u64 {
         let start = self.bytes.len();
         let words = words(prototype);
         for (pushed, word) in words.iter().rev().enumerate() {
@@ -73,7 +81,7 @@ impl Code {
     }
 
     /// Adds the code that enters the image; its address. The shared variables' address is in `edx` already.
-    pub(in crate::process) fn start(&mut self, start: &Start) -> u64 {
+    pub fn start(&mut self, start: &Start) -> u64 {
         let begin = self.bytes.len();
         for (opcode, value) in [
             (0xb8, MULTIBOOT_MAGIC),        // mov .., %eax

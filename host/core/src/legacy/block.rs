@@ -2,11 +2,11 @@
 //! What an image of 2013 finds in memory when it is entered: the state of a vCPU, the Multiboot information, the shared
 //! variables, the command line.
 
-use std::mem::offset_of;
+use alloc::vec;
+use alloc::vec::Vec;
+use core::mem::offset_of;
 
 use paravirt_abi::legacy::{Multiboot, SharedVariables};
-
-use super::super::state::DATA;
 
 /// Bytes for the state of L4's vCPU. The guest keeps its interrupt flag there; this host does not read it.
 const VCPU_STATE: u64 = 0x400;
@@ -18,23 +18,29 @@ const COMMAND_LINE: u64 = SHARED + size_of::<SharedVariables>() as u64;
 const UPPER_START: u64 = 1 << 20;
 
 /// Size in bytes of the block for a command line.
-pub(in crate::process) const fn size(command_line: &str) -> u64 {
+#[must_use]
+pub const fn size(command_line: &str) -> u64 {
     COMMAND_LINE + command_line.len() as u64 + 1
 }
 
 /// The block as it lies at `address`, all of it below 4 GiB.
-pub(in crate::process) struct Block {
-    pub(in crate::process) bytes: Vec<u8>,
+#[derive(Clone, Debug)]
+pub struct Block {
+    /// What lies there.
+    pub bytes: Vec<u8>,
     /// Address of the Multiboot information.
-    pub(in crate::process) multiboot: u64,
+    pub multiboot: u64,
     /// Address of the shared variables.
-    pub(in crate::process) shared: u64,
+    pub shared: u64,
 }
 
-/// The block for a guest whose memory ends at `memory_end`.
-pub(in crate::process) fn block(
+/// The block for a guest whose memory ends at `memory_end` and whose data segment is `data_selector`. `resolver` is the address of
+/// the resolver of lazy binding.
+#[must_use]
+pub fn block(
     address: u64,
     memory_end: u64,
+    data_selector: u16,
     resolver: u64,
     command_line: &str,
 ) -> Block {
@@ -50,7 +56,11 @@ pub(in crate::process) fn block(
     let text = address + COMMAND_LINE;
     put(MULTIBOOT, offset_of!(Multiboot, command_line), text);
     put(SHARED, offset_of!(SharedVariables, vcpu), address);
-    put(SHARED, offset_of!(SharedVariables, ds), DATA.into());
+    put(
+        SHARED,
+        offset_of!(SharedVariables, ds),
+        data_selector.into(),
+    );
     put(SHARED, offset_of!(SharedVariables, resolver), resolver);
     let text = COMMAND_LINE as usize;
     bytes[text..text + command_line.len()].copy_from_slice(command_line.as_bytes());

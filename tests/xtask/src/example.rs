@@ -3,6 +3,7 @@
 
 use std::fs;
 use std::io::Write;
+use std::path::PathBuf;
 use std::process::{Command, Output, Stdio};
 use std::time::Duration;
 
@@ -13,6 +14,7 @@ use crate::command;
 use crate::emulators;
 use crate::guests;
 use crate::hosts;
+use crate::l4re;
 use crate::packages::{Package, Run};
 use crate::workspace::Workspace;
 
@@ -50,8 +52,36 @@ impl<'a> Example<'a> {
         &self.run.host
     }
 
+    /// Whether its host is L4Re, which is no command.
+    pub fn is_on_l4re(&self) -> bool {
+        self.host() == l4re::runs::HOST
+    }
+
+    /// Options of the host.
+    pub fn host_arguments(&self) -> &[String] {
+        &self.run.host_args
+    }
+
+    /// Arguments of the guest.
+    pub fn arguments(&self) -> &[String] {
+        &self.run.args
+    }
+
+    /// The guest's ELF.
+    ///
+    /// # Errors
+    /// It was not built.
+    pub fn guest_path(&self, workspace: &Workspace) -> Result<PathBuf> {
+        let guest = guests::path(workspace, self.arch, self.guest());
+        ensure!(guest.is_file(), "{} was not built", guest.display());
+        Ok(guest)
+    }
+
     /// What this machine lacks for it, if anything.
     pub fn missing(&self, workspace: &Workspace) -> Option<String> {
+        if self.is_on_l4re() {
+            return l4re::runs::missing(self.arch);
+        }
         emulators::missing(workspace, &self.run.host, self.arch)
     }
 
@@ -92,8 +122,7 @@ impl<'a> Example<'a> {
     /// # Errors
     /// The guest was not built, or the host does not build.
     pub fn command(&self, workspace: &Workspace) -> Result<Command> {
-        let guest = guests::path(workspace, self.arch, self.guest());
-        ensure!(guest.is_file(), "{} was not built", guest.display());
+        let guest = self.guest_path(workspace)?;
         hosts::command(
             workspace,
             &self.run.host,
@@ -104,7 +133,10 @@ impl<'a> Example<'a> {
     }
 
     /// Its standard input.
-    fn input(&self) -> Result<Vec<u8>> {
+    ///
+    /// # Errors
+    /// The file with it cannot be read.
+    pub fn input(&self) -> Result<Vec<u8>> {
         let Some(file) = &self.run.stdin_file else {
             return Ok(self.run.stdin.clone().into_bytes());
         };
@@ -117,6 +149,9 @@ impl<'a> Example<'a> {
     /// # Errors
     /// The difference; or the guest or its host was not built or does not start.
     pub fn run(&self, workspace: &Workspace) -> Result<String> {
+        if self.is_on_l4re() {
+            return l4re::runs::run(workspace, self);
+        }
         self.run_command(&self.command(workspace)?)
     }
 
@@ -125,23 +160,32 @@ impl<'a> Example<'a> {
     /// # Errors
     /// As for [`Self::run`].
     pub fn run_command(&self, command: &Command) -> Result<String> {
-        let expected = self.package.folder.join(&self.run.expect);
-        let expected = fs::read_to_string(&expected)
-            .with_context(|| format!("cannot read {}", expected.display()))?;
         let output = feed(&mut command::limited(command, LIMIT), &self.input()?)?;
         let printed = String::from_utf8_lossy(&output.stdout).into_owned();
         let messages = String::from_utf8_lossy(&output.stderr);
-        if let Some(difference) = difference(&expected, &printed) {
+        self.judge(&printed, output.status.code(), &messages)?;
+        Ok(printed)
+    }
+
+    /// Compares output and exit status (`None`: ended by a signal) with what is expected.
+    ///
+    /// # Errors
+    /// The difference, with the host's messages.
+    pub fn judge(&self, printed: &str, status: Option<i32>, messages: &str) -> Result<()> {
+        let expected = self.package.folder.join(&self.run.expect);
+        let expected = fs::read_to_string(&expected)
+            .with_context(|| format!("cannot read {}", expected.display()))?;
+        if let Some(difference) = difference(&expected, printed) {
             bail!("{difference}\nits messages: {messages}");
         }
-        if output.status.code() != Some(self.run.status) {
+        if status != Some(self.run.status) {
             bail!(
                 "expected exit status {}, got {}\nits messages: {messages}",
                 self.run.status,
-                output.status
+                status.map_or("a signal".to_owned(), |status| status.to_string())
             );
         }
-        Ok(printed)
+        Ok(())
     }
 }
 

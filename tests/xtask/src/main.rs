@@ -9,6 +9,7 @@ mod emulators;
 mod example;
 mod guests;
 mod hosts;
+mod l4re;
 mod libtest;
 mod packages;
 mod pok;
@@ -65,6 +66,8 @@ enum Task {
     Rtems(tasks::rtems::Arguments),
     /// Run guests as partitions of the POK kernel; without its source tree, say what to fetch
     Pok(tasks::pok::Arguments),
+    /// Run guests as tasks of L4Re on the Fiasco microkernel; without their build folders, say what to build
+    L4re(tasks::l4re::Arguments),
     /// Install the static library for RTEMS, the C headers, the linkcmds fragment and a pkg-config file
     Install {
         /// The folder that gets lib, include and share
@@ -98,6 +101,7 @@ fn perform(task: Task) -> Result<bool> {
         Task::Bench => tasks::bench::run(&workspace)?,
         Task::Rtems(arguments) => return tasks::rtems::run(&workspace, &arguments),
         Task::Pok(arguments) => return tasks::pok::run(&workspace, &arguments),
+        Task::L4re(arguments) => return tasks::l4re::run(&workspace, &arguments),
         Task::Install { prefix } => tasks::install::run(&workspace, &prefix)?,
         Task::Setup => tasks::setup::run(&workspace)?,
     }

@@ -59,8 +59,8 @@ pub struct Metadata {
 #[serde(deny_unknown_fields, rename_all = "kebab-case")]
 pub struct Run {
     /// Who runs it: `process` (`pvhost run`), `native` (the guest is started as an ordinary program), `qemu`, `xen-pv` or
-    /// `xen-pvh` (`pvhost run --host`; skipped where QEMU or Xen is missing), or the name of a workspace package whose binary
-    /// takes the guest as its first argument.
+    /// `xen-pvh` (`pvhost run --host`; skipped where QEMU or Xen is missing), `l4re` (skipped without its trees), or the name of
+    /// a workspace package whose binary takes the guest as its first argument.
     #[serde(default = "process")]
     pub host: String,
     /// The guest; by default the one with the package's name.

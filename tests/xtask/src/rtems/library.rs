@@ -66,7 +66,10 @@ pub fn build_package(
 
 /// Takes Rust's own copy of the compiler's run-time functions out of a library: the C compiler's libgcc has them, and C code
 /// must not find Rust's `sqrt` in place of its C library's.
-fn remove_intrinsics(library: &Path) -> Result<()> {
+///
+/// # Errors
+/// The file is no library.
+pub fn remove_intrinsics(library: &Path) -> Result<()> {
     let members = command::output(Command::new("ar").arg("t").arg(library))?;
     let intrinsics: Vec<&str> = members
         .lines()

@@ -5,6 +5,7 @@ pub mod bench;
 pub mod demo;
 pub mod guests;
 pub mod install;
+pub mod l4re;
 pub mod lint;
 pub mod pok;
 pub mod rtems;

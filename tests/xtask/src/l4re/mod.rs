@@ -1,0 +1,13 @@
+// SPDX-License-Identifier: MIT OR Apache-2.0
+//! Guests as tasks of L4Re on the Fiasco microkernel: our package is built beside a user's trees, which stay as they are, and runs
+//! under QEMU.
+
+mod image;
+mod machine;
+mod overlay;
+mod package;
+mod qemu;
+pub mod runs;
+pub mod tree;
+
+pub use machine::{Machine, Task};

@@ -1,0 +1,116 @@
+// SPDX-License-Identifier: MIT OR Apache-2.0
+//! Our package: the library that it stands on, the list of functions of a guest, and the program.
+
+use std::fs;
+use std::path::{Path, PathBuf};
+use std::process::{Command, Stdio};
+
+use anyhow::{Context, Result, bail};
+
+use super::tree::Tree;
+use crate::arch::Arch;
+use crate::command;
+use crate::guests;
+use crate::rtems::library::remove_intrinsics;
+use crate::toolchain::Toolchain;
+use crate::workspace::Workspace;
+
+/// The program.
+pub const PROGRAM: &str = "paravirt";
+/// The library for hosts in C.
+const LIBRARY_PACKAGE: &str = "paravirt-host";
+const LIBRARY: &str = "libparavirt_host.a";
+/// The list of functions, as the package includes it.
+const FUNCTIONS: &str = "functions.h";
+
+/// Builds the library for `arch` and copies it into `folder` unless the same is there.
+///
+/// # Errors
+/// No compiler for that architecture, or the build fails; the compiler's messages are on standard error.
+pub fn build_library(workspace: &Workspace, arch: Arch, folder: &Path) -> Result<PathBuf> {
+    let toolchain = Toolchain::find(workspace, arch)?;
+    let mut cargo = toolchain.cargo();
+    cargo
+        .args(["rustc", "--quiet", "--profile=guest", "--lib"])
+        .args(["--package", LIBRARY_PACKAGE, "--crate-type=staticlib"]);
+    guests::configure(&mut cargo, workspace, &toolchain, arch);
+    command::run(&mut cargo)?;
+    let built = workspace
+        .guests_build(arch)
+        .join(toolchain.target())
+        .join("guest")
+        .join(LIBRARY);
+    let stripped = folder.join("stripped.a");
+    fs::copy(&built, &stripped).with_context(|| format!("cannot copy {}", built.display()))?;
+    remove_intrinsics(&stripped)?;
+    let finished = folder.join(LIBRARY);
+    write_if_changed(&finished, &fs::read(&stripped)?)?;
+    Ok(finished)
+}
+
+/// Builds the package for `guest` in the build folder `overlay`, where image makers find it.
+///
+/// # Errors
+/// The guest is none, or the build fails; the error holds its messages.
+pub fn build(
+    workspace: &Workspace,
+    tree: &Tree,
+    overlay: &Path,
+    library: &Path,
+    pvhost: &Path,
+    guest: &Path,
+) -> Result<()> {
+    let functions = overlay.join("paravirt-functions");
+    fs::create_dir_all(&functions)?;
+    let list = command::output(
+        Command::new(pvhost)
+            .arg("header")
+            .arg(guest)
+            .args(["--format", "c"]),
+    )?;
+    write_if_changed(&functions.join(FUNCTIONS), list.as_bytes())?;
+    let mut make = make(tree, overlay);
+    make.arg("--directory")
+        .arg(workspace.root().join("host/l4re"))
+        .arg(format!("L4DIR={}", tree.source.display()))
+        .arg(format!("PARAVIRT_LIBRARY={}", library.display()))
+        .arg(format!("PARAVIRT_FUNCTIONS={}", functions.display()));
+    run_quietly(&mut make, "the package host/l4re does not build")
+}
+
+/// A make that builds in `overlay`.
+pub fn make(tree: &Tree, overlay: &Path) -> Command {
+    let mut make = Command::new("make");
+    make.arg(format!("O={}", overlay.display()))
+        // A make that runs this program does not run that one.
+        .env_remove("MAKEFLAGS")
+        .current_dir(&tree.source);
+    make
+}
+
+/// Runs a make whose output is of interest only if it fails.
+///
+/// # Errors
+/// It fails; the error holds its messages.
+pub fn run_quietly(make: &mut Command, failure: &str) -> Result<()> {
+    let output = make
+        .stdin(Stdio::null())
+        .output()
+        .context("cannot start make")?;
+    if !output.status.success() {
+        bail!(
+            "{failure}: {}{}",
+            String::from_utf8_lossy(&output.stdout),
+            String::from_utf8_lossy(&output.stderr)
+        );
+    }
+    Ok(())
+}
+
+/// A file that did not change keeps its time, so that nothing is built again because of it.
+fn write_if_changed(file: &Path, content: &[u8]) -> Result<()> {
+    if fs::read(file).is_ok_and(|old| old == content) {
+        return Ok(());
+    }
+    fs::write(file, content).with_context(|| format!("cannot write {}", file.display()))
+}

@@ -1,0 +1,94 @@
+// SPDX-License-Identifier: MIT OR Apache-2.0
+//! `cargo xtask l4re`: guests as tasks of L4Re, from a user's trees to their output.
+
+use std::path::PathBuf;
+use std::time::Duration;
+
+use anyhow::{Result, ensure};
+
+use crate::example::Example;
+use crate::guests;
+use crate::l4re::runs::{self, FIASCO_VARIABLE, TREE_VARIABLE};
+use crate::l4re::tree::{Tree, WHAT_TO_INSTALL};
+use crate::l4re::{Machine, Task};
+use crate::packages::Package;
+use crate::toolchain::Toolchain;
+use crate::workspace::Workspace;
+
+/// Its options.
+#[derive(Debug, clap::Args)]
+pub struct Arguments {
+    /// The folder in which L4Re was built, which stays as it is
+    #[arg(long, value_name = "DIR", env = TREE_VARIABLE)]
+    tree: Option<PathBuf>,
+    /// The folder in which the Fiasco microkernel was built, which stays as it is
+    #[arg(long, value_name = "DIR", env = FIASCO_VARIABLE)]
+    fiasco: Option<PathBuf>,
+    /// Run this ELF, show what it prints, and compare nothing
+    #[arg(long, value_name = "ELF", conflicts_with = "names")]
+    guest: Option<PathBuf>,
+    /// An option of the wrapper, such as `--option=--lazy`; for `--guest`
+    #[arg(long = "option", value_name = "OPTION", requires = "guest")]
+    options: Vec<String>,
+    /// What is typed on the console; for `--guest`
+    #[arg(long, value_name = "TEXT", requires = "guest", default_value = "")]
+    input: String,
+    /// Stop the machine after that many seconds; for `--guest`
+    #[arg(long, value_name = "SECS", requires = "guest", default_value_t = 60)]
+    timeout: u64,
+    /// Only the examples of these names
+    #[arg(value_name = "EXAMPLE")]
+    names: Vec<String>,
+    /// Arguments of the guest; for `--guest`
+    #[arg(last = true, requires = "guest")]
+    arguments: Vec<String>,
+}
+
+/// Builds our package in a copy of the trees' folders and runs guests. Whether all was right.
+///
+/// # Errors
+/// The trees are not what they should be, something does not build or start, or prints something else.
+pub fn run(workspace: &Workspace, arguments: &Arguments) -> Result<bool> {
+    let (Some(tree), Some(fiasco)) = (&arguments.tree, &arguments.fiasco) else {
+        eprintln!("{WHAT_TO_INSTALL}");
+        return Ok(false);
+    };
+    let tree = Tree::at(tree, fiasco)?;
+    let arch = tree.arch;
+    println!("building the wrapper for {}", tree.name());
+    let machine = Machine::prepare(workspace, tree)?;
+    if let Some(guest) = &arguments.guest {
+        let outcome = machine.run(&Task {
+            guest,
+            options: &arguments.options,
+            arguments: &arguments.arguments,
+            input: arguments.input.as_bytes(),
+            limit: Duration::from_secs(arguments.timeout),
+        })?;
+        println!(
+            "{}{}\n({}, exit status {})",
+            outcome.before, outcome.printed, outcome.end, outcome.status
+        );
+        return Ok(outcome.status == 0);
+    }
+    let packages = Package::all(workspace)?;
+    let toolchain = Toolchain::find(workspace, arch)?;
+    let mut count = 0;
+    for package in &packages {
+        for example in Example::all(package, arch).filter(Example::is_on_l4re) {
+            if !(arguments.names.is_empty() || arguments.names.contains(&package.name)) {
+                continue;
+            }
+            for guest in guests::select(&packages, arch, &[package.name.clone()])? {
+                guests::build(workspace, &toolchain, arch, &guest)?;
+            }
+            println!("\n{}", example.title());
+            let printed = runs::run_on(&machine, workspace, &example)?;
+            println!("{printed}(as expected)");
+            count += 1;
+        }
+    }
+    ensure!(count > 0, "no example of these names runs on L4Re");
+    println!("\nl4re: ok, {count} runs");
+    Ok(true)
+}

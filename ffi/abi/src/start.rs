@@ -16,7 +16,8 @@ bitflags::bitflags! {
     /// What this host offers beyond the interface functions.
     #[derive(Clone, Copy, Debug, PartialEq, Eq)]
     pub struct Features: u32 {
-        /// The clock in the vCPU page is kept up to date; without it the guest calls `pv_clock_now`.
+        /// The host keeps the clock in the vCPU page, from when it knows the counter's rate:
+        /// [`crate::vcpu::ClockFlags::VALID`].
         const CLOCK_TSC = 1 << 0;
         /// Slots are resolved on their first call, through [`StartInfo::resolver`]; else all are bound at entry.
         const LAZY = 1 << 1;

@@ -27,7 +27,7 @@ bitflags::bitflags! {
     /// Flags of the clock.
     #[derive(Clone, Copy, Debug, PartialEq, Eq)]
     pub struct ClockFlags: u32 {
-        /// The clock fields are valid.
+        /// The clock fields are valid; without it the guest calls `pv_clock_now`.
         const VALID = 1 << 0;
     }
 }
@@ -37,7 +37,8 @@ bitflags::bitflags! {
 /// place of a negative difference.
 ///
 /// The writer makes `sequence` odd, changes the fields and makes it even again; a reader that saw an odd or a changed
-/// sequence reads again. The host re-anchors the clock at least every 100 ms and never lets it step back.
+/// sequence reads again. It does so while no guest code runs. A host that measures the counter's rate re-anchors the clock at
+/// least every 100 ms, and never lets it step back.
 #[derive(Debug)]
 #[repr(C)]
 pub struct Clock {

@@ -1,7 +1,8 @@
 /* SPDX-License-Identifier: MIT OR Apache-2.0 */
 /**
  * @file
- * @brief Numbers and layouts of the guest-host ABI, version 1; the C view of the Rust crate `paravirt-abi`.
+ * @brief Numbers and layouts of the guest-host ABI, version 1; the C view of the Rust crate `paravirt-abi`, whose
+ *        README.md says what they mean. Version 1 is frozen.
  *
  * Little-endian. Addresses are 64 bits wide on every architecture. Sizes are in bytes, times in nanoseconds.
  */
@@ -54,7 +55,7 @@ struct pv_identity_note {
 
 /* What the host tells the guest at its entry point. */
 #define PV_START_MAGIC 0x31525650u    /**< `PVR1` in memory order; in eax (rax), too */
-#define PV_START_CLOCK_TSC (1u << 0)  /**< the clock in the vCPU page is kept up to date */
+#define PV_START_CLOCK_TSC (1u << 0)  /**< the host keeps the clock in the vCPU page */
 #define PV_START_LAZY (1u << 1)       /**< slots are resolved on their first call */
 
 /** The start info; its address is in edx (rdx) at the entry point. */
@@ -106,7 +107,7 @@ struct pv_upcall_frame_x86_64 {
 #define PV_VCPU_VERSION 1u
 #define PV_VCPU_RED_ZONE 128u         /**< bytes below the stack pointer that an upcall leaves alone on x86-64 */
 #define PV_VCPU_HOST_MASKED (1u << 31) /**< bit of `pending` that is the guest's own */
-#define PV_CLOCK_VALID (1u << 0)      /**< flag of the clock: its fields are valid */
+#define PV_CLOCK_VALID (1u << 0)      /**< flag of the clock: its fields are valid; else call pv_clock_now() */
 
 /** The paravirtual clock; `paravirt_abi::vcpu::Clock` has the formula. */
 struct pv_clock {

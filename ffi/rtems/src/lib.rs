@@ -10,4 +10,4 @@ mod interrupts;
 // Refers to the crate, so that its functions enter the library.
 pub use paravirt_capi as capi;
 
-paravirt_bsp::image! { backends: [linux_syscall, bare, xen] }
+paravirt_bsp::image! { backends: [linux_syscall, bare, pok, xen] }

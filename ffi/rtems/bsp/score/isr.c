@@ -15,12 +15,16 @@
 #include <paravirt/cpu.h>
 #include <paravirt/irq.h>
 
+#include <rtems/fatal.h>
 #include <rtems/score/cpuimpl.h>
 #include <rtems/score/interrupts.h>
 #include <rtems/score/percpu.h>
 #include <rtems/score/thread.h>
 #include <rtems/score/threaddispatch.h>
+#include <rtems/score/tls.h>
 #include <rtems/sysinit.h>
+
+#include <inttypes.h>
 
 static void dispatch(void *argument)
 {
@@ -61,14 +65,21 @@ static void interrupt_body(void)
   cpu->isr_dispatch_disable = 0;
 }
 
+/* An image without thread-local data has no use for the base, so it runs on hosts that cannot set one. */
 void _CPU_Use_thread_local_storage(const Context_Control *context)
 {
   static uintptr_t current;
   uintptr_t base = (uintptr_t) _CPU_Get_TLS_thread_pointer(context);
+  uintptr_t size = (uintptr_t) _TLS_Configuration.size;
 
-  if (base != current) {
+  if (size != 0 && base != current) {
     current = base;
-    (void) paravirt_cpu_set_tls(base);
+    if (paravirt_cpu_set_tls(base) < 0) {
+      rtems_panic(
+        "paravirt: %" PRIuPTR " bytes of thread-local data, but this host offers no thread-local storage\n",
+        size
+      );
+    }
   }
 }
 

@@ -100,7 +100,7 @@ fn linkcmds_keep_the_tables_and_the_note_and_rtems_linker_sets() {
         assert!(!names.contains(&unused), "{unused} is in {names:?}");
     }
     let backends = image.backends();
-    for name in ["bare", "linux_syscall", "xen"] {
+    for name in ["bare", "linux_syscall", "pok", "xen"] {
         assert!(
             backends.iter().any(|backend| backend.name == name),
             "no backend {name}: {backends:?}"

@@ -21,8 +21,6 @@ const SAMPLES: [(&str, &str); 2] = [
     ("hello", "*** END OF TEST HELLO WORLD ***"),
     ("ticker", "*** END OF TEST CLOCK TICK ***"),
 ];
-/// Time after which a sample is stopped; ticker takes 35 s.
-const LIMIT: Duration = Duration::from_secs(90);
 
 /// Its options.
 #[derive(Debug, clap::Args)]
@@ -51,6 +49,9 @@ pub struct Arguments {
     /// What runs the samples or test programs
     #[arg(long, value_name = "HOST", default_value = "process")]
     host: Kind,
+    /// The source tree of a host that is built from one; for pok without it, POK_TREE names it
+    #[arg(long, value_name = "DIR")]
+    tree: Option<PathBuf>,
     /// Give test programs on the process host real-time priority; some compare times with the tick
     #[arg(long, requires = "tests")]
     realtime: bool,
@@ -140,7 +141,8 @@ pub fn run(workspace: &Workspace, arguments: &Arguments) -> Result<bool> {
         return Ok(true);
     }
     if arguments.tests.is_empty() {
-        run_samples(workspace, arguments.host, &programs)?;
+        let host = Host::prepare(workspace, arguments.host, arguments.tree.as_deref(), false)?;
+        run_samples(workspace, &host, &programs)?;
         println!("\nrtems: ok");
         return Ok(true);
     }
@@ -176,9 +178,8 @@ fn testsuites(build: &Path) -> Result<PathBuf> {
         .with_context(|| format!("there is no i386/pc686/testsuites in {}", build.display()))
 }
 
-fn run_samples(workspace: &Workspace, kind: Kind, programs: &Path) -> Result<()> {
-    println!("building the host, pvhost");
-    let host = Host::prepare(workspace, kind, false)?;
+fn run_samples(workspace: &Workspace, host: &Host, programs: &Path) -> Result<()> {
+    let limit = host.kind().limit();
     for (name, end) in SAMPLES {
         let program = programs
             .join(Group::Samples.name())
@@ -191,7 +192,7 @@ fn run_samples(workspace: &Workspace, kind: Kind, programs: &Path) -> Result<()>
         println!("\n$ {}", words.collect::<Vec<_>>().join(" "));
         let mut ended = false;
         let mut late = Vec::new();
-        let status = command::lines(&mut command::limited(&sample, LIMIT), |line| {
+        let status = command::lines(&mut command::limited(&sample, limit), |line| {
             let line = line.trim_end();
             println!("{line}");
             ended |= line == end;
@@ -234,7 +235,12 @@ fn run_tests(workspace: &Workspace, arguments: &Arguments, testsuites: &Path) ->
     }
     ensure!(!programs.is_empty(), "there is no such test program");
 
-    let host = Host::prepare(workspace, arguments.host, arguments.realtime)?;
+    let host = Host::prepare(
+        workspace,
+        arguments.host,
+        arguments.tree.as_deref(),
+        arguments.realtime,
+    )?;
     let name = host.kind().name();
     let folder = Folders::new(workspace).results();
     println!(

@@ -12,6 +12,7 @@ extern crate alloc;
 extern crate std;
 
 pub mod bind;
+pub mod explain;
 pub mod image;
 pub mod layout;
 pub mod legacy;
@@ -22,3 +23,4 @@ pub mod prototype;
 pub mod provides;
 mod spelling;
 pub mod start_info;
+pub mod upcall;

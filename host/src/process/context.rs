@@ -6,6 +6,8 @@ use libc::{
     REG_R15, REG_RAX, REG_RBP, REG_RBX, REG_RCX, REG_RDI, REG_RDX, REG_RIP, REG_RSI, REG_RSP,
 };
 use paravirt_abi::signature::Width;
+use paravirt_host_core::explain::Registers;
+use paravirt_host_core::upcall;
 
 use super::gate;
 use super::state::{CODE_32, CODE_64, DATA, GUEST_END};
@@ -41,7 +43,7 @@ impl Interrupted<'_> {
         self.register(REG_RSP)
     }
 
-    pub(super) fn flags(&self) -> u64 {
+    fn flags(&self) -> u64 {
         self.register(REG_EFL)
     }
 
@@ -50,17 +52,32 @@ impl Interrupted<'_> {
         self.register(REG_ERR)
     }
 
-    pub(super) fn code_selector(&self) -> u16 {
+    fn code_selector(&self) -> u16 {
         self.register(REG_CSGSFS) as u16
     }
 
-    pub(super) fn stack_selector(&self) -> u16 {
+    fn stack_selector(&self) -> u16 {
         (self.register(REG_CSGSFS) >> 48) as u16
     }
 
-    /// rax, rbx, rcx, rdx, rsi, rdi, rbp, rsp, r8 to r15.
-    pub(super) fn general(&self) -> [u64; 16] {
-        GENERAL.map(|register| self.register(register))
+    /// For a report.
+    pub(super) fn registers(&self) -> Registers {
+        Registers {
+            general: GENERAL.map(|register| self.register(register)),
+            instruction: self.instruction(),
+            flags: self.flags(),
+        }
+    }
+
+    /// For an interrupt frame.
+    pub(super) fn frame(&self) -> upcall::Interrupted {
+        upcall::Interrupted {
+            instruction: self.instruction(),
+            stack: self.stack(),
+            flags: self.flags(),
+            code_selector: self.code_selector().into(),
+            stack_selector: self.stack_selector().into(),
+        }
     }
 
     /// Whether code of a guest of that width was interrupted. Of a 32-bit guest, the landings in low memory are 64-bit code and

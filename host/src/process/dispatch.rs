@@ -4,9 +4,9 @@
 use std::sync::atomic::Ordering;
 
 use paravirt_abi::signature::Width;
+use paravirt_host_core::explain::{Cause, Record};
 
 use super::call::Call;
-use super::fault::{Cause, Record};
 use super::gate::{Frame, ResolverFrame};
 use super::state::STATE;
 use super::vcpu::{Binding, Vcpu};

@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: MIT OR Apache-2.0
 //! How a guest ended.
 
-use super::fault::Fault;
+use paravirt_host_core::explain::Fault;
 
 /// How a guest ended.
 #[derive(Debug)]

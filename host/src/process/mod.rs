@@ -51,12 +51,12 @@ pub use call::{Arguments, Call};
 pub use console::Console;
 pub use error::VmError;
 pub use exit::Exit;
-pub use fault::{Fault, Place};
 pub use function::{
     GuestArgument, GuestConstPtr, GuestIsize, GuestPtr, GuestResult, GuestUsize, HostFunction,
     Stopped,
 };
 pub use lines::LineHandle;
+pub use paravirt_host_core::explain::{Fault, Place};
 pub use paravirt_host_core::layout::LayoutError;
 pub use paravirt_host_core::memory::GuestMemory;
 pub use paravirt_host_core::page::PageError;

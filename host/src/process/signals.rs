@@ -255,7 +255,7 @@ fn handle_fault(signal: i32, info: &SignalInfo, interrupted: &mut Interrupted<'_
         }
         _ => match guest {
             Some(vcpu) => {
-                let cause = fault::Cause::processor(signal, info.code, address, interrupted);
+                let cause = fault::cause(signal, info.code, address, interrupted);
                 vcpu.guest_fault(interrupted, cause);
             }
             None => {

@@ -10,6 +10,7 @@ use std::sync::atomic::{AtomicU32, AtomicU64, Ordering};
 
 use paravirt_abi::line;
 use paravirt_abi::signature::Width;
+use paravirt_host_core::explain::{Cause, Record};
 use paravirt_host_core::lines::Lines;
 use paravirt_host_core::memory::GuestMemory;
 use paravirt_host_core::page::Page;
@@ -18,7 +19,6 @@ use super::clock::Clock;
 use super::console::Console;
 use super::context::Interrupted;
 use super::exit::{Stop, StopKind};
-use super::fault::{Cause, Record};
 use super::function::Erased;
 use super::gate::low::Low;
 use super::lines::SharedLines;
@@ -67,7 +67,7 @@ impl Vcpu {
 
     /// Stops the guest for what it did at the interrupted instruction.
     pub(super) fn guest_fault(&self, interrupted: &mut Interrupted<'_>, cause: Cause) {
-        self.record_fault(Record::new(cause, interrupted));
+        self.record_fault(Record::new(cause, interrupted.registers()));
         interrupted.leave();
     }
 

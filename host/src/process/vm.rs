@@ -11,13 +11,13 @@ use std::time::Duration;
 
 use paravirt_abi::error::Error;
 use paravirt_abi::signature::{Signature, Type, Width};
+use paravirt_host_core::explain::Fault;
 use paravirt_host_core::page::Page;
 
 use super::clock::{self, Clock};
 use super::console::Console;
 use super::error::VmError;
 use super::exit::{Exit, Stop, StopKind};
-use super::fault::Fault;
 use super::function::{Erased, HostFunction, stack_bytes};
 use super::layout::{Layout, Target};
 use super::lines::{LineHandle, SharedLines};
@@ -365,7 +365,7 @@ impl Vm {
             StopKind::Fault => {
                 let record = self.vcpu.fault.take();
                 record.map_or(Exit::Fatal(stop.code), |record| {
-                    let fault = Box::new(Fault::new(&record, &self.vcpu, &self.image));
+                    let fault = Box::new(Fault::new(&record, &self.vcpu.memory, &self.image));
                     if record.is_unbound() {
                         Exit::Unbound(fault)
                     } else {

@@ -1,14 +1,20 @@
 // SPDX-License-Identifier: MIT OR Apache-2.0
 //! A fault in words: what happened, where, at which instruction, and what may be the reason.
 
-use std::fmt;
+mod record;
+
+use alloc::borrow::ToOwned;
+use alloc::format;
+use alloc::string::{String, ToString};
+use alloc::vec;
+use core::fmt;
 
 use iced_x86::{Decoder, DecoderOptions, Formatter, GasFormatter, Instruction, Mnemonic, Register};
 use paravirt_abi::signature::Width;
 
-use super::super::vcpu::Vcpu;
-use super::{Cause, Record};
 use crate::image::Image;
+use crate::memory::GuestMemory;
+pub use record::{AccessKind, Cause, Exception, Record, Registers};
 
 /// The longest x86 instruction in bytes.
 const LONGEST_INSTRUCTION: u64 = 15;
@@ -16,11 +22,6 @@ const LONGEST_INSTRUCTION: u64 = 15;
 const INT3: u8 = 0xcc;
 /// Addresses that a null pointer with an offset reaches.
 const NULL_REACH: u64 = 0x1000;
-/// `si_code` of a SIGSEGV for which the processor gave no address: general protection (Linux, asm-generic/siginfo.h).
-const SI_KERNEL: i32 = 0x80;
-/// Bits of a page fault's error code (Intel SDM volume 3, 4.7).
-const WRITE: u64 = 1 << 1;
-const FETCH: u64 = 1 << 4;
 
 /// What a guest did that it may not, with all that helps to find it. [`fmt::Display`] prints several lines.
 #[derive(Clone, Debug)]
@@ -37,7 +38,7 @@ pub struct Fault {
     pub address: Option<u64>,
     /// A guess at the reason.
     pub hint: Option<String>,
-    registers: Option<Registers>,
+    registers: Option<Shown>,
 }
 
 /// An address in the guest's code.
@@ -49,39 +50,46 @@ pub struct Place {
     pub function: Option<String>,
 }
 
-/// The registers at that moment.
+/// The registers in words.
 #[derive(Clone, Copy, Debug)]
-struct Registers {
+struct Shown {
     width: Width,
-    general: [u64; 16],
-    flags: u64,
+    registers: Registers,
 }
 
-/// How the processor accessed memory.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-enum Access {
-    Read,
-    Write,
-    Execute,
+/// A guest as it was left, and its image.
+#[derive(Clone, Copy)]
+struct Guest<'a> {
+    memory: &'a GuestMemory,
+    image: &'a Image,
+}
+
+impl Guest<'_> {
+    fn width(&self) -> Width {
+        self.image.machine().width()
+    }
 }
 
 /// A bad access to memory.
 #[derive(Clone, Copy, Debug)]
 struct BadAccess {
     address: u64,
-    access: Access,
+    access: AccessKind,
 }
 
 impl Fault {
-    pub(in crate::process) fn new(record: &Record, vcpu: &Vcpu, image: &Image) -> Self {
-        let place = |address| Place::new(address, vcpu, image);
+    /// Explains what was recorded of a guest of that image, whose memory is as the guest left it.
+    #[must_use]
+    pub fn new(record: &Record, memory: &GuestMemory, image: &Image) -> Self {
+        let guest = Guest { memory, image };
+        let place = |address| Place::new(address, guest);
         let bad = bad_access(record);
-        let instruction = faulting_instruction(record, vcpu);
-        let decoded = instruction.and_then(|at| decode(vcpu, at));
-        let executing = bad.is_some_and(|bad| bad.access == Access::Execute);
+        let instruction = faulting_instruction(record, guest);
+        let decoded = instruction.and_then(|at| decode(guest, at));
+        let executing = bad.is_some_and(|bad| bad.access == AccessKind::Execute);
         let caller = || {
-            return_address(vcpu, record.stack)
-                .filter(|&address| vcpu.memory.executable(address))
+            return_address(guest, record.stack)
+                .filter(|&address| memory.executable(address))
                 .map(place)
         };
         let (place, caller) = match instruction {
@@ -92,27 +100,27 @@ impl Fault {
             None => (caller().unwrap_or_else(|| place(0)), None),
         };
         Self {
-            what: describe(record, vcpu, image, bad),
+            what: describe(record, guest),
             disassembly: decoded.as_ref().filter(|_| !executing).map(disassemble),
-            hint: hint(record, vcpu, image, bad, decoded.as_ref()),
+            hint: hint(record, guest, bad, decoded.as_ref()),
             place,
             caller,
             address: bad.map(|bad| bad.address),
-            registers: record.general.map(|general| Registers {
-                width: vcpu.width,
-                general,
-                flags: record.flags,
+            registers: record.registers.map(|registers| Shown {
+                width: guest.width(),
+                registers,
             }),
         }
     }
 }
 
 impl Place {
-    fn new(address: u64, vcpu: &Vcpu, image: &Image) -> Self {
+    fn new(address: u64, guest: Guest<'_>) -> Self {
+        let Guest { memory, image } = guest;
         let function = image
             .symbols()
             .function_at(address)
-            .filter(|_| vcpu.memory.executable(address) && image.segment_at(address, 1).is_some())
+            .filter(|_| memory.executable(address) && image.segment_at(address, 1).is_some())
             .map(|location| location.to_string());
         Self { address, function }
     }
@@ -147,7 +155,7 @@ impl fmt::Display for Fault {
     }
 }
 
-impl fmt::Display for Registers {
+impl fmt::Display for Shown {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         const NAMES_64: [&str; 16] = [
             "rax", "rbx", "rcx", "rdx", "rsi", "rdi", "rbp", "rsp", "r8", "r9", "r10", "r11",
@@ -158,75 +166,56 @@ impl fmt::Display for Registers {
             Width::Bits64 => (&NAMES_64, 18),
             Width::Bits32 => (&NAMES_32, 10),
         };
-        for (i, (name, value)) in names.iter().zip(self.general).enumerate() {
+        for (i, (name, value)) in names.iter().zip(self.registers.general).enumerate() {
             f.write_str(if i % 4 == 0 { "\n  " } else { "  " })?;
             write!(f, "{name:>3} {value:#0digits$x}")?;
         }
-        write!(f, "\n  flags {:#x}", self.flags)
+        write!(f, "\n  flags {:#x}", self.registers.flags)
     }
 }
 
 /// Address of the instruction at fault; `None` if the guest was in a host function.
-fn faulting_instruction(record: &Record, vcpu: &Vcpu) -> Option<u64> {
-    record.general?;
-    let next = record.instruction;
-    let breakpoint = matches!(
-        record.cause,
-        Cause::Processor {
-            signal: libc::SIGTRAP,
-            ..
-        }
-    );
+fn faulting_instruction(record: &Record, guest: Guest<'_>) -> Option<u64> {
+    let next = record.registers?.instruction;
+    let breakpoint = record.cause == Cause::Exception(Exception::Breakpoint);
     let before = next.wrapping_sub(1);
     // The processor reports a breakpoint behind it.
-    if breakpoint && vcpu.memory.read(before, 1) == Ok(vec![INT3]) {
+    if breakpoint && guest.memory.read(before, 1) == Ok(vec![INT3]) {
         return Some(before);
     }
     Some(next)
 }
 
-fn bad_access(record: &Record) -> Option<BadAccess> {
+const fn bad_access(record: &Record) -> Option<BadAccess> {
     match record.cause {
-        Cause::Processor {
-            signal: libc::SIGSEGV | libc::SIGBUS,
-            code,
-            address,
-            error,
-        } if code != SI_KERNEL => Some(BadAccess {
-            address,
-            access: if error & FETCH != 0 {
-                Access::Execute
-            } else if error & WRITE != 0 {
-                Access::Write
-            } else {
-                Access::Read
-            },
-        }),
+        Cause::Exception(Exception::BadAccess { address, access }) => {
+            Some(BadAccess { address, access })
+        }
         _ => None,
     }
 }
 
 /// What the top of the guest's stack holds.
-fn return_address(vcpu: &Vcpu, stack: u64) -> Option<u64> {
-    let size = match vcpu.width {
+fn return_address(guest: Guest<'_>, stack: u64) -> Option<u64> {
+    let size = match guest.width() {
         Width::Bits32 => 4,
         Width::Bits64 => 8,
     };
-    let bytes = vcpu.memory.read(stack, size).ok()?;
+    let bytes = guest.memory.read(stack, size).ok()?;
     let mut address = [0; 8];
     address[..bytes.len()].copy_from_slice(&bytes);
     Some(u64::from_le_bytes(address))
 }
 
-fn decode(vcpu: &Vcpu, address: u64) -> Option<Instruction> {
-    if !vcpu.memory.executable(address) {
+fn decode(guest: Guest<'_>, address: u64) -> Option<Instruction> {
+    if !guest.memory.executable(address) {
         return None;
     }
     // At the end of the code there are fewer bytes.
     let bytes = (1..=LONGEST_INSTRUCTION)
         .rev()
-        .find_map(|size| vcpu.memory.read(address, size).ok())?;
-    let bits = match vcpu.width {
+        .find_map(|size| guest.memory.read(address, size).ok())?;
+    let bits = match guest.width() {
         Width::Bits32 => 32,
         Width::Bits64 => 64,
     };
@@ -245,35 +234,14 @@ fn disassemble(instruction: &Instruction) -> String {
     text
 }
 
-fn describe(record: &Record, vcpu: &Vcpu, image: &Image, bad: Option<BadAccess>) -> String {
+fn describe(record: &Record, guest: Guest<'_>) -> String {
     let name = |index: u32| {
-        image
-            .externals()
-            .get(index as usize)
-            .map_or("?", |external| external.name.as_str())
+        let externals = guest.image.externals();
+        let external = externals.get(index as usize);
+        external.map_or("?", |external| external.name.as_str())
     };
     match record.cause {
-        Cause::Processor { signal, code, .. } => match (signal, bad) {
-            (_, Some(BadAccess { address, access })) => {
-                let access = match access {
-                    Access::Read => "read from",
-                    Access::Write => "write to",
-                    Access::Execute => "execution at",
-                };
-                match vcpu.memory.access_at(address) {
-                    Some(rights) => format!("bad {access} address {address:#x}, which is {rights}"),
-                    None => format!("bad {access} address {address:#x}, where nothing is mapped"),
-                }
-            }
-            (libc::SIGSEGV | libc::SIGBUS, None) => "general protection fault".to_owned(),
-            (libc::SIGILL, _) => "illegal instruction".to_owned(),
-            (libc::SIGFPE, _) => {
-                "division by zero or overflow, or an unmasked floating-point exception".to_owned()
-            }
-            (libc::SIGTRAP, _) => "breakpoint or single step".to_owned(),
-            (libc::SIGSYS, _) => "system call by guest code".to_owned(),
-            _ => format!("signal {signal}, code {code}"),
-        },
+        Cause::Exception(exception) => describe_exception(exception, guest.memory),
         Cause::UpcallStack => format!(
             "no memory for an interrupt frame below the stack pointer {:#x}",
             record.stack
@@ -296,54 +264,76 @@ fn describe(record: &Record, vcpu: &Vcpu, image: &Image, bad: Option<BadAccess>)
     }
 }
 
+fn describe_exception(exception: Exception, memory: &GuestMemory) -> String {
+    match exception {
+        Exception::BadAccess { address, access } => {
+            let access = match access {
+                AccessKind::Read => "read from",
+                AccessKind::Write => "write to",
+                AccessKind::Execute => "execution at",
+            };
+            match memory.access_at(address) {
+                Some(rights) => format!("bad {access} address {address:#x}, which is {rights}"),
+                None => format!("bad {access} address {address:#x}, where nothing is mapped"),
+            }
+        }
+        Exception::GeneralProtection => "general protection fault".to_owned(),
+        Exception::IllegalInstruction => "illegal instruction".to_owned(),
+        Exception::Arithmetic => {
+            "division by zero or overflow, or an unmasked floating-point exception".to_owned()
+        }
+        Exception::Breakpoint => "breakpoint or single step".to_owned(),
+        Exception::SystemCall => "system call by guest code".to_owned(),
+        Exception::Other(number) => format!("exception {number}"),
+    }
+}
+
 fn hint(
     record: &Record,
-    vcpu: &Vcpu,
-    image: &Image,
+    guest: Guest<'_>,
     bad: Option<BadAccess>,
     instruction: Option<&Instruction>,
 ) -> Option<String> {
     let hint = match record.cause {
-        Cause::Processor {
-            signal: libc::SIGSYS,
-            ..
-        } => {
+        Cause::Exception(Exception::SystemCall) => {
             "a guest reaches its host through external functions only; is this a program for Linux, or was the wrong \
              in-guest backend chosen?"
         }
-        Cause::Processor { .. } if image.is_of_2013() && calls_l4(bad, instruction) => {
+        Cause::Exception(_) if guest.image.is_of_2013() && calls_l4(bad, instruction) => {
             "this asks the L4 microkernel, which is not here; of an image of 2013 only the external functions work"
         }
-        Cause::Processor { .. } if bad.is_none() => {
+        Cause::Exception(_) if bad.is_none() => {
             let privileged = disassemble(instruction.filter(|i| is_privileged(i))?);
             let name = privileged.split_whitespace().next().unwrap_or_default();
             return Some(format!(
                 "`{name}` is privileged: was this image built without RTEMS_PARAVIRT?"
             ));
         }
-        _ if stack_is_unset(record, vcpu) => {
+        _ if stack_is_unset(record, guest.width()) => {
             "there is no stack: does the entry point set one up? A program for Linux expects its kernel to"
         }
-        _ if stack_overflowed(record, image) => {
+        _ if stack_overflowed(record, guest.image) => {
             "the stack overflowed: link with a larger `__stack_size`"
         }
         Cause::UpcallStack => "is the stack pointer in memory that the guest may write?",
         Cause::Unbound(_) => "`pvhost check` shows what was meant",
-        Cause::Processor { .. } => return hint_of_access(vcpu, bad?).map(str::to_owned),
+        Cause::Exception(_) => return hint_of_access(guest.memory, bad?).map(str::to_owned),
         _ => return None,
     };
     Some(hint.to_owned())
 }
 
-fn hint_of_access(vcpu: &Vcpu, bad: BadAccess) -> Option<&'static str> {
-    let rights = vcpu.memory.access_at(bad.address);
+fn hint_of_access(memory: &GuestMemory, bad: BadAccess) -> Option<&'static str> {
+    let rights = memory.access_at(bad.address);
     match bad.access {
-        Access::Execute if bad.address < NULL_REACH => {
+        AccessKind::Execute if bad.address < NULL_REACH => {
             Some("a call or jump through a null pointer; an external function that is not bound?")
         }
-        Access::Execute => Some("a wild jump, or a return through a stack that was overwritten?"),
+        AccessKind::Execute => {
+            Some("a wild jump, or a return through a stack that was overwritten?")
+        }
         _ if bad.address < NULL_REACH => Some("a null pointer?"),
-        Access::Write if rights.is_some() => Some("a write to code or to a constant?"),
+        AccessKind::Write if rights.is_some() => Some("a write to code or to a constant?"),
         _ => None,
     }
 }
@@ -351,17 +341,17 @@ fn hint_of_access(vcpu: &Vcpu, bad: BadAccess) -> Option<&'static str> {
 /// Whether the guest was about to call L4: its thread's own data are at fs:0, its system calls in the page of kernel information
 /// (L4Re for x86-32, `__l4sys_invoke_direct`).
 fn calls_l4(bad: Option<BadAccess>, instruction: Option<&Instruction>) -> bool {
-    const KERNEL_INFORMATION: std::ops::Range<u64> = 0xafff_f000..0xb000_0000;
+    const KERNEL_INFORMATION: core::ops::Range<u64> = 0xafff_f000..0xb000_0000;
     let called = bad.is_some_and(|bad| {
-        matches!(bad.access, Access::Execute) && KERNEL_INFORMATION.contains(&bad.address)
+        matches!(bad.access, AccessKind::Execute) && KERNEL_INFORMATION.contains(&bad.address)
     });
     called || instruction.is_some_and(|instruction| instruction.segment_prefix() == Register::FS)
 }
 
 /// Whether the stack pointer is still what the host set it to, 0, or a few pushes below.
-fn stack_is_unset(record: &Record, vcpu: &Vcpu) -> bool {
+fn stack_is_unset(record: &Record, width: Width) -> bool {
     const PUSHED: u64 = 256;
-    let below_zero = match vcpu.width {
+    let below_zero = match width {
         Width::Bits32 => (record.stack as u32).wrapping_neg().into(),
         Width::Bits64 => record.stack.wrapping_neg(),
     };
@@ -379,7 +369,7 @@ fn stack_overflowed(record: &Record, image: &Image) -> bool {
         .is_some_and(|stack| (start..stack + SLACK).contains(&record.stack))
 }
 
-/// Whether the instruction needs ring 0, or access to ports or interrupts that a process does not have.
+/// Whether the instruction needs ring 0, or access to ports or interrupts that user mode does not have.
 fn is_privileged(instruction: &Instruction) -> bool {
     instruction.is_privileged()
         || matches!(

@@ -1,0 +1,146 @@
+// SPDX-License-Identifier: MIT OR Apache-2.0
+//! What a guest did wrong, recorded at that moment without allocation.
+
+/// Why a guest was stopped.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Cause {
+    /// The processor refused an instruction.
+    Exception(Exception),
+    /// There is no memory for an interrupt frame below the stack pointer.
+    UpcallStack,
+    /// The upcall entry in the vCPU page, this address, is not in executable memory.
+    UpcallEntry(u64),
+    /// The arguments of the function of that index are not in memory.
+    Arguments(u32),
+    /// The function of that index is not offered by the host.
+    Unbound(u32),
+    /// A gate was entered other than through a stub.
+    WildCall,
+    /// The resolver was entered other than through a thunk.
+    WildResolve,
+}
+
+/// Why the processor refused an instruction.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Exception {
+    /// A page fault.
+    BadAccess {
+        /// The address that was accessed.
+        address: u64,
+        /// How.
+        access: AccessKind,
+    },
+    /// A general protection fault.
+    GeneralProtection,
+    /// An invalid opcode.
+    IllegalInstruction,
+    /// A division error, or an unmasked floating-point exception.
+    Arithmetic,
+    /// A breakpoint or a single step. The instruction pointer is behind a breakpoint.
+    Breakpoint,
+    /// A system call of what is below the host, by guest code.
+    SystemCall,
+    /// Another one, by its number.
+    Other(u32),
+}
+
+/// How memory was accessed.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum AccessKind {
+    /// By reading.
+    Read,
+    /// By writing.
+    Write,
+    /// By executing.
+    Execute,
+}
+
+impl AccessKind {
+    /// By a page fault's error code (Intel SDM volume 3, 4.7).
+    #[must_use]
+    pub const fn from_error_code(error: u64) -> Self {
+        const WRITE: u64 = 1 << 1;
+        const FETCH: u64 = 1 << 4;
+        if error & FETCH != 0 {
+            Self::Execute
+        } else if error & WRITE != 0 {
+            Self::Write
+        } else {
+            Self::Read
+        }
+    }
+}
+
+impl Exception {
+    /// The processor's exception of that number (Intel SDM volume 3, 6.3.1), with its error code; `address` is that of a page fault.
+    #[must_use]
+    pub const fn from_vector(vector: u32, error: u64, address: u64) -> Self {
+        match vector {
+            0 | 16 | 19 => Self::Arithmetic,
+            1 | 3 => Self::Breakpoint,
+            6 => Self::IllegalInstruction,
+            13 => Self::GeneralProtection,
+            14 => Self::BadAccess {
+                address,
+                access: AccessKind::from_error_code(error),
+            },
+            other => Self::Other(other),
+        }
+    }
+}
+
+/// The guest's registers.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Registers {
+    /// rax, rbx, rcx, rdx, rsi, rdi, rbp, rsp, r8 to r15; of an i386 guest the first eight.
+    pub general: [u64; 16],
+    /// Instruction pointer.
+    pub instruction: u64,
+    /// eflags or rflags.
+    pub flags: u64,
+}
+
+impl Registers {
+    /// Stack pointer.
+    #[must_use]
+    pub const fn stack(&self) -> u64 {
+        self.general[7]
+    }
+}
+
+/// A fault, as far as it is known at that moment.
+#[derive(Clone, Copy, Debug)]
+pub struct Record {
+    pub(super) cause: Cause,
+    pub(super) stack: u64,
+    /// `None` if the guest was in a call, where only the stack pointer is known.
+    pub(super) registers: Option<Registers>,
+}
+
+impl Record {
+    /// A fault in guest code.
+    #[must_use]
+    pub const fn new(cause: Cause, registers: Registers) -> Self {
+        Self {
+            cause,
+            stack: registers.stack(),
+            registers: Some(registers),
+        }
+    }
+
+    /// A fault in a call of a host function, by the guest's stack pointer, which points to the return address.
+    #[must_use]
+    pub const fn of_call(cause: Cause, stack: u64) -> Self {
+        Self {
+            cause,
+            stack,
+            registers: None,
+        }
+    }
+
+    /// Whether the guest called a function that nobody provides.
+    #[must_use]
+    pub const fn is_unbound(&self) -> bool {
+        matches!(self.cause, Cause::Unbound(_))
+    }
+}

@@ -1,0 +1,69 @@
+// SPDX-License-Identifier: MIT OR Apache-2.0
+//! Faults as Linux reports them: the guest's are recorded and explained when it has been left, the host's end the process.
+
+use std::fmt::{self, Write};
+
+use paravirt_host_core::explain::{AccessKind, Cause, Exception};
+
+use super::context::Interrupted;
+use super::state::GUEST_END;
+
+/// `si_code` of a SIGSEGV for which the processor gave no address: general protection (Linux, asm-generic/siginfo.h).
+const SI_KERNEL: i32 = 0x80;
+
+/// What the processor refused, by the signal that Linux makes of it.
+pub(super) fn cause(signal: i32, code: i32, address: u64, interrupted: &Interrupted<'_>) -> Cause {
+    Cause::Exception(match signal {
+        libc::SIGSEGV | libc::SIGBUS if code == SI_KERNEL => Exception::GeneralProtection,
+        libc::SIGSEGV | libc::SIGBUS => Exception::BadAccess {
+            address,
+            access: AccessKind::from_error_code(interrupted.error_code()),
+        },
+        libc::SIGILL => Exception::IllegalInstruction,
+        libc::SIGFPE => Exception::Arithmetic,
+        libc::SIGTRAP => Exception::Breakpoint,
+        _ => Exception::SystemCall,
+    })
+}
+
+/// Whether a fault on the vCPU's thread is the guest's: its code or, after a wild jump, its stack was in use. The host has both
+/// above the guest.
+pub(super) fn is_of_guest(interrupted: &Interrupted<'_>) -> bool {
+    interrupted.instruction() < GUEST_END || interrupted.stack() < GUEST_END
+}
+
+/// Says that the host itself failed. From a signal handler: no allocation.
+pub(super) fn report_host_fault(signal: i32, address: u64, instruction: u64) {
+    let mut line = Line {
+        bytes: [0; 256],
+        length: 0,
+    };
+    // A line that is too long is cut.
+    let _ = writeln!(
+        line,
+        "pvhost: internal error: signal {signal} at {instruction:#x} in the host's own code (address {address:#x}); \
+         this is a bug in the host or in a host function, not in the guest"
+    );
+    let text = &line.bytes[..line.length];
+    // SAFETY: writes from a live buffer to standard error.
+    unsafe { libc::write(libc::STDERR_FILENO, text.as_ptr().cast(), text.len()) };
+}
+
+struct Line {
+    bytes: [u8; 256],
+    length: usize,
+}
+
+impl fmt::Write for Line {
+    fn write_str(&mut self, text: &str) -> fmt::Result {
+        let room = &mut self.bytes[self.length..];
+        let count = room.len().min(text.len());
+        room[..count].copy_from_slice(&text.as_bytes()[..count]);
+        self.length += count;
+        if count == text.len() {
+            Ok(())
+        } else {
+            Err(fmt::Error)
+        }
+    }
+}

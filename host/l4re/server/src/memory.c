@@ -17,7 +17,7 @@
 enum {
   GUESTS_START = 0x100000,
 #if defined(__x86_64__)
-  GUESTS_END = 0x70000000 /* the program `l4re` */
+  GUESTS_END = 0x60000000 /* this program */
 #else
   GUESTS_END = 0x7ff00000 /* the stack */
 #endif

@@ -27,7 +27,7 @@ pub fn run(
         Arch::X86_64 => "qemu-system-x86_64",
     };
     let mut qemu = Command::new(program)
-        .args(["-M", "q35", "-m", "256M", "-nodefaults", "-no-reboot"])
+        .args(["-M", "q35", "-m", "512M", "-nodefaults", "-no-reboot"])
         .args(["-display", "none", "-monitor", "none", "-serial", "stdio"])
         // Time by the number of instructions: no timer interrupt is lost to other work of the machine, and runs are alike.
         .args(["-icount", "shift=4,sleep=off"])

@@ -7,13 +7,17 @@
 //! | a table with the columns `Structure`, `Size`, `i386`, `x86_64` | size and alignments |
 //! | a table with the columns `Offset`, `Size`, `Type`, `Field` | the fields of the structures of the table before |
 //! | a table with the columns `Prototype`, `32 bits`, `64 bits` | the prototype words |
+//! | a table with the columns `Architecture`, `Thunks change` | the registers that the thunks use |
 //! | a block of code with the language `golden` | each line, with those of the golden files |
 
 use std::collections::BTreeSet;
 
+use paravirt_section_tests::arch::Arch;
+
 use crate::golden::{self, LANGUAGES};
 use crate::listing::Listing;
 use crate::machine::Machine;
+use crate::thunks;
 
 /// A golden list.
 struct Golden {
@@ -34,6 +38,8 @@ pub struct Document {
     /// Names of the structures whose fields come next.
     structures: Vec<String>,
     prototypes: Vec<String>,
+    /// Architectures whose thunks the document describes.
+    thunks: BTreeSet<String>,
 }
 
 /// A table: the names of its columns, and a row.
@@ -73,6 +79,7 @@ impl Document {
             problems: Vec::new(),
             structures: Vec::new(),
             prototypes: Vec::new(),
+            thunks: BTreeSet::new(),
         };
         document.compare(text);
         document
@@ -88,6 +95,13 @@ impl Document {
                     let name = golden::name(golden.language, golden.machine);
                     problems.push(format!("the document does not say: {line} ({name})"));
                 }
+            }
+        }
+        for (name, _) in ARCHITECTURES {
+            if !self.thunks.contains(name) {
+                problems.push(format!(
+                    "the document does not say what thunks for {name} change"
+                ));
             }
         }
         problems
@@ -141,6 +155,8 @@ impl Document {
             self.field(row);
         } else if has(&["Prototype", "32 bits", "64 bits"]) {
             self.function(row);
+        } else if has(&["Architecture", "Thunks change"]) {
+            self.thunks(row);
         }
     }
 
@@ -231,6 +247,26 @@ impl Document {
         }
     }
 
+    fn thunks(&mut self, row: &Row<'_>) {
+        let name = row.cell("Architecture").unwrap_or_default();
+        let said = row.cell("Thunks change").unwrap_or_default();
+        let Some((_, arch)) = ARCHITECTURES.iter().find(|(known, _)| *known == name) else {
+            self.problems.push(format!("no thunks for {name}"));
+            return;
+        };
+        self.thunks.insert(name.to_owned());
+        let said: BTreeSet<&str> = said
+            .split([',', ' ', '`'])
+            .filter(|word| !word.is_empty() && *word != "nothing")
+            .collect();
+        let used = thunks::registers(*arch);
+        if said != used {
+            self.problems.push(format!(
+                "the document says that thunks for {name} change {said:?}, and they change {used:?}"
+            ));
+        }
+    }
+
     fn function(&mut self, row: &Row<'_>) {
         let prototype = row.cell("Prototype").unwrap_or_default();
         let name = prototype
@@ -264,6 +300,15 @@ impl Document {
         }
     }
 }
+
+/// What the document calls the architectures.
+const ARCHITECTURES: [(&str, Arch); 5] = [
+    ("i386", Arch::I386),
+    ("x86-64", Arch::X86_64),
+    ("AArch64", Arch::Aarch64),
+    ("ARMv7", Arch::Armv7),
+    ("RISC-V, 64 bits", Arch::Riscv64),
+];
 
 /// A number in decimal, in hexadecimal, or as a power of two (`1 << 31`).
 fn number(text: &str) -> Option<i64> {

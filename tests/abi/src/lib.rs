@@ -13,6 +13,7 @@ pub mod machine;
 pub mod objects;
 pub mod registers;
 pub mod rust;
+pub mod thunks;
 pub mod values;
 
 use std::path::PathBuf;

@@ -4,6 +4,7 @@
 
 mod image;
 mod machine;
+pub mod measure;
 mod overlay;
 mod package;
 mod qemu;

@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: MIT OR Apache-2.0
 //! `cargo xtask l4re`: guests as tasks of L4Re, from a user's trees to their output.
 
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 use std::time::Duration;
 
 use anyhow::{Result, ensure};
@@ -10,7 +10,7 @@ use crate::example::Example;
 use crate::guests;
 use crate::l4re::runs::{self, FIASCO_VARIABLE, TREE_VARIABLE};
 use crate::l4re::tree::{Tree, WHAT_TO_INSTALL};
-use crate::l4re::{Machine, Task};
+use crate::l4re::{Machine, Task, measure};
 use crate::packages::Package;
 use crate::toolchain::Toolchain;
 use crate::workspace::Workspace;
@@ -36,6 +36,9 @@ pub struct Arguments {
     /// Stop the machine after that many seconds; for `--guest`
     #[arg(long, value_name = "SECS", requires = "guest", default_value_t = 60)]
     timeout: u64,
+    /// Measure calls and the interrupt flag in a guest, and the interrupt flag of L4Re's libvcpu beside it
+    #[arg(long, conflicts_with_all = ["guest", "names"])]
+    measure: bool,
     /// Only the examples of these names
     #[arg(value_name = "EXAMPLE")]
     names: Vec<String>,
@@ -58,18 +61,11 @@ pub fn run(workspace: &Workspace, arguments: &Arguments) -> Result<bool> {
     println!("building the wrapper for {}", tree.name());
     let machine = Machine::prepare(workspace, tree)?;
     if let Some(guest) = &arguments.guest {
-        let outcome = machine.run(&Task {
-            guest,
-            options: &arguments.options,
-            arguments: &arguments.arguments,
-            input: arguments.input.as_bytes(),
-            limit: Duration::from_secs(arguments.timeout),
-        })?;
-        println!(
-            "{}{}\n({}, exit status {})",
-            outcome.before, outcome.printed, outcome.end, outcome.status
-        );
-        return Ok(outcome.status == 0);
+        return show(&machine, guest, arguments);
+    }
+    if arguments.measure {
+        print!("{}", measure::run(&machine, workspace, arch)?);
+        return Ok(true);
     }
     let packages = Package::all(workspace)?;
     let toolchain = Toolchain::find(workspace, arch)?;
@@ -91,4 +87,20 @@ pub fn run(workspace: &Workspace, arguments: &Arguments) -> Result<bool> {
     ensure!(count > 0, "no example of these names runs on L4Re");
     println!("\nl4re: ok, {count} runs");
     Ok(true)
+}
+
+/// Runs one guest as the options say. Whether it ended well.
+fn show(machine: &Machine<'_>, guest: &Path, arguments: &Arguments) -> Result<bool> {
+    let outcome = machine.run(&Task {
+        guest,
+        options: &arguments.options,
+        arguments: &arguments.arguments,
+        input: arguments.input.as_bytes(),
+        limit: Duration::from_secs(arguments.timeout),
+    })?;
+    println!(
+        "{}{}\n({}, exit status {})",
+        outcome.before, outcome.printed, outcome.end, outcome.status
+    );
+    Ok(outcome.status == 0)
 }

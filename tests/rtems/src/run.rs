@@ -11,7 +11,7 @@ use std::time::Duration;
 
 use paravirt_section_tests::scratch;
 use pvhost::image::Image;
-use pvhost::process::{Console, Exit, Finished, Vm};
+use pvhost::process::{Builder, Console, Exit, Finished, Vm};
 
 /// Runs a program whose console has `input` from the start, for `limit` at most; how it ended, and what it printed, without
 /// carriage returns.
@@ -57,6 +57,25 @@ pub fn guest(
     command_line: &str,
     limit: Duration,
 ) -> (Finished, String) {
+    guest_of(
+        |builder| builder.command_line(command_line),
+        path,
+        input,
+        limit,
+    )
+}
+
+/// As [`guest`], but on a host that `change` makes from the usual one.
+///
+/// # Panics
+/// As [`program`].
+#[must_use]
+pub fn guest_of(
+    change: impl FnOnce(Builder) -> Builder,
+    path: &Path,
+    input: impl Into<OwnedFd>,
+    limit: Duration,
+) -> (Finished, String) {
     // One guest at a time fits into a process.
     static PLACE: Mutex<()> = Mutex::new(());
     let _place = PLACE.lock().unwrap_or_else(PoisonError::into_inner);
@@ -67,8 +86,8 @@ pub fn guest(
         let mut printed = Vec::new();
         reader.read_to_end(&mut printed).map(|_| printed)
     });
-    let finished = Vm::builder(Image::open(path).expect("a sound image"))
-        .command_line(command_line)
+    let builder = Vm::builder(Image::open(path).expect("a sound image"));
+    let finished = change(builder)
         .console(Console::new(input, writer))
         .timeout(limit)
         .build()

@@ -2,9 +2,11 @@
 //! With RTEMS: `RTEMS_PREFIX` names its tools, and `cargo xtask rtems` has built the BSP.
 
 use std::collections::BTreeSet;
-use std::fs;
+use std::fs::{self, File};
+use std::path::Path;
 use std::time::Duration;
 
+use paravirt_abi::error::Error;
 use paravirt_rtems_tests::archive::Symbols;
 use paravirt_rtems_tests::contract::{Contract, Provider};
 use paravirt_rtems_tests::installed::Installed;
@@ -13,7 +15,7 @@ use paravirt_section_tests::scratch;
 use paravirt_section_tests::tools::{self, succeed};
 use pvhost::audit::{Allowlist, audit};
 use pvhost::image::Image;
-use pvhost::process::Exit;
+use pvhost::process::{Call, Exit};
 
 /// Time for programs that end by themselves.
 const LIMIT: Duration = Duration::from_secs(20);
@@ -112,6 +114,35 @@ fn processor_state_survives_threads_and_interrupts() {
     let (exit, printed) = run_app(&rtems, "cpu", "");
     assert!(matches!(exit, Exit::Exit(0)), "{exit:?}\n{printed}");
     assert!(printed.contains("nested interrupts: right"), "{printed}");
+}
+
+/// A host that sets no base, as POK, runs what has no thread-local data and tells the others.
+#[test]
+fn thread_local_data_without_a_base_for_it_is_told() {
+    let Some(rtems) = Installed::find() else {
+        return;
+    };
+    let run = |program: &Path| {
+        let input = File::open("/dev/null").expect("Linux has it");
+        let refuse = |_: &mut Call, _: u32| Error::NotOffered.number();
+        let (finished, printed) = run::guest_of(
+            |builder| builder.provide("pv_cpu_set_tls", refuse),
+            program,
+            input,
+            LIMIT,
+        );
+        (finished.exit, printed)
+    };
+    let (exit, printed) = run(&rtems.program("samples/hello.exe"));
+    assert!(matches!(exit, Exit::Exit(0)), "{exit:?}\n{printed}");
+    let folder = scratch();
+    let (exit, printed) = run(&rtems.app("cpu", folder.path()));
+    assert!(matches!(exit, Exit::Fatal(_)), "{exit:?}\n{printed}");
+    assert!(
+        printed
+            .contains("4 bytes of thread-local data, but this host offers no thread-local storage"),
+        "{printed}"
+    );
 }
 
 #[test]

@@ -47,7 +47,7 @@ pub struct Request<'a> {
     pub command_line: &'a str,
     /// Size of the host's code in the guest's address space: stubs, tails.
     pub code: u64,
-    /// Size of the host's data there.
+    /// Size of the host's data there; may be 0.
     pub data: u64,
 }
 
@@ -212,7 +212,9 @@ impl Mapper<'_> {
 
     fn map(&mut self, size: u64, access: Access) -> Result<u64, LayoutError> {
         let start = self.next.next_multiple_of(GAP) + GAP;
-        self.map_at(start, start + size, access)?;
+        if size > 0 {
+            self.map_at(start, start + size, access)?;
+        }
         Ok(start)
     }
 

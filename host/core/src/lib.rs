@@ -13,6 +13,10 @@ extern crate std;
 
 pub mod bind;
 pub mod explain;
+#[cfg(any(target_arch = "x86", target_arch = "x86_64"))]
+mod gate;
+#[cfg(any(target_arch = "x86", target_arch = "x86_64"))]
+pub mod guest;
 pub mod image;
 pub mod layout;
 pub mod legacy;
@@ -23,4 +27,5 @@ pub mod prototype;
 pub mod provides;
 mod spelling;
 pub mod start_info;
+pub mod timers;
 pub mod upcall;

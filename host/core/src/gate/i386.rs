@@ -1,0 +1,242 @@
+// SPDX-License-Identifier: MIT OR Apache-2.0
+//! Gates between a guest and a host for i386 (System V ABI, i386 supplement, 3-12).
+
+use core::arch::global_asm;
+use core::mem::offset_of;
+
+use paravirt_abi::vcpu::{HOST_MASKED, INTERRUPTS_ENABLED, PENDING, VcpuPage};
+
+use super::state::{self, STATE};
+use crate::guest::{dispatch, resolve};
+
+/// Control word of the floating-point unit for host code (System V ABI, 3-10).
+static DEFAULT_CONTROL: u16 = 0x37f;
+
+/// What a gate saves of the guest on the host's stack.
+#[derive(Debug)]
+#[repr(C, align(16))]
+pub(crate) struct Frame {
+    /// Room for the arguments of what the gate calls.
+    arguments: [u32; 2],
+    /// The guest's stack pointer. It points to the return address; in the resolver's gate, to the thunk's two words below it.
+    pub(crate) stack: usize,
+    /// Not 0: the result is in `float_result`.
+    pub(crate) returns_float: u32,
+    /// For edx:eax; from the resolver: where to go on.
+    pub(crate) result: u64,
+    /// For st0, in the unit's own format.
+    float_result: [u8; 10],
+    /// The guest's control word.
+    control: u16,
+    /// In the resolver's gate: eax, ecx, edx.
+    registers: [u32; 3],
+}
+
+/// What the resolver's gate saves.
+#[derive(Debug)]
+#[repr(C, align(16))]
+pub(crate) struct ResolverFrame {
+    /// As a gate's.
+    pub(crate) frame: Frame,
+}
+
+const _: () = assert!(
+    size_of::<Frame>() == size_of::<ResolverFrame>() && size_of::<Frame>().is_multiple_of(16),
+    "the stack stays aligned"
+);
+
+global_asm!(
+    ".pushsection .text.pvh_gates, \"ax\", @progbits",
+    ".balign 64",
+    ".globl pvh_gates_enter",
+    ".type pvh_gates_enter, @function",
+    "pvh_gates_enter:",                        // arguments: entry point, start info, the word that asks for the end
+    "pushl %ebp",                              // what the ABI preserves
+    "pushl %ebx",
+    "pushl %esi",
+    "pushl %edi",
+    "movl 20(%esp), %ecx",                     // entry point
+    "movl 24(%esp), %edx",                     // start info
+    "movl 28(%esp), %eax",
+    "subl $12, %esp",                          // aligned to 16 bytes
+    "movl %esp, {state}+{host_stack}",         // gates start here
+    ".globl pvh_gates_start",
+    "pvh_gates_start:",                        // from here on, leaving means pvh_gates_leave
+    "cmpl $0, 4(%eax)",                        // to end before it began?
+    "jne pvh_gates_leave",
+    "movl ${magic}, %eax",
+    "xorl %ebx, %ebx",                         // the registers that carry nothing
+    "xorl %ebp, %ebp",
+    "xorl %esi, %esi",
+    "xorl %edi, %edi",
+    "jmpl *%ecx",                              // the stack is ours until the guest has one: an event may need it
+    ".size pvh_gates_enter, . - pvh_gates_enter",
+
+    // A function's stub has put its index into eax.
+    ".balign 64",
+    ".globl pvh_gates_call",
+    ".type pvh_gates_call, @function",
+    "pvh_gates_call:",
+    "cld",                                     // the ABI of what we call
+    "movl %esp, %ecx",                         // the guest's stack; points to the return address
+    "movl {state}+{host_stack}, %esp",         // ours
+    "subl ${size}, %esp",
+    "movl %ecx, {stack}(%esp)",
+    "fnstcw {control}(%esp)",                  // the guest's control word
+    "fldcw {default_control}",                 // ours
+    "movl %eax, (%esp)",                       // first argument: the index
+    "movl %esp, 4(%esp)",                      // second: the frame
+    "calll {dispatch}",
+    "cmpl $0, 4(%eax)",                        // is the guest to end? (the upper half is then not 0)
+    "jne pvh_gates_leave",
+    "fldcw {control}(%esp)",
+    "cmpl $0, {returns_float}(%esp)",
+    "je 2f",
+    "fldt {float_result}(%esp)",
+    "2: movl {result}(%esp), %eax",            // 64-bit results are in edx:eax
+    "movl {result}+4(%esp), %edx",
+    "movl {state}+{page}, %ecx",               // what the tail needs to deliver a line
+    "movl {stack}(%esp), %esp",
+    "jmpl *{state}+{tail}",
+    ".size pvh_gates_call, . - pvh_gates_call",
+
+    // A slot's first call in lazy mode: the thunk has pushed the address of the slot and that of the symbol table entry. Every
+    // register of the guest is kept, since a caller may pass arguments in eax, ecx and edx. No line is delivered here: the
+    // stub leads to a gate, whose tail does it.
+    ".balign 64",
+    ".globl pvh_gates_resolve",
+    ".type pvh_gates_resolve, @function",
+    "pvh_gates_resolve:",
+    "cld",
+    "movl %esp, {state}+{target}",             // the guest's stack
+    "movl {state}+{host_stack}, %esp",         // ours
+    "subl ${size}, %esp",
+    "movl %eax, {registers}(%esp)",
+    "movl %ecx, {registers}+4(%esp)",
+    "movl %edx, {registers}+8(%esp)",
+    "movl {state}+{target}, %eax",
+    "movl %eax, {stack}(%esp)",
+    "fnstcw {control}(%esp)",
+    "fldcw {default_control}",
+    "movl %esp, (%esp)",                       // the argument: the frame
+    "calll {resolve}",
+    "cmpl $0, 4(%eax)",                        // is the guest to end? (the upper half is then not 0)
+    "jne pvh_gates_leave",
+    "fldcw {control}(%esp)",
+    "movl {result}(%esp), %eax",               // the function's stub
+    "movl %eax, {state}+{target}",
+    "movl {registers}(%esp), %eax",
+    "movl {registers}+4(%esp), %ecx",
+    "movl {registers}+8(%esp), %edx",
+    "movl {stack}(%esp), %esp",
+    "leal 8(%esp), %esp",                      // without the thunk's two words
+    "jmpl *{state}+{target}",
+    ".size pvh_gates_resolve, . - pvh_gates_resolve",
+    ".globl pvh_gates_end",
+    "pvh_gates_end:",
+
+    // Not a function: it returns from pvh_gates_enter, from wherever the guest was.
+    ".globl pvh_gates_leave",
+    ".type pvh_gates_leave, @function",
+    "pvh_gates_leave:",
+    "cld",
+    "movl {state}+{host_stack}, %esp",         // the stack as pvh_gates_enter left it
+    "fninit",                                  // control word of host code
+    "addl $12, %esp",
+    "popl %edi",
+    "popl %esi",
+    "popl %ebx",
+    "popl %ebp",
+    "retl",
+    ".size pvh_gates_leave, . - pvh_gates_leave",
+
+    // Calls a host function with the guest's arguments. Its own: the function, the frame, words of the guest's arguments.
+    ".globl pvh_gates_function",
+    ".type pvh_gates_function, @function",
+    "pvh_gates_function:",
+    "pushl %ebp",
+    "movl %esp, %ebp",
+    "pushl %esi",
+    "pushl %edi",
+    "movl 16(%ebp), %ecx",                     // words
+    "leal 0(,%ecx,4), %eax",                   // room for them, and as much as aligns
+    "subl %eax, %esp",
+    "andl $-16, %esp",
+    "movl 12(%ebp), %eax",                     // the frame
+    "movl {stack}(%eax), %esi",
+    "addl $4, %esi",                           // the arguments begin behind the return address
+    "movl %esp, %edi",
+    "rep movsl",
+    "calll *8(%ebp)",
+    "movl 12(%ebp), %ecx",
+    "movl %eax, {result}(%ecx)",
+    "movl %edx, {result}+4(%ecx)",
+    "cmpl $0, {returns_float}(%ecx)",
+    "je 2f",
+    "fstpt {float_result}(%ecx)",
+    "2: leal -8(%ebp), %esp",
+    "popl %edi",
+    "popl %esi",
+    "popl %ebp",
+    "retl",
+    ".size pvh_gates_function, . - pvh_gates_function",
+    ".popsection",
+
+    // The tail, which is copied into the guest's memory: it knows no address. esp: the return address; ecx: the vCPU page;
+    // eax, edx and st0: the result.
+    ".pushsection .rodata.pvh_tail, \"a\", @progbits",
+    ".globl pvh_tail_start, pvh_tail_end",
+    "pvh_tail_start:",
+    "6: testl ${lines}, {pending}(%ecx)",      // did a line become pending during the call?
+    "jne 4f",
+    "3: retl",
+    "4: cmpl $0, {enabled}(%ecx)",             // yes: are interrupts on?
+    "je 3b",
+    "pushfl",                                  // the frame that an interrupt here would push
+    "pushl %cs",
+    "calll 5f",                                // eip: the next instruction
+    "jmp 6b",                                  // the upcall restored every register: look again
+    "5: movl $0, {enabled}(%ecx)",             // as when a handler delivers
+    "jmpl *{upcall}(%ecx)",
+    "pvh_tail_end:",
+    ".popsection",
+    state = sym STATE,
+    dispatch = sym dispatch,
+    resolve = sym resolve,
+    default_control = sym DEFAULT_CONTROL,
+    host_stack = const state::HOST_STACK,
+    page = const state::PAGE,
+    tail = const state::TAIL,
+    target = const state::TARGET,
+    magic = const paravirt_abi::start::MAGIC,
+    size = const size_of::<Frame>(),
+    stack = const offset_of!(Frame, stack),
+    returns_float = const offset_of!(Frame, returns_float),
+    result = const offset_of!(Frame, result),
+    float_result = const offset_of!(Frame, float_result),
+    control = const offset_of!(Frame, control),
+    registers = const offset_of!(Frame, registers),
+    lines = const !HOST_MASKED,
+    pending = const PENDING,
+    enabled = const INTERRUPTS_ENABLED,
+    upcall = const offset_of!(VcpuPage, upcall_entry),
+    options(att_syntax),
+);
+
+/// `mov $index, %eax; jmp *word`
+pub(super) fn stub(_at: usize, index: u32, word: usize) -> [u8; super::STUB] {
+    let mut stub = [super::INT3; super::STUB];
+    stub[0] = 0xb8;
+    stub[1..5].copy_from_slice(&index.to_le_bytes());
+    stub[5..7].copy_from_slice(&[0xff, 0x25]);
+    stub[7..11].copy_from_slice(&word.to_le_bytes());
+    stub
+}
+
+/// `jmp *word`; changes no register.
+pub(super) fn jump(_at: usize, word: usize) -> [u8; super::STUB] {
+    let mut stub = [super::INT3; super::STUB];
+    stub[..2].copy_from_slice(&[0xff, 0x25]);
+    stub[2..6].copy_from_slice(&word.to_le_bytes());
+    stub
+}

@@ -1,0 +1,110 @@
+// SPDX-License-Identifier: MIT OR Apache-2.0
+//! What a host's event handlers call, on the vCPU's thread, at any instruction.
+
+use core::sync::atomic::Ordering;
+
+use paravirt_abi::line::TIMER;
+
+use super::{End, EndKind, Guest, WIDTH};
+use crate::explain::{Cause, Exception, Record, Registers};
+use crate::gate;
+use crate::upcall::{self, Interrupted};
+
+/// Alignment check, direction and trap flag: off in host code.
+const UNWANTED_FLAGS: u64 = 1 << 18 | 1 << 10 | 1 << 8;
+
+impl Guest {
+    /// The alarm has come: expires timers, at once or when the host function ends.
+    pub fn alarm(&self) {
+        self.alarm_due.store(true, Ordering::SeqCst);
+        if !self.in_host() {
+            self.expire_if_due();
+        }
+    }
+
+    /// Delivers what is latched, if guest code was interrupted with interrupts on; leaves the guest if that is asked for.
+    /// Whether instruction pointer, stack pointer and flags were changed, with which the thread then is to go on. If not,
+    /// whoever turns interrupts on, or the tail of the call, looks again.
+    pub fn deliver(&self, interrupted: &mut Interrupted) -> bool {
+        self.lines.flush(&self.page);
+        let in_guest = self.memory.executable(interrupted.instruction);
+        if self.is_stopping() {
+            let may_leave = in_guest || gate::in_gate(interrupted.instruction);
+            if may_leave {
+                leave(interrupted);
+            }
+            return may_leave;
+        }
+        if !in_guest {
+            return false;
+        }
+        match upcall::deliver(self.page, &self.memory, WIDTH, interrupted) {
+            Ok(None) => false,
+            Ok(Some(upcall)) => {
+                interrupted.instruction = upcall.instruction;
+                interrupted.stack = upcall.stack;
+                true
+            }
+            Err(cause) => {
+                self.record(Record::of_call(cause, interrupted.stack));
+                leave(interrupted);
+                true
+            }
+        }
+    }
+
+    /// Leaves the guest for a fault of its own, as [`Guest::deliver`] does. Whether it was one: otherwise it is the host's, and
+    /// nothing is changed.
+    pub fn fault(
+        &self,
+        interrupted: &mut Interrupted,
+        general: [u64; 16],
+        exception: Exception,
+    ) -> bool {
+        // After a wild jump, only the stack is the guest's.
+        let is_of_guest = [interrupted.instruction, interrupted.stack]
+            .into_iter()
+            .any(|address| self.memory.access_at(address).is_some());
+        if !is_of_guest || self.in_host() {
+            return false;
+        }
+        let registers = Registers {
+            general,
+            instruction: interrupted.instruction,
+            flags: interrupted.flags,
+        };
+        self.record(Record::new(Cause::Exception(exception), registers));
+        leave(interrupted);
+        true
+    }
+
+    /// Records what the guest did; it is left by who calls this.
+    pub(super) fn record(&self, record: Record) {
+        let kind = if record.is_unbound() {
+            EndKind::Unbound
+        } else {
+            EndKind::Fault
+        };
+        if self.request_end(End::new(kind, 0)) {
+            self.fault.set(Some(record));
+        }
+    }
+
+    pub(super) fn expire_if_due(&self) {
+        if !self.alarm_due.swap(false, Ordering::SeqCst) {
+            return;
+        }
+        let count = |timer, expirations| self.page.count_expirations(timer, expirations);
+        if self.timers.expire(self.platform.now(), count) {
+            // The line exists.
+            let _ = self.lines.raise(&self.page, TIMER);
+        }
+        self.platform.set_alarm(self.timers.next());
+    }
+}
+
+/// Has the handler continue where the guest is left.
+fn leave(interrupted: &mut Interrupted) {
+    interrupted.instruction = gate::leave_address();
+    interrupted.flags &= !UNWANTED_FLAGS;
+}

@@ -1,0 +1,151 @@
+// SPDX-License-Identifier: MIT OR Apache-2.0
+//! The interface functions, on what the platform gives. Ports are not among them.
+//!
+//! For host functions: on the vCPU's thread, between entering and leaving the host. The guest's pointers are checked here.
+
+use core::slice;
+
+use paravirt_abi::error::Error;
+use paravirt_abi::line::CONSOLE;
+use paravirt_abi::shutdown::Reason;
+
+use super::{End, EndKind, Guest};
+
+impl Guest {
+    /// `pv_console_write`.
+    ///
+    /// # Errors
+    /// As the interface says.
+    pub fn console_write(&self, buffer: usize, length: usize) -> Result<usize, Error> {
+        if !self.memory.readable(buffer as u64, length as u64) {
+            return Err(Error::BadAddress);
+        }
+        if length == 0 {
+            return Ok(0);
+        }
+        // SAFETY: readable as checked, and the guest does not run meanwhile.
+        let bytes = unsafe { slice::from_raw_parts(buffer as *const u8, length) };
+        self.platform.console_write(bytes)
+    }
+
+    /// `pv_console_read`.
+    ///
+    /// # Errors
+    /// As the interface says.
+    pub fn console_read(&self, buffer: usize, length: usize) -> Result<usize, Error> {
+        if !self.memory.writable(buffer as u64, length as u64) {
+            return Err(Error::BadAddress);
+        }
+        if length == 0 {
+            return Ok(0);
+        }
+        // SAFETY: writable as checked, and the guest does not run meanwhile.
+        let bytes = unsafe { slice::from_raw_parts_mut(buffer as *mut u8, length) };
+        let (count, more) = self.platform.console_read(bytes)?;
+        if more {
+            // The line is raised as long as there is input, so that a handler may take one byte at a time.
+            self.lines.raise(&self.page, CONSOLE)?;
+        }
+        Ok(count)
+    }
+
+    /// `pv_clock_now`.
+    pub fn clock_now(&self) -> u64 {
+        self.platform.now().saturating_sub(self.start)
+    }
+
+    /// `pv_clock_wall`.
+    pub fn clock_wall(&self) -> u64 {
+        self.platform.wall()
+    }
+
+    /// `pv_timer_start`.
+    ///
+    /// # Errors
+    /// As the interface says.
+    pub fn timer_start(&self, timer: u32, first: u64, period: u64) -> Result<(), Error> {
+        let now = self.platform.now();
+        self.timers.start(timer, now, first, period)?;
+        self.platform.set_alarm(self.timers.next());
+        Ok(())
+    }
+
+    /// `pv_timer_stop`.
+    ///
+    /// # Errors
+    /// As the interface says.
+    pub fn timer_stop(&self, timer: u32) -> Result<(), Error> {
+        self.timers.stop(timer)?;
+        self.platform.set_alarm(self.timers.next());
+        Ok(())
+    }
+
+    /// `pv_irq_attach`.
+    ///
+    /// # Errors
+    /// As the interface says.
+    pub fn irq_attach(&self, line: u32) -> Result<(), Error> {
+        self.lines.attach(&self.page, line)
+    }
+
+    /// `pv_irq_detach`.
+    ///
+    /// # Errors
+    /// As the interface says.
+    pub fn irq_detach(&self, line: u32) -> Result<(), Error> {
+        self.lines.detach(&self.page, line)
+    }
+
+    /// `pv_irq_mask`.
+    ///
+    /// # Errors
+    /// As the interface says.
+    pub fn irq_mask(&self, line: u32) -> Result<(), Error> {
+        self.lines.mask(&self.page, line)
+    }
+
+    /// `pv_irq_unmask`.
+    ///
+    /// # Errors
+    /// As the interface says.
+    pub fn irq_unmask(&self, line: u32) -> Result<(), Error> {
+        self.lines.unmask(&self.page, line)
+    }
+
+    /// `pv_irq_raise`.
+    ///
+    /// # Errors
+    /// As the interface says.
+    pub fn irq_raise(&self, line: u32) -> Result<(), Error> {
+        self.lines.raise(&self.page, line)
+    }
+
+    /// `pv_cpu_idle`: sleeps until a line is pending or the guest is to be left.
+    pub fn cpu_idle(&self) {
+        loop {
+            self.expire_if_due();
+            self.lines.flush(&self.page);
+            if self.page.is_pending() || self.is_stopping() {
+                return;
+            }
+            self.platform.wait();
+        }
+    }
+
+    /// `pv_cpu_set_tls`.
+    ///
+    /// # Errors
+    /// As the interface says.
+    pub fn cpu_set_tls(&self, base: usize) -> Result<(), Error> {
+        self.platform.set_tls(base as u64)
+    }
+
+    /// `pv_shutdown`: the guest is left when the host function returns.
+    pub fn shutdown(&self, reason: u32, code: i32) {
+        self.request_end(match Reason::from_number(reason) {
+            Some(Reason::Exit) => End::new(EndKind::Exit, code),
+            Some(Reason::Reset) => End::new(EndKind::Reset, 0),
+            Some(Reason::Fatal) | None => End::new(EndKind::Fatal, code),
+        });
+    }
+}

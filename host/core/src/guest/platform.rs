@@ -1,0 +1,49 @@
+// SPDX-License-Identifier: MIT OR Apache-2.0
+//! What a guest stands on.
+
+use paravirt_abi::error::Error;
+
+/// What a host gives to its guest. All of it is called on the vCPU's thread. Times are in ns, sizes in bytes.
+///
+/// Between [`enter_host`](Self::enter_host) and [`leave_host`](Self::leave_host) host code runs on the host's stack.
+pub trait Platform {
+    /// Monotonic time since any moment; at any instruction.
+    fn now(&self) -> u64;
+
+    /// Unix time; between entering and leaving the host.
+    fn wall(&self) -> u64;
+
+    /// Sets the one alarm to that time of [`now`](Self::now), in place of what it was set to before. Then the host calls
+    /// [`Guest::alarm`](super::Guest::alarm) and [`Guest::deliver`](super::Guest::deliver). A time that has passed means at once,
+    /// [`NEVER`](crate::timers::NEVER) no more. Between entering and leaving the host, and by `Guest::alarm`.
+    fn set_alarm(&self, deadline: u64);
+
+    /// Sleeps until something has been latched, the alarm has come or the guest is to be stopped. What came since the last
+    /// return ends it at once; it may return for no reason. Between entering and leaving the host.
+    fn wait(&self);
+
+    /// Writes to the console; the number of bytes taken. Between entering and leaving the host.
+    ///
+    /// # Errors
+    /// What the guest is to be told.
+    fn console_write(&self, bytes: &[u8]) -> Result<usize, Error>;
+
+    /// Takes input without waiting; the number of bytes and whether more is there. Between entering and leaving the host.
+    ///
+    /// # Errors
+    /// [`Error::EndOfInput`] after the last, or what else the guest is to be told.
+    fn console_read(&self, buffer: &mut [u8]) -> Result<(usize, bool), Error>;
+
+    /// Sets the base of the guest's thread-local storage, from the next time that the host is left. Between entering and leaving
+    /// the host.
+    ///
+    /// # Errors
+    /// What the guest is to be told.
+    fn set_tls(&self, base: u64) -> Result<(), Error>;
+
+    /// From guest to host, before every host function and when the guest has been left.
+    fn enter_host(&self);
+
+    /// From host to guest, before the guest is entered and after every host function.
+    fn leave_host(&self);
+}

@@ -253,10 +253,9 @@ struct pvh_request {
 };
 
 /**
- * Makes a guest: maps its memory (the image at its own addresses; above it the start info, the stubs, a page of the library's,
- * and the memory asked for, with unmapped gaps), loads the image, binds its slots. A function with another prototype is an
- * error; one that nobody provides ends the guest when it is called, so call pvh_image_check() before. The image must outlive
- * the guest.
+ * Makes a guest: maps its memory (the image at its own addresses; above it, with gaps, the start info, the library's stubs, and
+ * the memory asked for), loads the image, binds its slots. A function with another prototype is an error; one that nobody
+ * provides ends the guest when it is called, so call pvh_image_check() before. The image must outlive the guest.
  */
 int32_t pvh_guest_create(const struct pvh_image *image, const struct pvh_request *request, struct pvh_guest **guest);
 
@@ -278,8 +277,9 @@ struct pvh_end {
 };
 
 /**
- * Runs the guest on this thread to its end, once. The stack of this call is that of the host functions; 64 KiB are plenty for the
- * library's. A report of a fault has been given as a message on return.
+ * Runs the guest on this thread to its end, once. Until the guest has a stack of its own, the stack pointer is the host's. The
+ * stack of this call is that of the host functions; 64 KiB are plenty for the library's. A report of a fault has been given as
+ * a message on return.
  */
 int32_t pvh_guest_enter(struct pvh_guest *guest, struct pvh_end *end);
 
@@ -311,6 +311,9 @@ int32_t pvh_guest_latch(struct pvh_guest *guest, uint32_t line);
 void pvh_guest_stop(struct pvh_guest *guest, int32_t code);
 
 /* ---- Events: on the vCPU's thread, from a handler or from `wait` ---- */
+
+/* The library uses the floating-point and SSE registers: a handler saves those of the interrupted code before, if the system has
+ * not. */
 
 /** The alarm has come: counts what has expired, latches the timer line, sets the alarm anew. In host code it is done when the host
  *  function ends. */

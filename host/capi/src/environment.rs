@@ -1,0 +1,154 @@
+// SPDX-License-Identifier: MIT OR Apache-2.0
+//! What the library stands on: memory, messages, and an end for the worst case.
+
+use core::alloc::{GlobalAlloc, Layout};
+use core::arch::asm;
+use core::cell::Cell;
+use core::ffi::c_void;
+use core::fmt::{self, Write};
+use core::panic::PanicInfo;
+use core::ptr;
+
+use crate::argument::check_size;
+use crate::error;
+use crate::layout::Environment;
+
+/// The callbacks, all of them there.
+#[derive(Clone, Copy)]
+struct Callbacks {
+    context: *mut c_void,
+    allocate: unsafe extern "C" fn(*mut c_void, usize, usize) -> *mut c_void,
+    release: unsafe extern "C" fn(*mut c_void, *mut c_void, usize, usize),
+    message: unsafe extern "C" fn(*mut c_void, *const core::ffi::c_char, usize),
+    abort: unsafe extern "C" fn(*mut c_void),
+}
+
+/// The host's callbacks, once it has given them.
+struct Holder(Cell<Option<Callbacks>>);
+
+// SAFETY: set by the first call of all and only read after; the API is for one thread at a time.
+unsafe impl Sync for Holder {}
+
+static HOLDER: Holder = Holder(Cell::new(None));
+
+/// `pvh_initialize`
+///
+/// # Safety
+/// As the header says.
+#[unsafe(no_mangle)]
+pub unsafe extern "C" fn pvh_initialize(environment: *const Environment) -> i32 {
+    // SAFETY: the caller's.
+    let Some(&environment) = (unsafe { environment.as_ref() }) else {
+        return error::Number::Argument as i32;
+    };
+    // Without these two there is nobody to say anything to.
+    let (Some(message), Some(abort)) = (environment.message, environment.abort) else {
+        return error::Number::Argument as i32;
+    };
+    let (Some(allocate), Some(release)) = (environment.allocate, environment.release) else {
+        return error::Number::Argument as i32;
+    };
+    HOLDER.0.set(Some(Callbacks {
+        context: environment.context,
+        allocate,
+        release,
+        message,
+        abort,
+    }));
+    error::number(check_size(
+        environment.size,
+        size_of::<Environment>(),
+        "environment",
+    ))
+}
+
+/// Whether there is an environment.
+pub fn is_ready() -> bool {
+    HOLDER.0.get().is_some()
+}
+
+/// A message for people.
+pub fn say(text: &str) {
+    if let Some(callbacks) = HOLDER.0.get() {
+        // SAFETY: a live text; the rest is the host's.
+        unsafe { (callbacks.message)(callbacks.context, text.as_ptr().cast(), text.len()) };
+    }
+}
+
+/// Ends the program after a message that needs no memory.
+fn end(message: fmt::Arguments<'_>) -> ! {
+    let mut line = Line {
+        bytes: [0; 256],
+        length: 0,
+    };
+    // What is too long is cut.
+    let _ = line.write_fmt(message);
+    // A cut may leave a part of a character.
+    let text = line.bytes[..line.length].utf8_chunks().next();
+    say(text.map_or("", |chunk| chunk.valid()));
+    if let Some(callbacks) = HOLDER.0.get() {
+        // SAFETY: the host's.
+        unsafe { (callbacks.abort)(callbacks.context) };
+    }
+    loop {
+        // SAFETY: an undefined instruction, in case the host's function returned.
+        unsafe { asm!("ud2") };
+    }
+}
+
+struct Line {
+    bytes: [u8; 256],
+    length: usize,
+}
+
+impl Write for Line {
+    fn write_str(&mut self, text: &str) -> fmt::Result {
+        let room = &mut self.bytes[self.length..];
+        let count = room.len().min(text.len());
+        room[..count].copy_from_slice(&text.as_bytes()[..count]);
+        self.length += count;
+        if count == text.len() {
+            Ok(())
+        } else {
+            Err(fmt::Error)
+        }
+    }
+}
+
+#[panic_handler]
+fn panic(info: &PanicInfo<'_>) -> ! {
+    end(format_args!("internal error of the library: {info}"))
+}
+
+/// The host's memory.
+struct Memory;
+
+#[global_allocator]
+static MEMORY: Memory = Memory;
+
+// SAFETY: the host's functions give memory of that size and alignment, which is its own, until it is released.
+unsafe impl GlobalAlloc for Memory {
+    unsafe fn alloc(&self, layout: Layout) -> *mut u8 {
+        let Some(callbacks) = HOLDER.0.get() else {
+            return ptr::null_mut();
+        };
+        // SAFETY: as the header asks for.
+        let memory =
+            unsafe { (callbacks.allocate)(callbacks.context, layout.size(), layout.align()) };
+        if memory.is_null() {
+            end(format_args!(
+                "out of memory: `allocate` of the environment had no {} bytes; give the host more",
+                layout.size()
+            ));
+        }
+        memory.cast()
+    }
+
+    unsafe fn dealloc(&self, memory: *mut u8, layout: Layout) {
+        if let Some(callbacks) = HOLDER.0.get() {
+            let (memory, size, alignment) = (memory.cast(), layout.size(), layout.align());
+            // SAFETY: such memory was allocated above.
+            unsafe { (callbacks.release)(callbacks.context, memory, size, alignment) };
+        }
+    }
+}

@@ -1,0 +1,18 @@
+// SPDX-License-Identifier: MIT OR Apache-2.0
+//! The C API for authors of hosts: what `ffi/include/paravirt/host.h` declares and documents.
+//!
+//! Everything of substance is in `paravirt-host-core`; here are pointers checked and errors turned into numbers and messages.
+//! The host links this as the static library `libparavirt_host.a`.
+#![no_std]
+
+extern crate alloc;
+
+mod argument;
+mod environment;
+mod error;
+mod functions;
+mod guest;
+mod image;
+mod interface;
+mod layout;
+mod platform;

@@ -1,8 +1,15 @@
 // SPDX-License-Identifier: MIT OR Apache-2.0
 //! What every host of a paravirtualized guest needs, whatever is below the host: a process, a microkernel, nothing.
 //!
-//! [`image`] reads a guest's ELF file, which nobody vouches for: what it asks for, who it says it is, what is to be
-//! loaded. [`provides`] compares that with what a host offers; [`bind`](mod@bind) puts fixed addresses into a copy.
+//! | module | |
+//! |---|---|
+//! | [`image`] | reads a guest's ELF file, which nobody vouches for: what it asks for, who it says it is, what is to be loaded |
+//! | [`provides`], [`prototype`] | compare that with what a host offers |
+//! | [`bind`](mod@bind) | puts fixed addresses into a copy |
+//! | [`memory`], [`layout`] | map the guest's memory, by whatever maps memory below, and say what lies where; check every access |
+//! | [`start_info`], [`legacy`] | what the guest is told when it is entered |
+//! | [`page`], [`lines`], [`upcall`] | the virtual processor's state, and how it is interrupted |
+//! | [`explain`] | what a guest did wrong, in words |
 //!
 //! The crate needs `core` and `alloc` only. Its feature `std` reads images from files.
 #![no_std]

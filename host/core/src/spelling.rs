@@ -70,6 +70,7 @@ mod tests {
         assert_eq!(likeness("", ""), SAME);
         assert_eq!(likeness("same", "same"), SAME);
         assert_eq!(likeness("abcde", "abcdx"), 800);
+        assert_eq!(likeness("ab", "abcdefgh"), 250);
         assert_eq!(likeness("abc", "xyz"), 0);
     }
 }

@@ -11,8 +11,10 @@ use super::verdict::Ending;
 use crate::arch::Arch;
 use crate::emulators;
 use crate::hosts;
+use crate::l4re;
+use crate::l4re::runs::{FIASCO_VARIABLE, TREE_VARIABLE};
 use crate::pok;
-use crate::tasks;
+use crate::tasks::pok::VARIABLE as POK_VARIABLE;
 use crate::workspace::Workspace;
 
 /// A kind of host.
@@ -27,6 +29,8 @@ pub enum Kind {
     XenPvh,
     /// A partition of the POK kernel, in QEMU.
     Pok,
+    /// A task of L4Re on the Fiasco microkernel, in QEMU.
+    L4re,
     /// RTEMS' own BSP pc686 in QEMU's emulation of a PC, for comparison.
     Pc686Qemu,
 }
@@ -39,6 +43,7 @@ impl Kind {
             Self::Qemu => "qemu",
             Self::XenPvh => "xen-pvh",
             Self::Pok => "pok",
+            Self::L4re => "l4re",
             Self::Pc686Qemu => "pc686-qemu",
         }
     }
@@ -48,8 +53,69 @@ impl Kind {
         match self {
             // The kernel's interval timer interrupts 108,000 times a second, which an emulator does many times slower.
             Self::Pok => Duration::from_secs(1200),
+            Self::L4re => Duration::from_secs(300),
             _ => Duration::from_secs(90),
         }
+    }
+
+    /// Most guests at a time.
+    pub const fn most_jobs(self) -> usize {
+        match self {
+            // All are built in one folder.
+            Self::L4re => 1,
+            _ => usize::MAX,
+        }
+    }
+}
+
+/// Where hosts are that are built from a user's trees, which stay as they are.
+#[derive(Clone, Debug, Default, clap::Args)]
+pub struct Trees {
+    /// For the host pok: its source tree (without it, POK_TREE names it). For l4re: the folder in which L4Re was built (L4RE_TREE)
+    #[arg(long, value_name = "DIR")]
+    tree: Option<PathBuf>,
+    /// For the host l4re: the folder in which the Fiasco microkernel was built (L4RE_FIASCO)
+    #[arg(long, value_name = "DIR")]
+    fiasco: Option<PathBuf>,
+}
+
+impl Trees {
+    /// The options by which the task for hosts of that kind knows them, and the folders.
+    ///
+    /// # Errors
+    /// One is not named; the error says what to fetch.
+    fn options(&self, kind: Kind) -> Result<Vec<(&'static str, PathBuf)>> {
+        let tree = ("--tree", &self.tree);
+        let fiasco = ("--fiasco", &self.fiasco);
+        let (wanted, help) = match kind {
+            Kind::Pok => (vec![(tree, POK_VARIABLE)], pok::tree::WHAT_TO_INSTALL),
+            Kind::L4re => (
+                vec![(tree, TREE_VARIABLE), (fiasco, FIASCO_VARIABLE)],
+                l4re::tree::WHAT_TO_INSTALL,
+            ),
+            _ => return Ok(Vec::new()),
+        };
+        let folders = wanted.into_iter().map(|((option, named), variable)| {
+            let folder = named
+                .clone()
+                .or_else(|| std::env::var_os(variable).map(PathBuf::from))
+                .context(help)?;
+            Ok((option, folder))
+        });
+        folders.collect()
+    }
+
+    /// Why guests cannot run on hosts of that kind here, without options; `None`: they can.
+    pub fn missing(kind: Kind) -> Option<String> {
+        let variables = match kind {
+            Kind::Pok => &[POK_VARIABLE][..],
+            Kind::L4re => &[TREE_VARIABLE, FIASCO_VARIABLE],
+            _ => &[],
+        };
+        let unset = variables
+            .iter()
+            .find(|variable| std::env::var_os(variable).is_none())?;
+        Some(format!("{unset} is not set"))
     }
 }
 
@@ -70,20 +136,19 @@ pub struct Host {
     kind: Kind,
     program: PathBuf,
     xen: Option<PathBuf>,
-    tree: Option<PathBuf>,
+    trees: Vec<(&'static str, PathBuf)>,
     realtime: bool,
 }
 
 impl Host {
-    /// Builds it where needed, from the source tree `tree` or the one that the environment names. With `realtime`, guests of the
-    /// process host get real-time priority.
+    /// Builds it where needed. With `realtime`, guests of the process host get real-time priority.
     ///
     /// # Errors
     /// It does not build, or what it needs is not installed.
     pub fn prepare(
         workspace: &Workspace,
         kind: Kind,
-        tree: Option<&Path>,
+        trees: &Trees,
         realtime: bool,
     ) -> Result<Self> {
         if let Some(missing) = emulators::missing(workspace, kind.name(), Arch::I386) {
@@ -91,24 +156,16 @@ impl Host {
         }
         let (program, xen) = match kind {
             Kind::Pc686Qemu => (PathBuf::from("qemu-system-i386"), None),
-            // This program builds a node for each guest.
-            Kind::Pok => (std::env::current_exe()?, None),
+            // This program, whose task for the host builds what is started for each guest.
+            Kind::Pok | Kind::L4re => (std::env::current_exe()?, None),
             Kind::Process | Kind::Qemu => (build_pvhost(workspace)?, None),
             Kind::XenPvh => (build_pvhost(workspace)?, emulators::xen(workspace)),
-        };
-        let tree = match kind {
-            Kind::Pok => Some(
-                tree.map(Path::to_owned)
-                    .or_else(|| std::env::var_os(tasks::pok::VARIABLE).map(PathBuf::from))
-                    .context(pok::tree::WHAT_TO_INSTALL)?,
-            ),
-            _ => None,
         };
         Ok(Self {
             kind,
             program,
             xen,
-            tree,
+            trees: trees.options(kind)?,
             realtime,
         })
     }
@@ -132,13 +189,18 @@ impl Host {
                 }
                 command.args(["run", "--host", self.kind.name()]).arg(guest)
             }
-            Kind::Pok => {
-                command.args(["pok", "--timeout"]);
-                command.arg(Kind::Pok.limit().as_secs().to_string());
-                if let Some(tree) = &self.tree {
-                    command.arg("--tree").arg(tree);
+            Kind::Pok | Kind::L4re => {
+                let limit = self.kind.limit().as_secs().to_string();
+                command.args([self.kind.name(), "--timeout", &limit]);
+                for (option, folder) in &self.trees {
+                    command.arg(option).arg(folder);
                 }
-                command.arg("--run").arg(guest)
+                let run = if self.kind == Kind::Pok {
+                    "--run"
+                } else {
+                    "--guest"
+                };
+                command.arg(run).arg(guest)
             }
             Kind::Pc686Qemu => command
                 .args(["-m", "128", "-no-reboot", "-display", "none"])
@@ -160,12 +222,26 @@ impl Host {
             (Kind::Pc686Qemu, Some(status)) => Ending::Host(status),
             (Kind::Pok, Some(_)) if output.contains(POK_ENDED) => Ending::Stopped,
             (Kind::Pok, Some(status)) => Ending::Host(status),
+            (Kind::L4re, Some(status)) => ending_on_l4re(status, output),
             // A guest may end with any status; only with a message of the host it is not the guest's.
             (_, Some(_)) if !output.contains(MESSAGE) => Ending::Stopped,
             (_, Some(FAULT)) => Ending::Fault,
             (_, Some(status)) if HOST_ERRORS.contains(&status) => Ending::Host(status),
             (_, Some(_)) => Ending::Stopped,
         }
+    }
+}
+
+/// The task for L4Re ends with a line `(exit 0, exit status 0)`; the first part is empty for a guest that was not started.
+fn ending_on_l4re(status: i32, output: &str) -> Ending {
+    let end = output.trim_end().lines().next_back().unwrap_or_default();
+    match end
+        .strip_prefix('(')
+        .and_then(|end| end.split_once(", exit status "))
+    {
+        None | Some(("", _)) => Ending::Host(status),
+        Some((how, _)) if how.starts_with("fault") => Ending::Fault,
+        Some(_) => Ending::Stopped,
     }
 }
 
@@ -185,7 +261,7 @@ mod tests {
             kind,
             program: PathBuf::new(),
             xen: None,
-            tree: None,
+            trees: Vec::new(),
             realtime: false,
         };
         host.ending(ExitStatus::from_raw(code << 8), output)
@@ -216,12 +292,26 @@ mod tests {
     }
 
     #[test]
+    fn the_last_line_of_the_task_for_l4re_says_how_it_ended() {
+        for (last, expected) in [
+            ("(fatal 9, exit status 3)", Ending::Stopped),
+            ("(fault 0, exit status 5)", Ending::Fault),
+            ("(, exit status 1)", Ending::Host(1)),
+            ("error: the machine did not end in time", Ending::Host(1)),
+        ] {
+            let output = format!("*** END OF TEST HELLO WORLD ***\n{last}\n");
+            assert_eq!(ending(Kind::L4re, 1, &output), expected, "{last}");
+        }
+    }
+
+    #[test]
     fn time_that_is_over_and_signals_are_recognized() {
         for kind in [
             Kind::Process,
             Kind::Qemu,
             Kind::XenPvh,
             Kind::Pok,
+            Kind::L4re,
             Kind::Pc686Qemu,
         ] {
             assert_eq!(ending(kind, 124, ""), Ending::Timeout);
@@ -230,7 +320,7 @@ mod tests {
             kind: Kind::Process,
             program: PathBuf::new(),
             xen: None,
-            tree: None,
+            trees: Vec::new(),
             realtime: false,
         };
         assert_eq!(host.ending(ExitStatus::from_raw(11), ""), Ending::Host(-1));

@@ -8,10 +8,11 @@ use anyhow::{Context, Result, bail, ensure};
 use clap::Parser;
 
 use crate::command;
+use crate::report::Report;
 use crate::rtems::build::{self, Request};
 use crate::rtems::folders::Folders;
 use crate::rtems::group::{self, Group, Program};
-use crate::rtems::host::{Host, Kind};
+use crate::rtems::host::{Host, Kind, Trees};
 use crate::rtems::location::{Location, WHAT_TO_INSTALL};
 use crate::rtems::{compare, results, rust_example, suite};
 use crate::workspace::Workspace;
@@ -49,9 +50,8 @@ pub struct Arguments {
     /// What runs the samples or test programs
     #[arg(long, value_name = "HOST", default_value = "process")]
     host: Kind,
-    /// The source tree of a host that is built from one; for pok without it, POK_TREE names it
-    #[arg(long, value_name = "DIR")]
-    tree: Option<PathBuf>,
+    #[command(flatten)]
+    trees: Trees,
     /// Give test programs on the process host real-time priority; some compare times with the tick
     #[arg(long, requires = "tests")]
     realtime: bool,
@@ -141,12 +141,31 @@ pub fn run(workspace: &Workspace, arguments: &Arguments) -> Result<bool> {
         return Ok(true);
     }
     if arguments.tests.is_empty() {
-        let host = Host::prepare(workspace, arguments.host, arguments.tree.as_deref(), false)?;
+        let host = Host::prepare(workspace, arguments.host, &arguments.trees, false)?;
         run_samples(workspace, &host, &programs)?;
         println!("\nrtems: ok");
         return Ok(true);
     }
     run_tests(workspace, arguments, &programs)
+}
+
+/// Counts the samples on hosts that are built from a user's trees among other checks. RTEMS was built, if it is here.
+pub fn add_to(report: &mut Report, workspace: &Workspace) {
+    let arguments = Arguments::from_environment();
+    for kind in [Kind::Pok, Kind::L4re] {
+        let name = format!("run RTEMS' hello and ticker on the host {}", kind.name());
+        if arguments.prefix.is_none() || arguments.source.is_none() {
+            report.skip(&name, "RTEMS_PREFIX and RTEMS_SOURCE are not set");
+        } else if let Some(missing) = Trees::missing(kind) {
+            report.skip(&name, &missing);
+        } else {
+            let outcome =
+                Host::prepare(workspace, kind, &arguments.trees, false).and_then(|host| {
+                    run_samples(workspace, &host, &Folders::new(workspace).programs())
+                });
+            report.check(&name, outcome);
+        }
+    }
 }
 
 fn compare_hosts(workspace: &Workspace, left: Kind, right: Kind) -> Result<bool> {
@@ -238,7 +257,7 @@ fn run_tests(workspace: &Workspace, arguments: &Arguments, testsuites: &Path) ->
     let host = Host::prepare(
         workspace,
         arguments.host,
-        arguments.tree.as_deref(),
+        &arguments.trees,
         arguments.realtime,
     )?;
     let name = host.kind().name();
@@ -257,7 +276,7 @@ fn run_tests(workspace: &Workspace, arguments: &Arguments, testsuites: &Path) ->
         &host,
         &programs,
         Duration::from_secs(arguments.timeout),
-        arguments.jobs,
+        arguments.jobs.min(host.kind().most_jobs()),
         &folder.join(name),
         |count, entry| {
             println!(

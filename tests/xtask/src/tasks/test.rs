@@ -67,6 +67,7 @@ pub fn run(workspace: &Workspace) -> Result<bool> {
     }
 
     pok::add_to(&mut report, workspace, &packages);
+    rtems::add_to(&mut report, workspace);
 
     report.step("format, lints, documentation");
     lint::all(workspace, &packages, &mut report);

@@ -19,8 +19,9 @@
 //!
 //! The kernel's clock stands still while it writes to the console, because it counts timer interrupts.
 //!
-//! POK has no calendar, so there is no `pv_clock_wall`. It saves no FPU state when it switches partitions, so that one partition
-//! of a node at most may use floating point. Its console has one input for all partitions; who asks first gets the byte.
+//! POK has no calendar, so there is no `pv_clock_wall`. It loads neither fs nor gs for a partition, so `pv_cpu_set_tls` refuses. It
+//! saves no FPU state when it switches partitions, so that one partition of a node at most may use floating point. Its console has
+//! one input for all partitions; who asks first gets the byte.
 //!
 //! What the partition's configuration must say is in `linkcmds/README.md`.
 

@@ -10,6 +10,7 @@
 //! | [`start_info`], [`legacy`] | what the guest is told when it is entered |
 //! | [`page`], [`lines`], [`upcall`] | the virtual processor's state, and how it is interrupted |
 //! | [`explain`] | what a guest did wrong, in words |
+//! | [`guest`], [`timers`] | run a guest of the host's own width in the host's own address space |
 //!
 //! The crate needs `core` and `alloc` only. Its feature `std` reads images from files.
 #![no_std]

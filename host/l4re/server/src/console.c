@@ -3,8 +3,9 @@
  * @file
  * @brief The console: a vcon, written to in pieces, read when its IRQ says that there is something.
  *
- * The kernel's own console (`con = L4.Env.log:m("rw")` in Ned's script) has input and passes all bytes on as they are. A log of
- * Moe's has no input and puts the program's name in front of each line.
+ * The kernel's own console (`con = L4.Env.log:m("rw")` in Ned's script) has input. It puts a carriage return in front of each line
+ * feed that is written, and takes both for the return key when they are read. A log of Moe's has no input and puts the program's
+ * name in front of each line.
  */
 #include <l4/re/env.h>
 #include <l4/sys/icu.h>
@@ -24,8 +25,9 @@ void console_initialize(void) {
     console = l4re_env()->log;
     return;
   }
-  l4_vcon_attr_t raw = {0, 0, 0};
-  l4_vcon_set_attr(console, &raw);
+  /* No echo; what comes for the return key is a line feed. */
+  l4_vcon_attr_t attributes = {.i_flags = L4_VCON_ICRNL};
+  l4_vcon_set_attr(console, &attributes);
 }
 
 void console_attach(l4_umword_t label) {

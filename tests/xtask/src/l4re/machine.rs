@@ -114,7 +114,8 @@ impl<'a> Machine<'a> {
 
 /// Takes what the machine wrote apart.
 fn outcome(written: &[u8]) -> Result<Outcome> {
-    let written = String::from_utf8_lossy(written);
+    // The kernel's console puts a carriage return in front of each line feed.
+    let written = String::from_utf8_lossy(written).replace("\r\n", "\n");
     let (written, status) = split_last(&written, image::STATUS)
         .context("our program did not end, or Ned did not start it")?;
     let status = status.lines().next().unwrap_or_default().trim().parse()?;
@@ -138,7 +139,7 @@ fn outcome(written: &[u8]) -> Result<Outcome> {
         }
     };
     Ok(Outcome {
-        before: before.replace('\r', ""),
+        before: before.to_owned(),
         printed: printed.to_owned(),
         end: end.lines().next().unwrap_or_default().trim().to_owned(),
         status,
@@ -156,12 +157,12 @@ mod tests {
     #[test]
     fn the_guest_s_own_words_are_cut_out() {
         let written = "MOE: Hello world\nNed: loading file: 'rom/guest.cfg'\r\nparavirt: pv_x is missing\n\
-            paravirt: starting rom/guest\nno line feed\r\nat the endparavirt: shutdown exit 7\n\
+            paravirt: starting rom/guest\r\none\r\r\ntwo, no line feedparavirt: shutdown exit 7\n\
             l4re: exit status 7\r\n";
         let outcome = outcome(written.as_bytes()).expect("is complete");
         assert_eq!(
             (outcome.before.as_str(), outcome.printed.as_str()),
-            ("paravirt: pv_x is missing\n", "no line feed\r\nat the end")
+            ("paravirt: pv_x is missing\n", "one\r\ntwo, no line feed")
         );
         assert_eq!((outcome.end.as_str(), outcome.status), ("exit 7", 7));
     }

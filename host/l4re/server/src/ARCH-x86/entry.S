@@ -13,6 +13,7 @@ vcpu_entry:
 	movl	$events_stack_end, %esp	/* leave the interrupted stack alone: it may be the guest's, and bad */
 	subl	$512, %esp		/* room for x87 and SSE state, a multiple of 16 */
 	fxsave	(%esp)
+	fninit				/* the library moves 64 bits at once by the x87 unit */
 	subl	$12, %esp		/* with the argument, a multiple of 16 at the call */
 	pushl	%eax
 	call	events_handle		/* void events_handle(l4_vcpu_state_t *) */

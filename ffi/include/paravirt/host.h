@@ -37,6 +37,7 @@
 #include <stdint.h>
 
 #include "abi.h"
+#include "detail/signature.h"
 
 #ifdef __cplusplus
 extern "C" {
@@ -159,6 +160,16 @@ struct pvh_function {
  * others are the host's to write. So a function that is missing does not link.
  */
 #define PVH_FUNCTION(name, signature) {#name, signature, (void (*)(void))name},
+
+/**
+ * An element for a function whose prototype is written by hand, as for L4_EXTERNAL_FUNC(): result type, name, argument types.
+ *
+ *     PVH_TYPED_FUNCTION(int32_t, board_temperature, uint32_t)
+ */
+#define PVH_TYPED_FUNCTION(result, ...) \
+  PVH_TYPED_FUNCTION_(PVH_FIRST_(__VA_ARGS__, 0), L4_SIGNATURE_(L4_RESULT_CODE_(result), __VA_ARGS__))
+#define PVH_TYPED_FUNCTION_(name, signature) PVH_FUNCTION(name, signature)
+#define PVH_FIRST_(name, ...) name
 
 /**
  * Compares what the image asks for with a table of `count` functions and the interface functions, which need not be in the

@@ -42,7 +42,10 @@ pub mod power;
     any(feature = "bare", feature = "template", feature = "xen"),
     any(target_arch = "x86", target_arch = "x86_64")
 ))]
-#[allow(dead_code, unused_imports, reason = "each backend uses a part of it")]
+#[cfg_attr(
+    not(all(feature = "bare", feature = "xen")),
+    allow(dead_code, unused_imports, reason = "each backend uses a part of it")
+)]
 mod ring0;
 pub mod start;
 pub mod timer;

@@ -14,14 +14,20 @@ use crate::{irq, power};
 
 #[cfg(all(feature = "bare", any(target_arch = "x86", target_arch = "x86_64")))]
 pub mod bare;
-#[allow(
-    dead_code,
-    reason = "used by backends whose host has no memory map of this form"
+#[cfg_attr(
+    not(feature = "bare"),
+    allow(
+        dead_code,
+        reason = "used by backends whose host has no memory map of this form"
+    )
 )]
 mod info;
-#[allow(
-    dead_code,
-    reason = "every backend uses it, and an image may have none"
+#[cfg_attr(
+    not(feature = "bare"),
+    allow(
+        dead_code,
+        reason = "every backend uses it, and an image may have none"
+    )
 )]
 mod lines;
 #[cfg(all(
@@ -34,7 +40,10 @@ pub mod pok;
 mod refuse;
 #[cfg(all(feature = "template", any(target_arch = "x86", target_arch = "x86_64")))]
 pub mod template;
-#[allow(dead_code, reason = "used by backends whose host has one timer only")]
+#[cfg_attr(
+    not(feature = "bare"),
+    allow(dead_code, reason = "used by backends whose host has one timer only")
+)]
 mod timers;
 #[cfg(all(feature = "xen", any(target_arch = "x86", target_arch = "x86_64")))]
 pub mod xen;

@@ -21,8 +21,6 @@ impl Signature {
     pub(crate) const TCG: Self = Self(*b"TCGTCGTCGTCG");
     /// KVM.
     pub(crate) const KVM: Self = Self(*b"KVMKVMKVM\0\0\0");
-    /// Xen.
-    pub(crate) const XEN: Self = Self(*b"XenVMMXenVMM");
     /// None of its own, though the processor says that it is virtual.
     pub(crate) const NONE: Self = Self([0; 12]);
 }

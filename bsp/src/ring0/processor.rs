@@ -47,6 +47,7 @@ pub(crate) fn fault_address() -> usize {
 ///
 /// # Safety
 /// The register exists, takes the value, and what the value changes is the caller's intention.
+#[cfg(target_arch = "x86_64")]
 pub(crate) unsafe fn write_msr(register: u32, value: u64) {
     // SAFETY: the caller answers for it.
     unsafe {

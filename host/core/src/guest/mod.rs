@@ -81,8 +81,9 @@ impl Guest {
     /// # Errors
     /// If another guest runs, or this one has run.
     ///
-    /// # Safety The host's functions have the prototypes they were given with, and the platform keeps to its contract. The
-    /// guest is not moved or dropped meanwhile.
+    /// # Safety
+    /// The host's functions have the prototypes they were given with, and the platform keeps to its contract. The guest is not moved
+    /// or dropped meanwhile.
     pub unsafe fn enter(&self) -> Result<End, EnterError> {
         if self.has_run.load(Ordering::SeqCst) {
             return Err(EnterError::HasRun);

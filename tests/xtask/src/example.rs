@@ -10,6 +10,7 @@ use std::time::Duration;
 use anyhow::{Context, Result, bail, ensure};
 
 use crate::arch::Arch;
+use crate::c_host;
 use crate::command;
 use crate::emulators;
 use crate::guests;
@@ -82,6 +83,9 @@ impl<'a> Example<'a> {
         if self.is_on_l4re() {
             return l4re::runs::missing(self.arch);
         }
+        if self.run.host == c_host::NAME {
+            return c_host::missing(self.arch);
+        }
         emulators::missing(workspace, &self.run.host, self.arch)
     }
 
@@ -125,6 +129,7 @@ impl<'a> Example<'a> {
         let guest = self.guest_path(workspace)?;
         hosts::command(
             workspace,
+            self.arch,
             &self.run.host,
             &self.run.host_args,
             guest,

@@ -6,6 +6,8 @@ use std::process::{Command, Stdio};
 
 use anyhow::{Context, Result, bail};
 
+use crate::arch::Arch;
+use crate::c_host;
 use crate::command;
 use crate::emulators;
 use crate::workspace::Workspace;
@@ -54,12 +56,13 @@ fn has_static_c_library() -> bool {
     })
 }
 
-/// The command that starts `guest` on the host called `name`, as [`crate::packages::Run::host`] describes it.
+/// The command that starts `guest`, which is for `arch`, on the host called `name`, as [`crate::packages::Run::host`] describes it.
 ///
 /// # Errors
 /// The host does not build.
 pub fn command(
     workspace: &Workspace,
+    arch: Arch,
     name: &str,
     host_arguments: &[String],
     guest: PathBuf,
@@ -81,6 +84,8 @@ pub fn command(
             command.arg("--xen").arg(xen);
         }
         command
+    } else if name == c_host::NAME {
+        Command::new(c_host::build(workspace, arch)?)
     } else {
         Command::new(build(workspace, name)?)
     };

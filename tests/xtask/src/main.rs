@@ -3,11 +3,13 @@
 
 mod arch;
 mod boots;
+mod c_host;
 mod command;
 mod debian;
 mod emulators;
 mod example;
 mod guests;
+mod host_library;
 mod hosts;
 mod l4re;
 mod libtest;
@@ -56,6 +58,12 @@ enum Task {
         /// Only these guests
         names: Vec<String>,
     },
+    /// Build the library for hosts in C and the example of one; they go to `target/hosts`, a folder for each architecture
+    Hosts {
+        /// Only for this architecture
+        #[arg(long)]
+        arch: Vec<Arch>,
+    },
     /// Check format, lints, documentation and licence headers
     Lint,
     /// Run the tests that take long
@@ -96,6 +104,7 @@ fn perform(task: Task) -> Result<bool> {
         Task::Demo => tasks::demo::run(&workspace)?,
         Task::Test => return tasks::test::run(&workspace),
         Task::Guests { arch, names } => tasks::guests::run(&workspace, &arch, &names)?,
+        Task::Hosts { arch } => tasks::hosts::run(&workspace, &arch)?,
         Task::Lint => return tasks::lint::run(&workspace),
         Task::Soak => return tasks::soak::run(&workspace),
         Task::Bench => tasks::bench::run(&workspace)?,

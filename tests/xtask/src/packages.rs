@@ -1,11 +1,11 @@
 // SPDX-License-Identifier: MIT OR Apache-2.0
-//! What the packages below `examples`, `ffi` and `tests` say about themselves in `[package.metadata.paravirt]`.
+//! What the packages below `examples`, `ffi`, `host` and `tests` say about themselves in `[package.metadata.paravirt]`.
 //!
 //! A package is found by its manifest; nothing is registered here. The keys:
 //!
 //! | key | meaning |
 //! |---|---|
-//! | `guest = true` | its binaries are guests; or it is a library that completes an image, so no host links it |
+//! | `guest = true` | its binaries are guests; or it is a library for guests, or for hosts without an operating system, and is built as they are |
 //! | `arch = ["x86_64"]` | only for these (default: all) |
 //! | `soak = true` | its tests take long; `cargo xtask soak` runs them |
 //! | `bench = true` | `cargo xtask bench` runs its benchmarks |
@@ -20,7 +20,7 @@ use crate::arch::Arch;
 use crate::workspace::Workspace;
 
 /// Folders whose subfolders may be packages.
-const PARENTS: [&str; 4] = ["examples", "ffi", "tests", "tests/guests"];
+const PARENTS: [&str; 5] = ["examples", "ffi", "host", "tests", "tests/guests"];
 
 /// A package with a `[package.metadata.paravirt]` table.
 #[derive(Debug)]
@@ -59,8 +59,8 @@ pub struct Metadata {
 #[serde(deny_unknown_fields, rename_all = "kebab-case")]
 pub struct Run {
     /// Who runs it: `process` (`pvhost run`), `native` (the guest is started as an ordinary program), `qemu`, `xen-pv` or
-    /// `xen-pvh` (`pvhost run --host`; skipped where QEMU or Xen is missing), `l4re` (skipped without its trees), or the name of
-    /// a workspace package whose binary takes the guest as its first argument.
+    /// `xen-pvh` (`pvhost run --host`; skipped where QEMU or Xen is missing), `l4re` (skipped without its trees), `c-host` (the
+    /// example in C), or the name of a workspace package whose binary takes the guest as its first argument.
     #[serde(default = "process")]
     pub host: String,
     /// The guest; by default the one with the package's name.

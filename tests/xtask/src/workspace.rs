@@ -52,6 +52,11 @@ impl Workspace {
         self.root.join("target/guests-build").join(arch.name())
     }
 
+    /// Hosts in C and the library that they stand on, a folder for each architecture.
+    pub fn hosts(&self) -> PathBuf {
+        self.root.join("target/hosts")
+    }
+
     /// Xen, as it was unpacked from a package.
     pub fn xen(&self) -> PathBuf {
         self.root.join("target/xen")

@@ -9,8 +9,8 @@ use anyhow::{Context, Result, bail};
 
 use super::tree::Tree;
 use super::{image, overlay, package, qemu};
-use crate::hosts;
 use crate::workspace::Workspace;
+use crate::{host_library, hosts};
 
 /// What the program writes before the guest's first byte, up to the end of the line.
 const START: &[u8] = b"paravirt: starting ";
@@ -66,7 +66,7 @@ impl<'a> Machine<'a> {
         let folder = workspace.root().join("target/l4re").join(tree.name());
         let overlay = folder.join("build");
         overlay::make(&tree, &overlay)?;
-        let library = package::build_library(workspace, tree.arch, &folder)?;
+        let library = host_library::build(workspace, tree.arch, &folder)?;
         Ok(Self {
             workspace,
             tree,

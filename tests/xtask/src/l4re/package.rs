@@ -1,52 +1,20 @@
 // SPDX-License-Identifier: MIT OR Apache-2.0
-//! Our package: the library that it stands on, the list of functions of a guest, and the program.
+//! Our package: the list of functions of a guest, and the program.
 
 use std::fs;
-use std::path::{Path, PathBuf};
+use std::path::Path;
 use std::process::{Command, Stdio};
 
 use anyhow::{Context, Result, bail};
 
 use super::tree::Tree;
-use crate::arch::Arch;
 use crate::command;
-use crate::guests;
-use crate::rtems::library::remove_intrinsics;
-use crate::toolchain::Toolchain;
 use crate::workspace::Workspace;
 
 /// The program.
 pub const PROGRAM: &str = "paravirt";
-/// The library for hosts in C.
-const LIBRARY_PACKAGE: &str = "paravirt-host";
-const LIBRARY: &str = "libparavirt_host.a";
 /// The list of functions, as the package includes it.
 const FUNCTIONS: &str = "functions.h";
-
-/// Builds the library for `arch` and copies it into `folder` unless the same is there.
-///
-/// # Errors
-/// No compiler for that architecture, or the build fails; the compiler's messages are on standard error.
-pub fn build_library(workspace: &Workspace, arch: Arch, folder: &Path) -> Result<PathBuf> {
-    let toolchain = Toolchain::find(workspace, arch)?;
-    let mut cargo = toolchain.cargo();
-    cargo
-        .args(["rustc", "--quiet", "--profile=guest", "--lib"])
-        .args(["--package", LIBRARY_PACKAGE, "--crate-type=staticlib"]);
-    guests::configure(&mut cargo, workspace, &toolchain, arch);
-    command::run(&mut cargo)?;
-    let built = workspace
-        .guests_build(arch)
-        .join(toolchain.target())
-        .join("guest")
-        .join(LIBRARY);
-    let stripped = folder.join("stripped.a");
-    fs::copy(&built, &stripped).with_context(|| format!("cannot copy {}", built.display()))?;
-    remove_intrinsics(&stripped)?;
-    let finished = folder.join(LIBRARY);
-    write_if_changed(&finished, &fs::read(&stripped)?)?;
-    Ok(finished)
-}
 
 /// Builds the package for `guest` in the build folder `overlay`, where image makers find it.
 ///

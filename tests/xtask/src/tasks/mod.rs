@@ -4,6 +4,7 @@
 pub mod bench;
 pub mod demo;
 pub mod guests;
+pub mod hosts;
 pub mod install;
 pub mod l4re;
 pub mod lint;

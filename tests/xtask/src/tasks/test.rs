@@ -6,6 +6,7 @@ use std::time::Duration;
 use anyhow::Result;
 
 use crate::arch::Arch;
+use crate::c_host;
 use crate::example::Example;
 use crate::guests;
 use crate::hosts;
@@ -49,6 +50,7 @@ pub fn run(workspace: &Workspace) -> Result<bool> {
         hosts::build(workspace, hosts::PVHOST).map(drop),
     );
 
+    build_c_hosts(workspace, &mut report);
     build_for_rtems(workspace, &mut report);
 
     report.step("unit tests, documentation tests, UI tests, section tests, process tests");
@@ -97,6 +99,20 @@ fn build_guests(
         report.check(&name, built.map(drop));
     }
     Ok(())
+}
+
+/// Builds the host in C, which the tests and examples run.
+fn build_c_hosts(workspace: &Workspace, report: &mut Report) {
+    for arch in Arch::ALL {
+        let name = format!("build {} for {}", c_host::NAME, arch.name());
+        if let Err(error) = Toolchain::find(workspace, arch) {
+            report.skip(&name, &format!("{error:#}"));
+        } else if let Some(reason) = c_host::missing(arch) {
+            report.skip(&name, &reason);
+        } else {
+            report.check(&name, c_host::build(workspace, arch).map(drop));
+        }
+    }
 }
 
 /// Builds the library that RTEMS is linked with and, where the environment names RTEMS, the BSP.

@@ -64,6 +64,14 @@ impl Folders {
         self.root.join("install")
     }
 
+    /// The installed BSP's libraries, linkcmds and headers.
+    pub fn libraries(&self) -> PathBuf {
+        self.install()
+            .join(TARGET)
+            .join(BSP.trim_start_matches("i386/"))
+            .join("lib")
+    }
+
     /// The BSP's choices.
     pub fn config(&self) -> PathBuf {
         self.root.join("config.ini")

@@ -175,8 +175,8 @@ impl Host {
         self.kind
     }
 
-    /// The command that runs `guest`.
-    pub fn command(&self, guest: &Path) -> Command {
+    /// The command that runs `guest`. Not every host passes it arguments.
+    pub fn command(&self, guest: &Path, arguments: &[String]) -> Command {
         let mut command = Command::new(&self.program);
         match self.kind {
             Kind::Process => command
@@ -210,6 +210,10 @@ impl Host {
                 .arg("-kernel")
                 .arg(guest),
         };
+        let passes = !matches!(self.kind, Kind::Pok | Kind::Pc686Qemu);
+        if passes && !arguments.is_empty() {
+            command.arg("--").args(arguments);
+        }
         command
     }
 

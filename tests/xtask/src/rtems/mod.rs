@@ -11,6 +11,7 @@ pub mod location;
 mod output;
 pub mod results;
 pub mod rust_example;
+pub mod samples;
 mod spec;
 pub mod suite;
 mod tree;

@@ -7,7 +7,7 @@ use std::time::Duration;
 
 use anyhow::{Result, ensure};
 
-use super::folders::{BSP, Folders, TARGET};
+use super::folders::Folders;
 use super::library;
 use super::location::Location;
 use crate::command;
@@ -33,11 +33,6 @@ pub fn run(workspace: &Workspace, location: &Location) -> Result<()> {
     library::build_package(workspace, PACKAGE, FILE, &folder)?;
 
     let program = folder.join(format!("{PACKAGE}.exe"));
-    let bsp = folders
-        .install()
-        .join(TARGET)
-        .join(BSP.trim_start_matches("i386/"))
-        .join("lib");
     println!("linking {}", workspace.shorten(&program).display());
     command::run(
         Command::new(location.tool("gcc"))
@@ -45,7 +40,7 @@ pub fn run(workspace: &Workspace, location: &Location) -> Result<()> {
             .args(["-Wall", "-Wextra", "-Werror", "-Wl,--gc-sections"])
             // Before the BSP's folder, so that the library found first is the application's.
             .arg(format!("-L{}", folder.display()))
-            .arg(format!("-B{}", bsp.display()))
+            .arg(format!("-B{}", folders.libraries().display()))
             .arg(sources.join("c/configuration.c"))
             .arg("-o")
             .arg(&program),

@@ -82,7 +82,7 @@ fn run_one(host: &Host, program: &Program, limit: Duration, logs: &Path) -> Resu
     let log = folder.join(format!("{}.log", program.name));
     let file = File::create(&log).with_context(|| format!("cannot write {}", log.display()))?;
     let start = Instant::now();
-    let status = command::limited(&host.command(&program.path), limit)
+    let status = command::limited(&host.command(&program.path, &[]), limit)
         .stdin(Stdio::null())
         .stdout(file.try_clone()?)
         .stderr(file)

@@ -7,21 +7,14 @@ use std::time::Duration;
 use anyhow::{Context, Result, bail, ensure};
 use clap::Parser;
 
-use crate::command;
 use crate::report::Report;
 use crate::rtems::build::{self, Request};
 use crate::rtems::folders::Folders;
 use crate::rtems::group::{self, Group, Program};
 use crate::rtems::host::{Host, Kind, Trees};
 use crate::rtems::location::{Location, WHAT_TO_INSTALL};
-use crate::rtems::{compare, results, rust_example, suite};
+use crate::rtems::{compare, results, rust_example, samples, suite};
 use crate::workspace::Workspace;
-
-/// The samples that show a working BSP, and what each must print.
-const SAMPLES: [(&str, &str); 2] = [
-    ("hello", "*** END OF TEST HELLO WORLD ***"),
-    ("ticker", "*** END OF TEST CLOCK TICK ***"),
-];
 
 /// Its options.
 #[derive(Debug, clap::Args)]
@@ -80,6 +73,12 @@ impl Arguments {
         Empty::parse_from(["rtems"]).arguments
     }
 
+    /// RTEMS, which was found before.
+    fn location(&self) -> Result<Location> {
+        let location = Location::find(self.prefix.as_deref(), self.source.as_deref())?;
+        location.context("RTEMS is not here")
+    }
+
     /// Builds BSP and programs. `false` if RTEMS is not here.
     ///
     /// # Errors
@@ -135,14 +134,13 @@ pub fn run(workspace: &Workspace, arguments: &Arguments) -> Result<bool> {
         return Ok(true);
     }
     if arguments.rust_example {
-        let location = Location::find(arguments.prefix.as_deref(), arguments.source.as_deref())?;
-        rust_example::run(workspace, &location.context("RTEMS was found before")?)?;
+        rust_example::run(workspace, &arguments.location()?)?;
         println!("\nrtems: ok");
         return Ok(true);
     }
     if arguments.tests.is_empty() {
         let host = Host::prepare(workspace, arguments.host, &arguments.trees, false)?;
-        run_samples(workspace, &host, &programs)?;
+        samples::run(workspace, &arguments.location()?, &host)?;
         println!("\nrtems: ok");
         return Ok(true);
     }
@@ -153,16 +151,14 @@ pub fn run(workspace: &Workspace, arguments: &Arguments) -> Result<bool> {
 pub fn add_to(report: &mut Report, workspace: &Workspace) {
     let arguments = Arguments::from_environment();
     for kind in [Kind::Pok, Kind::L4re] {
-        let name = format!("run RTEMS' hello and ticker on the host {}", kind.name());
+        let name = format!("run RTEMS on the host {}", kind.name());
         if arguments.prefix.is_none() || arguments.source.is_none() {
             report.skip(&name, "RTEMS_PREFIX and RTEMS_SOURCE are not set");
         } else if let Some(missing) = Trees::missing(kind) {
             report.skip(&name, &missing);
         } else {
-            let outcome =
-                Host::prepare(workspace, kind, &arguments.trees, false).and_then(|host| {
-                    run_samples(workspace, &host, &Folders::new(workspace).programs())
-                });
+            let outcome = Host::prepare(workspace, kind, &arguments.trees, false)
+                .and_then(|host| samples::run(workspace, &arguments.location()?, &host));
             report.check(&name, outcome);
         }
     }
@@ -195,53 +191,6 @@ fn testsuites(build: &Path) -> Result<PathBuf> {
         .map(|folder| folder.join("testsuites"))
         .find(|folder| folder.is_dir())
         .with_context(|| format!("there is no i386/pc686/testsuites in {}", build.display()))
-}
-
-fn run_samples(workspace: &Workspace, host: &Host, programs: &Path) -> Result<()> {
-    let limit = host.kind().limit();
-    for (name, end) in SAMPLES {
-        let program = programs
-            .join(Group::Samples.name())
-            .join(format!("{name}.exe"));
-        let sample = host.command(&program);
-        let words = [sample.get_program()]
-            .into_iter()
-            .chain(sample.get_args())
-            .map(|word| workspace.shorten(Path::new(word)).display().to_string());
-        println!("\n$ {}", words.collect::<Vec<_>>().join(" "));
-        let mut ended = false;
-        let mut late = Vec::new();
-        let status = command::lines(&mut command::limited(&sample, limit), |line| {
-            let line = line.trim_end();
-            println!("{line}");
-            ended |= line == end;
-            if !is_on_time(line) {
-                late.push(line.to_owned());
-            }
-        })?;
-        ensure!(ended, "{name} did not end with {end:?} ({status})");
-        ensure!(status.success(), "{name} ended with {status}");
-        ensure!(late.is_empty(), "{name}: at the wrong time: {late:?}");
-    }
-    Ok(())
-}
-
-/// Whether a line of ticker has the right time. Its task n wakes every 5 n seconds, and RTEMS may count the first tick of a
-/// wait early, so the clock may show the second before.
-fn is_on_time(line: &str) -> bool {
-    let Some((task, time)) = line.split_once(" - rtems_clock_get_tod - 09:00:") else {
-        return true;
-    };
-    let number = |text: &str| text.trim().parse::<u32>().ok();
-    let period = task.trim().strip_prefix("TA").and_then(number);
-    let second = time.get(..2).and_then(number);
-    match (period, second) {
-        (Some(task @ 1..), Some(second)) => {
-            let period = 5 * task;
-            second % period == 0 || (second + 1) % period == 0
-        }
-        _ => false,
-    }
 }
 
 fn run_tests(workspace: &Workspace, arguments: &Arguments, testsuites: &Path) -> Result<bool> {
@@ -308,23 +257,4 @@ fn run_tests(workspace: &Workspace, arguments: &Arguments, testsuites: &Path) ->
     }
     println!("{tally}");
     Ok(tally.failed.is_empty() && tally.passed > 0)
-}
-
-#[cfg(test)]
-mod tests {
-    use super::is_on_time;
-
-    #[test]
-    fn ticker_s_tasks_wake_at_multiples_of_their_period() {
-        let line = |task, second| {
-            format!("TA{task}  - rtems_clock_get_tod - 09:00:{second:02}   12/31/1988")
-        };
-        for (task, second) in [(1, 0), (1, 5), (1, 34), (2, 20), (3, 14), (3, 30)] {
-            assert!(is_on_time(&line(task, second)), "{task} {second}");
-        }
-        for (task, second) in [(1, 6), (1, 3), (2, 15), (3, 16)] {
-            assert!(!is_on_time(&line(task, second)), "{task} {second}");
-        }
-        assert!(is_on_time("*** TEST STATE: EXPECTED_PASS"));
-    }
 }

@@ -18,12 +18,19 @@
 #include "wrapper.h"
 
 enum {
-  LABEL_RIGHTS = 3,  /* the label's low bits are not its own */
-  LINE_SHIFT = 4,    /* of a line in its label */
-  PAGE_FAULT = 14,   /* number of the exception */
-  MESSAGE = 0xfe,    /* what stands in its place for a message */
-  NOT_PRESENT = 1,   /* bit of a page fault's error code: 0 if there was no page */
-  WRITE = 2          /* bit of a page fault's error code */
+  LABEL_RIGHTS = 3, /* the label's low bits are not its own */
+  LINE_SHIFT = 4    /* of a line in its label */
+};
+
+/* Exceptions (Intel SDM volume 3, 6.3.1), and what stands in their place for a message. */
+enum { GENERAL_PROTECTION = 13, PAGE_FAULT = 14, MESSAGE = 0xfe };
+
+/* Bits of error codes (Intel SDM volume 3, 4.7 and 6.13). */
+enum {
+  PRESENT = 1 << 0, /* page fault: there is a page */
+  WRITE = 1 << 1,   /* page fault */
+  FETCH = 1 << 4,   /* page fault: of an instruction; without the NX bit the processor does not say so */
+  IDT = 1 << 1      /* general protection: by an `int` that user mode may not execute */
 };
 
 struct pvh_guest *wrapper_guest;
@@ -60,7 +67,7 @@ void events_message(l4_umword_t label) {
 
 /* Whether a page is missing that ought to be there: maps it by using it. What the pager cannot map ends this program. */
 static int map_page(const l4_vcpu_regs_t *r, int of_guest) {
-  if (r->trapno != PAGE_FAULT || r->err & NOT_PRESENT)
+  if (r->trapno != PAGE_FAULT || r->err & PRESENT)
     return 0;
   volatile char *byte = (volatile char *)r->pfa;
   int write = (r->err & WRITE) != 0;
@@ -86,6 +93,9 @@ static void give(l4_vcpu_regs_t *r, const struct pvh_context *context) {
 }
 
 static void fault(l4_vcpu_regs_t *r) {
+  if (r->trapno == PAGE_FAULT && r->pfa == r->ip && !(r->err & WRITE))
+    r->err |= FETCH;
+  int call = r->trapno == GENERAL_PROTECTION && r->err & IDT;
   struct pvh_fault fault = {
     .registers = {r->ax, r->bx, r->cx, r->dx, r->si, r->di, r->bp, r->sp,
 #if defined(__x86_64__)
@@ -93,7 +103,7 @@ static void fault(l4_vcpu_regs_t *r) {
 #endif
     },
     .address = r->pfa,
-    .vector = r->trapno,
+    .vector = call ? PVH_FAULT_SYSTEM_CALL : r->trapno,
     .error = r->err,
   };
   struct pvh_context context;

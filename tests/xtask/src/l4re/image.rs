@@ -48,7 +48,8 @@ pub fn assemble(
     Ok(overlay.join(format!("images/bootstrap_{ENTRY}.elf")))
 }
 
-/// The boot entry. The kernel's console passes input on, and its timer expires when it should and not on the next tick.
+/// The boot entry. The kernel's console passes input on, and its timer expires when it should and not on the next tick. The guest
+/// keeps its symbols, for reports of faults.
 fn entry() -> String {
     format!(
         "modaddr 0x01100000\n\
@@ -59,7 +60,7 @@ fn entry() -> String {
          module ned\n\
          module {SCRIPT}\n\
          module {PROGRAM}\n\
-         module {ENTRY}\n"
+         module[nostrip] {ENTRY}\n"
     )
 }
 

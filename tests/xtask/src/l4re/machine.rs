@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: MIT OR Apache-2.0
 //! From a guest's ELF to what it printed.
 
-use std::fs;
+use std::fs::{self, File};
 use std::path::{Path, PathBuf};
 use std::time::{Duration, SystemTime, UNIX_EPOCH};
 
@@ -27,6 +27,8 @@ pub struct Machine<'a> {
     overlay: PathBuf,
     library: PathBuf,
     pvhost: PathBuf,
+    /// Held as long as the build folder is in use.
+    _lock: File,
 }
 
 /// A guest to start.
@@ -64,6 +66,10 @@ impl<'a> Machine<'a> {
     /// Something does not build.
     pub fn prepare(workspace: &'a Workspace, tree: Tree) -> Result<Self> {
         let folder = workspace.root().join("target/l4re").join(tree.name());
+        fs::create_dir_all(&folder)?;
+        // Two task runners at once: the second waits.
+        let lock = File::create(folder.join(".lock"))?;
+        lock.lock().context("cannot lock the build folder")?;
         let overlay = folder.join("build");
         overlay::make(&tree, &overlay)?;
         let library = host_library::build(workspace, tree.arch, &folder)?;
@@ -73,6 +79,7 @@ impl<'a> Machine<'a> {
             overlay,
             library,
             pvhost: hosts::build(workspace, hosts::PVHOST)?,
+            _lock: lock,
         })
     }
 

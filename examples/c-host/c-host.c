@@ -3,8 +3,8 @@
  * @file
  * @brief Example host in C, for Linux on x86-64 or i386: `c-host [--lazy] [--partial] [--memory BYTES] GUEST [-- ARGUMENT...]`.
  *
- * Runs guests of its own width, with the console on standard input and output, and provides the functions of the guest
- * own-function. host/README.md says how it is built.
+ * Runs guests of its own width, with the console on standard input and output, and provides the functions of functions.c.
+ * host/README.md says how it is built.
  */
 #define _GNU_SOURCE
 #include <errno.h>
@@ -19,6 +19,8 @@
 #include <time.h>
 #include <ucontext.h>
 #include <unistd.h>
+
+#include "functions.h"
 
 #define NS_PER_SECOND UINT64_C(1000000000)
 #define STACK_SIZE 65536
@@ -356,34 +358,6 @@ static intptr_t console_write(void *context, const void *bytes, size_t size) {
   return count < 0 ? PV_ERROR_DEVICE : count;
 }
 
-/* ---- Host functions of our own ---- */
-
-static int32_t board_temperature(uint32_t sensor) {
-  static const int32_t temperatures[] = {21500, 48062, 19999}; /* thousandths of a degree Celsius */
-  return sensor < sizeof(temperatures) / sizeof(temperatures[0]) ? temperatures[sensor] : -1;
-}
-
-static intptr_t board_name(void *buffer, size_t length) {
-  static const char name[] = "demonstration board";
-  if (length > sizeof(name) - 1)
-    length = sizeof(name) - 1;
-  if (!pvh_guest_writable(guest, buffer, length))
-    return PV_ERROR_BAD_ADDRESS;
-  memcpy(buffer, name, length);
-  return length;
-}
-
-static double board_mean(double a, double b) {
-  return (a + b) / 2;
-}
-
-static const struct pvh_function functions[] = {
-  PVH_TYPED_FUNCTION(int32_t, board_temperature, uint32_t)
-  PVH_TYPED_FUNCTION(intptr_t, board_name, void *, size_t)
-  PVH_TYPED_FUNCTION(double, board_mean, double, double)
-};
-#define FUNCTIONS (sizeof(functions) / sizeof(functions[0]))
-
 /* ---- From the command line to the end ---- */
 
 static void *read_file(const char *name, size_t *size) {
@@ -432,8 +406,8 @@ int main(int argc, char **argv) {
   struct pvh_request request = {
     .size = sizeof(request),
     .platform = &platform,
-    .functions = functions,
-    .function_count = FUNCTIONS,
+    .functions = host_functions,
+    .function_count = host_function_count,
     .memory = 16 << 20,
   };
   int partial = 0;
@@ -465,7 +439,7 @@ int main(int argc, char **argv) {
   if (pvh_image_parse(name, bytes, size, &image) < 0)
     return 1;
   free(bytes);
-  int32_t fits = pvh_image_check(image, functions, FUNCTIONS);
+  int32_t fits = pvh_image_check(image, host_functions, host_function_count);
   if (fits < 0 && !(partial && fits == PVH_ERROR_FIT))
     return 1;
   if (pvh_guest_create(image, &request, &guest) < 0)

@@ -86,6 +86,28 @@ fn parse_type(text: &str, width: Width) -> Option<Type> {
     }
 }
 
+/// Bytes of the arguments that are passed on the stack, on x86 (System V ABI of that width).
+#[must_use]
+pub fn stack_bytes(signature: Signature, width: Width) -> u64 {
+    match width {
+        Width::Bits32 => signature
+            .arguments()
+            .map(|ty| match ty {
+                Type::I64 | Type::U64 | Type::F64 => 8,
+                _ => 4,
+            })
+            .sum(),
+        Width::Bits64 => {
+            let floats = signature
+                .arguments()
+                .filter(|ty| matches!(ty, Type::F32 | Type::F64))
+                .count();
+            let integers = signature.arguments().count() - floats;
+            8 * (integers.saturating_sub(6) + floats.saturating_sub(8)) as u64
+        }
+    }
+}
+
 /// Whether C could call a function of that name.
 #[must_use]
 pub fn is_identifier(name: &str) -> bool {

@@ -291,24 +291,3 @@ host_function!(A, B, C, D, E, G, H, I, J, K, L);
 host_function!(A, B, C, D, E, G, H, I, J, K, L, M);
 host_function!(A, B, C, D, E, G, H, I, J, K, L, M, N);
 host_function!(A, B, C, D, E, G, H, I, J, K, L, M, N, O);
-
-/// Bytes of a prototype's arguments that lie on the stack, above the return address.
-pub(super) fn stack_bytes(signature: Signature, width: Width) -> u64 {
-    match width {
-        Width::Bits32 => signature
-            .arguments()
-            .map(|ty| match ty {
-                Type::I64 | Type::U64 | Type::F64 => 8,
-                _ => 4,
-            })
-            .sum(),
-        Width::Bits64 => {
-            let floats = signature
-                .arguments()
-                .filter(|ty| matches!(ty, Type::F32 | Type::F64))
-                .count();
-            let integers = signature.arguments().count() - floats;
-            8 * (integers.saturating_sub(6) + floats.saturating_sub(8)) as u64
-        }
-    }
-}

@@ -18,7 +18,7 @@ use super::clock::{self, Clock};
 use super::console::Console;
 use super::error::VmError;
 use super::exit::{Exit, Stop, StopKind};
-use super::function::{Erased, HostFunction, stack_bytes};
+use super::function::{Erased, HostFunction};
 use super::layout::{Layout, Target};
 use super::lines::{LineHandle, SharedLines};
 use super::realtime::Realtime;
@@ -30,6 +30,7 @@ use super::timers::Timers;
 use super::vcpu::{Binding, Vcpu};
 use super::{dispatch, gate, interface, layout, legacy};
 use crate::image::{Image, Policy, check_loadable};
+use crate::prototype;
 
 /// Memory of a guest beside its image if nothing else is asked for, in bytes.
 pub const DEFAULT_MEMORY: u64 = 16 << 20;
@@ -404,7 +405,7 @@ fn bind(
             slot: external.slot,
             entry: 0,
             function: provided.map(|provided| Rc::clone(&provided.function)),
-            stack_bytes: stack_bytes(prototype, width),
+            stack_bytes: prototype::stack_bytes(prototype, width),
             calls: Cell::new(0),
         });
         targets.push(Target {

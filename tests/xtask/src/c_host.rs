@@ -26,6 +26,9 @@ const ARGUMENTS: [&str; 6] = [
     "-static",
 ];
 
+/// Its sources.
+const SOURCES: [&str; 2] = ["c-host.c", "functions.c"];
+
 /// The C compiler for programs of `arch`.
 const fn compiler(arch: Arch) -> &'static str {
     match arch {
@@ -65,7 +68,7 @@ pub fn build(workspace: &Workspace, arch: Arch) -> Result<PathBuf> {
         .arg(format!("-Wl,-Ttext-segment={:#x}", text_segment(arch)))
         .arg("-I")
         .arg(workspace.root().join("ffi/include"))
-        .arg(workspace.root().join("examples/c-host/c-host.c"))
+        .args(SOURCES.map(|source| workspace.root().join("examples/c-host").join(source)))
         .arg(library)
         .arg("-o")
         .arg(&partial);

@@ -17,12 +17,15 @@ use alloc::vec::Vec;
 use core::slice;
 use core::sync::atomic::{AtomicU64, Ordering};
 
-use paravirt_abi::signature::{Signature, Type, Width};
+use paravirt_abi::signature::Signature;
+#[cfg(target_arch = "x86")]
+use paravirt_abi::signature::Type;
 
 pub(crate) use machine::{Frame, ResolverFrame};
 pub(crate) use state::STATE;
 
 use crate::image::Machine;
+use crate::prototype;
 
 /// The machine whose guests these gates are for: the host's own.
 #[cfg(target_arch = "x86")]
@@ -133,34 +136,12 @@ pub(crate) fn in_gate(address: u64) -> bool {
 ///
 /// # Safety
 /// The function has that prototype and the C ABI; the frame is a gate's, and the guest's arguments on the stack are readable.
-pub(crate) unsafe fn call(function: usize, frame: &mut Frame, prototype: Signature) {
+pub(crate) unsafe fn call(function: usize, frame: &mut Frame, signature: Signature) {
     #[cfg(target_arch = "x86")]
     {
-        frame.returns_float = matches!(prototype.result(), Type::F32 | Type::F64).into();
+        frame.returns_float = matches!(signature.result(), Type::F32 | Type::F64).into();
     }
-    let words = stack_bytes(prototype, MACHINE.width()) as usize / POINTER;
+    let words = prototype::stack_bytes(signature, MACHINE.width()) as usize / POINTER;
     // SAFETY: the caller's.
     unsafe { pvh_gates_function(function, frame, words) };
-}
-
-/// Bytes of the arguments on the stack (System V ABI of that width).
-#[must_use]
-pub fn stack_bytes(signature: Signature, width: Width) -> u64 {
-    match width {
-        Width::Bits32 => signature
-            .arguments()
-            .map(|ty| match ty {
-                Type::I64 | Type::U64 | Type::F64 => 8,
-                _ => 4,
-            })
-            .sum(),
-        Width::Bits64 => {
-            let floats = signature
-                .arguments()
-                .filter(|ty| matches!(ty, Type::F32 | Type::F64))
-                .count();
-            let integers = signature.arguments().count() - floats;
-            8 * (integers.saturating_sub(6) + floats.saturating_sub(8)) as u64
-        }
-    }
 }

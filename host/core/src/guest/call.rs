@@ -8,6 +8,7 @@ use paravirt_abi::signature::Signature;
 use super::Guest;
 use crate::explain::{Cause, Record};
 use crate::gate::{self, Frame, ResolverFrame, STATE};
+use crate::prototype;
 
 /// Size of a pointer in bytes.
 const POINTER: usize = size_of::<usize>();
@@ -67,7 +68,7 @@ impl Guest {
         let Some(target) = binding.function else {
             return self.record(Record::of_call(Cause::Unbound(index), stack));
         };
-        let bytes = gate::stack_bytes(target.prototype, gate::MACHINE.width());
+        let bytes = prototype::stack_bytes(target.prototype, gate::MACHINE.width());
         if bytes != 0 && !self.memory.readable(stack, bytes + POINTER as u64) {
             return self.record(Record::of_call(Cause::Arguments(index), stack));
         }

@@ -12,7 +12,6 @@ use core::sync::atomic::{AtomicBool, AtomicU64};
 
 use paravirt_abi::signature::Signature;
 use paravirt_abi::start::Features;
-use paravirt_abi::vcpu;
 
 use super::call::{Binding, Target};
 use super::{Guest, Platform};
@@ -21,7 +20,7 @@ use crate::image::{External, Image, ImageError, Policy, check_loadable};
 use crate::layout::{self, LayoutError};
 use crate::lines::Lines;
 use crate::memory::{MapError, Pages};
-use crate::page::Page;
+use crate::page::{Page, PageError};
 use crate::start_info;
 use crate::timers::Timers;
 
@@ -102,31 +101,9 @@ pub enum GuestError {
     /// There is no vCPU page, which the policy does not let happen.
     #[error("{0}: no identity note says where the vCPU page is; link the guest with paravirt-bsp")]
     NoPage(String),
-    /// The vCPU page is not of this version.
-    #[error(
-        "{file}: the vCPU page at {address:#x} has layout version {version}, this host knows version {known}; link the guest \
-        with the same paravirt-bsp",
-        known = vcpu::VERSION
-    )]
-    VcpuPage {
-        /// The image.
-        file: String,
-        /// Its address.
-        address: u64,
-        /// Its version.
-        version: u32,
-    },
-    /// The upcall entry is not code.
-    #[error(
-        "{file}: the upcall entry {entry:#x} in the vCPU page is not in executable memory; is the image stripped of its \
-        interrupt code?"
-    )]
-    UpcallEntry {
-        /// The image.
-        file: String,
-        /// The address.
-        entry: u64,
-    },
+    /// The vCPU page is not used.
+    #[error(transparent)]
+    Page(#[from] PageError),
 }
 
 impl Guest {
@@ -169,7 +146,8 @@ impl Guest {
         };
         let info = start_info::bytes(layout.start_info, &layout.ranges, &contents);
         memory.initialize(layout.start_info, &info);
-        let page = vcpu_page(image)?;
+        let page =
+            Page::of(image, &memory)?.ok_or_else(|| GuestError::NoPage(image.name().to_owned()))?;
         let guest = Self {
             start: platform.now(),
             platform,
@@ -187,11 +165,6 @@ impl Guest {
             fault: Cell::new(None),
             has_run: AtomicBool::new(false),
         };
-        let entry = page.upcall_entry();
-        if !guest.memory.executable(entry) {
-            let file = image.name().to_owned();
-            return Err(GuestError::UpcallEntry { file, entry });
-        }
         if !request.lazy {
             for index in 0..guest.bindings.len() {
                 if guest.bindings[index].function.is_some() {
@@ -242,22 +215,4 @@ fn bind(image: &Image, functions: &[Function]) -> Result<Vec<Binding>, GuestErro
         Ok(Binding { slot, function })
     };
     image.externals().iter().map(bind_one).collect()
-}
-
-/// The vCPU page of the image, which is loaded.
-fn vcpu_page(image: &Image) -> Result<Page, GuestError> {
-    let Some(address) = image.vcpu_page() else {
-        return Err(GuestError::NoPage(image.name().to_owned()));
-    };
-    // SAFETY: the scanner has found the page aligned and in a writable segment, which is mapped as long as the guest.
-    let page = unsafe { Page::new(address) };
-    let version = page.version();
-    if version != vcpu::VERSION {
-        return Err(GuestError::VcpuPage {
-            file: image.name().to_owned(),
-            address,
-            version,
-        });
-    }
-    Ok(page)
 }

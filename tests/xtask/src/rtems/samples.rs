@@ -49,7 +49,7 @@ pub fn run(workspace: &Workspace, location: &Location, host: &Host) -> Result<()
     if let Some(seconds) = seconds(host.kind()) {
         let (name, end) = LONG;
         samples.push(Sample {
-            program: build(workspace, location, &folders, name, seconds)?,
+            program: build(workspace, location, host.kind(), name, seconds)?,
             arguments: vec![seconds.to_string()],
             end,
         });
@@ -74,11 +74,12 @@ fn seconds(kind: Kind) -> Option<u32> {
 fn build(
     workspace: &Workspace,
     location: &Location,
-    folders: &Folders,
+    kind: Kind,
     name: &str,
     seconds: u32,
 ) -> Result<PathBuf> {
-    let folder = folders.root().join("apps");
+    let folders = Folders::new(workspace);
+    let folder = folders.root().join("apps").join(kind.name());
     fs::create_dir_all(&folder)?;
     let command_line = folder.join("command-line.c");
     let text = format!("const char paravirt_command_line[] = \"{seconds}\";\n");

@@ -97,7 +97,7 @@ impl<'a> Example<'a> {
             self.arch.name(),
             self.run.host
         );
-        for argument in &self.run.args {
+        for argument in self.run.host_args.iter().chain(&self.run.args) {
             title.push(' ');
             title.push_str(argument);
         }

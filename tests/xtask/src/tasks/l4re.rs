@@ -75,7 +75,7 @@ pub fn run(workspace: &Workspace, arguments: &Arguments) -> Result<bool> {
             if !(arguments.names.is_empty() || arguments.names.contains(&package.name)) {
                 continue;
             }
-            for guest in guests::select(&packages, arch, &[package.name.clone()])? {
+            for guest in guests::select(&packages, arch, std::slice::from_ref(&package.name))? {
                 guests::build(workspace, &toolchain, arch, &guest)?;
             }
             println!("\n{}", example.title());

@@ -71,7 +71,8 @@ struct pvh_environment {
   void (*abort)(void *context);
 };
 
-/** Sets the environment, which is copied. The first call of all; what was allocated before another call cannot be released. */
+/** Sets the environment, which is copied. The first call of all; what was allocated before another call cannot be released.
+ *  PVH_ERROR_ARGUMENT, without a message, if a member is missing or the structure has another size. */
 int32_t pvh_initialize(const struct pvh_environment *environment);
 
 /* ---- Images ---- */

@@ -9,7 +9,6 @@ use core::fmt::{self, Write};
 use core::panic::PanicInfo;
 use core::ptr;
 
-use crate::argument::check_size;
 use crate::error;
 use crate::layout::Environment;
 
@@ -38,14 +37,19 @@ static HOLDER: Holder = Holder(Cell::new(None));
 #[unsafe(no_mangle)]
 pub unsafe extern "C" fn pvh_initialize(environment: *const Environment) -> i32 {
     // SAFETY: the caller's.
-    let Some(&environment) = (unsafe { environment.as_ref() }) else {
+    let Some(environment) = (unsafe { environment.as_ref() }) else {
         return error::Number::Argument as i32;
     };
-    // Without these two there is nobody to say anything to.
-    let (Some(message), Some(abort)) = (environment.message, environment.abort) else {
+    // Another header's structure may be shorter, so nothing of it is used, not even to say so.
+    if environment.size != size_of::<Environment>() {
         return error::Number::Argument as i32;
-    };
-    let (Some(allocate), Some(release)) = (environment.allocate, environment.release) else {
+    }
+    let (Some(allocate), Some(release), Some(message), Some(abort)) = (
+        environment.allocate,
+        environment.release,
+        environment.message,
+        environment.abort,
+    ) else {
         return error::Number::Argument as i32;
     };
     HOLDER.0.set(Some(Callbacks {
@@ -55,11 +59,7 @@ pub unsafe extern "C" fn pvh_initialize(environment: *const Environment) -> i32 
         message,
         abort,
     }));
-    error::number(check_size(
-        environment.size,
-        size_of::<Environment>(),
-        "environment",
-    ))
+    0
 }
 
 /// Whether there is an environment.

@@ -169,7 +169,10 @@ pub unsafe extern "C" fn pvh_image_symbol(
     let Some(Image { image, .. }) = (unsafe { image.as_ref() }) else {
         return 0;
     };
-    let Some(location) = image.symbols().function_at(address) else {
+    let is_code = image
+        .segment_at(address, 1)
+        .is_some_and(|segment| segment.access.execute);
+    let Some(location) = image.symbols().function_at(address).filter(|_| is_code) else {
         return 0;
     };
     let name = location.to_string();

@@ -1,0 +1,240 @@
+// SPDX-License-Identifier: MIT OR Apache-2.0
+//! What hosts in C run, and what they refuse.
+#![cfg(all(target_os = "linux", target_arch = "x86_64"))]
+
+use std::fs;
+use std::process::Command;
+
+use paravirt_c_host_tests::{Arch, Ran, argument, compile, guest, host_file, run, workspace};
+use tempfile::TempDir;
+
+/// For each function named: two tests, which call it with an architecture each.
+macro_rules! on_each_architecture {
+    ($($test:ident),* $(,)?) => {
+        mod x86_64 {
+            $(#[test]
+            fn $test() {
+                super::$test(super::Arch::X86_64);
+            })*
+        }
+        mod i386 {
+            $(#[test]
+            fn $test() {
+                super::$test(super::Arch::I386);
+            })*
+        }
+    };
+}
+
+on_each_architecture!(
+    every_type_crosses_the_gate_both_ways,
+    mistakes_of_a_host_are_told_by_name,
+    memory_that_runs_out_is_the_end_with_a_message,
+    a_line_is_lost_at_no_instruction,
+    faults_are_explained,
+    guests_that_do_not_fit_are_refused,
+    a_host_in_the_guests_place_is_told_so,
+);
+
+fn scratch() -> TempDir {
+    tempfile::tempdir().expect("a scratch folder")
+}
+
+/// The example's code for Linux.
+const LINUX: &str = "examples/c-host/c-host.c";
+
+fn every_type_crosses_the_gate_both_ways(arch: Arch) {
+    let folder = scratch();
+    let sources = [LINUX, "tests/c-host/hosts/calls.c"];
+    let (Some(guest), Some(host)) = (guest(arch, "calls"), compile(arch, &sources, folder.path()))
+    else {
+        return;
+    };
+    for options in [&[][..], &["--lazy"]] {
+        let ran = run(&host, &[options, &[argument(&guest)]].concat());
+        // The guest prints what is wrong, and has the host stop it.
+        assert_eq!((ran.output.as_str(), ran.messages.as_str()), ("", ""));
+        assert_eq!(ran.status, Some(1), "{options:?}");
+    }
+}
+
+fn mistakes_of_a_host_are_told_by_name(arch: Arch) {
+    let folder = scratch();
+    let sources = ["tests/c-host/hosts/refusals.c"];
+    let (Some(guest), Some(host)) = (guest(arch, "hello"), compile(arch, &sources, folder.path()))
+    else {
+        return;
+    };
+    let Ran { output, status, .. } = run(&host, &[argument(&guest)]);
+    assert_eq!(status, Some(0), "{output}");
+    let file = workspace().join("tests/c-host/tests/refusals.txt");
+    let expected = fs::read_to_string(file).expect("the expected output");
+    let width = if arch == Arch::I386 { "32" } else { "64" };
+    let expected = expected.replace("{width}", width);
+    let output: Vec<String> = output.lines().map(without_size).collect();
+    assert_eq!(output.join("\n"), expected.trim_end());
+}
+
+/// The line without sizes of the guest, which depend on the compiler.
+fn without_size(line: &str) -> String {
+    let mut line = line.to_owned();
+    for before in ["cannot map ", "which ends at "] {
+        if let Some(start) = line.find(before).map(|at| at + before.len()) {
+            let is_digit = |c: char| c == 'x' || c.is_ascii_hexdigit();
+            let end = line[start..].find(|c| !is_digit(c)).unwrap_or(0);
+            line.replace_range(start..start + end, "SIZE");
+        }
+    }
+    line
+}
+
+fn memory_that_runs_out_is_the_end_with_a_message(arch: Arch) {
+    let folder = scratch();
+    let sources = [
+        LINUX,
+        "examples/c-host/functions.c",
+        "tests/c-host/hosts/memory.c",
+        "-Wl,--wrap=posix_memalign",
+    ];
+    let (Some(guest), Some(host)) = (guest(arch, "hello"), compile(arch, &sources, folder.path()))
+    else {
+        return;
+    };
+    let runs_with = |allocations: usize| {
+        let output = Command::new(&host)
+            .arg(&guest)
+            .env("MEMORY", allocations.to_string())
+            .output()
+            .expect("the host starts");
+        if output.status.success() {
+            return true;
+        }
+        let messages = String::from_utf8_lossy(&output.stderr);
+        assert_eq!(output.status.code(), Some(1), "{allocations}: {messages}");
+        assert!(
+            messages.contains("out of memory: `allocate` of the environment had no "),
+            "{allocations}: {messages}"
+        );
+        false
+    };
+    let enough = (0..).find(|&allocations| runs_with(allocations));
+    assert!(enough > Some(20), "{enough:?}");
+}
+
+fn a_line_is_lost_at_no_instruction(arch: Arch) {
+    let folder = scratch();
+    let sources = ["tests/c-host/hosts/walk.c"];
+    let (Some(guest), Some(host)) = (guest(arch, "walk"), compile(arch, &sources, folder.path()))
+    else {
+        return;
+    };
+    let ran = run(&host, &[argument(&guest)]);
+    println!("{}", ran.output);
+    assert_eq!(ran.status, Some(0), "{}{}", ran.output, ran.messages);
+}
+
+fn faults_are_explained(arch: Arch) {
+    let (Some(guest), Some(host)) = (guest(arch, "fault"), host_file(arch, "c-host")) else {
+        return;
+    };
+    for (end, parts) in [
+        (
+            "null",
+            &[
+                "bad read from address 0x10,",
+                "fault::read_null+0x",
+                "null pointer",
+            ][..],
+        ),
+        ("text", &["bad write to address 0x", "which is r-x"]),
+        (
+            "jump",
+            &[
+                "bad execution at address 0x50,",
+                "return address",
+                "fault::jump_nowhere+0x",
+            ],
+        ),
+        ("cli", &["general protection fault", "`cli` is privileged"]),
+        ("undefined", &["illegal instruction", "instruction: ud2"]),
+        ("divide", &["division by zero", "instruction: div"]),
+        ("breakpoint", &["breakpoint", "instruction: int3"]),
+        ("overflow", &["the stack overflowed"]),
+    ] {
+        let Ran {
+            messages, status, ..
+        } = run(&host, &[argument(&guest), "--", end]);
+        assert_eq!(status, Some(5), "{end}: {messages}");
+        for part in parts {
+            assert!(messages.contains(part), "{end}: no {part:?} in {messages}");
+        }
+    }
+    for (end, expected) in [("exit", 0), ("fatal", 3), ("reset", 4)] {
+        let ran = run(&host, &[argument(&guest), "--", end]);
+        assert_eq!(ran.status, Some(expected), "{end}: {}", ran.messages);
+    }
+}
+
+fn guests_that_do_not_fit_are_refused(arch: Arch) {
+    let (Some(host), Some(walk), Some(hello)) = (
+        host_file(arch, "c-host"),
+        guest(arch, "walk"),
+        guest(arch, "hello"),
+    ) else {
+        return;
+    };
+    let refused = |guest: &str, parts: &[&str]| {
+        let ran = run(&host, &[guest]);
+        assert_eq!((ran.status, ran.output.as_str()), (Some(1), ""), "{guest}");
+        for part in parts {
+            let messages = &ran.messages;
+            assert!(messages.contains(part), "no {part:?} in {messages}");
+        }
+    };
+    refused(
+        argument(&walk),
+        &[
+            "missing: walk_begin",
+            "missing: walk_end",
+            "missing: walk_report",
+        ],
+    );
+    let folder = scratch();
+    let bytes = fs::read(&hello).expect("the guest");
+    for (name, length, part) in [
+        ("empty", 0, "not an ELF file"),
+        (
+            "header",
+            30,
+            "truncated: 30 bytes do not hold an ELF header",
+        ),
+        ("half", bytes.len() / 2, "copy or link it again"),
+    ] {
+        let file = folder.path().join(name);
+        fs::write(&file, &bytes[..length]).expect("the scratch folder");
+        refused(argument(&file), &[name, part]);
+    }
+    let other = Arch::ALL.into_iter().find(|&other| other != arch);
+    if let Some(other) = other.and_then(|other| guest(other, "hello")) {
+        let supported = arch.name();
+        refused(argument(&other), &["hello: ", supported]);
+    }
+}
+
+fn a_host_in_the_guests_place_is_told_so(arch: Arch) {
+    let folder = scratch();
+    // The last of two options counts.
+    let sources = [
+        LINUX,
+        "examples/c-host/functions.c",
+        "-Wl,-Ttext-segment=0x100000",
+    ];
+    let (Some(guest), Some(host)) = (guest(arch, "hello"), compile(arch, &sources, folder.path()))
+    else {
+        return;
+    };
+    let ran = run(&host, &[argument(&guest)]);
+    assert_eq!(ran.status, Some(1), "{}", ran.messages);
+    let part = "bytes at 0x100000 for the guest: `map` of the host's platform returned -17";
+    assert!(ran.messages.contains(part), "{}", ran.messages);
+}

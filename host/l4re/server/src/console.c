@@ -50,9 +50,8 @@ intptr_t console_write(void *context, const void *bytes, size_t size) {
   const char *from = bytes;
   size_t taken = 0;
   while (taken < size) {
-    size_t rest = size - taken;
-    /* What exceeds one message would be cut off. */
-    long written = l4_vcon_write(console, from + taken, rest < L4_VCON_WRITE_SIZE ? rest : L4_VCON_WRITE_SIZE);
+    /* At most L4_VCON_WRITE_SIZE bytes are taken at once. */
+    long written = l4_vcon_write(console, from + taken, size - taken);
     if (written <= 0)
       return taken ? (intptr_t)taken : PV_ERROR_DEVICE;
     taken += written;

@@ -176,7 +176,7 @@ impl fmt::Display for Shown {
 
 /// Address of the instruction at fault; `None` if the guest was in a host function.
 fn faulting_instruction(record: &Record, guest: Guest<'_>) -> Option<u64> {
-    let next = record.registers?.instruction;
+    let next = record.instruction?;
     let breakpoint = record.cause == Cause::Exception(Exception::Breakpoint);
     let before = next.wrapping_sub(1);
     // The processor reports a breakpoint behind it.

@@ -113,7 +113,9 @@ impl Registers {
 pub struct Record {
     pub(super) cause: Cause,
     pub(super) stack: u64,
-    /// `None` if the guest was in a call, where only the stack pointer is known.
+    /// Instruction pointer; `None` if the guest was in a call.
+    pub(super) instruction: Option<u64>,
+    /// `None` where only the stack pointer is known, or that and the instruction pointer.
     pub(super) registers: Option<Registers>,
 }
 
@@ -124,7 +126,19 @@ impl Record {
         Self {
             cause,
             stack: registers.stack(),
+            instruction: Some(registers.instruction),
             registers: Some(registers),
+        }
+    }
+
+    /// A fault in guest code of which a host knows these two registers only.
+    #[must_use]
+    pub const fn at(cause: Cause, instruction: u64, stack: u64) -> Self {
+        Self {
+            cause,
+            stack,
+            instruction: Some(instruction),
+            registers: None,
         }
     }
 
@@ -134,6 +148,7 @@ impl Record {
         Self {
             cause,
             stack,
+            instruction: None,
             registers: None,
         }
     }

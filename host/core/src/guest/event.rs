@@ -46,7 +46,10 @@ impl Guest {
                 true
             }
             Err(cause) => {
-                self.record(Record::of_call(cause, interrupted.stack));
+                let Interrupted {
+                    instruction, stack, ..
+                } = *interrupted;
+                self.record(Record::at(cause, instruction, stack));
                 leave(interrupted);
                 true
             }

@@ -93,6 +93,9 @@ impl Trees {
                 vec![(tree, TREE_VARIABLE), (fiasco, FIASCO_VARIABLE)],
                 l4re::tree::WHAT_TO_INSTALL,
             ),
+            _ if self.tree.is_some() || self.fiasco.is_some() => {
+                bail!("the host {} is not built from a user's tree", kind.name())
+            }
             _ => return Ok(Vec::new()),
         };
         let folders = wanted.into_iter().map(|((option, named), variable)| {
@@ -299,13 +302,27 @@ mod tests {
     fn the_last_line_of_the_task_for_l4re_says_how_it_ended() {
         for (last, expected) in [
             ("(fatal 9, exit status 3)", Ending::Stopped),
-            ("(fault 0, exit status 5)", Ending::Fault),
+            ("(fault, exit status 5)", Ending::Fault),
             ("(, exit status 1)", Ending::Host(1)),
             ("error: the machine did not end in time", Ending::Host(1)),
         ] {
             let output = format!("*** END OF TEST HELLO WORLD ***\n{last}\n");
             assert_eq!(ending(Kind::L4re, 1, &output), expected, "{last}");
         }
+    }
+
+    #[test]
+    fn a_tree_is_for_hosts_that_are_built_from_one() {
+        let trees = Trees {
+            tree: Some(PathBuf::from("/somewhere")),
+            fiasco: None,
+        };
+        assert!(trees.options(Kind::Process).is_err());
+        assert!(Trees::default().options(Kind::Process).is_ok());
+        assert_eq!(
+            trees.options(Kind::Pok).expect("it is named"),
+            [("--tree", PathBuf::from("/somewhere"))]
+        );
     }
 
     #[test]

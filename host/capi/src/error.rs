@@ -39,9 +39,13 @@ impl Error {
     }
 }
 
-/// The result of a function of the API, which says what went wrong.
-pub fn number(result: Result<(), Error>) -> i32 {
-    match result {
+/// The result of a function of the API, which says what went wrong. Without an environment there is no memory, not even for a
+/// message, and the function is not called.
+pub fn number(function: impl FnOnce() -> Result<(), Error>) -> i32 {
+    if !environment::is_ready() {
+        return Number::Argument as i32;
+    }
+    match function() {
         Ok(()) => 0,
         Err(error) => {
             environment::say(&error.message);

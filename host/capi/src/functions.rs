@@ -66,7 +66,7 @@ pub unsafe extern "C" fn pvh_image_check(
     table: *const layout::Function,
     count: usize,
 ) -> i32 {
-    number((|| {
+    number(|| {
         // SAFETY: the caller's.
         let (image, functions) = unsafe { (value(image, "image")?, all(table, count)?) };
         let image = &image.image;
@@ -86,7 +86,7 @@ pub unsafe extern "C" fn pvh_image_check(
                 image.externals().len(),
             ),
         ))
-    })())
+    })
 }
 
 /// What is missing or has another prototype, in words.

@@ -36,14 +36,14 @@ pub unsafe extern "C" fn pvh_guest_create(
     request: *const Request,
     guest: *mut *mut Guest,
 ) -> i32 {
-    number((|| {
+    number(|| {
         // SAFETY: the caller's.
         unsafe { store(guest, ptr::null_mut(), "guest")? };
         // SAFETY: the caller's.
         let made = unsafe { create(image, value(request, "request")?)? };
         // SAFETY: the caller's.
         unsafe { store(guest, Box::into_raw(Box::new(made)), "guest") }
-    })())
+    })
 }
 
 /// # Safety
@@ -108,7 +108,7 @@ pub unsafe extern "C" fn pvh_guest_release(guest: *mut Guest) {
 /// As the header says.
 #[unsafe(no_mangle)]
 pub unsafe extern "C" fn pvh_guest_enter(guest: *mut Guest, end: *mut layout::End) -> i32 {
-    number((|| {
+    number(|| {
         // SAFETY: the caller's; shared from here on, since handlers and host functions use it.
         let guest = unsafe { value(guest.cast_const(), "guest")? };
         // SAFETY: the caller's.
@@ -125,7 +125,7 @@ pub unsafe extern "C" fn pvh_guest_enter(guest: *mut Guest, end: *mut layout::En
         };
         // SAFETY: the caller's.
         unsafe { store(end, result, "end") }
-    })())
+    })
 }
 
 /// `pvh_end_status`

@@ -12,7 +12,6 @@ use paravirt_abi::note;
 use paravirt_host_core::image::{self, Access};
 
 use crate::argument::{array, store, text, value};
-use crate::environment;
 use crate::error::{Error, Number, number};
 use crate::layout::{
     EXECUTE, External, IMAGE_NO_RED_ZONE, IMAGE_NOTE, ImageInfo, READ, Segment, WRITE,
@@ -36,10 +35,7 @@ pub unsafe extern "C" fn pvh_image_parse(
     size: usize,
     image: *mut *mut Image,
 ) -> i32 {
-    if !environment::is_ready() {
-        return Number::Argument as i32;
-    }
-    number((|| {
+    number(|| {
         // SAFETY: the caller's.
         let (name, bytes) = unsafe { (text(name, "name")?, array(bytes.cast(), size, "bytes")?) };
         // SAFETY: the caller's.
@@ -47,7 +43,7 @@ pub unsafe extern "C" fn pvh_image_parse(
         let parsed = parse(name, bytes)?;
         // SAFETY: the caller's.
         unsafe { store(image, Box::into_raw(Box::new(parsed)), "image") }
-    })())
+    })
 }
 
 fn parse(name: &str, bytes: &[u8]) -> Result<Image, Error> {
@@ -80,7 +76,7 @@ pub unsafe extern "C" fn pvh_image_release(image: *mut Image) {
 /// As the header says.
 #[unsafe(no_mangle)]
 pub unsafe extern "C" fn pvh_image_info(image: *const Image, info: *mut ImageInfo) -> i32 {
-    number((|| {
+    number(|| {
         // SAFETY: the caller's.
         let Image { image, .. } = unsafe { value(image, "image")? };
         let mut flags = 0;
@@ -100,7 +96,7 @@ pub unsafe extern "C" fn pvh_image_info(image: *const Image, info: *mut ImageInf
         };
         // SAFETY: the caller's.
         unsafe { store(info, result, "info") }
-    })())
+    })
 }
 
 /// `pvh_image_segment`
@@ -113,7 +109,7 @@ pub unsafe extern "C" fn pvh_image_segment(
     index: u32,
     segment: *mut Segment,
 ) -> i32 {
-    number((|| {
+    number(|| {
         // SAFETY: the caller's.
         let Image { image, .. } = unsafe { value(image, "image")? };
         let found = at(image.segments(), index, "segments")?;
@@ -127,7 +123,7 @@ pub unsafe extern "C" fn pvh_image_segment(
         };
         // SAFETY: the caller's.
         unsafe { store(segment, result, "segment") }
-    })())
+    })
 }
 
 /// `pvh_image_external`
@@ -140,7 +136,7 @@ pub unsafe extern "C" fn pvh_image_external(
     index: u32,
     external: *mut External,
 ) -> i32 {
-    number((|| {
+    number(|| {
         // SAFETY: the caller's.
         let Image { image, names } = unsafe { value(image, "image")? };
         let found = at(image.externals(), index, "external functions")?;
@@ -151,7 +147,7 @@ pub unsafe extern "C" fn pvh_image_external(
         };
         // SAFETY: the caller's.
         unsafe { store(external, result, "external") }
-    })())
+    })
 }
 
 /// `pvh_image_symbol`

@@ -40,6 +40,7 @@ static void no_alarm(void *context, uint64_t deadline) {
 int main(int argc, char **argv) {
   struct pvh_image *image = NULL;
   SHOW(pvh_image_parse("early", "", 0, &image));
+  SHOW(pvh_image_check(NULL, NULL, 0));
   SHOW(pvh_initialize(NULL));
   struct pvh_environment environment = {
     .size = 1, .allocate = allocate, .release = release, .message = print};

@@ -6,11 +6,9 @@ use std::ptr;
 
 use paravirt_abi::error::Error;
 use paravirt_abi::line::TIMERS;
+use paravirt_host_core::timers::SHORTEST_PERIOD;
 
 use super::signals;
-
-/// Shortest period in ns that a guest may ask for: each expiration costs it some microseconds.
-pub(super) const SHORTEST_PERIOD: u64 = 10_000;
 
 const NS_PER_SECOND: u64 = 1_000_000_000;
 

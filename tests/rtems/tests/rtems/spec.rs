@@ -43,7 +43,8 @@ fn every_named_file_is_there() {
     }
 }
 
-/// A source that no item names is not built; a header that none names is not installed.
+/// A source that no item names is not built; a header that none names is not installed. The header for authors of hosts is not
+/// for guests.
 #[test]
 fn every_file_is_named() {
     let ffi = workspace().join("ffi");
@@ -53,6 +54,7 @@ fn every_file_is_named() {
     let named = named();
     let unnamed: Vec<&PathBuf> = ours
         .iter()
+        .filter(|file| !file.ends_with("paravirt/host.h"))
         .filter(|file| {
             let file = file.strip_prefix(&ffi).expect("it is below");
             !named.contains(&*file.to_string_lossy())

@@ -5,7 +5,7 @@ use std::path::{Path, PathBuf};
 use std::process::{Command, ExitStatus};
 use std::time::Duration;
 
-use anyhow::{Context, Result, bail};
+use anyhow::{Context, Result, bail, ensure};
 
 use super::verdict::Ending;
 use crate::arch::Arch;
@@ -80,10 +80,29 @@ pub struct Trees {
 }
 
 impl Trees {
-    /// The options by which the task for hosts of that kind knows them, and the folders.
+    /// Looks before anything is built.
     ///
     /// # Errors
-    /// One is not named; the error says what to fetch.
+    /// One that hosts of that kind need is not named (the error says what to fetch), or is no such tree.
+    pub fn check(&self, kind: Kind) -> Result<()> {
+        let options = self.options(kind)?;
+        match (kind, &options[..]) {
+            (Kind::Pok, [(_, tree)]) => pok::tree::Tree::at(tree).map(drop),
+            (Kind::L4re, [(_, tree), (_, fiasco)]) => {
+                let tree = l4re::tree::Tree::at(tree, fiasco)?;
+                ensure!(
+                    tree.arch == Arch::I386,
+                    "RTEMS' BSP is for i386, and {} for {}; name an L4Re that was built for x86-32",
+                    tree.build.display(),
+                    tree.name()
+                );
+                Ok(())
+            }
+            _ => Ok(()),
+        }
+    }
+
+    /// The options by which the task for hosts of that kind knows them, and the folders.
     fn options(&self, kind: Kind) -> Result<Vec<(&'static str, PathBuf)>> {
         let tree = ("--tree", &self.tree);
         let fiasco = ("--fiasco", &self.fiasco);

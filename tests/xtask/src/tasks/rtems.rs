@@ -114,6 +114,7 @@ pub fn run(workspace: &Workspace, arguments: &Arguments) -> Result<bool> {
     if let [left, right] = arguments.compare[..] {
         return compare_hosts(workspace, left, right);
     }
+    arguments.trees.check(arguments.host)?;
     if arguments.host == Kind::Pc686Qemu {
         let Some(reference) = &arguments.reference else {
             bail!("the host pc686-qemu needs --reference and the build folder of pc686");

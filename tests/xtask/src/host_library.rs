@@ -8,9 +8,9 @@ use anyhow::{Context, Result};
 
 use crate::arch::Arch;
 use crate::command;
+use crate::files::write_if_changed;
 use crate::guests;
 use crate::rtems::library::remove_intrinsics;
-use crate::rtems::write_if_changed;
 use crate::toolchain::Toolchain;
 use crate::workspace::Workspace;
 

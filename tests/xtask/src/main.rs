@@ -8,6 +8,7 @@ mod command;
 mod debian;
 mod emulators;
 mod example;
+mod files;
 mod guests;
 mod host_library;
 mod hosts;

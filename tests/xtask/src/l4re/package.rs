@@ -9,6 +9,7 @@ use anyhow::{Context, Result, bail};
 
 use super::tree::Tree;
 use crate::command;
+use crate::files::write_if_changed;
 use crate::workspace::Workspace;
 
 /// The program.
@@ -28,6 +29,7 @@ pub fn build(
     pvhost: &Path,
     guest: &Path,
 ) -> Result<()> {
+    require_machine(tree, pvhost, guest)?;
     let functions = overlay.join("paravirt-functions");
     fs::create_dir_all(&functions)?;
     let list = command::output(
@@ -44,6 +46,23 @@ pub fn build(
         .arg(format!("PARAVIRT_LIBRARY={}", library.display()))
         .arg(format!("PARAVIRT_FUNCTIONS={}", functions.display()));
     run_quietly(&mut make, "the package host/l4re does not build")
+}
+
+/// A guest of another architecture could not even be compared with what the program has.
+fn require_machine(tree: &Tree, pvhost: &Path, guest: &Path) -> Result<()> {
+    let list = command::output(Command::new(pvhost).args(["list", "--json"]).arg(guest))?;
+    let list: serde_json::Value =
+        serde_json::from_str(&list).context("pvhost's list is not JSON")?;
+    let machine = list["machine"].as_str().unwrap_or_default();
+    if machine != tree.arch.name() {
+        bail!(
+            "{} is for {machine}; {} runs guests for {}",
+            guest.display(),
+            tree.build.display(),
+            tree.arch.name()
+        );
+    }
+    Ok(())
 }
 
 /// A make that builds in `overlay`.
@@ -73,12 +92,4 @@ pub fn run_quietly(make: &mut Command, failure: &str) -> Result<()> {
         );
     }
     Ok(())
-}
-
-/// A file that did not change keeps its time, so that nothing is built again because of it.
-fn write_if_changed(file: &Path, content: &[u8]) -> Result<()> {
-    if fs::read(file).is_ok_and(|old| old == content) {
-        return Ok(());
-    }
-    fs::write(file, content).with_context(|| format!("cannot write {}", file.display()))
 }

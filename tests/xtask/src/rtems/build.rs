@@ -15,6 +15,7 @@ use super::spec;
 use super::tree::{self, WORKSPACE};
 use super::version;
 use super::waf::Waf;
+use crate::files;
 use crate::workspace::Workspace;
 
 /// What to build.
@@ -53,7 +54,7 @@ pub fn build(workspace: &Workspace, request: &Request<'_>) -> Result<()> {
         &folders.source(),
     )?;
     if let Some(version) = version::describe(&request.location.source)? {
-        super::write_if_changed(&folders.source().join(version::FILE), version.as_bytes())?;
+        files::write_if_changed(&folders.source().join(version::FILE), version.as_bytes())?;
     }
     let ours = workspace.root().join("ffi");
     spec::generate(
@@ -65,7 +66,7 @@ pub fn build(workspace: &Workspace, request: &Request<'_>) -> Result<()> {
         ],
     )?;
     let config = configuration(request.groups);
-    super::write_if_changed(&folders.config(), config.as_bytes())?;
+    files::write_if_changed(&folders.config(), config.as_bytes())?;
 
     let waf = Waf::new(&folders);
     let mut specs = vec![folders.spec()];
@@ -82,7 +83,7 @@ pub fn build(workspace: &Workspace, request: &Request<'_>) -> Result<()> {
     } else {
         println!("configuring {BSP}");
         waf.configure(request.location, &specs)?;
-        super::write_if_changed(&stamp_file, stamp.as_bytes())?;
+        files::write_if_changed(&stamp_file, stamp.as_bytes())?;
     }
 
     let linked = linked(workspace, &library)?;
@@ -91,7 +92,7 @@ pub fn build(workspace: &Workspace, request: &Request<'_>) -> Result<()> {
         println!("the Rust part or linkcmds changed: programs are linked again");
         remove_programs(&folders.programs())?;
     }
-    super::write_if_changed(&linked_file, linked.as_bytes())?;
+    files::write_if_changed(&linked_file, linked.as_bytes())?;
 
     let names: Vec<&str> = request.groups.iter().map(|group| group.name()).collect();
     println!(

@@ -60,7 +60,7 @@ pub fn build_package(
     remove_intrinsics(&stripped)?;
     let finished = folder.join(FILE);
     // A file that did not change keeps its time, so that nothing is built again because of it.
-    super::write_if_changed(&finished, &fs::read(&stripped)?)?;
+    crate::files::write_if_changed(&finished, &fs::read(&stripped)?)?;
     Ok(finished)
 }
 

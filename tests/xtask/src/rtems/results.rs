@@ -45,12 +45,12 @@ pub fn add(folder: &Path, host: &str, entries: &[Entry]) -> Result<[PathBuf; 2]>
     tests.sort_by(|a, b| (&a.group, &a.test).cmp(&(&b.group, &b.test)));
     let text = folder.join(format!("{host}.txt"));
     let json = folder.join(format!("{host}.json"));
-    super::write_if_changed(&text, table(&tests).as_bytes())?;
+    crate::files::write_if_changed(&text, table(&tests).as_bytes())?;
     let results = Results {
         host: host.to_owned(),
         tests,
     };
-    super::write_if_changed(&json, serde_json::to_string_pretty(&results)?.as_bytes())?;
+    crate::files::write_if_changed(&json, serde_json::to_string_pretty(&results)?.as_bytes())?;
     Ok([text, json])
 }
 

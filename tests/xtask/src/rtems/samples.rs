@@ -12,6 +12,7 @@ use super::group::Group;
 use super::host::{Host, Kind};
 use super::location::Location;
 use crate::command;
+use crate::files;
 use crate::workspace::Workspace;
 
 /// RTEMS' own, and what each must print.
@@ -83,7 +84,7 @@ fn build(
     fs::create_dir_all(&folder)?;
     let command_line = folder.join("command-line.c");
     let text = format!("const char paravirt_command_line[] = \"{seconds}\";\n");
-    super::write_if_changed(&command_line, text.as_bytes())?;
+    files::write_if_changed(&command_line, text.as_bytes())?;
     let program = folder.join(name).with_extension("exe");
     command::output(
         Command::new(location.tool("gcc"))

@@ -27,7 +27,7 @@ pub fn generate(from: &Path, to: &Path, placeholders: &[Placeholder<'_>]) -> Res
             let item = fs::read_to_string(entry.path())?;
             let filled =
                 fill(&item, placeholders).with_context(|| entry.path().display().to_string())?;
-            changed |= super::write_if_changed(&target, filled.as_bytes())?;
+            changed |= crate::files::write_if_changed(&target, filled.as_bytes())?;
         }
     }
     for entry in fs::read_dir(to).into_iter().flatten() {

@@ -44,6 +44,6 @@ pub fn link(source: &Path, workspace: &Path, tree: &Path) -> Result<()> {
         }
     }
     symlink(workspace, tree.join(WORKSPACE))?;
-    super::write_if_changed(&tree.join(WAF), &fs::read(source.join(WAF))?)?;
+    crate::files::write_if_changed(&tree.join(WAF), &fs::read(source.join(WAF))?)?;
     Ok(())
 }

@@ -9,6 +9,7 @@ use anyhow::{Context, Result, bail};
 use super::folders::Folders;
 use super::location::Location;
 use crate::command;
+use crate::files;
 
 /// Variables of the environment that RTEMS' build system would take for its own compiler and flags.
 const FOREIGN: [&str; 17] = [
@@ -115,7 +116,7 @@ impl Waf {
             }
         })
         .context("RTEMS' build system needs python3")?;
-        super::write_if_changed(&log, text.as_bytes())?;
+        files::write_if_changed(&log, text.as_bytes())?;
         if !status.success() {
             let end: Vec<&str> = text.lines().rev().take(60).collect();
             for line in end.iter().rev() {

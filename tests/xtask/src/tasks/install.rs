@@ -6,7 +6,8 @@ use std::path::Path;
 
 use anyhow::{Context, Result};
 
-use crate::rtems::{library, write_if_changed};
+use crate::files::write_if_changed;
+use crate::rtems::library;
 use crate::workspace::Workspace;
 
 /// The pkg-config file. Its paths start from where it is, so that the folder can be moved.

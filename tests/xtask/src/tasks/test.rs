@@ -20,7 +20,7 @@ use crate::toolchain::Toolchain;
 use crate::workspace::Workspace;
 
 /// Time for building and running all test programs; a test that hangs must not hang the rest.
-const LIMIT: Duration = Duration::from_secs(900);
+const LIMIT: Duration = Duration::from_secs(1800);
 
 /// Runs every check. Whether none failed.
 ///

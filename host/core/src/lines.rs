@@ -109,6 +109,10 @@ impl Lines {
     /// as well.
     pub fn flush(&self, page: &Page) {
         let unmasked = self.unmasked.load(Ordering::SeqCst);
+        // Every call ends here, mostly for nothing: without a locked instruction.
+        if self.latched.load(Ordering::SeqCst) & unmasked == 0 {
+            return;
+        }
         let taken = self.latched.fetch_and(!unmasked, Ordering::SeqCst) & unmasked;
         if taken != 0 {
             page.set_pending(taken);

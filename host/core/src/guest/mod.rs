@@ -181,6 +181,8 @@ impl Guest {
             }
             self.platform.leave_host();
             self.in_host.store(false, Ordering::SeqCst);
+            // What a host function has latched and nobody delivers: the tail looks at what is pending.
+            self.lines.flush(&self.page);
             // From here on, an alarm is done where it comes.
             if !self.alarm_due.load(Ordering::SeqCst) {
                 return;

@@ -9,9 +9,6 @@ use paravirt_abi::vcpu::{HOST_MASKED, INTERRUPTS_ENABLED, PENDING, VcpuPage};
 use super::state::{self, STATE};
 use crate::guest::{dispatch, resolve};
 
-/// Control word of the floating-point unit for host code (System V ABI, 3-10).
-static DEFAULT_CONTROL: u16 = 0x37f;
-
 /// What a gate saves of the guest on the host's stack.
 #[derive(Debug)]
 #[repr(C, align(16))]
@@ -28,6 +25,8 @@ pub(crate) struct Frame {
     float_result: [u8; 10],
     /// The guest's control word.
     control: u16,
+    /// The guest's flags.
+    flags: u32,
     /// In the resolver's gate: eax, ecx, edx.
     registers: [u32; 3],
 }
@@ -45,6 +44,37 @@ const _: () = assert!(
     "the stack stays aligned"
 );
 
+/// Turns the guest's alignment check off. Expects the stack pointer at a `Frame`.
+macro_rules! alignment_check_off {
+    () => {
+        concat!(
+            "pushfl\n",
+            "popl {flags}(%esp)\n", // the address is that after the pop
+            "testl ${alignment_check}, {flags}(%esp)\n", // is it on?
+            "jz 7f\n",
+            "pushfl\n",
+            "andl $~{alignment_check}, (%esp)\n",
+            "popfl\n",
+            "7:\n",
+        )
+    };
+}
+
+/// The reverse of `alignment_check_off`. The last before the stack is the guest's again: not all in a frame is aligned as the check
+/// would have it.
+macro_rules! alignment_check_back {
+    () => {
+        concat!(
+            "testl ${alignment_check}, {flags}(%esp)\n", // was it on?
+            "jz 8f\n",
+            "pushfl\n",
+            "orl ${alignment_check}, (%esp)\n",
+            "popfl\n",
+            "8:\n",
+        )
+    };
+}
+
 global_asm!(
     ".pushsection .text.pvh_gates, \"ax\", @progbits",
     ".balign 64",
@@ -59,6 +89,8 @@ global_asm!(
     "movl 24(%esp), %edx",                     // start info
     "movl 28(%esp), %eax",
     "subl $12, %esp",                          // aligned to 16 bytes
+    "fnstcw (%esp)",                           // the host's control word
+    "fninit",                                  // the guest's
     "movl %esp, {state}+{host_stack}",         // gates start here
     ".globl pvh_gates_start",
     "pvh_gates_start:",                        // from here on, leaving means pvh_gates_leave
@@ -82,20 +114,23 @@ global_asm!(
     "movl {state}+{host_stack}, %esp",         // ours
     "subl ${size}, %esp",
     "movl %ecx, {stack}(%esp)",
+    alignment_check_off!(),
     "fnstcw {control}(%esp)",                  // the guest's control word
-    "fldcw {default_control}",                 // ours
+    "fninit",                                  // ours; without an exception that waits, with an empty stack
     "movl %eax, (%esp)",                       // first argument: the index
     "movl %esp, 4(%esp)",                      // second: the frame
     "calll {dispatch}",
     "cmpl $0, 4(%eax)",                        // is the guest to end? (the upper half is then not 0)
     "jne pvh_gates_leave",
-    "fldcw {control}(%esp)",
+    "fnclex",                                  // what host code has masked, the guest may not
     "cmpl $0, {returns_float}(%esp)",
     "je 2f",
     "fldt {float_result}(%esp)",
-    "2: movl {result}(%esp), %eax",            // 64-bit results are in edx:eax
+    "2: fldcw {control}(%esp)",
+    "movl {result}(%esp), %eax",               // 64-bit results are in edx:eax
     "movl {result}+4(%esp), %edx",
     "movl {state}+{page}, %ecx",               // what the tail needs to deliver a line
+    alignment_check_back!(),
     "movl {stack}(%esp), %esp",
     "jmpl *{state}+{tail}",
     ".size pvh_gates_call, . - pvh_gates_call",
@@ -116,18 +151,21 @@ global_asm!(
     "movl %edx, {registers}+8(%esp)",
     "movl {state}+{target}, %eax",
     "movl %eax, {stack}(%esp)",
+    alignment_check_off!(),
     "fnstcw {control}(%esp)",
-    "fldcw {default_control}",
+    "fninit",
     "movl %esp, (%esp)",                       // the argument: the frame
     "calll {resolve}",
     "cmpl $0, 4(%eax)",                        // is the guest to end? (the upper half is then not 0)
     "jne pvh_gates_leave",
+    "fnclex",
     "fldcw {control}(%esp)",
     "movl {result}(%esp), %eax",               // the function's stub
     "movl %eax, {state}+{target}",
     "movl {registers}(%esp), %eax",
     "movl {registers}+4(%esp), %ecx",
     "movl {registers}+8(%esp), %edx",
+    alignment_check_back!(),
     "movl {stack}(%esp), %esp",
     "leal 8(%esp), %esp",                      // without the thunk's two words
     "jmpl *{state}+{target}",
@@ -139,9 +177,11 @@ global_asm!(
     ".globl pvh_gates_leave",
     ".type pvh_gates_leave, @function",
     "pvh_gates_leave:",
-    "cld",
     "movl {state}+{host_stack}, %esp",         // the stack as pvh_gates_enter left it
-    "fninit",                                  // control word of host code
+    "pushl ${no_flags}",                       // none of the guest's
+    "popfl",
+    "fninit",
+    "fldcw (%esp)",                            // the host's control word
     "addl $12, %esp",
     "popl %edi",
     "popl %esi",
@@ -203,11 +243,12 @@ global_asm!(
     state = sym STATE,
     dispatch = sym dispatch,
     resolve = sym resolve,
-    default_control = sym DEFAULT_CONTROL,
     host_stack = const state::HOST_STACK,
     page = const state::PAGE,
     tail = const state::TAIL,
     target = const state::TARGET,
+    alignment_check = const super::ALIGNMENT_CHECK,
+    no_flags = const super::NO_FLAGS,
     magic = const paravirt_abi::start::MAGIC,
     size = const size_of::<Frame>(),
     stack = const offset_of!(Frame, stack),
@@ -215,6 +256,7 @@ global_asm!(
     result = const offset_of!(Frame, result),
     float_result = const offset_of!(Frame, float_result),
     control = const offset_of!(Frame, control),
+    flags = const offset_of!(Frame, flags),
     registers = const offset_of!(Frame, registers),
     lines = const !HOST_MASKED,
     pending = const PENDING,

@@ -2,11 +2,15 @@
 //! The gates: the only way from a guest to a host of its own width in the same flat address space, and back.
 //!
 //! A slot leads to a stub of its own in the guest's memory, which names the function by its index and jumps to the gate. The
-//! gate leaves the guest's stack, saves what the C ABI does not preserve, loads the host's control words, and calls
-//! [`dispatch`](crate::guest). On the way back it jumps to a tail in the guest's memory. Stubs and tail are guest code, the
-//! gate is the host's: what becomes pending before the tail, the tail finds; what comes from its first instruction on
-//! interrupts it like any guest code. So no line is lost, and no flag has to say where the processor is: its instruction
-//! pointer does.
+//! gate leaves the guest's stack, saves what the C ABI does not preserve, loads the control words of the C ABI, turns the
+//! guest's alignment check off, and calls [`dispatch`](crate::guest). On the way back it jumps to a tail in the guest's memory.
+//! Stubs and tail are guest code, the gate is the host's: what becomes pending before the tail, the tail finds; what comes from
+//! its first instruction on interrupts it like any guest code. So no line is lost, and no flag has to say where the processor
+//! is: its instruction pointer does.
+//!
+//! The control word is that of the unit that the ABI computes with: on x86-64 MXCSR, on i386 that of the x87 unit, which is also
+//! emptied, since the guest may have left values and exceptions in it. The other one, if the processor has it, stays as the guest
+//! has set it. When the guest is left, the host gets back what it had: on x86-64 both, on i386 that of the x87 unit.
 
 #[cfg_attr(target_arch = "x86", path = "i386.rs")]
 #[cfg_attr(target_arch = "x86_64", path = "x86_64.rs")]
@@ -38,6 +42,10 @@ pub(crate) const MACHINE: Machine = Machine::X86_64;
 const STUB: usize = 16;
 /// Size of a pointer in bytes.
 const POINTER: usize = size_of::<usize>();
+/// Alignment check, a flag that user mode may set: then every access of host code would have to be aligned.
+const ALIGNMENT_CHECK: u32 = 1 << 18;
+/// The flags of code that has not changed any; of all of them, only the bit that is always 1.
+const NO_FLAGS: u32 = 1 << 1;
 /// The breakpoint instruction, where no code is.
 const INT3: u8 = 0xcc;
 

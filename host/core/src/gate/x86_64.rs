@@ -26,6 +26,8 @@ pub(crate) struct Frame {
     pub(crate) result: u64,
     /// For xmm0.
     float_result: u64,
+    /// The guest's flags.
+    flags: u64,
     /// The guest's SSE control word.
     mxcsr: u32,
 }
@@ -47,6 +49,37 @@ const _: () = assert!(
     "the stack stays aligned"
 );
 
+/// Turns the guest's alignment check off. Expects the stack pointer at a `Frame`.
+macro_rules! alignment_check_off {
+    () => {
+        concat!(
+            "pushfq\n",
+            "popq {flags}(%rsp)\n", // the address is that after the pop
+            "testl ${alignment_check}, {flags}(%rsp)\n", // is it on?
+            "jz 7f\n",
+            "pushfq\n",
+            "andl $~{alignment_check}, (%rsp)\n",
+            "popfq\n",
+            "7:\n",
+        )
+    };
+}
+
+/// The reverse of `alignment_check_off`. The last before the stack is the guest's again: not all in a frame is aligned as the check
+/// would have it.
+macro_rules! alignment_check_back {
+    () => {
+        concat!(
+            "testl ${alignment_check}, {flags}(%rsp)\n", // was it on?
+            "jz 8f\n",
+            "pushfq\n",
+            "orl ${alignment_check}, (%rsp)\n",
+            "popfq\n",
+            "8:\n",
+        )
+    };
+}
+
 global_asm!(
     ".pushsection .text.pvh_gates, \"ax\", @progbits",
     ".balign 64",
@@ -60,6 +93,10 @@ global_asm!(
     "pushq %r14",
     "pushq %r15",
     "subq $8, %rsp",                           // aligned to 16 bytes
+    "fnstcw (%rsp)",                           // the host's control words
+    "stmxcsr 4(%rsp)",
+    "fninit",                                  // the guest's
+    "ldmxcsr {default_mxcsr}(%rip)",
     "movq %rsp, {state}+{host_stack}(%rip)",   // gates start here
     ".globl pvh_gates_start",
     "pvh_gates_start:",                        // from here on, leaving means pvh_gates_leave
@@ -107,6 +144,7 @@ global_asm!(
     "movq %xmm6, {floats}+48(%rsp)",
     "movq %xmm7, {floats}+56(%rsp)",
     "movq %r10, {stack}(%rsp)",
+    alignment_check_off!(),
     "stmxcsr {mxcsr}(%rsp)",                   // the guest's SSE control word
     "ldmxcsr {default_mxcsr}(%rip)",           // ours
     "movl %r11d, %edi",
@@ -118,6 +156,7 @@ global_asm!(
     "movq {result}(%rsp), %rax",
     "movq {float_result}(%rsp), %xmm0",
     "movq {state}+{page}(%rip), %rcx",         // what the tail needs to deliver a line
+    alignment_check_back!(),
     "movq {stack}(%rsp), %rsp",
     "jmpq *{state}+{tail}(%rip)",
     ".size pvh_gates_call, . - pvh_gates_call",
@@ -149,6 +188,7 @@ global_asm!(
     "movaps %xmm6, {vectors}+96(%rsp)",
     "movaps %xmm7, {vectors}+112(%rsp)",
     "movq %r11, {stack}(%rsp)",
+    alignment_check_off!(),
     "stmxcsr {mxcsr}(%rsp)",
     "ldmxcsr {default_mxcsr}(%rip)",
     "movq %rsp, %rdi",
@@ -173,6 +213,7 @@ global_asm!(
     "movq {registers}(%rsp), %rax",
     "movq {registers}+8(%rsp), %r10",
     "movq {result}(%rsp), %r11",               // the function's stub
+    alignment_check_back!(),
     "movq {stack}(%rsp), %rsp",
     "leaq 16(%rsp), %rsp",                     // without the thunk's two words
     "jmpq *%r11",
@@ -184,10 +225,12 @@ global_asm!(
     ".globl pvh_gates_leave",
     ".type pvh_gates_leave, @function",
     "pvh_gates_leave:",
-    "cld",
     "movq {state}+{host_stack}(%rip), %rsp",   // the stack as pvh_gates_enter left it
-    "fninit",                                  // control words of host code
-    "ldmxcsr {default_mxcsr}(%rip)",
+    "pushq ${no_flags}",                       // none of the guest's
+    "popfq",
+    "fninit",
+    "fldcw (%rsp)",                            // the host's control words
+    "ldmxcsr 4(%rsp)",
     "addq $8, %rsp",
     "popq %r15",
     "popq %r14",
@@ -270,6 +313,8 @@ global_asm!(
     host_stack = const state::HOST_STACK,
     page = const state::PAGE,
     tail = const state::TAIL,
+    alignment_check = const super::ALIGNMENT_CHECK,
+    no_flags = const super::NO_FLAGS,
     magic = const paravirt_abi::start::MAGIC,
     size = const size_of::<Frame>(),
     resolver_size = const size_of::<ResolverFrame>(),
@@ -278,6 +323,7 @@ global_asm!(
     stack = const offset_of!(Frame, stack),
     result = const offset_of!(Frame, result),
     float_result = const offset_of!(Frame, float_result),
+    flags = const offset_of!(Frame, flags),
     mxcsr = const offset_of!(Frame, mxcsr),
     vectors = const offset_of!(ResolverFrame, vectors),
     registers = const offset_of!(ResolverFrame, registers),

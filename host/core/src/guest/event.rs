@@ -64,10 +64,16 @@ impl Guest {
         general: [u64; 16],
         exception: Exception,
     ) -> bool {
-        // After a wild jump, only the stack is the guest's.
+        // After a wild jump only the stack is the guest's, or not even that. But then the address at fault is that of the
+        // instruction, and no code of the host's is where none can be executed.
+        let jumped = matches!(
+            exception,
+            Exception::BadAccess { address, .. } if address == interrupted.instruction
+        );
         let is_of_guest = [interrupted.instruction, interrupted.stack]
             .into_iter()
-            .any(|address| self.memory.access_at(address).is_some());
+            .any(|address| self.memory.access_at(address).is_some())
+            || jumped;
         if !is_of_guest || self.in_host() {
             return false;
         }

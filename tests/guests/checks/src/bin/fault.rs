@@ -20,6 +20,8 @@ fn main() -> i32 {
         "null" => read_null(),
         "text" => write_text(),
         "jump" => jump_nowhere(),
+        // SAFETY: it faults, without a stack; that is its purpose.
+        "lost" => unsafe { asm!("xor esp, esp", "jmp {}", in(reg) 0x50_usize, options(noreturn)) },
         "overflow" => {
             black_box(recurse(1));
         }

@@ -23,6 +23,8 @@ impl Guest {
         if length == 0 {
             return Ok(0);
         }
+        // As much as the result can say, which is also as long as a slice may be.
+        let length = length.min(isize::MAX as usize);
         // SAFETY: readable as checked, and the guest does not run meanwhile.
         let bytes = unsafe { slice::from_raw_parts(buffer as *const u8, length) };
         self.platform.console_write(bytes)
@@ -38,6 +40,10 @@ impl Guest {
         }
         if length == 0 {
             return Ok(0);
+        }
+        // More than the result can say, or than a slice may have.
+        if isize::try_from(length).is_err() {
+            return Err(Error::InvalidArgument);
         }
         // SAFETY: writable as checked, and the guest does not run meanwhile.
         let bytes = unsafe { slice::from_raw_parts_mut(buffer as *mut u8, length) };

@@ -101,10 +101,11 @@ impl Call {
             width,
             integer: 0,
             float: 0,
-            stack: match width {
-                Width::Bits32 => frame.stack + 4,
-                Width::Bits64 => frame.stack + 8,
-            },
+            // If there are none on the stack, its pointer may be anything.
+            stack: frame.stack.wrapping_add(match width {
+                Width::Bits32 => 4,
+                Width::Bits64 => 8,
+            }),
         }
     }
 }

@@ -46,8 +46,8 @@ pub(super) unsafe extern "sysv64" fn resolve(frame: *mut ResolverFrame) {
     let vcpu = unsafe { &*vcpu };
     // SAFETY: the gate's frame.
     let frame = unsafe { &mut (*frame).frame };
-    // Below the return address lie the two words that the thunk has pushed.
-    let stack = frame.stack + 2 * pointer_size(vcpu.width);
+    // Below the return address lie the two words that the thunk has pushed; the stack pointer may be anything.
+    let stack = frame.stack.wrapping_add(2 * pointer_size(vcpu.width));
     let Some(index) = pushed_slot(vcpu, frame.stack).and_then(|slot| find(vcpu, slot)) else {
         return vcpu.record_fault(Record::of_call(Cause::WildResolve, stack));
     };
@@ -73,7 +73,7 @@ pub(super) fn fill_slot(vcpu: &Vcpu, index: usize) {
 /// The second word that the guest's resolver thunk has pushed: the slot's address.
 fn pushed_slot(vcpu: &Vcpu, stack: u64) -> Option<u64> {
     let word = pointer_size(vcpu.width);
-    let bytes = vcpu.memory.read(stack + word, word).ok()?;
+    let bytes = vcpu.memory.read(stack.checked_add(word)?, word).ok()?;
     let mut slot = [0; 8];
     slot[..bytes.len()].copy_from_slice(&bytes);
     Some(u64::from_le_bytes(slot))

@@ -78,8 +78,8 @@ impl Guest {
     }
 
     fn resolve(&self, frame: &mut Frame) {
-        // Above the two words that the thunk has pushed lies the return address.
-        let stack = (frame.stack + 2 * POINTER) as u64;
+        // Above the two words that the thunk has pushed lies the return address; the stack pointer may be anything.
+        let stack = frame.stack.wrapping_add(2 * POINTER) as u64;
         let Some(index) = self
             .pushed_slot(frame.stack)
             .and_then(|slot| self.find(slot))
@@ -114,7 +114,7 @@ impl Guest {
 
     /// Index of the function of that slot.
     fn find(&self, slot: u64) -> Option<usize> {
-        // One table in the order of the slots, or two where an image has both spellings of the tables' names.
+        // One after the other: each slot is looked for once.
         self.bindings
             .iter()
             .position(|binding| binding.slot == slot)

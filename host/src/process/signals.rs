@@ -14,6 +14,7 @@ use std::sync::atomic::Ordering;
 use super::context::Interrupted;
 use super::exit::{Stop, StopKind};
 use super::fault;
+use super::gate;
 use super::state::{self, STATE, STEP};
 use super::upcall;
 use super::vcpu::Vcpu;
@@ -105,6 +106,8 @@ global_asm!(
     ".globl pv_signal",
     ".type pv_signal, @function",
     "pv_signal:",
+    "pushq ${no_flags}",                       // what was interrupted may be the guest, with its alignment check
+    "popfq",
     "cmpq {state}+{stack}(%rip), %rsp",        // on the vCPU thread's signal stack?
     "jb 2f",
     "cmpq {state}+{stack_end}(%rip), %rsp",
@@ -112,7 +115,7 @@ global_asm!(
     "pushq %rbx",
     "testl $1, {state}+{fsgsbase}(%rip)",      // may user mode change fs base?
     "jz 3f",
-    "rdfsbase %rbx",                           // what was interrupted may be the guest
+    "rdfsbase %rbx",                           // that of what was interrupted
     "movq {state}+{host_fs}(%rip), %rax",
     "wrfsbase %rax",
     "callq {handle}",
@@ -149,6 +152,7 @@ global_asm!(
     handle = sym handle,
     stack = const state::SIGNAL_STACK,
     stack_end = const state::SIGNAL_STACK_END,
+    no_flags = const gate::NO_FLAGS,
     fsgsbase = const state::FSGSBASE,
     host_fs = const state::HOST_FS,
     options(att_syntax),

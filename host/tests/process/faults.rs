@@ -53,6 +53,24 @@ fn a_write_to_code_is_told_from_a_jump() {
 }
 
 #[test]
+fn a_jump_to_nowhere_without_a_stack_is_the_guests() {
+    report(
+        "lost",
+        &["bad execution at address 0x50,", "there is no stack"],
+    );
+}
+
+/// The guest checks alignment. The host does not, in host functions and in signal handlers.
+#[test]
+fn an_alignment_check_is_the_guests_alone() {
+    for (arch, guest) in each("alignment") {
+        let output = run(&guest, &[], &[]);
+        let stderr = text(&output.stderr);
+        assert_eq!(output.status.code(), Some(0), "{arch}: {stderr}");
+    }
+}
+
+#[test]
 fn a_jump_to_nowhere_names_the_caller() {
     report(
         "jump",

@@ -6,7 +6,7 @@ use std::arch::global_asm;
 use paravirt_abi::signature::Width;
 
 use super::super::state::{self, GUEST_END, STATE};
-use super::{DEFAULT_MXCSR, act};
+use super::{DEFAULT_MXCSR, NO_FLAGS, act};
 
 unsafe extern "sysv64" {
     /// Enters the guest; returns when it is left by `pv_leave`.
@@ -113,8 +113,9 @@ global_asm!(
     ".globl pv_leave",
     ".type pv_leave, @function",
     "pv_leave:",
-    "cld",
     "movq {state}+{host_stack}(%rip), %rsp",   // the stack as pv_enter left it
+    "pushq ${no_flags}",                       // none of the guest's
+    "popfq",
     "testl $1, {state}+{fsgsbase}(%rip)",
     "jz 5f",
     "movq {state}+{host_fs}(%rip), %rax",
@@ -147,6 +148,7 @@ global_asm!(
     fsgsbase = const state::FSGSBASE,
     stop = const state::STOP,
     returning = const state::RETURNING,
+    no_flags = const NO_FLAGS,
     data = const state::DATA,
     magic = const paravirt_abi::start::MAGIC,
     options(att_syntax),

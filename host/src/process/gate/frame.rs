@@ -16,6 +16,8 @@ pub(in crate::process) struct Frame {
     pub(in crate::process) float_result: u64,
     /// The guest's fs base.
     pub(in crate::process) fs: u64,
+    /// The guest's flags.
+    flags: u64,
     /// The guest's SSE control word.
     mxcsr: u32,
     /// Whether the gate had to load the host's.
@@ -34,6 +36,7 @@ pub(super) const STACK: usize = offset_of!(Frame, stack);
 pub(super) const RESULT: usize = offset_of!(Frame, result);
 pub(super) const FLOAT_RESULT: usize = offset_of!(Frame, float_result);
 pub(super) const FS: usize = offset_of!(Frame, fs);
+pub(super) const FLAGS: usize = offset_of!(Frame, flags);
 pub(super) const MXCSR: usize = offset_of!(Frame, mxcsr);
 pub(super) const MXCSR_CHANGED: usize = offset_of!(Frame, mxcsr_changed);
 pub(super) const INDEX: usize = offset_of!(Frame, index);

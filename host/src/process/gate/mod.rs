@@ -2,11 +2,11 @@
 //! The gates: the only way from the guest to the host and back.
 //!
 //! A slot leads to a stub of its own in low memory (see [`low`]), which names the function by its index and jumps to the gate
-//! of its architecture. The gate leaves the guest's stack, saves what the C ABI does not preserve, loads the host's
-//! thread pointer and control words, and calls [`dispatch`](super::dispatch). On the way back it jumps to a tail in low
-//! memory. The tail is guest code: what becomes pending before it, the tail finds; what comes from its first instruction on
-//! interrupts it like any guest code. So no line is lost, and no flag has to say where the processor is: its instruction
-//! pointer does.
+//! of its architecture. The gate leaves the guest's stack, saves what the C ABI does not preserve, loads the host's thread
+//! pointer and control words, turns the guest's alignment check off, and calls [`dispatch`](super::dispatch). On the way back it
+//! jumps to a tail in low memory. The tail is guest code: what becomes pending before it, the tail finds; what comes from its
+//! first instruction on interrupts it like any guest code. So no line is lost, and no flag has to say where the processor is:
+//! its instruction pointer does.
 
 mod enter;
 mod frame;
@@ -22,12 +22,21 @@ pub(super) use resolver::ResolverFrame;
 /// SSE control word of host code (System V ABI, 3.2.1).
 static DEFAULT_MXCSR: u32 = 0x1f80;
 
-/// From the guest's control words and fs base to the host's. Expects the stack pointer at a `Frame`; changes rax, rcx,
+/// Alignment check, a flag that user mode may set: then every access of host code would have to be aligned.
+const ALIGNMENT_CHECK: u32 = 1 << 18;
+/// The flags of code that has not changed any; of all of them, only the bit that is always 1.
+pub(super) const NO_FLAGS: u32 = 1 << 1;
+
+/// From the guest's control words, alignment check and fs base to the host's. Expects the stack pointer at a `Frame`; changes rax, rcx,
 /// rdi, rsi, r11.
 macro_rules! to_host {
     () => {
         concat!(
-            "stmxcsr {mxcsr}(%rsp)\n", // the guest's SSE control word
+            "pushfq\n",
+            "popq {flags}(%rsp)\n", // the address is that after the pop
+            "testl ${alignment_check}, {flags}(%rsp)\n", // does the guest check alignment?
+            "jnz 24f\n",
+            "25: stmxcsr {mxcsr}(%rsp)\n", // the guest's SSE control word
             "movl {mxcsr}(%rsp), %eax\n",
             "andl $0xffc0, %eax\n", // without the status flags
             "movl $0, {mxcsr_changed}(%rsp)\n",
@@ -40,6 +49,10 @@ macro_rules! to_host {
             "movq {state}+{host_fs}(%rip), %rax\n", // the host's
             "wrfsbase %rax\n",
             ".pushsection pv_gates_rare, \"ax\", @progbits\n",
+            "24: pushfq\n", // we do not
+            "andl $~{alignment_check}, (%rsp)\n",
+            "popfq\n",
+            "jmp 25b\n",
             "21: movl $1, {mxcsr_changed}(%rsp)\n", // another control word: load ours
             "ldmxcsr {default_mxcsr}(%rip)\n",
             "jmp 20b\n",
@@ -62,13 +75,19 @@ macro_rules! to_host {
 macro_rules! to_guest {
     () => {
         concat!(
-            "cmpl $0, {mxcsr_changed}(%rsp)\n", // had the guest a control word of its own?
+            "testl ${alignment_check}, {flags}(%rsp)\n", // did the guest check alignment?
+            "jnz 34f\n",
+            "35: cmpl $0, {mxcsr_changed}(%rsp)\n", // had the guest a control word of its own?
             "jne 31f\n",
             "30: testl $1, {state}+{fsgsbase}(%rip)\n", // may user mode change fs base?
             "jz 32f\n",
             "movq {fs}(%rsp), %rax\n", // the guest's fs base
             "wrfsbase %rax\n",
             ".pushsection pv_gates_rare, \"ax\", @progbits\n",
+            "34: pushfq\n",
+            "orl ${alignment_check}, (%rsp)\n",
+            "popfq\n",
+            "jmp 35b\n",
             "31: ldmxcsr {mxcsr}(%rsp)\n",
             "jmp 30b\n",
             "32: movl $158, %eax\n", // arch_prctl

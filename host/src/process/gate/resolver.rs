@@ -10,7 +10,7 @@ use std::mem::offset_of;
 
 use super::super::dispatch::resolve;
 use super::super::state::{self, STATE};
-use super::{DEFAULT_MXCSR, Frame, act, frame, to_guest, to_host};
+use super::{ALIGNMENT_CHECK, DEFAULT_MXCSR, Frame, act, frame, to_guest, to_host};
 
 /// What the resolver's gate saves.
 #[repr(C, align(16))]
@@ -124,7 +124,9 @@ global_asm!(
     stack = const frame::STACK,
     result = const frame::RESULT,
     fs = const frame::FS,
+    flags = const frame::FLAGS,
     mxcsr = const frame::MXCSR,
+    alignment_check = const ALIGNMENT_CHECK,
     mxcsr_changed = const frame::MXCSR_CHANGED,
     preserved = const frame::PRESERVED,
     registers = const REGISTERS,

@@ -5,7 +5,7 @@ use std::arch::global_asm;
 
 use super::super::dispatch::dispatch;
 use super::super::state::{self, STATE};
-use super::{DEFAULT_MXCSR, act, frame, to_guest, to_host};
+use super::{ALIGNMENT_CHECK, DEFAULT_MXCSR, act, frame, to_guest, to_host};
 
 /// One gate: its name, and what it does with floats on the way in and on the way out.
 macro_rules! gate {
@@ -61,7 +61,9 @@ macro_rules! gate {
             result = const frame::RESULT,
             float_result = const frame::FLOAT_RESULT,
             fs = const frame::FS,
+            flags = const frame::FLAGS,
             mxcsr = const frame::MXCSR,
+            alignment_check = const ALIGNMENT_CHECK,
             mxcsr_changed = const frame::MXCSR_CHANGED,
             index = const frame::INDEX,
             floats = const frame::FLOATS,

@@ -14,7 +14,9 @@ const SI_KERNEL: i32 = 0x80;
 /// What the processor refused, by the signal that Linux makes of it.
 pub(super) fn cause(signal: i32, code: i32, address: u64, interrupted: &Interrupted<'_>) -> Cause {
     Cause::Exception(match signal {
-        libc::SIGSEGV | libc::SIGBUS if code == SI_KERNEL => Exception::GeneralProtection,
+        libc::SIGBUS if code == libc::BUS_ADRALN => Exception::AlignmentCheck,
+        libc::SIGBUS if code == SI_KERNEL => Exception::StackFault,
+        libc::SIGSEGV if code == SI_KERNEL => Exception::GeneralProtection,
         libc::SIGSEGV | libc::SIGBUS => Exception::BadAccess {
             address,
             access: AccessKind::from_error_code(interrupted.error_code()),

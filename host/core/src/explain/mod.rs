@@ -28,8 +28,8 @@ const NULL_REACH: u64 = 0x1000;
 pub struct Fault {
     /// What happened.
     pub what: String,
-    /// Where.
-    pub place: Place,
+    /// Where, if that is known.
+    pub place: Option<Place>,
     /// The instruction, disassembled, if it is in the guest's memory.
     pub disassembly: Option<String>,
     /// Where the guest would have returned to, after a jump to what is no code.
@@ -95,9 +95,9 @@ impl Fault {
         let (place, caller) = match instruction {
             Some(instruction) => {
                 let caller = if executing { caller() } else { None };
-                (place(instruction), caller)
+                (Some(place(instruction)), caller)
             }
-            None => (caller().unwrap_or_else(|| place(0)), None),
+            None => (caller(), None),
         };
         Self {
             what: describe(record, guest),
@@ -138,7 +138,10 @@ impl fmt::Display for Place {
 
 impl fmt::Display for Fault {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        write!(f, "{}\n  at {}", self.what, self.place)?;
+        f.write_str(&self.what)?;
+        if let Some(place) = &self.place {
+            write!(f, "\n  at {place}")?;
+        }
         if let Some(disassembly) = &self.disassembly {
             write!(f, "\n  instruction: {disassembly}")?;
         }
@@ -277,10 +280,14 @@ fn describe_exception(exception: Exception, memory: &GuestMemory) -> String {
                 None => format!("bad {access} address {address:#x}, where nothing is mapped"),
             }
         }
+        Exception::StackFault => "stack fault".to_owned(),
         Exception::GeneralProtection => "general protection fault".to_owned(),
         Exception::IllegalInstruction => "illegal instruction".to_owned(),
         Exception::Arithmetic => {
             "division by zero or overflow, or an unmasked floating-point exception".to_owned()
+        }
+        Exception::AlignmentCheck => {
+            "access to an address that is not aligned, with the alignment check on".to_owned()
         }
         Exception::Breakpoint => "breakpoint or single step".to_owned(),
         Exception::SystemCall => "system call by guest code".to_owned(),

@@ -30,12 +30,16 @@ pub enum Exception {
         /// How.
         access: AccessKind,
     },
+    /// A stack fault: a stack pointer that is no address, for one.
+    StackFault,
     /// A general protection fault.
     GeneralProtection,
     /// An invalid opcode.
     IllegalInstruction,
     /// A division error, or an unmasked floating-point exception.
     Arithmetic,
+    /// An access to an address that is not aligned, while the flag for that check is on.
+    AlignmentCheck,
     /// A breakpoint or a single step. The instruction pointer is behind a breakpoint.
     Breakpoint,
     /// A system call of what is below the host, by guest code.
@@ -79,11 +83,13 @@ impl Exception {
             0 | 16 | 19 => Self::Arithmetic,
             1 | 3 => Self::Breakpoint,
             6 => Self::IllegalInstruction,
+            12 => Self::StackFault,
             13 => Self::GeneralProtection,
             14 => Self::BadAccess {
                 address,
                 access: AccessKind::from_error_code(error),
             },
+            17 => Self::AlignmentCheck,
             other => Self::Other(other),
         }
     }

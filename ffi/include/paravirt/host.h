@@ -28,7 +28,7 @@
  * the guest's memory; host code is everything else. What comes in host code is latched, and the guest's tail delivers it: so a
  * handler may come at any instruction and no event is lost.
  *
- * examples/c-host is a host for Linux in one file.
+ * examples/c-host is a host for Linux: c-host.c is all of it but the functions of its own.
  */
 #ifndef PARAVIRT_HOST_H
 #define PARAVIRT_HOST_H
@@ -135,7 +135,8 @@ int32_t pvh_image_external(const struct pvh_image *image, uint32_t index, struct
 
 /**
  * Writes the name of the function that holds `address`, with the offset in it, as `main+0x12`: NUL-terminated, cut if `size`
- * bytes are too few. The length without the NUL; 0 if the image's symbols do not tell.
+ * bytes are too few, but not within a character. Returns the length without the NUL of what was not cut; 0 if the image's
+ * symbols do not tell.
  */
 size_t pvh_image_symbol(const struct pvh_image *image, uint64_t address, char *text, size_t size);
 
@@ -143,8 +144,12 @@ size_t pvh_image_symbol(const struct pvh_image *image, uint64_t address, char *t
 
 /**
  * A function that the host provides: an ordinary C function with the prototype that the guest declares. It runs on the host's
- * stack, the one on which pvh_guest_enter() was called. Pointers of the guest are pointers of the host; ask
- * pvh_guest_readable() and pvh_guest_writable() before using one. It returns (no longjmp past the library) and does not block.
+ * stack, the one on which pvh_guest_enter() was called, and with the control words that are told there. Pointers of the guest are
+ * pointers of the host; ask pvh_guest_readable() and pvh_guest_writable() before using one. It returns (no longjmp past the
+ * library) and does not block.
+ *
+ * On i386, the names of 2013 (l4rtems_outch() and its kin) are refused: their arguments are in registers, which this library does
+ * not serve.
  */
 struct pvh_function {
   const char *name;       /**< NUL-terminated */
@@ -266,19 +271,21 @@ struct pvh_request {
 
 /**
  * Makes a guest: maps its memory (the image at its own addresses; above it, with gaps, the start info, the library's stubs, and
- * the memory asked for), loads the image, binds its slots. A function with another prototype is an error; one that nobody
- * provides ends the guest when it is called, so call pvh_image_check() before. The image must outlive the guest.
+ * the memory asked for), loads the image, binds its slots. A function with another prototype is an error. One that nobody
+ * provides ends the guest when it is called, so call pvh_image_check() before: with PVH_LAZY as PVH_END_UNBOUND; without,
+ * its slot stays as it is, so the guest's own resolver names it on the console and ends as PVH_END_FATAL. The image must outlive
+ * the guest.
  */
 int32_t pvh_guest_create(const struct pvh_image *image, const struct pvh_request *request, struct pvh_guest **guest);
 
-/** Unmaps and releases a guest that does not run. */
+/** Unmaps and releases a guest. One that runs is left alone, with a message. */
 void pvh_guest_release(struct pvh_guest *guest);
 
 /* How a guest ended. */
 #define PVH_END_EXIT 1u    /**< it is done; the code is its exit status */
 #define PVH_END_RESET 2u   /**< it asked for a reset */
 #define PVH_END_FATAL 3u   /**< it could not go on; the code is its own */
-#define PVH_END_UNBOUND 4u /**< it called a function that nobody provides; reported */
+#define PVH_END_UNBOUND 4u /**< bound lazily, it called a function that nobody provides; reported */
 #define PVH_END_FAULT 5u   /**< it did what it may not; reported */
 #define PVH_END_STOPPED 6u /**< pvh_guest_stop(); the code is the one given there */
 
@@ -292,6 +299,12 @@ struct pvh_end {
  * Runs the guest on this thread to its end, once. Until the guest has a stack of its own, the stack pointer is the host's. The
  * stack of this call is that of the host functions; 64 KiB are plenty for the library's. A report of a fault has been given as
  * a message on return.
+ *
+ * The guest starts with the control words of the C ABI, x87 0x37f and MXCSR 0x1f80, and on return the host has its own again.
+ * Host functions run with the default of the unit that the ABI computes with, whatever the guest has set: on x86-64 MXCSR, on i386 the
+ * x87 unit. The other stays as the guest has set it: a host whose code uses it (long double on x86-64, SSE on i386) exchanges it
+ * in enter_host and leave_host. On i386, where a processor may have no SSE, the library leaves MXCSR alone: call this with its
+ * default.
  */
 int32_t pvh_guest_enter(struct pvh_guest *guest, struct pvh_end *end);
 
@@ -325,7 +338,8 @@ void pvh_guest_stop(struct pvh_guest *guest, int32_t code);
 /* ---- Events: on the vCPU's thread, from a handler or from `wait` ---- */
 
 /* The library uses the floating-point and SSE registers: a handler saves those of the interrupted code before, if the system has
- * not. */
+ * not. Flags of the interrupted code that C code does not expect, direction and alignment check (1 << 10, 1 << 18), are off in a
+ * handler: it clears them, if the system has not. */
 
 /** The alarm has come: counts what has expired, latches the timer line, sets the alarm anew. In host code it is done when the host
  *  function ends. */

@@ -20,9 +20,7 @@ pub unsafe fn value<'a, T>(pointer: *const T, name: &str) -> Result<&'a T, Error
 /// # Safety
 /// The pointer is null, or points to writable memory for the value.
 pub unsafe fn store<T>(pointer: *mut T, value: T, name: &str) -> Result<(), Error> {
-    if pointer.is_null() {
-        return Err(null(name));
-    }
+    check_there(pointer, name)?;
     // SAFETY: the caller's.
     unsafe { pointer.write(value) };
     Ok(())
@@ -36,9 +34,7 @@ pub unsafe fn array<'a, T>(pointer: *const T, count: usize, name: &str) -> Resul
     if count == 0 {
         return Ok(&[]);
     }
-    if pointer.is_null() {
-        return Err(null(name));
-    }
+    check_there(pointer, name)?;
     // SAFETY: the caller's.
     Ok(unsafe { slice::from_raw_parts(pointer, count) })
 }
@@ -48,13 +44,19 @@ pub unsafe fn array<'a, T>(pointer: *const T, count: usize, name: &str) -> Resul
 /// # Safety
 /// The pointer is null, or points to such a text, which nobody changes as long as the slice is used.
 pub unsafe fn text<'a>(pointer: *const c_char, name: &str) -> Result<&'a str, Error> {
-    if pointer.is_null() {
-        return Err(null(name));
-    }
+    check_there(pointer, name)?;
     // SAFETY: the caller's.
     let text = unsafe { CStr::from_ptr(pointer) };
     text.to_str()
         .map_err(|_| Error::argument(format_args!("{name} is not UTF-8")))
+}
+
+/// Whether a pointer is there; what it points to may be uninitialized.
+pub fn check_there<T>(pointer: *const T, name: &str) -> Result<(), Error> {
+    if pointer.is_null() {
+        return Err(null(name));
+    }
+    Ok(())
 }
 
 /// Whether a structure has the size that this library knows.

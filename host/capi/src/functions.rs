@@ -1,12 +1,13 @@
 // SPDX-License-Identifier: MIT OR Apache-2.0
 //! The host's functions: its own table, and the interface functions.
 
-use alloc::collections::BTreeMap;
+use alloc::collections::{BTreeMap, BTreeSet};
 use alloc::format;
 use alloc::string::{String, ToString};
 use alloc::vec::Vec;
 
-use paravirt_abi::signature::Signature;
+use paravirt_abi::legacy;
+use paravirt_abi::signature::{Signature, Width};
 use paravirt_host_core::guest::{self, Function};
 use paravirt_host_core::image::{self, check_loadable};
 use paravirt_host_core::provides::{Fit, Provides};
@@ -29,6 +30,13 @@ pub unsafe fn all(table: *const layout::Function, count: usize) -> Result<Vec<Fu
     for (index, entry) in table.iter().enumerate() {
         // SAFETY: the caller's.
         let name = unsafe { text(entry.name, &format!("functions[{index}].name"))? };
+        // Guests of 2013 pass these functions' arguments in registers, which the gates do not.
+        if guest::WIDTH == Width::Bits32 && legacy::find(name).is_some() {
+            return Err(Error::argument(format_args!(
+                "functions[{index}] `{name}` is a function of 2013, whose convention on i386 this library does not serve; leave \
+                 it out"
+            )));
+        }
         let Some(function) = entry.function else {
             return Err(Error::argument(format_args!(
                 "functions[{index}] `{name}` is NULL; give its address or leave it out"
@@ -89,15 +97,25 @@ pub unsafe extern "C" fn pvh_image_check(
     })
 }
 
-/// What is missing or has another prototype, in words.
+/// What is missing, has another prototype or none at all, in words.
 fn misfits(image: &image::Image, functions: &[Function]) -> Vec<String> {
     let provides: Provides = functions
         .iter()
         .map(|function| (function.name.clone(), function.signature))
         .collect();
+    let untyped: BTreeSet<&str> = functions
+        .iter()
+        .filter(|function| function.signature.is_none())
+        .map(|function| function.name.as_str())
+        .collect();
     let misfit = |external: &image::External| {
         let name = &external.name;
         match provides.fit(external) {
+            Fit::Unchecked if external.signature.is_none() && untyped.contains(name.as_str()) => {
+                Some(format!(
+                    "no prototype: {name}: neither guest nor host say it; put its word into the host's table"
+                ))
+            }
             Fit::Fits | Fit::Unchecked => None,
             Fit::Missing { nearest } if nearest.is_empty() => Some(format!("missing: {name}")),
             Fit::Missing { nearest } => Some(format!(

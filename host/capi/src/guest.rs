@@ -8,9 +8,10 @@ use core::ptr;
 use paravirt_host_core::explain::Exception;
 use paravirt_host_core::guest::{self, End, EndKind, GuestError};
 use paravirt_host_core::image;
+use paravirt_host_core::layout::LayoutError;
 use paravirt_host_core::upcall::Interrupted;
 
-use crate::argument::{check_size, store, text, value};
+use crate::argument::{check_size, check_there, store, text, value};
 use crate::environment;
 use crate::error::{Error, Number, number};
 use crate::functions;
@@ -84,6 +85,7 @@ unsafe fn create(image: *const Image, request: &Request) -> Result<Guest, Error>
 fn refusal(error: GuestError) -> Error {
     let number = match error {
         GuestError::Prototype { .. } | GuestError::NoPrototype { .. } => Number::Fit,
+        GuestError::Layout(LayoutError::CommandLine(_)) => Number::Argument,
         GuestError::Layout(_) | GuestError::Protect { .. } => Number::Memory,
         _ => Number::Image,
     };
@@ -96,10 +98,17 @@ fn refusal(error: GuestError) -> Error {
 /// As the header says.
 #[unsafe(no_mangle)]
 pub unsafe extern "C" fn pvh_guest_release(guest: *mut Guest) {
-    if !guest.is_null() {
-        // SAFETY: it came from `pvh_guest_create`, and is not used any more.
-        drop(unsafe { Box::from_raw(guest) });
+    if guest.is_null() {
+        return;
     }
+    if ptr::eq(guest, pvh_guest_current()) {
+        environment::say(
+            "pvh_guest_release: the guest runs; release it when pvh_guest_enter() has returned",
+        );
+        return;
+    }
+    // SAFETY: it came from `pvh_guest_create`, and is not used any more.
+    drop(unsafe { Box::from_raw(guest) });
 }
 
 /// `pvh_guest_enter`
@@ -111,6 +120,8 @@ pub unsafe extern "C" fn pvh_guest_enter(guest: *mut Guest, end: *mut layout::En
     number(|| {
         // SAFETY: the caller's; shared from here on, since handlers and host functions use it.
         let guest = unsafe { value(guest.cast_const(), "guest")? };
+        // Before the guest runs, which it does once.
+        check_there(end, "end")?;
         // SAFETY: the caller's.
         let reached =
             unsafe { guest.guest.enter() }.map_err(|error| Error::new(Number::Busy, error))?;

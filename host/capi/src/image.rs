@@ -37,9 +37,9 @@ pub unsafe extern "C" fn pvh_image_parse(
 ) -> i32 {
     number(|| {
         // SAFETY: the caller's.
-        let (name, bytes) = unsafe { (text(name, "name")?, array(bytes.cast(), size, "bytes")?) };
-        // SAFETY: the caller's.
         unsafe { store(image, ptr::null_mut(), "image")? };
+        // SAFETY: the caller's.
+        let (name, bytes) = unsafe { (text(name, "name")?, array(bytes.cast(), size, "bytes")?) };
         let parsed = parse(name, bytes)?;
         // SAFETY: the caller's.
         unsafe { store(image, Box::into_raw(Box::new(parsed)), "image") }
@@ -175,7 +175,10 @@ pub unsafe extern "C" fn pvh_image_symbol(
     if size > 0 && !text.is_null() {
         // SAFETY: the caller's.
         let text = unsafe { slice::from_raw_parts_mut(text.cast::<u8>(), size) };
-        let length = name.len().min(size - 1);
+        let mut length = name.len().min(size - 1);
+        while !name.is_char_boundary(length) {
+            length -= 1;
+        }
         text[..length].copy_from_slice(&name.as_bytes()[..length]);
         text[length] = 0;
     }

@@ -52,7 +52,9 @@ int main(int argc, char **argv) {
 
   size_t size;
   void *bytes = read_file(argv[argc - 1], &size);
+  image = bytes; /* nothing of its own */
   SHOW(pvh_image_parse(NULL, bytes, size, &image));
+  SHOW(image != NULL);
   SHOW(pvh_image_parse("null", NULL, size, &image));
   SHOW(pvh_image_parse("hello", bytes, size, NULL));
   SHOW(pvh_image_parse("text", "text", 4, &image));
@@ -75,6 +77,10 @@ int main(int argc, char **argv) {
   SHOW(pvh_image_check(image, wrong, 1));
   SHOW(pvh_image_check(image, no_word, 1));
   SHOW(pvh_image_check(image, no_function, 1));
+#ifdef __i386__
+  const struct pvh_function of_2013[] = {{"l4rtems_outch", 0, (void (*)(void))nothing}};
+  SHOW(pvh_image_check(image, of_2013, 1));
+#endif
 
   struct pvh_platform platform = {.size = sizeof(platform),
                                   .map = refuse_map,
@@ -97,6 +103,11 @@ int main(int argc, char **argv) {
   request.flags = 6;
   SHOW(pvh_guest_create(image, &request, &guest));
   request.flags = 0;
+  char long_text[70001] = "";
+  memset(long_text, 'x', sizeof(long_text) - 1);
+  request.command_line = long_text;
+  SHOW(pvh_guest_create(image, &request, &guest) /* long */);
+  request.command_line = NULL;
   request.functions = wrong;
   request.function_count = 1;
   SHOW(pvh_guest_create(image, &request, &guest));
@@ -107,6 +118,7 @@ int main(int argc, char **argv) {
   struct pvh_end end;
   struct pvh_guest *first = guest;
   SHOW(pvh_guest_enter(NULL, &end));
+  SHOW(pvh_guest_enter(guest, NULL));
   fflush(stdout);
   SHOW(pvh_guest_enter(guest, &end));
   SHOW(pvh_end_status(&end));

@@ -69,7 +69,12 @@ static int32_t map(void *context, uint64_t start, uint64_t size) {
   void *wanted = (void *)(uintptr_t)start;
   void *mapped = mmap(wanted, size, PROT_READ | PROT_WRITE,
                       MAP_PRIVATE | MAP_ANONYMOUS | MAP_NORESERVE | MAP_FIXED_NOREPLACE, -1, 0);
-  return mapped == wanted ? 0 : -errno;
+  if (mapped == wanted)
+    return 0;
+  if (mapped == MAP_FAILED)
+    return -errno;
+  munmap(mapped, size); /* a kernel before 4.17 takes the address as a wish */
+  return -EEXIST;
 }
 
 static int32_t protect(void *context, uint64_t start, uint64_t size, uint32_t access) {
@@ -240,9 +245,17 @@ static void WITHOUT_TLS go_on(ucontext_t *context, const struct pvh_context *reg
   REGISTER(context, EFL, EFL) = registers->flags;
 }
 
-/* The kernel saves the floating-point registers, but enters a handler with the thread pointer of what it interrupted. */
+/* A guest may have turned on the alignment check, which the kernel leaves on. */
+#ifdef __x86_64__
+#define RESET_FLAGS() __builtin_ia32_writeeflags_u64(2)
+#else
+#define RESET_FLAGS() __builtin_ia32_writeeflags_u32(2)
+#endif
+
+/* The kernel saves the floating-point registers, but enters a handler with thread pointer and flags of what it interrupted. */
 static void WITHOUT_TLS on_event(int signal, siginfo_t *info, void *context) {
   (void)info;
+  RESET_FLAGS();
   thread_pointer before = get_tls();
   load_tls(host_tls);
   int error = errno;
@@ -258,6 +271,7 @@ static void WITHOUT_TLS on_event(int signal, siginfo_t *info, void *context) {
 
 static void WITHOUT_TLS on_fault(int number, siginfo_t *info, void *context) {
   (void)info;
+  RESET_FLAGS();
   thread_pointer before = get_tls();
   load_tls(host_tls);
   const ucontext_t *state = context;
@@ -355,7 +369,9 @@ static intptr_t console_read(void *context, void *buffer, size_t size, int32_t *
 static intptr_t console_write(void *context, const void *bytes, size_t size) {
   (void)context;
   ssize_t count = write(STDOUT_FILENO, bytes, size);
-  return count < 0 ? PV_ERROR_DEVICE : count;
+  if (count >= 0)
+    return count;
+  return errno == EAGAIN || errno == EINTR ? 0 : PV_ERROR_DEVICE;
 }
 
 /* ---- From the command line to the end ---- */
@@ -385,6 +401,18 @@ static char *join(char **arguments) {
   for (char **argument = arguments; *argument; ++argument)
     strcat(strcat(text, argument == arguments ? "" : " "), *argument);
   return text;
+}
+
+/* A number of bytes, decimal or, with 0x, hexadecimal. */
+static uint64_t parse_size(const char *text) {
+  char *end;
+  errno = 0;
+  unsigned long long size = strtoull(text, &end, 0);
+  if (*text < '0' || *text > '9' || *end || errno) {
+    fprintf(stderr, "c-host: `%s` is no number of bytes; write `16777216` for 16 MiB\n", text);
+    exit(2);
+  }
+  return size;
 }
 
 int main(int argc, char **argv) {
@@ -418,7 +446,7 @@ int main(int argc, char **argv) {
     else if (strcmp(*argument, "--partial") == 0)
       partial = 1;
     else if (strcmp(*argument, "--memory") == 0 && argument[1])
-      request.memory = strtoull(*++argument, NULL, 0);
+      request.memory = parse_size(*++argument);
     else
       break;
   }

@@ -28,6 +28,8 @@ macro_rules! on_each_architecture {
 
 on_each_architecture!(
     every_type_crosses_the_gate_both_ways,
+    host_code_runs_in_a_state_of_its_own,
+    an_alignment_check_is_the_guests_alone,
     mistakes_of_a_host_are_told_by_name,
     memory_that_runs_out_is_the_end_with_a_message,
     a_line_is_lost_at_no_instruction,
@@ -58,6 +60,40 @@ fn every_type_crosses_the_gate_both_ways(arch: Arch) {
     }
 }
 
+fn host_code_runs_in_a_state_of_its_own(arch: Arch) {
+    let folder = scratch();
+    let sources = ["tests/c-host/hosts/state.c"];
+    let (Some(guest), Some(host)) = (guest(arch, "state"), compile(arch, &sources, folder.path()))
+    else {
+        return;
+    };
+    for options in [&[][..], &["--lazy"]] {
+        let ran = run(&host, &[options, &[argument(&guest)]].concat());
+        assert_eq!(ran.output, "", "{options:?}");
+        // A host that does what it must not is told so.
+        let message = "c-host: pvh_guest_release: the guest runs; release it when pvh_guest_enter() has returned\n";
+        assert_eq!((ran.messages.as_str(), ran.status), (message, Some(1)));
+    }
+}
+
+fn an_alignment_check_is_the_guests_alone(arch: Arch) {
+    let folder = scratch();
+    let sources = ["tests/c-host/hosts/state.c"];
+    let (Some(guest), Some(host)) = (
+        guest(arch, "alignment"),
+        compile(arch, &sources, folder.path()),
+    ) else {
+        return;
+    };
+    let ran = run(&host, &[argument(&guest)]);
+    assert_eq!(
+        (ran.messages.as_str(), ran.status),
+        ("", Some(0)),
+        "{}",
+        ran.output
+    );
+}
+
 fn mistakes_of_a_host_are_told_by_name(arch: Arch) {
     let folder = scratch();
     let sources = ["tests/c-host/hosts/refusals.c"];
@@ -71,8 +107,13 @@ fn mistakes_of_a_host_are_told_by_name(arch: Arch) {
     let expected = fs::read_to_string(file).expect("the expected output");
     let width = if arch == Arch::I386 { "32" } else { "64" };
     let expected = expected.replace("{width}", width);
+    // On x86-64, the functions of 2013 are called like any other.
+    let expected: Vec<&str> = expected
+        .lines()
+        .filter(|line| arch == Arch::I386 || !line.contains("2013"))
+        .collect();
     let output: Vec<String> = output.lines().map(without_size).collect();
-    assert_eq!(output.join("\n"), expected.trim_end());
+    assert_eq!(output.join("\n"), expected.join("\n"));
 }
 
 /// The line without sizes of the guest, which depend on the compiler.
@@ -160,6 +201,10 @@ fn faults_are_explained(arch: Arch) {
         ("divide", &["division by zero", "instruction: div"]),
         ("breakpoint", &["breakpoint", "instruction: int3"]),
         ("overflow", &["the stack overflowed"]),
+        (
+            "lost",
+            &["bad execution at address 0x50,", "there is no stack"],
+        ),
     ] {
         let Ran {
             messages, status, ..

@@ -1,10 +1,13 @@
 // SPDX-License-Identifier: MIT OR Apache-2.0
 //! The program `pvhost`: shows what a guest asks for, checks it against a host, runs it.
 
-use std::process::ExitCode;
+#![cfg_attr(all(target_os = "linux", target_env = "gnu"), no_main)]
 
 mod cli;
+#[cfg(all(target_os = "linux", target_env = "gnu"))]
+mod start;
 
-fn main() -> ExitCode {
-    cli::main()
+#[cfg(not(all(target_os = "linux", target_env = "gnu")))]
+fn main() -> std::process::ExitCode {
+    cli::main().into()
 }

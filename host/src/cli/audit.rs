@@ -2,13 +2,12 @@
 //! `pvhost audit`: privileged and sensitive instructions left in a guest.
 
 use std::path::{Path, PathBuf};
-use std::process::ExitCode;
 
 use pvhost::audit::{self, Allowlist, Audit, Finding};
 use pvhost::image::Image;
 use serde::Serialize;
 
-use super::{Error, Subcommand, output};
+use super::{Error, ExitStatus, FAILURE, SUCCESS, Subcommand, output};
 
 #[derive(Debug, clap::Args)]
 #[command(after_help = "\
@@ -88,7 +87,7 @@ impl Subcommand for Arguments {
     const NAME: &str = "audit";
     const ABOUT: &str = "List privileged and sensitive instructions left in a guest, by function";
 
-    fn run(&self) -> Result<ExitCode, Error> {
+    fn run(&self) -> Result<ExitStatus, Error> {
         let image = Image::open(&self.guest)?;
         let allowlist = match &self.allow {
             Some(file) => read(file)?,
@@ -103,11 +102,7 @@ impl Subcommand for Arguments {
             text(&report)
         };
         output::print(&text)?;
-        Ok(if report.clean {
-            ExitCode::SUCCESS
-        } else {
-            ExitCode::FAILURE
-        })
+        Ok(if report.clean { SUCCESS } else { FAILURE })
     }
 }
 

@@ -4,14 +4,13 @@
 use std::fs::{self, File, OpenOptions, Permissions};
 use std::io::{self, Write};
 use std::path::{Path, PathBuf};
-use std::process::ExitCode;
 
 use pvhost::bind::{self, Bound, Slot};
 use pvhost::image::Image;
 use pvhost::provides;
 use serde::Serialize;
 
-use super::{Error, Subcommand, output};
+use super::{Error, ExitStatus, SUCCESS, Subcommand, output};
 
 #[derive(Debug, clap::Args)]
 #[command(after_help = "\
@@ -76,7 +75,7 @@ impl Subcommand for Arguments {
     const NAME: &str = "bind";
     const ABOUT: &str = "Write a copy of a guest whose slots hold fixed addresses, for hosts whose functions have such";
 
-    fn run(&self) -> Result<ExitCode, Error> {
+    fn run(&self) -> Result<ExitStatus, Error> {
         let image = Image::open(&self.guest)?;
         let list = &self.provides;
         let functions = super::read_list(list)?;
@@ -91,7 +90,7 @@ impl Subcommand for Arguments {
             text(&report)
         };
         output::print(&text)?;
-        Ok(ExitCode::SUCCESS)
+        Ok(SUCCESS)
     }
 }
 

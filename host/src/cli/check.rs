@@ -3,14 +3,13 @@
 
 use std::collections::HashSet;
 use std::path::{Path, PathBuf};
-use std::process::ExitCode;
 
 use clap::builder::PossibleValuesParser;
 use pvhost::image::{External, Image, check_loadable};
 use pvhost::provides::{self, Fit, HOSTS, Host, Provides};
 use serde::Serialize;
 
-use super::{Error, Subcommand, output};
+use super::{Error, ExitStatus, FAILURE, SUCCESS, Subcommand, output};
 
 #[derive(Debug, clap::Args)]
 #[command(after_help = "\
@@ -81,7 +80,7 @@ impl Subcommand for Arguments {
     const ABOUT: &str =
         "Check whether a host provides what a guest asks for, with the same prototypes";
 
-    fn run(&self) -> Result<ExitCode, Error> {
+    fn run(&self) -> Result<ExitStatus, Error> {
         let image = Image::open(&self.guest)?;
         let report = report(&image, self)?;
         let text = if self.json {
@@ -90,11 +89,7 @@ impl Subcommand for Arguments {
             text(&report)
         };
         output::print(&text)?;
-        Ok(if report.fits {
-            ExitCode::SUCCESS
-        } else {
-            ExitCode::FAILURE
-        })
+        Ok(if report.fits { SUCCESS } else { FAILURE })
     }
 }
 

@@ -2,14 +2,13 @@
 //! `pvhost list`: what a guest asks for.
 
 use std::path::PathBuf;
-use std::process::ExitCode;
 
 use paravirt_abi::note::Flags;
 use pvhost::image::{Backend, External, Image};
 use pvhost::provides::{self, Fit, HOSTS, Host};
 use serde::Serialize;
 
-use super::{Error, Subcommand, output};
+use super::{Error, ExitStatus, SUCCESS, Subcommand, output};
 
 #[derive(Debug, clap::Args)]
 #[command(after_help = "\
@@ -66,7 +65,7 @@ impl Subcommand for Arguments {
     const NAME: &str = "list";
     const ABOUT: &str = "Show what a guest asks for: each external function, its prototype and slot, and which host provides it";
 
-    fn run(&self) -> Result<ExitCode, Error> {
+    fn run(&self) -> Result<ExitStatus, Error> {
         let image = Image::open(&self.guest)?;
         let listing = listing(&image);
         let text = if self.json {
@@ -75,7 +74,7 @@ impl Subcommand for Arguments {
             text(&listing)
         };
         output::print(&text)?;
-        Ok(ExitCode::SUCCESS)
+        Ok(SUCCESS)
     }
 }
 

@@ -4,7 +4,6 @@
 //! Errors go to stderr as `pvhost: error: ...` and end with status 1; a wrong command line ends with status 2.
 
 use std::path::Path;
-use std::process::ExitCode;
 
 use clap::{ArgMatches, Args, Command};
 
@@ -17,8 +16,13 @@ mod output;
 #[cfg(all(target_os = "linux", target_arch = "x86_64"))]
 mod run;
 
-/// Status of a command line that makes no sense.
-const USAGE: u8 = 2;
+/// Exit status of the program.
+pub(crate) type ExitStatus = u8;
+
+const SUCCESS: ExitStatus = 0;
+const FAILURE: ExitStatus = 1;
+/// Of a command line that makes no sense.
+const USAGE: ExitStatus = 2;
 
 /// What a subcommand may fail with: a text that names the culprit and the fix.
 type Error = Box<dyn std::error::Error>;
@@ -41,7 +45,7 @@ trait Subcommand: Args {
     /// What it does, in one line.
     const ABOUT: &str;
 
-    fn run(&self) -> Result<ExitCode, Error>;
+    fn run(&self) -> Result<ExitStatus, Error>;
 }
 
 /// A subcommand without its type.
@@ -49,7 +53,7 @@ struct Entry {
     name: &'static str,
     about: &'static str,
     describe: fn(Command) -> Command,
-    run: fn(&ArgMatches) -> Result<ExitCode, Error>,
+    run: fn(&ArgMatches) -> Result<ExitStatus, Error>,
 }
 
 impl Entry {
@@ -100,7 +104,7 @@ fn command_line() -> Command {
 }
 
 /// Runs the program.
-pub(crate) fn main() -> ExitCode {
+pub(crate) fn main() -> ExitStatus {
     let matches = match command_line().try_get_matches() {
         Ok(matches) => matches,
         Err(refusal) => return explain(&refusal),
@@ -111,11 +115,11 @@ pub(crate) fn main() -> ExitCode {
     });
     let Some((entry, matches)) = asked else {
         // clap refuses a command line without a subcommand, and any other subcommand.
-        return ExitCode::from(USAGE);
+        return USAGE;
     };
     (entry.run)(matches).unwrap_or_else(|error| {
         eprintln!("pvhost: error: {error}");
-        ExitCode::FAILURE
+        FAILURE
     })
 }
 
@@ -136,16 +140,16 @@ fn read_list(file: &Path) -> Result<String, ListError> {
 }
 
 /// Prints help, version, or what is wrong with the command line.
-fn explain(refusal: &clap::Error) -> ExitCode {
+fn explain(refusal: &clap::Error) -> ExitStatus {
     if refusal.use_stderr() {
         eprint!("pvhost: {}", refusal.render());
-        ExitCode::from(USAGE)
+        USAGE
     } else {
         match output::print(&refusal.render().to_string()) {
-            Ok(()) => ExitCode::SUCCESS,
+            Ok(()) => SUCCESS,
             Err(error) => {
                 eprintln!("pvhost: error: {error}");
-                ExitCode::FAILURE
+                FAILURE
             }
         }
     }

@@ -2,12 +2,11 @@
 //! `pvhost header`: what a host has to implement for a guest, in a form to build against.
 
 use std::path::PathBuf;
-use std::process::ExitCode;
 
 use paravirt_abi::signature::Signature;
 use pvhost::image::{Image, Machine};
 
-use super::{Error, Subcommand, output};
+use super::{Error, ExitStatus, SUCCESS, Subcommand, output};
 
 mod c;
 mod func_list;
@@ -63,7 +62,7 @@ impl Subcommand for Arguments {
     const NAME: &str = "header";
     const ABOUT: &str = "Generate what a host has to implement for a guest";
 
-    fn run(&self) -> Result<ExitCode, Error> {
+    fn run(&self) -> Result<ExitStatus, Error> {
         let image = Image::open(&self.guest)?;
         let header = Header::new(&image, self);
         let text = match self.format {
@@ -73,7 +72,7 @@ impl Subcommand for Arguments {
             Format::Json => json::format(&header)?,
         };
         output::write(self.output.as_deref(), &text)?;
-        Ok(ExitCode::SUCCESS)
+        Ok(SUCCESS)
     }
 }
 

@@ -1,20 +1,18 @@
 // SPDX-License-Identifier: MIT OR Apache-2.0
 //! `pvhost run --host qemu|xen`: runs a guest in QEMU.
 
-use std::process::ExitCode;
-
 use pvhost::emulator::{self, Exit, Options, Platform};
 use pvhost::image::{Image, check_loadable};
 use pvhost::provides::{Fit, Host};
 
-use super::{Arguments, Error};
+use super::{Arguments, Error, ExitStatus};
 
 /// Runs the guest; its end is the program's.
 pub(super) fn run(
     image: &Image,
     platform: Platform,
     arguments: &Arguments,
-) -> Result<ExitCode, Error> {
+) -> Result<ExitStatus, Error> {
     warn_of_missing(image, platform);
     let options = Options {
         platform,
@@ -34,7 +32,7 @@ pub(super) fn run(
         Exit::Signal(signal) => super::die_by(*signal),
         Exit::Exit(_) | Exit::Reset | Exit::Fatal(_) | Exit::Fault => {}
     }
-    Ok(ExitCode::from(exit.status()))
+    Ok(exit.status())
 }
 
 /// Says which functions nobody provides: the backend in the image has those of the interface only.

@@ -2,7 +2,6 @@
 //! `pvhost run`: runs a guest.
 
 use std::path::PathBuf;
-use std::process::ExitCode;
 use std::time::Duration;
 
 use clap::error::ErrorKind;
@@ -11,7 +10,7 @@ use pvhost::emulator::Platform;
 use pvhost::image::Image;
 use pvhost::process::DEFAULT_MEMORY;
 
-use super::{Error, Subcommand};
+use super::{Error, ExitStatus, Subcommand};
 
 mod emulator;
 mod process;
@@ -119,7 +118,7 @@ impl Subcommand for Arguments {
     const ABOUT: &str =
         "Run a guest: as a Linux process, in QEMU, or under Xen; none needs root or KVM";
 
-    fn run(&self) -> Result<ExitCode, Error> {
+    fn run(&self) -> Result<ExitStatus, Error> {
         if let Err(refusal) = self.check() {
             return Ok(super::explain(&refusal));
         }

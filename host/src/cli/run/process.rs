@@ -1,15 +1,13 @@
 // SPDX-License-Identifier: MIT OR Apache-2.0
 //! `pvhost run --host process`: runs a guest in this process.
 
-use std::process::ExitCode;
-
 use pvhost::image::Image;
 use pvhost::process::{Exit, Vm};
 
-use super::{Arguments, Compat, Error};
+use super::{Arguments, Compat, Error, ExitStatus};
 
 /// Runs the guest; its end is the program's.
-pub(super) fn run(image: Image, arguments: &Arguments) -> Result<ExitCode, Error> {
+pub(super) fn run(image: Image, arguments: &Arguments) -> Result<ExitStatus, Error> {
     let mut builder = Vm::builder(image)
         .memory(arguments.memory)
         .command_line(arguments.command_line())
@@ -40,5 +38,5 @@ pub(super) fn run(image: Image, arguments: &Arguments) -> Result<ExitCode, Error
     if let Exit::Signal(signal) = finished.exit {
         super::die_by(signal);
     }
-    Ok(ExitCode::from(finished.exit.status()))
+    Ok(finished.exit.status())
 }

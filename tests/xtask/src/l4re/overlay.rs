@@ -5,6 +5,7 @@
 //! What was built is linked, a link for each file; a makefile that writes one anew replaces the link. What makefiles change in place
 //! is copied.
 
+use std::ffi::OsStr;
 use std::fs;
 use std::os::unix::fs::symlink;
 use std::path::Path;
@@ -34,20 +35,36 @@ pub fn make(tree: &Tree, folder: &Path) -> Result<()> {
     }
     for name in COPIED {
         each_file(&tree.build.join(name), &folder.join(name), |from, to| {
-            fs::copy(from, to).map(drop)
+            copy(tree, folder, from, to)
         })?;
     }
     for entry in fs::read_dir(&tree.build)? {
         let path = entry?.path();
         if let Some(name) = path.file_name().filter(|_| path.is_file()) {
-            fs::copy(&path, folder.join(name))
+            copy(tree, folder, &path, &folder.join(name))
                 .with_context(|| format!("cannot copy {}", path.display()))?;
         }
     }
+    // Where programs are linked again when the first image is made, by their places in the user's folder.
+    fs::write(folder.join(".Makeconf.phys_reloc"), "")?;
     symlink(&tree.source, folder.join("source"))?;
     // Where else images are configured, is the user's.
     fs::create_dir_all(folder.join("conf"))?;
     Ok(())
+}
+
+/// Copies a file. A makefile that was generated names the folder to build in: from now on, ours.
+fn copy(tree: &Tree, folder: &Path, from: &Path, to: &Path) -> std::io::Result<()> {
+    if from.file_name() == Some(OsStr::new("Makefile")) {
+        let text = fs::read_to_string(from)?;
+        return fs::write(to, redirect(&text, &tree.build, folder));
+    }
+    fs::copy(from, to).map(drop)
+}
+
+fn redirect(makefile: &str, from: &Path, to: &Path) -> String {
+    let line = |folder: &Path| format!("OBJ := {}\n", folder.display());
+    makefile.replace(&line(from), &line(to))
 }
 
 fn each_file(
@@ -73,4 +90,21 @@ fn each_file(
         }
     }
     Ok(())
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_generated_makefile_builds_in_our_folder() {
+        assert_eq!(
+            redirect(
+                "SRC := /a/b\nOBJ := /a/b\nall:\n",
+                Path::new("/a/b"),
+                Path::new("/c")
+            ),
+            "SRC := /a/b\nOBJ := /c\nall:\n"
+        );
+    }
 }

@@ -4,6 +4,7 @@
 use paravirt_abi::error::Error;
 use paravirt_abi::line::CONSOLE;
 use paravirt_abi::shutdown::Reason;
+use paravirt_abi::signature::Width;
 
 use super::call::Call;
 use super::exit::Exit;
@@ -62,8 +63,9 @@ fn console_write(call: &mut Call, buf: GuestConstPtr<u8>, len: GuestUsize) -> Re
     if len.0 == 0 {
         return Ok(0);
     }
+    let len = len.0.min(longest(vcpu.width));
     // SAFETY: readable as checked, and the guest does not run meanwhile.
-    let bytes = unsafe { std::slice::from_raw_parts(buf.address() as *const u8, len.0 as usize) };
+    let bytes = unsafe { std::slice::from_raw_parts(buf.address() as *const u8, len as usize) };
     vcpu.console.write(bytes)
 }
 
@@ -72,9 +74,20 @@ fn console_read(call: &mut Call, buf: GuestPtr<u8>, len: GuestUsize) -> Result<u
     if !vcpu.memory.writable(buf.address(), len.0) {
         return Err(Error::BadAddress);
     }
+    if len.0 > longest(vcpu.width) {
+        return Err(Error::InvalidArgument);
+    }
     let bytes = read_console(call, len.0 as usize)?;
     call.vcpu().memory.write(buf.address(), &bytes)?;
     Ok(bytes.len())
+}
+
+/// The most bytes that the guest's `isize` can say.
+const fn longest(width: Width) -> u64 {
+    match width {
+        Width::Bits32 => i32::MAX as u64,
+        Width::Bits64 => i64::MAX as u64,
+    }
 }
 
 /// Takes up to `size` bytes of input.

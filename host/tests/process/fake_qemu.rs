@@ -236,6 +236,7 @@ fn options_of_another_host_are_a_wrong_command_line() {
     for (options, named) in [
         (&["--host", "qemu", "--lazy"][..], "--lazy"),
         (&["--host", "xen", "--stats"], "--stats"),
+        (&["--host", "qemu", "--json"], "--json"),
         (&["--host", "qemu", "--realtime"], "--realtime"),
         (&["--icount"], "--icount"),
         (&["--verbose"], "--verbose"),

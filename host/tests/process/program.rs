@@ -231,6 +231,32 @@ fn statistics_count_calls_and_upcalls() {
 }
 
 #[test]
+fn a_run_is_told_as_json() {
+    for (arch, guest) in each("irq") {
+        let output = run(&guest, &["--json"], &[]);
+        let stderr = text(&output.stderr);
+        let line = stderr.lines().last().expect("a line on stderr");
+        let report: serde_json::Value = serde_json::from_str(line).expect("an object");
+        assert_eq!(report["end"], "exit", "{arch}: {line}");
+        assert_eq!(report["code"], 0, "{arch}: {line}");
+        assert_eq!(report["spurious"], 1, "{arch}: {line}");
+        let calls = report["calls"].as_array().expect("a list");
+        let shutdown = calls.iter().find(|call| call["name"] == "pv_shutdown");
+        assert_eq!(shutdown.expect("it ends")["count"], 1, "{arch}: {line}");
+    }
+    for (arch, guest) in each("fault") {
+        let output = run(&guest, &["--json"], &["null"]);
+        let stderr = text(&output.stderr);
+        let line = stderr.lines().last().expect("a line on stderr");
+        let report: serde_json::Value = serde_json::from_str(line).expect("an object");
+        assert_eq!(report["end"], "fault", "{arch}: {line}");
+        assert_eq!(report["status"], 5, "{arch}: {line}");
+        let fault = report["fault"].as_str().expect("a report");
+        assert!(fault.contains("where nothing is mapped"), "{arch}: {fault}");
+    }
+}
+
+#[test]
 fn a_request_to_end_is_honoured_by_a_guest_that_sleeps_and_one_that_spins() {
     use std::os::unix::process::ExitStatusExt;
     for (arch, guest) in each("fault") {

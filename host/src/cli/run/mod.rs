@@ -14,6 +14,7 @@ use super::{Error, ExitStatus, Subcommand};
 
 mod emulator;
 mod process;
+mod report;
 
 #[derive(Debug, Args)]
 #[command(after_help = EXAMPLES)]
@@ -55,6 +56,10 @@ pub(super) struct Arguments {
     /// Process: print what was counted on stderr when the guest has ended
     #[arg(long)]
     stats: bool,
+
+    /// Process: print how the guest ended and what was counted as JSON, as the last line on stderr
+    #[arg(long)]
+    json: bool,
 
     /// QEMU: let time follow the instructions executed, so that runs are repeatable
     #[arg(long)]
@@ -150,6 +155,7 @@ impl Arguments {
             ("--compat", self.compat.is_some(), process, "process"),
             ("--realtime", self.realtime.is_some(), process, "process"),
             ("--stats", self.stats, process, "process"),
+            ("--json", self.json, process, "process"),
             ("--icount", self.icount, !process, "qemu` or `--host xen"),
             ("--verbose", self.verbose, !process, "qemu` or `--host xen"),
             ("--xen", self.xen.is_some(), xen, "xen"),

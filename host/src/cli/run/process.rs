@@ -4,7 +4,7 @@
 use pvhost::image::Image;
 use pvhost::process::{Exit, Vm};
 
-use super::{Arguments, Compat, Error, ExitStatus};
+use super::{Arguments, Compat, Error, ExitStatus, report};
 
 /// Runs the guest; its end is the program's.
 pub(super) fn run(image: Image, arguments: &Arguments) -> Result<ExitStatus, Error> {
@@ -34,6 +34,9 @@ pub(super) fn run(image: Image, arguments: &Arguments) -> Result<ExitStatus, Err
     }
     if arguments.stats {
         eprint!("{}", finished.stats);
+    }
+    if arguments.json {
+        eprintln!("{}", report::line(arguments, &finished)?);
     }
     if let Exit::Signal(signal) = finished.exit {
         super::die_by(signal);

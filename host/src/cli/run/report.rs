@@ -1,0 +1,65 @@
+// SPDX-License-Identifier: MIT OR Apache-2.0
+//! `pvhost run --json`: a run for programs to read.
+
+use pvhost::process::{Exit, Finished};
+use serde::Serialize;
+
+use super::Arguments;
+
+#[derive(Serialize)]
+struct Report<'a> {
+    file: String,
+    end: &'static str,
+    code: Option<i32>,
+    fault: Option<String>,
+    status: u8,
+    calls: Vec<Calls<'a>>,
+    timer_expirations: &'a [u64],
+    overruns: u64,
+    upcalls: u64,
+    spurious: u64,
+    idle_calls: u64,
+    idle_ns: u64,
+}
+
+#[derive(Serialize)]
+struct Calls<'a> {
+    name: &'a str,
+    count: u64,
+}
+
+/// The run as one line.
+pub(super) fn line(arguments: &Arguments, finished: &Finished) -> serde_json::Result<String> {
+    let (exit, stats) = (&finished.exit, &finished.stats);
+    let (end, code) = match exit {
+        Exit::Exit(code) => ("exit", Some(*code)),
+        Exit::Reset => ("reset", None),
+        Exit::Fatal(code) => ("fatal", Some(*code)),
+        Exit::Unbound(_) => ("unbound", None),
+        Exit::Fault(_) => ("fault", None),
+        Exit::Timeout => ("timeout", None),
+        Exit::Signal(signal) => ("signal", Some(*signal)),
+    };
+    let fault = match exit {
+        Exit::Fault(fault) | Exit::Unbound(fault) => Some(fault.to_string()),
+        _ => None,
+    };
+    let calls = stats.calls.iter().map(|(name, count)| Calls {
+        name,
+        count: *count,
+    });
+    serde_json::to_string(&Report {
+        file: arguments.guest.display().to_string(),
+        end,
+        code,
+        fault,
+        status: exit.status(),
+        calls: calls.collect(),
+        timer_expirations: &stats.expirations,
+        overruns: stats.overruns,
+        upcalls: stats.upcalls,
+        spurious: stats.spurious,
+        idle_calls: stats.idles,
+        idle_ns: u64::try_from(stats.idle.as_nanos()).unwrap_or(u64::MAX),
+    })
+}

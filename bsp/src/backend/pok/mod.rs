@@ -14,8 +14,8 @@
 //! flag says. Nothing is lost: the expirations of periodic timers are counted from the clock, and deadlines do not drift.
 //! Turning interrupts off and on stays a store and a test.
 //!
-//! (A fork of 2013 has calls for interrupts. To deliver one, it overwrites the word at the interrupted stack pointer and drops the
-//! flags, so nothing that was interrupted could go on, and these calls are not used.)
+//! (A fork of 2013 has calls for interrupts. To deliver one, its kernel overwrites the word at the interrupted stack pointer, which
+//! compiled code has in use, so these calls are not used.)
 //!
 //! The kernel's clock stands still while it writes to the console, because it counts timer interrupts.
 //!

@@ -1,7 +1,9 @@
 /* SPDX-License-Identifier: MIT OR Apache-2.0 */
 /**
  * @file
- * @brief Example host in C, for Linux on x86-64 or i386: `c-host [--lazy] [--partial] [--memory BYTES] GUEST [-- ARGUMENT...]`.
+ * @brief Example host in C, for Linux on x86-64 or i386: 
+ *
+ *     c-host [--lazy] [--partial] [--compat 2013] [--memory BYTES] GUEST [-- ARGUMENT...]
  *
  * Runs guests of its own width, with the console on standard input and output, and provides the functions of functions.c.
  * host/README.md says how it is built.
@@ -445,6 +447,8 @@ int main(int argc, char **argv) {
       request.flags |= PVH_LAZY;
     else if (strcmp(*argument, "--partial") == 0)
       partial = 1;
+    else if (strcmp(*argument, "--compat") == 0 && argument[1] && strcmp(argument[1], "2013") == 0)
+      request.flags |= PVH_COMPAT_2013, ++argument;
     else if (strcmp(*argument, "--memory") == 0 && argument[1])
       request.memory = parse_size(*++argument);
     else
@@ -452,7 +456,8 @@ int main(int argc, char **argv) {
   }
   const char *name = *argument;
   if (!name || name[0] == '-' || (argument[1] && strcmp(argument[1], "--") != 0)) {
-    fprintf(stderr, "usage: %s [--lazy] [--partial] [--memory BYTES] GUEST [-- ARGUMENT...]\n", argc ? argv[0] : "c-host");
+    fprintf(stderr, "usage: %s [--lazy] [--partial] [--compat 2013] [--memory BYTES] GUEST [-- ARGUMENT...]\n",
+            argc ? argv[0] : "c-host");
     return 2;
   }
   request.command_line = argument[1] ? join(argument + 2) : "";
@@ -467,7 +472,7 @@ int main(int argc, char **argv) {
   if (pvh_image_parse(name, bytes, size, &image) < 0)
     return 1;
   free(bytes);
-  int32_t fits = pvh_image_check(image, host_functions, host_function_count);
+  int32_t fits = pvh_image_check(image, host_functions, host_function_count, request.flags);
   if (fits < 0 && !(partial && fits == PVH_ERROR_FIT))
     return 1;
   if (pvh_guest_create(image, &request, &guest) < 0)

@@ -6,6 +6,7 @@
 
 use paravirt_abi::signature::Width;
 use paravirt_abi::{interface, legacy};
+use paravirt_host_core::legacy::OFFERED;
 pub use paravirt_host_core::provides::{Fit, Listed, Provides, ProvidesError, successor};
 use serde::Deserialize;
 
@@ -93,15 +94,7 @@ pub const HOSTS: [Host; 5] = [
         name: "linux-process-2013",
         summary: "`pvhost run --compat 2013`: the same for images of 2013",
         withheld: &["pv_port_in", "pv_port_out"],
-        legacy: &[
-            "l4rtems_detachIrq",
-            "l4rtems_inch",
-            "l4rtems_outch",
-            "l4rtems_requestIrq",
-            "l4rtems_timer_read",
-            "l4rtems_timer_start",
-            "l4rtems_timer_stop",
-        ],
+        legacy: &OFFERED,
         policy: Policy::of_2013,
     },
     Host {

@@ -10,7 +10,7 @@
  *
  *     pvh_initialize(&environment);
  *     pvh_image_parse("guest", bytes, size, &image);
- *     pvh_image_check(image, functions, count);      // what is missing or does not fit, by name
+ *     pvh_image_check(image, functions, count, 0);   // what is missing or does not fit, by name
  *     pvh_guest_create(image, &request, &guest);     // maps, loads, binds
  *     pvh_guest_enter(guest, &end);                  // runs it to its end
  *
@@ -148,12 +148,14 @@ size_t pvh_image_symbol(const struct pvh_image *image, uint64_t address, char *t
  * pointers of the host; ask pvh_guest_readable() and pvh_guest_writable() before using one. It returns (no longjmp past the
  * library) and does not block.
  *
- * On i386, the names of 2013 (l4rtems_outch() and its kin) are refused: their arguments are in registers, which this library does
- * not serve.
+ * A name of 2013 (l4rtems_outch() and its kin) needs PVH_COMPAT_2013, and has the prototype that the ABI's document says. The
+ * function is an ordinary C function, too: on i386, where guests pass its arguments in registers, the library puts them where C has them.
  */
 struct pvh_function {
   const char *name;       /**< NUL-terminated */
-  uint64_t signature;     /**< prototype word; 0: not compared with the guest's, which must then declare it */
+  /** Prototype word. 0: not compared with the guest's; if the guest does not declare it either, as in 2013, it is that of the ABI, which
+   *  knows the names of the interface and those of 2013 only. */
+  uint64_t signature;
   void (*function)(void); /**< the function, cast */
 };
 
@@ -162,8 +164,8 @@ struct pvh_function {
  *
  *     static const struct pvh_function functions[] = {PARAVIRT_HOST_FUNCTIONS(PVH_FUNCTION)};
  *
- * The interface functions that it names (pv_console_write() and its kin, except the ports) are functions of the library; the
- * others are the host's to write. So a function that is missing does not link.
+ * The interface functions that it names (pv_console_write() and its kin, except the ports) are functions of the library, and so are
+ * those of 2013; the others are the host's to write. So a function that is missing does not link.
  */
 #define PVH_FUNCTION(name, signature) {#name, signature, (void (*)(void))name},
 
@@ -177,13 +179,26 @@ struct pvh_function {
 #define PVH_TYPED_FUNCTION_(name, signature) PVH_FUNCTION(name, signature)
 #define PVH_FIRST_(name, ...) name
 
+/* Flags of a request. */
+#define PVH_LAZY (1u << 0) /**< each function is bound on its first call, through a resolver, instead of all before the start */
+/**
+ * Images of 2013 are accepted, for i386, which have neither identity note nor prototypes, and the library has the functions of 2013.
+ * Such an image is entered as it was then, see the ABI's document. It gets console and time, no interrupts: it has no vCPU
+ * page, and l4rtems_requestIrq() refuses. Ports (l4rtems_inport(), l4rtems_outport()) are provided by the table only. What it asks L4
+ * for by system calls of its own is not served.
+ *
+ * An image of today, for either architecture, may call these functions as well. It is entered as ever, and gets interrupts.
+ */
+#define PVH_COMPAT_2013 (1u << 1)
+
 /**
  * Compares what the image asks for with a table of `count` functions and the interface functions, which need not be in the
  * table and are replaced by functions of the same name; ports (pv_port_in(), pv_port_out()) are provided by the table only.
  * Says by name what is missing or has another prototype, and whether the image can be loaded by this host at all (machine,
- * identity note). Returns 0, PVH_ERROR_IMAGE or PVH_ERROR_FIT.
+ * identity note). `flags` are those of the request for which it is asked. Returns 0, PVH_ERROR_IMAGE, PVH_ERROR_FIT or
+ * PVH_ERROR_ARGUMENT.
  */
-int32_t pvh_image_check(const struct pvh_image *image, const struct pvh_function *functions, size_t count);
+int32_t pvh_image_check(const struct pvh_image *image, const struct pvh_function *functions, size_t count, uint32_t flags);
 
 /* ---- The platform ---- */
 
@@ -255,9 +270,6 @@ struct pvh_platform {
 /** A guest with its vCPU. */
 struct pvh_guest;
 
-/* Flags of a request. */
-#define PVH_LAZY (1u << 0) /**< each function is bound on its first call, through a resolver, instead of all before the start */
-
 /** What a guest is to be given. */
 struct pvh_request {
   size_t size;                          /**< sizeof(struct pvh_request) */
@@ -266,15 +278,15 @@ struct pvh_request {
   size_t function_count;                /**< their number */
   const char *command_line;             /**< arguments separated by single spaces, at most 65536 bytes; NULL: none */
   uint64_t memory;                      /**< memory beside the image, rounded up to pages; may be 0 */
-  uint32_t flags;                       /**< PVH_LAZY */
+  uint32_t flags;                       /**< PVH_LAZY, PVH_COMPAT_2013 */
 };
 
 /**
  * Makes a guest: maps its memory (the image at its own addresses; above it, with gaps, the start info, the library's stubs, and
  * the memory asked for), loads the image, binds its slots. A function with another prototype is an error. One that nobody
  * provides ends the guest when it is called, so call pvh_image_check() before: with PVH_LAZY as PVH_END_UNBOUND; without,
- * its slot stays as it is, so the guest's own resolver names it on the console and ends as PVH_END_FATAL. The image must outlive
- * the guest.
+ * its slot stays as it is, so the guest's own resolver names it on the console and ends as PVH_END_FATAL; that of an image of 2013 leads
+ * to the library, as with PVH_LAZY. The image must outlive the guest.
  */
 int32_t pvh_guest_create(const struct pvh_image *image, const struct pvh_request *request, struct pvh_guest **guest);
 

@@ -1,40 +1,47 @@
 // SPDX-License-Identifier: MIT OR Apache-2.0
 //! The host's functions: its own table, and the interface functions.
 
-use alloc::collections::{BTreeMap, BTreeSet};
+use alloc::collections::BTreeMap;
 use alloc::format;
 use alloc::string::{String, ToString};
 use alloc::vec::Vec;
 
-use paravirt_abi::legacy;
-use paravirt_abi::signature::{Signature, Width};
+use paravirt_abi::signature::Signature;
+use paravirt_host_core::agreement::{self, Disagreement};
 use paravirt_host_core::guest::{self, Function};
-use paravirt_host_core::image::{self, check_loadable};
+use paravirt_host_core::image::{self, External, check_loadable};
+use paravirt_host_core::legacy::OFFERED;
 use paravirt_host_core::provides::{Fit, Provides};
 
 use crate::argument::{array, text, value};
 use crate::error::{Error, Number, number};
 use crate::image::Image;
-use crate::{interface, layout};
+use crate::layout::{COMPAT_2013, LAZY};
+use crate::{interface, layout, legacy};
 
-/// All functions that a guest gets: those of the table, and the interface functions that it does not name.
+/// All functions that a guest gets: those of the table, and the interface functions that it does not name; with `compat_2013` those
+/// of 2013 as well.
 ///
 /// # Safety
 /// As the header says of the table.
-pub unsafe fn all(table: *const layout::Function, count: usize) -> Result<Vec<Function>, Error> {
+pub unsafe fn all(
+    table: *const layout::Function,
+    count: usize,
+    compat_2013: bool,
+) -> Result<Vec<Function>, Error> {
     // SAFETY: the caller's.
     let table = unsafe { array(table, count, "functions")? };
+    let of_2013 = legacy::functions().filter(|_| compat_2013);
     let mut functions: BTreeMap<String, Function> = interface::functions()
+        .chain(of_2013)
         .map(|function| (function.name.clone(), function))
         .collect();
     for (index, entry) in table.iter().enumerate() {
         // SAFETY: the caller's.
         let name = unsafe { text(entry.name, &format!("functions[{index}].name"))? };
-        // Guests of 2013 pass these functions' arguments in registers, which the gates do not.
-        if guest::WIDTH == Width::Bits32 && legacy::find(name).is_some() {
+        if !compat_2013 && paravirt_abi::legacy::find(name).is_some() {
             return Err(Error::argument(format_args!(
-                "functions[{index}] `{name}` is a function of 2013, whose convention on i386 this library does not serve; leave \
-                 it out"
+                "functions[{index}] `{name}` is a function of 2013; set PVH_COMPAT_2013 (option `--compat 2013`), or leave it out"
             )));
         }
         let Some(function) = entry.function else {
@@ -73,12 +80,16 @@ pub unsafe extern "C" fn pvh_image_check(
     image: *const Image,
     table: *const layout::Function,
     count: usize,
+    flags: u32,
 ) -> i32 {
     number(|| {
+        check_flags(flags, "flags")?;
+        let compat_2013 = flags & COMPAT_2013 != 0;
         // SAFETY: the caller's.
-        let (image, functions) = unsafe { (value(image, "image")?, all(table, count)?) };
+        let (image, functions) =
+            unsafe { (value(image, "image")?, all(table, count, compat_2013)?) };
         let image = &image.image;
-        check_loadable(image, &guest::policy())
+        check_loadable(image, &guest::policy(compat_2013))
             .map_err(|error| Error::new(Number::Image, error))?;
         let misfits = misfits(image, &functions);
         if misfits.is_empty() {
@@ -97,39 +108,55 @@ pub unsafe extern "C" fn pvh_image_check(
     })
 }
 
+/// Whether all flags of a request are known.
+pub fn check_flags(flags: u32, name: &str) -> Result<(), Error> {
+    if flags & !(LAZY | COMPAT_2013) == 0 {
+        return Ok(());
+    }
+    Err(Error::argument(format_args!(
+        "{name} is {flags:#x}; only PVH_LAZY and PVH_COMPAT_2013 are known"
+    )))
+}
+
 /// What is missing, has another prototype or none at all, in words.
 fn misfits(image: &image::Image, functions: &[Function]) -> Vec<String> {
     let provides: Provides = functions
         .iter()
         .map(|function| (function.name.clone(), function.signature))
         .collect();
-    let untyped: BTreeSet<&str> = functions
+    let by_name: BTreeMap<&str, &Function> = functions
         .iter()
-        .filter(|function| function.signature.is_none())
-        .map(|function| function.name.as_str())
+        .map(|function| (function.name.as_str(), function))
         .collect();
-    let misfit = |external: &image::External| {
+    let misfit = |external: &External| {
         let name = &external.name;
-        match provides.fit(external) {
-            Fit::Unchecked if external.signature.is_none() && untyped.contains(name.as_str()) => {
-                Some(format!(
-                    "no prototype: {name}: neither guest nor host say it; put its word into the host's table"
-                ))
-            }
-            Fit::Fits | Fit::Unchecked => None,
-            Fit::Missing { nearest } if nearest.is_empty() => Some(format!("missing: {name}")),
-            Fit::Missing { nearest } => Some(format!(
-                "missing: {name} (did you mean {}?)",
-                nearest.join(", ")
+        let Some(function) = by_name.get(name.as_str()) else {
+            return Some(missing(external, &provides));
+        };
+        match agreement::prototype(external, function.signature, guest::WIDTH) {
+            Ok(Some(_)) => None,
+            Ok(None) => Some(format!(
+                "no prototype: {name}: neither guest nor host say it; put its word into the host's table"
             )),
-            Fit::Mismatch { offered } => {
-                // A mismatch is one of two prototypes.
-                let declared = external.signature.unwrap_or(offered);
-                Some(format!(
-                    "mismatch: {name} is `{declared}` in the guest, `{offered}` in the host"
-                ))
-            }
+            Err(Disagreement { guest, host }) => Some(format!(
+                "mismatch: {name} is `{guest}` in the guest, `{host}` in the host"
+            )),
         }
     };
     image.externals().iter().filter_map(misfit).collect()
+}
+
+/// What is said of a function that the host does not have.
+fn missing(external: &External, provides: &Provides) -> String {
+    let name = &external.name;
+    // With the flag, the library has them all.
+    if OFFERED.contains(&name.as_str()) {
+        return format!("missing: {name}, of 2013; set PVH_COMPAT_2013 (option `--compat 2013`)");
+    }
+    match provides.fit(external) {
+        Fit::Missing { nearest } if !nearest.is_empty() => {
+            format!("missing: {name} (did you mean {}?)", nearest.join(", "))
+        }
+        _ => format!("missing: {name}"),
+    }
 }

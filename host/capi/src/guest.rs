@@ -14,9 +14,9 @@ use paravirt_host_core::upcall::Interrupted;
 use crate::argument::{check_size, check_there, store, text, value};
 use crate::environment;
 use crate::error::{Error, Number, number};
-use crate::functions;
+use crate::functions::{self, check_flags};
 use crate::image::Image;
-use crate::layout::{self, Context, FAULT_SYSTEM_CALL, Fault, LAZY, Request};
+use crate::layout::{self, COMPAT_2013, Context, FAULT_SYSTEM_CALL, Fault, LAZY, Request};
 use crate::platform::Platform;
 
 /// `struct pvh_guest`
@@ -51,18 +51,14 @@ pub unsafe extern "C" fn pvh_guest_create(
 /// As the header says.
 unsafe fn create(image: *const Image, request: &Request) -> Result<Guest, Error> {
     check_size(request.size, size_of::<Request>(), "request")?;
-    if request.flags & !LAZY != 0 {
-        return Err(Error::argument(format_args!(
-            "request.flags is {:#x}; only PVH_LAZY is known",
-            request.flags
-        )));
-    }
+    check_flags(request.flags, "request.flags")?;
+    let compat_2013 = request.flags & COMPAT_2013 != 0;
     // SAFETY: the caller's.
     let (scanned, platform, functions) = unsafe {
         (
             value(image, "image")?,
             Platform::new(request.platform)?,
-            functions::all(request.functions, request.function_count)?,
+            functions::all(request.functions, request.function_count, compat_2013)?,
         )
     };
     let command_line = if request.command_line.is_null() {
@@ -76,6 +72,7 @@ unsafe fn create(image: *const Image, request: &Request) -> Result<Guest, Error>
         command_line,
         memory: request.memory,
         lazy: request.flags & LAZY != 0,
+        compat_2013,
     };
     let (below, pages) = (Box::new(platform), Box::new(platform));
     let guest = guest::Guest::load(&scanned.image, &request, below, pages).map_err(refusal)?;

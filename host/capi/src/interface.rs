@@ -34,7 +34,7 @@ pub fn functions() -> impl Iterator<Item = Function> {
 }
 
 /// The guest that runs.
-fn with_guest<R>(result: impl FnOnce(&Guest) -> R, none: R) -> R {
+pub fn with_guest<R>(result: impl FnOnce(&Guest) -> R, none: R) -> R {
     // SAFETY: used during a call of a host function only, or not at all.
     unsafe { Guest::current() }.map_or(none, result)
 }

@@ -124,5 +124,7 @@ pub const WRITE: u32 = 1 << 1;
 pub const EXECUTE: u32 = 1 << 2;
 /// `PVH_LAZY`
 pub const LAZY: u32 = 1 << 0;
+/// `PVH_COMPAT_2013`
+pub const COMPAT_2013: u32 = 1 << 1;
 /// `PVH_FAULT_SYSTEM_CALL`
 pub const FAULT_SYSTEM_CALL: u32 = 256;

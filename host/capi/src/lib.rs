@@ -15,4 +15,5 @@ mod guest;
 mod image;
 mod interface;
 mod layout;
+mod legacy;
 mod platform;

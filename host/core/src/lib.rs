@@ -4,10 +4,11 @@
 //! | module | |
 //! |---|---|
 //! | [`image`] | reads a guest's ELF file, which nobody vouches for: what it asks for, who it says it is, what is to be loaded |
-//! | [`provides`], [`prototype`] | compare that with what a host offers |
+//! | [`provides`], [`prototype`], [`agreement`] | compare that with what a host offers |
 //! | [`bind`](mod@bind) | puts fixed addresses into a copy |
 //! | [`memory`], [`layout`] | map the guest's memory, by whatever maps memory below, and say what lies where; check every access |
-//! | [`start_info`], [`legacy`] | what the guest is told when it is entered |
+//! | [`start_info`] | what the guest is told when it is entered |
+//! | [`legacy`] | the same for images of 2013, and the functions that they call |
 //! | [`page`], [`lines`], [`upcall`] | the virtual processor's state, and how it is interrupted |
 //! | [`explain`] | what a guest did wrong, in words |
 //! | [`guest`], [`timers`] | run a guest of the host's own width in the host's own address space |
@@ -19,6 +20,7 @@ extern crate alloc;
 #[cfg(any(test, feature = "std"))]
 extern crate std;
 
+pub mod agreement;
 pub mod bind;
 pub mod explain;
 #[cfg(any(target_arch = "x86", target_arch = "x86_64"))]

@@ -26,7 +26,9 @@ pub(super) fn functions() -> [(&'static str, Provided); 14] {
         provide("pv_timer_stop", |call: &mut Call, timer: u32| {
             call.vcpu().timers.stop(timer)
         }),
-        provide("pv_irq_attach", irq_attach),
+        provide("pv_irq_attach", |call: &mut Call, line: u32| {
+            attach(call, line)
+        }),
         provide("pv_irq_detach", |call: &mut Call, line: u32| {
             let vcpu = call.vcpu();
             vcpu.lines().detach(&vcpu.page, line)
@@ -112,7 +114,8 @@ fn timer_start(call: &mut Call, timer: u32, first: u64, period: u64) -> Result<(
     call.vcpu().timers.start(timer, first, period)
 }
 
-pub(super) fn irq_attach(call: &mut Call, line: u32) -> Result<(), Error> {
+/// Gives a line to the guest.
+pub(super) fn attach(call: &Call, line: u32) -> Result<(), Error> {
     let vcpu = call.vcpu();
     vcpu.lines().attach(&vcpu.page, line)?;
     if line == CONSOLE {

@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: MIT OR Apache-2.0
 //! The guest in this process's memory: laid out as for any host, with the process host's code and data in its address space.
 
-use paravirt_abi::signature::{Signature, Width};
+use paravirt_abi::signature::Signature;
 use paravirt_abi::start::Features;
 use paravirt_host_core::layout::{self, LayoutError};
 use paravirt_host_core::memory::{GuestMemory, PAGE};
@@ -19,17 +19,10 @@ pub(super) struct Request<'a> {
     /// Bytes of memory beside the image.
     pub(super) memory: u64,
     pub(super) command_line: &'a str,
-    /// What the slots are to lead to, in their order.
-    pub(super) targets: &'a [Target],
+    /// Those of what the slots are to lead to, in their order.
+    pub(super) prototypes: &'a [Signature],
     pub(super) lazy: bool,
     pub(super) clock: bool,
-}
-
-/// A function that a slot is to lead to.
-pub(super) struct Target {
-    pub(super) prototype: Signature,
-    /// Whether 32-bit guests call it as the functions of 2013.
-    pub(super) fastcall: bool,
 }
 
 /// The guest's memory, not yet sealed, and what is where.
@@ -53,11 +46,11 @@ pub(super) fn load(request: &Request<'_>) -> Result<Layout, LayoutError> {
     let Request {
         image,
         command_line,
-        targets,
+        prototypes,
         ..
     } = *request;
-    let low_size = low::size(targets.len()).next_multiple_of(16);
-    let code_size = low_size + legacy::Code::size(targets.len());
+    let low_size = low::size(prototypes.len()).next_multiple_of(16);
+    let code_size = low_size + legacy::Code::size(prototypes.len());
     let request_of_any = layout::Request {
         image,
         memory: request.memory,
@@ -76,10 +69,11 @@ pub(super) fn load(request: &Request<'_>) -> Result<Layout, LayoutError> {
 
     let mut bytes = vec![0; low_size];
     let width = image.machine().width();
-    let prototypes = targets.iter().map(|target| target.prototype);
-    let low = low::write(&mut bytes, code, width, prototypes, upcalls);
+    let low = low::write(&mut bytes, code, width, prototypes.iter().copied(), upcalls);
     let mut extra = legacy::Code::new(code + low_size as u64);
-    let entries = entries(targets, width, low, &mut extra);
+    let entries = (image.externals().iter().enumerate())
+        .map(|(index, external)| extra.entry(&external.name, width, low.stub(index)))
+        .collect();
     let (entry, start_info) = if image.identity().is_none() {
         let block = legacy::block(start_info, image_end, DATA, low.resolver, command_line);
         memory.initialize(start_info, &block.bytes);
@@ -114,18 +108,4 @@ pub(super) fn load(request: &Request<'_>) -> Result<Layout, LayoutError> {
         entry,
         start_info,
     })
-}
-
-/// Where the slots lead: to the functions' stubs, or to shims before them.
-fn entries(targets: &[Target], width: Width, low: Low, shims: &mut legacy::Code) -> Vec<u64> {
-    let entry = |(index, target): (usize, &Target)| {
-        let stub = low.stub(index);
-        // Elsewhere `regparm` does not exist, and the functions of 2013 are called as any other.
-        if target.fastcall && width == Width::Bits32 {
-            shims.shim(target.prototype, stub)
-        } else {
-            stub
-        }
-    };
-    targets.iter().enumerate().map(entry).collect()
 }

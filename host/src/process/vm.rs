@@ -11,6 +11,7 @@ use std::time::Duration;
 
 use paravirt_abi::error::Error;
 use paravirt_abi::signature::{Signature, Type, Width};
+use paravirt_host_core::agreement::{self, Disagreement};
 use paravirt_host_core::explain::Fault;
 use paravirt_host_core::page::Page;
 
@@ -19,7 +20,7 @@ use super::console::Console;
 use super::error::VmError;
 use super::exit::{Exit, Stop, StopKind};
 use super::function::{Erased, HostFunction};
-use super::layout::{Layout, Target};
+use super::layout::Layout;
 use super::lines::{LineHandle, SharedLines};
 use super::realtime::Realtime;
 use super::run::{self, Run};
@@ -60,8 +61,6 @@ impl Drop for Place {
 pub(super) struct Provided {
     signature: fn(Width) -> Signature,
     function: Erased,
-    /// Whether 32-bit guests call it as the functions of 2013.
-    fastcall: bool,
 }
 
 impl Provided {
@@ -69,15 +68,6 @@ impl Provided {
         Self {
             signature: F::signature,
             function: function.erase(),
-            fastcall: false,
-        }
-    }
-
-    /// A function of 2013.
-    pub(super) fn fastcall<A, F: HostFunction<A>>(function: F) -> Self {
-        Self {
-            fastcall: true,
-            ..Self::new(function)
         }
     }
 }
@@ -114,7 +104,7 @@ impl Builder {
     }
 
     /// Provides a host function: `Fn(&mut Call, A, ..) -> R`, of which the types must be those of the guest's declaration. An
-    /// interface function of the same name is replaced.
+    /// interface function of the same name is replaced, and so is a function of 2013, which has the types of then.
     #[must_use]
     pub fn provide<A, F: HostFunction<A>>(mut self, name: impl Into<String>, function: F) -> Self {
         self.functions.insert(name.into(), Provided::new(function));
@@ -143,7 +133,8 @@ impl Builder {
     }
 
     /// Accepts images of L4RTEMS, of 2013: answers to the functions that they call (`l4rtems_outch` and its kin), and enters an
-    /// image without identity note as it was entered then. Such an image gets no interrupts; see [`paravirt_abi::legacy`].
+    /// image for i386 without identity note as it was entered then. Such an image gets no interrupts; see
+    /// [`paravirt_abi::legacy`].
     #[must_use]
     pub fn compat_2013(mut self) -> Self {
         self.compat_2013 = true;
@@ -198,7 +189,7 @@ impl Builder {
         }
         let place = Place::take()?;
         let width = self.image.machine().width();
-        let (mut bindings, targets) = bind(&self.image, &self.functions, width)?;
+        let (mut bindings, prototypes) = bind(&self.image, &self.functions, width)?;
         let use_clock = clock::usable();
         let Layout {
             memory,
@@ -212,7 +203,7 @@ impl Builder {
             image: &self.image,
             memory: self.memory,
             command_line: &self.command_line,
-            targets: &targets,
+            prototypes: &prototypes,
             lazy: self.lazy,
             clock: use_clock,
         })?;
@@ -383,24 +374,23 @@ fn bind(
     image: &Image,
     functions: &HashMap<String, Provided>,
     width: Width,
-) -> Result<(Vec<Binding>, Vec<Target>), VmError> {
+) -> Result<(Vec<Binding>, Vec<Signature>), VmError> {
     let mut bindings = Vec::with_capacity(image.externals().len());
-    let mut targets = Vec::with_capacity(image.externals().len());
+    let mut prototypes = Vec::with_capacity(image.externals().len());
     for external in image.externals() {
         let provided = functions.get(&external.name);
-        let host = provided.map(|provided| (provided.signature)(width));
-        if let (Some(host), Some(guest)) = (host, external.signature)
-            && host != guest
-        {
-            return Err(VmError::Prototype {
-                file: image.name().to_owned(),
-                name: external.name.clone(),
-                guest,
-                host,
-            });
-        }
-        // Who calls a function that nobody provides gets as far as its gate.
-        let prototype = host.unwrap_or(Signature::new(Type::Unit, &[]));
+        let prototype = match provided.map(|provided| (provided.signature)(width)) {
+            Some(host) => agreement::prototype(external, Some(host), width)
+                .map_err(|Disagreement { guest, host }| VmError::Prototype {
+                    file: image.name().to_owned(),
+                    name: external.name.clone(),
+                    guest,
+                    host,
+                })?
+                .unwrap_or(host),
+            // Who calls a function that nobody provides gets as far as its gate.
+            None => Signature::new(Type::Unit, &[]),
+        };
         bindings.push(Binding {
             slot: external.slot,
             entry: 0,
@@ -408,10 +398,7 @@ fn bind(
             stack_bytes: prototype::stack_bytes(prototype, width),
             calls: Cell::new(0),
         });
-        targets.push(Target {
-            prototype,
-            fastcall: provided.is_some_and(|provided| provided.fastcall),
-        });
+        prototypes.push(prototype);
     }
-    Ok((bindings, targets))
+    Ok((bindings, prototypes))
 }

@@ -1,79 +1,30 @@
 // SPDX-License-Identifier: MIT OR Apache-2.0
 //! Images of 2013, compiled here in the form that their sources had.
 
-use std::ffi::OsString;
 use std::io::Write;
 use std::path::{Path, PathBuf};
-use std::process::{Command, Output, Stdio};
+use std::process::{Output, Stdio};
 
-use pvhost::process::Exit;
+use guests_of_2013::{ARCHITECTURES, FORMS, INTERRUPTS, RUNS};
+use pvhost::process::{Call, Exit, VmError};
 
 use super::guests::{output, place, pvhost, read_back, run, text, vm};
 
-/// Ways to build the guest: as is; with the other spelling of the sections; in one segment, writable and executable.
-const FORMS: [(&str, &[&str]); 3] = [
-    ("plain", &[]),
-    ("other-spelling", &["-DPREFIX=\".data.l4external\""]),
-    ("one-segment", &["-Wl,-N", "-Wl,--no-warn-rwx-segments"]),
-];
-
-/// A compiler for i386 that needs no library.
-fn compiler() -> Option<Command> {
-    let works = |program: &str, arguments: &[&str]| {
-        Command::new(program)
-            .args(arguments)
-            .args(["-E", "-x", "c", "/dev/null"])
-            .stdout(Stdio::null())
-            .stderr(Stdio::null())
-            .status()
-            .is_ok_and(|status| status.success())
-    };
-    if works("i686-linux-gnu-gcc", &[]) {
-        return Some(Command::new("i686-linux-gnu-gcc"));
+/// The guest of that source, in that form, for one test.
+fn build(arch: &str, source: &str, form: (&str, &[&str]), test: &str) -> Option<PathBuf> {
+    if let Some(reason) = guests_of_2013::missing(arch) {
+        println!("skipped: {reason}");
+        return None;
     }
-    if works("gcc", &["-m32"]) {
-        let mut gcc = Command::new("gcc");
-        gcc.arg("-m32");
-        return Some(gcc);
-    }
-    println!(
-        "skipped: neither i686-linux-gnu-gcc nor gcc -m32 is there to compile a guest of 2013"
-    );
-    None
-}
-
-/// The guest of that source, in that form.
-fn build(source: &str, form: &str, flags: &[&str], test: &str) -> Option<PathBuf> {
-    let sources = Path::new(env!("CARGO_MANIFEST_DIR")).join("tests/process/compat");
     let folder = Path::new(env!("CARGO_TARGET_TMPDIR")).join("compat");
     std::fs::create_dir_all(&folder).expect("a folder");
-    let image = folder.join(format!("{test}-{form}"));
-    let mut script = OsString::from("-Wl,-T,");
-    script.push(sources.join("guest.ld"));
-    let output = compiler()?
-        .args([
-            "-std=gnu11",
-            "-O2",
-            "-march=i586",
-            "-ffreestanding",
-            "-fno-pic",
-        ])
-        .args(["-fno-stack-protector", "-Wall", "-Wextra", "-Werror"])
-        .args(["-nostdlib", "-static", "-no-pie", "-Wl,--build-id=none"])
-        .args(["-Wl,-z,max-page-size=4096"])
-        .arg(script)
-        .args(flags)
-        .arg(sources.join(source))
-        .arg("-o")
-        .arg(&image)
-        .output()
-        .expect("it starts");
-    assert!(output.status.success(), "{}", text(&output.stderr));
+    let image = folder.join(format!("{test}-{arch}-{}", form.0));
+    guests_of_2013::build(arch, source, form.1, &image).unwrap_or_else(|error| panic!("{error}"));
     Some(image)
 }
 
 fn plain(test: &str) -> Option<PathBuf> {
-    build("guest.c", FORMS[0].0, FORMS[0].1, test)
+    build("i386", "guest.c", FORMS[0], test)
 }
 
 /// `pvhost run --compat 2013`, with options.
@@ -84,17 +35,13 @@ fn run_2013(guest: &Path, options: &[&str], what: &str) -> Output {
 
 #[test]
 fn every_form_binds_and_calls() {
-    for (form, flags) in FORMS {
-        let Some(guest) = build("guest.c", form, flags, "every-form") else {
+    for form in FORMS {
+        let Some(guest) = build("i386", "guest.c", form, "every-form") else {
             return;
         };
+        let form = form.0;
         for lazy in [&[][..], &["--lazy"]] {
-            for (what, printed) in [
-                ("memory", "memory is behind the image\n"),
-                ("registers", "* registers are preserved\n"),
-                ("interrupts", "no interrupts\n"),
-                ("again", "a"),
-            ] {
+            for (what, printed) in RUNS {
                 let output = run_2013(&guest, lazy, what);
                 let stderr = text(&output.stderr);
                 assert_eq!(
@@ -200,39 +147,76 @@ fn without_the_option_the_image_is_refused_and_the_option_is_named() {
     let output = run(&guest, &[], &["memory"]);
     let stderr = text(&output.stderr);
     assert_eq!(output.status.code(), Some(1), "{stderr}");
-    assert!(stderr.contains("`pvhost run --compat 2013`"), "{stderr}");
+    assert!(stderr.contains("option `--compat 2013`"), "{stderr}");
     assert_eq!(text(&output.stdout), "");
 }
 
 #[test]
 fn an_image_with_a_vcpu_page_gets_interrupts_by_the_names_of_2013() {
-    let Some(guest) = build("page.c", "page", &[], "interrupts") else {
-        return;
-    };
-    for lazy in [&[][..], &["--lazy"]] {
-        let output = run_2013(&guest, lazy, "");
-        let stderr = text(&output.stderr);
-        assert_eq!(output.status.code(), Some(0), "{lazy:?}: {stderr}");
-        assert_eq!(
-            text(&output.stdout),
-            "10 interrupts\n",
-            "{lazy:?}: {stderr}"
-        );
+    for arch in ARCHITECTURES {
+        let Some(guest) = build(arch, "page.c", FORMS[0], "interrupts") else {
+            continue;
+        };
+        for lazy in [&[][..], &["--lazy"]] {
+            let output = run_2013(&guest, lazy, "");
+            let stderr = text(&output.stderr);
+            assert_eq!(output.status.code(), Some(0), "{arch} {lazy:?}: {stderr}");
+            assert_eq!(
+                text(&output.stdout),
+                INTERRUPTS,
+                "{arch} {lazy:?}: {stderr}"
+            );
+        }
     }
 }
 
-/// There was no L4RTEMS for x86-64, and an image of today keeps its own entry.
 #[test]
 fn guests_of_today_are_entered_as_ever() {
     for (arch, guest) in super::guests::each("hello") {
         let output = run_2013(&guest, &[], "");
         let stderr = text(&output.stderr);
-        if arch == "i386" {
-            assert_eq!(output.status.code(), Some(0), "{stderr}");
-            assert_eq!(text(&output.stdout), "Hello from a paravirtualized guest\n");
-        } else {
-            assert_eq!(output.status.code(), Some(1), "{stderr}");
-            assert!(stderr.contains("this host runs i386"), "{stderr}");
-        }
+        assert_eq!(output.status.code(), Some(0), "{arch}: {stderr}");
+        assert_eq!(text(&output.stdout), "Hello from a paravirtualized guest\n");
+    }
+}
+
+/// Functions of the embedder by these names are called as in 2013, and have the prototypes of then.
+#[test]
+fn functions_of_2013_may_be_replaced() {
+    let _place = place();
+    for arch in ARCHITECTURES {
+        let Some(guest) = build(arch, "page.c", FORMS[0], "replaced") else {
+            continue;
+        };
+        let (console, written) = output();
+        let builder = vm(&guest, console).compat_2013();
+        let finished = builder
+            .provide("l4rtems_inch", |_: &mut Call| -1_i32)
+            .provide(
+                "l4rtems_timer_start",
+                |call: &mut Call, period: u64, first: u64| {
+                    assert_eq!((period, first), (5000, 0));
+                    call.stop(Exit::Exit(7));
+                },
+            )
+            .build()
+            .expect("a guest for this host")
+            .run()
+            .expect("the guest runs");
+        assert!(
+            matches!(finished.exit, Exit::Exit(7)),
+            "{:?}",
+            finished.exit
+        );
+        assert_eq!(read_back(written), "");
+        let (console, _) = output();
+        let refused = vm(&guest, console)
+            .compat_2013()
+            .provide("l4rtems_inch", |_: &mut Call, _: u32| -1_i32)
+            .build();
+        assert!(
+            matches!(&refused, Err(VmError::Prototype { name, .. }) if name == "l4rtems_inch"),
+            "{arch}"
+        );
     }
 }

@@ -40,7 +40,7 @@ static void no_alarm(void *context, uint64_t deadline) {
 int main(int argc, char **argv) {
   struct pvh_image *image = NULL;
   SHOW(pvh_image_parse("early", "", 0, &image));
-  SHOW(pvh_image_check(NULL, NULL, 0));
+  SHOW(pvh_image_check(NULL, NULL, 0, 0));
   SHOW(pvh_initialize(NULL));
   struct pvh_environment environment = {
     .size = 1, .allocate = allocate, .release = release, .message = print};
@@ -72,15 +72,15 @@ int main(int argc, char **argv) {
   const struct pvh_function wrong[] = {{"pv_console_write", UINT64_C(0x10000000000000de), (void (*)(void))nothing}};
   const struct pvh_function no_word[] = {{"pv_console_write", 7, (void (*)(void))nothing}};
   const struct pvh_function no_function[] = {{"pv_console_write", 0, NULL}};
-  SHOW(pvh_image_check(image, NULL, 0));
-  SHOW(pvh_image_check(image, NULL, 1));
-  SHOW(pvh_image_check(image, wrong, 1));
-  SHOW(pvh_image_check(image, no_word, 1));
-  SHOW(pvh_image_check(image, no_function, 1));
-#ifdef __i386__
+  SHOW(pvh_image_check(image, NULL, 0, 0));
+  SHOW(pvh_image_check(image, NULL, 1, 0));
+  SHOW(pvh_image_check(image, wrong, 1, 0));
+  SHOW(pvh_image_check(image, no_word, 1, 0));
+  SHOW(pvh_image_check(image, no_function, 1, 0));
   const struct pvh_function of_2013[] = {{"l4rtems_outch", 0, (void (*)(void))nothing}};
-  SHOW(pvh_image_check(image, of_2013, 1));
-#endif
+  SHOW(pvh_image_check(image, of_2013, 1, 0));
+  SHOW(pvh_image_check(image, of_2013, 1, PVH_COMPAT_2013));
+  SHOW(pvh_image_check(image, NULL, 0, 4));
 
   struct pvh_platform platform = {.size = sizeof(platform),
                                   .map = refuse_map,

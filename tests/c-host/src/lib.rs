@@ -8,6 +8,8 @@
 use std::path::{Path, PathBuf};
 use std::process::{Command, Output, Stdio};
 
+use tempfile::TempDir;
+
 /// An architecture of host and guest.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Arch {
@@ -147,4 +149,13 @@ pub fn run(host: &Path, arguments: &[&str]) -> Ran {
 #[must_use]
 pub fn argument(path: &Path) -> &str {
     path.to_str().expect("paths here are UTF-8")
+}
+
+/// A folder that goes away.
+///
+/// # Panics
+/// If it cannot be made.
+#[must_use]
+pub fn scratch() -> TempDir {
+    tempfile::tempdir().expect("a scratch folder")
 }

@@ -18,6 +18,7 @@ mod machine;
 mod state;
 
 use alloc::vec::Vec;
+use core::arch::asm;
 use core::slice;
 use core::sync::atomic::{AtomicU64, Ordering};
 
@@ -126,6 +127,14 @@ fn tail() -> &'static [u8] {
 pub(crate) unsafe fn enter(entry: u64, start_info: u64, end: &AtomicU64) {
     // SAFETY: the caller's; the assembly keeps what the ABI preserves.
     unsafe { pvh_gates_enter(entry as usize, start_info as usize, end.as_ptr()) }
+}
+
+/// The selector of the data segment, the guest's as well.
+pub(crate) fn data_selector() -> u16 {
+    let selector: u16;
+    // SAFETY: reads a register.
+    unsafe { asm!("mov {0:x}, ds", out(reg) selector, options(nomem, nostack, preserves_flags)) };
+    selector
 }
 
 /// Address at which a handler continues to leave the guest.

@@ -18,6 +18,8 @@ const POINTER: usize = size_of::<usize>();
 pub(super) struct Binding {
     /// Address of its slot.
     pub(super) slot: u64,
+    /// Where the slot leads once it is bound: the function's stub, or a shim before it.
+    pub(super) entry: u64,
     /// The host's function, `None` if nobody provides it.
     pub(super) function: Option<Target>,
 }
@@ -45,7 +47,7 @@ pub(crate) unsafe extern "C" fn dispatch(index: u32, frame: *mut Frame) -> *cons
     guest.end.as_ptr()
 }
 
-/// Fills a slot on its first call and leaves its function's stub as the result. Returns where the gate sees whether the guest
+/// Fills a slot on its first call and leaves where it leads as the result. Returns where the gate sees whether the guest
 /// is to be left: the word is then not 0.
 ///
 /// # Safety
@@ -90,15 +92,15 @@ impl Guest {
             return self.record(Record::of_call(Cause::Unbound(index as u32), stack));
         }
         self.fill_slot(index);
-        frame.result = self.code.stub(index) as u64;
+        frame.result = self.bindings[index].entry;
     }
 
-    /// Makes the slot of that function lead to its stub.
+    /// Makes the slot of that function lead to it.
     pub(super) fn fill_slot(&self, index: usize) {
-        let slot = self.bindings[index].slot as *mut [u8; POINTER];
-        let stub = self.code.stub(index);
+        let Binding { slot, entry, .. } = self.bindings[index];
+        let slot = slot as *mut [u8; POINTER];
         // SAFETY: the scanner found the slot in a writable segment, which is mapped. Bytes have no alignment.
-        unsafe { slot.write_volatile(stub.to_le_bytes()) };
+        unsafe { slot.write_volatile((entry as usize).to_le_bytes()) };
     }
 
     /// The second word that the guest's resolver thunk has pushed: the slot's address.

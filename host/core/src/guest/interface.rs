@@ -47,7 +47,12 @@ impl Guest {
         }
         // SAFETY: writable as checked, and the guest does not run meanwhile.
         let bytes = unsafe { slice::from_raw_parts_mut(buffer as *mut u8, length) };
-        let (count, more) = self.platform.console_read(bytes)?;
+        self.take_input(bytes)
+    }
+
+    /// Takes input without waiting; the number of bytes.
+    pub(super) fn take_input(&self, buffer: &mut [u8]) -> Result<usize, Error> {
+        let (count, more) = self.platform.console_read(buffer)?;
         if more {
             // The line is raised as long as there is input, so that a handler may take one byte at a time.
             self.lines.raise(&self.page, CONSOLE)?;

@@ -11,25 +11,34 @@ use core::cell::Cell;
 use core::sync::atomic::{AtomicBool, AtomicU64};
 
 use paravirt_abi::signature::Signature;
-use paravirt_abi::start::Features;
 
 use super::call::{Binding, Target};
-use super::{Guest, Platform};
+use super::entry::Entry;
+use super::{Guest, Platform, WIDTH};
+use crate::agreement::{self, Disagreement};
 use crate::gate::{self, Code};
 use crate::image::{External, Image, ImageError, Policy, check_loadable};
-use crate::layout::{self, LayoutError};
+use crate::layout::{self, Layout, LayoutError};
+use crate::legacy;
 use crate::lines::Lines;
-use crate::memory::{MapError, Pages};
+use crate::memory::{MapError, PAGE, Pages};
 use crate::page::{Page, PageError};
-use crate::start_info;
 use crate::timers::Timers;
 
-/// What a host of this width may load.
+/// Alignment of what follows the stubs, in bytes.
+const CODE_ALIGNMENT: u64 = 16;
+
+/// What a host of this width may load; with `compat_2013` images of 2013 as well.
 #[must_use]
-pub fn policy() -> Policy {
+pub fn policy(compat_2013: bool) -> Policy {
+    let policy = if compat_2013 {
+        Policy::of_2013()
+    } else {
+        Policy::default()
+    };
     Policy {
         machines: vec![gate::MACHINE],
-        ..Policy::default()
+        ..policy
     }
 }
 
@@ -38,9 +47,9 @@ pub fn policy() -> Policy {
 pub struct Function {
     /// Its name.
     pub name: String,
-    /// Its prototype; `None`: that of the guest's declaration.
+    /// Its prototype; `None`: that of the guest's declaration, or the ABI's of that name.
     pub signature: Option<Signature>,
-    /// Its address, with the C ABI.
+    /// Its address, with the C ABI, a function of 2013 too.
     pub address: usize,
 }
 
@@ -55,6 +64,8 @@ pub struct Request<'a> {
     pub memory: u64,
     /// Whether each function is bound on its first call.
     pub lazy: bool,
+    /// Whether images of 2013 are accepted, which are entered as they were then.
+    pub compat_2013: bool,
 }
 
 /// Why a guest cannot be made.
@@ -98,9 +109,6 @@ pub enum GuestError {
         /// The reason of the system below.
         source: MapError,
     },
-    /// There is no vCPU page, which the policy does not let happen.
-    #[error("{0}: no identity note says where the vCPU page is; link the guest with paravirt-bsp")]
-    NoPage(String),
     /// The vCPU page is not used.
     #[error(transparent)]
     Page(#[from] PageError),
@@ -117,48 +125,61 @@ impl Guest {
         platform: Box<dyn Platform>,
         pages: Box<dyn Pages>,
     ) -> Result<Self, GuestError> {
-        check_loadable(image, &policy())?;
-        let bindings = bind(image, request.functions)?;
-        let layout = layout::map(
+        check_loadable(image, &policy(request.compat_2013))?;
+        let mut bindings = bind(image, request.functions)?;
+        // The stubs and what is for 2013 lie one behind the other.
+        let stubs = (Code::size(bindings.len()) as u64).next_multiple_of(CODE_ALIGNMENT);
+        let for_2013 = if request.compat_2013 {
+            legacy::Code::size(bindings.len()) as u64
+        } else {
+            0
+        };
+        let takes_interrupts = image.vcpu_page().is_some();
+        let mut layout = layout::map(
             &layout::Request {
                 image,
                 memory: request.memory,
                 command_line: request.command_line,
-                code: Code::size(bindings.len()) as u64,
-                data: 0,
+                code: stubs + for_2013,
+                // A vCPU page for an image that has none.
+                data: if takes_interrupts { 0 } else { PAGE },
             },
             pages,
         )?;
-        let mut memory = layout.memory;
         let (code, bytes) = Code::write(layout.code as usize, bindings.len());
-        memory.initialize(layout.code, &bytes);
-        let mut features = Features::empty();
-        features.set(Features::LAZY, request.lazy);
-        let contents = start_info::Contents {
-            features,
-            resolver: if request.lazy {
-                code.resolver as u64
-            } else {
-                0
-            },
-            wall_clock: platform.wall(),
-            command_line: request.command_line,
-        };
-        let info = start_info::bytes(layout.start_info, &layout.ranges, &contents);
-        memory.initialize(layout.start_info, &info);
-        let page =
-            Page::of(image, &memory)?.ok_or_else(|| GuestError::NoPage(image.name().to_owned()))?;
+        layout.memory.initialize(layout.code, &bytes);
+        let mut code_of_2013 = legacy::Code::new(layout.code + stubs);
+        for (index, binding) in bindings.iter_mut().enumerate() {
+            let (name, stub) = (&image.externals()[index].name, code.stub(index) as u64);
+            binding.entry = code_of_2013.entry(name, WIDTH, stub);
+        }
+        let entry = Entry::prepare(
+            image,
+            request,
+            &*platform,
+            &mut layout,
+            code.resolver as u64,
+            &mut code_of_2013,
+        );
+        let Layout {
+            mut memory, data, ..
+        } = layout;
+        memory.initialize(layout.code + stubs, &code_of_2013.bytes);
+        let page = Page::of(image, &memory)?.unwrap_or_else(|| {
+            // SAFETY: the layout has mapped it for the guest's life, aligned and writable. Its interrupt flag stays off.
+            unsafe { Page::new(data) }
+        });
         let guest = Self {
             start: platform.now(),
             platform,
             memory,
             page,
+            takes_interrupts,
             lines: Lines::new(),
             timers: Timers::default(),
             bindings,
             code,
-            entry: image.entry(),
-            start_info: layout.start_info,
+            entry,
             end: AtomicU64::new(0),
             in_host: AtomicBool::new(true),
             alarm_due: AtomicBool::new(false),
@@ -180,7 +201,7 @@ impl Guest {
     }
 }
 
-/// Finds the host's function for each of the guest's.
+/// Finds the host's function for each of the guest's. Where the slots lead is known once the guest is laid out.
 fn bind(image: &Image, functions: &[Function]) -> Result<Vec<Binding>, GuestError> {
     let functions: BTreeMap<&str, &Function> = functions
         .iter()
@@ -188,31 +209,37 @@ fn bind(image: &Image, functions: &[Function]) -> Result<Vec<Binding>, GuestErro
         .collect();
     let file = || image.name().to_owned();
     let bind_one = |external: &External| {
-        let slot = external.slot;
+        let (slot, entry) = (external.slot, 0);
         let Some(function) = functions.get(external.name.as_str()) else {
             let function = None;
-            return Ok(Binding { slot, function });
+            return Ok(Binding {
+                slot,
+                entry,
+                function,
+            });
         };
         let name = || external.name.clone();
-        let prototype = match (function.signature, external.signature) {
-            (Some(host), Some(guest)) if host != guest => {
+        let prototype = agreement::prototype(external, function.signature, WIDTH)
+            .map_err(|Disagreement { guest, host }| {
                 let (file, name) = (file(), name());
-                return Err(GuestError::Prototype {
+                GuestError::Prototype {
                     file,
                     name,
                     guest,
                     host,
-                });
-            }
-            (Some(signature), _) | (None, Some(signature)) => signature,
-            (None, None) => {
+                }
+            })?
+            .ok_or_else(|| {
                 let (file, name) = (file(), name());
-                return Err(GuestError::NoPrototype { file, name });
-            }
-        };
+                GuestError::NoPrototype { file, name }
+            })?;
         let address = function.address;
         let function = Some(Target { address, prototype });
-        Ok(Binding { slot, function })
+        Ok(Binding {
+            slot,
+            entry,
+            function,
+        })
     };
     image.externals().iter().map(bind_one).collect()
 }

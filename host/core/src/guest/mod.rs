@@ -7,8 +7,10 @@
 
 mod call;
 mod end;
+mod entry;
 mod event;
 mod interface;
+mod legacy;
 mod load;
 mod platform;
 
@@ -34,6 +36,7 @@ use crate::memory::GuestMemory;
 use crate::page::Page;
 use crate::timers::{NEVER, Timers};
 use call::Binding;
+use entry::Entry;
 
 /// A guest with its vCPU.
 ///
@@ -43,12 +46,13 @@ pub struct Guest {
     platform: Box<dyn Platform>,
     memory: GuestMemory,
     page: Page,
+    /// Whether the page is the guest's, so that it can be interrupted.
+    takes_interrupts: bool,
     lines: Lines,
     timers: Timers,
     bindings: Vec<Binding>,
     code: Code,
-    entry: u64,
-    start_info: u64,
+    entry: Entry,
     /// The platform's time when guest time was 0.
     start: u64,
     /// Why the guest is to be left: an [`End`] as a word, 0 if it is not.
@@ -102,7 +106,7 @@ impl Guest {
         self.leave_host();
         if !self.in_host() {
             // SAFETY: the guest is mapped, bound and published; the rest is the caller's.
-            unsafe { gate::enter(self.entry, self.start_info, &self.end) };
+            unsafe { gate::enter(self.entry.point, self.entry.info, &self.end) };
         }
         if !self.in_host() {
             self.enter_host();

@@ -635,7 +635,7 @@ pub enum Problem {
     /// The same, and the image is as those of 2013 were.
     #[error(
         "no identity note and no prototypes, as in 2013, so it can get no interrupts; link the guest layer, or run it with \
-         what it can have without: `pvhost run --compat 2013`"
+         what it can have without: option `--compat 2013`, of libparavirt_host.a the flag PVH_COMPAT_2013"
     )]
     Of2013,
     /// Code that keeps data below the stack pointer, on a host that pushes frames there.

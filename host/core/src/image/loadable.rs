@@ -24,7 +24,8 @@ pub struct Policy {
     pub page: u64,
     /// Whether a segment may be writable and executable at once.
     pub writable_code: bool,
-    /// Whether the image must carry an identity note, as it must to receive interrupts.
+    /// Whether an image for i386 must carry an identity note, as it must to receive interrupts. Those of 2013 do not, which existed for
+    /// i386 only; others must in any case.
     pub identity_required: bool,
     /// Whether the host pushes interrupt frames directly below the stack pointer.
     pub pushes_into_red_zone: bool,
@@ -67,11 +68,10 @@ impl Default for Policy {
 }
 
 impl Policy {
-    /// The same host for images of 2013: they existed for i386 only, carry no note, and were linked with writable code.
+    /// The same host for images of 2013, too: they carry no note, and were linked with writable code.
     #[must_use]
     pub fn of_2013() -> Self {
         Self {
-            machines: vec![Machine::I386],
             writable_code: true,
             identity_required: false,
             ..Self::default()
@@ -105,9 +105,10 @@ fn check(image: &Image, policy: &Policy) -> Result<(), Problem> {
     }
     check_memory(image, policy)?;
     check_pages(image, policy)?;
+    let identity_required = policy.identity_required || machine != Machine::I386;
     match image.identity() {
-        None if policy.identity_required && image.is_of_2013() => Err(Problem::Of2013),
-        None if policy.identity_required => Err(Problem::NoIdentity),
+        None if identity_required && image.is_of_2013() => Err(Problem::Of2013),
+        None if identity_required => Err(Problem::NoIdentity),
         identity if policy.pushes_into_red_zone && uses_red_zone(identity, machine) => {
             Err(Problem::RedZone)
         }

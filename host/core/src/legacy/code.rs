@@ -15,8 +15,8 @@
 
 use alloc::vec::Vec;
 
-use paravirt_abi::legacy::{MULTIBOOT_MAGIC, REGISTER_WORDS};
-use paravirt_abi::signature::{Signature, Type};
+use paravirt_abi::legacy::{self, MULTIBOOT_MAGIC, REGISTER_WORDS};
+use paravirt_abi::signature::{Signature, Type, Width};
 
 /// Bytes for each shim and for the start.
 const UNIT: usize = 32;
@@ -59,8 +59,16 @@ impl Code {
         }
     }
 
-    /// Adds the shim of a function of 2013 before the function's stub; its address.
-    pub fn shim(&mut self, prototype: Signature, stub: u64) -> u64 {
+    /// Where the slot of the function of that name leads, of which the C ABI's stub is given: there, or for a function of 2013 on
+    /// i386 to a shim, which is added. Elsewhere `regparm` does not exist.
+    pub fn entry(&mut self, name: &str, width: Width, stub: u64) -> u64 {
+        match (legacy::find(name), width) {
+            (Some(function), Width::Bits32) => self.shim(function.signature(width), stub),
+            _ => stub,
+        }
+    }
+
+    fn shim(&mut self, prototype: Signature, stub: u64) -> u64 {
         let start = self.bytes.len();
         let words = words(prototype);
         for (pushed, word) in words.iter().rev().enumerate() {
@@ -146,8 +154,6 @@ fn words(prototype: Signature) -> Vec<Word> {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use paravirt_abi::legacy;
-    use paravirt_abi::signature::Width;
 
     #[test]
     fn arguments_are_where_the_convention_has_them() {
@@ -173,8 +179,24 @@ mod tests {
     fn every_function_of_2013_has_room_for_its_shim() {
         let mut code = Code::new(0x10_0000);
         for function in &legacy::FUNCTIONS {
-            code.shim(function.signature(Width::Bits32), 0x20_0000);
+            assert_ne!(
+                code.entry(function.name, Width::Bits32, 0x20_0000),
+                0x20_0000
+            );
         }
         assert_eq!(code.bytes.len(), Code::size(legacy::FUNCTIONS.len() - 1));
+    }
+
+    #[test]
+    fn only_functions_of_2013_and_only_on_i386_have_shims() {
+        let mut code = Code::new(0x10_0000);
+        for (name, width) in [
+            ("l4rtems_outch", Width::Bits64),
+            ("pv_timer_start", Width::Bits32),
+            ("own", Width::Bits32),
+        ] {
+            assert_eq!(code.entry(name, width, 0x20_0000), 0x20_0000, "{name}");
+        }
+        assert_eq!(code.bytes, []);
     }
 }

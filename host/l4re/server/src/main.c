@@ -20,6 +20,7 @@ static const char usage[] = "usage: paravirt [OPTION]... GUEST [ARGUMENT]...\n"
                             "  --memory=BYTES       memory for the guest beside its image, 16 MiB without\n"
                             "  --lazy               bind each function on its first call\n"
                             "  --partial            start a guest although functions are missing\n"
+                            "  --compat=2013        accept images of L4RTEMS, and the names of its functions\n"
                             "  --wall-clock=SECONDS Unix time at the start, if there is no clock chip's\n"
                             "  --irq=LINE:NUMBER    interrupt NUMBER of the capability `icu` raises LINE\n"
                             "  --measure            compare with libvcpu";
@@ -27,7 +28,7 @@ static const char usage[] = "usage: paravirt [OPTION]... GUEST [ARGUMENT]...\n"
 static struct {
   uint64_t memory;
   uint64_t wall_clock; /* ns; 0: libc's */
-  int lazy, partial, measure;
+  int lazy, partial, compat_2013, measure;
   unsigned devices;
   struct {
     uint32_t line;
@@ -98,9 +99,9 @@ static void device(const char *text) {
 static void parse(int argc, char **argv) {
   static const struct option long_options[] = {
     {"memory", required_argument, NULL, 'm'}, {"lazy", no_argument, NULL, 'l'},
-    {"partial", no_argument, NULL, 'p'},      {"wall-clock", required_argument, NULL, 'w'},
-    {"irq", required_argument, NULL, 'i'},    {"measure", no_argument, NULL, 'c'},
-    {NULL, 0, NULL, 0},
+    {"partial", no_argument, NULL, 'p'},      {"compat", required_argument, NULL, 'o'},
+    {"irq", required_argument, NULL, 'i'},    {"wall-clock", required_argument, NULL, 'w'},
+    {"measure", no_argument, NULL, 'c'},      {NULL, 0, NULL, 0},
   };
   char *end;
   int option;
@@ -109,6 +110,11 @@ static void parse(int argc, char **argv) {
     case 'm': options.memory = number(optarg, &end); break;
     case 'l': options.lazy = 1; break;
     case 'p': options.partial = 1; break;
+    case 'o':
+      if (strcmp(optarg, "2013") != 0)
+        refuse(usage);
+      options.compat_2013 = 1;
+      break;
     case 'w': options.wall_clock = number(optarg, &end) * UINT64_C(1000000000); break;
     case 'i': device(optarg); break;
     case 'c': options.measure = 1; break;
@@ -179,10 +185,10 @@ static struct pvh_guest *create(const struct pvh_image *image, char **arguments)
     .platform = &platform,
     .command_line = join(arguments),
     .memory = options.memory,
-    .flags = options.lazy ? PVH_LAZY : 0,
+    .flags = (options.lazy ? PVH_LAZY : 0) | (options.compat_2013 ? PVH_COMPAT_2013 : 0),
   };
   request.function_count = table_functions(&request.functions);
-  int32_t result = pvh_image_check(image, request.functions, request.function_count);
+  int32_t result = pvh_image_check(image, request.functions, request.function_count, request.flags);
   if (result < 0 && !(result == PVH_ERROR_FIT && options.partial))
     exit(EXIT_FAILURE);
   struct pvh_guest *guest;

@@ -6,6 +6,14 @@
 #define PREFIX ".data.l4externals"
 #endif
 
+#ifdef __x86_64__
+#define WORD ".quad"
+#define FASTCALL
+#else
+#define WORD ".long"
+#define FASTCALL __attribute__((regparm(3)))
+#endif
+
 /* The form of the macro of 2013, with its sections, its thunk, and its way to the resolver. */
 #define EXTERNAL(func) EXTERNAL_AS(func, func)
 #define EXTERNAL_AS(func, thunk) \
@@ -13,10 +21,10 @@
 	    "9: .string \"" #func "\"\n" \
 	    ".previous\n" \
 	    ".section " PREFIX ".symtab, \"aw\"\n" \
-	    "7: .long 9b\n" \
+	    "7: " WORD " 9b\n" \
 	    ".previous\n" \
 	    ".section " PREFIX ".jmptbl, \"aw\"\n" \
-	    "8: .long " #thunk "_resolver\n" \
+	    "8: " WORD " " #thunk "_resolver\n" \
 	    ".previous\n" \
 	    ".text\n" \
 	    ".weak " #thunk "\n" \
@@ -26,8 +34,6 @@
 	    "push $7b\n" \
 	    "jmp *__l4_external_resolver\n")
 
-#define FASTCALL __attribute__((regparm(3)))
-
 FASTCALL void l4rtems_outch(char c);
 FASTCALL int l4rtems_inch(void);
 FASTCALL _Bool l4rtems_requestIrq(unsigned number);
@@ -36,6 +42,7 @@ FASTCALL void l4rtems_timer_start(unsigned long long period, unsigned long long 
 FASTCALL void l4rtems_timer_stop(void);
 FASTCALL unsigned l4rtems_timer_read(void);
 FASTCALL unsigned l4rtems_inport(unsigned port, unsigned size);
+FASTCALL void l4rtems_outport(unsigned port, unsigned value, unsigned size);
 unsigned long long pv_clock_now(void);
 _Noreturn void pv_shutdown(unsigned reason, int code);
 

@@ -1,0 +1,118 @@
+// SPDX-License-Identifier: MIT OR Apache-2.0
+//! The prototype by which a function is called, on which guest, host and ABI agree.
+
+use paravirt_abi::signature::{Signature, Width};
+use paravirt_abi::{interface, legacy};
+
+use crate::image::External;
+
+/// Guest and host disagree.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Disagreement {
+    /// The guest's prototype; if it says none, that of the ABI.
+    pub guest: Signature,
+    /// The host's.
+    pub host: Signature,
+}
+
+/// The prototype of a function that a guest of that width declares and a host has with the prototype `host`, if it says one; `None`
+/// if nobody says it.
+///
+/// What neither of them says, the ABI does for its own names. A function of 2013 has no other prototype than in 2013, since by that
+/// its arguments are found.
+///
+/// # Errors
+/// If they disagree.
+pub fn prototype(
+    external: &External,
+    host: Option<Signature>,
+    width: Width,
+) -> Result<Option<Signature>, Disagreement> {
+    let name = external.name.as_str();
+    let of_2013 = legacy::find(name).map(|function| function.signature(width));
+    let known = [of_2013, external.signature, host];
+    let first = known.into_iter().flatten().next();
+    for other in known.into_iter().flatten() {
+        if first != Some(other) {
+            return Err(Disagreement {
+                guest: external.signature.or(of_2013).unwrap_or(other),
+                host: host.or(of_2013).unwrap_or(other),
+            });
+        }
+    }
+    Ok(first.or_else(|| of_abi(name, width)))
+}
+
+/// The prototype that the ABI has for a name, of today or of 2013.
+#[must_use]
+pub fn of_abi(name: &str, width: Width) -> Option<Signature> {
+    interface::find(name)
+        .or_else(|| legacy::find(name))
+        .map(|function| function.signature(width))
+}
+
+#[cfg(test)]
+mod tests {
+    use alloc::borrow::ToOwned;
+
+    use super::*;
+    use crate::prototype::parse;
+
+    /// What comes of a name and the prototypes of guest and host, as texts; empty if it says none.
+    fn agree(name: &str, guest: &str, host: &str) -> Result<Option<Signature>, Disagreement> {
+        let read =
+            |text: &str| (!text.is_empty()).then(|| parse(text, Width::Bits32).expect("valid"));
+        let external = External {
+            name: name.to_owned(),
+            slot: 0x10_0000,
+            symbol: 0x10_1000,
+            signature: read(guest),
+        };
+        prototype(&external, read(host), Width::Bits32)
+    }
+
+    fn text(text: &str) -> Signature {
+        parse(text, Width::Bits32).expect("valid")
+    }
+
+    #[test]
+    fn either_side_may_say_it_and_both_must_agree() {
+        let own = "fn(u32) -> i32";
+        assert_eq!(agree("own", "", ""), Ok(None));
+        for (guest, host) in [(own, ""), ("", own), (own, own)] {
+            assert_eq!(agree("own", guest, host), Ok(Some(text(own))));
+        }
+        let disagreement = Disagreement {
+            guest: text(own),
+            host: text("fn()"),
+        };
+        assert_eq!(agree("own", own, "fn()"), Err(disagreement));
+    }
+
+    #[test]
+    fn the_abi_knows_its_own_names() {
+        let stop = text("fn(u32) -> i32");
+        assert_eq!(agree("pv_timer_stop", "", ""), Ok(Some(stop)));
+        // A host may have a function of its own by that name.
+        let other = "fn(u64) -> i32";
+        assert_eq!(agree("pv_timer_stop", "", other), Ok(Some(text(other))));
+    }
+
+    #[test]
+    fn a_function_of_2013_is_as_it_was() {
+        let (name, own, other) = ("l4rtems_inport", "fn(u32, u32) -> u32", "fn(u8) -> u8");
+        for (guest, host) in [("", ""), (own, ""), ("", own), (own, own)] {
+            assert_eq!(agree(name, guest, host), Ok(Some(text(own))));
+        }
+        for (guest, host) in [(other, ""), ("", other), (other, own), (own, other)] {
+            let or = |said: &str| text(if said.is_empty() { own } else { said });
+            let disagreement = Disagreement {
+                guest: or(guest),
+                host: or(host),
+            };
+            assert_eq!(agree(name, guest, host), Err(disagreement));
+        }
+        // Both say the same, which is not what it was.
+        assert!(agree(name, other, other).is_err());
+    }
+}

@@ -1,0 +1,245 @@
+// SPDX-License-Identifier: MIT OR Apache-2.0
+//! Images of 2013, and images of today that call functions by their names of 2013, on hosts in C.
+#![cfg(all(target_os = "linux", target_arch = "x86_64"))]
+
+use std::fs;
+use std::path::{Path, PathBuf};
+
+use guests_of_2013::{FORMS, INTERRUPTS, RUNS};
+use paravirt_c_host_tests::{Arch, argument, compile, host_file, run, scratch};
+
+/// What makes a host accept them.
+const COMPAT: [&str; 2] = ["--compat", "2013"];
+/// Without and with a resolver.
+const BINDINGS: [&[&str]; 2] = [&[], &["--lazy"]];
+
+/// A guest, with more arguments of its compiler.
+fn build(arch: Arch, source: &str, flags: &[&str], folder: &Path) -> Option<PathBuf> {
+    if let Some(reason) = guests_of_2013::missing(arch.name()) {
+        println!("skipped: {reason}");
+        return None;
+    }
+    let image = folder.join("guest");
+    guests_of_2013::build(arch.name(), source, flags, &image)
+        .unwrap_or_else(|error| panic!("{error}"));
+    Some(image)
+}
+
+/// Every word of the guest, in every form of its tables; the process host's test expects the same.
+#[test]
+fn images_of_2013_run_as_in_a_process() {
+    let folder = scratch();
+    let Some(host) = host_file(Arch::I386, "c-host") else {
+        return;
+    };
+    for (form, flags) in FORMS {
+        let Some(guest) = build(Arch::I386, "guest.c", flags, folder.path()) else {
+            return;
+        };
+        for binding in BINDINGS {
+            for (what, printed) in RUNS {
+                // It declares a port, which it does not use here.
+                let options = [&COMPAT[..], &["--partial"], binding].concat();
+                let ran = run(
+                    &host,
+                    &[&options[..], &[argument(&guest), "--", what]].concat(),
+                );
+                let title = format!("{form} {binding:?} {what}: {}", ran.messages);
+                assert_eq!(
+                    (ran.output.as_str(), ran.status),
+                    (printed, Some(0)),
+                    "{title}"
+                );
+            }
+        }
+    }
+}
+
+#[test]
+fn what_is_not_provided_is_named_when_it_is_called() {
+    let folder = scratch();
+    let (Some(host), Some(guest)) = (
+        host_file(Arch::I386, "c-host"),
+        build(Arch::I386, "guest.c", &[], folder.path()),
+    ) else {
+        return;
+    };
+    let guest = argument(&guest);
+    for binding in BINDINGS {
+        let options = [&COMPAT[..], &["--partial"], binding].concat();
+        let ran = run(&host, &[&options[..], &[guest, "--", "port"]].concat());
+        let part = "call of `l4rtems_inport`, which the host does not provide\n  at 0x";
+        assert!(ran.messages.contains(part), "{binding:?}: {}", ran.messages);
+        assert_eq!(ran.status, Some(3), "{binding:?}");
+    }
+    // What asks L4 for something by itself, too.
+    let options = [&COMPAT[..], &["--partial", guest, "--", "ld"]].concat();
+    let ran = run(&host, &options);
+    let part = "hint: this asks the L4 microkernel";
+    assert!(ran.messages.contains(part), "{}", ran.messages);
+    assert_eq!(ran.status, Some(5));
+}
+
+#[test]
+fn without_the_option_they_are_refused_and_it_is_named() {
+    for arch in Arch::ALL {
+        let folder = scratch();
+        let Some(host) = host_file(arch, "c-host") else {
+            continue;
+        };
+        let refused = |source, part: &str| {
+            let Some(guest) = build(arch, source, &[], folder.path()) else {
+                return;
+            };
+            let ran = run(&host, &["--partial", argument(&guest)]);
+            assert!(
+                ran.messages.contains(part),
+                "no {part:?} in {}",
+                ran.messages
+            );
+            // An image of today starts with --partial, and ends at its first call.
+            assert_ne!(ran.status, Some(0), "{source}");
+            assert_eq!(ran.output, "", "{source}");
+        };
+        if arch == Arch::I386 {
+            refused(
+                "guest.c",
+                "option `--compat 2013`, of libparavirt_host.a the flag PVH_COMPAT_2013",
+            );
+        }
+        refused(
+            "page.c",
+            "missing: l4rtems_outch, of 2013; set PVH_COMPAT_2013 (option `--compat 2013`)",
+        );
+    }
+}
+
+#[test]
+fn images_of_today_get_interrupts_by_the_names_of_2013() {
+    for arch in Arch::ALL {
+        let folder = scratch();
+        let (Some(host), Some(guest)) = (
+            host_file(arch, "c-host"),
+            build(arch, "page.c", &[], folder.path()),
+        ) else {
+            continue;
+        };
+        for binding in BINDINGS {
+            let ran = run(&host, &[&COMPAT[..], binding, &[argument(&guest)]].concat());
+            let title = format!("{arch:?} {binding:?}: {}", ran.messages);
+            assert_eq!(
+                (ran.output.as_str(), ran.status),
+                (INTERRUPTS, Some(0)),
+                "{title}"
+            );
+        }
+    }
+}
+
+/// On i386 every word of the arguments is where `regparm(3)` has it, from none to three and on the stack.
+#[test]
+fn a_hosts_own_functions_get_their_arguments_and_give_their_results() {
+    const PRINTED: &str = "outch -102\ninch\nrequestIrq 0x80000001\nrequestIrq 0x80000002\ndetachIrq 0xdeadbeef\n\
+        timer_start 0x123456789abcdef 0xfedcba9876543210\ntimer_stop\ntimer_read\ninport 0x3f8 0x80000002\n\
+        outport 0x70 0xa5a5a5a5 0x80000001\n";
+    for arch in Arch::ALL {
+        let folder = scratch();
+        let sources = ["examples/c-host/c-host.c", "tests/c-host/hosts/of_2013.c"];
+        let (Some(host), Some(guest)) = (
+            compile(arch, &sources, folder.path()),
+            build(arch, "calls.c", &[], folder.path()),
+        ) else {
+            continue;
+        };
+        let guest = argument(&guest);
+        for binding in BINDINGS {
+            let ran = run(&host, &[&COMPAT[..], binding, &[guest]].concat());
+            let title = format!("{arch:?} {binding:?}: {}", ran.messages);
+            assert_eq!(
+                (ran.output.as_str(), ran.status),
+                (PRINTED, Some(0)),
+                "{title}"
+            );
+        }
+        let ran = run(&host, &[guest]);
+        let part = "functions[0] `l4rtems_outch` is a function of 2013; set PVH_COMPAT_2013";
+        assert!(ran.messages.contains(part), "{}", ran.messages);
+
+        let sources = [&sources[..], &["-DMISTAKE"]].concat();
+        let Some(host) = compile(arch, &sources, folder.path()) else {
+            continue;
+        };
+        for options in [&COMPAT[..], &["--compat", "2013", "--partial"]] {
+            let ran = run(&host, &[options, &[guest]].concat());
+            let part = "`fn(u32, u32) -> u32`";
+            assert!(ran.messages.contains("l4rtems_inport"), "{}", ran.messages);
+            assert!(ran.messages.contains(part), "{}", ran.messages);
+            assert_eq!((ran.output.as_str(), ran.status), ("", Some(1)));
+        }
+    }
+}
+
+/// Tables that a hostile or a damaged file may have, as assembly beside the guest's own.
+const HOSTILE: [(&str, &str, &str); 4] = [
+    (
+        "unpaired",
+        ".section .data.l4externals.jmptbl, \"aw\"\n.long 0\n",
+        "section .data.l4externals.symtab has 11 entries, .data.l4externals.jmptbl has 12",
+    ),
+    (
+        "cut",
+        ".section .data.l4externals.symtab, \"aw\"\n.byte 0\n",
+        "section .data.l4externals.symtab has 0x2d bytes, no multiple of 4",
+    ),
+    (
+        "outside",
+        ".section .data.l4externals.symtab, \"aw\"\n.long 0xfffffff0\n\
+         .section .data.l4externals.jmptbl, \"aw\"\n.long 0\n",
+        "entry 0 of section .data.l4externals.symtab points to 0xfffffff0, outside the names",
+    ),
+    (
+        "control",
+        ".section .data.l4externals.str, \"aw\"\n1: .string \"\\33[2J\"\n\
+         .section .data.l4externals.symtab, \"aw\"\n.long 1b\n\
+         .section .data.l4externals.jmptbl, \"aw\"\n.long 0\n",
+        "external function 0 has the name \"\\u{1b}[2J\", no identifier of C",
+    ),
+];
+
+#[test]
+fn damaged_and_hostile_tables_are_refused_by_name() {
+    let folder = scratch();
+    let Some(host) = host_file(Arch::I386, "c-host") else {
+        return;
+    };
+    let refused = |guest: &Path, part: &str| {
+        for binding in BINDINGS {
+            let options = [&COMPAT[..], &["--partial"], binding].concat();
+            let ran = run(
+                &host,
+                &[&options[..], &[argument(guest), "--", "whole"]].concat(),
+            );
+            assert!(
+                ran.messages.contains(part),
+                "no {part:?} in {}",
+                ran.messages
+            );
+            assert_eq!((ran.output.as_str(), ran.status), ("", Some(1)), "{part}");
+        }
+    };
+    for (name, assembly, part) in HOSTILE {
+        let source = folder.path().join(format!("{name}.s"));
+        fs::write(&source, assembly).expect("the scratch folder");
+        let Some(guest) = build(Arch::I386, "guest.c", &[argument(&source)], folder.path()) else {
+            return;
+        };
+        refused(&guest, part);
+    }
+    let Some(guest) = build(Arch::I386, "guest.c", &[], folder.path()) else {
+        return;
+    };
+    let whole = fs::read(&guest).expect("the guest");
+    let half = folder.path().join("half");
+    fs::write(&half, &whole[..whole.len() / 2]).expect("the scratch folder");
+    refused(&half, "the file is truncated or damaged");
+}

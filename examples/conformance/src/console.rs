@@ -117,12 +117,23 @@ pub fn input() -> Outcome {
             INPUT[wrong]
         );
     }
+    if has_none() {
+        return Err(Problem::NotOffered(NO_INPUT));
+    }
     ensure!(
         length == INPUT.len(),
         "{length} of {} bytes of input.bin came",
         INPUT.len()
     );
     Ok(())
+}
+
+/// Why input cannot be checked where there is none.
+const NO_INPUT: &str = "the console has no input";
+
+/// Whether the input ended before its first byte.
+fn has_none() -> bool {
+    ENDED.load(Ordering::Relaxed) && LENGTH.load(Ordering::Relaxed) == 0
 }
 
 /// Whether the input came through a console for keys, where return and line feed are one and 0xff is none. Who typed it may have
@@ -139,6 +150,9 @@ fn is_typed(received: &[u8]) -> bool {
 /// The bytes that a console for text may change, in the input of the check before.
 pub fn eight_bits() -> Outcome {
     require("pv_console_read")?;
+    if has_none() {
+        return Err(Problem::NotOffered(NO_INPUT));
+    }
     // SAFETY: the check is over, so the handler does not run.
     let received = unsafe { &*RECEIVED.0.get() };
     if is_typed(received) {

@@ -11,7 +11,7 @@ use guest_checks::registers::Registers;
 use paravirt_bsp::timer::Timer;
 use paravirt_bsp::{clock, cpu};
 
-use crate::check::{ONLY_IN_CALLS, Outcome, Problem, ensure, require};
+use crate::check::{Outcome, Problem, ensure, require};
 use crate::settings::{MICROSECOND, MILLISECOND, late, note};
 
 const TIMER: u32 = 6;
@@ -46,6 +46,8 @@ pub fn registers() -> Outcome {
     const INTERRUPTS: u32 = 50;
     /// Their period. It is longer than an emulated hypervisor takes for an interrupt.
     const PERIOD: u64 = 2 * MILLISECOND;
+    // A host whose interrupts come only in calls may not even have turned on all these registers.
+    crate::timer::interrupts()?;
     let timer = timer()?;
     timer.attach(calculate, null_mut())?;
     timer.start_periodic(PERIOD)?;
@@ -57,11 +59,6 @@ pub fn registers() -> Outcome {
         let found = pattern.hold(20_000);
         held += calls() - before;
         ensure!(found == pattern, "they changed in round {rounds}");
-        if held == 0 && calls() > 4 * INTERRUPTS {
-            timer.stop()?;
-            timer.detach()?;
-            return Err(Problem::NotOffered(ONLY_IN_CALLS));
-        }
         ensure!(clock::now() - begin < 20 * late(), "only {held} interrupts");
         rounds += 1;
     }

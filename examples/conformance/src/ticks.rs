@@ -66,10 +66,17 @@ impl Running {
             .map_or(0, |running| running / self.period + 1)
     }
 
-    /// Waits for the next middle of a period, interrupts on.
+    /// Waits for the next middle of a period, interrupts on. A clock that steps by whole periods shows none, and needs none: no
+    /// time that it shows lies beside an expiration.
     fn wait_for_a_middle(self) {
         let phase = self.first % self.period;
-        while (clock::now() - self.after + self.period - phase) % self.period < self.period / 2 {}
+        let begin = clock::now();
+        let mut now = begin;
+        while (now - self.after + self.period - phase) % self.period < self.period / 2
+            && now - begin < self.period
+        {
+            now = clock::now();
+        }
     }
 
     /// The count of this moment: fits if it is what the clock demands.

@@ -4,8 +4,8 @@
 use paravirt_abi::error::Error;
 use paravirt_abi::line;
 
-use super::irq;
 use super::syscall::{CONSOLE_WRITE, GET_CHARACTER, OK, call};
+use super::{irq, kernel};
 use crate::backend::lines;
 use crate::local::Local;
 
@@ -56,6 +56,9 @@ fn put(bytes: &[u8]) -> Result<(), Error> {
 }
 
 pub(super) extern "C" fn read(buffer: *mut u8, length: usize) -> isize {
+    if !kernel::current().has_input && length > 0 {
+        return Error::EndOfInput.number() as isize;
+    }
     let mut read = 0;
     while read < length {
         let Some(byte) = TAKEN.get().or_else(take) else {
@@ -71,7 +74,7 @@ pub(super) extern "C" fn read(buffer: *mut u8, length: usize) -> isize {
     read as isize
 }
 
-/// Takes a byte from the kernel, if there is one.
+/// Takes a byte from the kernel, which must have a call for that, if there is one.
 fn take() -> Option<u8> {
     let mut byte = NOTHING;
     // SAFETY: the address of a byte that lives through the call.
@@ -89,9 +92,14 @@ pub(super) fn set_wanted(wanted: bool) {
     WANTED.set(wanted);
 }
 
-/// Raises the console line if there is input.
+/// Raises the console line if there is input, or once if there never will be any: whoever waits finds that it has ended.
 pub(super) fn find() {
     if !WANTED.get() {
+        return;
+    }
+    if !kernel::current().has_input {
+        WANTED.set(false);
+        lines::signal(line::CONSOLE);
         return;
     }
     if TAKEN.get().is_none() {

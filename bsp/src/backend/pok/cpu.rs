@@ -6,10 +6,9 @@ use core::sync::atomic::Ordering;
 use paravirt_abi::error::Error;
 
 use super::syscall::{THREAD_SLEEP, call};
-use super::{console, irq, timer};
+use super::{console, interrupt, irq, kernel, timer};
 use crate::vcpu;
 
-const NS_PER_US: u64 = 1000;
 /// Longest sleep in ns. Without a timer that runs and without a wish for input nothing ends the wait at all.
 const LONGEST_NS: u64 = 1_000_000_000;
 /// Longest sleep in ns where input ends the wait: how late its line may come.
@@ -22,15 +21,19 @@ pub(super) extern "C" fn idle() {
         if vcpu::pending().load(Ordering::Relaxed) != 0 {
             return;
         }
+        if kernel::waits_for_interrupts() {
+            interrupt::wait();
+            continue;
+        }
         let longest = if console::is_wanted() {
             INPUT_NS
         } else {
             LONGEST_NS
         };
         let left = timer::deadline().saturating_sub(timer::now());
-        let microseconds = left.min(longest).div_ceil(NS_PER_US);
+        let units = left.min(longest).div_ceil(kernel::current().sleep_unit);
         // SAFETY: a number, and it fits: the longest sleep is a second.
-        unsafe { call(THREAD_SLEEP, [microseconds as u32]) };
+        unsafe { call(THREAD_SLEEP, [units as u32]) };
     }
 }
 

@@ -14,8 +14,12 @@
 //! flag says. Nothing is lost: the expirations of periodic timers are counted from the clock, and deadlines do not drift.
 //! Turning interrupts off and on stays a store and a test.
 //!
-//! (A fork of 2013 has calls for interrupts. To deliver one, its kernel overwrites the word at the interrupted stack pointer, which
-//! compiled code has in use, so these calls are not used.)
+//! A fork of 2013, made for RTEMS (phipse/pok), has calls for interrupts. To deliver one, its kernel overwrites the word at the
+//! interrupted stack pointer, which compiled code has in use, so they can serve idle only: with the Cargo feature `pok-irq`, idle
+//! there ends by the kernel's timer interrupt (`interrupt.rs`) instead of a sleep. The line comes no sooner, and the processor is
+//! busy meanwhile, but the kernel needs no calls to sleep. Code that computes is not interrupted there either. The fork's clock
+//! steps once a millisecond, it has no call for console input, which has therefore ended from the start, and it leaves SSE off. An
+//! image finds out which kernel it is on (`kernel.rs`) and runs on both, with the feature and without.
 //!
 //! The kernel's clock stands still while it writes to the console, because it counts timer interrupts.
 //!
@@ -27,7 +31,9 @@
 
 mod console;
 mod cpu;
+mod interrupt;
 mod irq;
+mod kernel;
 mod power;
 mod start;
 mod syscall;

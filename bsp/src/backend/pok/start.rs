@@ -7,10 +7,10 @@ use core::ffi::CStr;
 use paravirt_abi::start::StartInfo;
 
 use super::syscall::{
-    __paravirt_pok_thread, GET_TICK, INFINITE, OK, STATE_WAITING, THREAD_CREATE, THREAD_SLEEP,
-    THREAD_STATUS, ThreadAttributes, become_thread, call,
+    __paravirt_pok_thread, INFINITE, OK, STATE_WAITING, THREAD_CREATE, THREAD_SLEEP, THREAD_STATUS,
+    ThreadAttributes, become_thread, call,
 };
-use super::{irq, timer};
+use super::{interrupt, irq, kernel, timer};
 use crate::backend::info;
 use crate::power;
 use crate::start::{Entry, EntryPoint};
@@ -25,9 +25,15 @@ pub(super) fn detects(entry: &Entry) -> bool {
 }
 
 pub(super) fn start(entry: &Entry) -> &'static StartInfo {
+    if !kernel::detect() {
+        missing("GETTICK");
+    }
     timer::start_clock();
     irq::start();
     run_as_thread();
+    if kernel::waits_for_interrupts() {
+        interrupt::start();
+    }
     // The stacks that POK has for its threads lie at the partition's end. That of the first thread was left at the entry
     // point, that of the second is never used.
     info::add_memory(0, (entry.stack as usize as u64) & !(PAGE - 1));
@@ -67,7 +73,9 @@ fn run_as_thread() {
             1,
         );
     }
-    check_kernel(thread - 1);
+    if !kernel::waits_for_interrupts() {
+        check_sleep(thread - 1);
+    }
     // SAFETY: this is the first thread, on the image's stack, and the other was just created.
     let error = unsafe { become_thread() };
     if error != OK {
@@ -78,10 +86,9 @@ fn run_as_thread() {
     }
 }
 
-/// Makes sure that the kernel tells the time and wakes sleepers: one that was configured without any locks does not, and the
-/// first idle would never end. `thread` is the number of the first thread, which is the current one.
-fn check_kernel(thread: u32) {
-    let mut ticks: u64 = 0;
+/// Makes sure that the kernel wakes sleepers: one that was configured without any locks does not, and the first idle would never
+/// end. `thread` is the number of the first thread, which is the current one.
+fn check_sleep(thread: u32) {
     let mut status = ThreadAttributes {
         priority: 0,
         processor: 0,
@@ -92,16 +99,12 @@ fn check_kernel(thread: u32) {
         stack_size: 0,
         state: 0,
     };
-    // SAFETY: where the time goes; no time; a number and where the answer goes. All live through the calls.
-    let (time, sleep) = unsafe {
-        let time = call(GET_TICK, [&raw mut ticks as usize as u32]);
+    // SAFETY: no time; a number and where the answer goes, which lives through the call.
+    let sleep = unsafe {
         let sleep = call(THREAD_SLEEP, [0]);
         call(THREAD_STATUS, [thread, &raw mut status as usize as u32]);
-        (time, sleep)
+        sleep
     };
-    if time != OK {
-        missing("GETTICK");
-    }
     if sleep != OK {
         missing("THREAD_SLEEP");
     }

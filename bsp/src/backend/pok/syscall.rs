@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: MIT OR Apache-2.0
 //! System calls of POK, by number, and the layouts they need (POK, version of January 2025: kernel/include/core/syscall.h,
-//! kernel/include/core/thread.h, kernel/include/errno.h).
+//! kernel/include/core/thread.h, kernel/include/errno.h). The fork of 2013 has the same, but for what `kernel.rs` says.
 //!
 //! A call that the kernel was built without is an error of the partition, which ends in the kernel's error handler.
 
@@ -9,6 +9,10 @@ use core::arch::{asm, global_asm};
 pub(super) const CONSOLE_WRITE: u32 = 10;
 pub(super) const GET_CHARACTER: u32 = 11;
 pub(super) const GET_TICK: u32 = 20;
+pub(super) const IRQ_REGISTER: u32 = 25;
+pub(super) const IRQ_ENABLE: u32 = 27;
+pub(super) const IRQ_DISABLE: u32 = 28;
+pub(super) const IRQ_ACKNOWLEDGE: u32 = 29;
 pub(super) const THREAD_CREATE: u32 = 50;
 pub(super) const THREAD_SLEEP: u32 = 52;
 pub(super) const THREAD_SUSPEND: u32 = 53;
@@ -26,13 +30,13 @@ pub(super) const STATE_WAITING: u32 = 2;
 
 /// The block that a call's arguments come in; its address must lie in the partition.
 #[repr(C)]
-struct Arguments {
+pub(super) struct Arguments {
     count: u32,
     values: [u32; 5],
 }
 
 impl Arguments {
-    fn new<const N: usize>(given: [u32; N]) -> Self {
+    pub(super) fn new<const N: usize>(given: [u32; N]) -> Self {
         const { assert!(N <= 5, "POK's calls have five arguments at most") };
         let mut values = [0; 5];
         values[..N].copy_from_slice(&given);

@@ -58,9 +58,11 @@ pub fn path(workspace: &Workspace, arch: Arch, name: &str) -> PathBuf {
     workspace.guests().join(arch.name()).join(name)
 }
 
-/// What a guest is linked with and where the finished ELF goes.
+/// What a guest is built and linked with and where the finished ELF goes.
 #[derive(Debug)]
 pub struct Link<'a> {
+    /// Cargo features, beside those that the guest's manifest names.
+    pub features: &'a [&'a str],
     /// The linker script, a file in our folder of them.
     pub script: &'a str,
     /// Further object files.
@@ -80,6 +82,7 @@ pub fn build(
     guest: &Guest<'_>,
 ) -> Result<PathBuf> {
     let link = Link {
+        features: &[],
         script: &format!("{}.ld", arch.name()),
         objects: &[],
         finished: path(workspace, arch, &guest.name),
@@ -105,6 +108,9 @@ pub fn build_linked(
         .args(["rustc", "--quiet", "--profile=guest"])
         .args(["--package", &guest.package.name, "--bin", &guest.name])
         .arg("--message-format=json-render-diagnostics");
+    for feature in link.features {
+        cargo.args(["--features", feature]);
+    }
     configure(&mut cargo, workspace, toolchain, arch);
     cargo.arg("--").args(link_arguments(workspace, link)?);
     let output = cargo

@@ -7,6 +7,7 @@ use anyhow::{Context, Result, anyhow, bail, ensure};
 
 use super::kernel::SLOT;
 use super::node::{Node, Partition};
+use super::tree::Kind;
 use crate::workspace::Workspace;
 
 /// A node and what its console must show.
@@ -14,7 +15,7 @@ use crate::workspace::Workspace;
 pub struct Check {
     /// The node.
     pub node: Node,
-    judge: fn(&Workspace, &[String]) -> Result<()>,
+    judge: fn(&Workspace, Kind, &[String]) -> Result<()>,
 }
 
 const fn partition(guest: &'static str, command_line: &'static str) -> Partition {
@@ -33,7 +34,7 @@ pub const ALL: [Check; 4] = [
             allow: None,
             input: &[],
         },
-        judge: |workspace, printed| as_expected(workspace, "hello/expected.txt", printed),
+        judge: |workspace, _, printed| as_expected(workspace, "hello/expected.txt", printed),
     },
     Check {
         node: Node {
@@ -42,7 +43,7 @@ pub const ALL: [Check; 4] = [
             allow: None,
             input: &[],
         },
-        judge: |workspace, printed| as_expected(workspace, "ticker/expected.txt", printed),
+        judge: |workspace, _, printed| as_expected(workspace, "ticker/expected.txt", printed),
     },
     Check {
         node: Node {
@@ -54,7 +55,7 @@ pub const ALL: [Check; 4] = [
             allow: None,
             input: &[],
         },
-        judge: |_, printed| side_by_side(printed),
+        judge: |_, _, printed| side_by_side(printed),
     },
     Check {
         node: Node {
@@ -63,17 +64,23 @@ pub const ALL: [Check; 4] = [
             allow: Some("tests/guests/checks/registers.allow"),
             input: include_bytes!("../../../../examples/conformance/input.bin"),
         },
-        judge: |workspace, printed| as_expected(workspace, "conformance/expected-pok.txt", printed),
+        judge: |workspace, kind, printed| {
+            let file = match kind {
+                Kind::Maintained => "conformance/expected-pok.txt",
+                Kind::Fork => "conformance/expected-pok-irq.txt",
+            };
+            as_expected(workspace, file, printed)
+        },
     },
 ];
 
 impl Check {
-    /// Compares what the node printed.
+    /// Compares what the node printed on a kernel of that kind.
     ///
     /// # Errors
     /// What is wrong with it.
-    pub fn judge(&self, workspace: &Workspace, printed: &[String]) -> Result<()> {
-        (self.judge)(workspace, printed).map_err(|error| {
+    pub fn judge(&self, workspace: &Workspace, kind: Kind, printed: &[String]) -> Result<()> {
+        (self.judge)(workspace, kind, printed).map_err(|error| {
             anyhow!(
                 "the node {}: {error:#}; it printed:\n{}",
                 self.node.name,

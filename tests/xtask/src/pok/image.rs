@@ -8,7 +8,7 @@ use std::process::Command;
 use anyhow::{Context, Result, ensure};
 
 use super::assemble;
-use super::tree::{KERNEL_SCRIPT, Tree};
+use super::tree::Tree;
 use crate::command;
 
 /// Bytes of memory from address 0 that the ELF at `path` occupies.
@@ -60,7 +60,7 @@ pub fn assemble(
     command::output(
         Command::new("ld")
             .args(["-m", "elf_i386", "-T"])
-            .arg(tree.file(KERNEL_SCRIPT))
+            .arg(tree.script())
             .arg("-o")
             .arg(&image)
             .args([kernel, &object]),

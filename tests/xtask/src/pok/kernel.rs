@@ -10,17 +10,16 @@ use std::process::{Command, Stdio};
 
 use anyhow::{Context, Result, bail};
 
-use super::tree::Tree;
+use super::tree::{Kind, Tree};
 
 /// Where the makefiles look for the list of tools.
 const TOOLS_FILE: &str = "misc/mk/config.mk";
-/// The tools, in the makefiles' names.
+/// The tools, in the makefiles' names, but for the compiler's options.
 const TOOLS: &str = "\
 .SILENT:
 CC_x86=gcc
 LD_x86=ld
 ELF_MODE=elf_i386
-CONFIG_CFLAGS=-W -Wall -g -m32
 CD=cd
 ECHO=true
 GREP=grep
@@ -28,6 +27,13 @@ MKDIR=mkdir
 RM=rm -rf
 TOUCH=touch
 ";
+
+/// The compiler's options for either kernel.
+const COMPILER_OPTIONS: &str = "-W -Wall -g -m32";
+/// Those for the fork beside: it is written for compilers of its time, and its linker script has no place for the sections that the
+/// last two avoid.
+const COMPILER_OPTIONS_OF_FORK: &str =
+    "-w -std=gnu89 -fcommon -fno-pie -fno-asynchronous-unwind-tables -fno-merge-constants";
 
 /// Time that a partition has the processor for, in ns, before it is the next one's turn.
 pub const SLOT: u64 = 10_000_000;
@@ -38,36 +44,64 @@ const KERNEL_THREADS: usize = 2;
 const PARTITION_THREADS: usize = 2;
 
 /// What the guests call, and what these calls need to work.
-const NEEDS: [&str; 5] = [
+const NEEDS: [&str; 3] = [
     "CONSOLE",
     // The console is on the serial line, too, without the messages that DEBUG brings.
     "USER_DEBUG",
     "GETTICK",
+];
+/// What idle needs that sleeps.
+const NEEDS_OF_SLEEP: [&str; 2] = [
     "THREAD_SLEEP",
     // The scheduler wakes sleepers only with this.
     "LOCKOBJECTS",
 ];
 
-/// Builds the kernel for that many partitions, each with `size` bytes of memory, in `folder`, anew. Returns the object file.
+/// What the fork wants beside. In the kernel as it is maintained, these are no choice.
+const NEEDS_OF_FORK: [&str; 8] = [
+    "THREADS",
+    "PARTITIONS",
+    "SCHED",
+    "SCHED_STOP_SELF",
+    "TIME",
+    "THREAD_SUSPEND",
+    // The console is on the serial line only with this.
+    "DEBUG",
+    // The calls for interrupts.
+    "X86_VMM",
+];
+
+/// What a kernel is built for.
+#[derive(Clone, Copy, Debug)]
+pub struct Purpose {
+    /// Number of partitions.
+    pub partitions: usize,
+    /// Memory of each in bytes.
+    pub size: u32,
+    /// Whether guests sleep when they are idle.
+    pub sleep: bool,
+}
+
+/// Builds the kernel in `folder`, anew. Returns the object file.
 ///
 /// # Errors
 /// The build fails; the error holds its messages.
-pub fn build(tree: &Tree, folder: &Path, partitions: usize, size: u32) -> Result<PathBuf> {
+pub fn build(tree: &Tree, folder: &Path, purpose: Purpose) -> Result<PathBuf> {
     let sources = folder.join("source");
     if sources.exists() {
         fs::remove_dir_all(&sources)
             .with_context(|| format!("cannot empty {}", sources.display()))?;
     }
     tree.copy_to(&sources)?;
-    fs::write(sources.join(TOOLS_FILE), TOOLS)?;
+    fs::write(sources.join(TOOLS_FILE), tools(tree.kind))?;
     let header = folder.join("deployment.h");
-    fs::write(&header, deployment(partitions, size))?;
+    fs::write(&header, deployment(tree.kind, purpose))?;
     let output = Command::new("make")
         .arg("--directory")
         .arg(sources.join("kernel"))
         .env("POK_PATH", &sources)
         .env("ARCH", "x86")
-        .env("BSP", "x86-qemu")
+        .env("BSP", tree.kind.bsp())
         .env("DEPLOYMENT_HEADER", &header)
         // A make that runs this program does not run that one.
         .env_remove("MAKEFLAGS")
@@ -84,8 +118,27 @@ pub fn build(tree: &Tree, folder: &Path, partitions: usize, size: u32) -> Result
     Ok(sources.join("kernel/pok.lo"))
 }
 
+/// The list of tools.
+fn tools(kind: Kind) -> String {
+    let more = match kind {
+        Kind::Maintained => "",
+        Kind::Fork => COMPILER_OPTIONS_OF_FORK,
+    };
+    format!("{TOOLS}CONFIG_CFLAGS={COMPILER_OPTIONS} {more}\n")
+}
+
 /// The header with the configuration of a node.
-fn deployment(partitions: usize, size: u32) -> String {
+fn deployment(kind: Kind, purpose: Purpose) -> String {
+    let Purpose {
+        partitions,
+        size,
+        sleep,
+    } = purpose;
+    let (slot, needs) = match kind {
+        Kind::Maintained => (SLOT, &[][..]),
+        // The fork counts time in ms.
+        Kind::Fork => (SLOT / 1_000_000, &NEEDS_OF_FORK[..]),
+    };
     let each = |value: u64| vec![value.to_string(); partitions].join(", ");
     let numbers: Vec<_> = (0..partitions).map(|number| number.to_string()).collect();
     let settings = [
@@ -105,17 +158,18 @@ fn deployment(partitions: usize, size: u32) -> String {
         ("PROCESSOR_AFFINITY", braced(&each(1))),
         (
             "SCHEDULING_MAJOR_FRAME",
-            (SLOT * partitions as u64).to_string(),
+            (slot * partitions as u64).to_string(),
         ),
         ("SCHEDULING_NBSLOTS", partitions.to_string()),
-        ("SCHEDULING_SLOTS", braced(&each(SLOT))),
+        ("SCHEDULING_SLOTS", braced(&each(slot))),
         ("SCHEDULING_SLOTS_ALLOCATION", braced(&numbers.join(", "))),
     ];
     let mut header = "/* Made by cargo xtask pok. */\n".to_owned();
     for (name, value) in settings {
         header.push_str(&format!("#define POK_CONFIG_{name} {value}\n"));
     }
-    for need in NEEDS {
+    let sleep = if sleep { &NEEDS_OF_SLEEP[..] } else { &[] };
+    for need in NEEDS.iter().chain(sleep).chain(needs) {
         header.push_str(&format!("#define POK_NEEDS_{need} 1\n"));
     }
     header
@@ -127,22 +181,47 @@ fn braced(list: &str) -> String {
 
 #[cfg(test)]
 mod tests {
-    use super::deployment;
+    use super::{Kind, Purpose, deployment};
 
-    #[test]
-    fn each_partition_has_its_threads_its_memory_and_its_slot() {
-        let header = deployment(2, 0x80000);
-        for line in [
-            "#define POK_CONFIG_NB_THREADS 6",
-            "#define POK_CONFIG_PARTITIONS_NTHREADS {2, 2}",
-            "#define POK_CONFIG_PARTITIONS_SIZE {524288, 524288}",
-            "#define POK_CONFIG_SCHEDULING_MAJOR_FRAME 20000000",
-            "#define POK_CONFIG_SCHEDULING_SLOTS_ALLOCATION {0, 1}",
-        ] {
+    const TWO: Purpose = Purpose {
+        partitions: 2,
+        size: 0x80000,
+        sleep: true,
+    };
+
+    fn has(header: &str, lines: &[&str]) {
+        for line in lines {
             assert!(
-                header.lines().any(|found| found == line),
+                header.lines().any(|found| found == *line),
                 "{line}\n{header}"
             );
         }
+    }
+
+    #[test]
+    fn each_partition_has_its_threads_its_memory_and_its_slot() {
+        has(
+            &deployment(Kind::Maintained, TWO),
+            &[
+                "#define POK_CONFIG_NB_THREADS 6",
+                "#define POK_CONFIG_PARTITIONS_NTHREADS {2, 2}",
+                "#define POK_CONFIG_PARTITIONS_SIZE {524288, 524288}",
+                "#define POK_CONFIG_SCHEDULING_MAJOR_FRAME 20000000",
+                "#define POK_CONFIG_SCHEDULING_SLOTS_ALLOCATION {0, 1}",
+            ],
+        );
+    }
+
+    #[test]
+    fn the_fork_counts_in_ms_and_has_its_calls() {
+        has(
+            &deployment(Kind::Fork, TWO),
+            &[
+                "#define POK_CONFIG_SCHEDULING_MAJOR_FRAME 20",
+                "#define POK_CONFIG_SCHEDULING_SLOTS {10, 10}",
+                "#define POK_NEEDS_GETTICK 1",
+                "#define POK_NEEDS_X86_VMM 1",
+            ],
+        );
     }
 }

@@ -8,7 +8,7 @@ use anyhow::{Context, Result, ensure};
 
 use super::assemble::assemble;
 use super::start::{LIMIT, Start};
-use super::tree::Tree;
+use super::tree::{Kind, Tree};
 use crate::arch::Arch;
 use crate::guests::{self, Guest, Link};
 use crate::packages::Package;
@@ -41,11 +41,15 @@ pub struct Node {
 }
 
 impl Node {
-    fn folder(&self, workspace: &Workspace) -> PathBuf {
-        workspace.root().join("target/pok").join(self.name)
+    fn folder(&self, workspace: &Workspace, kind: Kind) -> PathBuf {
+        workspace
+            .root()
+            .join("target/pok")
+            .join(kind.bsp())
+            .join(self.name)
     }
 
-    /// Builds the guests, linked for partitions. Needs no POK.
+    /// Builds the guests, linked for partitions of such a kernel. Needs no POK.
     ///
     /// # Errors
     /// There is no compiler, or one does not build.
@@ -53,9 +57,14 @@ impl Node {
         &self,
         workspace: &Workspace,
         packages: &[Package],
+        kind: Kind,
     ) -> Result<Vec<PathBuf>> {
         let toolchain = Toolchain::find(workspace, Arch::I386)?;
-        let folder = self.folder(workspace);
+        let features = match kind {
+            Kind::Maintained => &[][..],
+            Kind::Fork => &["paravirt-bsp/pok-irq"][..],
+        };
+        let folder = self.folder(workspace, kind);
         fs::create_dir_all(&folder).with_context(|| format!("cannot make {}", folder.display()))?;
         let mut images = Vec::new();
         for (number, partition) in self.partitions.iter().enumerate() {
@@ -68,6 +77,7 @@ impl Node {
                 Arch::I386,
                 &guest,
                 &Link {
+                    features,
                     script: "pok.ld",
                     objects: &[object],
                     finished,
@@ -87,14 +97,15 @@ impl Node {
         packages: &[Package],
         tree: &Tree,
     ) -> Result<Vec<String>> {
-        let images = self.build_guests(workspace, packages)?;
+        let images = self.build_guests(workspace, packages, tree.kind)?;
         let start = Start {
             images: &images,
             partition_size: PARTITION_SIZE,
+            sleep: tree.kind == Kind::Maintained,
             input: self.input,
             limit: LIMIT,
         };
-        start.run(tree, &self.folder(workspace), |_| ())
+        start.run(tree, &self.folder(workspace, tree.kind), |_| ())
     }
 }
 

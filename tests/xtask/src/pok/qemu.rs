@@ -5,7 +5,7 @@ use std::io::{BufRead, BufReader, Write};
 use std::path::Path;
 use std::process::{Child, Command, Stdio};
 use std::sync::mpsc::{self, RecvTimeoutError};
-use std::time::Instant;
+use std::time::{Duration, Instant};
 
 use anyhow::{Context, Result, bail};
 
@@ -16,12 +16,16 @@ const QEMU: &str = "qemu-system-i386";
 const KERNEL_MIB: u64 = 64;
 /// The kernel's greeting; what comes before is about the machine.
 const GREETING: &str = "POK kernel initialized";
+/// How the kernel's last words begin.
+const FATAL: &str = "FATAL ERROR: ";
+/// Time for the rest of them.
+const LAST_WORDS: Duration = Duration::from_secs(2);
 
 /// Runs `node`, made of what `start` says, until each of its partitions has said that it ends; what they printed. Each line is also
 /// handed to `show` when it comes.
 ///
 /// # Errors
-/// QEMU does not start, or a partition does not end in time; the error holds what was printed.
+/// QEMU does not start, the kernel stops, or a partition does not end in time; the error holds what was printed.
 pub fn run(node: &Path, start: &Start<'_>, show: impl FnMut(&str)) -> Result<Vec<String>> {
     let partitions = u64::from(start.partition_size) * start.images.len() as u64;
     let mib = KERNEL_MIB + partitions.div_ceil(1 << 20);
@@ -59,13 +63,18 @@ fn watch(qemu: &mut Child, start: &Start<'_>, mut show: impl FnMut(&str)) -> Res
             }
         }
     });
-    let deadline = Instant::now() + start.limit;
+    let mut deadline = Instant::now() + start.limit;
+    let mut fatal = false;
     let mut printed: Vec<String> = Vec::new();
     let mut greeted = false;
     loop {
         match lines.recv_timeout(deadline.saturating_duration_since(Instant::now())) {
             Ok(line) if greeted => {
                 show(&line);
+                if line.starts_with(FATAL) && !fatal {
+                    fatal = true;
+                    deadline = deadline.min(Instant::now() + LAST_WORDS);
+                }
                 printed.push(line);
             }
             Ok(line) => {
@@ -80,6 +89,7 @@ fn watch(qemu: &mut Child, start: &Start<'_>, mut show: impl FnMut(&str)) -> Res
             }
             Err(error) => {
                 let why = match error {
+                    RecvTimeoutError::Timeout if fatal => "was stopped by its kernel",
                     RecvTimeoutError::Timeout => "did not end in time",
                     RecvTimeoutError::Disconnected => "ended before its partitions",
                 };

@@ -21,6 +21,8 @@ pub struct Start<'a> {
     pub images: &'a [PathBuf],
     /// Memory of each partition in bytes.
     pub partition_size: u32,
+    /// Whether the images sleep when they are idle. On the fork, those with the feature `pok-irq` do not.
+    pub sleep: bool,
     /// What is typed on the console when the kernel has started.
     pub input: &'a [u8],
     /// Time after which the node is stopped.
@@ -38,7 +40,12 @@ impl Start<'_> {
             self.check_size(path)?;
         }
         fs::create_dir_all(folder).with_context(|| format!("cannot make {}", folder.display()))?;
-        let kernel = kernel::build(tree, folder, self.images.len(), self.partition_size)?;
+        let purpose = kernel::Purpose {
+            partitions: self.images.len(),
+            size: self.partition_size,
+            sleep: self.sleep,
+        };
+        let kernel = kernel::build(tree, folder, purpose)?;
         let node = image::assemble(tree, folder, &kernel, self.images)?;
         qemu::run(&node, self, show)
     }

@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: MIT OR Apache-2.0
-//! POK's source tree on this machine.
+//! POK's source tree on this machine: the kernel as it is maintained, or the fork that has calls for interrupts.
 
 use std::fs;
 use std::path::{Path, PathBuf};
@@ -11,17 +11,54 @@ pub const WHAT_TO_INSTALL: &str = "\
 POK is not here. It needs its source tree, `make`, and a C compiler for 32-bit x86 with its binutils:
   git clone https://github.com/pok-kernel/pok.git $HOME/pok
   apt-get install make gcc binutils qemu-system-x86     (Debian; gcc must take -m32, no 32-bit C library is needed)
-Then: cargo xtask pok --tree $HOME/pok (or set POK_TREE)
+Then: cargo xtask pok --tree $HOME/pok (or set POK_TREE); its fork with interrupts, github.com/phipse/pok.git, does as well
 The tree stays as it is; what is built goes to target/pok.";
 
 /// The folders of the tree that a kernel is built from.
 const PARTS: [&str; 2] = ["kernel", "misc/mk"];
-/// The kernel's linker script.
-pub const KERNEL_SCRIPT: &str = "misc/ldscripts/x86/x86-qemu/kernel.lds";
 
 /// The tree.
 #[derive(Clone, Debug)]
-pub struct Tree(PathBuf);
+pub struct Tree {
+    folder: PathBuf,
+    /// Which POK it is.
+    pub kind: Kind,
+}
+
+/// The kernels that a guest with the backend `pok` runs on.
+#[derive(Clone, Copy, Debug, Eq, PartialEq)]
+pub enum Kind {
+    /// As it is maintained (pok-kernel/pok).
+    Maintained,
+    /// The fork of 2013 with calls for interrupts (phipse/pok).
+    Fork,
+}
+
+impl Kind {
+    /// Both.
+    pub const ALL: [Self; 2] = [Self::Maintained, Self::Fork];
+
+    /// The port to QEMU that is built, in the makefiles' name. Only the fork has this one of its own.
+    pub const fn bsp(self) -> &'static str {
+        match self {
+            Self::Maintained => "x86-qemu",
+            Self::Fork => "x86-qemu-vmm",
+        }
+    }
+
+    /// How a message names a node's kernel.
+    pub const fn name(self) -> &'static str {
+        match self {
+            Self::Maintained => "POK",
+            Self::Fork => "POK's fork with interrupts",
+        }
+    }
+
+    /// The kernel's linker script, in the tree.
+    pub fn script(self) -> String {
+        format!("misc/ldscripts/x86/{}/kernel.lds", self.bsp())
+    }
+}
 
 impl Tree {
     /// Takes the folder, made absolute.
@@ -32,7 +69,12 @@ impl Tree {
         let folder = folder
             .canonicalize()
             .with_context(|| format!("there is no folder {}", folder.display()))?;
-        for file in ["kernel/core/partition.c", KERNEL_SCRIPT] {
+        let kind = if folder.join(Kind::Fork.script()).is_file() {
+            Kind::Fork
+        } else {
+            Kind::Maintained
+        };
+        for file in ["kernel/core/partition.c", &kind.script()] {
             if !folder.join(file).is_file() {
                 bail!(
                     "{} is not there, so the tree is not POK's",
@@ -40,12 +82,12 @@ impl Tree {
                 );
             }
         }
-        Ok(Self(folder))
+        Ok(Self { folder, kind })
     }
 
-    /// A file of it.
-    pub fn file(&self, path: &str) -> PathBuf {
-        self.0.join(path)
+    /// The kernel's linker script.
+    pub fn script(&self) -> PathBuf {
+        self.folder.join(self.kind.script())
     }
 
     /// Copies what a kernel is built from. Files that an earlier build left in the tree stay behind: they were made for
@@ -55,7 +97,7 @@ impl Tree {
     /// The file system's.
     pub fn copy_to(&self, folder: &Path) -> Result<()> {
         for part in PARTS {
-            copy_sources(&self.0.join(part), &folder.join(part))?;
+            copy_sources(&self.folder.join(part), &folder.join(part))?;
         }
         Ok(())
     }

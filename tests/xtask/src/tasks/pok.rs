@@ -1,10 +1,11 @@
 // SPDX-License-Identifier: MIT OR Apache-2.0
 //! `cargo xtask pok`: guests as partitions of POK, from a user's tree to their output.
 
+use std::ffi::OsStr;
 use std::path::PathBuf;
 use std::time::Duration;
 
-use anyhow::{Context, Result, bail};
+use anyhow::{Context, Result, bail, ensure};
 
 use crate::arch::Arch;
 use crate::hosts;
@@ -12,7 +13,7 @@ use crate::packages::Package;
 use crate::pok::checks::{self, Check};
 use crate::pok::node::Node;
 use crate::pok::start::{LIMIT, Start};
-use crate::pok::tree::{Tree, WHAT_TO_INSTALL};
+use crate::pok::tree::{Kind, Tree, WHAT_TO_INSTALL};
 use crate::pok::{qemu, scan};
 use crate::report::Report;
 use crate::toolchain::Toolchain;
@@ -20,11 +21,13 @@ use crate::workspace::Workspace;
 
 /// Where the tree is, for those who do not want to name it each time.
 pub const VARIABLE: &str = "POK_TREE";
+/// Where that of the fork is, for `cargo xtask test`.
+const FORK_VARIABLE: &str = "POK_FORK_TREE";
 
 /// Its options.
 #[derive(Debug, clap::Args)]
 pub struct Arguments {
-    /// POK's source tree, which stays as it is
+    /// Source tree of POK, or of its fork with calls for interrupts; it stays as it is
     #[arg(long, value_name = "DIR", env = VARIABLE)]
     tree: Option<PathBuf>,
     /// Only these nodes
@@ -58,7 +61,7 @@ pub fn run(workspace: &Workspace, arguments: &Arguments) -> Result<bool> {
     for check in selected(&arguments.nodes)? {
         println!("\nbuilding and starting the node {}", check.node.name);
         let printed = check.node.run(workspace, &packages, &tree)?;
-        check.judge(workspace, &printed)?;
+        check.judge(workspace, tree.kind, &printed)?;
         println!("{}\n(as expected)", printed.join("\n"));
     }
     println!("\npok: ok");
@@ -85,6 +88,7 @@ fn run_guests(workspace: &Workspace, arguments: &Arguments, tree: &Tree) -> Resu
     let start = Start {
         images: &images,
         partition_size: arguments.memory << 20,
+        sleep: true,
         input: &[],
         limit: Duration::from_secs(arguments.timeout),
     };
@@ -112,29 +116,53 @@ pub fn add_to(report: &mut Report, workspace: &Workspace, packages: &[Package]) 
         report.skip("guests as partitions of POK", &format!("{error:#}"));
         return;
     }
-    let tree = std::env::var_os(VARIABLE);
-    for check in checks::ALL {
-        let node = check.node;
-        report.check(
-            &format!("link and audit the guests of the POK node {}", node.name),
-            link_and_audit(&node, workspace, packages),
-        );
-        let name = format!("run the POK node {}", node.name);
-        let Some(tree) = &tree else {
-            report.skip(&name, &format!("{VARIABLE} is not set"));
-            continue;
+    for kind in Kind::ALL {
+        let variable = match kind {
+            Kind::Maintained => VARIABLE,
+            Kind::Fork => FORK_VARIABLE,
         };
-        let outcome = Tree::at(tree.as_ref())
-            .and_then(|tree| node.run(workspace, packages, &tree))
-            .and_then(|printed| check.judge(workspace, &printed));
-        report.check(&name, outcome);
+        let tree = std::env::var_os(variable);
+        for check in checks::ALL {
+            let node = format!("{} for {}", check.node.name, kind.name());
+            report.check(
+                &format!("link and audit the guests of the node {node}"),
+                link_and_audit(&check.node, workspace, packages, kind),
+            );
+            let name = format!("run the node {node}");
+            match &tree {
+                Some(tree) => report.check(&name, run_on(workspace, packages, &check, kind, tree)),
+                None => report.skip(&name, &format!("{variable} is not set")),
+            }
+        }
     }
 }
 
-fn link_and_audit(node: &Node, workspace: &Workspace, packages: &[Package]) -> Result<()> {
+fn run_on(
+    workspace: &Workspace,
+    packages: &[Package],
+    check: &Check,
+    kind: Kind,
+    tree: &OsStr,
+) -> Result<()> {
+    let tree = Tree::at(tree.as_ref())?;
+    ensure!(
+        tree.kind == kind,
+        "the tree is that of {}",
+        tree.kind.name()
+    );
+    let printed = check.node.run(workspace, packages, &tree)?;
+    check.judge(workspace, kind, &printed)
+}
+
+fn link_and_audit(
+    node: &Node,
+    workspace: &Workspace,
+    packages: &[Package],
+    kind: Kind,
+) -> Result<()> {
     let pvhost = hosts::build(workspace, hosts::PVHOST)?;
     let allow = node.allow.map(|file| workspace.root().join(file));
-    for image in node.build_guests(workspace, packages)? {
+    for image in node.build_guests(workspace, packages, kind)? {
         scan::scan(&pvhost, &image, allow.as_deref())?;
     }
     Ok(())

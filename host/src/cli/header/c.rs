@@ -1,12 +1,14 @@
 // SPDX-License-Identifier: MIT OR Apache-2.0
 //! A header for C and C++.
 
-use paravirt_abi::signature::Width;
+use paravirt_abi::signature::{Signature, Width};
+use paravirt_host_core::agreement::of_abi;
 
-use super::Header;
+use super::{Function, Header};
 
 pub(super) fn format(header: &Header<'_>) -> String {
-    let guard = match header.machine.width() {
+    let width = header.machine.width();
+    let guard = match width {
         Width::Bits32 => "UINTPTR_MAX == UINT32_MAX",
         Width::Bits64 => "UINTPTR_MAX == UINT64_MAX",
     };
@@ -22,7 +24,7 @@ pub(super) fn format(header: &Header<'_>) -> String {
         text += &format!(
             " \\\n\tEF({}, UINT64_C({:#018x}))",
             function.name,
-            function.word()
+            prototype(function, width).map_or(0, Signature::word)
         );
     }
     text += &format!(
@@ -38,11 +40,16 @@ pub(super) fn format(header: &Header<'_>) -> String {
         header.functions.len()
     );
     for function in &header.functions {
-        text += &match function.signature {
+        text += &match prototype(function, width) {
             Some(signature) => {
                 let prototype = signature.c(function.name).to_string();
+                let said = if function.signature.is_some() {
+                    ""
+                } else {
+                    " /* the ABI's, the image does not say it */"
+                };
                 format!(
-                    "{};\n",
+                    "{};{said}\n",
                     prototype.replacen("_Noreturn ", "PARAVIRT_NORETURN ", 1)
                 )
             }
@@ -53,4 +60,9 @@ pub(super) fn format(header: &Header<'_>) -> String {
         };
     }
     text + "#ifdef __cplusplus\n}\n#endif\n#endif\n"
+}
+
+/// The image's, or the ABI's if it has one for that name: a host has to declare the function, even for an image of 2013.
+fn prototype(function: &Function<'_>, width: Width) -> Option<Signature> {
+    function.signature.or_else(|| of_abi(function.name, width))
 }

@@ -86,11 +86,12 @@ pub unsafe extern "C" fn pvh_image_check(
         check_flags(flags, "flags")?;
         let compat_2013 = flags & COMPAT_2013 != 0;
         // SAFETY: the caller's.
-        let (image, functions) =
-            unsafe { (value(image, "image")?, all(table, count, compat_2013)?) };
-        let image = &image.image;
+        let image = &unsafe { value(image, "image")? }.image;
+        // First: a table that was made from an image of 2013 has its names.
         check_loadable(image, &guest::policy(compat_2013))
             .map_err(|error| Error::new(Number::Image, error))?;
+        // SAFETY: the caller's.
+        let functions = unsafe { all(table, count, compat_2013)? };
         let misfits = misfits(image, &functions);
         if misfits.is_empty() {
             return Ok(());

@@ -100,6 +100,7 @@ fn an_image_of_2013_is_read_with_every_slot() {
     );
     assert!(image.externals().iter().all(|e| e.signature.is_none()));
     assert_ne!(image.externals()[0].slot, image.externals()[2].slot);
+    check_loadable(&image, &Policy::of_2013()).expect("loadable");
 }
 
 #[test]

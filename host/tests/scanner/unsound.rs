@@ -341,6 +341,16 @@ fn loader_cases() -> Vec<Case> {
         forbidden("SharedPage", low(CODE + 0x40), usual),
         forbidden("NoIdentity", |g| g.notes.clear(), usual),
         forbidden("Of2013", |g| *g = Guest::of_2013(), usual),
+        // An image of 2013 has no note on i386 only.
+        forbidden(
+            "NoIdentity",
+            |g| {
+                let entries = [("l4rtems_outch", None)];
+                *g = Guest::with(Machine::X86_64, sections::LEGACY_PREFIX, &entries);
+                g.notes.clear();
+            },
+            |p| *p = Policy::of_2013(),
+        ),
         forbidden("NoBackend", sound, |p| p.backend = Some("bare")),
         forbidden("NoBackend", backends(&[b"xen\0", b"pok\0"]), |p| {
             p.backend = Some("bare");

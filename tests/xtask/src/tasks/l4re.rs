@@ -39,7 +39,7 @@ pub struct Arguments {
     /// Measure calls and the interrupt flag in a guest, and the interrupt flag of L4Re's libvcpu beside it
     #[arg(long, conflicts_with_all = ["guest", "names"])]
     measure: bool,
-    /// Only the examples of these names
+    /// Only the examples of these names; `of-2013` are images that call their host as in 2013
     #[arg(value_name = "EXAMPLE")]
     names: Vec<String>,
     /// Arguments of the guest; for `--guest`
@@ -83,6 +83,9 @@ pub fn run(workspace: &Workspace, arguments: &Arguments) -> Result<bool> {
             println!("{printed}(as expected)");
             count += 1;
         }
+    }
+    if arguments.names.is_empty() || arguments.names.iter().any(|name| name == runs::OF_2013) {
+        count += runs::of_2013(&machine, workspace, arch)?;
     }
     ensure!(count > 0, "no example of these names runs on L4Re");
     println!("\nl4re: ok, {count} runs");

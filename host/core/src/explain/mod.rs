@@ -307,7 +307,7 @@ fn hint(
              in-guest backend chosen?"
         }
         Cause::Exception(_) if guest.image.is_of_2013() && calls_l4(bad, instruction) => {
-            "this asks the L4 microkernel, which is not here; of an image of 2013 only the external functions work"
+            "this asks the L4 microkernel of then, which is not here; of an image of 2013 only the external functions work"
         }
         Cause::Exception(_) if bad.is_none() => {
             let privileged = disassemble(instruction.filter(|i| is_privileged(i))?);

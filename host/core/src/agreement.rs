@@ -9,9 +9,9 @@ use crate::image::External;
 /// Guest and host disagree.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Disagreement {
-    /// The guest's prototype; if it says none, that of the ABI.
+    /// The guest's prototype; if it says none, that of 2013.
     pub guest: Signature,
-    /// The host's.
+    /// The host's; if it says none, or the guest's, that of 2013.
     pub host: Signature,
 }
 
@@ -30,17 +30,16 @@ pub fn prototype(
 ) -> Result<Option<Signature>, Disagreement> {
     let name = external.name.as_str();
     let of_2013 = legacy::find(name).map(|function| function.signature(width));
-    let known = [of_2013, external.signature, host];
-    let first = known.into_iter().flatten().next();
-    for other in known.into_iter().flatten() {
-        if first != Some(other) {
-            return Err(Disagreement {
-                guest: external.signature.or(of_2013).unwrap_or(other),
-                host: host.or(of_2013).unwrap_or(other),
-            });
+    let guest = external.signature.or(of_2013);
+    let host = host.or(of_2013);
+    for other in [host, of_2013] {
+        if let (Some(guest), Some(host)) = (guest, other)
+            && guest != host
+        {
+            return Err(Disagreement { guest, host });
         }
     }
-    Ok(first.or_else(|| of_abi(name, width)))
+    Ok(guest.or(host).or_else(|| of_abi(name, width)))
 }
 
 /// The prototype that the ABI has for a name, of today or of 2013.
@@ -113,6 +112,10 @@ mod tests {
             assert_eq!(agree(name, guest, host), Err(disagreement));
         }
         // Both say the same, which is not what it was.
-        assert!(agree(name, other, other).is_err());
+        let disagreement = Disagreement {
+            guest: text(other),
+            host: text(own),
+        };
+        assert_eq!(agree(name, other, other), Err(disagreement));
     }
 }

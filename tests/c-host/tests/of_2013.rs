@@ -114,6 +114,36 @@ fn without_the_option_they_are_refused_and_it_is_named() {
     }
 }
 
+/// A table without a single name that is bound, and so long that the host's code in the guest's memory has no room to spare.
+#[test]
+fn names_of_2013_that_nobody_provides_do_no_harm() {
+    for arch in Arch::ALL {
+        let folder = scratch();
+        let Some(host) = host_file(arch, "c-host") else {
+            continue;
+        };
+        let word = if arch == Arch::I386 { "long" } else { "quad" };
+        let many = format!(
+            ".section .data.l4externals.str, \"aw\"\n1: .string \"l4rtems_outch\"\n\
+             .rept 1000\n\
+             .section .data.l4externals.symtab, \"aw\"\n.{word} 1b\n\
+             .section .data.l4externals.jmptbl, \"aw\"\n.{word} 0\n\
+             .endr\n"
+        );
+        let source = folder.path().join("many.s");
+        fs::write(&source, many).expect("the scratch folder");
+        let Some(guest) = build(arch, "page.c", &[argument(&source)], folder.path()) else {
+            continue;
+        };
+        let ran = run(&host, &["--partial", "--lazy", argument(&guest)]);
+        let part = "call of `l4rtems_inch`, which the host does not provide";
+        assert!(ran.messages.contains(part), "{}", ran.messages);
+        assert_eq!(ran.status, Some(3), "{arch:?}");
+        let ran = run(&host, &[&COMPAT[..], &[argument(&guest)]].concat());
+        assert_eq!((ran.output.as_str(), ran.status), (INTERRUPTS, Some(0)));
+    }
+}
+
 #[test]
 fn images_of_today_get_interrupts_by_the_names_of_2013() {
     for arch in Arch::ALL {

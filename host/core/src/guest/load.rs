@@ -127,20 +127,16 @@ impl Guest {
     ) -> Result<Self, GuestError> {
         check_loadable(image, &policy(request.compat_2013))?;
         let mut bindings = bind(image, request.functions)?;
-        // The stubs and what is for 2013 lie one behind the other.
+        // The stubs and the shims of what is called as in 2013 lie one behind the other.
         let stubs = (Code::size(bindings.len()) as u64).next_multiple_of(CODE_ALIGNMENT);
-        let for_2013 = if request.compat_2013 {
-            legacy::Code::size(bindings.len()) as u64
-        } else {
-            0
-        };
+        let shims = legacy::Code::size(bindings.len()) as u64;
         let takes_interrupts = image.vcpu_page().is_some();
         let mut layout = layout::map(
             &layout::Request {
                 image,
                 memory: request.memory,
                 command_line: request.command_line,
-                code: stubs + for_2013,
+                code: stubs + shims,
                 // A vCPU page for an image that has none.
                 data: if takes_interrupts { 0 } else { PAGE },
             },

@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: MIT OR Apache-2.0 */
 /**
  * @file
- * @brief Example host in C, for Linux on x86-64 or i386: 
+ * @brief Example host in C, for Linux on x86-64 or i386:
  *
  *     c-host [--lazy] [--partial] [--compat 2013] [--memory BYTES] GUEST [-- ARGUMENT...]
  *

@@ -47,7 +47,7 @@ extern "C" fn l4rtems_outch(character: i8) {
 
 #[unsafe(no_mangle)]
 extern "C" fn l4rtems_inch() -> i32 {
-    with_guest(|guest| legacy::inch(guest), Error::NotOffered.number())
+    with_guest(legacy::inch, Error::NotOffered.number())
 }
 
 #[unsafe(no_mangle)]
@@ -67,10 +67,10 @@ extern "C" fn l4rtems_timer_start(period: u64, first: u64) {
 
 #[unsafe(no_mangle)]
 extern "C" fn l4rtems_timer_stop() {
-    with_guest(|guest| legacy::timer_stop(guest), ());
+    with_guest(legacy::timer_stop, ());
 }
 
 #[unsafe(no_mangle)]
 extern "C" fn l4rtems_timer_read() -> u32 {
-    with_guest(|guest| legacy::timer_read(guest), 0)
+    with_guest(legacy::timer_read, 0)
 }

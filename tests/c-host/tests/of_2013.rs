@@ -3,7 +3,9 @@
 #![cfg(all(target_os = "linux", target_arch = "x86_64"))]
 
 use std::fs;
+use std::io::Write;
 use std::path::{Path, PathBuf};
+use std::process::{Command, Stdio};
 
 use guests_of_2013::{FORMS, INTERRUPTS, RUNS};
 use paravirt_c_host_tests::{Arch, argument, compile, host_file, run, scratch};
@@ -52,6 +54,36 @@ fn images_of_2013_run_as_in_a_process() {
                 );
             }
         }
+    }
+}
+
+#[test]
+fn the_console_is_read_by_polling() {
+    let folder = scratch();
+    let (Some(host), Some(guest)) = (
+        host_file(Arch::I386, "c-host"),
+        build(Arch::I386, "guest.c", &[], folder.path()),
+    ) else {
+        return;
+    };
+    for binding in BINDINGS {
+        let options = [&COMPAT[..], &["--partial"], binding].concat();
+        let mut child = Command::new("timeout")
+            .arg("60")
+            .arg(&host)
+            .args(options)
+            .args([argument(&guest), "--", "echo"])
+            .stdin(Stdio::piped())
+            .stdout(Stdio::piped())
+            .stderr(Stdio::null())
+            .spawn()
+            .expect("coreutils are there");
+        let mut input = child.stdin.take().expect("piped");
+        input.write_all(b"typed\xffq").expect("it reads");
+        drop(input);
+        let output = child.wait_with_output().expect("it ends");
+        assert_eq!(output.stdout, b"typed\xff\nend\n", "{binding:?}");
+        assert_eq!(output.status.code(), Some(0), "{binding:?}");
     }
 }
 

@@ -373,6 +373,14 @@ struct pvh_context {
  */
 int32_t pvh_guest_deliver(struct pvh_guest *guest, struct pvh_context *context);
 
+/**
+ * Whether the guest would notice that a line is raised: 1 if it is unmasked and the guest has taken what was raised before; 0 if
+ * not, or if there is no such line. Also in `wait`, enter_host and leave_host. A device that interrupts until the guest's driver
+ * has answered it is masked when it does; the host unmasks it once its line is ready again, and looks when a host function ends,
+ * before it sleeps, and after an event. Unmasked earlier, it would interrupt again before the guest has run an instruction.
+ */
+int32_t pvh_guest_ready(const struct pvh_guest *guest, uint32_t line);
+
 /** A fault of the processor. */
 struct pvh_fault {
   /** i386: eax, ebx, ecx, edx, esi, edi, ebp, esp, then zeros; x86-64: rax, rbx, rcx, rdx, rsi, rdi, rbp, rsp, r8 to r15. */

@@ -250,6 +250,17 @@ pub unsafe extern "C" fn pvh_guest_deliver(guest: *mut Guest, context: *mut Cont
     changed.into()
 }
 
+/// `pvh_guest_ready`
+///
+/// # Safety
+/// As the header says.
+#[unsafe(no_mangle)]
+pub unsafe extern "C" fn pvh_guest_ready(guest: *const Guest, line: u32) -> i32 {
+    // SAFETY: the caller's.
+    let guest = unsafe { guest.as_ref() };
+    guest.is_some_and(|guest| guest.guest.is_ready(line)).into()
+}
+
 /// `pvh_guest_fault`
 ///
 /// # Safety

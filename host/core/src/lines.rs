@@ -105,6 +105,17 @@ impl Lines {
         Ok(self.latched.fetch_or(bit, Ordering::SeqCst) & bit == 0)
     }
 
+    /// Whether the guest would notice that a line is raised: it is unmasked, and what was raised before has been taken. On the
+    /// vCPU's thread.
+    #[must_use]
+    pub fn is_ready(&self, page: &Page, line: u32) -> bool {
+        let Ok(bit) = bit(line) else {
+            return false;
+        };
+        let waiting = self.latched.load(Ordering::SeqCst) | page.pending_lines();
+        self.unmasked.load(Ordering::SeqCst) & bit != 0 && waiting & bit == 0
+    }
+
     /// Makes pending what is latched and unmasked. On the vCPU's thread only; an interrupt handler there may interrupt it and flush
     /// as well.
     pub fn flush(&self, page: &Page) {
@@ -173,11 +184,29 @@ mod tests {
     }
 
     #[test]
+    fn a_line_is_ready_when_the_guest_has_taken_it() {
+        with_page(|lines, page| {
+            assert!(!lines.is_ready(page, 3));
+            lines.attach(page, 3).unwrap();
+            assert!(lines.is_ready(page, 3));
+            lines.latch(3).unwrap();
+            assert!(!lines.is_ready(page, 3));
+            lines.flush(page);
+            assert!(!lines.is_ready(page, 3));
+            assert_eq!(page.take_pending(u32::MAX), 1 << 3);
+            assert!(lines.is_ready(page, 3));
+            lines.mask(page, 3).unwrap();
+            assert!(!lines.is_ready(page, 3));
+        });
+    }
+
+    #[test]
     fn other_numbers_are_no_lines() {
         with_page(|lines, page| {
             assert_eq!(lines.attach(page, LINES), Err(Error::NoSuchDevice));
             assert_eq!(lines.latch(u32::MAX), Err(Error::NoSuchDevice));
             assert_eq!(lines.detach(page, 3), Err(Error::NotAttached));
+            assert!(!lines.is_ready(page, LINES));
         });
     }
 }

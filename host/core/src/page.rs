@@ -125,7 +125,13 @@ impl Page {
     /// Whether a line is pending.
     #[must_use]
     pub fn is_pending(self) -> bool {
-        self.pending().load(Ordering::SeqCst) & !HOST_MASKED != 0
+        self.pending_lines() != 0
+    }
+
+    /// Which lines are pending: bit n is line n.
+    #[must_use]
+    pub fn pending_lines(self) -> u32 {
+        self.pending().load(Ordering::SeqCst) & !HOST_MASKED
     }
 
     /// Makes lines pending: bit n is line n.

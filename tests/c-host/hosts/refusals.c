@@ -124,6 +124,8 @@ int main(int argc, char **argv) {
   SHOW(pvh_end_status(&end));
   SHOW(pvh_guest_enter(guest, &end));
   SHOW(pvh_guest_latch(guest, PV_LINES));
+  SHOW(pvh_guest_ready(guest, PV_LINES));
+  SHOW(pvh_guest_ready(NULL, 0));
   SHOW(pvh_guest_create(image, &request, &guest) /* at the same addresses */);
   pvh_guest_release(first);
   SHOW(pvh_guest_create(image, &request, &guest));

@@ -48,8 +48,10 @@ static double check_quotient(double a, double b) {
   return a / b;
 }
 
-static void check_latch(uint32_t line) {
+static int32_t check_latch(uint32_t line) {
+  int32_t before = pvh_guest_ready(guest, line);
   pvh_guest_latch(guest, line);
+  return before && !pvh_guest_ready(guest, line);
 }
 
 static void check_release(void) {
@@ -65,7 +67,7 @@ static void check_done(int32_t code) {
 
 const struct pvh_function host_functions[] = {
   PVH_TYPED_FUNCTION(double, check_quotient, double, double)
-  PVH_TYPED_FUNCTION(void, check_latch, uint32_t)
+  PVH_TYPED_FUNCTION(int32_t, check_latch, uint32_t)
   PVH_TYPED_FUNCTION(void, check_release)
   PVH_FUNCTION(check_done, DONE)
 };

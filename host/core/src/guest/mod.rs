@@ -149,6 +149,13 @@ impl Guest {
         self.lines.latch(line)
     }
 
+    /// Whether the guest would notice that a line is raised: it is unmasked, and what was raised before has been taken. On the
+    /// vCPU's thread.
+    #[must_use]
+    pub fn is_ready(&self, line: u32) -> bool {
+        self.lines.is_ready(&self.page, line)
+    }
+
     /// Asks for the guest's end, from any thread, at any instruction. The first reason counts. It takes effect when a host
     /// function returns, or at the next [`Guest::deliver`] in guest code.
     pub fn stop(&self, code: i32) {

@@ -16,8 +16,8 @@ paravirt_bsp::image! { main: main }
 l4_external_func! {
     /// The quotient, computed with the C ABI's control words.
     fn check_quotient(a: f64, b: f64) -> f64;
-    /// Latches the line, and does nothing that has it delivered.
-    fn check_latch(line: u32);
+    /// Latches the line, and does nothing that has it delivered. Not 0 if the line was ready before, and is not after.
+    fn check_latch(line: u32) -> i32;
     /// Releases the guest that runs, which the host must not.
     fn check_release();
     /// Ends the guest.
@@ -42,8 +42,11 @@ fn main() -> i32 {
     control::check(&mut check);
     cpu::enable_interrupts();
     irq::attach(FIRST_FREE, handle, core::ptr::null_mut()).expect("the line is free");
-    // SAFETY: a number.
-    unsafe { check_latch(FIRST_FREE) };
+    check(
+        "a line is ready until it is latched",
+        // SAFETY: a number.
+        unsafe { check_latch(FIRST_FREE) } != 0,
+    );
     check(
         "a line that a host function has latched",
         CALLS.load(Ordering::Relaxed) == 1,

@@ -11,7 +11,7 @@ use object::read::elf::{FileHeader, ProgramHeader, SectionHeader, SectionTable, 
 
 use super::Machine;
 use super::entries;
-use super::error::Problem;
+use super::error::FileProblem;
 use super::segments::{Access, RawSegment};
 use super::symbols::{Kind, RawSymbols, Symbol};
 
@@ -52,26 +52,26 @@ pub(super) struct Section<'a> {
 }
 
 /// Reads the file's structure.
-pub(super) fn read(file: &Arc<Vec<u8>>) -> Result<Raw<'_>, Problem> {
+pub(super) fn read(file: &Arc<Vec<u8>>) -> Result<Raw<'_>, FileProblem> {
     let data = file.as_slice();
     let length = data.len() as u64;
     if length > MAX_FILE {
-        return Err(Problem::FileTooBig {
+        return Err(FileProblem::FileTooBig {
             length,
             limit: MAX_FILE,
         });
     }
     if !data.starts_with(&elf::ELFMAG) {
-        return Err(Problem::NotElf);
+        return Err(FileProblem::NotElf);
     }
     let &[_, _, _, _, class, order, ..] = data else {
-        return Err(Problem::HeaderTruncated { length });
+        return Err(FileProblem::HeaderTruncated { length });
     };
     if class != elf::ELFCLASS32.0 && class != elf::ELFCLASS64.0 {
-        return Err(Problem::Class { class });
+        return Err(FileProblem::Class { class });
     }
     if order != elf::ELFDATA2LSB.0 {
-        return Err(Problem::ByteOrder { order });
+        return Err(FileProblem::ByteOrder { order });
     }
     if class == elf::ELFCLASS32.0 {
         read_class::<FileHeader32<LittleEndian>>(data)
@@ -80,15 +80,15 @@ pub(super) fn read(file: &Arc<Vec<u8>>) -> Result<Raw<'_>, Problem> {
     }
 }
 
-fn read_class<Elf: FileHeader<Endian = LittleEndian>>(data: &[u8]) -> Result<Raw<'_>, Problem> {
-    let header = Elf::parse(data).map_err(|_| Problem::HeaderTruncated {
+fn read_class<Elf: FileHeader<Endian = LittleEndian>>(data: &[u8]) -> Result<Raw<'_>, FileProblem> {
+    let header = Elf::parse(data).map_err(|_| FileProblem::HeaderTruncated {
         length: data.len() as u64,
     })?;
     let machine = machine(header)?;
     match header.e_type(ENDIAN) {
         elf::ET_EXEC => {}
-        elf::ET_DYN => return Err(Problem::PositionIndependent),
-        other => return Err(Problem::NotExecutable { kind: other.0 }),
+        elf::ET_DYN => return Err(FileProblem::PositionIndependent),
+        other => return Err(FileProblem::NotExecutable { kind: other.0 }),
     }
     let mut raw = Raw {
         machine,
@@ -102,23 +102,23 @@ fn read_class<Elf: FileHeader<Endian = LittleEndian>>(data: &[u8]) -> Result<Raw
     read_segments(header, data, &mut raw)?;
     let sections = header
         .sections(ENDIAN, data)
-        .map_err(|error| Problem::SectionHeaders {
+        .map_err(|error| FileProblem::SectionHeaders {
             reason: error.to_string(),
         })?;
     if sections.is_empty() {
-        return Err(Problem::NoSections);
+        return Err(FileProblem::NoSections);
     }
     raw.sections = read_sections(&sections)?;
     raw.symbols = read_symbols(&sections, data, machine)?;
     Ok(raw)
 }
 
-fn machine<Elf: FileHeader<Endian = LittleEndian>>(header: &Elf) -> Result<Machine, Problem> {
+fn machine<Elf: FileHeader<Endian = LittleEndian>>(header: &Elf) -> Result<Machine, FileProblem> {
     let number = header.e_machine(ENDIAN).0;
-    let machine = Machine::from_elf(number).ok_or(Problem::UnknownMachine { number })?;
+    let machine = Machine::from_elf(number).ok_or(FileProblem::UnknownMachine { number })?;
     let bits = if header.is_type_64() { 64 } else { 32 };
     if machine.pointer_size() * 8 != u64::from(bits) {
-        return Err(Problem::MachineClass { machine, bits });
+        return Err(FileProblem::MachineClass { machine, bits });
     }
     Ok(machine)
 }
@@ -127,11 +127,11 @@ fn read_segments<'a, Elf: FileHeader<Endian = LittleEndian>>(
     header: &Elf,
     data: &'a [u8],
     raw: &mut Raw<'a>,
-) -> Result<(), Problem> {
+) -> Result<(), FileProblem> {
     let headers =
         header
             .program_headers(ENDIAN, data)
-            .map_err(|error| Problem::ProgramHeaders {
+            .map_err(|error| FileProblem::ProgramHeaders {
                 reason: error.to_string(),
             })?;
     for header in headers {
@@ -152,9 +152,10 @@ fn read_segments<'a, Elf: FileHeader<Endian = LittleEndian>>(
             }
             elf::PT_INTERP | elf::PT_DYNAMIC => raw.dynamic = true,
             elf::PT_NOTE => {
-                let notes = read_notes::<Elf>(header, data).map_err(|error| Problem::Notes {
-                    reason: error.to_string(),
-                })?;
+                let notes =
+                    read_notes::<Elf>(header, data).map_err(|error| FileProblem::Notes {
+                        reason: error.to_string(),
+                    })?;
                 raw.notes.extend(notes);
             }
             _ => {}
@@ -186,17 +187,16 @@ fn read_notes<'a, Elf: FileHeader<Endian = LittleEndian>>(
 
 fn read_sections<'a, Elf: FileHeader<Endian = LittleEndian>>(
     table: &SectionTable<'a, Elf>,
-) -> Result<Vec<Section<'a>>, Problem> {
+) -> Result<Vec<Section<'a>>, FileProblem> {
     table
         .iter()
         .filter(|section| section.sh_flags(ENDIAN).0 & elf::SHF_ALLOC.0 != 0)
         .map(|section| {
-            let name =
-                table
-                    .section_name(ENDIAN, section)
-                    .map_err(|error| Problem::SectionHeaders {
-                        reason: error.to_string(),
-                    })?;
+            let name = table.section_name(ENDIAN, section).map_err(|error| {
+                FileProblem::SectionHeaders {
+                    reason: error.to_string(),
+                }
+            })?;
             Ok(Section {
                 name,
                 address: section.sh_addr(ENDIAN).into(),
@@ -211,8 +211,8 @@ fn read_symbols<Elf: FileHeader<Endian = LittleEndian>>(
     sections: &SectionTable<'_, Elf>,
     data: &[u8],
     machine: Machine,
-) -> Result<RawSymbols, Problem> {
-    let unreadable = |error: object::read::Error| Problem::SymbolTable {
+) -> Result<RawSymbols, FileProblem> {
+    let unreadable = |error: object::read::Error| FileProblem::SymbolTable {
         reason: error.to_string(),
     };
     let table = sections
@@ -240,7 +240,7 @@ fn read_symbols<Elf: FileHeader<Endian = LittleEndian>>(
         let name = symbol.st_name(ENDIAN);
         let first = strings
             .get(name as usize)
-            .ok_or(Problem::SymbolName { name })?;
+            .ok_or(FileProblem::SymbolName { name })?;
         // `$x`, `$d`: marks of code and data on Arm and RISC-V, not names.
         if symbol.is_undefined(ENDIAN) || matches!(first, 0 | b'$') {
             continue;

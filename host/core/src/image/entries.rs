@@ -5,7 +5,7 @@
 
 use super::Machine;
 use super::elf::Note;
-use super::error::Problem;
+use super::error::NoteProblem;
 use super::segments::{self, Segment};
 
 /// Owner of the notes.
@@ -30,7 +30,7 @@ pub(super) fn parse(
     notes: &[Note<'_>],
     machine: Machine,
     segments: &[Segment],
-) -> Result<Entries, Problem> {
+) -> Result<Entries, NoteProblem> {
     Ok(Entries {
         pvh: entry(notes, PHYS32_ENTRY, machine, segments)?,
         xen_pv: entry(notes, ENTRY, machine, segments)?,
@@ -42,7 +42,7 @@ fn entry(
     kind: u32,
     machine: Machine,
     segments: &[Segment],
-) -> Result<Option<u64>, Problem> {
+) -> Result<Option<u64>, NoteProblem> {
     let mut descriptors = notes
         .iter()
         .filter(|note| note.owner == OWNER && note.kind == kind)
@@ -51,19 +51,19 @@ fn entry(
         return Ok(None);
     };
     if descriptors.next().is_some() {
-        return Err(Problem::DuplicateEntryNote { kind });
+        return Err(NoteProblem::DuplicateEntryNote { kind });
     }
     let address = match *descriptor {
         [a, b, c, d] => u32::from_le_bytes([a, b, c, d]).into(),
         [a, b, c, d, e, f, g, h] => u64::from_le_bytes([a, b, c, d, e, f, g, h]),
         _ => {
             let size = descriptor.len();
-            return Err(Problem::EntryNoteSize { kind, size });
+            return Err(NoteProblem::EntryNoteSize { kind, size });
         }
     };
     let code = machine.code_address(address);
     if !segments::find(segments, code, 1).is_some_and(|segment| segment.access.execute) {
-        return Err(Problem::EntryNoteNotExecutable { kind, address });
+        return Err(NoteProblem::EntryNoteNotExecutable { kind, address });
     }
     Ok(Some(address))
 }

@@ -15,7 +15,7 @@ use paravirt_abi::signature::Signature;
 
 use super::Machine;
 use super::elf::Section;
-use super::error::Problem;
+use super::error::TableProblem;
 use super::segments::{self, Segment};
 use crate::prototype::is_identifier;
 
@@ -58,7 +58,7 @@ pub(super) fn parse(
     all: &[Section<'_>],
     machine: Machine,
     segments: &[Segment],
-) -> Result<Vec<External>, Problem> {
+) -> Result<Vec<External>, TableProblem> {
     let mut externals = Vec::new();
     for prefix in PREFIXES {
         parse_spelling(prefix, all, machine, segments, &mut externals)?;
@@ -73,7 +73,7 @@ fn parse_spelling(
     machine: Machine,
     segments: &[Segment],
     externals: &mut Vec<External>,
-) -> Result<(), Problem> {
+) -> Result<(), TableProblem> {
     let pointer = machine.pointer_size();
     let table = |part, unit, alignment| find_table(prefix, part, unit, all, alignment, segments);
     let signatures = table(SIGNATURES, 8, pointer)?;
@@ -91,7 +91,7 @@ fn parse_spelling(
     let Some(present) = tables.into_iter().flatten().next() else {
         return Ok(());
     };
-    let missing = |part: &str| Problem::TableMissing {
+    let missing = |part: &str| TableProblem::TableMissing {
         present: present.section.clone(),
         missing: format!("{prefix}{part}"),
     };
@@ -101,7 +101,7 @@ fn parse_spelling(
 
     let count = slots.bytes.len() as u64 / pointer;
     if count > MAX_EXTERNALS {
-        return Err(Problem::TooManyExternals {
+        return Err(TableProblem::TooManyExternals {
             section: slots.section.clone(),
             count,
             limit: MAX_EXTERNALS,
@@ -115,7 +115,7 @@ fn parse_spelling(
         .map(|segment| segment.access)
         .unwrap_or_default();
     if !access.write {
-        return Err(Problem::SlotsNotWritable {
+        return Err(TableProblem::SlotsNotWritable {
             section: slots.section.clone(),
             address: slots.address,
             access,
@@ -129,7 +129,7 @@ fn parse_spelling(
             .and_then(|table| table.bytes.as_chunks().0.get(index))
             .map(|&word| u64::from_le_bytes(word))
             .map(|word| {
-                Signature::from_word(word).map_err(|reason| Problem::Signature {
+                Signature::from_word(word).map_err(|reason| TableProblem::Signature {
                     name: name.clone(),
                     word,
                     reason,
@@ -155,11 +155,11 @@ fn find_table<'a>(
     all: &[Section<'_>],
     alignment: u64,
     segments: &'a [Segment],
-) -> Result<Option<Table<'a>>, Problem> {
+) -> Result<Option<Table<'a>>, TableProblem> {
     let section = format!("{prefix}{part}");
     let entry = format!("{section}.");
     if let Some(single) = all.iter().find(|s| s.name.starts_with(entry.as_bytes())) {
-        return Err(Problem::NotCollected {
+        return Err(TableProblem::NotCollected {
             section: String::from_utf8_lossy(single.name).into_owned(),
         });
     }
@@ -170,17 +170,17 @@ fn find_table<'a>(
         return Ok(None);
     };
     if named.next().is_some() {
-        return Err(Problem::DuplicateSection { section });
+        return Err(TableProblem::DuplicateSection { section });
     }
     if size % unit != 0 {
-        return Err(Problem::OddTable {
+        return Err(TableProblem::OddTable {
             section,
             size,
             unit,
         });
     }
     if address % alignment != 0 {
-        return Err(Problem::TableMisaligned {
+        return Err(TableProblem::TableMisaligned {
             section,
             address,
             alignment,
@@ -192,7 +192,7 @@ fn find_table<'a>(
             address,
             bytes,
         })),
-        None => Err(Problem::TableNotLoaded {
+        None => Err(TableProblem::TableNotLoaded {
             section,
             address,
             size,
@@ -200,12 +200,17 @@ fn find_table<'a>(
     }
 }
 
-fn paired(table: &Table<'_>, unit: u64, slots: &Table<'_>, expected: u64) -> Result<(), Problem> {
+fn paired(
+    table: &Table<'_>,
+    unit: u64,
+    slots: &Table<'_>,
+    expected: u64,
+) -> Result<(), TableProblem> {
     let found = table.bytes.len() as u64 / unit;
     if found == expected {
         return Ok(());
     }
-    Err(Problem::Unpaired {
+    Err(TableProblem::Unpaired {
         section: table.section.clone(),
         found,
         slots: slots.section.clone(),
@@ -219,12 +224,12 @@ fn name(
     symbols: &Table<'_>,
     index: usize,
     address: u64,
-) -> Result<String, Problem> {
+) -> Result<String, TableProblem> {
     let rest = address
         .checked_sub(strings.address)
         .and_then(|offset| strings.bytes.get(usize::try_from(offset).ok()?..))
         .filter(|rest| !rest.is_empty())
-        .ok_or_else(|| Problem::NameOutside {
+        .ok_or_else(|| TableProblem::NameOutside {
             section: symbols.section.clone(),
             index,
             address,
@@ -234,13 +239,13 @@ fn name(
     // Looking no further bounds the work that many entries on one endless name could ask for.
     let start = &rest[..rest.len().min(MAX_NAME + 1)];
     let length = match start.iter().position(|&byte| byte == 0) {
-        Some(0) => return Err(Problem::NameEmpty { index, address }),
+        Some(0) => return Err(TableProblem::NameEmpty { index, address }),
         Some(length) => length,
         None if start.len() <= MAX_NAME => {
-            return Err(Problem::NameWithoutNul { index, address });
+            return Err(TableProblem::NameWithoutNul { index, address });
         }
         None => {
-            return Err(Problem::NameTooLong {
+            return Err(TableProblem::NameTooLong {
                 index,
                 address,
                 limit: MAX_NAME,
@@ -248,9 +253,9 @@ fn name(
         }
     };
     let name = core::str::from_utf8(&start[..length])
-        .map_err(|_| Problem::NameNotUtf8 { index, address })?;
+        .map_err(|_| TableProblem::NameNotUtf8 { index, address })?;
     if !is_identifier(name) {
-        return Err(Problem::NameNotIdentifier {
+        return Err(TableProblem::NameNotIdentifier {
             index,
             name: name.to_owned(),
         });
@@ -258,7 +263,7 @@ fn name(
     Ok(name.to_owned())
 }
 
-fn refuse_two_prototypes(externals: &[External]) -> Result<(), Problem> {
+fn refuse_two_prototypes(externals: &[External]) -> Result<(), TableProblem> {
     let mut seen: BTreeMap<&str, Signature> = BTreeMap::new();
     for external in externals {
         let Some(second) = external.signature else {
@@ -266,7 +271,7 @@ fn refuse_two_prototypes(externals: &[External]) -> Result<(), Problem> {
         };
         let first = *seen.entry(&external.name).or_insert(second);
         if first != second {
-            return Err(Problem::TwoPrototypes {
+            return Err(TableProblem::TwoPrototypes {
                 name: external.name.clone(),
                 first,
                 second,

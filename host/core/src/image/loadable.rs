@@ -6,7 +6,7 @@ use alloc::vec;
 use alloc::vec::Vec;
 
 use super::entries::{ENTRY, PHYS32_ENTRY};
-use super::error::{ImageError, Problem};
+use super::error::{ImageError, LoaderProblem};
 use super::{Image, Machine, Segment};
 
 /// Address space and habits of a host.
@@ -84,20 +84,20 @@ impl Policy {
 /// # Errors
 /// Names the first thing the policy forbids.
 pub fn check_loadable(image: &Image, policy: &Policy) -> Result<(), ImageError> {
-    check(image, policy).map_err(|problem| image.error(problem))
+    check(image, policy).map_err(|problem| image.error(problem.into()))
 }
 
-fn check(image: &Image, policy: &Policy) -> Result<(), Problem> {
+fn check(image: &Image, policy: &Policy) -> Result<(), LoaderProblem> {
     let machine = image.machine();
     if !policy.machines.contains(&machine) {
         let names: Vec<_> = policy.machines.iter().map(Machine::to_string).collect();
-        return Err(Problem::MachineNotSupported {
+        return Err(LoaderProblem::MachineNotSupported {
             machine,
             supported: names.join(", "),
         });
     }
     if image.is_dynamic() {
-        return Err(Problem::Dynamic);
+        return Err(LoaderProblem::Dynamic);
     }
     check_backend(image, policy)?;
     for segment in image.segments() {
@@ -107,23 +107,23 @@ fn check(image: &Image, policy: &Policy) -> Result<(), Problem> {
     check_pages(image, policy)?;
     let identity_required = policy.identity_required || machine != Machine::I386;
     match image.identity() {
-        None if identity_required && image.is_of_2013() => Err(Problem::Of2013),
-        None if identity_required => Err(Problem::NoIdentity),
+        None if identity_required && image.is_of_2013() => Err(LoaderProblem::Of2013),
+        None if identity_required => Err(LoaderProblem::NoIdentity),
         identity if policy.pushes_into_red_zone && uses_red_zone(identity, machine) => {
-            Err(Problem::RedZone)
+            Err(LoaderProblem::RedZone)
         }
         _ => Ok(()),
     }
 }
 
-fn check_backend(image: &Image, policy: &Policy) -> Result<(), Problem> {
+fn check_backend(image: &Image, policy: &Policy) -> Result<(), LoaderProblem> {
     let Some(wanted) = policy.backend else {
         return Ok(());
     };
     let carried = image.backend_names();
     let may_do = |name: &String| name == wanted || !BACKENDS.contains(&name.as_str());
     if !carried.iter().any(may_do) {
-        return Err(Problem::NoBackend {
+        return Err(LoaderProblem::NoBackend {
             wanted,
             carried: carried.to_vec(),
         });
@@ -135,7 +135,7 @@ fn check_backend(image: &Image, policy: &Policy) -> Result<(), Problem> {
     };
     match entry {
         Some(_) => Ok(()),
-        None => Err(Problem::NoEntryPoint {
+        None => Err(LoaderProblem::NoEntryPoint {
             point,
             kind,
             backend: wanted,
@@ -143,32 +143,32 @@ fn check_backend(image: &Image, policy: &Policy) -> Result<(), Problem> {
     }
 }
 
-fn check_segment(segment: &Segment, policy: &Policy) -> Result<(), Problem> {
+fn check_segment(segment: &Segment, policy: &Policy) -> Result<(), LoaderProblem> {
     let address = segment.address;
     if address < policy.lowest {
-        return Err(Problem::SegmentTooLow {
+        return Err(LoaderProblem::SegmentTooLow {
             address,
             lowest: policy.lowest,
         });
     }
     if segment.end() > policy.highest {
-        return Err(Problem::SegmentTooHigh {
+        return Err(LoaderProblem::SegmentTooHigh {
             address,
             end: segment.end(),
             highest: policy.highest,
         });
     }
     if segment.access.write && segment.access.execute && !policy.writable_code {
-        return Err(Problem::WritableCode { address });
+        return Err(LoaderProblem::WritableCode { address });
     }
     Ok(())
 }
 
-fn check_memory(image: &Image, policy: &Policy) -> Result<(), Problem> {
+fn check_memory(image: &Image, policy: &Policy) -> Result<(), LoaderProblem> {
     // Segments do not overlap, so their sum cannot overflow.
     let size = image.segments().iter().map(|segment| segment.size).sum();
     if size > policy.memory {
-        return Err(Problem::TooMuchMemory {
+        return Err(LoaderProblem::TooMuchMemory {
             size,
             limit: policy.memory,
         });
@@ -176,12 +176,12 @@ fn check_memory(image: &Image, policy: &Policy) -> Result<(), Problem> {
     Ok(())
 }
 
-fn check_pages(image: &Image, policy: &Policy) -> Result<(), Problem> {
+fn check_pages(image: &Image, policy: &Policy) -> Result<(), LoaderProblem> {
     for pair in image.segments().windows(2) {
         let (first, second) = (&pair[0], &pair[1]);
         let shared = (first.end() - 1) / policy.page == second.address / policy.page;
         if shared && first.access != second.access {
-            return Err(Problem::SharedPage {
+            return Err(LoaderProblem::SharedPage {
                 first: first.address,
                 first_access: first.access,
                 second: second.address,

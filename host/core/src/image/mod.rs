@@ -26,7 +26,9 @@ mod segments;
 mod symbols;
 
 pub use entries::Entries;
-pub use error::{ImageError, Problem};
+pub use error::{
+    FileProblem, ImageError, LoaderProblem, NoteProblem, Problem, SegmentProblem, TableProblem,
+};
 pub use externals::External;
 pub use loadable::{EntryPoint, Policy, check_loadable};
 pub use machine::Machine;
@@ -247,7 +249,7 @@ fn parse(name: String, file: &Arc<Vec<u8>>) -> Result<Image, Problem> {
     let segments = segments::check(&raw.segments, machine, file)?;
     let entry = machine.code_address(raw.entry);
     if !segments::find(&segments, entry, 1).is_some_and(|s| s.access.execute) {
-        return Err(Problem::EntryNotExecutable { entry: raw.entry });
+        return Err(SegmentProblem::EntryNotExecutable { entry: raw.entry }.into());
     }
     let externals = externals::parse(&raw.sections, machine, &segments)?;
     let identity = note::identity(&raw.notes, machine, &segments)?;
@@ -291,7 +293,7 @@ fn resolver(
     symbols: &Symbols,
     machine: Machine,
     segments: &[Segment],
-) -> Result<Option<u64>, Problem> {
+) -> Result<Option<u64>, TableProblem> {
     let Some(address) = symbols.address_of(sections::RESOLVER_SYMBOL) else {
         return Ok(None);
     };
@@ -299,7 +301,7 @@ fn resolver(
     let writable =
         segments::find(segments, address, pointer).is_some_and(|segment| segment.access.write);
     if !writable || address % pointer != 0 {
-        return Err(Problem::ResolverNotWritable { address });
+        return Err(TableProblem::ResolverNotWritable { address });
     }
     Ok(Some(address))
 }

@@ -10,7 +10,7 @@ use paravirt_abi::vcpu;
 
 use super::Machine;
 use super::elf::Note;
-use super::error::Problem;
+use super::error::NoteProblem;
 use super::segments::{self, Segment};
 use crate::prototype::is_identifier;
 
@@ -41,23 +41,23 @@ pub(super) fn identity(
     notes: &[Note<'_>],
     machine: Machine,
     segments: &[Segment],
-) -> Result<Option<Identity>, Problem> {
+) -> Result<Option<Identity>, NoteProblem> {
     match descriptors(notes, TYPE).as_slice() {
         [] => Ok(None),
         [descriptor] => parse_one(descriptor, machine, segments).map(Some),
-        more => Err(Problem::DuplicateNote { count: more.len() }),
+        more => Err(NoteProblem::DuplicateNote { count: more.len() }),
     }
 }
 
 /// Reads the names of the in-guest backends, sorted.
-pub(super) fn backends(notes: &[Note<'_>]) -> Result<Vec<String>, Problem> {
+pub(super) fn backends(notes: &[Note<'_>]) -> Result<Vec<String>, NoteProblem> {
     let mut names = descriptors(notes, BACKEND_TYPE)
         .into_iter()
         .map(backend)
         .collect::<Result<Vec<_>, _>>()?;
     names.sort();
     match names.windows(2).find(|pair| pair[0] == pair[1]) {
-        Some(pair) => Err(Problem::DuplicateBackend {
+        Some(pair) => Err(NoteProblem::DuplicateBackend {
             name: pair[0].clone(),
         }),
         None => Ok(names),
@@ -65,7 +65,7 @@ pub(super) fn backends(notes: &[Note<'_>]) -> Result<Vec<String>, Problem> {
 }
 
 /// The name in the descriptor, which is padded with NULs, at least one.
-fn backend(descriptor: &[u8]) -> Result<String, Problem> {
+fn backend(descriptor: &[u8]) -> Result<String, NoteProblem> {
     let end = descriptor.iter().position(|&byte| byte == 0);
     let (name, padding) = descriptor.split_at(end.unwrap_or(descriptor.len()));
     core::str::from_utf8(name)
@@ -73,7 +73,7 @@ fn backend(descriptor: &[u8]) -> Result<String, Problem> {
         .filter(|name| is_identifier(name) && !padding.is_empty())
         .filter(|_| padding.iter().all(|&byte| byte == 0))
         .map(str::to_owned)
-        .ok_or_else(|| Problem::BackendNote {
+        .ok_or_else(|| NoteProblem::BackendNote {
             found: String::from_utf8_lossy(&descriptor[..descriptor.len().min(64)]).into_owned(),
         })
 }
@@ -82,46 +82,46 @@ fn parse_one(
     descriptor: &[u8],
     machine: Machine,
     segments: &[Segment],
-) -> Result<Identity, Problem> {
+) -> Result<Identity, NoteProblem> {
     let word = |offset: usize| {
         descriptor
             .get(offset..offset + 4)
             .and_then(|bytes| bytes.try_into().ok())
             .map(u32::from_le_bytes)
-            .ok_or(Problem::NoteSize {
+            .ok_or(NoteProblem::NoteSize {
                 size: descriptor.len(),
             })
     };
     // The version first: a descriptor of another version may well have another size.
     let version = word(0)?;
     if version != paravirt_abi::VERSION {
-        return Err(Problem::AbiVersion { version });
+        return Err(NoteProblem::AbiVersion { version });
     }
     if descriptor.len() != DESCRIPTOR_SIZE {
-        return Err(Problem::NoteSize {
+        return Err(NoteProblem::NoteSize {
             size: descriptor.len(),
         });
     }
     let note_machine = word(4)?;
     if note_machine != u32::from(machine.elf()) {
-        return Err(Problem::NoteMachine {
+        return Err(NoteProblem::NoteMachine {
             note: note_machine,
             machine,
         });
     }
     let flags = word(8)?;
-    let flags = Flags::from_bits(flags).ok_or(Problem::NoteFlags { flags })?;
+    let flags = Flags::from_bits(flags).ok_or(NoteProblem::NoteFlags { flags })?;
     let reserved = word(12)?;
     if reserved != 0 {
-        return Err(Problem::NoteReserved { reserved });
+        return Err(NoteProblem::NoteReserved { reserved });
     }
     let vcpu_page = u64::from(word(16)?) | u64::from(word(20)?) << 32;
     let size = vcpu::SIZE as u64;
     if vcpu_page % size != 0 {
-        return Err(Problem::VcpuPageMisaligned { address: vcpu_page });
+        return Err(NoteProblem::VcpuPageMisaligned { address: vcpu_page });
     }
     if !segments::find(segments, vcpu_page, size).is_some_and(|s| s.access.write) {
-        return Err(Problem::VcpuPageNotWritable { address: vcpu_page });
+        return Err(NoteProblem::VcpuPageNotWritable { address: vcpu_page });
     }
     Ok(Identity {
         version,

@@ -6,7 +6,7 @@ use alloc::vec::Vec;
 use core::ops::Range;
 
 use super::Machine;
-use super::error::Problem;
+use super::error::SegmentProblem;
 
 /// More segments than any sane linker script makes; bounds the work a hostile file can ask for.
 pub(super) const MAX_SEGMENTS: usize = 64;
@@ -97,9 +97,9 @@ pub(super) fn check(
     raw: &[RawSegment],
     machine: Machine,
     file: &Arc<Vec<u8>>,
-) -> Result<Vec<Segment>, Problem> {
+) -> Result<Vec<Segment>, SegmentProblem> {
     if raw.len() > MAX_SEGMENTS {
-        return Err(Problem::TooManySegments {
+        return Err(SegmentProblem::TooManySegments {
             count: raw.len(),
             limit: MAX_SEGMENTS,
         });
@@ -109,12 +109,12 @@ pub(super) fn check(
         segments.push(check_one(segment, machine, file)?);
     }
     if segments.is_empty() {
-        return Err(Problem::NoSegments);
+        return Err(SegmentProblem::NoSegments);
     }
     segments.sort_by_key(|segment| segment.address);
     for pair in segments.windows(2) {
         if pair[1].address < pair[0].end() {
-            return Err(Problem::SegmentsOverlap {
+            return Err(SegmentProblem::SegmentsOverlap {
                 first: pair[0].address,
                 first_end: pair[0].end(),
                 second: pair[1].address,
@@ -124,7 +124,11 @@ pub(super) fn check(
     Ok(segments)
 }
 
-fn check_one(raw: &RawSegment, machine: Machine, file: &Arc<Vec<u8>>) -> Result<Segment, Problem> {
+fn check_one(
+    raw: &RawSegment,
+    machine: Machine,
+    file: &Arc<Vec<u8>>,
+) -> Result<Segment, SegmentProblem> {
     let &RawSegment {
         address,
         size,
@@ -133,7 +137,7 @@ fn check_one(raw: &RawSegment, machine: Machine, file: &Arc<Vec<u8>>) -> Result<
         access,
     } = raw;
     if file_size > size {
-        return Err(Problem::SegmentLargerInFile {
+        return Err(SegmentProblem::SegmentLargerInFile {
             address,
             file_size,
             size,
@@ -145,13 +149,13 @@ fn check_one(raw: &RawSegment, machine: Machine, file: &Arc<Vec<u8>>) -> Result<
         _ => u64::MAX,
     };
     if end.is_none_or(|end| end > limit) {
-        return Err(Problem::SegmentWraps { address, size });
+        return Err(SegmentProblem::SegmentWraps { address, size });
     }
     let range = file_offset
         .checked_add(file_size)
         .filter(|&end| end <= file.len() as u64)
         .and_then(|end| Some(usize::try_from(file_offset).ok()?..usize::try_from(end).ok()?))
-        .ok_or(Problem::SegmentTruncated {
+        .ok_or(SegmentProblem::SegmentTruncated {
             address,
             file_offset,
             file_size,

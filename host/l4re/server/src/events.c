@@ -6,21 +6,14 @@
  * The kernel has put all registers into the vCPU's state and takes them from there on the way back. Nothing here uses the guest's
  * stack, nor the host's, nor thread-local storage.
  */
-#include <l4/re/c/util/cap_alloc.h>
-#include <l4/re/env.h>
-#include <l4/sys/icu.h>
 #include <l4/sys/ipc.h>
-#include <l4/sys/irq.h>
 #include <l4/sys/thread.h>
 #include <l4/sys/utcb.h>
 #include <stdlib.h>
 
 #include "wrapper.h"
 
-enum {
-  LABEL_RIGHTS = 3, /* the label's low bits are not its own */
-  LINE_SHIFT = 4    /* of a line in its label */
-};
+enum { LABEL_RIGHTS = 3 }; /* a label's low bits are not its own */
 
 /* Exceptions (Intel SDM volume 3, 6.3.1), and what stands in their place for a message. */
 enum { GENERAL_PROTECTION = 13, PAGE_FAULT = 14, MESSAGE = 0xfe };
@@ -34,22 +27,6 @@ enum {
 };
 
 struct pvh_guest *wrapper_guest;
-static l4_cap_idx_t irqs[PV_LINES];
-
-long events_bind(uint32_t line, unsigned number) {
-  l4_cap_idx_t icu = l4re_env_get_cap("icu");
-  if (line >= PV_LINES || l4_is_invalid_cap(icu))
-    return -L4_ENOENT;
-  irqs[line] = vcpu_irq(LABEL_LINE + (line << LINE_SHIFT));
-  if (l4_is_invalid_cap(irqs[line]))
-    return -L4_ENOMEM;
-  long error = l4_error(l4_icu_bind(icu, number, irqs[line]));
-  if (error < 0)
-    return error;
-  /* Bit 0 of the result: to be unmasked at the ICU, not at the IRQ object. */
-  l4_msgtag_t tag = error & 1 ? l4_icu_unmask(icu, number, 0, L4_IPC_NEVER) : l4_irq_unmask(irqs[line]);
-  return l4_msgtag_has_error(tag) ? -L4_EIO : 0;
-}
 
 void events_message(l4_umword_t label) {
   label &= ~(l4_umword_t)LABEL_RIGHTS;
@@ -57,12 +34,8 @@ void events_message(l4_umword_t label) {
     pvh_guest_alarm(wrapper_guest);
   else if (label == LABEL_CONSOLE)
     pvh_guest_latch(wrapper_guest, PV_LINE_CONSOLE);
-  else if (label >= LABEL_LINE) {
-    uint32_t line = (label - LABEL_LINE) >> LINE_SHIFT;
-    pvh_guest_latch(wrapper_guest, line);
-    /* The line is latched until the guest takes it; the device may interrupt again. */
-    l4_irq_unmask(irqs[line]);
-  }
+  else if (label >= LABEL_LINE)
+    interrupts_message((label - LABEL_LINE) >> LINE_SHIFT);
 }
 
 /* Whether a page is missing that ought to be there: maps it by using it. What the pager cannot map ends this program. */
@@ -130,6 +103,8 @@ void events_handle(l4_vcpu_state_t *vcpu) {
   take(&context, &vcpu->r);
   if (pvh_guest_deliver(wrapper_guest, &context) == 1)
     give(&vcpu->r, &context);
+  if (interrupts_masked)
+    interrupts_unmask();
 }
 
 void events_return(void) {

@@ -22,7 +22,7 @@ static const char usage[] = "usage: paravirt [OPTION]... GUEST [ARGUMENT]...\n"
                             "  --partial            start a guest although functions are missing\n"
                             "  --compat=2013        accept images of L4RTEMS, and the names of its functions\n"
                             "  --wall-clock=SECONDS Unix time at the start, if there is no clock chip's\n"
-                            "  --irq=LINE:NUMBER    interrupt NUMBER of the capability `icu` raises LINE\n"
+                            "  --irq=LINE:NUMBER    interrupt NUMBER of the capability `vbus`, else `icu`, raises LINE\n"
                             "  --measure            compare with libvcpu";
 
 static struct {
@@ -211,12 +211,9 @@ static void say_end(const struct pvh_end *end) {
 
 static void attach_devices(void) {
   console_attach(LABEL_CONSOLE);
-  for (unsigned i = 0; i < options.devices; ++i) {
-    long error = events_bind(options.device[i].line, options.device[i].number);
-    if (error < 0)
-      console_say("interrupt %u cannot raise line %u: error %ld; give the capability `icu`", options.device[i].number,
-                  (unsigned)options.device[i].line, error);
-  }
+  for (unsigned i = 0; i < options.devices; ++i)
+    if (interrupts_bind(options.device[i].line, options.device[i].number) < 0)
+      exit(EXIT_FAILURE);
 }
 
 int main(int argc, char **argv) {

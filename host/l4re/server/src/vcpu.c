@@ -72,6 +72,8 @@ void vcpu_enter_host(void *context) {
 
 void vcpu_leave_host(void *context) {
   (void)context;
+  if (__builtin_expect(interrupts_masked, 0))
+    interrupts_unmask();
   tls_leave_host();
   for (;;) {
     vcpu->state = GUEST_FLAGS;
@@ -89,5 +91,7 @@ void vcpu_leave_host(void *context) {
 
 void vcpu_wait(void *context) {
   (void)context;
+  if (interrupts_masked)
+    interrupts_unmask();
   receive(L4_IPC_NEVER);
 }

@@ -61,17 +61,33 @@ void vcpu_wait(void *context);
 enum {
   LABEL_ALARM = 0x10,
   LABEL_CONSOLE = 0x20,
-  LABEL_LINE = 0x100 /**< and 0x10 for each line */
+  LABEL_LINE = 0x100, /**< of a device; the line's number, shifted by LINE_SHIFT, is added */
+  LINE_SHIFT = 4
 };
 
 /** Latches what a message with that label stands for. */
 void events_message(l4_umword_t label);
-/** Binds interrupt `number` of the ICU to `line`. Returns 0 or a negative error of L4. */
-long events_bind(uint32_t line, unsigned number);
 /** From the entry, on the events' stack, with events off: handles what has come. */
 void events_handle(l4_vcpu_state_t *vcpu);
 /** The same, after it: back to what was interrupted, or to where `events_handle` has sent it. Does not return. */
 void events_return(void);
+
+/* ---- interrupts.c: interrupts of devices ---- */
+
+/** Binds interrupt `number` of the capability `vbus`, or of `icu` if there is no bus, to `line`. Returns 0, or a negative number
+ *  after a message. */
+int interrupts_bind(uint32_t line, unsigned number);
+/** Latches a line whose device has interrupted. */
+void interrupts_message(uint32_t line);
+/** The lines whose devices have interrupted and are not unmasked since: bit n is line n. */
+extern uint32_t interrupts_masked;
+/** Unmasks the devices among them whose lines the guest has taken. With the vCPU's events off. */
+void interrupts_unmask(void);
+
+/* ---- vbus.c, no-vbus.c ---- */
+
+/** The interrupt controller of a virtual bus; invalid after a message. */
+l4_cap_idx_t vbus_icu(l4_cap_idx_t bus);
 
 /* ---- ARCH-.../entry.S ---- */
 

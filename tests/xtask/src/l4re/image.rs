@@ -7,34 +7,33 @@ use std::path::{Path, PathBuf};
 
 use anyhow::{Context, Result};
 
+use super::Task;
 use super::package::{PROGRAM, make, run_quietly};
 use super::tree::Tree;
 
 /// Names in the image.
 const ENTRY: &str = "guest";
 const SCRIPT: &str = "guest.cfg";
+const BUS: &str = "bus.io";
 
 /// What Ned says when the program has ended, before its exit status.
 pub const STATUS: &str = "l4re: exit status ";
 
-/// Makes the image in which `guest` is started by our program with these options and arguments.
+/// Makes the image in which `task` is started by our program.
 ///
 /// # Errors
 /// The build fails; the error holds its messages.
-pub fn assemble(
-    tree: &Tree,
-    overlay: &Path,
-    guest: &Path,
-    options: &[String],
-    arguments: &[String],
-) -> Result<PathBuf> {
+pub fn assemble(tree: &Tree, overlay: &Path, task: &Task<'_>) -> Result<PathBuf> {
     let folder = overlay.join("paravirt-image");
     fs::create_dir_all(&folder)?;
     let module = folder.join(ENTRY);
-    fs::copy(guest, &module).with_context(|| format!("cannot copy {}", guest.display()))?;
-    fs::write(folder.join(SCRIPT), script(options, arguments))?;
+    copy(task.guest, &module)?;
+    if let Some(bus) = task.bus {
+        copy(bus, &folder.join(BUS))?;
+    }
+    fs::write(folder.join(SCRIPT), script(task))?;
     let modules = folder.join("modules.list");
-    fs::write(&modules, entry())?;
+    fs::write(&modules, entry(task))?;
     let mut make = make(tree, overlay);
     make.arg("elfimage")
         .arg(format!("E={ENTRY}"))
@@ -48,10 +47,15 @@ pub fn assemble(
     Ok(overlay.join(format!("images/bootstrap_{ENTRY}.elf")))
 }
 
+fn copy(from: &Path, to: &Path) -> Result<()> {
+    fs::copy(from, to).with_context(|| format!("cannot copy {}", from.display()))?;
+    Ok(())
+}
+
 /// The boot entry. The kernel's console passes input on, and its timer expires when it should and not on the next tick. The guest
 /// keeps its symbols, for reports of faults.
-fn entry() -> String {
-    format!(
+fn entry(task: &Task<'_>) -> String {
+    let mut entry = format!(
         "modaddr 0x01100000\n\
          entry {ENTRY}\n\
          kernel fiasco -serial_input -nojdb -oneshot-timer\n\
@@ -61,27 +65,49 @@ fn entry() -> String {
          module {SCRIPT}\n\
          module {PROGRAM}\n\
          module[nostrip] {ENTRY}\n"
-    )
+    );
+    if task.bus.is_some() {
+        entry.push_str("module io\nmodule ");
+        entry.push_str(BUS);
+        entry.push('\n');
+    }
+    entry
 }
 
 /// Ned's script: starts the program, and reboots the machine at its end.
-fn script(options: &[String], arguments: &[String]) -> String {
+fn script(task: &Task<'_>) -> String {
     let mut words = quoted(&format!("rom/{PROGRAM}"));
     let guest = format!("rom/{ENTRY}");
-    for word in options.iter().chain([&guest]).chain(arguments) {
+    for word in task.options.iter().chain([&guest]).chain(task.arguments) {
         words.push_str(", ");
         words.push_str(&quoted(word));
     }
+    let (io, capability) = match task.bus {
+        Some(_) => (start_io(), ", vbus = vbus"),
+        None => (String::new(), ""),
+    };
     format!(
         "local L4 = require(\"L4\");\n\
+         {io}\
          local task = L4.default_loader:startv(\n\
-         \x20 {{ caps = {{ con = L4.Env.log:m(\"rw\"), icu = L4.Env.icu }} }},\n\
+         \x20 {{ caps = {{ con = L4.Env.log:m(\"rw\"), icu = L4.Env.icu{capability} }} }},\n\
          \x20 {words});\n\
          task:exit_handler(function (code)\n\
          \x20 print({} .. code);\n\
          \x20 L4.cast(\"L4::Platform_control\", L4.Env.icu):system_shutdown(1);\n\
          end);\n",
         quoted(STATUS)
+    )
+}
+
+/// The part of the script that starts io, which makes the bus `vbus`.
+fn start_io() -> String {
+    format!(
+        "local vbus = L4.default_loader:new_channel();\n\
+         L4.default_loader:startv(\n\
+         \x20 {{ caps = {{ sigma0 = L4.cast(L4.Proto.Factory, L4.Env.sigma0):create(L4.Proto.Sigma0),\n\
+         \x20          icu = L4.Env.icu, vbus = vbus:svr() }} }},\n\
+         \x20 \"rom/io\", \"rom/{BUS}\");\n"
     )
 }
 
@@ -102,6 +128,8 @@ fn quoted(text: &str) -> String {
 
 #[cfg(test)]
 mod tests {
+    use std::time::Duration;
+
     use super::*;
 
     #[test]
@@ -111,12 +139,38 @@ mod tests {
         assert_eq!(quoted("é"), "\"\\195\\169\"");
     }
 
+    fn task<'a>(options: &'a [String], arguments: &'a [String], bus: Option<&'a Path>) -> Task<'a> {
+        Task {
+            guest: Path::new("guest"),
+            options,
+            arguments,
+            input: &[],
+            sources: &[],
+            bus,
+            limit: Duration::from_secs(1),
+        }
+    }
+
     #[test]
     fn the_script_passes_options_before_the_guest_and_arguments_after() {
-        let script = script(&["--lazy".to_owned()], &["1".to_owned(), "2".to_owned()]);
+        let arguments = ["1".to_owned(), "2".to_owned()];
+        let script = script(&task(&["--lazy".to_owned()], &arguments, None));
         assert!(
             script.contains("\"rom/paravirt\", \"--lazy\", \"rom/guest\", \"1\", \"2\");"),
             "{script}"
         );
+    }
+
+    #[test]
+    fn the_bus_is_there_where_it_is_asked_for() {
+        for bus in [None, Some(Path::new("my.io"))] {
+            let task = task(&[], &[], bus);
+            let (entry, script) = (entry(&task), script(&task));
+            let all = ["module io\n", "module bus.io\n"].map(|line| entry.contains(line));
+            assert_eq!(all, [bus.is_some(); 2], "{entry}");
+            let all =
+                ["\"rom/io\", \"rom/bus.io\"", "vbus = vbus }"].map(|part| script.contains(part));
+            assert_eq!(all, [bus.is_some(); 2], "{script}");
+        }
     }
 }

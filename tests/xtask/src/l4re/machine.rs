@@ -40,6 +40,10 @@ pub struct Task<'a> {
     pub options: &'a [String],
     /// The guest's arguments.
     pub arguments: &'a [String],
+    /// C files with functions of its own.
+    pub sources: &'a [PathBuf],
+    /// The configuration by which the server io makes a virtual bus of the name `vbus` for our program, see [`Tree::has_io`].
+    pub bus: Option<&'a Path>,
     /// What is typed when it runs. Unless that is nothing, Ctrl-D follows.
     pub input: &'a [u8],
     /// The time on this machine that it may take.
@@ -83,6 +87,11 @@ impl<'a> Machine<'a> {
         })
     }
 
+    /// The user's trees.
+    pub const fn tree(&self) -> &Tree {
+        &self.tree
+    }
+
     /// Builds the program for a guest, makes the boot image and runs it.
     ///
     /// # Errors
@@ -95,19 +104,18 @@ impl<'a> Machine<'a> {
             &self.library,
             &self.pvhost,
             task.guest,
+            task.sources,
         )?;
         let now = SystemTime::now()
             .duration_since(UNIX_EPOCH)
             .map_or(0, |now| now.as_secs());
         let mut options = vec![format!("--wall-clock={now}")];
         options.extend_from_slice(task.options);
-        let image = image::assemble(
-            &self.tree,
-            &self.overlay,
-            task.guest,
-            &options,
-            task.arguments,
-        )?;
+        let task = &Task {
+            options: &options,
+            ..task.clone()
+        };
+        let image = image::assemble(&self.tree, &self.overlay, task)?;
         let mut input = task.input.to_vec();
         if !input.is_empty() {
             input.push(END_OF_TRANSMISSION);

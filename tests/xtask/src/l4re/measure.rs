@@ -40,6 +40,8 @@ pub fn run(machine: &Machine<'_>, workspace: &Workspace, arch: Arch) -> Result<S
         guest: &guests::build(workspace, &toolchain, arch, &guest)?,
         options: &OPTIONS.map(str::to_owned),
         arguments: &[],
+        sources: &[],
+        bus: None,
         input: &[],
         limit: LIMIT,
     })?;

@@ -2,6 +2,7 @@
 //! Guests as tasks of L4Re on the Fiasco microkernel: our package is built beside a user's trees, which stay as they are, and runs
 //! under QEMU.
 
+pub mod device;
 mod image;
 mod machine;
 pub mod measure;

@@ -2,7 +2,7 @@
 //! Our package: the list of functions of a guest, and the program.
 
 use std::fs;
-use std::path::Path;
+use std::path::{Path, PathBuf};
 use std::process::{Command, Stdio};
 
 use anyhow::{Context, Result, bail};
@@ -17,7 +17,8 @@ pub const PROGRAM: &str = "paravirt";
 /// The list of functions, as the package includes it.
 const FUNCTIONS: &str = "functions.h";
 
-/// Builds the package for `guest` in the build folder `overlay`, where image makers find it.
+/// Builds the package for `guest` in the build folder `overlay`, where image makers find it. `sources` are C files with functions
+/// of the guest's own, absolute and in one folder.
 ///
 /// # Errors
 /// The guest is none, or the build fails; the error holds its messages.
@@ -28,6 +29,7 @@ pub fn build(
     library: &Path,
     pvhost: &Path,
     guest: &Path,
+    sources: &[PathBuf],
 ) -> Result<()> {
     require_machine(tree, pvhost, guest)?;
     let functions = overlay.join("paravirt-functions");
@@ -44,8 +46,14 @@ pub fn build(
         .arg(workspace.root().join("host/l4re"))
         .arg(format!("L4DIR={}", tree.source.display()))
         .arg(format!("PARAVIRT_LIBRARY={}", library.display()))
-        .arg(format!("PARAVIRT_FUNCTIONS={}", functions.display()));
+        .arg(format!("PARAVIRT_FUNCTIONS={}", functions.display()))
+        .arg(format!("PARAVIRT_SOURCES={}", words(sources)));
     run_quietly(&mut make, "the package host/l4re does not build")
+}
+
+fn words(files: &[PathBuf]) -> String {
+    let files = files.iter().map(|file| file.display().to_string());
+    files.collect::<Vec<_>>().join(" ")
 }
 
 /// A guest of another architecture could not even be compared with what the program has.

@@ -71,6 +71,8 @@ pub fn run_on(
         guest: &example.guest_path(workspace)?,
         options: example.host_arguments(),
         arguments: example.arguments(),
+        sources: &[],
+        bus: None,
         input: &example.input()?,
         limit: LIMIT,
     })?;
@@ -115,6 +117,8 @@ pub fn of_2013(machine: &Machine<'_>, workspace: &Workspace, arch: Arch) -> Resu
                 guest: &guest,
                 options: &words(&options),
                 arguments: &words(arguments),
+                sources: &[],
+                bus: None,
                 input: &[],
                 limit: LIMIT,
             })

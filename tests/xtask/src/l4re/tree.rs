@@ -11,7 +11,7 @@ use crate::arch::Arch;
 /// What to build, for those who have no L4Re.
 pub const WHAT_TO_INSTALL: &str = "\
 L4Re is not here. It needs the folders in which L4Re and the Fiasco microkernel were built, both for x86-32 or both for amd64:
-  L4Re:    with the packages l4re-core, bootstrap and libvcpu (https://l4re.org: make B=BUILD, make O=BUILD)
+  L4Re:    with the packages l4re-core, bootstrap, libvcpu, for virtual buses io (https://l4re.org: make B=BUILD, make O=BUILD)
   Fiasco:  with the options SYNC_CLOCK and ONE_SHOT_PARAM (make B=BUILD, make in BUILD)
 Then: cargo xtask l4re --tree L4RE_BUILD --fiasco FIASCO_BUILD (or set L4RE_TREE and L4RE_FIASCO)
 Both stay as they are; what is built goes to target/l4re.";
@@ -61,6 +61,14 @@ impl Tree {
             fiasco,
             arch,
         })
+    }
+
+    /// Whether the package io was built: the server that makes virtual buses, and the library to use them.
+    pub fn has_io(&self) -> bool {
+        let folders = fs::read_dir(self.build.join("bin"));
+        let mut folders = folders.into_iter().flatten().flatten();
+        self.build.join("pc/libio-vbus.pc").is_file()
+            && folders.any(|folder| folder.path().join("l4f/io").is_file())
     }
 
     /// Its architecture's name in L4Re.

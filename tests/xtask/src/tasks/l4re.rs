@@ -4,10 +4,11 @@
 use std::path::{Path, PathBuf};
 use std::time::Duration;
 
-use anyhow::{Result, ensure};
+use anyhow::{Context, Result, ensure};
 
 use crate::example::Example;
 use crate::guests;
+use crate::l4re::device::{self, DEVICE};
 use crate::l4re::runs::{self, FIASCO_VARIABLE, TREE_VARIABLE};
 use crate::l4re::tree::{Tree, WHAT_TO_INSTALL};
 use crate::l4re::{Machine, Task, measure};
@@ -30,6 +31,12 @@ pub struct Arguments {
     /// An option of the wrapper, such as `--option=--lazy`; for `--guest`
     #[arg(long = "option", value_name = "OPTION", requires = "guest")]
     options: Vec<String>,
+    /// A C file with functions of the guest's own, all in one folder; for `--guest`
+    #[arg(long = "source", value_name = "FILE", requires = "guest")]
+    sources: Vec<PathBuf>,
+    /// Give the wrapper the bus `vbus`, which L4Re's server io makes by that file; for `--guest`
+    #[arg(long = "vbus", value_name = "FILE", requires = "guest")]
+    bus: Option<PathBuf>,
     /// What is typed on the console; for `--guest`
     #[arg(long, value_name = "TEXT", requires = "guest", default_value = "")]
     input: String,
@@ -39,7 +46,7 @@ pub struct Arguments {
     /// Measure calls and the interrupt flag in a guest, and the interrupt flag of L4Re's libvcpu beside it
     #[arg(long, conflicts_with_all = ["guest", "names"])]
     measure: bool,
-    /// Only the examples of these names; `of-2013` are images that call their host as in 2013
+    /// Only the examples of these names; `of-2013` are images that call their host as in 2013, `device` is a guest with a device
     #[arg(value_name = "EXAMPLE")]
     names: Vec<String>,
     /// Arguments of the guest; for `--guest`
@@ -87,6 +94,9 @@ pub fn run(workspace: &Workspace, arguments: &Arguments) -> Result<bool> {
     if arguments.names.is_empty() || arguments.names.iter().any(|name| name == runs::OF_2013) {
         count += runs::of_2013(&machine, workspace, arch)?;
     }
+    if arguments.names.is_empty() || arguments.names.iter().any(|name| name == DEVICE) {
+        count += device::run(&machine, workspace, arch)?;
+    }
     ensure!(count > 0, "no example of these names runs on L4Re");
     println!("\nl4re: ok, {count} runs");
     Ok(true)
@@ -94,10 +104,23 @@ pub fn run(workspace: &Workspace, arguments: &Arguments) -> Result<bool> {
 
 /// Runs one guest as the options say. Whether it ended well.
 fn show(machine: &Machine<'_>, guest: &Path, arguments: &Arguments) -> Result<bool> {
+    ensure!(
+        arguments.bus.is_none() || machine.tree().has_io(),
+        "{} has no server io to make a bus; build the package io there",
+        machine.tree().build.display()
+    );
+    // The makefiles run in L4Re's folder.
+    let sources = arguments.sources.iter().map(|file| {
+        file.canonicalize()
+            .with_context(|| format!("there is no file {}", file.display()))
+    });
+    let sources = sources.collect::<Result<Vec<_>>>()?;
     let outcome = machine.run(&Task {
         guest,
         options: &arguments.options,
         arguments: &arguments.arguments,
+        sources: &sources,
+        bus: arguments.bus.as_deref(),
         input: arguments.input.as_bytes(),
         limit: Duration::from_secs(arguments.timeout),
     })?;

@@ -1,0 +1,85 @@
+// SPDX-License-Identifier: MIT OR Apache-2.0
+//! Runs of a guest that drives a device of the machine, whose interrupt and ports a virtual bus has.
+
+use std::path::PathBuf;
+use std::time::Duration;
+
+use anyhow::{Context, Result, ensure};
+
+use super::machine::Outcome;
+use super::{Machine, Task};
+use crate::arch::Arch;
+use crate::guests;
+use crate::packages::Package;
+use crate::toolchain::Toolchain;
+use crate::workspace::Workspace;
+
+/// The name by which these runs are chosen; also the guest's.
+pub const DEVICE: &str = "device";
+
+const LIMIT: Duration = Duration::from_secs(120);
+
+/// Where its functions are, and the configurations of the bus.
+const FOLDER: &str = "tests/guests/checks/l4re";
+const FUNCTIONS: &str = "keyboard.c";
+const EDGE: &str = "keyboard.io";
+const LEVEL: &str = "keyboard-level.io";
+
+const EXPECTED: &str = "\
+20 bytes, 20 interrupts
+with interrupts off for a while: 1
+with the line masked for a while: 1
+with a slow driver: 1 or 2
+";
+
+/// Runs it with an interrupt of each kind, and with one that the bus does not have. How many runs it were: none where the trees
+/// have no virtual buses.
+///
+/// # Errors
+/// The guest prints something else, or is not refused; or something does not build or start.
+pub fn run(machine: &Machine<'_>, workspace: &Workspace, arch: Arch) -> Result<usize> {
+    if !machine.tree().has_io() {
+        println!("\nskipped: {DEVICE}, L4Re was built without the package io");
+        return Ok(0);
+    }
+    let toolchain = Toolchain::find(workspace, arch)?;
+    let packages = Package::all(workspace)?;
+    let guest = guests::select(&packages, arch, &[DEVICE.to_owned()])?
+        .into_iter()
+        .find(|guest| guest.name == DEVICE)
+        .with_context(|| format!("there is no guest {DEVICE}"))?;
+    let guest = guests::build(workspace, &toolchain, arch, &guest)?;
+    let folder = workspace.root().join(FOLDER);
+    let sources: [PathBuf; 1] = [folder.join(FUNCTIONS)];
+    let run = |bus: &str, option: &str| -> Result<Outcome> {
+        println!(
+            "\n{DEVICE} for {} on host l4re {option}, {bus}",
+            arch.name()
+        );
+        machine.run(&Task {
+            guest: &guest,
+            options: &[option.to_owned()],
+            arguments: &[],
+            sources: &sources,
+            bus: Some(&folder.join(bus)),
+            input: &[],
+            limit: LIMIT,
+        })
+    };
+    for bus in [EDGE, LEVEL] {
+        let outcome = run(bus, "--irq=5:1")?;
+        ensure!(
+            (outcome.printed.as_str(), outcome.status) == (EXPECTED, 0),
+            "expected {EXPECTED:?}, got {outcome:?}"
+        );
+        println!("{}(as expected)", outcome.printed);
+    }
+    let refusal = "no device at `vbus` has interrupt 7\n";
+    let outcome = run(EDGE, "--irq=5:7")?;
+    ensure!(
+        outcome.before.ends_with(refusal) && (outcome.end.as_str(), outcome.status) == ("", 1),
+        "expected to be refused, got {outcome:?}"
+    );
+    println!("{refusal}(as expected)");
+    Ok(3)
+}

@@ -139,7 +139,7 @@ fn misfits(image: &image::Image, functions: &[Function]) -> Vec<String> {
             Ok(None) => Some(format!(
                 "no prototype: {name}: neither guest nor host say it; put its word into the host's table"
             )),
-            Err(Disagreement { guest, host }) => Some(format!(
+            Err(Disagreement { guest, host, .. }) => Some(format!(
                 "mismatch: {name} is `{guest}` in the guest, `{host}` in the host"
             )),
         }

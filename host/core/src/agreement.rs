@@ -1,14 +1,21 @@
 // SPDX-License-Identifier: MIT OR Apache-2.0
 //! The prototype by which a function is called, on which guest, host and ABI agree.
 
+use alloc::string::String;
+
 use paravirt_abi::signature::{Signature, Width};
 use paravirt_abi::{interface, legacy};
 
 use crate::image::External;
 
 /// Guest and host disagree.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
+#[error(
+    "`{name}` is `{guest}` for the guest but `{host}` for the host; build both from the same declaration"
+)]
 pub struct Disagreement {
+    /// The function.
+    pub name: String,
     /// The guest's prototype; if it says none, that of 2013.
     pub guest: Signature,
     /// The host's; if it says none, or the guest's, that of 2013.
@@ -36,7 +43,11 @@ pub fn prototype(
         if let (Some(guest), Some(host)) = (guest, other)
             && guest != host
         {
-            return Err(Disagreement { guest, host });
+            return Err(Disagreement {
+                name: external.name.clone(),
+                guest,
+                host,
+            });
         }
     }
     Ok(guest.or(host).or_else(|| of_abi(name, width)))
@@ -82,6 +93,7 @@ mod tests {
             assert_eq!(agree("own", guest, host), Ok(Some(text(own))));
         }
         let disagreement = Disagreement {
+            name: "own".to_owned(),
             guest: text(own),
             host: text("fn()"),
         };
@@ -106,6 +118,7 @@ mod tests {
         for (guest, host) in [(other, ""), ("", other), (other, own), (own, other)] {
             let or = |said: &str| text(if said.is_empty() { own } else { said });
             let disagreement = Disagreement {
+                name: name.to_owned(),
                 guest: or(guest),
                 host: or(host),
             };
@@ -113,6 +126,7 @@ mod tests {
         }
         // Both say the same, which is not what it was.
         let disagreement = Disagreement {
+            name: name.to_owned(),
             guest: text(other),
             host: text(own),
         };

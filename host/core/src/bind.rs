@@ -11,6 +11,7 @@ use alloc::vec::Vec;
 
 use paravirt_abi::signature::Signature;
 
+use crate::agreement::Disagreement;
 use crate::image::{External, Image};
 use crate::provides::{Fit, Provides};
 
@@ -59,18 +60,12 @@ pub enum BindError {
         names: Vec<String>,
     },
     /// Guest and host disagree about a function.
-    #[error(
-        "{file}: `{name}` is `{guest}` for the guest but `{host}` for the host; build both from the same declaration"
-    )]
+    #[error("{file}: {disagreement}")]
     Prototype {
         /// The image.
         file: String,
-        /// The function.
-        name: String,
-        /// The guest's prototype.
-        guest: Signature,
-        /// The host's.
-        host: Signature,
+        /// About which one, and how.
+        disagreement: Disagreement,
     },
     /// A slot's bytes are used twice in the file.
     #[error(
@@ -145,11 +140,14 @@ pub fn bind(image: &Image, provides: &Provides, partial: bool) -> Result<Bound, 
 }
 
 fn mismatch(image: &Image, external: &External, host: Signature) -> BindError {
-    BindError::Prototype {
-        file: image.name().to_owned(),
+    let disagreement = Disagreement {
         name: external.name.clone(),
         // A mismatch is one of two prototypes.
         guest: external.signature.unwrap_or(host),
         host,
+    };
+    BindError::Prototype {
+        file: image.name().to_owned(),
+        disagreement,
     }
 }

@@ -3,7 +3,7 @@
 
 use std::io;
 
-use paravirt_abi::signature::Signature;
+use paravirt_host_core::agreement::Disagreement;
 use paravirt_host_core::layout::LayoutError;
 use paravirt_host_core::memory::MapError;
 use paravirt_host_core::page::PageError;
@@ -36,18 +36,12 @@ pub enum VmError {
     )]
     Occupied,
     /// Guest and host disagree about a function.
-    #[error(
-        "{file}: `{name}` is `{guest}` for the guest but `{host}` for the host; build both from the same declaration"
-    )]
+    #[error("{file}: {disagreement}")]
     Prototype {
         /// The image.
         file: String,
-        /// The function.
-        name: String,
-        /// The guest's prototype.
-        guest: Signature,
-        /// The host's.
-        host: Signature,
+        /// About which one, and how.
+        disagreement: Disagreement,
     },
     /// The system refused real-time scheduling.
     #[error(

@@ -11,7 +11,7 @@ use std::time::Duration;
 
 use paravirt_abi::error::Error;
 use paravirt_abi::signature::{Signature, Type, Width};
-use paravirt_host_core::agreement::{self, Disagreement};
+use paravirt_host_core::agreement;
 use paravirt_host_core::explain::Fault;
 use paravirt_host_core::page::Page;
 
@@ -381,11 +381,9 @@ fn bind(
         let provided = functions.get(&external.name);
         let prototype = match provided.map(|provided| (provided.signature)(width)) {
             Some(host) => agreement::prototype(external, Some(host), width)
-                .map_err(|Disagreement { guest, host }| VmError::Prototype {
+                .map_err(|disagreement| VmError::Prototype {
                     file: image.name().to_owned(),
-                    name: external.name.clone(),
-                    guest,
-                    host,
+                    disagreement,
                 })?
                 .unwrap_or(host),
             // Who calls a function that nobody provides gets as far as its gate.

@@ -75,18 +75,12 @@ pub enum GuestError {
     #[error(transparent)]
     Image(#[from] ImageError),
     /// Guest and host disagree about a function.
-    #[error(
-        "{file}: `{name}` is `{guest}` for the guest but `{host}` for the host; build both from the same declaration"
-    )]
+    #[error("{file}: {disagreement}")]
     Prototype {
         /// The image.
         file: String,
-        /// The function.
-        name: String,
-        /// The guest's prototype.
-        guest: Signature,
-        /// The host's.
-        host: Signature,
+        /// About which one, and how.
+        disagreement: Disagreement,
     },
     /// Neither guest nor host say how a function is called.
     #[error(
@@ -214,20 +208,14 @@ fn bind(image: &Image, functions: &[Function]) -> Result<Vec<Binding>, GuestErro
                 function,
             });
         };
-        let name = || external.name.clone();
         let prototype = agreement::prototype(external, function.signature, WIDTH)
-            .map_err(|Disagreement { guest, host }| {
-                let (file, name) = (file(), name());
-                GuestError::Prototype {
-                    file,
-                    name,
-                    guest,
-                    host,
-                }
+            .map_err(|disagreement| GuestError::Prototype {
+                file: file(),
+                disagreement,
             })?
-            .ok_or_else(|| {
-                let (file, name) = (file(), name());
-                GuestError::NoPrototype { file, name }
+            .ok_or_else(|| GuestError::NoPrototype {
+                file: file(),
+                name: external.name.clone(),
             })?;
         let address = function.address;
         let function = Some(Target { address, prototype });

@@ -113,7 +113,7 @@ impl Lines {
             return false;
         };
         let waiting = self.latched.load(Ordering::SeqCst) | page.pending_lines();
-        waiting & bit == 0
+        self.unmasked.load(Ordering::SeqCst) & bit != 0 && waiting & bit == 0
     }
 
     /// Makes pending what is latched and unmasked. On the vCPU's thread only; an interrupt handler there may interrupt it and flush

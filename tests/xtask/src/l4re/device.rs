@@ -29,6 +29,7 @@ const EXPECTED: &str = "\
 20 bytes, 20 interrupts
 with interrupts off for a while: 1
 with the line masked for a while: 1
+with a driver that masks the line and answers later: 1
 with a slow driver: 1 or 2
 ";
 

@@ -214,9 +214,12 @@ mod tests {
         let host = Host::find("linux-process").unwrap();
         assert_eq!(host.provides(Machine::Riscv64), Provides::default());
         let write = external("pv_console_write", Some("fn(*const u8, usize) -> isize"));
-        assert_eq!(host.provides(Machine::X86_64).fit(&write), Fit::Fits);
+        assert_eq!(
+            host.provides(Machine::X86_64).fit(&write, Width::Bits64),
+            Fit::Fits
+        );
         assert!(matches!(
-            host.provides(Machine::I386).fit(&write),
+            host.provides(Machine::I386).fit(&write, Width::Bits32),
             Fit::Mismatch { .. }
         ));
     }
@@ -236,7 +239,7 @@ mod tests {
         let provides = Host::find("linux-process")
             .unwrap()
             .provides(Machine::X86_64);
-        let nearest = |name| match provides.fit(&external(name, None)) {
+        let nearest = |name| match provides.fit(&external(name, None), Width::Bits64) {
             Fit::Missing { nearest } => nearest,
             other => panic!("{other:?}"),
         };

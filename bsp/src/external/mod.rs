@@ -22,6 +22,6 @@ mod table;
 mod unbound;
 
 pub use bind::{BindError, Function, Functions, bind};
-pub use declare::{External, is_c_identifier};
+pub use declare::{External, is_c_identifier, is_of_2013};
 pub use table::{Entry, Table};
 pub use unbound::set_resolver;

@@ -15,6 +15,9 @@
  * Use it at file scope, in C++ at namespace scope. Arguments and results: integers of 8 to 64 bits, `float`,
  * `double`, pointers to objects; at most 14 arguments. Anything else is a compile error.
  *
+ * The functions of 2013 (`l4rtems_outch` and its kin) have their arguments in registers on i386, which hosts expect by the name:
+ * append `__attribute__((regparm(3)))` to the line.
+ *
  * A library that defines external functions itself defines L4_EXTERNAL_PROTOTYPES_ONLY before it includes this
  * header; then nothing but the prototypes is declared.
  *

@@ -7,7 +7,7 @@ use alloc::string::{String, ToString};
 use alloc::vec::Vec;
 
 use paravirt_abi::signature::Signature;
-use paravirt_host_core::agreement::{self, Disagreement};
+use paravirt_host_core::agreement;
 use paravirt_host_core::guest::{self, Function};
 use paravirt_host_core::image::{self, External, check_loadable};
 use paravirt_host_core::legacy::OFFERED;
@@ -139,9 +139,7 @@ fn misfits(image: &image::Image, functions: &[Function]) -> Vec<String> {
             Ok(None) => Some(format!(
                 "no prototype: {name}: neither guest nor host say it; put its word into the host's table"
             )),
-            Err(Disagreement { guest, host, .. }) => Some(format!(
-                "mismatch: {name} is `{guest}` in the guest, `{host}` in the host"
-            )),
+            Err(disagreement) => Some(format!("mismatch: {}", disagreement.entry())),
         }
     };
     image.externals().iter().filter_map(misfit).collect()
@@ -154,7 +152,7 @@ fn missing(external: &External, provides: &Provides) -> String {
     if OFFERED.contains(&name.as_str()) {
         return format!("missing: {name}, of 2013; set PVH_COMPAT_2013 (option `--compat 2013`)");
     }
-    match provides.fit(external) {
+    match provides.fit(external, guest::WIDTH) {
         Fit::Missing { nearest } if !nearest.is_empty() => {
             format!("missing: {name} (did you mean {}?)", nearest.join(", "))
         }

@@ -1,6 +1,8 @@
 // SPDX-License-Identifier: MIT OR Apache-2.0
 //! The prototype by which a function is called, on which guest, host and ABI agree.
 
+use alloc::borrow::ToOwned;
+use alloc::format;
 use alloc::string::String;
 
 use paravirt_abi::signature::{Signature, Width};
@@ -8,19 +10,68 @@ use paravirt_abi::{interface, legacy};
 
 use crate::image::External;
 
-/// Guest and host disagree.
+/// They disagree.
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
-#[error(
-    "`{name}` is `{guest}` for the guest but `{host}` for the host; build both from the same declaration"
-)]
-pub struct Disagreement {
-    /// The function.
-    pub name: String,
-    /// The guest's prototype; if it says none, that of 2013.
-    pub guest: Signature,
-    /// The host's; if it says none, or the guest's, that of 2013.
-    pub host: Signature,
+pub enum Disagreement {
+    /// Guest and host do.
+    #[error(
+        "`{name}` is `{guest}` for the guest but `{host}` for the host; build both from the same declaration"
+    )]
+    Sides {
+        /// The function.
+        name: String,
+        /// The guest's prototype.
+        guest: Signature,
+        /// The host's.
+        host: Signature,
+    },
+    /// Either does with the ABI, which knows a function of 2013.
+    #[error(
+        "`{name}` is `{found}` for the {side} but was `{of_2013}` in 2013; declare it so, or choose another name"
+    )]
+    Name {
+        /// The function.
+        name: String,
+        /// Who: `guest` or `host`.
+        side: &'static str,
+        /// Its prototype.
+        found: Signature,
+        /// That of 2013.
+        of_2013: Signature,
+    },
 }
+
+impl Disagreement {
+    /// The prototype by which the host would be called.
+    #[must_use]
+    pub fn offered(&self) -> Signature {
+        match *self {
+            Self::Sides { host, .. } => host,
+            Self::Name { side, found, .. } if side == HOST => found,
+            Self::Name { of_2013, .. } => of_2013,
+        }
+    }
+
+    /// It, as an entry of a list.
+    #[must_use]
+    pub fn entry(&self) -> String {
+        match self {
+            Self::Sides { name, guest, host } => {
+                format!("{name} is `{guest}` in the guest, `{host}` in the host")
+            }
+            Self::Name {
+                name,
+                side,
+                found,
+                of_2013,
+            } => format!("{name} is `{found}` in the {side}, but was `{of_2013}` in 2013"),
+        }
+    }
+}
+
+/// The sides.
+const GUEST: &str = "guest";
+const HOST: &str = "host";
 
 /// The prototype of a function that a guest of that width declares and a host has with the prototype `host`, if it says one; `None`
 /// if nobody says it.
@@ -36,21 +87,28 @@ pub fn prototype(
     width: Width,
 ) -> Result<Option<Signature>, Disagreement> {
     let name = external.name.as_str();
-    let of_2013 = legacy::find(name).map(|function| function.signature(width));
-    let guest = external.signature.or(of_2013);
-    let host = host.or(of_2013);
-    for other in [host, of_2013] {
-        if let (Some(guest), Some(host)) = (guest, other)
-            && guest != host
-        {
-            return Err(Disagreement {
-                name: external.name.clone(),
-                guest,
-                host,
-            });
+    let guest = external.signature;
+    if let Some(function) = legacy::find(name) {
+        let of_2013 = function.signature(width);
+        for (side, found) in [(GUEST, guest), (HOST, host)] {
+            if let Some(found) = found.filter(|found| *found != of_2013) {
+                return Err(Disagreement::Name {
+                    name: name.to_owned(),
+                    side,
+                    found,
+                    of_2013,
+                });
+            }
         }
     }
-    Ok(guest.or(host).or_else(|| of_abi(name, width)))
+    match (guest, host) {
+        (Some(guest), Some(host)) if guest != host => Err(Disagreement::Sides {
+            name: name.to_owned(),
+            guest,
+            host,
+        }),
+        _ => Ok(guest.or(host).or_else(|| of_abi(name, width))),
+    }
 }
 
 /// The prototype that the ABI has for a name, of today or of 2013.
@@ -63,8 +121,6 @@ pub fn of_abi(name: &str, width: Width) -> Option<Signature> {
 
 #[cfg(test)]
 mod tests {
-    use alloc::borrow::ToOwned;
-
     use super::*;
     use crate::prototype::parse;
 
@@ -92,7 +148,7 @@ mod tests {
         for (guest, host) in [(own, ""), ("", own), (own, own)] {
             assert_eq!(agree("own", guest, host), Ok(Some(text(own))));
         }
-        let disagreement = Disagreement {
+        let disagreement = Disagreement::Sides {
             name: "own".to_owned(),
             guest: text(own),
             host: text("fn()"),
@@ -115,21 +171,21 @@ mod tests {
         for (guest, host) in [("", ""), (own, ""), ("", own), (own, own)] {
             assert_eq!(agree(name, guest, host), Ok(Some(text(own))));
         }
-        for (guest, host) in [(other, ""), ("", other), (other, own), (own, other)] {
-            let or = |said: &str| text(if said.is_empty() { own } else { said });
-            let disagreement = Disagreement {
+        for (guest, host, side) in [
+            (other, "", "guest"),
+            ("", other, "host"),
+            (other, own, "guest"),
+            (own, other, "host"),
+            // Both say the same, which is not what it was.
+            (other, other, "guest"),
+        ] {
+            let disagreement = Disagreement::Name {
                 name: name.to_owned(),
-                guest: or(guest),
-                host: or(host),
+                side,
+                found: text(other),
+                of_2013: text(own),
             };
             assert_eq!(agree(name, guest, host), Err(disagreement));
         }
-        // Both say the same, which is not what it was.
-        let disagreement = Disagreement {
-            name: name.to_owned(),
-            guest: text(other),
-            host: text(own),
-        };
-        assert_eq!(agree(name, other, other), Err(disagreement));
     }
 }

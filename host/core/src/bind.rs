@@ -9,10 +9,8 @@ use alloc::collections::BTreeSet;
 use alloc::string::String;
 use alloc::vec::Vec;
 
-use paravirt_abi::signature::Signature;
-
 use crate::agreement::Disagreement;
-use crate::image::{External, Image};
+use crate::image::Image;
 use crate::provides::{Fit, Provides};
 
 /// A bound copy.
@@ -90,10 +88,13 @@ pub fn bind(image: &Image, provides: &Provides, partial: bool) -> Result<Bound, 
     let mut slots = Vec::with_capacity(image.externals().len());
     for external in image.externals() {
         let name = external.name.clone();
-        let fit = provides.fit(external);
+        let fit = provides.fit(external, image.machine().width());
         let checked = fit == Fit::Fits;
         let address = match fit {
-            Fit::Mismatch { offered } => return Err(mismatch(image, external, offered)),
+            Fit::Mismatch { disagreement } => {
+                let file = file();
+                return Err(BindError::Prototype { file, disagreement });
+            }
             Fit::Missing { .. } => {
                 missing.insert(name.clone());
                 None
@@ -137,17 +138,4 @@ pub fn bind(image: &Image, provides: &Provides, partial: bool) -> Result<Bound, 
         bytes[start..start + pointer].copy_from_slice(&address.to_le_bytes()[..pointer]);
     }
     Ok(Bound { file: bytes, slots })
-}
-
-fn mismatch(image: &Image, external: &External, host: Signature) -> BindError {
-    let disagreement = Disagreement {
-        name: external.name.clone(),
-        // A mismatch is one of two prototypes.
-        guest: external.signature.unwrap_or(host),
-        host,
-    };
-    BindError::Prototype {
-        file: image.name().to_owned(),
-        disagreement,
-    }
 }

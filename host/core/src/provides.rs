@@ -22,6 +22,7 @@ use alloc::vec::Vec;
 
 use paravirt_abi::signature::{Signature, Width};
 
+use crate::agreement::{self, Disagreement};
 use crate::image::External;
 use crate::prototype::{self, PrototypeError};
 use crate::spelling;
@@ -66,8 +67,8 @@ pub enum Fit {
     Unchecked,
     /// Provided with another prototype.
     Mismatch {
-        /// The host's.
-        offered: Signature,
+        /// Whose, and which.
+        disagreement: Disagreement,
     },
     /// Not provided.
     Missing {
@@ -238,18 +239,18 @@ impl Provides {
         self.functions.get(name)?.address
     }
 
-    /// Whether it provides what the guest asks for.
+    /// Whether it provides what a guest of that width asks for.
     #[must_use]
-    pub fn fit(&self, external: &External) -> Fit {
+    pub fn fit(&self, external: &External, width: Width) -> Fit {
         let Some(provided) = self.functions.get(&external.name) else {
             return Fit::Missing {
                 nearest: self.nearest(&external.name),
             };
         };
-        match (provided.signature, external.signature) {
-            (Some(offered), Some(declared)) if offered == declared => Fit::Fits,
-            (Some(offered), Some(_)) => Fit::Mismatch { offered },
-            _ => Fit::Unchecked,
+        match agreement::prototype(external, provided.signature, width) {
+            Err(disagreement) => Fit::Mismatch { disagreement },
+            Ok(_) if provided.signature.is_some() && external.signature.is_some() => Fit::Fits,
+            Ok(_) => Fit::Unchecked,
         }
     }
 
@@ -340,7 +341,7 @@ mod tests {
     fn all_three_notations_of_a_line_are_read() {
         let text = "# mine\n\nfirst\nsecond fn(u32) -> i32 # checked\nEF(third)\n";
         let provides = Provides::parse("list", text, Width::Bits64).unwrap();
-        let fit = |name, prototype| provides.fit(&external(name, prototype));
+        let fit = |name, prototype| provides.fit(&external(name, prototype), Width::Bits64);
         assert_eq!(fit("first", Some("fn()")), Fit::Unchecked);
         assert_eq!(fit("second", Some("fn(u32) -> i32")), Fit::Fits);
         assert!(matches!(
@@ -353,12 +354,28 @@ mod tests {
     }
 
     #[test]
+    fn a_function_of_2013_has_one_prototype_whoever_says_it() {
+        let text = "l4rtems_inport fn(u8) -> u8\nl4rtems_outch fn(i8)\n";
+        let provides = Provides::parse("list", text, Width::Bits64).unwrap();
+        let fit = |name, prototype| provides.fit(&external(name, prototype), Width::Bits64);
+        let Fit::Mismatch { disagreement } = fit("l4rtems_inport", None) else {
+            panic!("it fits");
+        };
+        assert_eq!(
+            disagreement.entry(),
+            "l4rtems_inport is `fn(u8) -> u8` in the host, but was `fn(u32, u32) -> u32` in 2013"
+        );
+        assert_eq!(fit("l4rtems_outch", None), Fit::Unchecked);
+        assert_eq!(fit("l4rtems_outch", Some("fn(i8)")), Fit::Fits);
+    }
+
+    #[test]
     fn addresses_are_read() {
         let text = "first @ 0x1000\nsecond fn(u32) -> i32 @0xfffffffc\nthird fn(u32) -> i32\n";
         let provides = Provides::parse("list", text, Width::Bits32).unwrap();
         let addresses = ["first", "second", "third", "fourth"].map(|name| provides.address(name));
         assert_eq!(addresses, [Some(0x1000), Some(0xffff_fffc), None, None]);
-        let fit = provides.fit(&external("second", Some("fn(u32) -> i32")));
+        let fit = provides.fit(&external("second", Some("fn(u32) -> i32")), Width::Bits64);
         assert_eq!(fit, Fit::Fits);
         for wrong in ["0x0", "4096", "0x100000000", "0x", "", "-0x1"] {
             let error = Provides::parse("list", &format!("f @ {wrong}"), Width::Bits32);

@@ -5,6 +5,7 @@ use std::collections::HashSet;
 use std::path::{Path, PathBuf};
 
 use clap::builder::PossibleValuesParser;
+use paravirt_abi::signature::Width;
 use pvhost::image::{External, Image, check_loadable};
 use pvhost::provides::{self, Fit, HOSTS, Host, Provides};
 use serde::Serialize;
@@ -58,6 +59,9 @@ struct Finding {
     declared: Option<String>,
     offered: Option<String>,
     nearest: Vec<String>,
+    /// What a reader of text is told of a mismatch.
+    #[serde(skip)]
+    mismatch: Option<String>,
 }
 
 #[derive(Clone, Copy, PartialEq, Eq, Serialize)]
@@ -111,7 +115,7 @@ fn report(image: &Image, arguments: &Arguments) -> Result<Report, Error> {
         .externals()
         .iter()
         .filter(|external| seen.insert((&external.name, external.signature)))
-        .map(|external| finding(external, &provides))
+        .map(|external| finding(external, &provides, image.machine().width()))
         .collect();
     Ok(Report {
         file: image.name().to_owned(),
@@ -129,11 +133,15 @@ fn read(file: &Path, image: &Image) -> Result<Provides, Error> {
     Ok(provides::parse(&name, &text, image.machine().width())?)
 }
 
-fn finding(external: &External, provides: &Provides) -> Finding {
-    let (status, offered, nearest) = match provides.fit(external) {
+fn finding(external: &External, provides: &Provides, width: Width) -> Finding {
+    let mut mismatch = None;
+    let (status, offered, nearest) = match provides.fit(external, width) {
         Fit::Fits => (Status::Fits, external.signature, Vec::new()),
         Fit::Unchecked => (Status::Unchecked, None, Vec::new()),
-        Fit::Mismatch { offered } => (Status::Mismatch, Some(offered), Vec::new()),
+        Fit::Mismatch { disagreement } => {
+            mismatch = Some(disagreement.entry());
+            (Status::Mismatch, Some(disagreement.offered()), Vec::new())
+        }
         Fit::Missing { nearest } => (Status::Missing, None, nearest),
     };
     Finding {
@@ -142,6 +150,7 @@ fn finding(external: &External, provides: &Provides) -> Finding {
         declared: external.signature.map(|signature| signature.to_string()),
         offered: offered.map(|signature| signature.to_string()),
         nearest,
+        mismatch,
     }
 }
 
@@ -151,24 +160,13 @@ fn text(report: &Report) -> String {
         text += &format!("refused: {refused}\n");
     }
     for finding in &report.functions {
-        let Finding {
-            name,
-            declared,
-            offered,
-            nearest,
-            ..
-        } = finding;
-        match (finding.status, declared, offered) {
-            (Status::Missing, ..) if nearest.is_empty() => text += &format!("missing: {name}\n"),
-            (Status::Missing, ..) => {
-                text += &format!("missing: {name} (did you mean {}?)\n", nearest.join(", "));
-            }
-            (Status::Mismatch, Some(declared), Some(offered)) => {
-                text += &format!(
-                    "mismatch: {name} is `{declared}` in the guest, `{offered}` in the host\n"
-                );
-            }
-            _ => {}
+        let Finding { name, nearest, .. } = finding;
+        if let Some(mismatch) = &finding.mismatch {
+            text += &format!("mismatch: {mismatch}\n");
+        } else if !nearest.is_empty() {
+            text += &format!("missing: {name} (did you mean {}?)\n", nearest.join(", "));
+        } else if finding.status == Status::Missing {
+            text += &format!("missing: {name}\n");
         }
     }
     let unchecked = report

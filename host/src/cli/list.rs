@@ -110,11 +110,14 @@ fn function(external: &External, image: &Image, backends: &[Backend]) -> Functio
     let suits = |host: &&Host| !host.needs_backend() && host.is_for_2013() == image.is_of_2013();
     for host in HOSTS.iter().filter(suits) {
         let host_name = host.name.to_owned();
-        match host.provides(image.machine()).fit(external) {
+        match host
+            .provides(image.machine())
+            .fit(external, image.machine().width())
+        {
             Fit::Fits | Fit::Unchecked => hosts.push(host_name),
-            Fit::Mismatch { offered } => mismatches.push(Mismatch {
+            Fit::Mismatch { disagreement } => mismatches.push(Mismatch {
                 host: host_name,
-                prototype: offered.to_string(),
+                prototype: disagreement.offered().to_string(),
             }),
             Fit::Missing { .. } => {}
         }

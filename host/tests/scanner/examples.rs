@@ -38,7 +38,7 @@ fn the_process_host_fits_every_example() {
             assert!(names.is_sorted(), "{name}: {names:?}");
             for external in image.externals() {
                 assert_eq!(
-                    host.provides(machine).fit(external),
+                    host.provides(machine).fit(external, machine.width()),
                     Fit::Fits,
                     "{name}: {}",
                     external.name
@@ -74,7 +74,7 @@ fn the_hosts_in_qemu_provide_what_the_backends_do() {
                 continue;
             }
             let provides = host.provides(machine);
-            let fits = |external: &&External| provides.fit(external) == Fit::Fits;
+            let fits = |external: &&External| provides.fit(external, machine.width()) == Fit::Fits;
             let fitting = image.externals().iter().filter(fits);
             let names: Vec<_> = fitting.map(|external| external.name.clone()).collect();
             let backends = image.backends();

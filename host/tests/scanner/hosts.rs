@@ -17,10 +17,11 @@ fn missing_and_unbound(
     builder: fn(Image) -> Builder,
 ) -> (Vec<String>, Vec<String>) {
     let provides = Host::find(host).expect("known").provides(image.machine());
+    let width = image.machine().width();
     let missing = image
         .externals()
         .iter()
-        .filter(|external| matches!(provides.fit(external), Fit::Missing { .. }))
+        .filter(|external| matches!(provides.fit(external, width), Fit::Missing { .. }))
         .map(|external| external.name.clone())
         .collect();
     // The prototypes agree, or it would refuse to build.

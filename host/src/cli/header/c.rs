@@ -2,9 +2,8 @@
 //! A header for C and C++.
 
 use paravirt_abi::signature::{Signature, Width};
-use paravirt_host_core::agreement::of_abi;
 
-use super::{Function, Header};
+use super::Header;
 
 pub(super) fn format(header: &Header<'_>) -> String {
     let width = header.machine.width();
@@ -24,7 +23,7 @@ pub(super) fn format(header: &Header<'_>) -> String {
         text += &format!(
             " \\\n\tEF({}, UINT64_C({:#018x}))",
             function.name,
-            prototype(function, width).map_or(0, Signature::word)
+            function.prototype(width).map_or(0, Signature::word)
         );
     }
     text += &format!(
@@ -40,7 +39,7 @@ pub(super) fn format(header: &Header<'_>) -> String {
         header.functions.len()
     );
     for function in &header.functions {
-        text += &match prototype(function, width) {
+        text += &match function.prototype(width) {
             Some(signature) => {
                 let prototype = signature.c(function.name).to_string();
                 let said = if function.signature.is_some() {
@@ -60,9 +59,4 @@ pub(super) fn format(header: &Header<'_>) -> String {
         };
     }
     text + "#ifdef __cplusplus\n}\n#endif\n#endif\n"
-}
-
-/// The image's, or the ABI's if it has one for that name: a host has to declare the function, even for an image of 2013.
-fn prototype(function: &Function<'_>, width: Width) -> Option<Signature> {
-    function.signature.or_else(|| of_abi(function.name, width))
 }

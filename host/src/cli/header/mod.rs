@@ -3,7 +3,8 @@
 
 use std::path::PathBuf;
 
-use paravirt_abi::signature::Signature;
+use paravirt_abi::signature::{Signature, Width};
+use paravirt_host_core::agreement::of_abi;
 use pvhost::image::{Image, Machine};
 
 use super::{Error, ExitStatus, SUCCESS, Subcommand, output};
@@ -58,6 +59,14 @@ struct Function<'a> {
     signature: Option<Signature>,
 }
 
+impl Function<'_> {
+    /// The image's prototype, or the ABI's if it has one for that name: a host has to declare the function, even for an image of
+    /// 2013.
+    fn prototype(&self, width: Width) -> Option<Signature> {
+        self.signature.or_else(|| of_abi(self.name, width))
+    }
+}
+
 impl Subcommand for Arguments {
     const NAME: &str = "header";
     const ABOUT: &str = "Generate what a host has to implement for a guest";
@@ -99,12 +108,5 @@ impl<'a> Header<'a> {
             abi_version: image.identity().map(|identity| identity.version),
             functions,
         }
-    }
-}
-
-impl Function<'_> {
-    /// The prototype word, 0 where it is unknown.
-    fn word(&self) -> u64 {
-        self.signature.map_or(0, Signature::word)
     }
 }

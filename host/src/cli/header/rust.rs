@@ -1,7 +1,9 @@
 // SPDX-License-Identifier: MIT OR Apache-2.0
 //! A module for Rust.
 
-use super::{Function, Header};
+use paravirt_abi::signature::Signature;
+
+use super::Header;
 
 pub(super) fn format(header: &Header<'_>) -> String {
     let mut text = format!(
@@ -12,21 +14,35 @@ pub(super) fn format(header: &Header<'_>) -> String {
         header.machine,
         header.functions.len()
     );
+    let width = header.machine.width();
     for function in &header.functions {
-        text += &format!("    ({:?}, {:#018x}),\n", function.name, function.word());
+        let word = function.prototype(width).map_or(0, Signature::word);
+        text += &format!("    ({:?}, {word:#018x}),\n", function.name);
     }
     text += "];\n\n\
         /// Types of the functions, by name. They are the guest's: they hold where pointers have its width.\n\
         #[allow(non_camel_case_types)]\n\
         pub mod types {\n";
-    if header.functions.iter().any(mentions_pointer) {
+    let prototypes = header
+        .functions
+        .iter()
+        .filter_map(|function| function.prototype(width));
+    if prototypes
+        .map(|prototype| prototype.to_string())
+        .any(|text| text.contains("c_void"))
+    {
         text += "    use core::ffi::c_void;\n\n";
     }
     for function in &header.functions {
-        text += &match function.signature {
+        text += &match function.prototype(width) {
             Some(signature) => format!(
-                "    pub type {} = unsafe extern \"C\" {signature};\n",
-                identifier(function.name)
+                "    pub type {} = unsafe extern \"C\" {signature};{}\n",
+                identifier(function.name),
+                if function.signature.is_some() {
+                    ""
+                } else {
+                    " // the ABI's, the image does not say it"
+                }
             ),
             None => format!(
                 "    // {}: the image does not say its prototype\n",
@@ -35,12 +51,6 @@ pub(super) fn format(header: &Header<'_>) -> String {
         };
     }
     text + "}\n"
-}
-
-fn mentions_pointer(function: &Function<'_>) -> bool {
-    function
-        .signature
-        .is_some_and(|signature| signature.to_string().contains("c_void"))
 }
 
 /// The name, escaped where it is a keyword of Rust; those that cannot be escaped get an underscore.

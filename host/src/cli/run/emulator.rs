@@ -46,7 +46,8 @@ fn warn_of_missing(image: &Image, platform: Platform) {
     }
     let provides = host.provides(image.machine());
     for external in image.externals() {
-        if matches!(provides.fit(external), Fit::Missing { .. }) {
+        let fit = provides.fit(external, image.machine().width());
+        if matches!(fit, Fit::Missing { .. }) {
             super::warn_of_unbound(&external.name);
         }
     }

@@ -15,7 +15,7 @@ pub mod external {
     mod assembly;
     mod declare;
 
-    pub use declare::{External, is_c_identifier};
+    pub use declare::{External, is_c_identifier, is_of_2013};
 }
 #[path = "../../../bsp/src/interface.rs"]
 pub mod interface;

@@ -12,6 +12,7 @@
 #include <l4/sys/vcon.h>
 #include <stdarg.h>
 #include <stdio.h>
+#include <string.h>
 
 #include "wrapper.h"
 
@@ -74,18 +75,18 @@ intptr_t console_read(void *context, void *buffer, size_t size, int32_t *more) {
   return piece;
 }
 
-void console_say(const char *format, ...) {
+void console_line(const char *text) {
   static const char name[] = "paravirt: ";
+  console_write(NULL, name, sizeof(name) - 1);
+  console_write(NULL, text, strlen(text));
+  console_write(NULL, "\n", 1);
+}
+
+void console_say(const char *format, ...) {
   char text[512];
   va_list arguments;
   va_start(arguments, format);
-  int length = vsnprintf(text, sizeof(text) - 1, format, arguments);
+  vsnprintf(text, sizeof(text), format, arguments);
   va_end(arguments);
-  if (length < 0)
-    return;
-  if ((size_t)length > sizeof(text) - 2)
-    length = sizeof(text) - 2;
-  text[length] = '\n';
-  console_write(0, name, sizeof(name) - 1);
-  console_write(0, text, length + 1);
+  console_line(text);
 }

@@ -3,7 +3,9 @@
  * @file
  * @brief A guest of libparavirt_host.a as a task of L4Re: options, and the order of things.
  */
+#include <errno.h>
 #include <getopt.h>
+#include <limits.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -15,6 +17,8 @@ enum {
   DEFAULT_MEMORY = 16 << 20, /* bytes beside the image */
   LINES_OF_DEVICES = 8       /* that may be given */
 };
+
+static const uint64_t SECOND = 1000000000; /* ns */
 
 static const char usage[] = "usage: paravirt [OPTION]... GUEST [ARGUMENT]...\n"
                             "  --memory=BYTES       memory for the guest beside its image, 16 MiB without\n"
@@ -70,30 +74,31 @@ static uint64_t wall(void *context) {
     return options.wall_clock + (alarm_now(context) - started);
   struct timespec now;
   clock_gettime(CLOCK_REALTIME, &now);
-  return now.tv_sec * UINT64_C(1000000000) + now.tv_nsec;
+  return now.tv_sec * SECOND + now.tv_nsec;
 }
 
 static void __attribute__((noreturn)) refuse(const char *text) {
-  console_say("%s", text);
+  console_line(text);
   exit(EXIT_FAILURE);
 }
 
-/* A number and what may follow it. */
-static uint64_t number(const char *text, char **end) {
-  uint64_t value = strtoull(text, end, 0);
-  if (*end == text)
+/* A number up to `most`, and `stop` behind it. Returns what follows that. */
+static const char *number(const char *text, char stop, uint64_t most, uint64_t *value) {
+  char *end;
+  errno = 0;
+  *value = strtoull(text, &end, 0);
+  if (end == text || *text == '-' || *end != stop || errno || *value > most)
     refuse(usage);
-  return value;
+  return end + 1;
 }
 
 static void device(const char *text) {
-  char *end;
+  uint64_t line, interrupt;
   if (options.devices == LINES_OF_DEVICES)
     refuse("too many options --irq");
-  options.device[options.devices].line = number(text, &end);
-  if (*end != ':')
-    refuse(usage);
-  options.device[options.devices++].number = number(end + 1, &end);
+  number(number(text, ':', UINT32_MAX, &line), '\0', UINT_MAX, &interrupt);
+  options.device[options.devices].line = line;
+  options.device[options.devices++].number = interrupt;
 }
 
 static void parse(int argc, char **argv) {
@@ -103,11 +108,10 @@ static void parse(int argc, char **argv) {
     {"irq", required_argument, NULL, 'i'},    {"wall-clock", required_argument, NULL, 'w'},
     {"measure", no_argument, NULL, 'c'},      {NULL, 0, NULL, 0},
   };
-  char *end;
   int option;
   while ((option = getopt_long(argc, argv, "+", long_options, NULL)) != -1)
     switch (option) {
-    case 'm': options.memory = number(optarg, &end); break;
+    case 'm': number(optarg, '\0', UINT64_MAX, &options.memory); break;
     case 'l': options.lazy = 1; break;
     case 'p': options.partial = 1; break;
     case 'o':
@@ -115,7 +119,10 @@ static void parse(int argc, char **argv) {
         refuse(usage);
       options.compat_2013 = 1;
       break;
-    case 'w': options.wall_clock = number(optarg, &end) * UINT64_C(1000000000); break;
+    case 'w':
+      number(optarg, '\0', UINT64_MAX / SECOND, &options.wall_clock);
+      options.wall_clock *= SECOND;
+      break;
     case 'i': device(optarg); break;
     case 'c': options.measure = 1; break;
     default: refuse(usage);

@@ -34,6 +34,8 @@ void console_attach(l4_umword_t label);
 intptr_t console_write(void *context, const void *bytes, size_t size);
 intptr_t console_read(void *context, void *buffer, size_t size, int32_t *more);
 /** Writes a line: `paravirt: ` and the text. */
+void console_line(const char *text);
+/** The same for a text that is made here, of at most 511 bytes. */
 void console_say(const char *format, ...) __attribute__((format(printf, 1, 2)));
 
 /* ---- alarm.c: the clock, and a thread that waits for one absolute time ---- */

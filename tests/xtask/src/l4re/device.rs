@@ -7,15 +7,15 @@ use std::time::Duration;
 use anyhow::{Context, Result, ensure};
 
 use super::machine::Outcome;
+use super::tree::Tree;
 use super::{Machine, Task};
-use crate::arch::Arch;
 use crate::guests;
 use crate::packages::Package;
 use crate::toolchain::Toolchain;
 use crate::workspace::Workspace;
 
 /// The name by which these runs are chosen; also the guest's.
-pub const DEVICE: &str = "device";
+pub const NAME: &str = "device";
 
 const LIMIT: Duration = Duration::from_secs(120);
 
@@ -33,30 +33,28 @@ with a driver that masks the line and answers later: 1
 with a slow driver: 1 or 2
 ";
 
-/// Runs it with an interrupt of each kind, and with one that the bus does not have. How many runs it were: none where the trees
-/// have no virtual buses.
+/// Why it cannot run on that L4Re, if so.
+pub fn missing(tree: &Tree) -> Option<String> {
+    (!tree.has_io()).then(|| "L4Re was built without the package io".to_owned())
+}
+
+/// Runs it with an interrupt of each kind, and with one that the bus does not have. How many runs it were.
 ///
 /// # Errors
 /// The guest prints something else, or is not refused; or something does not build or start.
-pub fn run(machine: &Machine<'_>, workspace: &Workspace, arch: Arch) -> Result<usize> {
-    if !machine.tree().has_io() {
-        println!("\nskipped: {DEVICE}, L4Re was built without the package io");
-        return Ok(0);
-    }
+pub fn run(machine: &Machine<'_>, workspace: &Workspace) -> Result<usize> {
+    let arch = machine.tree().arch;
     let toolchain = Toolchain::find(workspace, arch)?;
     let packages = Package::all(workspace)?;
-    let guest = guests::select(&packages, arch, &[DEVICE.to_owned()])?
+    let guest = guests::select(&packages, arch, &[NAME.to_owned()])?
         .into_iter()
-        .find(|guest| guest.name == DEVICE)
-        .with_context(|| format!("there is no guest {DEVICE}"))?;
+        .find(|guest| guest.name == NAME)
+        .with_context(|| format!("there is no guest {NAME}"))?;
     let guest = guests::build(workspace, &toolchain, arch, &guest)?;
     let folder = workspace.root().join(FOLDER);
     let sources: [PathBuf; 1] = [folder.join(FUNCTIONS)];
     let run = |bus: &str, option: &str| -> Result<Outcome> {
-        println!(
-            "\n{DEVICE} for {} on host l4re {option}, {bus}",
-            arch.name()
-        );
+        println!("\n{NAME} for {} on host l4re {option}, {bus}", arch.name());
         machine.run(&Task {
             guest: &guest,
             options: &[option.to_owned()],

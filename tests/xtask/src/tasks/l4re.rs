@@ -8,11 +8,12 @@ use anyhow::{Context, Result, ensure};
 
 use crate::example::Example;
 use crate::guests;
-use crate::l4re::device::{self, DEVICE};
+use crate::l4re::more::{self, More};
 use crate::l4re::runs::{self, FIASCO_VARIABLE, TREE_VARIABLE};
 use crate::l4re::tree::{Tree, WHAT_TO_INSTALL};
 use crate::l4re::{Machine, Task, measure};
 use crate::packages::Package;
+use crate::report::Report;
 use crate::toolchain::Toolchain;
 use crate::workspace::Workspace;
 
@@ -91,15 +92,38 @@ pub fn run(workspace: &Workspace, arguments: &Arguments) -> Result<bool> {
             count += 1;
         }
     }
-    if arguments.names.is_empty() || arguments.names.iter().any(|name| name == runs::OF_2013) {
-        count += runs::of_2013(&machine, workspace, arch)?;
-    }
-    if arguments.names.is_empty() || arguments.names.iter().any(|name| name == DEVICE) {
-        count += device::run(&machine, workspace, arch)?;
+    for More { name, missing, run } in more::ALL {
+        if !(arguments.names.is_empty() || arguments.names.iter().any(|wanted| wanted == name)) {
+            continue;
+        }
+        match missing(machine.tree()) {
+            Some(reason) => println!("\nskipped: {name}: {reason}"),
+            None => count += run(&machine, workspace)?,
+        }
     }
     ensure!(count > 0, "no example of these names runs on L4Re");
     println!("\nl4re: ok, {count} runs");
     Ok(true)
+}
+
+/// Counts the runs that are no examples among other checks.
+pub fn add_to(report: &mut Report, workspace: &Workspace) {
+    let tree = runs::tree_of_environment();
+    for More { name, missing, run } in more::ALL {
+        let name = format!("run {name} on L4Re");
+        let reason = match &tree {
+            Ok(tree) => missing(tree),
+            Err(error) => Some(format!("{error:#}")),
+        };
+        match (&tree, reason) {
+            (Ok(tree), None) => {
+                let outcome = Machine::prepare(workspace, tree.clone())
+                    .and_then(|machine| run(&machine, workspace));
+                report.check(&name, outcome.map(drop));
+            }
+            (_, reason) => report.skip(&name, &reason.unwrap_or_default()),
+        }
+    }
 }
 
 /// Runs one guest as the options say. Whether it ended well.

@@ -15,7 +15,7 @@ use crate::report::Report;
 use crate::rtems::folders::Folders;
 use crate::rtems::library;
 use crate::suite;
-use crate::tasks::{lint, pok, rtems, setup};
+use crate::tasks::{l4re, lint, pok, rtems, setup};
 use crate::toolchain::Toolchain;
 use crate::workspace::Workspace;
 
@@ -69,6 +69,7 @@ pub fn run(workspace: &Workspace) -> Result<bool> {
     }
 
     pok::add_to(&mut report, workspace, &packages);
+    l4re::add_to(&mut report, workspace);
     rtems::add_to(&mut report, workspace);
 
     report.step("format, lints, documentation");

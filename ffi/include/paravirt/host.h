@@ -14,6 +14,10 @@
  *     pvh_guest_create(image, &request, &guest);     // maps, loads, binds
  *     pvh_guest_enter(guest, &end);                  // runs it to its end
  *
+ * **Trust.** What an image's file says is checked, and so are pointers that a guest passes. But nothing keeps a running guest from
+ * the host's memory, or from calling the host with other segments in `ds`, `es` and the host's thread pointer than it was entered with:
+ * such a guest can end the host. Faults of a guest are reported whatever its segments are.
+ *
  * **Units.** Sizes are in bytes, times in nanoseconds, addresses are 64 bits wide in structures. Texts are UTF-8.
  *
  * **Results.** Functions that return int32_t return 0 or above, or a negative number PVH_ERROR_* after a message that names the
@@ -150,6 +154,12 @@ size_t pvh_image_symbol(const struct pvh_image *image, uint64_t address, char *t
  *
  * A name of 2013 (l4rtems_outch() and its kin) needs PVH_COMPAT_2013, and has the prototype that the ABI's document says. The
  * function is an ordinary C function, too: on i386, where guests pass its arguments in registers, the library puts them where C has them.
+ *
+ * The library's own functions, pv_ names and names of 2013, are symbols of the program. A function of the host's own in the place of one
+ * has another symbol, and an entry that is written out:
+ *
+ *     static int32_t own_inch(void) { ... }
+ *     static const struct pvh_function functions[] = {{"l4rtems_inch", 0, (void (*)(void))own_inch}};
  */
 struct pvh_function {
   const char *name;       /**< NUL-terminated */

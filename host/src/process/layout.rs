@@ -75,7 +75,8 @@ pub(super) fn load(request: &Request<'_>) -> Result<Layout, LayoutError> {
         .map(|(index, external)| extra.entry(&external.name, width, low.stub(index)))
         .collect();
     let (entry, start_info) = if image.identity().is_none() {
-        let block = legacy::block(start_info, image_end, DATA, low.resolver, command_line);
+        let selectors = legacy::Selectors { ds: DATA, fs: 0 };
+        let block = legacy::block(start_info, image_end, selectors, low.resolver, command_line);
         memory.initialize(start_info, &block.bytes);
         let start = legacy::Start {
             multiboot: block.multiboot,

@@ -112,6 +112,38 @@ fn what_is_not_provided_is_named_when_it_is_called() {
     assert_eq!(ran.status, Some(5));
 }
 
+/// Faults of a guest that has changed its segment registers are reported as others are.
+#[test]
+fn segments_of_the_guest_s_own_do_not_keep_the_host_from_leaving_it() {
+    let folder = scratch();
+    let (Some(host), Some(guest)) = (
+        host_file(Arch::I386, "c-host"),
+        build(Arch::I386, "guest.c", &[], folder.path()),
+    ) else {
+        return;
+    };
+    for (what, part) in [
+        ("sd", "instruction: ud2"),
+        ("se", "instruction: ud2"),
+        ("sc", "instruction: ud2"),
+        ("sr", "general protection fault"),
+    ] {
+        for binding in BINDINGS {
+            let options = [&COMPAT[..], &["--partial"], binding].concat();
+            let ran = run(
+                &host,
+                &[&options[..], &[argument(&guest), "--", what]].concat(),
+            );
+            assert!(
+                ran.messages.contains(part),
+                "{what} {binding:?}: {}",
+                ran.messages
+            );
+            assert_eq!((ran.output.as_str(), ran.status), ("", Some(5)), "{what}");
+        }
+    }
+}
+
 #[test]
 fn without_the_option_they_are_refused_and_it_is_named() {
     for arch in Arch::ALL {

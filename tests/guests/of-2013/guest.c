@@ -2,7 +2,7 @@
 /*
  * A guest as of 2013: its external functions are declared without prototypes, in sections that the function's name is not part
  * of, and called by regparm(3). It has no identity note. The first word of the command line says what it does; its first letter is
- * enough, but of `ld` and `ls`.
+ * enough, but of `ld`, `ls`, and those with `s`.
  */
 
 #include "external.h"
@@ -74,8 +74,9 @@ static void echo(void)
 	while ((byte = l4rtems_inch()) != 'q')
 		if (byte >= 0)
 			l4rtems_outch(byte);
-	while (l4rtems_inch() == -1)
-		;
+	/* None now, and none when input has ended. */
+	for (int i = 0; i < 1000; ++i)
+		CHECK(l4rtems_inch() == -1);
 	print("\nend\n");
 }
 
@@ -102,7 +103,24 @@ static void interrupts(struct shared *shared)
 	CHECK(!l4rtems_requestIrq(0));
 	CHECK(!l4rtems_requestIrq(1));
 	l4rtems_detachIrq(0);
+	/* What a handler of then did first. */
+	asm volatile("mov %0, %%ds\n"
+	             "mov %1, %%fs\n"
+	             :
+	             : "r"(shared->ds), "r"(shared->fs)
+	             : "memory");
 	print("no interrupts\n");
+}
+
+/* Ends in a fault with segments that the host does not expect. */
+static void segments(char which)
+{
+	switch (which) {
+	case 'd': asm volatile("mov %0, %%ds\nud2" : : "r"(0)); break;
+	case 'e': asm volatile("mov %0, %%es\nud2" : : "r"(0)); break;
+	case 'c': asm volatile("mov %%cs, %%eax\nmov %%eax, %%ds\nud2" : : : "eax"); break;
+	case 'r': asm volatile("mov %0, %%ds\njmp *%1" : : "r"(0), "r"(__l4_external_resolver)); break;
+	}
 }
 
 /* As L4 was asked: by the thread's own data, then by a system call. */
@@ -152,6 +170,7 @@ __attribute__((used)) void guest(unsigned magic, const struct multiboot *info, s
 	case 'r': registers(); break;
 	case 'p': l4rtems_inport(0x60, 0); break;
 	case 'l': microkernel(info->command_line[1]); break;
+	case 's': segments(info->command_line[1]); break;
 	case 'a': outch_again('a'); break;
 	case 'w':
 		memory(info);

@@ -177,6 +177,9 @@ global_asm!(
     ".globl pvh_gates_leave",
     ".type pvh_gates_leave, @function",
     "pvh_gates_leave:",
+    "movl %ss, %eax",                          // the segments, which the guest may have changed
+    "movl %eax, %ds",
+    "movl %eax, %es",
     "movl {state}+{host_stack}, %esp",         // the stack as pvh_gates_enter left it
     "pushl ${no_flags}",                       // none of the guest's
     "popfl",
@@ -189,6 +192,8 @@ global_asm!(
     "popl %ebp",
     "retl",
     ".size pvh_gates_leave, . - pvh_gates_leave",
+    ".globl pvh_gates_left",
+    "pvh_gates_left:",
 
     // Calls a host function with the guest's arguments. Its own: the function, the frame, words of the guest's arguments.
     ".globl pvh_gates_function",

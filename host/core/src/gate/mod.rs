@@ -30,6 +30,7 @@ pub(crate) use machine::{Frame, ResolverFrame};
 pub(crate) use state::STATE;
 
 use crate::image::Machine;
+use crate::legacy::Selectors;
 use crate::prototype;
 
 /// The machine whose guests these gates are for: the host's own.
@@ -58,6 +59,7 @@ unsafe extern "C" {
     fn pvh_gates_function(function: usize, frame: *mut Frame, words: usize);
     static pvh_gates_start: u8;
     static pvh_gates_end: u8;
+    static pvh_gates_left: u8;
     static pvh_tail_start: u8;
     static pvh_tail_end: u8;
 }
@@ -129,17 +131,30 @@ pub(crate) unsafe fn enter(entry: u64, start_info: u64, end: &AtomicU64) {
     unsafe { pvh_gates_enter(entry as usize, start_info as usize, end.as_ptr()) }
 }
 
-/// The selector of the data segment, the guest's as well.
-pub(crate) fn data_selector() -> u16 {
-    let selector: u16;
-    // SAFETY: reads a register.
-    unsafe { asm!("mov {0:x}, ds", out(reg) selector, options(nomem, nostack, preserves_flags)) };
-    selector
+/// The host's selectors, the guest's as well.
+pub(crate) fn selectors() -> Selectors {
+    let (ds, fs): (u16, u16);
+    // SAFETY: reads registers.
+    unsafe {
+        asm!(
+            "mov {0:x}, ds",
+            "mov {1:x}, fs",
+            out(reg) ds,
+            out(reg) fs,
+            options(nomem, nostack, preserves_flags),
+        );
+    }
+    Selectors { ds, fs }
 }
 
 /// Address at which a handler continues to leave the guest.
 pub(crate) fn leave_address() -> u64 {
     pvh_gates_leave as *const () as u64
+}
+
+/// Whether the thread that was interrupted at `address` is leaving the guest.
+pub(crate) fn is_leaving(address: u64) -> bool {
+    (leave_address()..&raw const pvh_gates_left as u64).contains(&address)
 }
 
 /// Whether the thread that was interrupted at `address` runs a gate's own code, which holds nothing that leaving does not

@@ -240,6 +240,8 @@ global_asm!(
     "popq %rbp",
     "retq",
     ".size pvh_gates_leave, . - pvh_gates_leave",
+    ".globl pvh_gates_left",
+    "pvh_gates_left:",
 
     // Calls a host function with the guest's arguments. rdi: the function, rsi: the frame, rdx: words of arguments on the stack.
     ".globl pvh_gates_function",

@@ -36,7 +36,7 @@ impl Entry {
         let address = layout.start_info;
         if image.identity().is_none() {
             let end = layout.image_end;
-            let block = legacy::block(address, end, gate::data_selector(), resolver, command_line);
+            let block = legacy::block(address, end, gate::selectors(), resolver, command_line);
             layout.memory.initialize(address, &block.bytes);
             let start = legacy::Start {
                 multiboot: block.multiboot,

@@ -74,7 +74,8 @@ impl Guest {
             .into_iter()
             .any(|address| self.memory.access_at(address).is_some())
             || jumped;
-        if !is_of_guest || self.in_host() {
+        // What has to be left and cannot be is the host's, or it would be left for ever.
+        if !is_of_guest || self.in_host() || gate::is_leaving(interrupted.instruction) {
             return false;
         }
         let registers = Registers {

@@ -34,13 +34,21 @@ pub struct Block {
     pub shared: u64,
 }
 
-/// The block for a guest whose memory ends at `memory_end` and whose data segment is `data_selector`. `resolver` is the address of
-/// the resolver of lazy binding.
+/// What the guest loads into segment registers, after an interrupt of 2013 for instance.
+#[derive(Clone, Copy, Debug)]
+pub struct Selectors {
+    /// Its data segment.
+    pub ds: u16,
+    /// What the host has in `fs`, where L4 finds the thread's own data.
+    pub fs: u16,
+}
+
+/// The block for a guest whose memory ends at `memory_end`. `resolver` is the address of the resolver of lazy binding.
 #[must_use]
 pub fn block(
     address: u64,
     memory_end: u64,
-    data_selector: u16,
+    selectors: Selectors,
     resolver: u64,
     command_line: &str,
 ) -> Block {
@@ -56,11 +64,9 @@ pub fn block(
     let text = address + COMMAND_LINE;
     put(MULTIBOOT, offset_of!(Multiboot, command_line), text);
     put(SHARED, offset_of!(SharedVariables, vcpu), address);
-    put(
-        SHARED,
-        offset_of!(SharedVariables, ds),
-        data_selector.into(),
-    );
+    let Selectors { ds, fs } = selectors;
+    put(SHARED, offset_of!(SharedVariables, ds), ds.into());
+    put(SHARED, offset_of!(SharedVariables, fs), fs.into());
     put(SHARED, offset_of!(SharedVariables, resolver), resolver);
     let text = COMMAND_LINE as usize;
     bytes[text..text + command_line.len()].copy_from_slice(command_line.as_bytes());

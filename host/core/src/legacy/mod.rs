@@ -6,7 +6,7 @@ mod block;
 mod code;
 mod functions;
 
-pub use block::{Block, block, size as block_size};
+pub use block::{Block, Selectors, block, size as block_size};
 pub use code::{Code, Start};
 pub use functions::{
     OFFERED, Today, detach_irq, inch, outch, request_irq, timer_read, timer_start, timer_stop,

@@ -1,15 +1,28 @@
 // SPDX-License-Identifier: MIT OR Apache-2.0
-//! Reads what `cargo test -- --show-output` prints.
+//! Reads what `cargo test` prints.
 //!
-//! A test that cannot do its work prints `skipped: <reason>` and returns. The test harness counts it as passed; here it
-//! counts as skipped. A test program that dies prints no result line; here that is a failure.
+//! A test that cannot do its work fails and says what it needs (see [`test_support::need`]); it is told apart here. A test program that
+//! dies prints no result line; here that is a failure. So is a test that is marked as ignored.
 
-use crate::report::Tally;
+use std::collections::HashMap;
+
+use test_support::need::Need;
+
+/// What test programs counted.
+#[derive(Debug, Default)]
+pub struct Outcome {
+    /// Number of tests that passed.
+    pub passed: usize,
+    /// Names of those that failed.
+    pub failed: Vec<String>,
+    /// Those that could not do their work, and what each needs.
+    pub wanting: Vec<(String, Need)>,
+}
 
 /// Counts line by line.
 #[derive(Debug, Default)]
 pub struct Parser {
-    tally: Tally,
+    outcome: Outcome,
     /// The test program that runs, as cargo announces it.
     program: String,
     run: Option<Run>,
@@ -20,26 +33,17 @@ pub struct Parser {
 struct Run {
     announced: usize,
     passed: usize,
+    /// In the order in which they failed.
     failed: Vec<String>,
-    section: Section,
-    /// The test whose output is being shown.
-    test: String,
-    /// Tests that were skipped, with their reasons.
-    skipped: Vec<(String, String)>,
-}
-
-#[derive(Debug, Default, PartialEq, Eq)]
-enum Section {
-    #[default]
-    Progress,
-    Successes,
-    Failures,
+    /// The failed test whose output is being shown.
+    shown: Option<String>,
+    /// What tests said they need.
+    needs: HashMap<String, Need>,
 }
 
 impl Parser {
-    /// Takes a line, without its end. Whether a person should see it: the output of tests that passed is left out,
-    /// except the reasons of those that were skipped.
-    pub fn line(&mut self, line: &str) -> bool {
+    /// Takes a line, without its end.
+    pub fn line(&mut self, line: &str) {
         if let Some(program) = announced_program(line) {
             self.close_dead_run();
             self.program = program;
@@ -51,56 +55,37 @@ impl Parser {
             });
         } else if let Some(result) = line.strip_prefix("test result: ") {
             self.close_run(result);
-        } else if let Some(reason) = line.trim_start().strip_prefix("skipped: ") {
-            self.skip(reason);
         } else if let Some(target) = line.strip_prefix("error: could not compile ") {
-            self.tally.failed.push(format!("build {target}"));
+            self.outcome.failed.push(format!("build {target}"));
         } else if let Some(run) = &mut self.run {
-            return run.line(line);
+            run.line(line);
         }
-        true
     }
 
-    /// The count, at the end of the output. `success` is the exit status of cargo: a failure that left no other trace
-    /// counts as one.
-    pub fn finish(mut self, success: bool) -> Tally {
+    /// The count, at the end of the output. `success` is the exit status of cargo: a failure that left no other trace counts as one.
+    pub fn finish(mut self, success: bool) -> Outcome {
         self.close_dead_run();
-        if !success && self.tally.failed.is_empty() {
-            self.tally
+        if !success && self.outcome.failed.is_empty() && self.outcome.wanting.is_empty() {
+            self.outcome
                 .failed
                 .push("cargo test failed before it ran every test".to_owned());
         }
-        self.tally
-    }
-
-    fn skip(&mut self, reason: &str) {
-        let Some(run) = &mut self.run else {
-            self.tally
-                .skipped
-                .push(format!("{}: {reason}", self.program));
-            return;
-        };
-        // What a failed test says about skipping does not change that it failed.
-        let again = !run.test.is_empty() && run.skipped.iter().any(|(test, _)| *test == run.test);
-        if run.section != Section::Failures && !again {
-            run.skipped.push((run.test.clone(), reason.to_owned()));
-        }
+        self.outcome
     }
 
     fn close_run(&mut self, result: &str) {
-        let Some(run) = self.run.take() else {
+        let Some(mut run) = self.run.take() else {
             return;
         };
-        let failed = count(result, "failed");
-        let mut names = run.failed;
-        names.truncate(failed);
-        names.resize(failed, "a test".to_owned());
-        self.add(count(result, "passed"), names, run.skipped);
+        // The result counts; names that got lost among other output are made up for.
+        run.failed.truncate(count(result, "failed"));
+        run.failed
+            .resize(count(result, "failed"), "a test".to_owned());
         for _ in 0..count(result, "ignored") {
-            self.tally
-                .skipped
-                .push(format!("{}: a test marked as ignored", self.program));
+            run.failed.push("a test marked as ignored".to_owned());
         }
+        run.passed = count(result, "passed");
+        self.add(run);
     }
 
     fn close_dead_run(&mut self) {
@@ -110,51 +95,48 @@ impl Parser {
                 run.passed + run.failed.len(),
                 run.announced
             ));
-            self.add(run.passed, run.failed, run.skipped);
+            self.add(run);
         }
     }
 
-    fn add(&mut self, passed: usize, failed: Vec<String>, skipped: Vec<(String, String)>) {
-        self.tally.passed += passed.saturating_sub(skipped.len());
-        let program = &self.program;
-        self.tally
-            .failed
-            .extend(failed.iter().map(|name| format!("{program}: {name}")));
-        self.tally
-            .skipped
-            .extend(skipped.iter().map(|(test, reason)| {
-                let separator = if test.is_empty() { "" } else { ": " };
-                format!("{program}: {test}{separator}{reason}")
-            }));
+    fn add(&mut self, run: Run) {
+        self.outcome.passed += run.passed;
+        for test in run.failed {
+            let name = format!("{}: {test}", self.program);
+            match run.needs.get(&test) {
+                Some(need) => self.outcome.wanting.push((name, *need)),
+                None => self.outcome.failed.push(name),
+            }
+        }
     }
 }
 
 impl Run {
     /// See [`Parser::line`].
-    fn line(&mut self, line: &str) -> bool {
-        match line {
-            "successes:" => self.section = Section::Successes,
-            "failures:" => self.section = Section::Failures,
-            _ => {}
-        }
-        if let Some(test) = line
-            .strip_prefix("---- ")
-            .and_then(|rest| rest.strip_suffix(" stdout ----"))
-        {
-            test.clone_into(&mut self.test);
-        } else if self.section == Section::Progress
-            && let Some((name, outcome)) = line
-                .strip_prefix("test ")
-                .and_then(|rest| rest.rsplit_once(" ... "))
+    fn line(&mut self, line: &str) {
+        if let Some(test) = shown_test(line) {
+            self.shown = Some(test.to_owned());
+        } else if let Some(test) = &self.shown {
+            if let Some(need) = Need::parse(line) {
+                self.needs.entry(test.clone()).or_insert(need);
+            }
+        } else if let Some((name, outcome)) = line
+            .strip_prefix("test ")
+            .and_then(|rest| rest.rsplit_once(" ... "))
         {
             match outcome {
                 "ok" => self.passed += 1,
-                "FAILED" => self.failed.push(name.to_owned()),
+                "FAILED" => self.failed.push(name.trim_end().to_owned()),
                 _ => {}
             }
         }
-        self.section != Section::Successes
     }
+}
+
+/// The test in `---- NAME stdout ----`, or, as `libtest-mimic` has it, `---- NAME ----`.
+fn shown_test(line: &str) -> Option<&str> {
+    let name = line.strip_prefix("---- ")?.strip_suffix(" ----")?;
+    Some(name.strip_suffix(" stdout").unwrap_or(name))
 }
 
 /// `Running tests/a.rs (target/debug/deps/a-0123)` and `Doc-tests a`, as cargo prints them.
@@ -187,9 +169,11 @@ fn count(result: &str, what: &str) -> usize {
 
 #[cfg(test)]
 mod tests {
+    use paravirt_build::tools::Tool;
+
     use super::*;
 
-    fn parse(text: &str, success: bool) -> Tally {
+    fn parse(text: &str, success: bool) -> Outcome {
         let mut parser = Parser::default();
         for line in text.lines() {
             parser.line(line);
@@ -197,79 +181,58 @@ mod tests {
         parser.finish(success)
     }
 
-    const SKIPPING: &str = "
-     Running tests/process.rs (target/debug/deps/process-0a1b2c)
-
-running 3 tests
-test runs ... ok
-test reads ... ok
-test counts ... ok
-
-successes:
-
----- reads stdout ----
-skipped: no terminal
-skipped: no terminal, again
-
----- runs stdout ----
-some output
-
-successes:
-    counts
-    reads
-    runs
-
-test result: ok. 3 passed; 0 failed; 0 ignored; 0 measured; 0 filtered out; finished in 0.00s
-";
-
     #[test]
-    fn a_test_that_says_it_skipped_has_not_passed() {
-        let tally = parse(SKIPPING, true);
-        assert_eq!(tally.to_string(), "2 passed, 0 failed, 1 skipped");
-        assert_eq!(
-            tally.skipped,
-            ["process (tests/process.rs): reads: no terminal"]
-        );
-    }
-
-    #[test]
-    fn only_the_reasons_of_passing_tests_are_shown() {
-        let mut parser = Parser::default();
-        let shown: Vec<&str> = SKIPPING.lines().filter(|line| parser.line(line)).collect();
-        assert!(!shown.contains(&"some output"), "{shown:?}");
-        assert!(shown.contains(&"skipped: no terminal"), "{shown:?}");
-        assert!(shown.contains(&"test runs ... ok"), "{shown:?}");
-    }
-
-    #[test]
-    fn failures_are_named_and_may_speak_of_skipping() {
-        let tally = parse(
+    fn failures_are_named_and_those_that_need_something_are_told_apart() {
+        let outcome = parse(
             "     Running unittests src/lib.rs (target/debug/deps/pvhost-0a1b2c)
 
-running 2 tests
+running 3 tests
 test a ... ok
 test b::c ... FAILED
+test d e ... FAILED
 
 failures:
 
 ---- b::c stdout ----
-skipped: not really
-panicked
+thread 'b::c' panicked at src/lib.rs:1:1:
+it needs: tool qemu
+
+---- d e ----
+test panicked: 
+needs: tool qemu
+there is no qemu
 
 failures:
     b::c
+    d e
 
-test result: FAILED. 1 passed; 1 failed; 0 ignored; 0 measured; 0 filtered out; finished in 0.00s
+test result: FAILED. 1 passed; 2 failed; 0 ignored; 0 measured; 0 filtered out; finished in 0.00s
 ",
             false,
         );
-        assert_eq!(tally.to_string(), "1 passed, 1 failed, 0 skipped");
-        assert_eq!(tally.failed, ["pvhost (src/lib.rs): b::c"]);
+        assert_eq!(outcome.passed, 1);
+        assert_eq!(outcome.failed, ["pvhost (src/lib.rs): b::c"]);
+        assert_eq!(
+            outcome.wanting,
+            [(
+                "pvhost (src/lib.rs): d e".to_owned(),
+                Need::Tool(Tool::Qemu)
+            )]
+        );
+    }
+
+    #[test]
+    fn a_test_that_prints_a_need_and_passes_has_passed() {
+        let outcome = parse(
+            "running 1 test\nneeds: tool qemu\ntest a ... ok\n\ntest result: ok. 1 passed; 0 failed; 0 ignored",
+            true,
+        );
+        assert_eq!((outcome.passed, outcome.wanting.len()), (1, 0));
     }
 
     #[test]
     fn a_program_that_dies_is_a_failure_and_the_next_one_counts() {
-        let tally = parse(
+        let outcome = parse(
             "     Running tests/a.rs (target/debug/deps/a-1)
 running 3 tests
 test x ... ok
@@ -281,9 +244,9 @@ test result: ok. 1 passed; 0 failed; 0 ignored; 0 measured; 0 filtered out; fini
 running 4 tests",
             false,
         );
-        assert_eq!(tally.to_string(), "2 passed, 2 failed, 0 skipped");
+        assert_eq!((outcome.passed, outcome.failed.len()), (2, 2));
         assert_eq!(
-            tally.failed[0],
+            outcome.failed[0],
             "a (tests/a.rs): ended without a result after 1 of 3 tests"
         );
     }
@@ -291,17 +254,18 @@ running 4 tests",
     #[test]
     fn a_build_that_fails_is_a_failure() {
         assert_eq!(parse("error: could not compile `a`", false).failed.len(), 1);
+        assert_eq!(parse("", false).failed.len(), 1);
     }
 
     #[test]
-    fn ignored_tests_are_skipped() {
-        let tally = parse(
+    fn a_test_that_is_ignored_hides_and_has_failed() {
+        let outcome = parse(
             "running 2 tests
 test a ... ignored
 test b ... ok
 test result: ok. 1 passed; 0 failed; 1 ignored; 0 measured; 0 filtered out; finished in 0.00s",
             true,
         );
-        assert_eq!(tally.to_string(), "1 passed, 0 failed, 1 skipped");
+        assert_eq!((outcome.passed, outcome.failed.len()), (1, 1));
     }
 }

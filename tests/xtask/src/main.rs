@@ -1,37 +1,20 @@
 // SPDX-License-Identifier: MIT OR Apache-2.0
 //! `cargo xtask`: builds guests, runs them, tests everything.
 
-mod arch;
-mod boots;
-mod c_host;
-mod command;
-mod debian;
-mod emulators;
-mod example;
-mod files;
-mod guests;
-mod host_library;
-mod hosts;
-mod l4re;
 mod libtest;
-mod packages;
-mod pok;
 mod report;
-mod rtems;
 mod suite;
-mod sysroot;
 mod tasks;
-mod toolchain;
-mod workspace;
 
+use std::ffi::OsString;
 use std::path::PathBuf;
 use std::process::ExitCode;
 
 use anyhow::Result;
 use clap::{Parser, Subcommand};
 
-use arch::Arch;
-use workspace::Workspace;
+use paravirt_build::arch::Arch;
+use paravirt_build::workspace::Workspace;
 
 #[derive(Parser)]
 #[command(
@@ -50,7 +33,7 @@ enum Task {
     /// Build two guests and the host, run them and check what they print; needs stable Rust and `cc` only
     Demo,
     /// Install what is missing, then check everything; ends with the number of checks
-    Test,
+    Test(tasks::test::Arguments),
     /// Build guests; finished ELFs go to `target/guests`, a folder for each architecture
     Guests {
         /// Only for this architecture
@@ -72,11 +55,14 @@ enum Task {
     /// Run the benchmarks
     Bench,
     /// Link RTEMS 6 with this layer and run its programs; without RTEMS, say what to install
-    Rtems(tasks::rtems::Arguments),
+    #[command(disable_help_flag = true)]
+    Rtems(Port),
     /// Run guests as partitions of the POK kernel; without its source tree, say what to fetch
-    Pok(tasks::pok::Arguments),
+    #[command(disable_help_flag = true)]
+    Pok(Port),
     /// Run guests as tasks of L4Re on the Fiasco microkernel; without their build folders, say what to build
-    L4re(tasks::l4re::Arguments),
+    #[command(disable_help_flag = true)]
+    L4re(Port),
     /// Install the static library for RTEMS, the C headers, the linkcmds fragment and a pkg-config file
     Install {
         /// The folder that gets lib, include and share
@@ -85,6 +71,17 @@ enum Task {
     },
     /// Install what the tests need: packages (Debian) and Rust libraries
     Setup,
+}
+
+/// Arguments of a command of `host/ports`, which is compiled when it is asked for.
+#[derive(clap::Args)]
+struct Port {
+    #[arg(
+        trailing_var_arg = true,
+        allow_hyphen_values = true,
+        value_name = "OPTIONS"
+    )]
+    arguments: Vec<OsString>,
 }
 
 fn main() -> ExitCode {
@@ -103,17 +100,17 @@ fn perform(task: Task) -> Result<bool> {
     let workspace = Workspace::find()?;
     match task {
         Task::Demo => tasks::demo::run(&workspace)?,
-        Task::Test => return tasks::test::run(&workspace),
+        Task::Test(arguments) => return tasks::test::run(&workspace, &arguments),
         Task::Guests { arch, names } => tasks::guests::run(&workspace, &arch, &names)?,
         Task::Hosts { arch } => tasks::hosts::run(&workspace, &arch)?,
         Task::Lint => return tasks::lint::run(&workspace),
         Task::Soak => return tasks::soak::run(&workspace),
         Task::Bench => tasks::bench::run(&workspace)?,
-        Task::Rtems(arguments) => return tasks::rtems::run(&workspace, &arguments),
-        Task::Pok(arguments) => return tasks::pok::run(&workspace, &arguments),
-        Task::L4re(arguments) => return tasks::l4re::run(&workspace, &arguments),
+        Task::Rtems(port) => return tasks::port::run("rtems", &port.arguments),
+        Task::Pok(port) => return tasks::port::run("pok", &port.arguments),
+        Task::L4re(port) => return tasks::port::run("l4re", &port.arguments),
         Task::Install { prefix } => tasks::install::run(&workspace, &prefix)?,
-        Task::Setup => tasks::setup::run(&workspace)?,
+        Task::Setup => return tasks::setup::run(&workspace),
     }
     Ok(true)
 }

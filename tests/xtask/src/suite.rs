@@ -6,47 +6,38 @@ use std::time::Duration;
 
 use anyhow::Result;
 
-use crate::command;
-use crate::emulators;
-use crate::libtest::Parser;
-use crate::report::Tally;
-use crate::workspace::Workspace;
+use paravirt_build::command;
+use paravirt_build::tools;
+use paravirt_build::workspace::Workspace;
 
-/// `cargo test` that ends after `limit` at the latest, with what tests are told by their environment. The caller adds
-/// packages.
+use crate::libtest::{Outcome, Parser};
+
+/// `cargo test` that ends after `limit` at the latest. The caller adds packages.
 pub fn cargo_test(workspace: &Workspace, limit: Duration) -> Command {
     let mut cargo = command::limited(&command::cargo(), limit);
-    cargo.args(["test", "--no-fail-fast"]);
-    environment(&mut cargo, workspace);
-    cargo
-}
-
-/// Tells tests and benchmarks where guests, sysroots and Xen are.
-pub fn environment(cargo: &mut Command, workspace: &Workspace) {
     cargo
         .current_dir(workspace.root())
-        .env("PARAVIRT_GUESTS", workspace.guests())
-        .env("PARAVIRT_SYSROOTS", workspace.sysroots());
-    if let Some(xen) = emulators::xen(workspace) {
-        cargo.env(emulators::XEN_VARIABLE, xen);
-    }
+        .args(["test", "--no-fail-fast"]);
+    tools::environment(&mut cargo, workspace);
+    cargo
 }
 
-/// Runs a [`cargo_test`] and shows its output, less what passing tests print.
+/// Runs those tests of a [`cargo_test`] whose names contain one of `filters` (all if there are none), and shows its output, less
+/// what passing tests print.
 ///
 /// # Errors
 /// Cargo does not start.
-pub fn run(cargo: &mut Command) -> Result<Tally> {
+pub fn run(cargo: &mut Command, filters: &[String]) -> Result<Outcome> {
     let mut parser = Parser::default();
     let status = command::lines(
         cargo
             // The parser reads plain text.
             .env("CARGO_TERM_COLOR", "never")
-            .args(["--", "--show-output", "--color=never"]),
+            .args(["--", "--color=never"])
+            .args(filters),
         |line| {
-            if parser.line(line) {
-                println!("{line}");
-            }
+            parser.line(line);
+            println!("{line}");
         },
     )?;
     Ok(parser.finish(status.success()))

@@ -3,11 +3,11 @@
 
 use anyhow::Result;
 
-use crate::command;
-use crate::packages::Package;
-use crate::suite;
 use crate::tasks::guests;
-use crate::workspace::Workspace;
+use paravirt_build::command;
+use paravirt_build::packages::Package;
+use paravirt_build::tools;
+use paravirt_build::workspace::Workspace;
 
 /// Runs them all.
 ///
@@ -19,7 +19,8 @@ pub fn run(workspace: &Workspace) -> Result<()> {
         if package.metadata.bench {
             let mut cargo = command::cargo();
             cargo.args(["bench", "--package", &package.name]);
-            suite::environment(&mut cargo, workspace);
+            cargo.current_dir(workspace.root());
+            tools::environment(&mut cargo, workspace);
             command::run(&mut cargo)?;
         }
     }

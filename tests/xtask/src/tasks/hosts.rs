@@ -3,10 +3,10 @@
 
 use anyhow::Result;
 
-use crate::arch::Arch;
-use crate::c_host;
-use crate::host_library;
-use crate::workspace::Workspace;
+use paravirt_build::arch::Arch;
+use paravirt_build::c_host;
+use paravirt_build::static_library;
+use paravirt_build::workspace::Workspace;
 
 /// Builds them for `arch`, or for all architectures if there is none, and says where they are.
 ///
@@ -16,7 +16,7 @@ pub fn run(workspace: &Workspace, arch: &[Arch]) -> Result<()> {
     let chosen = if arch.is_empty() { &Arch::ALL } else { arch };
     for &arch in chosen {
         let program = c_host::build(workspace, arch)?;
-        let library = program.with_file_name(host_library::FILE);
+        let library = program.with_file_name(static_library::HOST.file);
         println!("{}", workspace.shorten(&library).display());
         println!("{}", workspace.shorten(&program).display());
     }

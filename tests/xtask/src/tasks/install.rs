@@ -6,9 +6,10 @@ use std::path::Path;
 
 use anyhow::{Context, Result};
 
-use crate::files::write_if_changed;
-use crate::rtems::library;
-use crate::workspace::Workspace;
+use paravirt_build::arch::Arch;
+use paravirt_build::files::write_if_changed;
+use paravirt_build::static_library;
+use paravirt_build::workspace::Workspace;
 
 /// The pkg-config file. Its paths start from where it is, so that the folder can be moved.
 const PKG_CONFIG: &str = "\
@@ -28,7 +29,12 @@ Libs: -L${libdir} -L${linkcmdsdir} -lrtemsparavirt -lgcc
 /// # Errors
 /// The library does not build, or a file cannot be written.
 pub fn run(workspace: &Workspace, prefix: &Path) -> Result<()> {
-    let library = library::build(workspace, &prefix.join("lib/paravirt/i386"))?;
+    let library = static_library::build(
+        workspace,
+        Arch::I386,
+        static_library::RTEMS,
+        &prefix.join("lib/paravirt/i386"),
+    )?;
     println!("{}", library.display());
     copy(
         &workspace.root().join("ffi/include"),

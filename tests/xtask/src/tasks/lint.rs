@@ -6,13 +6,14 @@ use std::process::Command;
 
 use anyhow::{Result, bail};
 
-use crate::arch::Arch;
-use crate::command;
-use crate::guests;
-use crate::packages::Package;
-use crate::report::Report;
-use crate::toolchain::Toolchain;
-use crate::workspace::Workspace;
+use crate::report::{self, Report};
+use paravirt_build::arch::Arch;
+use paravirt_build::command;
+use paravirt_build::guests;
+use paravirt_build::packages::Package;
+use paravirt_build::toolchain::Toolchain;
+use paravirt_build::tools::{State, Tool};
+use paravirt_build::workspace::Workspace;
 
 /// Kinds of files that carry the licence in a comment at their top.
 const LICENSED: [&str; 9] = ["rs", "toml", "h", "c", "cpp", "S", "ld", "md", "sh"];
@@ -24,8 +25,12 @@ const LICENCE: &str = "SPDX-License-Identifier: ";
 /// # Errors
 /// The packages cannot be listed.
 pub fn run(workspace: &Workspace) -> Result<bool> {
-    let mut report = Report::new(1);
+    let mut report = Report::new(1, report::is_ci());
     report.step("lint");
+    let lints = Tool::RustLints;
+    if let Err(error) = lints.probe(workspace) {
+        report.tool(lints, State::Missing(format!("{error:#}")));
+    }
     all(workspace, &Package::all(workspace)?, &mut report);
     Ok(report.finish())
 }
@@ -33,7 +38,7 @@ pub fn run(workspace: &Workspace) -> Result<bool> {
 /// Runs every lint and counts each in `report`.
 pub fn all(workspace: &Workspace, packages: &[Package], report: &mut Report) {
     report.check("licence headers", licence_headers(workspace));
-    if command::succeeds(command::cargo().args(["fmt", "--version"])) {
+    if report.has(Tool::RustLints, None, "format") {
         report.check(
             "format",
             command::run(
@@ -42,20 +47,17 @@ pub fn all(workspace: &Workspace, packages: &[Package], report: &mut Report) {
                     .args(["fmt", "--all", "--check"]),
             ),
         );
-    } else {
-        report.skip("format", "cargo fmt is not installed");
     }
-    if command::succeeds(command::cargo().args(["clippy", "--version"])) {
+    if report.has(Tool::RustLints, None, "clippy, host side") {
         report.check("clippy, host side", clippy_host(workspace, packages));
-    } else {
-        report.skip("clippy, host side", "cargo clippy is not installed");
     }
     for arch in Arch::ALL {
         let name = format!("clippy, guests for {}", arch.name());
         match Toolchain::find(workspace, arch) {
-            Err(error) => report.skip(&name, &format!("{error:#}")),
-            Ok(toolchain) if !command::succeeds(toolchain.cargo_clippy().arg("--version")) => {
-                report.skip(&name, "this toolchain has no cargo clippy");
+            Err(error) => {
+                if report.has(Tool::RustSource, None, &name) {
+                    report.check(&name, Err(error));
+                }
             }
             Ok(toolchain) => {
                 report.check(&name, clippy_guests(workspace, packages, &toolchain, arch));

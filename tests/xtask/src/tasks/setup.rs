@@ -1,49 +1,34 @@
 // SPDX-License-Identifier: MIT OR Apache-2.0
 //! `cargo xtask setup`: what the tests need beyond stable Rust and a C compiler.
 
-use anyhow::{Result, bail};
+use anyhow::Result;
 
-use crate::arch::{Arch, INSPECTED_TARGETS};
-use crate::debian;
-use crate::emulators;
-use crate::sysroot;
-use crate::toolchain;
-use crate::workspace::Workspace;
+use paravirt_build::arch::{Arch, INSPECTED_TARGETS};
+use paravirt_build::sysroot;
+use paravirt_build::toolchain;
+use paravirt_build::tools::{self, State};
+use paravirt_build::workspace::Workspace;
 
-/// Installs packages and builds sysroots.
+/// Installs packages and builds sysroots. Whether all is here now; it has said what is not.
 ///
 /// # Errors
-/// Everything that could not be had, after the rest has been.
-pub fn run(workspace: &Workspace) -> Result<()> {
-    let mut problems = packages(workspace);
+/// The compiler cannot be asked.
+pub fn run(workspace: &Workspace) -> Result<bool> {
+    let mut complete = true;
+    for (_, state) in tools::set_up(workspace, true) {
+        if let State::Missing(text) | State::Failed(text) = state {
+            eprintln!("{text}");
+            complete = false;
+        }
+    }
     if let Err(error) = sysroots(workspace) {
-        problems.push(format!("{error:#}"));
+        eprintln!("{error:#}");
+        complete = false;
     }
-    if !problems.is_empty() {
-        bail!("{}", problems.join("\n"));
+    if complete {
+        println!("everything that the tests need is here");
     }
-    println!("everything that the tests need is here");
-    Ok(())
-}
-
-/// Installs Debian's packages. What could not be installed comes back as messages: the tests that need it skip themselves.
-pub fn packages(workspace: &Workspace) -> Vec<String> {
-    let rust = if toolchain::active_has(Arch::I386.target()).unwrap_or(false) && !debian::has_apt()
-    {
-        Ok(())
-    } else {
-        debian::install(&debian::RUST)
-    };
-    [
-        rust,
-        debian::install(&debian::C_COMPILERS),
-        debian::install(&debian::TOOLS),
-        emulators::install_qemu(),
-        emulators::unpack_xen(workspace),
-    ]
-    .into_iter()
-    .filter_map(|result| result.err().map(|error| format!("{error:#}")))
-    .collect()
+    Ok(complete)
 }
 
 /// Builds a sysroot for each target that the tests use and the active toolchain has no library for.
@@ -57,5 +42,5 @@ pub fn sysroots(workspace: &Workspace) -> Result<()> {
             targets.push(arch.target());
         }
     }
-    sysroot::ensure(workspace, &targets)
+    sysroot::ensure(workspace, &targets).map(drop)
 }

@@ -5,145 +5,143 @@ use std::time::Duration;
 
 use anyhow::Result;
 
-use crate::arch::Arch;
-use crate::c_host;
-use crate::example::Example;
-use crate::guests;
-use crate::hosts;
-use crate::packages::Package;
-use crate::report::Report;
-use crate::rtems::folders::Folders;
-use crate::rtems::library;
+use paravirt_build::arch::Arch;
+use paravirt_build::c_host;
+use paravirt_build::command;
+use paravirt_build::guests;
+use paravirt_build::hosts;
+use paravirt_build::packages::Package;
+use paravirt_build::static_library;
+use paravirt_build::toolchain::Toolchain;
+use paravirt_build::tools::{self, Tool};
+use paravirt_build::workspace::Workspace;
+use test_support::need::{Step, User};
+
+use crate::report::{self, Report};
 use crate::suite;
-use crate::tasks::{l4re, lint, pok, rtems, setup};
-use crate::toolchain::Toolchain;
-use crate::workspace::Workspace;
+use crate::tasks::{lint, setup};
 
 /// Time for building and running all test programs; a test that hangs must not hang the rest.
 const LIMIT: Duration = Duration::from_secs(1800);
+
+/// Its options.
+#[derive(Debug, clap::Args)]
+pub struct Arguments {
+    /// Install nothing: what lacks a tool is skipped
+    #[arg(long)]
+    no_install: bool,
+    /// Only tests whose names contain one of these, and no lints
+    #[arg(value_name = "FILTER")]
+    filters: Vec<String>,
+}
 
 /// Runs every check. Whether none failed.
 ///
 /// # Errors
 /// The packages cannot be listed; all else is counted.
-pub fn run(workspace: &Workspace) -> Result<bool> {
+pub fn run(workspace: &Workspace, arguments: &Arguments) -> Result<bool> {
     let packages = Package::all(workspace)?;
-    let mut report = Report::new(6);
+    let only_some = !arguments.filters.is_empty();
+    let mut report = Report::new(if only_some { 4 } else { 5 }, report::is_ci());
 
-    report.step("tools: installing what is missing");
-    for problem in setup::packages(workspace) {
-        println!("{problem}\nwhat needs it will be skipped");
+    report.step("tools");
+    for (tool, state) in tools::set_up(workspace, !arguments.no_install) {
+        report.tool(tool, state);
     }
 
     report.step("Rust libraries for the guests' and the inspected targets");
-    match setup::sysroots(workspace) {
-        Ok(()) => report.check("sysroots", Ok(())),
-        Err(error) => report.skip("sysroots", &format!("{error:#}")),
+    if report.has(Tool::RustSource, Some(Step::Sysroots), "sysroots") {
+        report.make(Step::Sysroots, "sysroots", setup::sysroots(workspace));
     }
 
     report.step("guests and hosts");
     for arch in Arch::ALL {
-        build_guests(workspace, &packages, arch, &mut report)?;
+        build_guests(workspace, &packages, arch, &mut report);
     }
     report.check(
         "build pvhost",
         hosts::build(workspace, hosts::PVHOST).map(drop),
     );
-
-    build_c_hosts(workspace, &mut report);
+    for arch in Arch::ALL {
+        build_c_host(workspace, arch, &mut report);
+    }
     build_for_rtems(workspace, &mut report);
 
-    report.step("unit tests, documentation tests, UI tests, section tests, process tests");
+    report
+        .step("test programs: units, documentation, sections, processes, machines, runs of guests");
     let mut cargo = suite::cargo_test(workspace, LIMIT);
     lint::without_guests(&mut cargo, &packages);
     for package in packages.iter().filter(|package| package.metadata.soak) {
         cargo.args(["--exclude", &package.name]);
     }
-    report.add(suite::run(&mut cargo)?);
+    report.add(suite::run(&mut cargo, &arguments.filters)?);
 
-    report.step("examples: output and exit status compared");
-    for package in &packages {
-        for arch in Arch::ALL {
-            run_examples(workspace, package, arch, &mut report);
-        }
+    if !only_some {
+        report.step("format, lints, documentation");
+        lint::all(workspace, &packages, &mut report);
     }
-
-    pok::add_to(&mut report, workspace, &packages);
-    l4re::add_to(&mut report, workspace);
-    rtems::add_to(&mut report, workspace);
-
-    report.step("format, lints, documentation");
-    lint::all(workspace, &packages, &mut report);
-
     Ok(report.finish())
 }
 
-fn build_guests(
-    workspace: &Workspace,
-    packages: &[Package],
-    arch: Arch,
-    report: &mut Report,
-) -> Result<()> {
+fn build_guests(workspace: &Workspace, packages: &[Package], arch: Arch, report: &mut Report) {
+    let step = Step::Guests(arch);
     let toolchain = match Toolchain::find(workspace, arch) {
         Ok(toolchain) => toolchain,
         Err(error) => {
-            report.skip(
-                &format!("guests for {}", arch.name()),
-                &format!("{error:#}"),
-            );
-            return Ok(());
+            let name = format!("guests for {arch}");
+            if report.has(Tool::RustSource, Some(step), &name) {
+                report.make(step, &name, Err(error));
+            }
+            return;
         }
     };
-    for guest in guests::select(packages, arch, &[])? {
-        let name = format!("build {} for {}", guest.name, arch.name());
+    for guest in guests::select(packages, arch, &[]) {
+        let name = format!("build {} for {arch}", guest.name);
         let built = guests::build(workspace, &toolchain, arch, &guest);
-        report.check(&name, built.map(drop));
+        report.make(step, &name, built.map(drop));
     }
-    Ok(())
 }
 
-/// Builds the host in C, which the tests and examples run.
-fn build_c_hosts(workspace: &Workspace, report: &mut Report) {
-    for arch in Arch::ALL {
-        let name = format!("build {} for {}", c_host::NAME, arch.name());
-        if let Err(error) = Toolchain::find(workspace, arch) {
-            report.skip(&name, &format!("{error:#}"));
-        } else if let Some(reason) = c_host::missing(arch) {
-            report.skip(&name, &reason);
-        } else {
-            report.check(&name, c_host::build(workspace, arch).map(drop));
-        }
+/// Builds the host in C, which tests and examples run.
+fn build_c_host(workspace: &Workspace, arch: Arch, report: &mut Report) {
+    let step = Step::CHosts(arch);
+    let name = format!("build {} for {arch}", c_host::NAME);
+    let compiles = arch != Arch::I386 || report.has(Tool::CrossI686, Some(step), &name);
+    if compiles && has_toolchain(workspace, arch, step, &name, report) {
+        report.make(step, &name, c_host::build(workspace, arch).map(drop));
     }
+}
+
+/// Whether there is a compiler for guests of `arch`; where there is none, that was counted when guests were built.
+fn has_toolchain(
+    workspace: &Workspace,
+    arch: Arch,
+    step: Step,
+    name: &str,
+    report: &mut Report,
+) -> bool {
+    Toolchain::find(workspace, arch).is_ok() || report.has(Tool::RustSource, Some(step), name)
 }
 
 /// Builds the library that RTEMS is linked with and, where the environment names RTEMS, the BSP.
 fn build_for_rtems(workspace: &Workspace, report: &mut Report) {
-    let name = format!("build {}", library::FILE);
-    if let Err(error) = Toolchain::find(workspace, Arch::I386) {
-        report.skip(&name, &format!("{error:#}"));
-        return;
+    let library = static_library::RTEMS;
+    let name = format!("build {}", library.file);
+    if has_toolchain(workspace, Arch::I386, Step::RtemsLibrary, &name, report) {
+        let folder = workspace.root().join("target/rtems/library");
+        let built = static_library::build(workspace, Arch::I386, library, &folder);
+        report.make(Step::RtemsLibrary, &name, built.map(drop));
     }
-    let folder = Folders::new(workspace).library();
-    report.check(&name, library::build(workspace, &folder).map(drop));
-    match rtems::Arguments::from_environment().build(workspace) {
-        Ok(true) => report.check("build the RTEMS BSP", Ok(())),
-        Ok(false) => report.skip(
+    if User::RtemsPrefix.value().is_some() && User::RtemsSource.value().is_some() {
+        let mut cargo = command::cargo();
+        cargo
+            .current_dir(workspace.root())
+            .args(["run", "--quiet", "--package", "paravirt-ports", "--"])
+            .args(["rtems", "--no-run"]);
+        report.make(
+            Step::RtemsBsp,
             "build the RTEMS BSP",
-            "RTEMS_PREFIX and RTEMS_SOURCE are not set",
-        ),
-        Err(error) => report.check("build the RTEMS BSP", Err(error)),
-    }
-}
-
-fn run_examples(workspace: &Workspace, package: &Package, arch: Arch, report: &mut Report) {
-    for example in Example::all(package, arch) {
-        let title = format!("run {}", example.title());
-        if let Err(error) = Toolchain::find(workspace, arch) {
-            report.skip(&title, &format!("{error:#}"));
-        } else if let Some(reason) = example.missing(workspace) {
-            report.skip(&title, &reason);
-        } else {
-            report.check(&title, example.run(workspace).map(drop));
-        }
+            command::run(&mut cargo),
+        );
     }
 }

@@ -1,0 +1,176 @@
+// SPDX-License-Identifier: MIT OR Apache-2.0
+//! apt, on Debian and on systems made from it: installs packages, or unpacks them where nobody else sees them.
+
+use std::ffi::OsStr;
+use std::fs;
+use std::path::Path;
+use std::process::Command;
+use std::sync::OnceLock;
+
+use anyhow::{Context, Result, bail};
+
+use crate::command;
+
+/// Whether packages can be looked up with apt here.
+pub fn is_here() -> bool {
+    ["apt-get", "apt-cache", "dpkg-deb"]
+        .iter()
+        .all(|program| command::in_path(program).is_some())
+}
+
+/// Why nothing can be installed with apt here; `None`: it can.
+pub fn hindrance() -> Option<String> {
+    if !is_here() {
+        return Some("there is no apt-get here".to_owned());
+    }
+    apt_get().err().map(|error| format!("{error:#}"))
+}
+
+/// Refreshes the package lists, once in a process. Lists that a machine was made with may be months old, and then name packages
+/// that are gone, or too old.
+///
+/// # Errors
+/// apt's own; the lists are then as they were.
+pub fn refresh() -> Result<()> {
+    static OUTCOME: OnceLock<Option<String>> = OnceLock::new();
+    let outcome = OUTCOME.get_or_init(|| {
+        println!("refreshing the package lists");
+        let outcome = apt_get().and_then(|mut apt| command::output(apt.arg("update")).map(drop));
+        outcome.err().map(|error| format!("{error:#}"))
+    });
+    match outcome {
+        Some(error) => bail!("{error}"),
+        None => Ok(()),
+    }
+}
+
+/// Installs or upgrades `packages`. Never removes a package to make room.
+///
+/// # Errors
+/// apt's own; of packages that exclude each other it names both.
+pub fn install(packages: &[&str]) -> Result<()> {
+    println!("installing Debian packages: {}", packages.join(" "));
+    let mut apt = apt_get()?;
+    apt.args(["install", "--yes", "--no-remove", "--no-install-recommends"])
+        .args(packages);
+    // A hundred lines of apt help nobody unless it fails, and then they are in the error.
+    let Err(error) = command::output(&mut apt) else {
+        return Ok(());
+    };
+    if let Some(removed) = would_remove(packages) {
+        bail!(
+            "{} cannot be installed beside {}, which apt would remove",
+            packages.join(" "),
+            removed.join(" ")
+        );
+    }
+    Err(error)
+}
+
+/// The packages that apt would remove to install `packages`, if any.
+fn would_remove(packages: &[&str]) -> Option<Vec<String>> {
+    let removed = simulated("Remv", packages).ok()?;
+    (!removed.is_empty()).then_some(removed)
+}
+
+/// The packages of which an installation of `packages` would do `action`: `Inst` or `Remv`.
+fn simulated(action: &str, packages: &[&str]) -> Result<Vec<String>> {
+    let mut apt = Command::new("apt-get");
+    apt.args(["install", "--simulate", "--no-install-recommends"])
+        .args(packages);
+    let plan = command::output(&mut apt)?;
+    Ok(plan
+        .lines()
+        .filter_map(|line| line.strip_prefix(action)?.split_whitespace().next())
+        .map(str::to_owned)
+        .collect())
+}
+
+/// Unpacks `packages`, and with `dependencies` whatever they need that is not installed, to `folder`. Nothing is installed, so no
+/// root is needed and no conflict matters.
+///
+/// # Errors
+/// apt's own, or the file system's.
+pub fn unpack(packages: &[&str], dependencies: bool, folder: &Path) -> Result<()> {
+    let partial = folder.with_extension(format!("partial-{}", std::process::id()));
+    if partial.exists() {
+        fs::remove_dir_all(&partial)?;
+    }
+    fs::create_dir_all(&partial).with_context(|| format!("cannot make {}", partial.display()))?;
+    let unpacked = unpack_all(packages, dependencies, &partial);
+    if unpacked.is_ok() {
+        if folder.exists() {
+            fs::remove_dir_all(folder)?;
+        }
+        fs::rename(&partial, folder)?;
+    } else {
+        let _ = fs::remove_dir_all(&partial);
+    }
+    unpacked
+}
+
+fn unpack_all(packages: &[&str], dependencies: bool, folder: &Path) -> Result<()> {
+    let wanted = if dependencies {
+        simulated("Inst", packages)?
+    } else {
+        packages.iter().copied().map(str::to_owned).collect()
+    };
+    println!("unpacking Debian packages: {}", wanted.join(" "));
+    let mut apt = Command::new("apt-get");
+    apt.args(["--quiet", "download"])
+        // Its sandbox user may not write below a home folder; it then says so in three lines and goes on.
+        .args(["-o", "APT::Sandbox::User=root"])
+        .args(&wanted)
+        .current_dir(folder);
+    command::output(&mut apt)?;
+    for entry in fs::read_dir(folder)? {
+        let path = entry?.path();
+        if path.extension() == Some(OsStr::new("deb")) {
+            let mut dpkg = Command::new("dpkg-deb");
+            command::output(dpkg.arg("--extract").arg(&path).arg(folder))?;
+            fs::remove_file(&path)?;
+        }
+    }
+    Ok(())
+}
+
+/// The names of packages that match a regular expression.
+///
+/// # Errors
+/// apt's own.
+pub fn search(expression: &str) -> Result<Vec<String>> {
+    let found =
+        command::output(Command::new("apt-cache").args(["search", "--names-only", expression]))?;
+    Ok(found
+        .lines()
+        .filter_map(|line| line.split_whitespace().next())
+        .map(str::to_owned)
+        .collect())
+}
+
+/// `apt-get` that asks nothing, with the rights to install.
+fn apt_get() -> Result<Command> {
+    let mut command = if is_root() {
+        Command::new("env")
+    } else if command::succeeds(Command::new("sudo").args(["--non-interactive", "true"])) {
+        let mut sudo = Command::new("sudo");
+        sudo.args(["--non-interactive", "env"]);
+        sudo
+    } else {
+        bail!("installing packages needs root, or sudo that asks for no password");
+    };
+    command.args([
+        "DEBIAN_FRONTEND=noninteractive",
+        "LC_ALL=C",
+        "apt-get",
+        "--quiet",
+        // Another one may be at work, such as a machine's nightly upgrade.
+        "-o",
+        "DPkg::Lock::Timeout=300",
+    ]);
+    Ok(command)
+}
+
+fn is_root() -> bool {
+    command::output(Command::new("id").arg("-u")).is_ok_and(|id| id.trim() == "0")
+}

@@ -1,0 +1,75 @@
+// SPDX-License-Identifier: MIT OR Apache-2.0
+//! The architectures that guests are built for.
+
+use serde::Deserialize;
+
+/// An architecture of a guest, by the name that its linker script and its folder below `target/guests` carry.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, Deserialize, clap::ValueEnum)]
+pub enum Arch {
+    /// 64-bit x86, with code that has no red zone where a `core` without one can be built.
+    #[serde(rename = "x86_64")]
+    #[value(name = "x86_64")]
+    X86_64,
+    /// 32-bit x86 without SSE, as RTEMS builds for it.
+    #[serde(rename = "i386")]
+    #[value(name = "i386")]
+    I386,
+}
+
+impl Arch {
+    /// Every architecture, the one that needs nothing installed first.
+    pub const ALL: [Self; 2] = [Self::X86_64, Self::I386];
+
+    /// Its name.
+    pub const fn name(self) -> &'static str {
+        match self {
+            Self::X86_64 => "x86_64",
+            Self::I386 => "i386",
+        }
+    }
+
+    /// The Rust target that guests of it are built for, if its library can be had.
+    pub const fn target(self) -> &'static str {
+        match self {
+            Self::X86_64 => "x86_64-unknown-linux-none",
+            Self::I386 => "i586-unknown-linux-gnu",
+        }
+    }
+
+    /// The target whose library comes with compilers. On x86-64 that library uses the red zone, so these guests run on the
+    /// process host and as Linux programs, but not in ring 0.
+    pub const fn stock_target(self) -> &'static str {
+        match self {
+            Self::X86_64 => "x86_64-unknown-linux-gnu",
+            Self::I386 => "i586-unknown-linux-gnu",
+        }
+    }
+
+    /// The compiler's arguments that [`Self::target`] needs beyond its library.
+    pub const fn target_flags(self) -> &'static [&'static str] {
+        match self {
+            // An interrupt frame is pushed where the red zone would be. The identity note says that there is none.
+            Self::X86_64 => &[
+                "-Cno-redzone",
+                "--cfg=paravirt_no_redzone",
+                // As for the other targets, in place of an lld that may not be there.
+                "-Clinker=cc",
+                "-Clinker-flavor=gcc",
+            ],
+            Self::I386 => &[],
+        }
+    }
+}
+
+/// Targets that no guest runs on yet, but whose sections and thunks the tests inspect.
+pub const INSPECTED_TARGETS: [&str; 3] = [
+    "aarch64-unknown-none",
+    "armv7a-none-eabihf",
+    "riscv64gc-unknown-none-elf",
+];
+
+impl std::fmt::Display for Arch {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.write_str(self.name())
+    }
+}

@@ -1,0 +1,254 @@
+// SPDX-License-Identifier: MIT OR Apache-2.0
+//! Runs of examples whose output is compared with a file.
+
+use std::fs;
+use std::io::Write;
+use std::path::PathBuf;
+use std::process::{Command, Output, Stdio};
+use std::time::Duration;
+
+use anyhow::{Context, Result, bail, ensure};
+
+use crate::arch::Arch;
+use crate::command;
+use crate::guests;
+use crate::hosts;
+use crate::packages::{Package, Run};
+use crate::workspace::Workspace;
+
+/// Time after which a run is stopped.
+const LIMIT: Duration = Duration::from_secs(60);
+
+/// A run on one architecture.
+#[derive(Debug)]
+pub struct Example {
+    package: String,
+    folder: PathBuf,
+    run: Run,
+    arch: Arch,
+}
+
+impl Example {
+    /// The runs that `package` wants on any architecture.
+    pub fn on_all_architectures(package: &Package) -> impl Iterator<Item = Self> {
+        Arch::ALL
+            .into_iter()
+            .flat_map(move |arch| Self::all(package, arch))
+    }
+
+    /// The runs that `package` wants on `arch`.
+    pub fn all(package: &Package, arch: Arch) -> impl Iterator<Item = Self> {
+        package
+            .metadata
+            .run
+            .iter()
+            .filter(move |run| {
+                package.metadata.arch.contains(&arch)
+                    && run.arch.as_ref().is_none_or(|only| only.contains(&arch))
+            })
+            .map(move |run| Self {
+                package: package.name.clone(),
+                folder: package.folder.clone(),
+                run: run.clone(),
+                arch,
+            })
+    }
+
+    /// The guest's name.
+    pub fn guest(&self) -> &str {
+        self.run.guest.as_deref().unwrap_or(&self.package)
+    }
+
+    /// Who runs it.
+    pub fn host(&self) -> &str {
+        &self.run.host
+    }
+
+    /// Options of the host.
+    pub fn host_arguments(&self) -> &[String] {
+        &self.run.host_args
+    }
+
+    /// Arguments of the guest.
+    pub fn arguments(&self) -> &[String] {
+        &self.run.args
+    }
+
+    /// The guest's ELF.
+    ///
+    /// # Errors
+    /// It was not built.
+    pub fn guest_path(&self, workspace: &Workspace) -> Result<PathBuf> {
+        let guest = guests::path(workspace, self.arch, self.guest());
+        ensure!(guest.is_file(), "{} was not built", guest.display());
+        Ok(guest)
+    }
+
+    /// Its architecture.
+    pub const fn arch(&self) -> Arch {
+        self.arch
+    }
+
+    /// What runs where: `GUEST/ARCHITECTURE/HOST`, and options and arguments. Also the name of the test.
+    pub fn title(&self) -> String {
+        let mut title = format!("{}/{}/{}", self.guest(), self.arch.name(), self.run.host);
+        for argument in self.run.host_args.iter().chain(&self.run.args) {
+            title.push(' ');
+            title.push_str(argument);
+        }
+        title
+    }
+
+    /// The command line, relative to the workspace, as a person would type it.
+    ///
+    /// # Errors
+    /// As for [`Self::run`].
+    pub fn command_line(&self, workspace: &Workspace) -> Result<String> {
+        let command = self.command(workspace)?;
+        let words = std::iter::once(command.get_program()).chain(command.get_args());
+        Ok(words
+            .map(|word| {
+                let path = std::path::Path::new(word);
+                let path = path.strip_prefix(workspace.root()).unwrap_or(path);
+                path.display().to_string()
+            })
+            .collect::<Vec<_>>()
+            .join(" "))
+    }
+
+    /// The command that runs it.
+    ///
+    /// # Errors
+    /// The guest was not built, or the host does not build.
+    pub fn command(&self, workspace: &Workspace) -> Result<Command> {
+        let guest = self.guest_path(workspace)?;
+        hosts::command(
+            workspace,
+            self.arch,
+            &self.run.host,
+            &self.run.host_args,
+            guest,
+            &self.run.args,
+        )
+    }
+
+    /// Its standard input.
+    ///
+    /// # Errors
+    /// The file with it cannot be read.
+    pub fn input(&self) -> Result<Vec<u8>> {
+        let Some(file) = &self.run.stdin_file else {
+            return Ok(self.run.stdin.clone().into_bytes());
+        };
+        let file = self.folder.join(file);
+        fs::read(&file).with_context(|| format!("cannot read {}", file.display()))
+    }
+
+    /// Runs it, compares output and exit status with what is expected, and returns the output.
+    ///
+    /// # Errors
+    /// The difference; or the guest or its host was not built or does not start.
+    pub fn run(&self, workspace: &Workspace) -> Result<String> {
+        self.run_command(&self.command(workspace)?)
+    }
+
+    /// The same with a [`Self::command`] that is there already.
+    ///
+    /// # Errors
+    /// As for [`Self::run`].
+    pub fn run_command(&self, command: &Command) -> Result<String> {
+        let output = feed(&mut command::limited(command, LIMIT), &self.input()?)?;
+        let printed = String::from_utf8_lossy(&output.stdout).into_owned();
+        let messages = String::from_utf8_lossy(&output.stderr);
+        self.judge(&printed, output.status.code(), &messages)?;
+        Ok(printed)
+    }
+
+    /// Compares output and exit status (`None`: ended by a signal) with what is expected.
+    ///
+    /// # Errors
+    /// The difference, with the host's messages.
+    pub fn judge(&self, printed: &str, status: Option<i32>, messages: &str) -> Result<()> {
+        let expected = self.folder.join(&self.run.expect);
+        let expected = fs::read_to_string(&expected)
+            .with_context(|| format!("cannot read {}", expected.display()))?;
+        if let Some(difference) = difference(&expected, printed) {
+            bail!("{difference}\nits messages: {messages}");
+        }
+        if status != Some(self.run.status) {
+            bail!(
+                "expected exit status {}, got {}\nits messages: {messages}",
+                self.run.status,
+                status.map_or("a signal".to_owned(), |status| status.to_string())
+            );
+        }
+        Ok(())
+    }
+}
+
+/// Runs `command` with that input.
+fn feed(command: &mut Command, input: &[u8]) -> Result<Output> {
+    let mut child = command
+        .stdin(Stdio::piped())
+        .stdout(Stdio::piped())
+        .stderr(Stdio::piped())
+        .spawn()
+        .with_context(|| format!("cannot start {}", command::name(command)))?;
+    if let Some(mut stdin) = child.stdin.take() {
+        // A guest may end before it has read everything; what it printed tells.
+        let _ = stdin.write_all(input);
+    }
+    Ok(child.wait_with_output()?)
+}
+
+/// The first line that differs, for people; `None` if nothing does.
+fn difference(expected: &str, printed: &str) -> Option<String> {
+    if expected == printed {
+        return None;
+    }
+    let mut expected_lines = expected.split('\n');
+    let mut printed_lines = printed.split('\n');
+    let mut number = 1;
+    loop {
+        let (wanted, got) = (expected_lines.next(), printed_lines.next());
+        if wanted != got {
+            return Some(format!(
+                "line {number} differs: expected {}, got {}",
+                wanted.map_or("nothing".to_owned(), |line| format!("{line:?}")),
+                got.map_or("nothing".to_owned(), |line| format!("{line:?}")),
+            ));
+        }
+        number += 1;
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn the_first_difference_is_named() {
+        assert_eq!(difference("a\nb\n", "a\nb\n"), None);
+        assert_eq!(
+            difference("a\nb\n", "a\nc\n").as_deref(),
+            Some("line 2 differs: expected \"b\", got \"c\"")
+        );
+        assert_eq!(
+            difference("a\n", "a").as_deref(),
+            Some("line 2 differs: expected \"\", got nothing")
+        );
+        assert_eq!(
+            difference("", "x").as_deref(),
+            Some("line 1 differs: expected \"\", got \"x\"")
+        );
+    }
+
+    #[test]
+    fn input_goes_in_and_output_and_status_come_out() {
+        let output = feed(Command::new("sh").args(["-c", "cat; exit 3"]), b"in").expect("starts");
+        assert_eq!(
+            (output.stdout.as_slice(), output.status.code()),
+            (&b"in"[..], Some(3))
+        );
+    }
+}

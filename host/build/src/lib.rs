@@ -1,0 +1,19 @@
+// SPDX-License-Identifier: MIT OR Apache-2.0
+//! Builds what this workspace is made of, for whoever runs it: `cargo xtask`, the commands for RTEMS, POK and L4Re
+//! (`host/ports`), and tests.
+
+pub mod apt;
+pub mod arch;
+pub mod c_host;
+pub mod command;
+pub mod example;
+pub mod files;
+pub mod guests;
+pub mod hosts;
+pub mod packages;
+pub mod static_library;
+pub mod sysroot;
+pub mod tally;
+pub mod toolchain;
+pub mod tools;
+pub mod workspace;

@@ -1,0 +1,584 @@
+// SPDX-License-Identifier: MIT OR Apache-2.0
+//! What guests and tests need beyond stable Rust and a C compiler, and how a system gets it.
+//!
+//! A tool counts as there only if it *works*: the probe of each says what that means. What does not work is installed, or upgraded,
+//! where apt can do that; elsewhere a person is told what to install.
+
+use std::ffi::OsStr;
+use std::fmt;
+use std::fs;
+use std::io::Write;
+use std::path::{Path, PathBuf};
+use std::process::{Command, Stdio};
+
+use anyhow::{Context, Result, bail, ensure};
+
+use crate::apt;
+use crate::command;
+use crate::sysroot;
+use crate::workspace::Workspace;
+
+/// QEMU's program for both architectures.
+pub const QEMU: &str = "qemu-system-x86_64";
+/// The oldest QEMU that is known to do.
+const OLDEST_QEMU: (u32, u32) = (7, 2);
+/// Environment variable by which pvhost and the tests find Xen.
+pub const XEN_VARIABLE: &str = "PVHOST_XEN";
+/// Debian's packages of Xen; there is one for each version.
+const XEN_PACKAGES: &str = "^xen-hypervisor-[0-9.]+-amd64$";
+
+/// A tool, or a group of tools that come together.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Tool {
+    /// A Rust compiler with the sources of its `core`.
+    RustSource,
+    /// C and C++ for programs of the machine itself.
+    Cxx,
+    /// C and C++ for i386 programs.
+    CrossI686,
+    /// C for AArch64.
+    CrossAarch64,
+    /// C for ARMv7.
+    CrossArm,
+    /// C for 64-bit RISC-V.
+    CrossRiscv64,
+    /// The other C compiler.
+    Clang,
+    /// The other linkers.
+    Linkers,
+    /// The instruction counter of the benchmarks.
+    Valgrind,
+    /// Answers how a C program is built with an installed library.
+    PkgConfig,
+    /// Format and lints of the active Rust toolchain.
+    RustLints,
+    /// The emulator of PCs.
+    Qemu,
+    /// The hypervisor, which runs in QEMU.
+    Xen,
+}
+
+/// A kind of system, by who makes its packages.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum System {
+    /// Debian.
+    Debian,
+    /// Ubuntu.
+    Ubuntu,
+    /// Fedora.
+    Fedora,
+    /// Arch Linux.
+    Arch,
+}
+
+/// Whether a tool is there, after what could be done about it.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum State {
+    /// It works.
+    Works,
+    /// It is not there, and nothing here may or can install it. The text says why, and what to install.
+    Missing(String),
+    /// It was to be installed and was not.
+    Failed(String),
+}
+
+impl Tool {
+    /// All, in the order in which they are set up.
+    pub const ALL: [Self; 13] = [
+        Self::RustSource,
+        Self::Cxx,
+        Self::CrossI686,
+        Self::CrossAarch64,
+        Self::CrossArm,
+        Self::CrossRiscv64,
+        Self::Clang,
+        Self::Linkers,
+        Self::Valgrind,
+        Self::PkgConfig,
+        Self::RustLints,
+        Self::Qemu,
+        Self::Xen,
+    ];
+
+    /// The word for it where tests say what they need.
+    pub const fn key(self) -> &'static str {
+        match self {
+            Self::RustSource => "rust-source",
+            Self::Cxx => "c++",
+            Self::CrossI686 => "i686-gcc",
+            Self::CrossAarch64 => "aarch64-gcc",
+            Self::CrossArm => "arm-gcc",
+            Self::CrossRiscv64 => "riscv64-gcc",
+            Self::Clang => "clang",
+            Self::Linkers => "linkers",
+            Self::Valgrind => "valgrind",
+            Self::PkgConfig => "pkg-config",
+            Self::RustLints => "rust-lints",
+            Self::Qemu => "qemu",
+            Self::Xen => "xen",
+        }
+    }
+
+    /// The tool with that [`key`](Self::key).
+    pub fn with_key(key: &str) -> Option<Self> {
+        Self::ALL.into_iter().find(|tool| tool.key() == key)
+    }
+
+    /// What it is, for people.
+    const fn what(self) -> &'static str {
+        match self {
+            Self::RustSource => "a Rust compiler (1.90 or later) with the sources of core",
+            Self::Cxx => "C++ compiler g++",
+            Self::CrossI686 => "C and C++ compilers i686-linux-gnu-gcc and g++",
+            Self::CrossAarch64 => "C compiler aarch64-linux-gnu-gcc",
+            Self::CrossArm => "C compiler arm-linux-gnueabihf-gcc",
+            Self::CrossRiscv64 => "C compiler riscv64-linux-gnu-gcc",
+            Self::Clang => "C compiler clang",
+            Self::Linkers => "linkers ld.lld and mold",
+            Self::Valgrind => "valgrind",
+            Self::PkgConfig => "pkg-config",
+            Self::RustLints => "cargo fmt and cargo clippy",
+            Self::Qemu => "QEMU for PCs (7.2 or later)",
+            Self::Xen => "Xen (4.17 or later)",
+        }
+    }
+
+    /// Packages of a system; none where that system has none.
+    const fn packages(self, system: System) -> &'static [&'static str] {
+        use System::{Arch, Debian, Fedora, Ubuntu};
+        match (self, system) {
+            (Self::RustSource, Debian) => {
+                &["rustc-web", "cargo-web", "rust-web-src", "rust-web-clippy"]
+            }
+            (Self::RustSource, Fedora) => &["rust-src"],
+            (Self::RustSource, Arch) => &["rust-src"],
+            (Self::RustSource, Ubuntu) => &[],
+            (Self::Cxx, Debian | Ubuntu) => &["g++"],
+            (Self::Cxx, Fedora) => &["gcc-c++"],
+            (Self::Cxx, Arch) => &["gcc"],
+            (Self::CrossI686, Debian | Ubuntu) => &[
+                "gcc-i686-linux-gnu",
+                "g++-i686-linux-gnu",
+                "libc6-dev-i386-cross",
+            ],
+            (Self::CrossI686, Fedora | Arch) => &[],
+            (Self::CrossAarch64, Debian | Ubuntu) => {
+                &["gcc-aarch64-linux-gnu", "libc6-dev-arm64-cross"]
+            }
+            (Self::CrossAarch64, Fedora) => &["gcc-aarch64-linux-gnu"],
+            (Self::CrossAarch64, Arch) => &["aarch64-linux-gnu-gcc"],
+            (Self::CrossArm, Debian | Ubuntu) => {
+                &["gcc-arm-linux-gnueabihf", "libc6-dev-armhf-cross"]
+            }
+            (Self::CrossArm, Fedora | Arch) => &[],
+            (Self::CrossRiscv64, Debian | Ubuntu) => {
+                &["gcc-riscv64-linux-gnu", "libc6-dev-riscv64-cross"]
+            }
+            (Self::CrossRiscv64, Fedora) => &["gcc-riscv64-linux-gnu"],
+            (Self::CrossRiscv64, Arch) => &["riscv64-linux-gnu-gcc"],
+            (Self::Clang, _) => &["clang"],
+            (Self::Linkers, _) => &["lld", "mold"],
+            (Self::Valgrind, _) => &["valgrind"],
+            (Self::PkgConfig, Fedora) => &["pkgconf-pkg-config"],
+            (Self::PkgConfig, _) => &["pkgconf"],
+            (Self::RustLints, Debian | Ubuntu) => &[],
+            (Self::RustLints, Fedora) => &["rustfmt", "clippy"],
+            (Self::RustLints, Arch) => &["rust"],
+            (Self::Qemu, Fedora) => &["qemu-system-x86-core"],
+            (Self::Qemu, _) => &["qemu-system-x86"],
+            (Self::Xen, Fedora) => &["xen-hypervisor"],
+            (Self::Xen, Debian | Ubuntu) => &["xen-hypervisor-VERSION-amd64"],
+            (Self::Xen, Arch) => &[],
+        }
+    }
+
+    /// Sees whether it works.
+    ///
+    /// # Errors
+    /// What does not.
+    pub fn probe(self, workspace: &Workspace) -> Result<()> {
+        match self {
+            Self::RustSource => sysroot::source().map(drop),
+            Self::Cxx => compiles("g++", "c++"),
+            Self::CrossI686 => {
+                compiles("i686-linux-gnu-gcc", "c")?;
+                compiles("i686-linux-gnu-g++", "c++")
+            }
+            Self::CrossAarch64 => compiles("aarch64-linux-gnu-gcc", "c"),
+            Self::CrossArm => compiles("arm-linux-gnueabihf-gcc", "c"),
+            Self::CrossRiscv64 => compiles("riscv64-linux-gnu-gcc", "c"),
+            Self::Clang => compiles("clang", "c"),
+            Self::Linkers => {
+                answers(Command::new("ld.lld").arg("--version"))?;
+                answers(Command::new("mold").arg("--version"))
+            }
+            Self::Valgrind => answers(Command::new("valgrind").args(["--quiet", "true"])),
+            Self::PkgConfig => answers(Command::new("pkg-config").arg("--version")),
+            Self::RustLints => {
+                answers(command::cargo().args(["fmt", "--version"]))?;
+                answers(command::cargo().args(["clippy", "--version"]))
+            }
+            Self::Qemu => qemu_works(),
+            Self::Xen => xen(workspace).map(drop).context("no file of Xen is here"),
+        }
+    }
+
+    /// Installs or upgrades it with apt.
+    fn install(self, workspace: &Workspace) -> Result<()> {
+        let packages = self.packages(System::Debian);
+        match self {
+            Self::Xen => unpack_xen(workspace),
+            // What conflicts with an installed package is unpacked: that takes nothing away from anybody.
+            Self::Qemu => apt::install(packages).or_else(|conflict| {
+                println!("{conflict:#}");
+                apt::unpack(packages, true, &workspace.qemu())?;
+                wrap_qemu(&workspace.qemu())
+            }),
+            _ => apt::install(packages),
+        }
+    }
+
+    /// Whether an ordinary user can have it with apt.
+    const fn needs_root(self) -> bool {
+        !matches!(self, Self::Xen | Self::Qemu)
+    }
+
+    /// What to install, by the names of each system's packages.
+    fn advice(self) -> String {
+        let by_system = [
+            ("Debian", System::Debian),
+            ("Ubuntu", System::Ubuntu),
+            ("Fedora", System::Fedora),
+            ("Arch", System::Arch),
+        ]
+        .map(|(name, system)| {
+            let packages = self.packages(system);
+            let packages = if packages.is_empty() {
+                "no package".to_owned()
+            } else {
+                packages.join(" ")
+            };
+            format!("{name}: {packages}")
+        })
+        .join("; ");
+        let elsewhere = match self {
+            Self::RustSource => {
+                "; with rustup: rustup component add rust-src, rustup target add i586-unknown-linux-gnu"
+            }
+            Self::RustLints => "; with rustup: rustup component add rustfmt clippy",
+            Self::Xen => "; or name the file of a Xen in PVHOST_XEN",
+            _ => "",
+        };
+        format!("{by_system}{elsewhere}")
+    }
+}
+
+impl fmt::Display for Tool {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(self.what())
+    }
+}
+
+/// Looks at every tool and, with `install`, sets up what does not work. The state of each.
+pub fn set_up(workspace: &Workspace, install: bool) -> Vec<(Tool, State)> {
+    let broken = |tool: Tool| tool.probe(workspace).err();
+    let wanted: Vec<Tool> = Tool::ALL
+        .into_iter()
+        .filter(|tool| broken(*tool).is_some())
+        .collect();
+    let hindrance = if install && wanted.is_empty() {
+        None
+    } else if install {
+        apt::hindrance()
+    } else {
+        Some("installing was not asked for (--no-install)".to_owned())
+    };
+    let mut problems = Vec::new();
+    if install && !wanted.is_empty() && apt::is_here() {
+        for tool in &wanted {
+            println!("{tool}: to be installed");
+        }
+        if hindrance.is_none()
+            && let Err(error) = apt::refresh()
+        {
+            println!("the package lists stay as they are: {error:#}");
+        }
+        problems = install_all(workspace, &wanted, hindrance.is_none());
+    }
+    Tool::ALL
+        .into_iter()
+        .map(|tool| {
+            let state = match (wanted.contains(&tool), broken(tool)) {
+                (false, _) | (true, None) => State::Works,
+                (true, Some(error)) => {
+                    let tried = problems.iter().find(|(of, _)| *of == tool);
+                    not_working(
+                        tool,
+                        &error,
+                        hindrance.as_deref(),
+                        tried.map(|(_, text)| &text[..]),
+                    )
+                }
+            };
+            (tool, state)
+        })
+        .collect()
+}
+
+/// Installs those of `tools` that it may: all at once, and where that fails one by one, so that one that cannot be had does not keep
+/// others away. What went wrong with which.
+fn install_all(workspace: &Workspace, tools: &[Tool], as_root: bool) -> Vec<(Tool, String)> {
+    let together: Vec<Tool> = tools
+        .iter()
+        .copied()
+        .filter(|tool| as_root && tool.needs_root())
+        .filter(|tool| !tool.packages(System::Debian).is_empty())
+        .collect();
+    let packages: Vec<&str> = together
+        .iter()
+        .flat_map(|tool| tool.packages(System::Debian))
+        .copied()
+        .collect();
+    let mut one_by_one: Vec<Tool> = tools
+        .iter()
+        .copied()
+        .filter(|tool| !tool.needs_root())
+        .collect();
+    if !packages.is_empty() && apt::install(&packages).is_err() {
+        println!("that failed; now one after the other");
+        one_by_one.splice(0..0, together);
+    }
+    one_by_one
+        .into_iter()
+        .filter_map(|tool| Some((tool, format!("{:#}", tool.install(workspace).err()?))))
+        .collect()
+}
+
+/// The state of a tool that does not work: `error` is what its probe said, `tried` what an attempt to install it did.
+fn not_working(
+    tool: Tool,
+    error: &anyhow::Error,
+    hindrance: Option<&str>,
+    tried: Option<&str>,
+) -> State {
+    let nobody_could = match (hindrance, tried) {
+        (Some(hindrance), _) => Some(hindrance.to_owned()),
+        _ if tool.packages(System::Debian).is_empty() => {
+            Some("Debian has no package of it for this toolchain".to_owned())
+        }
+        (None, Some(text)) if is_offline(text) => {
+            Some("the packages could not be fetched".to_owned())
+        }
+        _ => None,
+    };
+    match nobody_could {
+        Some(why) => State::Missing(format!(
+            "{tool} is missing ({error:#}), and {why}; {}",
+            tool.advice()
+        )),
+        None => State::Failed(format!(
+            "{tool} was to be installed, and does not work: {}",
+            tried.map_or_else(|| format!("{error:#}"), str::to_owned)
+        )),
+    }
+}
+
+/// Whether apt's messages say that it could not reach an archive.
+fn is_offline(messages: &str) -> bool {
+    [
+        "Could not resolve",
+        "Temporary failure resolving",
+        "Could not connect",
+        "Cannot initiate the connection",
+    ]
+    .iter()
+    .any(|text| messages.contains(text))
+}
+
+/// Compiles and links a program that includes a header of the language's library.
+fn compiles(compiler: &str, language: &str) -> Result<()> {
+    let header = if language == "c" { "stdio.h" } else { "cstdio" };
+    let folder =
+        std::env::temp_dir().join(format!("paravirt-probe-{}-{compiler}", std::process::id()));
+    let mut child = Command::new(compiler)
+        .args(["-x", language, "-", "-o"])
+        .arg(&folder)
+        .stdin(Stdio::piped())
+        .stdout(Stdio::null())
+        .stderr(Stdio::piped())
+        .spawn()
+        .with_context(|| format!("cannot start {compiler}"))?;
+    let source = format!("#include <{header}>\nint main(void) {{ return 0; }}\n");
+    if let Some(mut stdin) = child.stdin.take() {
+        // A compiler that does not read says why at its end.
+        let _ = stdin.write_all(source.as_bytes());
+    }
+    let output = child.wait_with_output()?;
+    let _ = fs::remove_file(&folder);
+    ensure!(
+        output.status.success(),
+        "{compiler} compiles no program with {header}: {}",
+        String::from_utf8_lossy(&output.stderr)
+            .lines()
+            .next()
+            .unwrap_or("no message")
+    );
+    Ok(())
+}
+
+fn answers(command: &mut Command) -> Result<()> {
+    command::output(command).map(drop)
+}
+
+/// The program of QEMU with that name: the one in `PATH`, or the one that was unpacked here; its mere name if there is neither.
+pub fn emulator(name: &str) -> PathBuf {
+    let unpacked = || {
+        let workspace = Workspace::find().ok()?;
+        Some(workspace.qemu().join("bin").join(name)).filter(|file| file.is_file())
+    };
+    command::in_path(name)
+        .or_else(unpacked)
+        .unwrap_or_else(|| PathBuf::from(name))
+}
+
+/// Tells a command where QEMU and Xen are, if they were unpacked here.
+pub fn environment(command: &mut Command, workspace: &Workspace) {
+    if command::in_path(QEMU).is_none() && emulator(QEMU).is_absolute() {
+        let path = std::env::var_os("PATH").unwrap_or_default();
+        let folders = std::env::split_paths(&path).chain([workspace.qemu().join("bin")]);
+        // A folder with a colon in its name cannot be in a path; QEMU is then not found, which is said.
+        if let Ok(path) = std::env::join_paths(folders) {
+            command.env("PATH", path);
+        }
+    }
+    if let Some(xen) = xen(workspace) {
+        command.env(XEN_VARIABLE, xen);
+    }
+}
+
+fn qemu_works() -> Result<()> {
+    let program = emulator(QEMU);
+    let text = command::output(Command::new(&program).arg("--version"))?;
+    let version = qemu_version(&text).with_context(|| format!("no version: {text}"))?;
+    ensure!(
+        version >= OLDEST_QEMU,
+        "{} is of version {}.{}",
+        program.display(),
+        version.0,
+        version.1
+    );
+    let machines = command::output(Command::new(&program).args(["-accel", "help"]))?;
+    ensure!(
+        machines.contains("tcg"),
+        "{} emulates no processor",
+        program.display()
+    );
+    Ok(())
+}
+
+/// The version in `QEMU emulator version 7.2.22 (Debian ..)`.
+fn qemu_version(text: &str) -> Option<(u32, u32)> {
+    let (_, version) = text.split_once("version ")?;
+    let mut numbers = version.split(|c: char| !c.is_ascii_digit());
+    Some((numbers.next()?.parse().ok()?, numbers.next()?.parse().ok()?))
+}
+
+/// Makes the programs that start a QEMU which was unpacked to `folder`: with its own libraries and firmware.
+fn wrap_qemu(folder: &Path) -> Result<()> {
+    use std::os::unix::fs::PermissionsExt;
+    const SCRIPT: &str = r#"#!/bin/sh
+root=$(dirname "$(dirname "$(readlink -f "$0")")")
+libraries=$root/usr/lib/x86_64-linux-gnu:$root/lib/x86_64-linux-gnu
+LD_LIBRARY_PATH=$libraries${LD_LIBRARY_PATH:+:$LD_LIBRARY_PATH} \
+    exec "$root/usr/bin/${0##*/}" -L "$root/usr/share/qemu" -L "$root/usr/share/seabios" "$@"
+"#;
+    fs::create_dir_all(folder.join("bin"))?;
+    for name in [QEMU, "qemu-system-i386"] {
+        let program = folder.join("bin").join(name);
+        fs::write(&program, SCRIPT)?;
+        fs::set_permissions(&program, fs::Permissions::from_mode(0o755))?;
+    }
+    Ok(())
+}
+
+/// Unpacks Xen's package below `target`: installed, it would become an entry of the boot loader of the machine that runs the tests.
+fn unpack_xen(workspace: &Workspace) -> Result<()> {
+    let mut packages = apt::search(XEN_PACKAGES)?;
+    packages.sort_by_key(|package| version(package));
+    let Some(newest) = packages.pop() else {
+        bail!("apt-cache knows no package xen-hypervisor-VERSION-amd64");
+    };
+    apt::unpack(&[&newest], false, &workspace.xen())
+}
+
+/// The file with Xen: the one that the environment names, else the newest that was unpacked here.
+pub fn xen(workspace: &Workspace) -> Option<PathBuf> {
+    std::env::var_os(XEN_VARIABLE)
+        .map(PathBuf::from)
+        .or_else(|| newest_xen(&workspace.xen().join("boot")))
+}
+
+fn newest_xen(folder: &Path) -> Option<PathBuf> {
+    fs::read_dir(folder)
+        .ok()?
+        .flatten()
+        .map(|entry| entry.path())
+        .filter(|path| path.extension() == Some(OsStr::new("gz")) && !path.is_symlink())
+        .max_by_key(|path| version(&path.to_string_lossy()))
+}
+
+/// The numbers of a version in a name: of `xen-hypervisor-4.17-amd64`, 4 and 17.
+fn version(name: &str) -> Vec<u32> {
+    let name = name.rsplit('/').next().unwrap_or(name);
+    name.split('-')
+        .find(|part| part.starts_with(|c: char| c.is_ascii_digit()))
+        .into_iter()
+        .flat_map(|version| version.split('.'))
+        .filter_map(|number| number.parse().ok())
+        .collect()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn keys_name_tools() {
+        for tool in Tool::ALL {
+            assert_eq!(Tool::with_key(tool.key()), Some(tool));
+        }
+        assert_eq!(Tool::with_key(""), None);
+    }
+
+    #[test]
+    fn versions_are_compared_as_numbers() {
+        assert!(version("xen-hypervisor-4.17-amd64") > version("xen-hypervisor-4.9-amd64"));
+        assert_eq!(version("/boot/xen-4.20.1-amd64.gz"), [4, 20, 1]);
+        assert_eq!(
+            qemu_version("QEMU emulator version 10.0.2 (Debian 1:10.0.2)"),
+            Some((10, 0))
+        );
+        assert!((10, 0) > OLDEST_QEMU);
+    }
+
+    #[test]
+    fn what_nobody_here_could_install_is_missing_and_the_rest_has_failed() {
+        let error = anyhow::anyhow!("cannot start mold");
+        let state = |hindrance, tried| not_working(Tool::Linkers, &error, hindrance, tried);
+        let missing =
+            |state| matches!(state, State::Missing(text) if text.contains("Fedora: lld mold"));
+        assert!(missing(state(Some("no root"), None)));
+        assert!(missing(state(None, Some("E: Could not resolve 'archive'"))));
+        let State::Failed(text) = state(None, Some("a cannot be installed beside b")) else {
+            panic!("apt's refusal is a failure");
+        };
+        assert!(text.contains("a cannot be installed beside b"), "{text}");
+        assert!(matches!(state(None, None), State::Failed(_)));
+    }
+
+    #[test]
+    fn a_compiler_that_is_not_there_does_not_compile() {
+        let error = compiles("no-such-compiler", "c").expect_err("not there");
+        assert!(format!("{error:#}").contains("no-such-compiler"));
+    }
+}

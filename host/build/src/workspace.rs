@@ -1,0 +1,76 @@
+// SPDX-License-Identifier: MIT OR Apache-2.0
+//! Where things are.
+
+use std::path::{Path, PathBuf};
+
+use anyhow::{Context, Result};
+
+use crate::arch::Arch;
+
+/// The checkout that this task runner belongs to.
+#[derive(Clone, Debug)]
+pub struct Workspace {
+    root: PathBuf,
+}
+
+impl Workspace {
+    /// The checkout that this was built in.
+    ///
+    /// # Errors
+    /// It is gone.
+    pub fn find() -> Result<Self> {
+        let root = Path::new(env!("CARGO_MANIFEST_DIR"))
+            .ancestors()
+            .nth(2)
+            .filter(|root| root.join("Cargo.toml").is_file())
+            .with_context(|| format!("no checkout around {}", env!("CARGO_MANIFEST_DIR")))?;
+        Ok(Self {
+            root: root.to_owned(),
+        })
+    }
+
+    /// The folder with the workspace's `Cargo.toml`.
+    pub fn root(&self) -> &Path {
+        &self.root
+    }
+
+    /// `path` as people write it who are in the checkout.
+    pub fn shorten<'a>(&self, path: &'a Path) -> &'a Path {
+        path.strip_prefix(&self.root).unwrap_or(path)
+    }
+
+    /// The folder of the complete linker scripts and the fragment that they include.
+    pub fn linkcmds(&self) -> PathBuf {
+        self.root.join("linkcmds")
+    }
+
+    /// Finished guests, a folder for each architecture. Always here, whatever `CARGO_TARGET_DIR` says: tests look here.
+    pub fn guests(&self) -> PathBuf {
+        self.root.join("target/guests")
+    }
+
+    /// Cargo's working files for guests of `arch`. Each architecture has its own, because two compilers may be at work.
+    pub fn guests_build(&self, arch: Arch) -> PathBuf {
+        self.root.join("target/guests-build").join(arch.name())
+    }
+
+    /// Hosts in C and the library that they stand on, a folder for each architecture.
+    pub fn hosts(&self) -> PathBuf {
+        self.root.join("target/hosts")
+    }
+
+    /// Xen, as it was unpacked from a package.
+    pub fn xen(&self) -> PathBuf {
+        self.root.join("target/xen")
+    }
+
+    /// QEMU, where its package cannot be installed and was unpacked.
+    pub fn qemu(&self) -> PathBuf {
+        self.root.join("target/qemu")
+    }
+
+    /// Sysroots built here, a folder for each target.
+    pub fn sysroots(&self) -> PathBuf {
+        self.root.join("target/sysroots")
+    }
+}

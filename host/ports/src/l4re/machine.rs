@@ -1,0 +1,199 @@
+// SPDX-License-Identifier: MIT OR Apache-2.0
+//! From a guest's ELF to what it printed.
+
+use std::fs::{self, File};
+use std::path::{Path, PathBuf};
+use std::time::{Duration, SystemTime, UNIX_EPOCH};
+
+use anyhow::{Context, Result, bail};
+
+use super::tree::Tree;
+use super::{image, overlay, package, qemu};
+use paravirt_build::workspace::Workspace;
+use paravirt_build::{hosts, static_library};
+
+/// What the program writes before the guest's first byte, up to the end of the line.
+const START: &[u8] = b"paravirt: starting ";
+/// What it writes behind the guest's last.
+const END: &[u8] = b"paravirt: shutdown ";
+/// What a terminal in raw mode sends for Ctrl-D: a serial line has no end.
+const END_OF_TRANSMISSION: u8 = 4;
+
+/// A user's trees with our package, ready for guests.
+#[derive(Debug)]
+pub struct Machine<'a> {
+    workspace: &'a Workspace,
+    tree: Tree,
+    overlay: PathBuf,
+    library: PathBuf,
+    pvhost: PathBuf,
+    /// Held as long as the build folder is in use.
+    _lock: File,
+}
+
+/// A guest to start.
+#[derive(Clone, Debug)]
+pub struct Task<'a> {
+    /// Its ELF.
+    pub guest: &'a Path,
+    /// Options of our program; `host/l4re/README.md` has a list.
+    pub options: &'a [String],
+    /// The guest's arguments.
+    pub arguments: &'a [String],
+    /// C files with functions of its own.
+    pub sources: &'a [PathBuf],
+    /// The configuration by which the server io makes a virtual bus of the name `vbus` for our program, see [`Tree::has_io`].
+    pub bus: Option<&'a Path>,
+    /// What is typed when it runs. Unless that is nothing, Ctrl-D follows.
+    pub input: &'a [u8],
+    /// The time on this machine that it may take.
+    pub limit: Duration,
+}
+
+/// What came of it.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Outcome {
+    /// What our program wrote before: what is missing, what was measured.
+    pub before: String,
+    /// What the guest wrote. A report of a fault comes last.
+    pub printed: String,
+    /// How it ended, as our program says it: `exit 0`, `fatal 3`, ...; empty if it was not started.
+    pub end: String,
+    /// Our program's exit status.
+    pub status: i32,
+}
+
+impl<'a> Machine<'a> {
+    /// Prepares the build folder and the library.
+    ///
+    /// # Errors
+    /// Something does not build.
+    pub fn prepare(workspace: &'a Workspace, tree: Tree) -> Result<Self> {
+        let folder = workspace.root().join("target/l4re").join(tree.name());
+        fs::create_dir_all(&folder)?;
+        // Two task runners at once: the second waits.
+        let lock = File::create(folder.join(".lock"))?;
+        lock.lock().context("cannot lock the build folder")?;
+        let overlay = folder.join("build");
+        overlay::make(&tree, &overlay)?;
+        let library = static_library::build(workspace, tree.arch, static_library::HOST, &folder)?;
+        Ok(Self {
+            workspace,
+            tree,
+            overlay,
+            library,
+            pvhost: hosts::build(workspace, hosts::PVHOST)?,
+            _lock: lock,
+        })
+    }
+
+    /// The user's trees.
+    pub const fn tree(&self) -> &Tree {
+        &self.tree
+    }
+
+    /// Builds the program for a guest, makes the boot image and runs it.
+    ///
+    /// # Errors
+    /// Something does not build or start, or does not end in time.
+    pub fn run(&self, task: &Task<'_>) -> Result<Outcome> {
+        package::build(
+            self.workspace,
+            &self.tree,
+            &self.overlay,
+            &self.library,
+            &self.pvhost,
+            task.guest,
+            task.sources,
+        )?;
+        let now = SystemTime::now()
+            .duration_since(UNIX_EPOCH)
+            .map_or(0, |now| now.as_secs());
+        let mut options = vec![format!("--wall-clock={now}")];
+        options.extend_from_slice(task.options);
+        let task = &Task {
+            options: &options,
+            ..task.clone()
+        };
+        let image = image::assemble(&self.tree, &self.overlay, task)?;
+        let mut input = task.input.to_vec();
+        if !input.is_empty() {
+            input.push(END_OF_TRANSMISSION);
+        }
+        let written = qemu::run(&image, self.tree.arch, START, &input, task.limit)?;
+        fs::write(self.overlay.join("console.txt"), &written)?;
+        outcome(&written)
+            .with_context(|| format!("the machine wrote:\n{}", String::from_utf8_lossy(&written)))
+    }
+}
+
+/// Takes what the machine wrote apart.
+fn outcome(written: &[u8]) -> Result<Outcome> {
+    // The kernel's console puts a carriage return in front of each line feed.
+    let written = String::from_utf8_lossy(written).replace("\r\n", "\n");
+    let (written, status) = split_last(&written, image::STATUS)
+        .context("our program did not end, or Ned did not start it")?;
+    let status = status.lines().next().unwrap_or_default().trim().parse()?;
+    let text = |bytes: &[u8]| String::from_utf8_lossy(bytes).into_owned();
+    let (before, rest) = match written.split_once(&text(START)) {
+        Some((before, rest)) => (before, rest),
+        None => (written, ""),
+    };
+    // What kernel and servers say ends with Ned's greeting.
+    let before = before
+        .rsplit_once("Ned: loading file")
+        .map_or("", |(_, own)| own);
+    let before = before.split_once('\n').map_or("", |(_, own)| own);
+    let (printed, end) = if rest.is_empty() {
+        ("", "")
+    } else {
+        let printed = rest.split_once('\n').map_or("", |(_, printed)| printed);
+        match split_last(printed, &text(END)) {
+            Some(parts) => parts,
+            None => bail!("our program ended without saying how"),
+        }
+    };
+    Ok(Outcome {
+        before: before.to_owned(),
+        printed: printed.to_owned(),
+        end: end.lines().next().unwrap_or_default().trim().to_owned(),
+        status,
+    })
+}
+
+fn split_last<'a>(text: &'a str, mark: &str) -> Option<(&'a str, &'a str)> {
+    text.rsplit_once(mark)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn the_guest_s_own_words_are_cut_out() {
+        let written = "MOE: Hello world\nNed: loading file: 'rom/guest.cfg'\r\nparavirt: pv_x is missing\n\
+            paravirt: starting rom/guest\r\none\r\r\ntwo, no line feedparavirt: shutdown exit 7\n\
+            l4re: exit status 7\r\n";
+        let outcome = outcome(written.as_bytes()).expect("is complete");
+        assert_eq!(
+            (outcome.before.as_str(), outcome.printed.as_str()),
+            ("paravirt: pv_x is missing\n", "one\r\ntwo, no line feed")
+        );
+        assert_eq!((outcome.end.as_str(), outcome.status), ("exit 7", 7));
+    }
+
+    #[test]
+    fn a_guest_that_was_refused_has_printed_nothing() {
+        let written =
+            "Ned: loading file: 'rom/guest.cfg'\nparavirt: no guest\nl4re: exit status 1\n";
+        let outcome = outcome(written.as_bytes()).expect("is complete");
+        assert_eq!(outcome.before, "paravirt: no guest\n");
+        assert_eq!((outcome.end.as_str(), outcome.status), ("", 1));
+    }
+
+    #[test]
+    fn a_machine_that_just_ends_is_an_error() {
+        assert!(outcome(b"paravirt: starting rom/guest\nhello\n").is_err());
+        assert!(outcome(b"paravirt: starting x\nhello\nl4re: exit status 0\n").is_err());
+    }
+}

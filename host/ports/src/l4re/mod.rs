@@ -1,0 +1,18 @@
+// SPDX-License-Identifier: MIT OR Apache-2.0
+//! Guests as tasks of L4Re on the Fiasco microkernel: our package is built beside a user's trees, which stay as they are, and runs
+//! under QEMU.
+
+pub mod command;
+mod device;
+mod image;
+mod machine;
+pub mod measure;
+pub mod more;
+mod of_2013;
+mod overlay;
+mod package;
+mod qemu;
+pub mod runs;
+pub mod tree;
+
+pub use machine::{Machine, Task};

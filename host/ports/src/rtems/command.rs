@@ -1,0 +1,247 @@
+// SPDX-License-Identifier: MIT OR Apache-2.0
+//! `cargo xtask rtems`: an RTEMS 6 application on this layer, from a user's RTEMS to its output.
+
+use std::path::{Path, PathBuf};
+use std::time::Duration;
+
+use anyhow::{Context, Result, bail, ensure};
+use clap::Parser;
+
+use crate::rtems::build::{self, Request};
+use crate::rtems::folders::Folders;
+use crate::rtems::group::{self, Group, Program};
+use crate::rtems::host::{Host, Kind, Trees};
+use crate::rtems::location::{Location, WHAT_TO_INSTALL};
+use crate::rtems::{compare, results, rust_example, samples, suite};
+use paravirt_build::workspace::Workspace;
+
+/// Its options.
+#[derive(Debug, clap::Args)]
+pub struct Arguments {
+    /// The folder that RTEMS' tools were installed to
+    #[arg(long, value_name = "DIR", env = "RTEMS_PREFIX")]
+    prefix: Option<PathBuf>,
+    /// RTEMS' source tree, which stays as it is
+    #[arg(long, value_name = "DIR", env = "RTEMS_SOURCE")]
+    source: Option<PathBuf>,
+    /// Further folders with RTEMS build items, for example to leave out what a C-only toolchain cannot build
+    #[arg(long, value_name = "DIR", env = "RTEMS_SPECS", value_delimiter = ',')]
+    specs: Vec<PathBuf>,
+    /// Build only
+    #[arg(long)]
+    no_run: bool,
+    /// Run RTEMS' own test programs of these groups instead of two samples
+    #[arg(long, value_name = "GROUP", num_args = 1..)]
+    tests: Vec<Group>,
+    /// Build and run the example application in Rust instead of two samples
+    #[arg(long, conflicts_with_all = ["tests", "host"])]
+    rust_example: bool,
+    /// Of the test programs, only those with these names
+    #[arg(long, value_name = "NAME", num_args = 1.., requires = "tests")]
+    only: Vec<String>,
+    /// What runs the samples or test programs
+    #[arg(long, value_name = "HOST", default_value = "process")]
+    host: Kind,
+    #[command(flatten)]
+    trees: Trees,
+    /// Give test programs on the process host real-time priority; some compare times with the tick
+    #[arg(long, requires = "tests")]
+    realtime: bool,
+    /// The build folder of stock pc686, for the host pc686-qemu
+    #[arg(long, value_name = "DIR")]
+    reference: Option<PathBuf>,
+    /// Print what is known of two hosts' results side by side, as Markdown, and run nothing
+    #[arg(long, value_name = "HOST", num_args = 2, conflicts_with_all = ["tests", "rust_example"])]
+    compare: Vec<Kind>,
+    /// Seconds after which a test program is stopped
+    #[arg(long, value_name = "SECS", default_value_t = 180)]
+    timeout: u64,
+    /// Compilers or guests at a time
+    #[arg(long, value_name = "N", default_value_t = 2)]
+    jobs: usize,
+}
+
+impl Arguments {
+    /// The options of a command line without any.
+    pub fn from_environment() -> Self {
+        #[derive(clap::Parser)]
+        struct Empty {
+            #[command(flatten)]
+            arguments: Arguments,
+        }
+        Empty::parse_from(["rtems"]).arguments
+    }
+
+    /// RTEMS, which was found before.
+    ///
+    /// # Errors
+    /// It is not where the options or the environment say.
+    pub fn location(&self) -> Result<Location> {
+        let location = Location::find(self.prefix.as_deref(), self.source.as_deref())?;
+        location.context("RTEMS is not here")
+    }
+
+    /// Prepares the host.
+    fn host(&self, workspace: &Workspace) -> Result<Host> {
+        let ports = std::env::current_exe().context("cannot find this program")?;
+        Host::prepare(workspace, self.host, &self.trees, self.realtime, &ports)
+    }
+
+    /// Builds BSP and programs. `false` if RTEMS is not here.
+    ///
+    /// # Errors
+    /// A named folder is not RTEMS, or something does not build.
+    pub fn build(&self, workspace: &Workspace) -> Result<bool> {
+        let location = Location::find(self.prefix.as_deref(), self.source.as_deref())?;
+        let Some(location) = location else {
+            return Ok(false);
+        };
+        let groups = if self.tests.is_empty() {
+            &[Group::Samples]
+        } else {
+            &self.tests[..]
+        };
+        build::build(
+            workspace,
+            &Request {
+                location: &location,
+                specs: &self.specs,
+                groups,
+                jobs: self.jobs,
+            },
+        )?;
+        Ok(true)
+    }
+}
+
+/// Builds and runs. Whether everything that ran did what it should.
+///
+/// # Errors
+/// Something does not build or start, or a sample does not print what it should.
+pub fn run(workspace: &Workspace, arguments: &Arguments) -> Result<bool> {
+    if let [left, right] = arguments.compare[..] {
+        return compare_hosts(workspace, left, right);
+    }
+    arguments.trees.check(arguments.host)?;
+    if arguments.host == Kind::Pc686Qemu {
+        let Some(reference) = &arguments.reference else {
+            bail!("the host pc686-qemu needs --reference and the build folder of pc686");
+        };
+        ensure!(
+            !arguments.tests.is_empty(),
+            "the host pc686-qemu is for --tests"
+        );
+        return run_tests(workspace, arguments, &testsuites(reference)?);
+    }
+    if !arguments.build(workspace)? {
+        eprintln!("{WHAT_TO_INSTALL}");
+        return Ok(false);
+    }
+    let programs = Folders::new(workspace).programs();
+    if arguments.no_run {
+        println!("programs are in {}", workspace.shorten(&programs).display());
+        return Ok(true);
+    }
+    if arguments.rust_example {
+        rust_example::run(workspace, &arguments.location()?)?;
+        println!("\nrtems: ok");
+        return Ok(true);
+    }
+    if arguments.tests.is_empty() {
+        let host = arguments.host(workspace)?;
+        samples::run(workspace, &arguments.location()?, &host)?;
+        println!("\nrtems: ok");
+        return Ok(true);
+    }
+    run_tests(workspace, arguments, &programs)
+}
+
+fn compare_hosts(workspace: &Workspace, left: Kind, right: Kind) -> Result<bool> {
+    let folder = Folders::new(workspace).results();
+    let results = [left, right].map(|kind| results::read(&folder, kind.name()));
+    let [left_results, right_results] = results;
+    let (left_results, right_results) = (left_results?, right_results?);
+    ensure!(
+        !left_results.is_empty() && !right_results.is_empty(),
+        "there are no results of one of the hosts yet; run --tests on both"
+    );
+    let reasons = compare::reasons(&workspace.root().join(compare::REASONS))?;
+    print!(
+        "{}",
+        compare::tables(
+            [(left.name(), &left_results), (right.name(), &right_results)],
+            &reasons
+        )
+    );
+    Ok(true)
+}
+
+/// Finds the folder `testsuites` of a build folder with one BSP.
+fn testsuites(build: &Path) -> Result<PathBuf> {
+    [build.to_owned(), build.join("i386/pc686")]
+        .into_iter()
+        .map(|folder| folder.join("testsuites"))
+        .find(|folder| folder.is_dir())
+        .with_context(|| format!("there is no i386/pc686/testsuites in {}", build.display()))
+}
+
+fn run_tests(workspace: &Workspace, arguments: &Arguments, testsuites: &Path) -> Result<bool> {
+    let mut programs: Vec<Program> = Vec::new();
+    for group in &arguments.tests {
+        programs.extend(group::programs(testsuites, *group)?);
+    }
+    if !arguments.only.is_empty() {
+        programs.retain(|program| arguments.only.contains(&program.name));
+    }
+    ensure!(!programs.is_empty(), "there is no such test program");
+
+    let host = arguments.host(workspace)?;
+    let name = host.kind().name();
+    let folder = Folders::new(workspace).results();
+    println!(
+        "running {} programs on the host {name}{}",
+        programs.len(),
+        if arguments.realtime {
+            ", with real-time priority"
+        } else {
+            ""
+        }
+    );
+    let total = programs.len();
+    let entries = suite::run(
+        &host,
+        &programs,
+        Duration::from_secs(arguments.timeout),
+        arguments.jobs.min(host.kind().most_jobs()),
+        &folder.join(name),
+        |count, entry| {
+            println!(
+                "[{count}/{total}] {}: {}/{} ({:.1} s) {}",
+                entry.verdict.name(),
+                entry.group,
+                entry.test,
+                entry.seconds,
+                entry.verdict.note()
+            );
+        },
+    )?;
+    println!("\n{}", results::table(&entries));
+    let [text, json] = results::add(&folder, name, &entries)?;
+    println!(
+        "all results of this host: {} and {}",
+        workspace.shorten(&text).display(),
+        workspace.shorten(&json).display()
+    );
+    let reference = Kind::Pc686Qemu.name();
+    if name != reference {
+        for worse in results::worse_than(&folder, reference, &entries)? {
+            println!("passed on {reference}, not here: {worse}");
+        }
+    }
+    let tally = results::tally(&entries);
+    for failed in &tally.failed {
+        println!("failed: {failed}");
+    }
+    println!("{tally}");
+    Ok(tally.failed.is_empty() && tally.passed > 0)
+}

@@ -1,0 +1,359 @@
+// SPDX-License-Identifier: MIT OR Apache-2.0
+//! Hosts that run RTEMS' programs, and what their exit status means.
+
+use std::path::{Path, PathBuf};
+use std::process::{Command, ExitStatus};
+use std::time::Duration;
+
+use anyhow::{Context, Result, bail, ensure};
+
+use super::verdict::Ending;
+use crate::l4re;
+use crate::l4re::runs::{FIASCO_VARIABLE, TREE_VARIABLE};
+use crate::pok;
+use crate::pok::command::VARIABLE as POK_VARIABLE;
+use paravirt_build::arch::Arch;
+use paravirt_build::hosts;
+use paravirt_build::tools::{self, Tool};
+use paravirt_build::workspace::Workspace;
+
+/// A kind of host.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, clap::ValueEnum)]
+pub enum Kind {
+    /// Our own, in a Linux process.
+    Process,
+    /// Our own: a PC in QEMU, without a hypervisor.
+    Qemu,
+    /// Our own: a PVH domain of Xen, in QEMU.
+    #[value(name = "xen", alias = "xen-pvh")]
+    XenPvh,
+    /// A partition of the POK kernel, in QEMU.
+    Pok,
+    /// A task of L4Re on the Fiasco microkernel, in QEMU.
+    L4re,
+    /// RTEMS' own BSP pc686 in QEMU's emulation of a PC, for comparison.
+    Pc686Qemu,
+}
+
+impl Kind {
+    /// In names of files.
+    pub const fn name(self) -> &'static str {
+        match self {
+            Self::Process => "process",
+            Self::Qemu => "qemu",
+            Self::XenPvh => "xen-pvh",
+            Self::Pok => "pok",
+            Self::L4re => "l4re",
+            Self::Pc686Qemu => "pc686-qemu",
+        }
+    }
+
+    /// Time after which a sample is stopped; ticker takes 35 s of the guest's time.
+    pub const fn limit(self) -> Duration {
+        match self {
+            // The kernel's interval timer interrupts 108,000 times a second, which an emulator does many times slower.
+            Self::Pok => Duration::from_secs(1200),
+            Self::L4re => Duration::from_secs(300),
+            _ => Duration::from_secs(90),
+        }
+    }
+
+    /// Most guests at a time.
+    pub const fn most_jobs(self) -> usize {
+        match self {
+            // All are built in one folder.
+            Self::L4re => 1,
+            _ => usize::MAX,
+        }
+    }
+}
+
+/// Where hosts are that are built from a user's trees, which stay as they are.
+#[derive(Clone, Debug, Default, clap::Args)]
+pub struct Trees {
+    /// For the host pok: its source tree (without it, POK_TREE names it). For l4re: the folder in which L4Re was built (L4RE_TREE)
+    #[arg(long, value_name = "DIR")]
+    tree: Option<PathBuf>,
+    /// For the host l4re: the folder in which the Fiasco microkernel was built (L4RE_FIASCO)
+    #[arg(long, value_name = "DIR")]
+    fiasco: Option<PathBuf>,
+}
+
+impl Trees {
+    /// Looks before anything is built.
+    ///
+    /// # Errors
+    /// One that hosts of that kind need is not named (the error says what to fetch), or is no such tree.
+    pub fn check(&self, kind: Kind) -> Result<()> {
+        let options = self.options(kind)?;
+        match (kind, &options[..]) {
+            (Kind::Pok, [(_, tree)]) => pok::tree::Tree::at(tree).map(drop),
+            (Kind::L4re, [(_, tree), (_, fiasco)]) => {
+                let tree = l4re::tree::Tree::at(tree, fiasco)?;
+                ensure!(
+                    tree.arch == Arch::I386,
+                    "RTEMS' BSP is for i386, and {} for {}; name an L4Re that was built for x86-32",
+                    tree.build.display(),
+                    tree.name()
+                );
+                Ok(())
+            }
+            _ => Ok(()),
+        }
+    }
+
+    /// The options by which the task for hosts of that kind knows them, and the folders.
+    fn options(&self, kind: Kind) -> Result<Vec<(&'static str, PathBuf)>> {
+        let tree = ("--tree", &self.tree);
+        let fiasco = ("--fiasco", &self.fiasco);
+        let (wanted, help) = match kind {
+            Kind::Pok => (vec![(tree, POK_VARIABLE)], pok::tree::WHAT_TO_INSTALL),
+            Kind::L4re => (
+                vec![(tree, TREE_VARIABLE), (fiasco, FIASCO_VARIABLE)],
+                l4re::tree::WHAT_TO_INSTALL,
+            ),
+            _ if self.tree.is_some() || self.fiasco.is_some() => {
+                bail!("the host {} is not built from a user's tree", kind.name())
+            }
+            _ => return Ok(Vec::new()),
+        };
+        let folders = wanted.into_iter().map(|((option, named), variable)| {
+            let folder = named
+                .clone()
+                .or_else(|| std::env::var_os(variable).map(PathBuf::from))
+                .context(help)?;
+            Ok((option, folder))
+        });
+        folders.collect()
+    }
+}
+
+/// Exit status of coreutils' `timeout` and of ours.
+const TIMEOUT: i32 = 124;
+/// Our exit status for a guest that does what it may not.
+const FAULT: i32 = 5;
+/// Our exit statuses before the guest runs.
+const HOST_ERRORS: [i32; 2] = [1, 2];
+/// What our host says first in each message of its own.
+const MESSAGE: &str = "pvhost: ";
+/// How a partition's last line begins.
+const POK_ENDED: &str = "paravirt: partition 0: shutdown ";
+
+/// A host that is ready.
+#[derive(Clone, Debug)]
+pub struct Host {
+    workspace: Workspace,
+    kind: Kind,
+    program: PathBuf,
+    trees: Vec<(&'static str, PathBuf)>,
+    realtime: bool,
+}
+
+impl Host {
+    /// Builds it where needed. With `realtime`, guests of the process host get real-time priority. `ports` is this package's program.
+    ///
+    /// # Errors
+    /// It does not build, or what it needs is not installed.
+    pub fn prepare(
+        workspace: &Workspace,
+        kind: Kind,
+        trees: &Trees,
+        realtime: bool,
+        ports: &Path,
+    ) -> Result<Self> {
+        let needed = match kind {
+            Kind::Qemu => &[Tool::Qemu][..],
+            Kind::XenPvh => &[Tool::Qemu, Tool::Xen],
+            _ => &[],
+        };
+        for tool in needed {
+            tool.probe(workspace)
+                .context("run `cargo xtask setup`, which installs it")?;
+        }
+        let program = match kind {
+            Kind::Pc686Qemu => PathBuf::from("qemu-system-i386"),
+            // Our own program, whose command for the host builds what is started for each guest.
+            Kind::Pok | Kind::L4re => ports.to_owned(),
+            Kind::Process | Kind::Qemu | Kind::XenPvh => build_pvhost(workspace)?,
+        };
+        Ok(Self {
+            workspace: workspace.clone(),
+            kind,
+            program,
+            trees: trees.options(kind)?,
+            realtime,
+        })
+    }
+
+    /// Which one.
+    pub const fn kind(&self) -> Kind {
+        self.kind
+    }
+
+    /// The command that runs `guest`. Not every host passes it arguments.
+    pub fn command(&self, guest: &Path, arguments: &[String]) -> Command {
+        let mut command = Command::new(&self.program);
+        tools::environment(&mut command, &self.workspace);
+        match self.kind {
+            Kind::Process => command
+                .arg("run")
+                .args(self.realtime.then_some("--realtime"))
+                .arg(guest),
+            Kind::Qemu | Kind::XenPvh => {
+                command.args(["run", "--host", self.kind.name()]).arg(guest)
+            }
+            Kind::Pok | Kind::L4re => {
+                let limit = self.kind.limit().as_secs().to_string();
+                command.args([self.kind.name(), "--timeout", &limit]);
+                for (option, folder) in &self.trees {
+                    command.arg(option).arg(folder);
+                }
+                let run = if self.kind == Kind::Pok {
+                    "--run"
+                } else {
+                    "--guest"
+                };
+                command.arg(run).arg(guest)
+            }
+            Kind::Pc686Qemu => command
+                .args(["-m", "128", "-no-reboot", "-display", "none"])
+                .args(["-monitor", "none", "-serial", "stdio", "-net", "none"])
+                // RTEMS' console and its early messages, on the serial line.
+                .args(["-append", "--console=/dev/com1 --video=none"])
+                .arg("-kernel")
+                .arg(guest),
+        };
+        let passes = !matches!(self.kind, Kind::Pok | Kind::Pc686Qemu);
+        if passes && !arguments.is_empty() {
+            command.arg("--").args(arguments);
+        }
+        command
+    }
+
+    /// What an exit status of [`Self::command`] under a time limit means, for a run that printed `output`.
+    pub fn ending(&self, status: ExitStatus, output: &str) -> Ending {
+        match (self.kind, status.code()) {
+            (_, Some(TIMEOUT)) => Ending::Timeout,
+            (_, None) => Ending::Host(-1),
+            (Kind::Pc686Qemu, Some(0)) => Ending::Stopped,
+            (Kind::Pc686Qemu, Some(status)) => Ending::Host(status),
+            (Kind::Pok, Some(_)) if output.contains(POK_ENDED) => Ending::Stopped,
+            (Kind::Pok, Some(status)) => Ending::Host(status),
+            (Kind::L4re, Some(status)) => ending_on_l4re(status, output),
+            // A guest may end with any status; only with a message of the host it is not the guest's.
+            (_, Some(_)) if !output.contains(MESSAGE) => Ending::Stopped,
+            (_, Some(FAULT)) => Ending::Fault,
+            (_, Some(status)) if HOST_ERRORS.contains(&status) => Ending::Host(status),
+            (_, Some(_)) => Ending::Stopped,
+        }
+    }
+}
+
+/// The task for L4Re ends with a line `(exit 0, exit status 0)`; the first part is empty for a guest that was not started.
+fn ending_on_l4re(status: i32, output: &str) -> Ending {
+    let end = output.trim_end().lines().next_back().unwrap_or_default();
+    match end
+        .strip_prefix('(')
+        .and_then(|end| end.split_once(", exit status "))
+    {
+        None | Some(("", _)) => Ending::Host(status),
+        Some((how, _)) if how.starts_with("fault") => Ending::Fault,
+        Some(_) => Ending::Stopped,
+    }
+}
+
+fn build_pvhost(workspace: &Workspace) -> Result<PathBuf> {
+    println!("building the host, pvhost");
+    hosts::build(workspace, hosts::PVHOST)
+}
+
+#[cfg(test)]
+mod tests {
+    use std::os::unix::process::ExitStatusExt;
+
+    use super::*;
+
+    fn ending(kind: Kind, code: i32, output: &str) -> Ending {
+        let host = Host {
+            workspace: Workspace::find().expect("a checkout"),
+            kind,
+            program: PathBuf::new(),
+            trees: Vec::new(),
+            realtime: false,
+        };
+        host.ending(ExitStatus::from_raw(code << 8), output)
+    }
+
+    #[test]
+    fn a_guest_s_own_status_is_no_error_of_its_host() {
+        assert_eq!(ending(Kind::Process, 5, "*** END"), Ending::Stopped);
+        assert_eq!(ending(Kind::Process, 3, "*** END"), Ending::Stopped);
+        assert_eq!(
+            ending(Kind::Process, 5, "pvhost: guest fault: .."),
+            Ending::Fault
+        );
+        assert_eq!(
+            ending(Kind::Process, 1, "pvhost: error: .."),
+            Ending::Host(1)
+        );
+    }
+
+    #[test]
+    fn a_partition_that_said_its_last_line_stopped_by_itself() {
+        let last = "[ RTEMS shutdown ]\nparavirt: partition 0: shutdown fatal 9\n";
+        assert_eq!(ending(Kind::Pok, 1, last), Ending::Stopped);
+        assert_eq!(
+            ending(Kind::Pok, 1, "error: the node did not end in time"),
+            Ending::Host(1)
+        );
+    }
+
+    #[test]
+    fn the_last_line_of_the_task_for_l4re_says_how_it_ended() {
+        for (last, expected) in [
+            ("(fatal 9, exit status 3)", Ending::Stopped),
+            ("(fault, exit status 5)", Ending::Fault),
+            ("(, exit status 1)", Ending::Host(1)),
+            ("error: the machine did not end in time", Ending::Host(1)),
+        ] {
+            let output = format!("*** END OF TEST HELLO WORLD ***\n{last}\n");
+            assert_eq!(ending(Kind::L4re, 1, &output), expected, "{last}");
+        }
+    }
+
+    #[test]
+    fn a_tree_is_for_hosts_that_are_built_from_one() {
+        let trees = Trees {
+            tree: Some(PathBuf::from("/somewhere")),
+            fiasco: None,
+        };
+        assert!(trees.options(Kind::Process).is_err());
+        assert!(Trees::default().options(Kind::Process).is_ok());
+        assert_eq!(
+            trees.options(Kind::Pok).expect("it is named"),
+            [("--tree", PathBuf::from("/somewhere"))]
+        );
+    }
+
+    #[test]
+    fn time_that_is_over_and_signals_are_recognized() {
+        for kind in [
+            Kind::Process,
+            Kind::Qemu,
+            Kind::XenPvh,
+            Kind::Pok,
+            Kind::L4re,
+            Kind::Pc686Qemu,
+        ] {
+            assert_eq!(ending(kind, 124, ""), Ending::Timeout);
+        }
+        let host = Host {
+            workspace: Workspace::find().expect("a checkout"),
+            kind: Kind::Process,
+            program: PathBuf::new(),
+            trees: Vec::new(),
+            realtime: false,
+        };
+        assert_eq!(host.ending(ExitStatus::from_raw(11), ""), Ending::Host(-1));
+    }
+}

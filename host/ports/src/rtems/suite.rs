@@ -1,0 +1,107 @@
+// SPDX-License-Identifier: MIT OR Apache-2.0
+//! Running many programs at once.
+
+use std::fs::{self, File};
+use std::path::Path;
+use std::process::Stdio;
+use std::sync::atomic::{AtomicUsize, Ordering};
+use std::sync::mpsc;
+use std::thread;
+use std::time::{Duration, Instant};
+
+use anyhow::{Context, Result};
+use serde::{Deserialize, Serialize};
+
+use super::group::Program;
+use super::host::Host;
+use super::output::{Banner, State};
+use super::verdict::{self, Verdict};
+use paravirt_build::command;
+
+/// A line of the table.
+#[derive(Clone, Debug, Serialize, Deserialize)]
+pub struct Entry {
+    /// The folder in `testsuites`.
+    pub group: String,
+    /// The program.
+    pub test: String,
+    /// What RTEMS expects of it.
+    pub state: State,
+    /// What came of it.
+    #[serde(flatten)]
+    pub verdict: Verdict,
+    /// How long it ran.
+    pub seconds: f64,
+}
+
+/// Runs `programs`, `jobs` at a time, each for `limit` at most, and tells each result to `done`, in the order in which they
+/// come. What a program prints goes to `<logs>/<group>/<name>.log`. The entries come back in the order of `programs`.
+///
+/// # Errors
+/// A program cannot be started.
+pub fn run(
+    host: &Host,
+    programs: &[Program],
+    limit: Duration,
+    jobs: usize,
+    logs: &Path,
+    mut done: impl FnMut(usize, &Entry),
+) -> Result<Vec<Entry>> {
+    let next = AtomicUsize::new(0);
+    let (sender, receiver) = mpsc::channel();
+    let mut entries: Vec<Option<Entry>> = vec![None; programs.len()];
+    thread::scope(|scope| {
+        for _ in 0..jobs.max(1) {
+            let sender = sender.clone();
+            let next = &next;
+            scope.spawn(move || {
+                while let Some((index, program)) = {
+                    let index = next.fetch_add(1, Ordering::Relaxed);
+                    programs.get(index).map(|program| (index, program))
+                } {
+                    let result = run_one(host, program, limit, logs);
+                    if sender.send((index, result)).is_err() {
+                        break;
+                    }
+                }
+            });
+        }
+        drop(sender);
+        for (count, (index, result)) in receiver.iter().enumerate() {
+            let entry = result?;
+            done(count + 1, &entry);
+            entries[index] = Some(entry);
+        }
+        Ok(entries.into_iter().flatten().collect())
+    })
+}
+
+fn run_one(host: &Host, program: &Program, limit: Duration, logs: &Path) -> Result<Entry> {
+    let folder = logs.join(program.group.name());
+    fs::create_dir_all(&folder)?;
+    let log = folder.join(format!("{}.log", program.name));
+    let file = File::create(&log).with_context(|| format!("cannot write {}", log.display()))?;
+    let start = Instant::now();
+    let status = command::limited(&host.command(&program.path, &[]), limit)
+        .stdin(Stdio::null())
+        .stdout(file.try_clone()?)
+        .stderr(file)
+        .status()
+        .with_context(|| format!("cannot start {}", program.name))?;
+    let seconds = start.elapsed().as_secs_f64();
+    let output = String::from_utf8_lossy(&fs::read(&log)?).into_owned();
+    let banner = Banner::parse(&output);
+    let ending = host.ending(status, &output);
+    let verdict = if program.banner {
+        verdict::judge(&banner, ending)
+    } else {
+        verdict::judge_silent(ending)
+    };
+    Ok(Entry {
+        group: program.group.name().to_owned(),
+        test: program.name.clone(),
+        state: banner.state,
+        verdict,
+        seconds: (seconds * 100.0).round() / 100.0,
+    })
+}

@@ -1,0 +1,152 @@
+// SPDX-License-Identifier: MIT OR Apache-2.0
+//! Guests on POK and L4Re, and RTEMS on both, from the trees that the environment names. What needs no tree is done without: guests
+//! are linked for partitions of POK and audited.
+
+use std::path::Path;
+use std::process::ExitCode;
+
+use anyhow::{Context, Result, ensure};
+use libtest_mimic::{Arguments, Failed, Trial};
+
+use paravirt_build::arch::Arch;
+use paravirt_build::example::Example;
+use paravirt_build::hosts;
+use paravirt_build::packages::Package;
+use paravirt_build::workspace::Workspace;
+use paravirt_ports::l4re::more::{self, More};
+use paravirt_ports::l4re::{self, Machine, runs};
+use paravirt_ports::pok::checks::{self, Check};
+use paravirt_ports::pok::{self, scan};
+use paravirt_ports::rtems;
+use paravirt_ports::rtems::host::{Host, Kind};
+use test_support::Tool;
+use test_support::need::{Need, Step, User};
+
+fn main() -> ExitCode {
+    let mut arguments = Arguments::from_args();
+    // All build in the same folders.
+    arguments.test_threads.get_or_insert(1);
+    let mut trials = Vec::new();
+    for kind in pok::tree::Kind::ALL {
+        for check in checks::ALL {
+            let node = format!("{} for {}", check.node.name, kind.name());
+            trials.push(trial(format!("pok/link {node}"), move || {
+                link_and_audit(&check, kind)
+            }));
+            trials.push(trial(format!("pok/run {node}"), move || {
+                run_node(&check, kind)
+            }));
+        }
+    }
+    let packages = Package::all(&test_support::workspace()).expect("manifests that cargo reads");
+    for example in packages.iter().flat_map(Example::on_all_architectures) {
+        if example.host() == runs::HOST {
+            trials.push(trial(example.title(), move || run_on_l4re(&example)));
+        }
+    }
+    for more in more::ALL {
+        trials.push(trial(format!("l4re/{}", more.name), move || {
+            run_more(&more)
+        }));
+    }
+    for kind in [Kind::Pok, Kind::L4re] {
+        trials.push(trial(format!("rtems/{}", kind.name()), move || {
+            run_rtems(kind)
+        }));
+    }
+    libtest_mimic::run(&arguments, trials).exit_code()
+}
+
+fn trial(name: String, run: impl FnOnce() -> Result<()> + Send + 'static) -> Trial {
+    Trial::test(name, move || {
+        run().map_err(|error| Failed::from(format!("{error:#}")))
+    })
+}
+
+fn link_and_audit(check: &Check, kind: pok::tree::Kind) -> Result<()> {
+    let workspace = test_support::workspace();
+    let packages = Package::all(&workspace)?;
+    let pvhost = hosts::build(&workspace, hosts::PVHOST)?;
+    let allow = check.node.allow.map(|file| workspace.root().join(file));
+    for image in check.node.build_guests(&workspace, &packages, kind)? {
+        scan::scan(&pvhost, &image, allow.as_deref())?;
+    }
+    Ok(())
+}
+
+fn run_node(check: &Check, kind: pok::tree::Kind) -> Result<()> {
+    let tree = test_support::users(match kind {
+        pok::tree::Kind::Maintained => User::PokTree,
+        pok::tree::Kind::Fork => User::PokForkTree,
+    });
+    test_support::tool(Tool::Qemu);
+    let workspace = test_support::workspace();
+    let tree = pok::tree::Tree::at(&tree)?;
+    ensure!(
+        tree.kind == kind,
+        "the tree is that of {}",
+        tree.kind.name()
+    );
+    let printed = check
+        .node
+        .run(&workspace, &Package::all(&workspace)?, &tree)?;
+    check.judge(&workspace, kind, &printed)
+}
+
+/// The L4Re that the user has.
+fn l4re_tree() -> Result<l4re::tree::Tree> {
+    let tree = test_support::users(User::L4reTree);
+    let fiasco = test_support::users(User::L4reFiasco);
+    test_support::tool(Tool::Qemu);
+    l4re::tree::Tree::at(&tree, &fiasco)
+}
+
+fn run_on_l4re(example: &Example) -> Result<()> {
+    let tree = l4re_tree()?;
+    if tree.arch != example.arch() {
+        Need::User(User::OtherL4re).panic(&format!("it is for {}", tree.name()));
+    }
+    let _ = test_support::guest(example.arch(), example.guest());
+    let workspace = test_support::workspace();
+    let machine = Machine::prepare(&workspace, tree)?;
+    runs::run_on(&machine, &workspace, example).map(drop)
+}
+
+fn run_more(more: &More) -> Result<()> {
+    let tree = l4re_tree()?;
+    if let Some(missing) = (more.missing)(&tree) {
+        Need::User(User::OtherL4re).panic(&missing);
+    }
+    let workspace = test_support::workspace();
+    let machine = Machine::prepare(&workspace, tree)?;
+    (more.run)(&machine, &workspace).map(drop)
+}
+
+/// RTEMS' samples on a host that is built from a user's trees.
+fn run_rtems(kind: Kind) -> Result<()> {
+    let prefix = test_support::users(User::RtemsPrefix);
+    let source = test_support::users(User::RtemsSource);
+    match kind {
+        Kind::Pok => drop(test_support::users(User::PokTree)),
+        _ => {
+            if l4re_tree()?.arch != Arch::I386 {
+                Need::User(User::OtherL4re).panic("RTEMS' BSP is for i386");
+            }
+        }
+    }
+    test_support::tool(Tool::Qemu);
+    let workspace = test_support::workspace();
+    ensure_built(&workspace);
+    let ports = Path::new(env!("CARGO_BIN_EXE_ports"));
+    let host = Host::prepare(&workspace, kind, &Default::default(), false, ports)?;
+    let location = rtems::location::Location::find(Some(&prefix), Some(&source))?;
+    rtems::samples::run(&workspace, &location.context("RTEMS is not here")?, &host)
+}
+
+/// The BSP was built, by `cargo xtask test` or `cargo xtask rtems`.
+fn ensure_built(workspace: &Workspace) {
+    let programs = rtems::folders::Folders::new(workspace).programs();
+    if !programs.is_dir() {
+        Need::Step(Step::RtemsBsp).panic("run `cargo xtask rtems --no-run`");
+    }
+}

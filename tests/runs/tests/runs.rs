@@ -1,0 +1,47 @@
+// SPDX-License-Identifier: MIT OR Apache-2.0
+//! Each guest on each host, as the guests' manifests say it: a test for each run, its output and exit status compared.
+
+use std::process::ExitCode;
+
+use libtest_mimic::{Arguments, Failed, Trial};
+
+use paravirt_build::c_host;
+use paravirt_build::example::Example;
+use paravirt_build::hosts::EMULATED;
+use paravirt_build::packages::Package;
+
+/// A host that is built from a user's trees; the tests of `host/ports` run these.
+const OF_PORTS: &str = "l4re";
+
+fn main() -> ExitCode {
+    let mut arguments = Arguments::from_args();
+    // Guests measure times, so each has the machine for itself unless told otherwise.
+    arguments.test_threads.get_or_insert(1);
+    let packages = Package::all(&test_support::workspace()).expect("manifests that cargo reads");
+    let trials = packages
+        .iter()
+        .flat_map(Example::on_all_architectures)
+        .filter(|example| example.host() != OF_PORTS)
+        .map(|example| Trial::test(example.title(), move || run(&example)))
+        .collect();
+    libtest_mimic::run(&arguments, trials).exit_code()
+}
+
+fn run(example: &Example) -> Result<(), Failed> {
+    let (host, arch) = (example.host(), example.arch());
+    if EMULATED.contains(&host) {
+        let _ = test_support::qemu();
+        let _ = test_support::ring0_guest(arch, example.guest());
+        if host.starts_with("xen") {
+            let _ = test_support::xen();
+        }
+    }
+    if host == c_host::NAME {
+        let _ = test_support::c_host(arch, host);
+    }
+    let _ = test_support::guest(arch, example.guest());
+    example
+        .run(&test_support::workspace())
+        .map(drop)
+        .map_err(|error| Failed::from(format!("{error:#}")))
+}

@@ -1,0 +1,167 @@
+// SPDX-License-Identifier: MIT OR Apache-2.0
+//! What the tests share: guests, hosts, QEMU and Xen on this machine, and one way to say that something is missing.
+//!
+//! A test that cannot do its work panics with what it [`need`]s; it never passes silently. `cargo xtask test` knows what this machine
+//! has, and counts such a test as skipped if only a user can bring it, as not run if a step of ours failed, and as failed otherwise.
+
+pub mod need;
+
+use std::fs;
+use std::path::PathBuf;
+
+pub use paravirt_build::arch::Arch;
+use paravirt_build::tools;
+pub use paravirt_build::tools::Tool;
+use paravirt_build::workspace::Workspace;
+
+use need::{Need, Step};
+
+/// The checkout.
+#[must_use]
+pub fn workspace() -> Workspace {
+    Workspace::find().expect("tests run in the checkout that built them")
+}
+
+/// The finished ELF of a guest.
+///
+/// # Panics
+/// If it was not built.
+#[must_use]
+#[track_caller]
+pub fn guest(arch: Arch, name: &str) -> PathBuf {
+    // Guests of another checkout can be tried with the tests of this one.
+    let folder =
+        std::env::var_os("PARAVIRT_GUESTS").map_or_else(|| workspace().guests(), PathBuf::from);
+    built(
+        folder.join(arch.name()).join(name),
+        Step::Guests(arch),
+        "cargo xtask guests",
+    )
+}
+
+/// The same of a guest that can run in ring 0.
+///
+/// # Panics
+/// If it was not built, or its code uses the red zone.
+#[must_use]
+#[track_caller]
+pub fn ring0_guest(arch: Arch, name: &str) -> PathBuf {
+    let path = guest(arch, name);
+    let image = fs::read(&path).expect("a readable guest");
+    if arch == Arch::X86_64 && !has_no_red_zone(&image) {
+        Need::Tool(Tool::RustSource).panic(&format!(
+            "{} was built with a red zone; run `cargo xtask setup`, then `cargo xtask guests`",
+            path.display()
+        ));
+    }
+    path
+}
+
+/// Whether the identity note of an image says that its code uses no red zone.
+fn has_no_red_zone(image: &[u8]) -> bool {
+    /// Length of owner and descriptor, type, owner; flags follow behind version and machine. See `ffi/abi/README.md`.
+    const NOTE: &[u8] = b"\x09\0\0\0\x18\0\0\0\x01\0\0\0paravirt\0\0\0\0";
+    image
+        .windows(NOTE.len() + 9)
+        .find(|window| window.starts_with(NOTE))
+        .is_some_and(|window| window[NOTE.len() + 8] & 1 != 0)
+}
+
+/// A file of `cargo xtask hosts`: a host in C, or the library that it stands on.
+///
+/// # Panics
+/// If it was not built.
+#[must_use]
+#[track_caller]
+pub fn c_host(arch: Arch, name: &str) -> PathBuf {
+    built(
+        workspace().hosts().join(arch.name()).join(name),
+        Step::CHosts(arch),
+        "cargo xtask hosts",
+    )
+}
+
+/// The Rust part of RTEMS' BSP, a static library.
+///
+/// # Panics
+/// If it was not built.
+#[must_use]
+#[track_caller]
+pub fn rtems_library() -> PathBuf {
+    built(
+        workspace()
+            .root()
+            .join("target/rtems/library/librtemsparavirt.a"),
+        Step::RtemsLibrary,
+        "cargo xtask test",
+    )
+}
+
+/// The sysroot of a target that the active toolchain has no library for.
+///
+/// # Panics
+/// If it was not built.
+#[must_use]
+#[track_caller]
+pub fn sysroot(target: &str) -> PathBuf {
+    let sysroot = workspace().sysroots().join(target);
+    built(sysroot.join("stamp"), Step::Sysroots, "cargo xtask setup");
+    sysroot
+}
+
+#[track_caller]
+fn built(path: PathBuf, step: Step, command: &str) -> PathBuf {
+    if !path.is_file() {
+        Need::Step(step).panic(&format!(
+            "{} was not built; run `{command}`",
+            path.display()
+        ));
+    }
+    path
+}
+
+/// QEMU's program for both architectures.
+///
+/// # Panics
+/// If there is none that works.
+#[must_use]
+#[track_caller]
+pub fn qemu() -> PathBuf {
+    tool(Tool::Qemu);
+    tools::emulator(tools::QEMU)
+}
+
+/// The file with Xen, as a package has it.
+///
+/// # Panics
+/// If there is none.
+#[must_use]
+#[track_caller]
+pub fn xen() -> PathBuf {
+    tool(Tool::Xen);
+    tools::xen(&workspace()).expect("it was found a moment ago")
+}
+
+/// Sees that a tool is there.
+///
+/// # Panics
+/// If it is not, or does not work.
+#[track_caller]
+pub fn tool(tool: Tool) {
+    if let Err(error) = tool.probe(&workspace()) {
+        Need::Tool(tool).panic(&format!("{error:#}"));
+    }
+}
+
+/// A folder that a user's variable names.
+///
+/// # Panics
+/// If the variable is not set.
+#[must_use]
+#[track_caller]
+pub fn users(what: need::User) -> PathBuf {
+    match what.value() {
+        Some(value) => PathBuf::from(value),
+        None => Need::User(what).panic(what.reason()),
+    }
+}

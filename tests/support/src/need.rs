@@ -1,0 +1,210 @@
+// SPDX-License-Identifier: MIT OR Apache-2.0
+//! What a test may need and not find, as data: the task runner reads the same list that tests choose from.
+
+use std::ffi::OsString;
+use std::fmt;
+
+use paravirt_build::arch::Arch;
+use paravirt_build::tools::Tool;
+
+/// At the begin of the line by which a test says what it needs; the [key](Need#impl-Display-for-Need) follows.
+pub const PREFIX: &str = "needs: ";
+
+/// Something that a test needs.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Need {
+    /// Something of the user's own. Without it, a test is skipped.
+    User(User),
+    /// A tool, which set-up installs. Where it cannot, a test is skipped, but not in CI.
+    Tool(Tool),
+    /// Something that a step of ours makes. Without it, a test is not run, and the whole run fails.
+    Step(Step),
+}
+
+/// What only a user can bring. These are all reasons for which a test may be skipped wherever it runs.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum User {
+    /// RTEMS' tools.
+    RtemsPrefix,
+    /// RTEMS' sources.
+    RtemsSource,
+    /// POK's tree.
+    PokTree,
+    /// The tree of POK's fork with calls for interrupts.
+    PokForkTree,
+    /// L4Re, built.
+    L4reTree,
+    /// Fiasco, built.
+    L4reFiasco,
+    /// An L4Re of the other architecture than the one that is named.
+    OtherL4re,
+    /// Real-time priority.
+    RealTime,
+    /// A machine that keeps time while it is tested: its own timers are late.
+    QuietMachine,
+}
+
+/// A step of `cargo xtask test` that makes something.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Step {
+    /// The libraries of the inspected targets.
+    Sysroots,
+    /// Guests.
+    Guests(Arch),
+    /// Hosts in C.
+    CHosts(Arch),
+    /// The Rust part of RTEMS' BSP.
+    RtemsLibrary,
+    /// RTEMS' BSP, from a user's RTEMS.
+    RtemsBsp,
+}
+
+impl User {
+    /// All.
+    pub const ALL: [Self; 9] = [
+        Self::RtemsPrefix,
+        Self::RtemsSource,
+        Self::PokTree,
+        Self::PokForkTree,
+        Self::L4reTree,
+        Self::L4reFiasco,
+        Self::OtherL4re,
+        Self::RealTime,
+        Self::QuietMachine,
+    ];
+
+    /// The environment variable that names it, if one does.
+    #[must_use]
+    pub const fn variable(self) -> Option<&'static str> {
+        match self {
+            Self::RtemsPrefix => Some("RTEMS_PREFIX"),
+            Self::RtemsSource => Some("RTEMS_SOURCE"),
+            Self::PokTree => Some("POK_TREE"),
+            Self::PokForkTree => Some("POK_FORK_TREE"),
+            Self::L4reTree => Some("L4RE_TREE"),
+            Self::L4reFiasco => Some("L4RE_FIASCO"),
+            Self::OtherL4re | Self::RealTime | Self::QuietMachine => None,
+        }
+    }
+
+    /// What the variable says.
+    #[must_use]
+    pub fn value(self) -> Option<OsString> {
+        std::env::var_os(self.variable()?)
+    }
+
+    /// Why a test is skipped without it.
+    #[must_use]
+    pub const fn reason(self) -> &'static str {
+        match self {
+            Self::RtemsPrefix => "RTEMS_PREFIX is not set",
+            Self::RtemsSource => "RTEMS_SOURCE is not set",
+            Self::PokTree => "POK_TREE is not set",
+            Self::PokForkTree => "POK_FORK_TREE is not set",
+            Self::L4reTree => "L4RE_TREE is not set",
+            Self::L4reFiasco => "L4RE_FIASCO is not set",
+            Self::OtherL4re => "the L4Re of L4RE_TREE is for the other architecture",
+            Self::RealTime => "real-time priority is not permitted",
+            Self::QuietMachine => "the machine's own timers are late",
+        }
+    }
+
+    const fn key(self) -> &'static str {
+        match self {
+            Self::RtemsPrefix => "user rtems-prefix",
+            Self::RtemsSource => "user rtems-source",
+            Self::PokTree => "user pok-tree",
+            Self::PokForkTree => "user pok-fork-tree",
+            Self::L4reTree => "user l4re-tree",
+            Self::L4reFiasco => "user l4re-fiasco",
+            Self::OtherL4re => "user other-l4re",
+            Self::RealTime => "user real-time",
+            Self::QuietMachine => "user quiet-machine",
+        }
+    }
+}
+
+impl Step {
+    /// All.
+    pub const ALL: [Self; 7] = [
+        Self::Sysroots,
+        Self::Guests(Arch::X86_64),
+        Self::Guests(Arch::I386),
+        Self::CHosts(Arch::X86_64),
+        Self::CHosts(Arch::I386),
+        Self::RtemsLibrary,
+        Self::RtemsBsp,
+    ];
+
+    const fn key(self) -> &'static str {
+        match self {
+            Self::Sysroots => "step sysroots",
+            Self::Guests(Arch::X86_64) => "step guests-x86_64",
+            Self::Guests(Arch::I386) => "step guests-i386",
+            Self::CHosts(Arch::X86_64) => "step c-hosts-x86_64",
+            Self::CHosts(Arch::I386) => "step c-hosts-i386",
+            Self::RtemsLibrary => "step rtems-library",
+            Self::RtemsBsp => "step rtems-bsp",
+        }
+    }
+}
+
+impl Need {
+    /// Ends a test that lacks it, with the reason for people.
+    #[track_caller]
+    pub fn panic(self, why: &str) -> ! {
+        panic!("\n{PREFIX}{self}\n{why}");
+    }
+
+    /// What a line of a test's output says that the test needs.
+    #[must_use]
+    pub fn parse(line: &str) -> Option<Self> {
+        let key = line.strip_prefix(PREFIX)?;
+        let users = User::ALL.into_iter().map(Self::User);
+        let tools = Tool::ALL.into_iter().map(Self::Tool);
+        let steps = Step::ALL.into_iter().map(Self::Step);
+        users
+            .chain(tools)
+            .chain(steps)
+            .find(|need| need.to_string() == key)
+    }
+}
+
+/// The key, such as `tool qemu`.
+impl fmt::Display for Need {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::User(user) => f.write_str(user.key()),
+            Self::Tool(tool) => write!(f, "tool {}", tool.key()),
+            Self::Step(step) => f.write_str(step.key()),
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn what_a_test_says_is_read_again() {
+        for need in [
+            Need::User(User::RtemsPrefix),
+            Need::Tool(Tool::Qemu),
+            Need::Step(Step::Guests(Arch::I386)),
+        ] {
+            assert_eq!(Need::parse(&format!("{PREFIX}{need}")), Some(need));
+        }
+        assert_eq!(Need::parse("needs: a rest"), None);
+        assert_eq!(Need::parse("it needs: tool qemu"), None);
+    }
+
+    #[test]
+    fn keys_differ() {
+        let mut keys: Vec<_> = User::ALL.iter().map(|user| user.key()).collect();
+        keys.extend(Step::ALL.iter().map(|step| step.key()));
+        let count = keys.len();
+        keys.sort_unstable();
+        keys.dedup();
+        assert_eq!(keys.len(), count);
+    }
+}

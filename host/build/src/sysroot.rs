@@ -36,6 +36,9 @@ lto = "off"
 /// x86-64 guests run in ring 0, where interrupts are pushed over a red zone (the other targets have none).
 const RUSTFLAGS: &str = "-Cembed-bitcode=yes\x1f-Cno-redzone";
 
+/// The file in a sysroot that names its compiler.
+const RUSTC: &str = "rustc";
+
 /// The oldest compiler that builds this workspace.
 const OLDEST: (u32, u32) = (1, 90);
 
@@ -202,12 +205,23 @@ fn ensure_from(source: &Source, workspace: &Workspace, targets: &[&str]) -> Resu
             &build.join(target).join("release/deps"),
             &path(workspace, target),
             target,
-            &stamp,
+            source,
         )?;
     }
     fs::remove_dir_all(&build)?;
     println!("sysroots built in {:.0} s", start.elapsed().as_secs_f64());
     Ok(())
+}
+
+/// The compiler that a sysroot belongs to.
+///
+/// # Errors
+/// The sysroot was not built.
+pub fn rustc(sysroot: &Path) -> Result<PathBuf> {
+    let file = sysroot.join(RUSTC);
+    let path =
+        fs::read_to_string(&file).with_context(|| format!("cannot read {}", file.display()))?;
+    Ok(PathBuf::from(path))
 }
 
 /// Where the sysroot of `target` is.
@@ -267,7 +281,7 @@ fn build(source: &Source, folder: &Path, targets: &[&str]) -> Result<PathBuf> {
 }
 
 /// Copies the libraries from `built` to where the compiler looks below `sysroot`; the stamp comes last.
-fn assemble(built: &Path, sysroot: &Path, target: &str, stamp: &str) -> Result<()> {
+fn assemble(built: &Path, sysroot: &Path, target: &str, source: &Source) -> Result<()> {
     let libraries = sysroot.join("lib/rustlib").join(target).join("lib");
     if sysroot.exists() {
         fs::remove_dir_all(sysroot)?;
@@ -279,7 +293,8 @@ fn assemble(built: &Path, sysroot: &Path, target: &str, stamp: &str) -> Result<(
         let name = file.file_name().context("a library has a name")?;
         fs::copy(&file, libraries.join(name))?;
     }
-    fs::write(sysroot.join("stamp"), stamp)?;
+    fs::write(sysroot.join(RUSTC), source.rustc.as_encoded_bytes())?;
+    fs::write(sysroot.join("stamp"), source.stamp())?;
     Ok(())
 }
 

@@ -124,6 +124,27 @@ impl Tool {
         Self::ALL.into_iter().find(|tool| tool.key() == key)
     }
 
+    /// The tool that brings a program, unless it is one that everybody has who can link Rust programs.
+    pub fn that_brings(program: &str) -> Option<Self> {
+        let by_prefix = [
+            ("i686-linux-gnu-", Self::CrossI686),
+            ("aarch64-linux-gnu-", Self::CrossAarch64),
+            ("arm-linux-gnueabihf-", Self::CrossArm),
+            ("riscv64-linux-gnu-", Self::CrossRiscv64),
+            ("clang", Self::Clang),
+            ("g++", Self::Cxx),
+            ("ld.lld", Self::Linkers),
+            ("mold", Self::Linkers),
+            ("valgrind", Self::Valgrind),
+            ("pkg-config", Self::PkgConfig),
+            ("qemu-system-", Self::Qemu),
+        ];
+        by_prefix
+            .into_iter()
+            .find(|(prefix, _)| program.starts_with(prefix))
+            .map(|(_, tool)| tool)
+    }
+
     /// What it is, for people.
     const fn what(self) -> &'static str {
         match self {

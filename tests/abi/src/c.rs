@@ -9,7 +9,7 @@ use object::read::File;
 use paravirt_abi::interface;
 use paravirt_abi::signature::Signature;
 use paravirt_section_tests::compile::{Compiler, Language};
-use paravirt_section_tests::tools::{self, succeed};
+use paravirt_section_tests::tools::succeed;
 use paravirt_section_tests::{scratch, workspace};
 
 use crate::listing::Listing;
@@ -18,15 +18,13 @@ use crate::objects::Sections;
 use crate::registers;
 use crate::values::{self, Item, NUMBERS, TEXT, TEXTS};
 
-/// The list, or why it cannot be made here.
-///
-/// # Errors
-/// The reason.
+/// The list.
 ///
 /// # Panics
 /// If the headers do not compile, or have something that this reader does not know.
-pub fn listing(machine: Machine) -> Result<Listing, String> {
-    let compiler = compiler(machine)?;
+#[must_use]
+pub fn listing(machine: Machine) -> Listing {
+    let compiler = compiler(machine);
     let items = items();
     let mut listing = Listing::default();
     compile(compiler, &source(&items), |object| {
@@ -42,7 +40,7 @@ pub fn listing(machine: Machine) -> Result<Listing, String> {
         sections.add_entry(&mut listing);
         registers::add_thunks(&sections, machine, &mut listing);
     });
-    Ok(listing)
+    listing
 }
 
 /// Whether the compiler takes these declarations beside those of `interface.h`: its messages if not.
@@ -54,22 +52,16 @@ pub fn accepts(machine: Machine, prototypes: &str) -> Result<(), String> {
     let path = folder.path().join("prototypes.c");
     let source = format!("#include <paravirt/interface.h>\n{prototypes}");
     fs::write(&path, source).expect("a file in the scratch folder");
-    compiler(machine)?
+    compiler(machine)
         .compile(Language::C, &path, folder.path(), &[])
         .map(drop)
 }
 
-/// The compiler for an architecture, or that it is missing.
-///
-/// # Errors
-/// Its name.
-pub fn compiler(machine: Machine) -> Result<Compiler, String> {
+/// The compiler for an architecture.
+fn compiler(machine: Machine) -> Compiler {
     let compiler = Compiler::Gcc(machine.arch());
-    if tools::is_installed(compiler.program()) {
-        Ok(compiler)
-    } else {
-        Err(format!("{} is not installed", compiler.program()))
-    }
+    test_support::program(compiler.program());
+    compiler
 }
 
 fn compile(compiler: Compiler, source: &str, body: impl FnOnce(&File<'_>)) {

@@ -12,7 +12,6 @@ use object::read::archive::ArchiveFile;
 use paravirt_abi::interface::InterfaceFunction;
 use paravirt_abi::signature::Signature;
 use paravirt_abi::{interface, legacy};
-use paravirt_section_tests::guest::{DEBIAN_RUSTC, sysroot};
 use paravirt_section_tests::tools::{self, succeed};
 use paravirt_section_tests::workspace;
 
@@ -25,16 +24,14 @@ use crate::{folder, registers};
 /// Types whose constants are numbers of the ABI.
 const NUMERIC: [&str; 6] = ["u8", "u16", "u32", "u64", "i32", "usize"];
 
-/// The list, or why it cannot be made here. What is built is kept in `scratch`.
-///
-/// # Errors
-/// The reason.
+/// The list. What is built is kept in `scratch`.
 ///
 /// # Panics
 /// If a build fails, or a source has something that this reader does not know.
-pub fn listing(machine: Machine, scratch: &Path) -> Result<Listing, String> {
+#[must_use]
+pub fn listing(machine: Machine, scratch: &Path) -> Listing {
     let project = scratch.join(format!("rust-{}", machine.name()));
-    let mut command = compiler(machine)?;
+    let mut command = compiler(machine);
     let items = items();
     write_project(&project, &items, machine);
     succeed(tools::run(
@@ -92,7 +89,7 @@ pub fn listing(machine: Machine, scratch: &Path) -> Result<Listing, String> {
     });
     let object = File::parse(object).expect("an ELF file");
     registers::add_entry(&Sections::of(&object), machine, &mut listing);
-    Ok(listing)
+    listing
 }
 
 fn add_function(function: &InterfaceFunction, machine: Machine, listing: &mut Listing) {
@@ -105,29 +102,16 @@ fn add_function(function: &InterfaceFunction, machine: Machine, listing: &mut Li
 }
 
 /// The command that builds the project.
-fn compiler(machine: Machine) -> Result<Command, String> {
+fn compiler(machine: Machine) -> Command {
     let target = machine.arch().rust_target();
     let mut command = Command::new(env!("CARGO"));
     command
         .args(["build", "--quiet", "--release", "--target", target])
         .args(["--package", "values", "--package", "paravirt-bsp"]);
     // As all guests are built: interrupts may come from ring 0.
-    let mut flags =
-        String::from("-Crelocation-model=static -Cno-redzone --cfg=paravirt_no_redzone");
-    if machine == Machine::I386 {
-        if !tools::is_installed(DEBIAN_RUSTC) {
-            return Err(format!("{DEBIAN_RUSTC} is not installed"));
-        }
-        let Some(sysroot) = sysroot(machine.arch()) else {
-            return Err(format!(
-                "no library for {target}; `cargo xtask setup` makes one"
-            ));
-        };
-        write!(flags, " --sysroot={}", sysroot.display()).expect("a string takes everything");
-        command.env("RUSTC", DEBIAN_RUSTC);
-    }
-    command.env("RUSTFLAGS", flags);
-    Ok(command)
+    let flags = "-Crelocation-model=static -Cno-redzone --cfg=paravirt_no_redzone";
+    test_support::build_for(&mut command, target, flags);
+    command
 }
 
 /// The object of a library's archive for which `is_it` holds.

@@ -1,8 +1,7 @@
 // SPDX-License-Identifier: MIT OR Apache-2.0
 //! Runs hosts in C: the example, and others that are compiled here from `hosts/` with the example's code for Linux.
 //!
-//! The example and its library come from `cargo xtask hosts`, guests from `cargo xtask guests`. Where they or a compiler are missing, a
-//! test says so and is skipped.
+//! The example and its library come from `cargo xtask hosts`, guests from `cargo xtask guests`.
 #![cfg(all(target_os = "linux", target_arch = "x86_64"))]
 
 use std::path::{Path, PathBuf};
@@ -10,40 +9,19 @@ use std::process::{Command, Output, Stdio};
 
 use tempfile::TempDir;
 
-/// An architecture of host and guest.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum Arch {
-    /// x86-64.
-    X86_64,
-    /// i386.
-    I386,
+pub use test_support::{Arch, c_host, guest};
+
+const fn compiler(arch: Arch) -> &'static str {
+    match arch {
+        Arch::X86_64 => "cc",
+        Arch::I386 => "i686-linux-gnu-gcc",
+    }
 }
 
-impl Arch {
-    /// Both.
-    pub const ALL: [Self; 2] = [Self::X86_64, Self::I386];
-
-    /// The name of its folders.
-    #[must_use]
-    pub const fn name(self) -> &'static str {
-        match self {
-            Self::X86_64 => "x86_64",
-            Self::I386 => "i386",
-        }
-    }
-
-    const fn compiler(self) -> &'static str {
-        match self {
-            Self::X86_64 => "cc",
-            Self::I386 => "i686-linux-gnu-gcc",
-        }
-    }
-
-    const fn text_segment(self) -> &'static str {
-        match self {
-            Self::X86_64 => "-Wl,-Ttext-segment=0x40000000",
-            Self::I386 => "-Wl,-Ttext-segment=0xa0000000",
-        }
+const fn text_segment(arch: Arch) -> &'static str {
+    match arch {
+        Arch::X86_64 => "-Wl,-Ttext-segment=0x40000000",
+        Arch::I386 => "-Wl,-Ttext-segment=0xa0000000",
     }
 }
 
@@ -53,38 +31,16 @@ pub fn workspace() -> &'static Path {
     Path::new(concat!(env!("CARGO_MANIFEST_DIR"), "/../.."))
 }
 
-/// A file that a command makes; `None` and a line that says so if it is not there.
-fn made(path: PathBuf, task: &str) -> Option<PathBuf> {
-    if path.is_file() {
-        return Some(path);
-    }
-    println!("skipped: {} was not built; run `{task}`", path.display());
-    None
-}
-
-/// A guest.
-#[must_use]
-pub fn guest(arch: Arch, name: &str) -> Option<PathBuf> {
-    let path = workspace().join("target/guests").join(arch.name());
-    made(path.join(name), "cargo xtask guests")
-}
-
-/// A file of `cargo xtask hosts`.
-#[must_use]
-pub fn host_file(arch: Arch, name: &str) -> Option<PathBuf> {
-    let path = workspace().join("target/hosts").join(arch.name());
-    made(path.join(name), "cargo xtask hosts")
-}
-
 /// Compiles `sources` of `hosts/`, with the library, to a program in `folder`.
 ///
 /// # Panics
 /// If they do not compile.
 #[must_use]
-pub fn compile(arch: Arch, sources: &[&str], folder: &Path) -> Option<PathBuf> {
-    let library = host_file(arch, "libparavirt_host.a")?;
+pub fn compile(arch: Arch, sources: &[&str], folder: &Path) -> PathBuf {
+    let library = c_host(arch, "libparavirt_host.a");
+    test_support::program(compiler(arch));
     let program = folder.join(arch.name());
-    let mut cc = Command::new(arch.compiler());
+    let mut cc = Command::new(compiler(arch));
     cc.args([
         "-std=gnu11",
         "-O2",
@@ -93,7 +49,7 @@ pub fn compile(arch: Arch, sources: &[&str], folder: &Path) -> Option<PathBuf> {
         "-Werror",
         "-static",
     ])
-    .arg(arch.text_segment())
+    .arg(text_segment(arch))
     .args(["-I", "ffi/include", "-I", "examples/c-host"])
     .args(sources)
     .arg(library)
@@ -108,7 +64,7 @@ pub fn compile(arch: Arch, sources: &[&str], folder: &Path) -> Option<PathBuf> {
         "{}",
         String::from_utf8_lossy(&output.stderr)
     );
-    Some(program)
+    program
 }
 
 /// What a host printed, and its exit status.

@@ -31,10 +31,7 @@ fn compile(source: &str, more: impl Fn(usize) -> String) {
     let folder = tempfile::tempdir().expect("a scratch folder");
     let file = folder.path().join("source");
     for (program, language, pointer) in COMPILERS {
-        if Command::new(program).arg("--version").output().is_err() {
-            println!("skipped: there is no {program}");
-            continue;
-        }
+        test_support::program(program);
         fs::write(&file, source.to_owned() + &more(pointer)).expect("the scratch folder");
         let standard = if language == "c" { "c11" } else { "c++17" };
         let output = Command::new(program)

@@ -8,7 +8,10 @@ use std::path::{Path, PathBuf};
 use std::process::{Command, Stdio};
 
 use guests_of_2013::{FORMS, INTERRUPTS, RUNS};
-use paravirt_c_host_tests::{Arch, argument, compile, host_file, run, scratch};
+use test_support::Tool;
+use test_support::need::Need;
+
+use paravirt_c_host_tests::{Arch, argument, c_host, compile, run, scratch};
 
 /// What makes a host accept them.
 const COMPAT: [&str; 2] = ["--compat", "2013"];
@@ -16,28 +19,23 @@ const COMPAT: [&str; 2] = ["--compat", "2013"];
 const BINDINGS: [&[&str]; 2] = [&[], &["--lazy"]];
 
 /// A guest, with more arguments of its compiler.
-fn build(arch: Arch, source: &str, flags: &[&str], folder: &Path) -> Option<PathBuf> {
+fn build(arch: Arch, source: &str, flags: &[&str], folder: &Path) -> PathBuf {
     if let Some(reason) = guests_of_2013::missing(arch.name()) {
-        println!("skipped: {reason}");
-        return None;
+        Need::Tool(Tool::CrossI686).panic(&reason);
     }
     let image = folder.join("guest");
     guests_of_2013::build(arch.name(), source, flags, &image)
         .unwrap_or_else(|error| panic!("{error}"));
-    Some(image)
+    image
 }
 
 /// Every word of the guest, in every form of its tables; the process host's test expects the same.
 #[test]
 fn images_of_2013_run_as_in_a_process() {
     let folder = scratch();
-    let Some(host) = host_file(Arch::I386, "c-host") else {
-        return;
-    };
+    let host = c_host(Arch::I386, "c-host");
     for (form, flags) in FORMS {
-        let Some(guest) = build(Arch::I386, "guest.c", flags, folder.path()) else {
-            return;
-        };
+        let guest = build(Arch::I386, "guest.c", flags, folder.path());
         for binding in BINDINGS {
             for (what, printed) in RUNS {
                 // It declares a port, which it does not use here.
@@ -60,12 +58,10 @@ fn images_of_2013_run_as_in_a_process() {
 #[test]
 fn the_console_is_read_by_polling() {
     let folder = scratch();
-    let (Some(host), Some(guest)) = (
-        host_file(Arch::I386, "c-host"),
+    let (host, guest) = (
+        c_host(Arch::I386, "c-host"),
         build(Arch::I386, "guest.c", &[], folder.path()),
-    ) else {
-        return;
-    };
+    );
     for binding in BINDINGS {
         let options = [&COMPAT[..], &["--partial"], binding].concat();
         let mut child = Command::new("timeout")
@@ -90,12 +86,10 @@ fn the_console_is_read_by_polling() {
 #[test]
 fn what_is_not_provided_is_named_when_it_is_called() {
     let folder = scratch();
-    let (Some(host), Some(guest)) = (
-        host_file(Arch::I386, "c-host"),
+    let (host, guest) = (
+        c_host(Arch::I386, "c-host"),
         build(Arch::I386, "guest.c", &[], folder.path()),
-    ) else {
-        return;
-    };
+    );
     let guest = argument(&guest);
     for binding in BINDINGS {
         let options = [&COMPAT[..], &["--partial"], binding].concat();
@@ -116,12 +110,10 @@ fn what_is_not_provided_is_named_when_it_is_called() {
 #[test]
 fn segments_of_the_guest_s_own_do_not_keep_the_host_from_leaving_it() {
     let folder = scratch();
-    let (Some(host), Some(guest)) = (
-        host_file(Arch::I386, "c-host"),
+    let (host, guest) = (
+        c_host(Arch::I386, "c-host"),
         build(Arch::I386, "guest.c", &[], folder.path()),
-    ) else {
-        return;
-    };
+    );
     for (what, part) in [
         ("sd", "instruction: ud2"),
         ("se", "instruction: ud2"),
@@ -148,13 +140,9 @@ fn segments_of_the_guest_s_own_do_not_keep_the_host_from_leaving_it() {
 fn without_the_option_they_are_refused_and_it_is_named() {
     for arch in Arch::ALL {
         let folder = scratch();
-        let Some(host) = host_file(arch, "c-host") else {
-            continue;
-        };
+        let host = c_host(arch, "c-host");
         let refused = |source, part: &str| {
-            let Some(guest) = build(arch, source, &[], folder.path()) else {
-                return;
-            };
+            let guest = build(arch, source, &[], folder.path());
             let ran = run(&host, &["--partial", argument(&guest)]);
             assert!(
                 ran.messages.contains(part),
@@ -183,9 +171,7 @@ fn without_the_option_they_are_refused_and_it_is_named() {
 fn names_of_2013_that_nobody_provides_do_no_harm() {
     for arch in Arch::ALL {
         let folder = scratch();
-        let Some(host) = host_file(arch, "c-host") else {
-            continue;
-        };
+        let host = c_host(arch, "c-host");
         let word = if arch == Arch::I386 { "long" } else { "quad" };
         let many = format!(
             ".section .data.l4externals.str, \"aw\"\n1: .string \"l4rtems_outch\"\n\
@@ -196,9 +182,7 @@ fn names_of_2013_that_nobody_provides_do_no_harm() {
         );
         let source = folder.path().join("many.s");
         fs::write(&source, many).expect("the scratch folder");
-        let Some(guest) = build(arch, "page.c", &[argument(&source)], folder.path()) else {
-            continue;
-        };
+        let guest = build(arch, "page.c", &[argument(&source)], folder.path());
         let ran = run(&host, &["--partial", "--lazy", argument(&guest)]);
         let part = "call of `l4rtems_inch`, which the host does not provide";
         assert!(ran.messages.contains(part), "{}", ran.messages);
@@ -212,12 +196,10 @@ fn names_of_2013_that_nobody_provides_do_no_harm() {
 fn images_of_today_get_interrupts_by_the_names_of_2013() {
     for arch in Arch::ALL {
         let folder = scratch();
-        let (Some(host), Some(guest)) = (
-            host_file(arch, "c-host"),
+        let (host, guest) = (
+            c_host(arch, "c-host"),
             build(arch, "page.c", &[], folder.path()),
-        ) else {
-            continue;
-        };
+        );
         for binding in BINDINGS {
             let ran = run(&host, &[&COMPAT[..], binding, &[argument(&guest)]].concat());
             let title = format!("{arch:?} {binding:?}: {}", ran.messages);
@@ -239,12 +221,10 @@ fn a_hosts_own_functions_get_their_arguments_and_give_their_results() {
     for arch in Arch::ALL {
         let folder = scratch();
         let sources = ["examples/c-host/c-host.c", "tests/c-host/hosts/of_2013.c"];
-        let (Some(host), Some(guest)) = (
+        let (host, guest) = (
             compile(arch, &sources, folder.path()),
             build(arch, "calls.c", &[], folder.path()),
-        ) else {
-            continue;
-        };
+        );
         let guest = argument(&guest);
         for binding in BINDINGS {
             let ran = run(&host, &[&COMPAT[..], binding, &[guest]].concat());
@@ -260,9 +240,7 @@ fn a_hosts_own_functions_get_their_arguments_and_give_their_results() {
         assert!(ran.messages.contains(part), "{}", ran.messages);
 
         let sources = [&sources[..], &["-DMISTAKE"]].concat();
-        let Some(host) = compile(arch, &sources, folder.path()) else {
-            continue;
-        };
+        let host = compile(arch, &sources, folder.path());
         for options in [&COMPAT[..], &["--compat", "2013", "--partial"]] {
             let ran = run(&host, &[options, &[guest]].concat());
             let part = "`fn(u32, u32) -> u32`";
@@ -303,9 +281,7 @@ const HOSTILE: [(&str, &str, &str); 4] = [
 #[test]
 fn damaged_and_hostile_tables_are_refused_by_name() {
     let folder = scratch();
-    let Some(host) = host_file(Arch::I386, "c-host") else {
-        return;
-    };
+    let host = c_host(Arch::I386, "c-host");
     let refused = |guest: &Path, part: &str| {
         for binding in BINDINGS {
             let options = [&COMPAT[..], &["--partial"], binding].concat();
@@ -324,14 +300,10 @@ fn damaged_and_hostile_tables_are_refused_by_name() {
     for (name, assembly, part) in HOSTILE {
         let source = folder.path().join(format!("{name}.s"));
         fs::write(&source, assembly).expect("the scratch folder");
-        let Some(guest) = build(Arch::I386, "guest.c", &[argument(&source)], folder.path()) else {
-            return;
-        };
+        let guest = build(Arch::I386, "guest.c", &[argument(&source)], folder.path());
         refused(&guest, part);
     }
-    let Some(guest) = build(Arch::I386, "guest.c", &[], folder.path()) else {
-        return;
-    };
+    let guest = build(Arch::I386, "guest.c", &[], folder.path());
     let whole = fs::read(&guest).expect("the guest");
     let half = folder.path().join("half");
     fs::write(&half, &whole[..whole.len() / 2]).expect("the scratch folder");

@@ -2,55 +2,22 @@
 //! Finding and running a guest.
 
 use std::fs::File;
-use std::io::Read;
-use std::path::{Path, PathBuf};
+use std::io::{self, Read};
 use std::sync::{Mutex, PoisonError};
 use std::time::Duration;
-use std::{env, fmt, io};
 
 use pvhost::image::Image;
 use pvhost::process::{Builder, Console, Exit, Finished, Stats, Vm};
+pub use test_support::Arch;
 
-/// An architecture that the process host runs.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum Arch {
-    /// x86-64.
-    X86_64,
-    /// i386.
-    I386,
-}
-
-impl Arch {
-    /// Both.
-    pub const ALL: [Self; 2] = [Self::X86_64, Self::I386];
-}
-
-impl fmt::Display for Arch {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.write_str(match self {
-            Self::X86_64 => "x86_64",
-            Self::I386 => "i386",
-        })
-    }
-}
-
-/// The guest of that name; `None`, and a line that says why, if it was not built.
+/// The guest of that name.
 ///
 /// # Panics
-/// If the file is no sound image.
+/// If it was not built, or is no sound image.
 #[must_use]
-pub fn open(arch: Arch, name: &str) -> Option<Image> {
-    let folder = env::var_os("PARAVIRT_GUESTS").map_or_else(
-        || Path::new(env!("CARGO_MANIFEST_DIR")).join("../../target/guests"),
-        PathBuf::from,
-    );
-    let path = folder.join(arch.to_string()).join(name);
-    if !path.is_file() {
-        let path = path.display();
-        println!("skipped: {path} was not built; run `cargo xtask guests`");
-        return None;
-    }
-    Some(Image::open(&path).expect("a sound image"))
+#[track_caller]
+pub fn open(arch: Arch, name: &str) -> Image {
+    Image::open(&test_support::guest(arch, name)).unwrap_or_else(|error| panic!("{error}"))
 }
 
 /// What a guest left behind.

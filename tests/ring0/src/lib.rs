@@ -1,26 +1,23 @@
 // SPDX-License-Identifier: MIT OR Apache-2.0
 //! Runs a guest on a PC that QEMU emulates, without a hypervisor.
 //!
-//! The guests come from `cargo xtask guests`; `PARAVIRT_GUESTS` names their folder, `target/guests` by default. Where they or QEMU are
-//! missing, a test says so and is skipped.
+//! The guests come from `cargo xtask guests`; `PARAVIRT_GUESTS` names their folder, `target/guests` by default.
 
+use std::fs;
 use std::path::{Path, PathBuf};
 use std::process::{Command, Stdio};
-use std::{env, fs};
 
 use object::{Object, ObjectSection, ObjectSymbol};
 
-/// The emulator, for both architectures.
-const QEMU: &str = "qemu-system-x86_64";
+pub use test_support::Arch;
+
 /// Time after which a run is stopped, in seconds.
 const LIMIT: &str = "60";
-
-/// The architectures.
-pub const ARCHITECTURES: [&str; 2] = ["x86_64", "i386"];
 
 /// A guest on a PC.
 #[derive(Debug)]
 pub struct Pc {
+    qemu: PathBuf,
     guest: PathBuf,
     command_line: String,
     processor: &'static str,
@@ -38,49 +35,29 @@ pub struct Outcome {
 }
 
 impl Pc {
-    /// A PC for the guest of that name; `None`, and a line that says why, if the guest was not built or QEMU is not installed.
+    /// A PC for the guest of that name.
+    ///
+    /// # Panics
+    /// If the guest was not built, has a red zone, or there is no QEMU.
     #[must_use]
-    pub fn new(architecture: &str, name: &str) -> Option<Self> {
-        let folder = env::var_os("PARAVIRT_GUESTS").map_or_else(
-            || Path::new(env!("CARGO_MANIFEST_DIR")).join("../../target/guests"),
-            PathBuf::from,
-        );
-        let guest = folder.join(architecture).join(name);
-        if !guest.is_file() {
-            println!(
-                "skipped: {} was not built; run `cargo xtask guests`",
-                guest.display()
-            );
-            return None;
-        }
-        if !uses_no_red_zone(&guest) {
-            println!(
-                "skipped: {} was built with a red zone; run `cargo xtask setup`",
-                guest.display()
-            );
-            return None;
-        }
-        Self::of_file(&guest)
+    pub fn new(arch: Arch, name: &str) -> Self {
+        Self::of_file(&test_support::ring0_guest(arch, name))
     }
 
-    /// A PC for that image; `None`, and a line that says why, if QEMU is not installed.
+    /// A PC for that image.
+    ///
+    /// # Panics
+    /// If there is no QEMU.
     #[must_use]
-    pub fn of_file(guest: &Path) -> Option<Self> {
-        let installed = Command::new(QEMU)
-            .arg("--version")
-            .stdout(Stdio::null())
-            .status();
-        if !installed.is_ok_and(|status| status.success()) {
-            println!("skipped: {QEMU} is not installed");
-            return None;
-        }
-        Some(Self {
+    pub fn of_file(guest: &Path) -> Self {
+        Self {
+            qemu: test_support::qemu(),
             guest: guest.to_owned(),
             command_line: String::new(),
             processor: "qemu64",
             serial: "stdio",
             options: Vec::new(),
-        })
+        }
     }
 
     /// The guest's command line.
@@ -120,7 +97,9 @@ impl Pc {
         let folder = tempfile::tempdir().expect("a folder");
         let debug = folder.path().join("debug");
         let output = Command::new("timeout")
-            .args([LIMIT, QEMU, "-M", "pc", "-m", "64", "-cpu", self.processor])
+            .arg(LIMIT)
+            .arg(&self.qemu)
+            .args(["-M", "pc", "-m", "64", "-cpu", self.processor])
             .args(["-nodefaults", "-display", "none", "-no-reboot"])
             .args(["-serial", self.serial])
             .arg("-debugcon")
@@ -172,17 +151,6 @@ impl Outcome {
         assert_eq!(self.debug.contains(text), early, "{text:?} in {self:?}");
         assert_eq!(self.record(), record, "{self:?}");
     }
-}
-
-/// Whether the identity note of an image says so.
-fn uses_no_red_zone(guest: &Path) -> bool {
-    /// Offset of the flags behind owner and version and machine.
-    const OWNER: &[u8] = b"\x09\0\0\0\x18\0\0\0\x01\0\0\0paravirt\0\0\0\0";
-    let content = fs::read(guest).expect("a readable guest");
-    content
-        .windows(OWNER.len())
-        .position(|window| window == OWNER)
-        .is_some_and(|at| content[at + OWNER.len() + 8] & 1 != 0)
 }
 
 /// A copy of `guest` in `folder` whose PVH note points to the symbol `entry`.

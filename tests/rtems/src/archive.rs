@@ -2,32 +2,11 @@
 //! The Rust library as the linker sees it.
 
 use std::collections::BTreeSet;
-use std::env;
 use std::fs;
-use std::path::{Path, PathBuf};
+use std::path::Path;
 
 use object::read::archive::ArchiveFile;
 use object::{Object, ObjectSymbol};
-
-use paravirt_section_tests::workspace;
-
-/// Where the library is: `PARAVIRT_RTEMS_LIBRARY`, by default where `cargo xtask test` and `cargo xtask rtems` leave it.
-/// `None`, and a line that says why, if it was not built.
-#[must_use]
-pub fn find() -> Option<PathBuf> {
-    let path = env::var_os("PARAVIRT_RTEMS_LIBRARY").map_or_else(
-        || workspace().join("target/rtems/library/librtemsparavirt.a"),
-        PathBuf::from,
-    );
-    if path.is_file() {
-        return Some(path);
-    }
-    println!(
-        "skipped: {} was not built; `cargo xtask test` builds it",
-        path.display()
-    );
-    None
-}
 
 /// Global symbols of all members of a static library.
 #[derive(Debug, Default)]

@@ -1,9 +1,10 @@
 // SPDX-License-Identifier: MIT OR Apache-2.0
 //! The real RTEMS, where it is.
 
-use std::env;
 use std::path::{Path, PathBuf};
 use std::process::Command;
+
+use test_support::need::{Need, Step, User};
 
 use paravirt_section_tests::tools::{self, succeed};
 use paravirt_section_tests::workspace;
@@ -17,26 +18,23 @@ pub struct Installed {
 }
 
 impl Installed {
-    /// `None`, and a line that says why, if there is no RTEMS.
+    /// Finds them.
     ///
     /// # Panics
-    /// If `RTEMS_PREFIX` is set, but the BSP was not built.
+    /// If the user names no RTEMS, or the BSP was not built.
     #[must_use]
-    pub fn find() -> Option<Self> {
-        let Some(prefix) = env::var_os("RTEMS_PREFIX") else {
-            println!("skipped: RTEMS_PREFIX is not set");
-            return None;
-        };
-        let installed = Self {
-            prefix: PathBuf::from(prefix),
-        };
+    pub fn find() -> Self {
+        let prefix = test_support::users(User::RtemsPrefix);
+        let _ = test_support::users(User::RtemsSource);
+        let installed = Self { prefix };
         let linkcmds = installed.libraries().join("linkcmds");
-        assert!(
-            linkcmds.is_file(),
-            "{} is not there; run `cargo xtask rtems`",
-            linkcmds.display()
-        );
-        Some(installed)
+        if !linkcmds.is_file() {
+            Need::Step(Step::RtemsBsp).panic(&format!(
+                "{} is not there; run `cargo xtask rtems`",
+                linkcmds.display()
+            ));
+        }
+        installed
     }
 
     /// A tool by its name without the architecture.

@@ -167,38 +167,22 @@ fn write(path: &Path, content: &str) {
     fs::write(path, content).expect("a file of the project");
 }
 
-/// Debian's compiler, the one that sysroots are built with.
-pub const DEBIAN_RUSTC: &str = "/usr/bin/rustc";
-
-/// The sysroot of `arch`, from the environment's `PARAVIRT_SYSROOTS` or where the task runner leaves them.
-#[must_use]
-pub fn sysroot(arch: Arch) -> Option<PathBuf> {
-    let folder = std::env::var_os("PARAVIRT_SYSROOTS")
-        .map_or_else(|| workspace().join("target/sysroots"), PathBuf::from);
-    let sysroot = folder.join(arch.rust_target());
-    sysroot.join("stamp").is_file().then_some(sysroot)
-}
-
 impl Project {
-    /// Builds the layer alone for `arch` with a library of that sysroot.
+    /// Builds the layer alone for `arch`.
     ///
     /// # Errors
     /// The compiler's messages.
-    pub fn layer(&self, arch: Arch, sysroot: &Path) -> Result<PathBuf, String> {
+    pub fn layer(&self, arch: Arch) -> Result<PathBuf, String> {
         let target = self.folder.join("target-of-sysroots");
-        tools::run(
-            Command::new(env!("CARGO"))
-                .current_dir(&self.folder)
-                .args(["build", "--quiet", "--profile", Profile::Os.name()])
-                .args(["--package", "paravirt-bsp"])
-                .args(["--target", arch.rust_target()])
-                .env("CARGO_TARGET_DIR", &target)
-                .env("RUSTC", DEBIAN_RUSTC)
-                .env(
-                    "RUSTFLAGS",
-                    format!("-Crelocation-model=static --sysroot={}", sysroot.display()),
-                ),
-        )?;
+        let mut cargo = Command::new(env!("CARGO"));
+        cargo
+            .current_dir(&self.folder)
+            .args(["build", "--quiet", "--profile", Profile::Os.name()])
+            .args(["--package", "paravirt-bsp"])
+            .args(["--target", arch.rust_target()])
+            .env("CARGO_TARGET_DIR", &target);
+        test_support::build_for(&mut cargo, arch.rust_target(), "-Crelocation-model=static");
+        tools::run(&mut cargo)?;
         Ok(target
             .join(arch.rust_target())
             .join(Profile::Os.name())

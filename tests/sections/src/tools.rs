@@ -1,36 +1,13 @@
 // SPDX-License-Identifier: MIT OR Apache-2.0
-//! Programs that a test needs and a machine may lack.
+//! Programs that tests start.
 
 use std::process::{Command, Stdio};
 
-/// Whether `program` can be started.
-#[must_use]
-pub fn is_installed(program: &str) -> bool {
-    Command::new(program)
-        .arg("--version")
-        .stdout(Stdio::null())
-        .stderr(Stdio::null())
-        .status()
-        .is_ok_and(|status| status.success())
-}
-
-/// The first of `programs` that is not installed.
-#[must_use]
-pub fn missing<'a>(programs: &[&'a str]) -> Option<&'a str> {
-    programs
-        .iter()
-        .copied()
-        .find(|program| !is_installed(program))
-}
-
-/// Returns from a test, saying so, unless all programs are installed.
+/// Ends a test, saying what it needs, unless all programs are installed.
 #[macro_export]
 macro_rules! require {
     ($($program:expr),+ $(,)?) => {
-        if let Some(missing) = $crate::tools::missing(&[$($program),+]) {
-            println!("skipped: {missing} is not installed");
-            return;
-        }
+        $(test_support::program($program);)+
     };
 }
 

@@ -8,8 +8,11 @@ pub mod need;
 
 use std::fs;
 use std::path::PathBuf;
+use std::process::{Command, Stdio};
 
 pub use paravirt_build::arch::Arch;
+use paravirt_build::sysroot;
+use paravirt_build::toolchain;
 use paravirt_build::tools;
 pub use paravirt_build::tools::Tool;
 use paravirt_build::workspace::Workspace;
@@ -97,16 +100,24 @@ pub fn rtems_library() -> PathBuf {
     )
 }
 
-/// The sysroot of a target that the active toolchain has no library for.
+/// Lets a cargo that is started by `command` build for `target`, with those flags of the compiler: with the active toolchain, if that
+/// has a library for the target, else with the sysroot that was built here and its compiler.
 ///
 /// # Panics
-/// If it was not built.
-#[must_use]
+/// If neither is there.
 #[track_caller]
-pub fn sysroot(target: &str) -> PathBuf {
-    let sysroot = workspace().sysroots().join(target);
-    built(sysroot.join("stamp"), Step::Sysroots, "cargo xtask setup");
-    sysroot
+pub fn build_for(command: &mut Command, target: &str, flags: &str) {
+    if toolchain::active_has(target).expect("there is a Rust compiler") {
+        command.env("RUSTFLAGS", flags);
+        return;
+    }
+    let folder = workspace().sysroots().join(target);
+    built(folder.join("stamp"), Step::Sysroots, "cargo xtask setup");
+    let rustc = sysroot::rustc(&folder).expect("the stamp is written last");
+    command.env("RUSTC", rustc).env(
+        "RUSTFLAGS",
+        format!("{flags} --sysroot={}", folder.display()),
+    );
 }
 
 #[track_caller]
@@ -150,6 +161,28 @@ pub fn xen() -> PathBuf {
 pub fn tool(tool: Tool) {
     if let Err(error) = tool.probe(&workspace()) {
         Need::Tool(tool).panic(&format!("{error:#}"));
+    }
+}
+
+/// Sees that a program can be started.
+///
+/// # Panics
+/// If it cannot.
+#[track_caller]
+pub fn program(name: &str) {
+    let starts = Command::new(name)
+        .arg("--version")
+        .stdin(Stdio::null())
+        .stdout(Stdio::null())
+        .stderr(Stdio::null())
+        .status()
+        .is_ok_and(|status| status.success());
+    if !starts {
+        let why = format!("there is no {name} that works");
+        match Tool::that_brings(name) {
+            Some(tool) => Need::Tool(tool).panic(&why),
+            None => panic!("{why}"),
+        }
     }
 }
 

@@ -2,21 +2,18 @@
 //! Runs a guest as the first domain of a real Xen, which QEMU runs.
 //!
 //! The guests come from `cargo xtask guests`; `PARAVIRT_GUESTS` names their folder, `target/guests` by default. Xen is the file that
-//! `PVHOST_XEN` names, or the newest of Debian's in `/boot`. What is missing, a test says and is skipped.
+//! `PVHOST_XEN` names, or the one that set-up has unpacked.
 
+use std::fs;
 use std::path::{Path, PathBuf};
 use std::process::{Command, Stdio};
-use std::{env, fs};
 
 use object::{Object, ObjectSection, ObjectSymbol};
 use tempfile::TempDir;
+use test_support::Arch;
 
 pub mod unprivileged;
 
-/// The architectures of guests.
-const ARCHITECTURES: [&str; 2] = ["x86_64", "i386"];
-/// The emulator, for both architectures.
-const QEMU: &str = "qemu-system-x86_64";
 /// Time after which a run is stopped, in seconds.
 const LIMIT: &str = "60";
 
@@ -44,10 +41,10 @@ impl Kind {
         }
     }
 
-    const fn architecture(self) -> &'static str {
+    const fn architecture(self) -> Arch {
         match self {
-            Self::Pv | Self::Pvh => "x86_64",
-            Self::Pvh32 => "i386",
+            Self::Pv | Self::Pvh => Arch::X86_64,
+            Self::Pvh32 => Arch::I386,
         }
     }
 }
@@ -74,41 +71,22 @@ pub struct Outcome {
 }
 
 impl Domain {
-    /// A domain of the guest of that name; `None`, and a line that says why, if something is missing.
+    /// A domain of the guest of that name.
     ///
     /// # Panics
-    /// If a file cannot be read or unpacked.
+    /// If the guest was not built, has a red zone, or there is no Xen or QEMU.
     #[must_use]
-    pub fn new(kind: Kind, guest: &str) -> Option<Self> {
-        let folder = env::var_os("PARAVIRT_GUESTS").map_or_else(
-            || Path::new(env!("CARGO_MANIFEST_DIR")).join("../../target/guests"),
-            PathBuf::from,
-        );
-        let guest = folder.join(kind.architecture()).join(guest);
-        if !guest.is_file() {
-            println!(
-                "skipped: {} was not built; run `cargo xtask guests`",
-                guest.display()
-            );
-            return None;
-        }
-        let image = fs::read(&guest).expect("a readable guest");
-        if !uses_no_red_zone(&image) {
-            println!(
-                "skipped: {} was built with a red zone; run `cargo xtask setup`",
-                guest.display()
-            );
-            return None;
-        }
+    pub fn new(kind: Kind, guest: &str) -> Self {
+        let guest = test_support::ring0_guest(kind.architecture(), guest);
         let folder = tempfile::tempdir().expect("a folder");
-        let xen = unpacked_xen(folder.path())?;
-        Some(Self {
+        let xen = unpacked_xen(folder.path());
+        Self {
             kind,
-            image,
+            image: fs::read(&guest).expect("a readable guest"),
             xen,
             command_line: String::new(),
             folder,
-        })
+        }
     }
 
     /// The guest's command line.
@@ -200,7 +178,9 @@ impl Domain {
             Kind::Pvh | Kind::Pvh32 => ("qemu64,+svm,+npt", "dom0=pvh dom0-iommu=none"),
         };
         let output = Command::new("timeout")
-            .args([LIMIT, QEMU, "-M", "pc", "-m", "192", "-cpu", processor])
+            .arg(LIMIT)
+            .arg(test_support::qemu())
+            .args(["-M", "pc", "-m", "192", "-cpu", processor])
             .args([
                 "-nodefaults",
                 "-display",
@@ -282,32 +262,9 @@ fn find(content: &[u8], what: &[u8]) -> Option<usize> {
         .position(|window| window == what)
 }
 
-/// Whether the identity note of an image says so.
-fn uses_no_red_zone(image: &[u8]) -> bool {
-    /// Length of owner and descriptor, type, owner; flags follow behind version and machine.
-    const NOTE: &[u8] = b"\x09\0\0\0\x18\0\0\0\x01\0\0\0paravirt\0\0\0\0";
-    find(image, NOTE).is_some_and(|at| image[at + NOTE.len() + 8] & 1 != 0)
-}
-
-/// Xen's file, unpacked into `folder`; `None`, and a line that says why, if Xen or QEMU are missing.
-fn unpacked_xen(folder: &Path) -> Option<PathBuf> {
-    let Some(packed) = env::var_os("PVHOST_XEN")
-        .map(PathBuf::from)
-        .or_else(installed_xen)
-    else {
-        println!(
-            "skipped: no Xen in /boot; install xen-hypervisor-4.17-amd64, or name the file in PVHOST_XEN"
-        );
-        return None;
-    };
-    let version = Command::new(QEMU)
-        .arg("--version")
-        .stdout(Stdio::null())
-        .status();
-    if !version.is_ok_and(|status| status.success()) {
-        println!("skipped: {QEMU} is not installed");
-        return None;
-    }
+/// Xen's file, unpacked into `folder`.
+fn unpacked_xen(folder: &Path) -> PathBuf {
+    let packed = test_support::xen();
     let unpacked = Command::new("gzip")
         .args(["--decompress", "--force", "--stdout"])
         .arg(&packed)
@@ -320,18 +277,5 @@ fn unpacked_xen(folder: &Path) -> Option<PathBuf> {
     );
     let xen = folder.join("xen");
     fs::write(&xen, unpacked.stdout).expect("a writable folder");
-    Some(xen)
-}
-
-/// Debian's Xen.
-fn installed_xen() -> Option<PathBuf> {
-    let name = |path: &PathBuf| {
-        let name = path.file_name()?.to_str()?;
-        (name.starts_with("xen-") && name.ends_with(".gz")).then_some(())
-    };
-    let files = fs::read_dir("/boot")
-        .ok()?
-        .flatten()
-        .map(|entry| entry.path());
-    files.filter(|path| name(path).is_some()).max()
+    xen
 }

@@ -5,11 +5,13 @@
 //! Linux and the tools are Debian's packages, downloaded by `apt-get` and unpacked into a folder below `target`; nothing is installed.
 
 use std::fmt::Write as _;
+use std::fs;
 use std::path::{Path, PathBuf};
 use std::process::{Command, Stdio};
-use std::{env, fs};
 
-use crate::{ARCHITECTURES, QEMU, unpacked_xen};
+use test_support::Arch;
+
+use crate::unpacked_xen;
 
 /// The script that Linux starts.
 const INIT: &str = include_str!("../dom0/init");
@@ -63,35 +65,24 @@ pub struct Finished {
 }
 
 /// Starts every guest in every kind of domain that was built, and tells how they ended; `typed` and `input` are what goes to the
-/// consoles of `echo` and `conformance`. `None`, and a line that says why, if something is missing.
+/// consoles of `echo` and `conformance`.
 ///
 /// # Panics
-/// If what was downloaded is not as expected, or the guests do not end.
+/// If the packages cannot be had or are not as expected, or the guests do not end.
 #[must_use]
-pub fn run(typed: &[u8], input: &[u8]) -> Option<Vec<Finished>> {
-    let target = Path::new(env!("CARGO_MANIFEST_DIR")).join("../../target");
-    let guests =
-        env::var_os("PARAVIRT_GUESTS").map_or_else(|| target.join("guests"), PathBuf::from);
+pub fn run(typed: &[u8], input: &[u8]) -> Vec<Finished> {
     let folder = tempfile::tempdir().expect("a folder");
-    let xen = unpacked_xen(folder.path())?;
-    let packages = target.join("xen/dom0");
+    let xen = unpacked_xen(folder.path());
+    let packages = test_support::workspace().root().join("target/dom0");
     if let Err(problem) = download(&packages) {
-        println!("skipped: cannot get Debian's packages for a Linux that controls Xen: {problem}");
-        return None;
+        panic!("cannot get Debian's packages for a Linux that controls Xen: {problem}");
     }
     let root = folder.path().join("root");
     let kernel = unpack(&packages, &root);
-    for architecture in ARCHITECTURES {
+    for arch in Arch::ALL {
         for guest in GUESTS {
-            let file = guests.join(architecture).join(guest);
-            if !file.is_file() {
-                println!(
-                    "skipped: {} was not built; run `cargo xtask guests`",
-                    file.display()
-                );
-                return None;
-            }
-            let place = root.join("guests").join(architecture);
+            let file = test_support::ring0_guest(arch, guest);
+            let place = root.join("guests").join(arch.name());
             fs::create_dir_all(&place).expect("a writable folder");
             fs::copy(&file, place.join(guest)).expect("a readable guest");
         }
@@ -106,17 +97,15 @@ pub fn run(typed: &[u8], input: &[u8]) -> Option<Vec<Finished>> {
         &archive,
     );
     let output = Command::new("timeout")
+        .arg(LIMIT)
+        .arg(test_support::qemu())
         .args([
-            LIMIT,
-            QEMU,
             "-M",
             "pc",
             "-m",
             "1024",
             "-cpu",
             "qemu64,+svm,+npt",
-        ])
-        .args([
             "-nodefaults",
             "-display",
             "none",
@@ -141,7 +130,7 @@ pub fn run(typed: &[u8], input: &[u8]) -> Option<Vec<Finished>> {
         serial.contains("=== done"),
         "no end after {LIMIT} s:\n{serial}"
     );
-    Some(finished(&serial))
+    finished(&serial)
 }
 
 /// Downloads the packages into `folder`, unless they are there.

@@ -202,13 +202,13 @@ impl Walk {
     }
 }
 
-/// Walks all paths. `None`: skipped.
+/// Walks all paths.
 ///
 /// # Panics
 /// If a raise was lost, came twice or too early, or if the walk did not meet the instructions that it is about.
 #[must_use]
-pub fn walk(arch: Arch, effort: Effort) -> Option<Vec<Tally>> {
-    let image = guest::open(arch, "walk")?;
+pub fn walk(arch: Arch, effort: Effort) -> Vec<Tally> {
+    let image = guest::open(arch, "walk");
     let places = Places::new(&image);
     let waker = Arc::new(Waker::default());
     let walk = Rc::new(RefCell::new(Walk {
@@ -264,7 +264,7 @@ pub fn walk(arch: Arch, effort: Effort) -> Option<Vec<Tally>> {
         &walk.failures[..walk.failures.len().min(10)]
     );
     check_coverage(&walk.tallies, &places, walk.idle_stub);
-    Some(walk.tallies.clone())
+    walk.tallies.clone()
 }
 
 /// Whether the walk met what it is about.

@@ -7,7 +7,7 @@ use std::process::Command;
 use std::time::Duration;
 
 use object::{Object, ObjectSection, ObjectSegment};
-use paravirt_rtems_tests::{archive, own, run};
+use paravirt_rtems_tests::{own, run};
 use paravirt_section_tests::arch::Arch;
 use paravirt_section_tests::compile::{Compiler, Language};
 use paravirt_section_tests::tools::{self, fail, succeed};
@@ -74,9 +74,7 @@ fn linkcmds() -> PathBuf {
 
 #[test]
 fn linkcmds_keep_the_tables_and_the_note_and_rtems_linker_sets() {
-    let Some(library) = archive::find() else {
-        return;
-    };
+    let library = test_support::rtems_library();
     require!(GCC.program(), AR);
     let folder = scratch();
     let path = succeed(link(&library, &linkcmds(), folder.path()));
@@ -130,9 +128,7 @@ fn linkcmds_keep_the_tables_and_the_note_and_rtems_linker_sets() {
 
 #[test]
 fn linkcmds_without_the_fragment_do_not_link_and_say_why() {
-    let Some(library) = archive::find() else {
-        return;
-    };
+    let library = test_support::rtems_library();
     require!(GCC.program(), AR);
     let folder = scratch();
     let text = fs::read_to_string(linkcmds()).expect("linkcmds");
@@ -149,9 +145,7 @@ fn linkcmds_without_the_fragment_do_not_link_and_say_why() {
 
 #[test]
 fn a_c_kernel_runs_on_the_library() {
-    let Some(library) = archive::find() else {
-        return;
-    };
+    let library = test_support::rtems_library();
     require!(GCC.program(), AR);
     let folder = scratch();
     let path = succeed(link(&library, &linkcmds(), folder.path()));

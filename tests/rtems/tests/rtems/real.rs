@@ -22,9 +22,7 @@ const LIMIT: Duration = Duration::from_secs(20);
 
 #[test]
 fn the_contract_is_that_of_rtems_headers() {
-    let Some(rtems) = Installed::find() else {
-        return;
-    };
+    let rtems = Installed::find();
     let contract = Contract::read();
     let headers: BTreeSet<&str> = contract
         .symbols
@@ -53,9 +51,7 @@ fn the_contract_is_that_of_rtems_headers() {
 
 #[test]
 fn the_bsp_library_defines_its_part_of_the_contract() {
-    let Some(rtems) = Installed::find() else {
-        return;
-    };
+    let rtems = Installed::find();
     let symbols = Symbols::read(&rtems.libraries().join("librtemsbsp.a"));
     let contract = Contract::read();
     let missing: Vec<&str> = contract
@@ -87,16 +83,14 @@ fn application(rtems: &Installed, options: &[&str]) {
 
 #[test]
 fn an_application_links_and_runs() {
-    if let Some(rtems) = Installed::find() {
-        application(&rtems, &["-Wl,--gc-sections"]);
-    }
+    let rtems = Installed::find();
+    application(&rtems, &["-Wl,--gc-sections"]);
 }
 
 #[test]
 fn an_application_links_without_collection_of_sections() {
-    if let Some(rtems) = Installed::find() {
-        application(&rtems, &[]);
-    }
+    let rtems = Installed::find();
+    application(&rtems, &[]);
 }
 
 /// Builds a program of `apps` and runs it.
@@ -108,9 +102,7 @@ fn run_app(rtems: &Installed, name: &str, input: &str) -> (Exit, String) {
 /// Floating point, thread-local storage, nested interrupts, an application's timer: the program checks itself.
 #[test]
 fn processor_state_survives_threads_and_interrupts() {
-    let Some(rtems) = Installed::find() else {
-        return;
-    };
+    let rtems = Installed::find();
     let (exit, printed) = run_app(&rtems, "cpu", "");
     assert!(matches!(exit, Exit::Exit(0)), "{exit:?}\n{printed}");
     assert!(printed.contains("nested interrupts: right"), "{printed}");
@@ -119,9 +111,7 @@ fn processor_state_survives_threads_and_interrupts() {
 /// A host that sets no base, as POK, runs what has no thread-local data and tells the others.
 #[test]
 fn thread_local_data_without_a_base_for_it_is_told() {
-    let Some(rtems) = Installed::find() else {
-        return;
-    };
+    let rtems = Installed::find();
     let run = |program: &Path| {
         let input = File::open("/dev/null").expect("Linux has it");
         let refuse = |_: &mut Call, _: u32| Error::NotOffered.number();
@@ -147,9 +137,7 @@ fn thread_local_data_without_a_base_for_it_is_told() {
 
 #[test]
 fn getchark_polls_the_console() {
-    let Some(rtems) = Installed::find() else {
-        return;
-    };
+    let rtems = Installed::find();
     let (exit, printed) = run_app(&rtems, "getchark", "typed.");
     assert!(matches!(exit, Exit::Exit(0)), "{exit:?}\n{printed}");
     assert!(printed.contains("typed\nend of input"), "{printed}");
@@ -157,9 +145,7 @@ fn getchark_polls_the_console() {
 
 #[test]
 fn hello_runs() {
-    let Some(rtems) = Installed::find() else {
-        return;
-    };
+    let rtems = Installed::find();
     let (exit, printed) = run::program(&rtems.program("samples/hello.exe"), "", LIMIT);
     assert!(matches!(exit, Exit::Exit(0)), "{exit:?}\n{printed}");
     assert!(
@@ -171,9 +157,7 @@ fn hello_runs() {
 /// Its one thread has 512 bytes of stack, and ends, which is a fatal error.
 #[test]
 fn a_fatal_error_is_reported_from_a_small_stack() {
-    let Some(rtems) = Installed::find() else {
-        return;
-    };
+    let rtems = Installed::find();
     let (exit, printed) = run::program(&rtems.program("samples/minimum.norun.exe"), "", LIMIT);
     assert!(matches!(exit, Exit::Fatal(_)), "{exit:?}\n{printed}");
     assert!(
@@ -190,9 +174,7 @@ fn ticks_and_memory_are_right_after_three_seconds() {
 /// RTEMS' file sample, driven through its menu.
 #[test]
 fn fileio_writes_and_lists_a_file() {
-    let Some(rtems) = Installed::find() else {
-        return;
-    };
+    let rtems = Installed::find();
     let (_, printed) = run::program(
         &rtems.program("samples/fileio.exe"),
         "\nw\n/fox.txt\n1K\n128\nl\n/fox.txt\n",
@@ -211,9 +193,7 @@ fn fileio_writes_and_lists_a_file() {
 /// that is not there.
 #[test]
 fn privileged_instructions_are_listed() {
-    let Some(rtems) = Installed::find() else {
-        return;
-    };
+    let rtems = Installed::find();
     let image = Image::open(&rtems.program("samples/hello.exe")).expect("a sound image");
     let found = audit(&image).expect("an x86 image").findings;
     let text = fs::read_to_string(own("hello.allow")).expect("the list");

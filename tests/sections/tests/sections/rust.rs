@@ -8,7 +8,7 @@ use std::sync::{Mutex, MutexGuard, PoisonError};
 
 use paravirt_section_tests::arch::Arch;
 use paravirt_section_tests::compile::{Compiler, Language};
-use paravirt_section_tests::guest::{DEBIAN_RUSTC, Profile, Project, link_argument, sysroot};
+use paravirt_section_tests::guest::{Profile, Project, link_argument};
 use paravirt_section_tests::link::Linker;
 use paravirt_section_tests::tools::{self, fail, succeed};
 use paravirt_section_tests::{fixture, require, scratch, table, workspace};
@@ -227,13 +227,9 @@ fn a_static_library_in_a_c_program() {
 /// The layer itself, compiled for an architecture on which no guest runs here yet, beside the same declarations in C.
 fn layer(arch: Arch) {
     let compiler = Compiler::Gcc(arch);
-    require!(DEBIAN_RUSTC, compiler.program(), "ld.lld");
-    let Some(sysroot) = sysroot(arch) else {
-        println!("skipped: no sysroot for {}", arch.rust_target());
-        return;
-    };
+    require!(compiler.program(), "ld.lld");
     let (project, _guard) = project();
-    let library = succeed(project.layer(arch, &sysroot));
+    let library = succeed(project.layer(arch));
     let folder = scratch();
     let source = folder.path().join("interface.c");
     let text = "#include <paravirt/interface.h>\nvoid _start(void);\nvoid _start(void) {}\n";
@@ -278,15 +274,10 @@ fn layer_for_riscv64() {
 /// The examples as the task runner leaves them, with all of its flags.
 #[test]
 fn finished_guests_have_sound_tables() {
-    let folder = std::env::var_os("PARAVIRT_GUESTS")
-        .map_or_else(|| workspace().join("target/guests"), PathBuf::from);
-    for (arch, width) in [("x86_64", Width::Bits64), ("i386", Width::Bits32)] {
+    use test_support::Arch::{I386, X86_64};
+    for (arch, width) in [(X86_64, Width::Bits64), (I386, Width::Bits32)] {
         for name in ["hello", "ticker", "c-hello"] {
-            let image = folder.join(arch).join(name);
-            if !image.is_file() {
-                println!("skipped: {} is not built", image.display());
-                return;
-            }
+            let image = test_support::guest(arch, name);
             let known = interface(width);
             let table = table::read(&image);
             assert!(

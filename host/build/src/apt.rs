@@ -49,8 +49,8 @@ pub fn refresh() -> Result<()> {
 /// # Errors
 /// apt's own; of packages that exclude each other it names both.
 pub fn install(packages: &[&str]) -> Result<()> {
-    println!("installing Debian packages: {}", packages.join(" "));
     let mut apt = apt_get()?;
+    println!("installing Debian packages: {}", packages.join(" "));
     apt.args(["install", "--yes", "--no-remove", "--no-install-recommends"])
         .args(packages);
     // A hundred lines of apt help nobody unless it fails, and then they are in the error.

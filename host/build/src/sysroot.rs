@@ -138,7 +138,8 @@ impl Source {
 
     /// What a sysroot depends on; it is built anew when this changes.
     fn stamp(&self) -> String {
-        format!("{}{RUSTFLAGS}\n{MANIFEST}", self.version)
+        let rustc = self.rustc.display();
+        format!("{rustc}\n{}{RUSTFLAGS}\n{MANIFEST}", self.version)
     }
 }
 

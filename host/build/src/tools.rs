@@ -249,9 +249,10 @@ impl Tool {
         let packages = self.packages(System::Debian);
         match self {
             Self::Xen => unpack_xen(workspace),
-            // What conflicts with an installed package is unpacked: that takes nothing away from anybody.
-            Self::Qemu => apt::install(packages).or_else(|conflict| {
-                println!("{conflict:#}");
+            // What conflicts with an installed package, or what its user may not install, is unpacked: that takes nothing away from
+            // anybody.
+            Self::Qemu => apt::install(packages).or_else(|reason| {
+                println!("{reason:#}");
                 apt::unpack(packages, true, &workspace.qemu())?;
                 wrap_qemu(&workspace.qemu())
             }),

@@ -84,7 +84,19 @@ struct Port {
     arguments: Vec<OsString>,
 }
 
+/// What works where guests do not run.
+const ELSEWHERE: &str = "guests are built and run on x86-64 Linux only; here, `cargo build -p pvhost` gives \
+    `pvhost list`, `check`, `audit`, `bind` and `header`";
+
 fn main() -> ExitCode {
+    if !cfg!(all(target_os = "linux", target_arch = "x86_64")) {
+        eprintln!(
+            "{}-{}: {ELSEWHERE}",
+            std::env::consts::ARCH,
+            std::env::consts::OS
+        );
+        return ExitCode::FAILURE;
+    }
     match perform(Arguments::parse().task) {
         Ok(true) => ExitCode::SUCCESS,
         Ok(false) => ExitCode::FAILURE,

@@ -27,7 +27,9 @@ pub(super) unsafe extern "sysv64" fn dispatch(index: u32, frame: *mut Frame) {
     let Some(function) = &binding.function else {
         return vcpu.record_fault(Record::of_call(Cause::Unbound(index), stack));
     };
-    if binding.stack_bytes != 0 && !vcpu.memory.readable(stack, binding.stack_bytes + 8) {
+    // They lie above the return address.
+    let size = binding.stack_bytes + pointer_size(vcpu.width);
+    if binding.stack_bytes != 0 && !vcpu.memory.readable(stack, size) {
         return vcpu.record_fault(Record::of_call(Cause::Arguments(index), stack));
     }
     binding.calls.set(binding.calls.get() + 1);

@@ -34,7 +34,7 @@ fn provide_all(builder: pvhost::process::Builder) -> Result<Vm, VmError> {
 }
 
 #[expect(clippy::too_many_arguments, reason = "more than registers hold")]
-fn integers(
+pub fn integers(
     _: &mut Call,
     a: u8,
     b: i16,
@@ -61,7 +61,7 @@ fn integers(
 }
 
 #[expect(clippy::too_many_arguments, reason = "more than registers hold")]
-fn floats(
+pub fn floats(
     _: &mut Call,
     a: f32,
     b: f64,

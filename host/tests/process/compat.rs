@@ -2,29 +2,49 @@
 //! Images of 2013, compiled here in the form that their sources had.
 
 use std::io::Write;
+use std::ops::Deref;
 use std::path::{Path, PathBuf};
 use std::process::{Output, Stdio};
 
-use guests_of_2013::{ARCHITECTURES, FORMS, INTERRUPTS, RUNS};
+use guests_of_2013::{FORMS, INTERRUPTS, RUNS};
 use pvhost::process::{Call, Exit, VmError};
+use tempfile::TempDir;
+use test_support::Tool;
+use test_support::need::Need;
 
-use super::guests::{output, place, pvhost, read_back, run, text, vm};
+use super::guests::{Arch, output, place, pvhost, read_back, run, text, vm};
 
-/// The guest of that source, in that form, for one test.
-fn build(arch: &str, source: &str, form: (&str, &[&str]), test: &str) -> Option<PathBuf> {
-    if let Some(reason) = guests_of_2013::missing(arch) {
-        println!("skipped: {reason}");
-        return None;
-    }
-    let folder = Path::new(env!("CARGO_TARGET_TMPDIR")).join("compat");
-    std::fs::create_dir_all(&folder).expect("a folder");
-    let image = folder.join(format!("{test}-{arch}-{}", form.0));
-    guests_of_2013::build(arch, source, form.1, &image).unwrap_or_else(|error| panic!("{error}"));
-    Some(image)
+/// A guest that is gone when its test has ended.
+struct Built {
+    path: PathBuf,
+    _folder: TempDir,
 }
 
-fn plain(test: &str) -> Option<PathBuf> {
-    build("i386", "guest.c", FORMS[0], test)
+impl Deref for Built {
+    type Target = Path;
+
+    fn deref(&self) -> &Path {
+        &self.path
+    }
+}
+
+/// The guest of that source, in that form.
+fn build(arch: Arch, source: &str, form: (&str, &[&str])) -> Built {
+    if let Some(reason) = guests_of_2013::missing(arch.name()) {
+        Need::Tool(Tool::CrossI686).panic(&reason);
+    }
+    let folder = TempDir::new().expect("a folder");
+    let path = folder.path().join(form.0);
+    guests_of_2013::build(arch.name(), source, form.1, &path)
+        .unwrap_or_else(|error| panic!("{error}"));
+    Built {
+        path,
+        _folder: folder,
+    }
+}
+
+fn plain() -> Built {
+    build(Arch::I386, "guest.c", FORMS[0])
 }
 
 /// `pvhost run --compat 2013`, with options.
@@ -36,9 +56,7 @@ fn run_2013(guest: &Path, options: &[&str], what: &str) -> Output {
 #[test]
 fn every_form_binds_and_calls() {
     for form in FORMS {
-        let Some(guest) = build("i386", "guest.c", form, "every-form") else {
-            return;
-        };
+        let guest = build(Arch::I386, "guest.c", form);
         let form = form.0;
         for lazy in [&[][..], &["--lazy"]] {
             for (what, printed) in RUNS {
@@ -61,9 +79,7 @@ fn every_form_binds_and_calls() {
 
 #[test]
 fn the_console_is_read_by_polling() {
-    let Some(guest) = plain("console") else {
-        return;
-    };
+    let guest = plain();
     let mut child = pvhost(&guest, &["--compat", "2013"], &["echo"])
         .stdin(Stdio::piped())
         .stdout(Stdio::piped())
@@ -82,9 +98,7 @@ fn the_console_is_read_by_polling() {
 #[test]
 fn the_timer_is_started_as_in_2013() {
     let _place = place();
-    let Some(guest) = plain("timer") else {
-        return;
-    };
+    let guest = plain();
     let (console, written) = output();
     let finished = vm(&guest, console)
         .compat_2013()
@@ -108,9 +122,7 @@ fn the_timer_is_started_as_in_2013() {
 
 #[test]
 fn a_port_is_not_there() {
-    let Some(guest) = plain("port") else {
-        return;
-    };
+    let guest = plain();
     for lazy in [&[][..], &["--lazy"]] {
         let output = run_2013(&guest, lazy, "port");
         let stderr = text(&output.stderr);
@@ -124,9 +136,7 @@ fn a_port_is_not_there() {
 
 #[test]
 fn what_asks_l4_is_reported_as_such() {
-    let Some(guest) = plain("l4") else {
-        return;
-    };
+    let guest = plain();
     for (what, at) in [("ld", "instruction: mov %fs:0"), ("ls", "at 0xaffff800")] {
         let output = run_2013(&guest, &[], what);
         let stderr = text(&output.stderr);
@@ -141,9 +151,7 @@ fn what_asks_l4_is_reported_as_such() {
 
 #[test]
 fn without_the_option_the_image_is_refused_and_the_option_is_named() {
-    let Some(guest) = plain("refused") else {
-        return;
-    };
+    let guest = plain();
     let output = run(&guest, &[], &["memory"]);
     let stderr = text(&output.stderr);
     assert_eq!(output.status.code(), Some(1), "{stderr}");
@@ -153,10 +161,8 @@ fn without_the_option_the_image_is_refused_and_the_option_is_named() {
 
 #[test]
 fn an_image_with_a_vcpu_page_gets_interrupts_by_the_names_of_2013() {
-    for arch in ARCHITECTURES {
-        let Some(guest) = build(arch, "page.c", FORMS[0], "interrupts") else {
-            continue;
-        };
+    for arch in Arch::ALL {
+        let guest = build(arch, "page.c", FORMS[0]);
         for lazy in [&[][..], &["--lazy"]] {
             let output = run_2013(&guest, lazy, "");
             let stderr = text(&output.stderr);
@@ -184,10 +190,8 @@ fn guests_of_today_are_entered_as_ever() {
 #[test]
 fn functions_of_2013_may_be_replaced() {
     let _place = place();
-    for arch in ARCHITECTURES {
-        let Some(guest) = build(arch, "page.c", FORMS[0], "replaced") else {
-            continue;
-        };
+    for arch in Arch::ALL {
+        let guest = build(arch, "page.c", FORMS[0]);
         let (console, written) = output();
         let builder = vm(&guest, console).compat_2013();
         let finished = builder

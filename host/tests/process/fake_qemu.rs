@@ -3,59 +3,54 @@
 
 use std::fs::{self, Permissions};
 use std::os::unix::fs::PermissionsExt;
-use std::path::PathBuf;
-use std::process::Output;
+use std::process::Command;
 
-use super::guests::{find, pvhost, text};
+use tempfile::TempDir;
+
+use super::guests::{Arch, guest, pvhost, text};
 
 /// A folder with a program `qemu-system-x86_64`, gone when the test has ended.
 struct Fake {
-    folder: PathBuf,
+    folder: TempDir,
 }
 
 impl Fake {
     /// `body` is a shell script; the debug console is its file `$debug`.
-    fn new(name: &str, body: &str) -> Self {
-        let folder = std::env::temp_dir().join(format!("pvhost-{}-{name}", std::process::id()));
-        fs::create_dir_all(&folder).expect("a folder for temporary files");
-        let program = folder.join("qemu-system-x86_64");
+    fn new(body: &str) -> Self {
+        let folder = TempDir::new().expect("a folder for temporary files");
+        let program = folder.path().join("qemu-system-x86_64");
         let script = format!("#!/bin/sh\nfor debug; do :; done\ndebug=${{debug#file:}}\n{body}\n");
         fs::write(&program, script).expect("a script");
         fs::set_permissions(&program, Permissions::from_mode(0o755)).expect("a script");
-        fs::write(folder.join("xen"), "\x7fELF").expect("a file");
+        fs::write(folder.path().join("xen"), "\x7fELF").expect("a file");
         Self { folder }
     }
 
-    /// Runs hello on that host; `None`, and a line that says why, if it was not built.
-    fn run(&self, host: &str) -> Option<Output> {
-        let guest = find("i386", "hello").or_else(|| find("x86_64", "hello"))?;
-        let xen = self.folder.join("xen");
-        let options = ["--host", host, "--xen", xen.to_str().expect("a plain name")];
-        let options = if host == "qemu" {
-            &options[..2]
-        } else {
-            &options
-        };
-        let path = format!("{}:/usr/bin:/bin", self.folder.display());
-        let output = pvhost(&guest, options, &[]).env("PATH", path).output();
-        Some(output.expect("pvhost starts"))
-    }
-}
-
-impl Drop for Fake {
-    fn drop(&mut self) {
-        let _ = fs::remove_dir_all(&self.folder);
+    /// The command that runs hello on that host.
+    fn command(&self, host: &str, options: &[&str]) -> Command {
+        let guest = guest(Arch::I386, "hello");
+        let xen = self.folder.path().join("xen");
+        let mut all = vec!["--host", host];
+        if host != "qemu" {
+            all.extend(["--xen", xen.to_str().expect("a plain name")]);
+        }
+        all.extend(options);
+        let path = format!("{}:/usr/bin:/bin", self.folder.path().display());
+        let mut command = pvhost(&guest, &all, &[]);
+        command.env("PATH", path);
+        command
     }
 }
 
 /// What the run of a script came to: status, standard output, standard error.
-fn ran(name: &str, host: &str, body: &str) -> Option<(Option<i32>, String, String)> {
-    let output = Fake::new(name, body).run(host)?;
-    Some((
+fn ran(host: &str, body: &str) -> (Option<i32>, String, String) {
+    let output = Fake::new(body).command(host, &[]).output();
+    let output = output.expect("pvhost starts");
+    (
         output.status.code(),
         text(&output.stdout),
         text(&output.stderr),
-    ))
+    )
 }
 
 #[test]
@@ -68,12 +63,8 @@ fn the_last_words_count_and_not_the_status_of_qemu() {
         ("fault 13", 5),
     ] {
         let body = format!("echo out; echo 'paravirt: shutdown {words}' >$debug; exit 21");
-        let name = format!("words-{status}");
-        let Some(end) = ran(&name, "qemu", &body) else {
-            return;
-        };
         assert_eq!(
-            end,
+            ran("qemu", &body),
             (Some(status), "out\n".into(), String::new()),
             "{words}"
         );
@@ -101,9 +92,7 @@ fn without_last_words_the_status_is_1_and_the_reason_is_guessed() {
             "guest: paravirt: shutdown exit x\n",
         ),
     ] {
-        let Some((status, _, stderr)) = ran(name, "qemu", body) else {
-            return;
-        };
+        let (status, _, stderr) = ran("qemu", body);
         assert_eq!(status, Some(1), "{name}: {stderr}");
         assert!(stderr.contains(reason), "{name}: {stderr}");
     }
@@ -113,9 +102,7 @@ fn without_last_words_the_status_is_1_and_the_reason_is_guessed() {
 fn other_words_on_the_debug_console_are_shown() {
     let body = "printf 'no memory map\\nesc \\033[2J' >$debug; echo x; \
         printf '\\nparavirt: shutdown fatal 1' >$debug";
-    let Some((status, stdout, stderr)) = ran("debug", "qemu", body) else {
-        return;
-    };
+    let (status, stdout, stderr) = ran("qemu", body);
     assert_eq!((status, stdout.as_str()), (Some(3), "x\n"));
     assert_eq!(stderr, "guest: no memory map\nguest: esc \\u{1b}[2J\n");
 }
@@ -123,9 +110,7 @@ fn other_words_on_the_debug_console_are_shown() {
 #[test]
 fn a_qemu_that_goes_on_after_the_last_words_is_ended() {
     let body = "echo 'paravirt: shutdown exit 2' >$debug; echo late; exec sleep 1000";
-    let Some((status, stdout, _)) = ran("late", "qemu", body) else {
-        return;
-    };
+    let (status, stdout, _) = ran("qemu", body);
     assert_eq!((status, stdout.as_str()), (Some(2), "late\n"));
 }
 
@@ -133,9 +118,7 @@ fn a_qemu_that_goes_on_after_the_last_words_is_ended() {
 fn a_xen_that_cannot_start_the_guest_is_heard() {
     let body = "printf '(XEN) boot\\r\\n(XEN) Panic on CPU 0:\\r\\n(XEN) no dom0\\r\\n(XEN) Reboot in five seconds...\\r\\n'; \
         exec sleep 1000";
-    let Some((status, stdout, stderr)) = ran("panic", "xen-pvh", body) else {
-        return;
-    };
+    let (status, stdout, stderr) = ran("xen-pvh", body);
     assert_eq!((status, stdout.as_str()), (Some(1), ""));
     assert!(
         stderr.starts_with("(XEN) boot\n(XEN) Panic on CPU 0:\n(XEN) no dom0\n"),
@@ -149,16 +132,14 @@ fn a_guest_that_xen_ends_is_told_from_one_that_ends_itself() {
     let boot = "printf '(XEN) boot\\r\\n(XEN) Freed 1kB init memory\\r\\nhello\\r\\n'";
     let crash = "printf '(XEN) registers\\r\\n(XEN) Hardware Dom0 crashed: rebooting\\r\\n'";
     let body = format!("{boot}; {crash}; exec sleep 1000");
-    let Some((status, stdout, stderr)) = ran("crash", "xen-pvh", &body) else {
-        return;
-    };
+    let (status, stdout, stderr) = ran("xen-pvh", &body);
     assert_eq!((status, stdout.as_str()), (Some(5), "hello\n"));
     assert_eq!(
         stderr,
         "(XEN) registers\n(XEN) Hardware Dom0 crashed: rebooting\n"
     );
     let body = format!("{boot}; printf '(d0) paravirt: shutdown exit 6\\r\\n'; {crash}; exit 0");
-    let end = ran("record", "xen-pvh", &body).expect("as above");
+    let end = ran("xen-pvh", &body);
     assert_eq!(end, (Some(6), "hello\n".into(), String::new()));
 }
 
@@ -166,9 +147,7 @@ fn a_guest_that_xen_ends_is_told_from_one_that_ends_itself() {
 fn a_xen_that_speaks_haltingly_is_still_xen() {
     let body =
         "printf '(XE'; sleep 1; printf 'N) boot\\r\\n'; echo 'paravirt: shutdown exit 0' >$debug";
-    let Some(end) = ran("halting", "xen-pvh", body) else {
-        return;
-    };
+    let end = ran("xen-pvh", body);
     assert_eq!(end, (Some(0), String::new(), String::new()));
 }
 
@@ -176,17 +155,13 @@ fn a_xen_that_speaks_haltingly_is_still_xen() {
 fn a_prompt_that_looks_like_xen_is_shown_in_time() {
     // The end of the script waits for the input that the prompt asks for.
     let body = "printf '(XEN) Freed 1kB init memory\\r\\n(X'; head -c 1 >/dev/null; echo 'paravirt: shutdown exit 0' >$debug";
-    let Some((status, stdout, _)) = ran("prompt", "xen-pvh", body) else {
-        return;
-    };
+    let (status, stdout, _) = ran("xen-pvh", body);
     assert_eq!((status, stdout.as_str()), (Some(0), "(X"));
 }
 
 #[test]
 fn missing_programs_are_named_with_their_packages() {
-    let Some(guest) = find("i386", "hello").or_else(|| find("x86_64", "hello")) else {
-        return;
-    };
+    let guest = guest(Arch::I386, "hello");
     let output = pvhost(&guest, &["--host", "qemu"], &[])
         .env("PATH", "")
         .output()
@@ -196,14 +171,14 @@ fn missing_programs_are_named_with_their_packages() {
     assert!(stderr.contains("no qemu-system-x86_64"), "{stderr}");
     assert!(stderr.contains("qemu-system-x86`"), "{stderr}");
 
-    let fake = Fake::new("no-xen", "exit 0");
+    let fake = Fake::new("exit 0");
     for (file, reason) in [
         ("/no/such/xen.gz", "No such file"),
         ("/dev/null", "is not Xen: it holds no ELF file"),
         ("/etc/hostname", "is not Xen"),
     ] {
         let output = pvhost(&guest, &["--host", "xen-pvh"], &[])
-            .env("PATH", &fake.folder)
+            .env("PATH", fake.folder.path())
             .env("PVHOST_XEN", file)
             .output()
             .expect("pvhost starts");
@@ -220,7 +195,7 @@ fn missing_programs_are_named_with_their_packages() {
         return;
     }
     let output = pvhost(&guest, &["--host", "xen-pvh"], &[])
-        .env("PATH", &fake.folder)
+        .env("PATH", fake.folder.path())
         .env_remove("PVHOST_XEN")
         .output()
         .expect("pvhost starts");

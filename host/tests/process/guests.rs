@@ -1,46 +1,31 @@
 // SPDX-License-Identifier: MIT OR Apache-2.0
 //! Finding guests, and running them with the program or in this process.
 
-use std::env;
 use std::fs::File;
+use std::io::Read;
+use std::os::unix::process::CommandExt;
 use std::path::{Path, PathBuf};
-use std::process::{Command, Output, Stdio};
+use std::process::{Child, Command, ExitStatus, Output, Stdio};
 use std::sync::{Mutex, MutexGuard, PoisonError};
+use std::thread;
+use std::time::{Duration, Instant};
 
 use pvhost::image::Image;
 use pvhost::process::{Builder, Console, Vm};
+pub use test_support::{Arch, guest};
 
-/// Architectures that the process host runs.
-pub const ARCHITECTURES: [&str; 2] = ["x86_64", "i386"];
+/// Time for what takes no time, on a machine with much else to do.
+pub const SOON: Duration = Duration::from_secs(20);
 
-/// The guest of that name, or `None` and a line that says why.
-pub fn find(arch: &str, name: &str) -> Option<PathBuf> {
-    let folder = env::var_os("PARAVIRT_GUESTS").map_or_else(
-        || Path::new(env!("CARGO_MANIFEST_DIR")).join("../target/guests"),
-        PathBuf::from,
-    );
-    let path = folder.join(arch).join(name);
-    if path.is_file() {
-        return Some(path);
-    }
-    println!(
-        "skipped: {} was not built; run `cargo xtask guests`",
-        path.display()
-    );
-    None
-}
-
-/// Every architecture's guest of that name that was built.
-pub fn each(name: &str) -> impl Iterator<Item = (&'static str, PathBuf)> {
-    ARCHITECTURES
-        .into_iter()
-        .filter_map(move |arch| Some((arch, find(arch, name)?)))
+/// Every architecture's guest of that name.
+pub fn each(name: &str) -> impl Iterator<Item = (Arch, PathBuf)> {
+    Arch::ALL.map(|arch| (arch, guest(arch, name))).into_iter()
 }
 
 /// The command `pvhost run OPTIONS GUEST -- ARGUMENTS`, with a time limit and without input.
 pub fn pvhost(guest: &Path, options: &[&str], arguments: &[&str]) -> Command {
     let mut command = Command::new(env!("CARGO_BIN_EXE_pvhost"));
-    command.arg("run");
+    with_usual_signals(&mut command).arg("run");
     if !options.contains(&"--timeout") {
         command.args(["--timeout", "60"]);
     }
@@ -49,6 +34,129 @@ pub fn pvhost(guest: &Path, options: &[&str], arguments: &[&str]) -> Command {
         command.arg("--").args(arguments);
     }
     command
+}
+
+/// Starts the command with every signal as a shell starts a program in the foreground: a test that runs in the background or under
+/// nohup has some ignored, and its children would inherit that.
+pub fn with_usual_signals(command: &mut Command) -> &mut Command {
+    // SAFETY: system calls that a forked child may make, the second with a live variable.
+    unsafe {
+        command.pre_exec(|| {
+            for signal in [
+                libc::SIGHUP,
+                libc::SIGINT,
+                libc::SIGQUIT,
+                libc::SIGTERM,
+                libc::SIGTSTP,
+            ] {
+                libc::signal(signal, libc::SIG_DFL);
+            }
+            let mut none = std::mem::MaybeUninit::uninit();
+            libc::sigemptyset(none.as_mut_ptr());
+            match libc::sigprocmask(libc::SIG_SETMASK, none.as_ptr(), std::ptr::null_mut()) {
+                0 => Ok(()),
+                _ => Err(std::io::Error::last_os_error()),
+            }
+        })
+    }
+}
+
+/// A child of a test, which does not outlive it.
+pub struct Running(pub Child);
+
+impl Running {
+    /// Starts the command.
+    pub fn start(command: &mut Command) -> Self {
+        Self(command.spawn().expect("the program starts"))
+    }
+
+    /// Starts the command, whose guest prints that line, and waits until it has.
+    pub fn start_until(command: &mut Command, line: &str) -> Self {
+        Self::start(command.stdout(Stdio::piped())).until(line)
+    }
+
+    /// Waits until it has printed that line.
+    pub fn until(mut self, line: &str) -> Self {
+        read_until(self.0.stdout.as_mut().expect("piped"), line);
+        self
+    }
+
+    /// Sends it a signal.
+    pub fn signal(&self, signal: i32) {
+        // SAFETY: no pointers; the child has not been waited for.
+        unsafe { libc::kill(self.0.id() as i32, signal) };
+    }
+
+    /// Waits until all of it sleeps.
+    pub fn wait_until_asleep(&self) {
+        let process = self.0.id();
+        wait_for("it to sleep", || {
+            let stat = std::fs::read_to_string(format!("/proc/{process}/stat")).expect("our child");
+            // The name of the program, in parentheses, may contain spaces.
+            stat.rsplit_once(") ")
+                .is_some_and(|(_, rest)| rest.starts_with('S'))
+        });
+    }
+
+    /// Waits until it has ended; that must be soon.
+    pub fn ends(&mut self) -> ExitStatus {
+        let mut status = None;
+        wait_for("it to end", || {
+            status = self.0.try_wait().expect("our child");
+            status.is_some()
+        });
+        status.expect("it has ended")
+    }
+
+    /// Waits until it has ended; what it has written that nobody has read.
+    pub fn output(mut self) -> Output {
+        let mut output = Output {
+            status: ExitStatus::default(),
+            stdout: Vec::new(),
+            stderr: Vec::new(),
+        };
+        // What is tested here is too short to fill a pipe.
+        if let Some(stderr) = &mut self.0.stderr {
+            stderr.read_to_end(&mut output.stderr).expect("a pipe");
+        }
+        if let Some(stdout) = &mut self.0.stdout {
+            stdout.read_to_end(&mut output.stdout).expect("a pipe");
+        }
+        output.status = self.0.wait().expect("it ends");
+        output
+    }
+}
+
+impl Drop for Running {
+    fn drop(&mut self) {
+        // Both fail for one that has been waited for.
+        let _ = self.0.kill();
+        let _ = self.0.wait();
+    }
+}
+
+/// Waits until something is so, which must be soon.
+pub fn wait_for(what: &str, mut is_so: impl FnMut() -> bool) {
+    let start = Instant::now();
+    while !is_so() {
+        assert!(start.elapsed() < SOON, "waited for {what}");
+        thread::sleep(Duration::from_millis(5));
+    }
+}
+
+/// Reads until that text has come, one byte at a time, so that nothing behind it is taken.
+fn read_until(stream: &mut impl Read, text: &str) {
+    let mut seen = Vec::new();
+    while !seen.ends_with(text.as_bytes()) {
+        let mut byte = [0];
+        let count = stream.read(&mut byte).expect("a pipe");
+        assert!(
+            count > 0,
+            "no {text:?} in {:?}",
+            String::from_utf8_lossy(&seen)
+        );
+        seen.extend(byte);
+    }
 }
 
 /// Runs that command to its end.
@@ -75,7 +183,7 @@ pub fn vm(guest: &Path, output: File) -> Builder {
     let input = File::open("/dev/null").expect("there is a /dev/null");
     Vm::builder(image)
         .console(Console::new(input, output))
-        .timeout(std::time::Duration::from_secs(120))
+        .timeout(Duration::from_secs(120))
 }
 
 /// An unnamed file, and a second handle to read back what the guest wrote.
@@ -88,7 +196,7 @@ pub fn output() -> (File, File) {
 
 /// What was written to a file of [`output`].
 pub fn read_back(mut file: File) -> String {
-    use std::io::{Read, Seek};
+    use std::io::Seek;
     let mut text = String::new();
     file.rewind().expect("a file in memory");
     file.read_to_string(&mut text)

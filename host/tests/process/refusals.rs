@@ -10,7 +10,7 @@ use pvhost::image::Image;
 use pvhost::process::{Call, LayoutError, PageError, Vm, VmError};
 use rustix::mm::{MapFlags, ProtFlags, mmap_anonymous, munmap};
 
-use super::guests::{each, place, run, text};
+use super::guests::{Arch, each, guest, place, run, text};
 
 /// Why the guest was refused.
 fn refused(result: Result<Vm, VmError>) -> VmError {
@@ -46,7 +46,7 @@ fn another_prototype_is_named_from_both_sides() {
             .provide("pv_console_write", |_: &mut Call, a: u32| a)
             .build();
         let message = refused(result).to_string();
-        let word = if arch == "i386" { 32 } else { 64 };
+        let word = if arch == Arch::I386 { 32 } else { 64 };
         let guest = format!("fn(*const c_void, u{word}) -> i{word}");
         assert!(message.contains("`pv_console_write`"), "{message}");
         assert!(message.contains(&guest), "{message}");
@@ -95,9 +95,7 @@ fn memory_of_the_host_is_not_taken() {
 
 #[test]
 fn a_refusal_of_memory_is_the_systems() {
-    let Some(guest) = super::guests::find("x86_64", "hello") else {
-        return;
-    };
+    let guest = guest(Arch::X86_64, "hello");
     // A quarter of the address space that the guest's memory needs.
     let limited = format!(
         "ulimit -v {} && exec \"$0\" run --memory 2G \"$1\"",

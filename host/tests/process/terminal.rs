@@ -7,13 +7,11 @@ use std::os::fd::{AsFd, OwnedFd};
 use std::os::unix::process::{CommandExt, ExitStatusExt};
 use std::path::Path;
 use std::process::{Child, Command, ExitStatus, Stdio};
-use std::thread;
-use std::time::{Duration, Instant};
 
 use rustix::pty::{OpenptFlags, grantpt, openpt, ptsname, unlockpt};
 use rustix::termios::{LocalModes, tcgetattr};
 
-use super::guests::{each, pvhost};
+use super::guests::{each, pvhost, wait_for, with_usual_signals};
 
 /// A guest on a terminal of its own.
 pub struct Session {
@@ -45,6 +43,7 @@ impl Session {
         };
         let terminal: OwnedFd = open().into();
         command.stdin(open()).stdout(open()).stderr(Stdio::null());
+        with_usual_signals(&mut command);
         // SAFETY: two system calls, which a forked child may make: a session of its own, with this terminal.
         unsafe {
             command.pre_exec(|| {
@@ -75,14 +74,7 @@ impl Session {
     }
 
     pub fn wait_until_raw(&self) {
-        let start = Instant::now();
-        while !self.raw() {
-            assert!(
-                start.elapsed() < Duration::from_secs(10),
-                "never in raw mode"
-            );
-            thread::sleep(Duration::from_millis(5));
-        }
+        wait_for("raw mode", || self.raw());
     }
 
     pub fn press(&mut self, keys: &[u8]) {
@@ -167,8 +159,9 @@ fn ctrl_z_gives_the_terminal_back_and_takes_it_again() {
 #[test]
 fn a_guest_that_does_not_read_leaves_the_terminal_alone() {
     for (arch, guest) in each("fault") {
-        let session = Session::start(&guest, &["hang"]);
-        thread::sleep(Duration::from_millis(100));
+        let mut session = Session::start(&guest, &["hang"]);
+        // By then it has been started, and asks for nothing more.
+        session.expect("hanging");
         assert!(!session.raw(), "{arch}");
         session.signal(libc::SIGTERM);
         assert_eq!(session.end().signal(), Some(libc::SIGTERM), "{arch}");

@@ -1,12 +1,140 @@
 // SPDX-License-Identifier: MIT OR Apache-2.0
 //! Time that passes, and values at the limits of the interface.
 
+use std::cell::Cell;
 use std::io;
-use std::time::{Duration, Instant};
+use std::process::Command;
+use std::rc::Rc;
+use std::time::{Duration, Instant, SystemTime, UNIX_EPOCH};
 
-use pvhost::process::Exit;
+use pvhost::process::{Call, Exit};
 
 use super::guests::{each, output, place, pvhost, read_back, run, text, vm};
+
+/// Somebody may be setting the clock of this machine, but hardly by more.
+const STEP: u64 = 2_000_000_000;
+
+/// The wall clock of this machine in ns.
+fn wall() -> u64 {
+    let now = SystemTime::now().duration_since(UNIX_EPOCH);
+    now.expect("it is later than 1970").as_nanos() as u64
+}
+
+/// Runs the guest `clock`, whose wall clock must then be this machine's, to within `slack` ns.
+pub fn shows_the_time(what: &str, command: &mut Command, slack: u64) {
+    let before = wall();
+    let output = command.output().expect("it starts");
+    let after = wall();
+    let (printed, messages) = (text(&output.stdout), text(&output.stderr));
+    assert_eq!(output.status.code(), Some(0), "{what}: {printed}{messages}");
+    let time = |label: &str| -> u64 {
+        let time = printed.lines().find_map(|line| line.strip_prefix(label));
+        let time = time.unwrap_or_else(|| panic!("{what}: no {label} in {printed}"));
+        time.parse().expect("a number")
+    };
+    let (start, now) = (time("at start: "), time("wall: "));
+    for (label, time) in [("at the start", start), ("later", now)] {
+        assert!(
+            (before - slack..=after + slack).contains(&time),
+            "{what}: {label} the guest has {time}, between {before} and {after}"
+        );
+    }
+}
+
+#[test]
+fn the_wall_clock_is_that_of_the_machine() {
+    for (arch, guest) in each("clock") {
+        shows_the_time(arch.name(), &mut pvhost(&guest, &[], &[]), STEP);
+        shows_the_time(arch.name(), &mut pvhost(&guest, &["--lazy"], &[]), STEP);
+        let on_its_own = format!("{arch} without a host");
+        shows_the_time(&on_its_own, &mut Command::new(&guest), STEP);
+    }
+}
+
+/// Whether the counter of this machine's processors can be a clock, by what its kernel says of them.
+fn counter_is_a_clock() -> bool {
+    let read = |path: &str| std::fs::read_to_string(path).unwrap_or_default();
+    let source = read("/sys/devices/system/clocksource/clocksource0/current_clocksource");
+    let processors = read("/proc/cpuinfo");
+    let mut flags = processors.lines().filter(|line| line.starts_with("flags"));
+    source.trim() == "tsc"
+        || flags.any(|line| line.split_whitespace().any(|flag| flag == "nonstop_tsc"))
+}
+
+#[test]
+fn the_clock_of_the_page_is_kept_where_the_counter_is_a_clock() {
+    for (arch, guest) in each("clock") {
+        let output = run(&guest, &[], &["page"]);
+        let printed = text(&output.stdout);
+        let last = printed.lines().last();
+        let expected = if counter_is_a_clock() {
+            "the page's clock is kept"
+        } else {
+            "the page's clock is not announced"
+        };
+        assert_eq!(last, Some(expected), "{arch}: {printed}");
+    }
+}
+
+/// A handler whose last act is the next raise: without a throttle it would be the guest's only work.
+#[test]
+fn who_raises_a_line_too_fast_is_made_to_wait() {
+    /// As [`LineHandle::raise`](pvhost::process::LineHandle::raise) promises.
+    const INTERVAL: Duration = Duration::from_micros(20);
+    /// Raises, and those of them that a burst may be ahead.
+    const RAISES: u32 = 5000;
+    const AHEAD: u32 = 100;
+    let _place = place();
+    for (arch, guest) in each("storm") {
+        let (console, written) = output();
+        let raises = Rc::new(Cell::new(0));
+        let (rages, again) = (Rc::clone(&raises), Rc::clone(&raises));
+        let raise = |raises: &Cell<u32>, call: &Call, line: u32| {
+            raises.set(raises.get() + 1);
+            call.line(line).expect("the guest knows its lines").raise();
+        };
+        let line = Rc::new(Cell::new(0));
+        let line_of_storm = Rc::clone(&line);
+        let start = Rc::new(Cell::new(None));
+        let (begin, end) = (Rc::clone(&start), Rc::new(Cell::new(None)));
+        let ended = Rc::clone(&end);
+        let builder = vm(&guest, console)
+            .provide("storm_begin", move |call: &mut Call, number: u32| {
+                line_of_storm.set(number);
+                begin.set(Some(Instant::now()));
+                raise(&raises, call, number);
+            })
+            .provide("storm_burst", |_: &mut Call, _: u32| 0_u32)
+            .provide("storm_rages", move |_: &mut Call| {
+                u32::from(rages.get() < RAISES)
+            })
+            .provide("storm_raises", move |call: &mut Call| {
+                if again.get() < RAISES {
+                    raise(&again, call, line.get());
+                } else if ended.get().is_none() {
+                    ended.set(Some(Instant::now()));
+                }
+                u64::from(again.get())
+            });
+        let finished = builder
+            .build()
+            .expect("a guest for this host")
+            .run()
+            .expect("the guest runs");
+        let written = read_back(written);
+        assert!(
+            matches!(finished.exit, Exit::Exit(0)),
+            "{arch}: {:?}\n{written}",
+            finished.exit
+        );
+        // None of them was one with another.
+        let calls = format!("handler calls {RAISES}\n");
+        assert!(written.contains(&calls), "{arch}: {written}");
+        let (start, end) = (start.get(), end.get());
+        let taken = end.expect("it ends") - start.expect("it begins");
+        assert!(taken >= INTERVAL * (RAISES - AHEAD), "{arch}: {taken:?}");
+    }
+}
 
 #[test]
 fn idle_uses_no_processor_time() {
@@ -53,7 +181,7 @@ fn registers_survive_on_kernels_that_keep_fs_to_themselves() {
 
 /// Runs the command to its end; the processor time that it used.
 #[expect(clippy::zombie_processes, reason = "wait4 waits for it")]
-fn processor_time(mut command: std::process::Command) -> Duration {
+fn processor_time(mut command: Command) -> Duration {
     let child = command.spawn().expect("pvhost starts");
     // SAFETY: all zeros is a valid value of this C struct.
     let mut usage: libc::rusage = unsafe { std::mem::zeroed() };

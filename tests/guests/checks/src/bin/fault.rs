@@ -30,6 +30,8 @@ fn main() -> i32 {
         "hlt" => unsafe { asm!("hlt") },
         // SAFETY: as above.
         "undefined" => unsafe { asm!("ud2") },
+        // SAFETY: as above, with the direction flag set.
+        "backwards" => unsafe { asm!("std", "ud2", options(noreturn)) },
         // SAFETY: as above.
         "out" => unsafe { asm!("out 0x80, al") },
         // SAFETY: as above.
@@ -39,10 +41,17 @@ fn main() -> i32 {
         "divide" => unsafe {
             asm!("xor eax, eax", "cdq", "xor ecx, ecx", "div ecx", out("eax") _, out("ecx") _, out("edx") _);
         },
-        "hang" => cpu::idle_until(|| false),
-        "spin" => loop {
-            core::hint::spin_loop();
-        },
+        // Who waits for the line knows that the guest has come this far.
+        "hang" => {
+            println!("hanging");
+            cpu::idle_until(|| false);
+        }
+        "spin" => {
+            println!("spinning");
+            loop {
+                core::hint::spin_loop();
+            }
+        }
         other => println!("no such end: {other}"),
     }
     0

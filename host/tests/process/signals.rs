@@ -1,0 +1,119 @@
+// SPDX-License-Identifier: MIT OR Apache-2.0
+//! Requests to end: by whom they are heard, and when.
+
+use std::env;
+use std::io::Write;
+use std::os::unix::process::{CommandExt, ExitStatusExt};
+use std::path::Path;
+use std::process::{Command, Stdio};
+
+use paravirt_abi::error::Error;
+use pvhost::process::{Call, GuestConstPtr, GuestUsize};
+
+use super::guests::{Running, each, output, pvhost, text, vm, with_usual_signals};
+
+#[test]
+fn a_request_to_end_is_honoured_by_a_guest_that_sleeps_and_one_that_spins() {
+    for (arch, guest) in each("fault") {
+        for (end, line) in [("hang", "hanging\n"), ("spin", "spinning\n")] {
+            for signal in [libc::SIGINT, libc::SIGTERM, libc::SIGHUP, libc::SIGQUIT] {
+                let mut command = pvhost(&guest, &["--stats"], &[end]);
+                let running = Running::start_until(command.stderr(Stdio::piped()), line);
+                running.signal(signal);
+                let output = running.output();
+                let (status, stderr) = (output.status, text(&output.stderr));
+                assert_eq!(status.signal(), Some(signal), "{arch} {end}: {status}");
+                assert!(
+                    stderr.contains("upcalls"),
+                    "{arch} {end}: it ends in good order, with statistics: {stderr}"
+                );
+            }
+        }
+    }
+}
+
+/// As under nohup and in the background of a script.
+#[test]
+fn what_whoever_started_it_ignores_stays_ignored() {
+    for (arch, guest) in each("fault") {
+        for ignored in [libc::SIGHUP, libc::SIGINT, libc::SIGQUIT] {
+            let mut command = pvhost(&guest, &["--stats"], &["hang"]);
+            command.stderr(Stdio::piped());
+            // SAFETY: one system call, which a forked child may make.
+            unsafe {
+                command.pre_exec(move || {
+                    libc::signal(ignored, libc::SIG_IGN);
+                    Ok(())
+                });
+            }
+            let running = Running::start_until(&mut command, "hanging\n");
+            running.signal(ignored);
+            // Had that been heard, this would be a second request, and there would be no statistics.
+            running.signal(libc::SIGTERM);
+            let output = running.output();
+            let (status, stderr) = (output.status, text(&output.stderr));
+            assert_eq!(status.signal(), Some(libc::SIGTERM), "{arch}: {status}");
+            assert!(stderr.contains("upcalls"), "{arch}: {stderr}");
+        }
+    }
+}
+
+/// Names the guest in the program that the next test starts: this one, once more.
+const STUCK: &str = "PVHOST_TEST_STUCK";
+
+#[test]
+fn a_second_request_ends_a_host_function_that_does_not() {
+    if let Some(guest) = env::var_os(STUCK) {
+        stuck(guest.as_ref());
+    }
+    for (arch, guest) in each("hello") {
+        for signal in [libc::SIGINT, libc::SIGTERM] {
+            let mut again = Command::new(env::current_exe().expect("this program"));
+            let name = "signals::a_second_request_ends_a_host_function_that_does_not";
+            again.args(["--exact", name, "--nocapture"]);
+            again.env(STUCK, &guest).stdin(Stdio::null());
+            let running =
+                Running::start_until(with_usual_signals(&mut again), "the host is stuck\n");
+            running.signal(signal);
+            let mut running = running.until("the host has been asked to end\n");
+            running.signal(signal);
+            let status = running.ends();
+            assert_eq!(status.signal(), Some(signal), "{arch}: {status}");
+        }
+    }
+}
+
+/// Runs a guest with a host function that never returns.
+fn stuck(guest: &Path) -> ! {
+    let say = |text: &str| {
+        let mut stdout = std::io::stdout();
+        let said = writeln!(stdout, "{text}").and_then(|()| stdout.flush());
+        said.expect("somebody listens");
+    };
+    let (console, _) = output();
+    let finished = vm(guest, console)
+        .handle_signals(true)
+        .provide(
+            "pv_console_write",
+            move |_: &mut Call, _: GuestConstPtr<u8>, _: GuestUsize| -> Result<usize, Error> {
+                // SAFETY: live variables. A request, or the ring of who has heard it, is let in only where it ends the wait.
+                unsafe {
+                    let (mut all, mut none) = (std::mem::zeroed(), std::mem::zeroed());
+                    libc::sigfillset(&mut all);
+                    libc::sigemptyset(&mut none);
+                    libc::pthread_sigmask(libc::SIG_SETMASK, &all, std::ptr::null_mut());
+                    say("the host is stuck");
+                    libc::sigsuspend(&none);
+                    say("the host has been asked to end");
+                    libc::pthread_sigmask(libc::SIG_SETMASK, &none, std::ptr::null_mut());
+                }
+                loop {
+                    std::thread::park();
+                }
+            },
+        )
+        .build()
+        .expect("a guest for this host")
+        .run();
+    panic!("the guest has ended: {finished:?}");
+}

@@ -1,0 +1,65 @@
+// SPDX-License-Identifier: MIT OR Apache-2.0
+//! Prints the clocks that its host gives it: `clock`, or `clock page` to wait for the clock of the vCPU page as well.
+//!
+//! What they should show, only somebody outside knows.
+#![no_std]
+#![no_main]
+
+use guest_checks::SECOND;
+use paravirt_bsp::abi::start::Features;
+use paravirt_bsp::abi::vcpu::ClockFlags;
+use paravirt_bsp::interface::pv_clock_now;
+use paravirt_bsp::{clock, println, start, vcpu};
+use volatile::map_field;
+
+paravirt_bsp::image! { main: main, backends: [linux_syscall, bare, xen] }
+
+/// Anchors of the page's clock that are waited for, the first one included.
+const ANCHORS: u32 = 4;
+/// For so long in ns, by the host's own clock: many times what the interface allows.
+const LIMIT: u64 = 10 * SECOND;
+
+fn main() -> i32 {
+    let at_start = start::info().map_or(0, |info| info.wall_clock);
+    println!("at start: {at_start}");
+    println!("wall: {}", clock::wall());
+    let is_wanted = start::arguments().next() == Some("page");
+    i32::from(is_wanted && !page_is_kept())
+}
+
+/// Whether the host says that it keeps the page's clock, makes it valid, and anchors it again and again.
+fn page_is_kept() -> bool {
+    let features = start::info().map_or(Features::empty(), |info| {
+        Features::from_bits_retain(info.features)
+    });
+    if !features.contains(Features::CLOCK_TSC) {
+        println!("the page's clock is not announced");
+        return false;
+    }
+    let page = vcpu::page();
+    let clock = map_field!(page.clock);
+    let end = host_now() + LIMIT;
+    let (mut anchors, mut last) = (0, 0);
+    while anchors < ANCHORS {
+        let sequence = map_field!(clock.sequence).read();
+        let is_valid = map_field!(clock.flags).read() & ClockFlags::VALID.bits() != 0;
+        if sequence & 1 != 0 {
+            println!("the page's clock is seen in the middle of a change");
+            return false;
+        }
+        if is_valid && sequence != last {
+            (anchors, last) = (anchors + 1, sequence);
+        }
+        if host_now() > end {
+            println!("the page's clock: {anchors} anchors");
+            return false;
+        }
+    }
+    println!("the page's clock is kept");
+    true
+}
+
+fn host_now() -> u64 {
+    // SAFETY: no arguments.
+    unsafe { pv_clock_now() }
+}

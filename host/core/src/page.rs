@@ -205,3 +205,40 @@ impl Page {
         field!(self, AtomicU64, timer_expirations[timer])
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use alloc::alloc::{Layout, alloc_zeroed, dealloc};
+
+    #[test]
+    fn a_clock_is_published_whole_and_valid() {
+        let layout = Layout::new::<VcpuPage>();
+        // SAFETY: the layout has a size; all zeros is a page.
+        let memory = unsafe { alloc_zeroed(layout) };
+        // SAFETY: allocated as the type wants it.
+        let page = unsafe { Page::new(memory as u64) };
+        for (round, rate) in (1..).zip([5, 7]) {
+            let fields = ClockFields {
+                multiplier: rate,
+                shift: -3,
+                base_tsc: 1 << 40,
+                base_ns: u64::from(rate) << 33,
+            };
+            page.set_clock(&fields);
+            // SAFETY: nobody else uses the page.
+            let clock = unsafe { (&raw const (*page.0).clock).read() };
+            assert_eq!(clock.sequence, 2 * round);
+            assert_eq!(clock.flags, ClockFlags::VALID.bits());
+            let found = ClockFields {
+                multiplier: clock.multiplier,
+                shift: clock.shift,
+                base_tsc: clock.base_tsc,
+                base_ns: clock.base_ns,
+            };
+            assert_eq!(found, fields);
+        }
+        // SAFETY: allocated above with that layout.
+        unsafe { dealloc(memory, layout) };
+    }
+}

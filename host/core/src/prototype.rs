@@ -158,6 +158,25 @@ mod tests {
         assert_eq!(error(&many), PrototypeError::TooMany(15));
     }
 
+    #[test]
+    fn arguments_take_what_the_abi_gives_them_on_the_stack() {
+        for (text, on_32, on_64) in [
+            ("fn()", 0, 0),
+            ("fn(u8, i16, u32, *const u8)", 16, 0),
+            ("fn(i64, u64, f64, f32)", 28, 0),
+            ("fn(u64, u64, u64, u64, u64, u64)", 48, 0),
+            ("fn(u64, u64, u64, u64, u64, u64, u8)", 52, 8),
+            ("fn(f64, f64, f64, f64, f64, f64, f64, f64)", 64, 0),
+            ("fn(f64, f64, f64, f64, f64, f64, f64, f64, f32, f32)", 72, 16),
+            ("fn(f64, u8, f64, u8, u8, u8, u8, u8, u8, u8)", 48, 16),
+        ] {
+            for (width, expected) in [(Width::Bits32, on_32), (Width::Bits64, on_64)] {
+                let signature = parse(text, width).expect("a prototype");
+                assert_eq!(stack_bytes(signature, width), expected, "{text} {width:?}");
+            }
+        }
+    }
+
     proptest! {
         #[test]
         fn reads_back_every_prototype_it_prints(

@@ -12,6 +12,18 @@ fn parse(guest: &Guest) -> Image {
 }
 
 #[test]
+fn a_segment_may_end_with_the_file() {
+    for machine in Machine::ALL {
+        let mut guest = Guest::new(machine);
+        let size = guest.loads[0].data.len();
+        let file = guest.build();
+        guest.loads[0].file_offset = Some((file.len() - size) as u64);
+        let image = parse(&guest);
+        assert_eq!(image.segments()[0].data(), &file[file.len() - size..]);
+    }
+}
+
+#[test]
 fn an_image_of_every_architecture_is_read() {
     for machine in Machine::ALL {
         let image = parse(&Guest::new(machine));

@@ -137,6 +137,15 @@ fn segment_cases() -> Vec<Case> {
         bent("SegmentTruncated", |g| {
             g.loads[0].file_offset = Some(0x1_0000)
         }),
+        // The last byte alone lies behind the file, or the first.
+        bent("SegmentTruncated", |g| {
+            let size = g.loads[0].data.len() as u64;
+            g.loads[0].file_offset = Some(g.build().len() as u64 - size + 1);
+        }),
+        bent("SegmentTruncated", |g| {
+            let length = g.build().len() as u64;
+            g.loads[0].file_offset = Some(length);
+        }),
         bent("SegmentLargerInFile", |g| g.loads[1].size = 0x2fff),
         bent("SegmentWraps", extra(u64::MAX - 0xf, 0x20)),
         bent("SegmentWraps", extra(0x20_0000, u64::MAX)),

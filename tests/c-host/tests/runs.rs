@@ -4,6 +4,7 @@
 
 use std::fs;
 use std::process::Command;
+use std::time::{Duration, SystemTime, UNIX_EPOCH};
 
 use paravirt_c_host_tests::{Arch, Ran, argument, c_host, compile, guest, run, scratch, workspace};
 
@@ -32,6 +33,10 @@ on_each_architecture!(
     mistakes_of_a_host_are_told_by_name,
     memory_that_runs_out_is_the_end_with_a_message,
     a_line_is_lost_at_no_instruction,
+    arguments_may_end_with_the_guests_memory_but_not_behind_it,
+    the_resolver_takes_nothing_but_a_slot,
+    the_direction_flag_is_clear_in_the_host_and_behind_each_call,
+    the_wall_clock_is_that_of_the_machine,
     faults_are_explained,
     guests_that_do_not_fit_are_refused,
     a_host_in_the_guests_place_is_told_so,
@@ -147,6 +152,86 @@ fn a_line_is_lost_at_no_instruction(arch: Arch) {
     assert_eq!(ran.status, Some(0), "{}{}", ran.output, ran.messages);
 }
 
+/// Runs the guest `misuse` on a host of its own.
+fn misuse(arch: Arch) -> impl Fn(bool, &[&str]) -> Ran {
+    let folder = scratch();
+    let sources = ["tests/c-host/hosts/misuse.c"];
+    let host = compile(arch, &sources, folder.path());
+    let guest = guest(arch, "misuse");
+    move |lazy, how: &[&str]| {
+        let _keep = &folder;
+        let options: &[&str] = if lazy { &["--lazy"] } else { &[] };
+        run(&host, &[options, &[argument(&guest), "--"], how].concat())
+    }
+}
+
+fn arguments_may_end_with_the_guests_memory_but_not_behind_it(arch: Arch) {
+    let misuse = misuse(arch);
+    for lazy in [false, true] {
+        for function in ["integers", "floats"] {
+            let ran = misuse(lazy, &[function, "0"]);
+            assert_eq!(ran.status, Some(0), "{function} lazy {lazy}: {ran:?}");
+            for missing in ["1", "4", "15"] {
+                let ran = misuse(lazy, &[function, missing]);
+                assert_eq!(ran.status, Some(5), "{function} {missing}: {ran:?}");
+                let expected =
+                    format!("call of `check_{function}` with arguments outside of memory");
+                assert!(ran.messages.contains(&expected), "{missing}: {ran:?}");
+            }
+        }
+    }
+}
+
+fn the_resolver_takes_nothing_but_a_slot(arch: Arch) {
+    let misuse = misuse(arch);
+    for slot in ["before", "inside", "behind", "null", "last", "no-stack"] {
+        let ran = misuse(true, &["resolver", slot]);
+        assert_eq!(ran.status, Some(5), "{slot}: {ran:?}");
+        let expected = "call of the resolver that does not come from a function's thunk";
+        assert!(ran.messages.contains(expected), "{slot}: {ran:?}");
+    }
+    let ran = misuse(false, &["stub"]);
+    assert_eq!(ran.status, Some(5), "{ran:?}");
+    let expected = "jump into the middle of the host's gates";
+    assert!(ran.messages.contains(expected), "{ran:?}");
+}
+
+fn the_direction_flag_is_clear_in_the_host_and_behind_each_call(arch: Arch) {
+    let misuse = misuse(arch);
+    for lazy in [false, true] {
+        let ran = misuse(lazy, &["direction"]);
+        let expected = "0 times in or after a host function, 0 times in between\n";
+        assert_eq!(
+            (ran.output.as_str(), ran.status),
+            (expected, Some(0)),
+            "{ran:?}"
+        );
+    }
+}
+
+fn the_wall_clock_is_that_of_the_machine(arch: Arch) {
+    let (guest, host) = (guest(arch, "clock"), c_host(arch, "c-host"));
+    // Somebody may be setting the clock of this machine, but hardly by more.
+    let step = Duration::from_secs(2);
+    let wall = || {
+        SystemTime::now()
+            .duration_since(UNIX_EPOCH)
+            .expect("it is later than 1970")
+    };
+    let before = wall() - step;
+    let ran = run(&host, &["--partial", argument(&guest)]);
+    let after = wall() + step;
+    assert_eq!(ran.status, Some(0), "{ran:?}");
+    for label in ["at start: ", "wall: "] {
+        let time = ran.output.lines().find_map(|line| line.strip_prefix(label));
+        let time = time
+            .and_then(|time| time.parse().ok())
+            .map(Duration::from_nanos);
+        let is_now = time.is_some_and(|time| (before..=after).contains(&time));
+        assert!(is_now, "{label} between {before:?} and {after:?}: {ran:?}");
+    }
+}
+
 fn faults_are_explained(arch: Arch) {
     let (guest, host) = (guest(arch, "fault"), c_host(arch, "c-host"));
     for (end, parts) in [
@@ -171,7 +256,14 @@ fn faults_are_explained(arch: Arch) {
         ("undefined", &["illegal instruction", "instruction: ud2"]),
         ("divide", &["division by zero", "instruction: div"]),
         ("breakpoint", &["breakpoint", "instruction: int3"]),
-        ("overflow", &["the stack overflowed"]),
+        (
+            "overflow",
+            &[
+                "bad write to address",
+                "where nothing is mapped",
+                "the stack overflowed",
+            ],
+        ),
         (
             "lost",
             &["bad execution at address 0x50,", "there is no stack"],

@@ -2,12 +2,15 @@
 //! Clocks.
 
 use embedded_hal::delay::DelayNs;
+use paravirt_bsp::abi::start::Features;
+use paravirt_bsp::abi::vcpu::ClockFlags;
 use paravirt_bsp::interface::pv_clock_now;
 use paravirt_bsp::timer::{Delay, TICK, Timer};
-use paravirt_bsp::{clock, start};
+use paravirt_bsp::{clock, start, vcpu};
+use volatile::map_field;
 
 use crate::check::{Outcome, Problem, ensure, require};
-use crate::settings::{MICROSECOND, MILLISECOND, note};
+use crate::settings::{MICROSECOND, MILLISECOND, late, note};
 
 /// Readings of a clock.
 const READINGS: u32 = 20_000;
@@ -45,12 +48,30 @@ pub fn monotonic() -> Outcome {
     Ok(())
 }
 
+fn page_is_valid() -> bool {
+    let page = vcpu::page();
+    let clock = map_field!(page.clock);
+    map_field!(clock.flags).read() & ClockFlags::VALID.bits() != 0
+}
+
 fn no_timer() -> Problem {
     Problem::failed(format_args!("no such timer"))
 }
 
-/// The clock in the vCPU page and the host's function show the same time.
+/// The clock in the vCPU page and the host's function show the same time. A host that announces the page's clock fills it.
 pub fn page_and_host() -> Outcome {
+    let features = start::info().map_or(0, |info| info.features);
+    if Features::from_bits_retain(features).contains(Features::CLOCK_TSC) {
+        /// Time in which a host knows the rate of the counter.
+        const MEASURE: u64 = 100 * MILLISECOND;
+        let end = host_now() + MEASURE + late();
+        while !page_is_valid() {
+            ensure!(
+                host_now() < end,
+                "the page's clock is announced and not filled"
+            );
+        }
+    }
     for _ in 0..1000 {
         let before = clock::now();
         let host = host_now();

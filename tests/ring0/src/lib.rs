@@ -5,19 +5,18 @@
 
 use std::fs;
 use std::path::{Path, PathBuf};
-use std::process::{Command, Stdio};
 
 use object::{Object, ObjectSection, ObjectSymbol};
 
 pub use test_support::Arch;
+use test_support::machine;
 
 /// Time after which a run is stopped, in seconds.
-const LIMIT: &str = "60";
+const LIMIT: u32 = 60;
 
 /// A guest on a PC.
 #[derive(Debug)]
 pub struct Pc {
-    qemu: PathBuf,
     guest: PathBuf,
     command_line: String,
     processor: &'static str,
@@ -51,7 +50,6 @@ impl Pc {
     #[must_use]
     pub fn of_file(guest: &Path) -> Self {
         Self {
-            qemu: test_support::qemu(),
             guest: guest.to_owned(),
             command_line: String::new(),
             processor: "qemu64",
@@ -94,34 +92,21 @@ impl Pc {
     /// If QEMU cannot be started, or the guest does not end in time.
     #[must_use]
     pub fn run(&self) -> Outcome {
-        let folder = tempfile::tempdir().expect("a folder");
-        let debug = folder.path().join("debug");
-        let output = Command::new("timeout")
-            .arg(LIMIT)
-            .arg(&self.qemu)
-            .args(["-M", "pc", "-m", "64", "-cpu", self.processor])
-            .args(["-nodefaults", "-display", "none", "-no-reboot"])
-            .args(["-serial", self.serial])
-            .arg("-debugcon")
-            .arg(format!("file:{}", debug.display()))
-            .args(["-device", "isa-debug-exit,iobase=0xf4,iosize=0x04"])
-            .arg("-kernel")
-            .arg(&self.guest)
-            .args(["-append", &self.command_line])
-            .args(&self.options)
-            .stdin(Stdio::null())
-            .output()
-            .expect("QEMU starts");
-        let outcome = Outcome {
-            serial: String::from_utf8_lossy(&output.stdout).into_owned(),
-            debug: fs::read_to_string(debug).unwrap_or_default(),
-        };
-        assert_ne!(
-            output.status.code(),
-            Some(124),
-            "no end after {LIMIT} s: {outcome:?}"
-        );
-        outcome
+        machine::Pc::new(64, self.processor, LIMIT)
+            .boots(&self.guest, None, &self.command_line)
+            .serial(self.serial)
+            .options(&self.options)
+            .run()
+            .into()
+    }
+}
+
+impl From<machine::Output> for Outcome {
+    fn from(left: machine::Output) -> Self {
+        Self {
+            serial: left.serial,
+            debug: left.debug,
+        }
     }
 }
 

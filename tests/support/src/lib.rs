@@ -4,6 +4,7 @@
 //! A test that cannot do its work panics with what it [`need`]s; it never passes silently. `cargo xtask test` knows what this machine
 //! has, and counts such a test as skipped if only a user can bring it, as not run if a step of ours failed, and as failed otherwise.
 
+pub mod machine;
 pub mod need;
 
 use std::fs;

@@ -5,17 +5,17 @@
 //! `PVHOST_XEN` names, or the one that set-up has unpacked.
 
 use std::fs;
-use std::path::{Path, PathBuf};
-use std::process::{Command, Stdio};
+use std::path::PathBuf;
 
 use object::{Object, ObjectSection, ObjectSymbol};
 use tempfile::TempDir;
 use test_support::Arch;
+use test_support::machine::{Pc, WITH_SVM, unpacked_xen};
 
 pub mod unprivileged;
 
 /// Time after which a run is stopped, in seconds.
-const LIMIT: &str = "60";
+const LIMIT: u32 = 60;
 
 /// Kinds of domains, with the architecture of the guest.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -172,46 +172,18 @@ impl Domain {
     pub fn run(&self) -> Outcome {
         let guest = self.folder.path().join("guest");
         fs::write(&guest, &self.image).expect("a writable folder");
-        let debug = self.folder.path().join("debug");
         let (processor, mode) = match self.kind {
             Kind::Pv => ("qemu64", ""),
-            Kind::Pvh | Kind::Pvh32 => ("qemu64,+svm,+npt", "dom0=pvh dom0-iommu=none"),
+            Kind::Pvh | Kind::Pvh32 => (WITH_SVM, "dom0=pvh dom0-iommu=none"),
         };
-        let output = Command::new("timeout")
-            .arg(LIMIT)
-            .arg(test_support::qemu())
-            .args(["-M", "pc", "-m", "192", "-cpu", processor])
-            .args([
-                "-nodefaults",
-                "-display",
-                "none",
-                "-no-reboot",
-                "-serial",
-                "stdio",
-            ])
-            .arg("-debugcon")
-            .arg(format!("file:{}", debug.display()))
-            .args(["-device", "isa-debug-exit,iobase=0xf4,iosize=0x04"])
-            .arg("-kernel")
-            .arg(&self.xen)
-            .arg("-initrd")
-            .arg(format!("{} {}", guest.display(), self.command_line))
-            // Xen keeps the debug console's port of a PVH domain to itself, and shows its lines.
-            .arg("-append")
-            .arg(format!("console=com1 guest_loglvl=all dom0_mem=48M {mode}"))
-            .stdin(Stdio::null())
-            .output()
-            .expect("QEMU starts");
-        let outcome = Outcome::of(
-            &String::from_utf8_lossy(&output.stdout),
-            &fs::read_to_string(debug).unwrap_or_default(),
-        );
-        assert_ne!(
-            output.status.code(),
-            Some(124),
-            "no end after {LIMIT} s: {outcome:?}"
-        );
-        outcome
+        // Xen keeps the debug console's port of a PVH domain to itself, and shows its lines.
+        let command_line = format!("console=com1 guest_loglvl=all dom0_mem=48M {mode}");
+        let module = format!("{} {}", guest.display(), self.command_line);
+        let left = Pc::new(192, processor, LIMIT)
+            .boots(&self.xen, Some(module.as_ref()), &command_line)
+            .serial("stdio")
+            .run();
+        Outcome::of(&left.serial, &left.debug)
     }
 }
 
@@ -260,22 +232,4 @@ fn find(content: &[u8], what: &[u8]) -> Option<usize> {
     content
         .windows(what.len())
         .position(|window| window == what)
-}
-
-/// Xen's file, unpacked into `folder`.
-fn unpacked_xen(folder: &Path) -> PathBuf {
-    let packed = test_support::xen();
-    let unpacked = Command::new("gzip")
-        .args(["--decompress", "--force", "--stdout"])
-        .arg(&packed)
-        .output()
-        .expect("gzip");
-    assert!(
-        unpacked.status.success(),
-        "{} is not what gzip makes",
-        packed.display()
-    );
-    let xen = folder.join("xen");
-    fs::write(&xen, unpacked.stdout).expect("a writable folder");
-    xen
 }

@@ -7,11 +7,10 @@
 use std::fmt::Write as _;
 use std::fs;
 use std::path::{Path, PathBuf};
-use std::process::{Command, Stdio};
+use std::process::Command;
 
 use test_support::Arch;
-
-use crate::unpacked_xen;
+use test_support::machine::{Pc, WITH_SVM, unpacked_xen};
 
 /// The script that Linux starts.
 const INIT: &str = include_str!("../dom0/init");
@@ -51,7 +50,7 @@ const MODULES: [&str; 5] = [
 /// The guests that are started.
 const GUESTS: [&str; 3] = ["hello", "echo", "conformance"];
 /// Time for everything, in seconds. An emulator needs minutes.
-const LIMIT: &str = "1800";
+const LIMIT: u32 = 1800;
 
 /// What a domain left behind.
 #[derive(Debug)]
@@ -96,39 +95,19 @@ pub fn run(typed: &[u8], input: &[u8]) -> Vec<Finished> {
         &root,
         &archive,
     );
-    let output = Command::new("timeout")
-        .arg(LIMIT)
-        .arg(test_support::qemu())
-        .args([
-            "-M",
-            "pc",
-            "-m",
-            "1024",
-            "-cpu",
-            "qemu64,+svm,+npt",
-            "-nodefaults",
-            "-display",
-            "none",
-            "-no-reboot",
-            "-serial",
-            "stdio",
-        ])
-        .arg("-kernel")
-        .arg(&xen)
-        .arg("-initrd")
-        .arg(format!(
-            "{} console=hvc0 quiet rdinit=/init,{}",
-            kernel.display(),
-            archive.display()
-        ))
-        .args(["-append", "console=com1 dom0_mem=512M"])
-        .stdin(Stdio::null())
-        .output()
-        .expect("QEMU starts");
-    let serial = String::from_utf8_lossy(&output.stdout).replace('\r', "");
+    let modules = format!(
+        "{} console=hvc0 quiet rdinit=/init,{}",
+        kernel.display(),
+        archive.display()
+    );
+    let serial = Pc::new(1024, WITH_SVM, LIMIT)
+        .boots(&xen, Some(modules.as_ref()), "console=com1 dom0_mem=512M")
+        .serial("stdio")
+        .run()
+        .serial;
     assert!(
         serial.contains("=== done"),
-        "no end after {LIMIT} s:\n{serial}"
+        "Linux has not run all guests:\n{serial}"
     );
     finished(&serial)
 }

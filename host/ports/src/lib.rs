@@ -3,4 +3,5 @@
 
 pub mod l4re;
 pub mod pok;
+mod qemu;
 pub mod rtems;

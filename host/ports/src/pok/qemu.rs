@@ -1,17 +1,13 @@
 // SPDX-License-Identifier: MIT OR Apache-2.0
 //! A node under QEMU.
 
-use std::io::{BufRead, BufReader, Write};
 use std::path::Path;
-use std::process::{Child, Command, Stdio};
-use std::sync::mpsc::{self, RecvTimeoutError};
 use std::time::{Duration, Instant};
 
-use anyhow::{Context, Result, bail};
-
-use paravirt_build::tools;
+use anyhow::{Result, bail};
 
 use super::start::Start;
+use crate::qemu::{Event, Machine};
 
 const QEMU: &str = "qemu-system-i386";
 /// Memory of the machine in MiB beside that of the partitions: the kernel, and the images in it.
@@ -28,84 +24,78 @@ const LAST_WORDS: Duration = Duration::from_secs(2);
 ///
 /// # Errors
 /// QEMU does not start, the kernel stops, or a partition does not end in time; the error holds what was printed.
-pub fn run(node: &Path, start: &Start<'_>, show: impl FnMut(&str)) -> Result<Vec<String>> {
+pub fn run(node: &Path, start: &Start<'_>, mut show: impl FnMut(&str)) -> Result<Vec<String>> {
     let partitions = u64::from(start.partition_size) * start.images.len() as u64;
-    let mib = KERNEL_MIB + partitions.div_ceil(1 << 20);
-    let mut qemu = Command::new(tools::emulator(QEMU))
-        .args(["-M", "pc", "-nodefaults", "-no-reboot"])
-        .args(["-m", &format!("{mib}M")])
-        .args(["-display", "none", "-serial", "stdio"])
-        // Time by the number of instructions: no timer interrupt is lost to other work of the machine, and runs are alike.
-        .args(["-icount", "shift=4,sleep=off"])
-        .arg("-kernel")
-        .arg(node)
-        .stdin(Stdio::piped())
-        .stdout(Stdio::piped())
-        .stderr(Stdio::inherit())
-        .spawn()
-        .with_context(|| {
-            format!("cannot start {QEMU} (Debian: apt-get install qemu-system-x86)")
-        })?;
-    let printed = watch(&mut qemu, start, show);
-    // It may have ended by itself.
-    let _ = qemu.kill();
-    qemu.wait()?;
-    printed
-}
-
-fn watch(qemu: &mut Child, start: &Start<'_>, mut show: impl FnMut(&str)) -> Result<Vec<String>> {
-    let output = qemu.stdout.take().context("its output is a pipe")?;
-    let mut console = qemu.stdin.take().context("its input is a pipe")?;
-    let (sender, lines) = mpsc::channel();
-    std::thread::spawn(move || {
-        for line in BufReader::new(output).split(b'\n').map_while(Result::ok) {
-            let line = String::from_utf8_lossy(&line).trim_end().to_owned();
-            if sender.send(line).is_err() {
-                return;
-            }
-        }
-    });
+    let memory = KERNEL_MIB + partitions.div_ceil(1 << 20);
+    let mut machine = Machine::start(QEMU, "pc", memory, node)?;
     let mut deadline = Instant::now() + start.limit;
     let mut fatal = false;
     let mut printed: Vec<String> = Vec::new();
     let mut greeted = false;
+    let mut rest = Vec::new();
     loop {
-        match lines.recv_timeout(deadline.saturating_duration_since(Instant::now())) {
-            Ok(line) if greeted => {
-                show(&line);
-                if line.starts_with(FATAL) && !fatal {
-                    fatal = true;
-                    deadline = deadline.min(Instant::now() + LAST_WORDS);
+        let why = match machine.next(deadline) {
+            Event::Output(bytes) => {
+                rest.extend(bytes);
+                while let Some(line) = take_line(&mut rest) {
+                    if greeted {
+                        show(&line);
+                        if line.starts_with(FATAL) && !fatal {
+                            fatal = true;
+                            deadline = deadline.min(Instant::now() + LAST_WORDS);
+                        }
+                        printed.push(line);
+                    } else if line == GREETING {
+                        greeted = true;
+                        // Earlier input is lost: the kernel empties the serial line when it starts.
+                        machine.type_in(start.input)?;
+                    }
                 }
-                printed.push(line);
-            }
-            Ok(line) => {
-                if line == GREETING {
-                    greeted = true;
-                    // Earlier input is lost: the kernel empties the serial line when it starts.
-                    console
-                        .write_all(start.input)
-                        .context("cannot type on the console")?;
-                    console.flush()?;
+                if (0..start.images.len()).all(|partition| end(&printed, partition).is_some()) {
+                    return Ok(printed);
                 }
+                continue;
             }
-            Err(error) => {
-                let why = match error {
-                    RecvTimeoutError::Timeout if fatal => "was stopped by its kernel",
-                    RecvTimeoutError::Timeout => "did not end in time",
-                    RecvTimeoutError::Disconnected => "ended before its partitions",
-                };
-                bail!("the node {why}; it printed:\n{}", printed.join("\n"));
-            }
-        }
-        if (0..start.images.len()).all(|partition| end(&printed, partition).is_some()) {
-            return Ok(printed);
-        }
+            Event::Timeout if fatal => "was stopped by its kernel",
+            Event::Timeout => "did not end in time",
+            Event::Ended => "ended before its partitions",
+        };
+        bail!("the node {why}; it printed:\n{}", printed.join("\n"));
     }
+}
+
+/// Takes the first whole line from the begin of `bytes`, without its end.
+fn take_line(bytes: &mut Vec<u8>) -> Option<String> {
+    let end = bytes.iter().position(|&byte| byte == b'\n')?;
+    let line: Vec<u8> = bytes.drain(..=end).collect();
+    Some(String::from_utf8_lossy(&line).trim_end().to_owned())
 }
 
 /// What a partition's last line says of its end, as `exit 0`; `None` if it has not ended.
 pub fn end(printed: &[String], partition: usize) -> Option<&str> {
     let said = format!("paravirt: partition {partition}: shutdown ");
     printed.iter().find_map(|line| line.strip_prefix(&said))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn lines_come_whole_and_without_their_ends() {
+        let mut bytes = b"one\r\ntw".to_vec();
+        assert_eq!(take_line(&mut bytes).as_deref(), Some("one"));
+        assert_eq!(take_line(&mut bytes), None);
+        bytes.extend(b"o\n\n");
+        assert_eq!(take_line(&mut bytes).as_deref(), Some("two"));
+        assert_eq!(take_line(&mut bytes).as_deref(), Some(""));
+        assert_eq!(take_line(&mut bytes), None);
+    }
+
+    #[test]
+    fn the_end_of_each_partition_is_its_own() {
+        let printed = ["x", "paravirt: partition 1: shutdown exit 3"].map(str::to_owned);
+        assert_eq!(end(&printed, 0), None);
+        assert_eq!(end(&printed, 1), Some("exit 3"));
+    }
 }

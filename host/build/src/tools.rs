@@ -76,7 +76,7 @@ pub enum System {
 pub enum State {
     /// It works.
     Works,
-    /// It is not there, and nothing here may or can install it. The text says why, and what to install.
+    /// It is not there, and nothing here may or can install it. The text says why.
     Missing(String),
     /// It was to be installed and was not.
     Failed(String),
@@ -264,35 +264,62 @@ impl Tool {
     const fn needs_root(self) -> bool {
         !matches!(self, Self::Xen | Self::Qemu)
     }
+}
 
-    /// What to install, by the names of each system's packages.
-    fn advice(self) -> String {
-        let by_system = [
-            ("Debian", System::Debian),
-            ("Ubuntu", System::Ubuntu),
-            ("Fedora", System::Fedora),
-            ("Arch", System::Arch),
-        ]
-        .map(|(name, system)| {
-            let packages = self.packages(system);
-            let packages = if packages.is_empty() {
-                "no package".to_owned()
-            } else {
-                packages.join(" ")
-            };
-            format!("{name}: {packages}")
-        })
-        .join("; ");
-        let elsewhere = match self {
-            Self::RustSource => {
-                "; with rustup: rustup component add rust-src, rustup target add i586-unknown-linux-gnu"
-            }
-            Self::RustLints => "; with rustup: rustup component add rustfmt clippy",
-            Self::Xen => "; or name the file of a Xen in PVHOST_XEN",
-            _ => "",
-        };
-        format!("{by_system}{elsewhere}")
+impl System {
+    const ALL: [Self; 4] = [Self::Debian, Self::Ubuntu, Self::Fedora, Self::Arch];
+
+    /// Its name, and its command to install packages.
+    const fn installer(self) -> (&'static str, &'static str) {
+        match self {
+            Self::Debian => ("Debian", "apt-get install"),
+            Self::Ubuntu => ("Ubuntu", "apt-get install"),
+            Self::Fedora => ("Fedora", "dnf install"),
+            Self::Arch => ("Arch", "pacman -S"),
+        }
     }
+}
+
+/// How a person gets those tools, on each system, and where they have no package.
+pub fn advice(tools: &[Tool]) -> String {
+    let mut lines = vec!["to have what is missing:".to_owned()];
+    for system in System::ALL {
+        let (name, command) = system.installer();
+        let packages = tools.iter().flat_map(|tool| tool.packages(system));
+        let mut line = format!("  {name}: {command}");
+        for package in packages {
+            line.push(' ');
+            line.push_str(package);
+        }
+        let without: Vec<&str> = tools
+            .iter()
+            .filter(|tool| tool.packages(system).is_empty())
+            .map(|tool| tool.key())
+            .collect();
+        if !without.is_empty() {
+            line.push_str(&format!(" (no package: {})", without.join(", ")));
+        }
+        lines.push(line);
+    }
+    for (tool, line) in [
+        (
+            Tool::RustSource,
+            "  with rustup: rustup component add rust-src, rustup target add i586-unknown-linux-gnu",
+        ),
+        (
+            Tool::RustLints,
+            "  with rustup: rustup component add rustfmt clippy",
+        ),
+        (
+            Tool::Xen,
+            "  or name the file of a Xen from elsewhere in PVHOST_XEN",
+        ),
+    ] {
+        if tools.contains(&tool) {
+            lines.push(line.to_owned());
+        }
+    }
+    lines.join("\n")
 }
 
 impl fmt::Display for Tool {
@@ -386,7 +413,7 @@ fn not_working(
     let nobody_could = match (hindrance, tried) {
         (Some(hindrance), _) => Some(hindrance.to_owned()),
         _ if tool.packages(System::Debian).is_empty() => {
-            Some("Debian has no package of it for this toolchain".to_owned())
+            Some("there is no package of it".to_owned())
         }
         (None, Some(text)) if is_offline(text) => {
             Some("the packages could not be fetched".to_owned())
@@ -394,10 +421,7 @@ fn not_working(
         _ => None,
     };
     match nobody_could {
-        Some(why) => State::Missing(format!(
-            "{tool} is missing ({error:#}), and {why}; {}",
-            tool.advice()
-        )),
+        Some(why) => State::Missing(format!("{tool}: missing ({error:#}); {why}")),
         None => State::Failed(format!(
             "{tool} was to be installed, and does not work: {}",
             tried.map_or_else(|| format!("{error:#}"), str::to_owned)
@@ -588,7 +612,7 @@ mod tests {
         let error = anyhow::anyhow!("cannot start mold");
         let state = |hindrance, tried| not_working(Tool::Linkers, &error, hindrance, tried);
         let missing =
-            |state| matches!(state, State::Missing(text) if text.contains("Fedora: lld mold"));
+            |state| matches!(state, State::Missing(text) if text.contains("cannot start mold"));
         assert!(missing(state(Some("no root"), None)));
         assert!(missing(state(None, Some("E: Could not resolve 'archive'"))));
         let State::Failed(text) = state(None, Some("a cannot be installed beside b")) else {
@@ -596,6 +620,20 @@ mod tests {
         };
         assert!(text.contains("a cannot be installed beside b"), "{text}");
         assert!(matches!(state(None, None), State::Failed(_)));
+    }
+
+    #[test]
+    fn advice_has_the_packages_of_each_system_and_names_what_has_none() {
+        let advice = advice(&[Tool::Linkers, Tool::CrossI686, Tool::Xen]);
+        for line in [
+            "  Ubuntu: apt-get install lld mold gcc-i686-linux-gnu",
+            "  Fedora: dnf install lld mold xen-hypervisor (no package: i686-gcc)",
+            "  Arch: pacman -S lld mold (no package: i686-gcc, xen)",
+            "PVHOST_XEN",
+        ] {
+            assert!(advice.contains(line), "no {line:?} in\n{advice}");
+        }
+        assert!(!advice.contains("rustup"), "{advice}");
     }
 
     #[test]

@@ -6,7 +6,7 @@ use anyhow::Result;
 use paravirt_build::arch::{Arch, INSPECTED_TARGETS};
 use paravirt_build::sysroot;
 use paravirt_build::toolchain;
-use paravirt_build::tools::{self, State};
+use paravirt_build::tools::{self, State, Tool};
 use paravirt_build::workspace::Workspace;
 
 /// Installs packages and builds sysroots. Whether all is here now; it has said what is not.
@@ -14,12 +14,15 @@ use paravirt_build::workspace::Workspace;
 /// # Errors
 /// The compiler cannot be asked.
 pub fn run(workspace: &Workspace) -> Result<bool> {
-    let mut complete = true;
-    for (_, state) in tools::set_up(workspace, true) {
+    let states = tools::set_up(workspace, true);
+    for (_, state) in &states {
         if let State::Missing(text) | State::Failed(text) = state {
             eprintln!("{text}");
-            complete = false;
         }
+    }
+    let mut complete = states.iter().all(|(_, state)| *state == State::Works);
+    if let Some(advice) = advice(&states) {
+        eprintln!("{advice}");
     }
     if let Err(error) = sysroots(workspace) {
         eprintln!("{error:#}");
@@ -29,6 +32,16 @@ pub fn run(workspace: &Workspace) -> Result<bool> {
         println!("everything that the tests need is here");
     }
     Ok(complete)
+}
+
+/// How to get what is missing; `None`: nothing is.
+pub fn advice(states: &[(Tool, State)]) -> Option<String> {
+    let missing: Vec<Tool> = states
+        .iter()
+        .filter(|(_, state)| matches!(state, State::Missing(_)))
+        .map(|(tool, _)| *tool)
+        .collect();
+    (!missing.is_empty()).then(|| tools::advice(&missing))
 }
 
 /// Builds a sysroot for each target that the tests use and the active toolchain has no library for.

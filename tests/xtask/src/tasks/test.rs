@@ -45,8 +45,13 @@ pub fn run(workspace: &Workspace, arguments: &Arguments) -> Result<bool> {
     let mut report = Report::new(if only_some { 4 } else { 5 }, report::is_ci());
 
     report.step("tools");
-    for (tool, state) in tools::set_up(workspace, !arguments.no_install) {
+    let states = tools::set_up(workspace, !arguments.no_install);
+    let advice = setup::advice(&states);
+    for (tool, state) in states {
         report.tool(tool, state);
+    }
+    if let Some(advice) = advice {
+        println!("{advice}");
     }
 
     report.step("Rust libraries for the guests' and the inspected targets");

@@ -31,6 +31,7 @@ const NUMERIC: [&str; 6] = ["u8", "u16", "u32", "u64", "i32", "usize"];
 #[must_use]
 pub fn listing(machine: Machine, scratch: &Path) -> Listing {
     let project = scratch.join(format!("rust-{}", machine.name()));
+    let _lock = test_support::take_kept_folder(&project);
     let mut command = compiler(machine);
     let items = items();
     write_project(&project, &items, machine);

@@ -7,8 +7,8 @@
 pub mod machine;
 pub mod need;
 
-use std::fs;
-use std::path::PathBuf;
+use std::fs::{self, File};
+use std::path::{Path, PathBuf};
 use std::process::{Command, Stdio};
 
 pub use paravirt_build::arch::Arch;
@@ -163,6 +163,19 @@ pub fn tool(tool: Tool) {
     if let Err(error) = tool.probe(&workspace()) {
         Need::Tool(tool).panic(&format!("{error:#}"));
     }
+}
+
+/// Makes a folder that is kept from run to run, because what is built there takes long, and takes it: as long as the file lives, other
+/// tests and other runs wait.
+///
+/// # Panics
+/// If it cannot be made.
+#[must_use]
+pub fn take_kept_folder(folder: &Path) -> File {
+    fs::create_dir_all(folder).expect("a folder that can be made");
+    let lock = File::create(folder.join(".lock")).expect("a folder that can be written");
+    lock.lock().expect("a file system with locks");
+    lock
 }
 
 /// Sees that a program can be started.

@@ -2,9 +2,9 @@
 //! A guest in Rust, with a part in C, through every optimization and linker; run as a Linux program.
 
 use paravirt_abi::signature::Width;
+use std::fs::File;
 use std::path::{Path, PathBuf};
 use std::process::{Command, Output};
-use std::sync::{Mutex, MutexGuard, PoisonError};
 
 use paravirt_section_tests::arch::Arch;
 use paravirt_section_tests::compile::{Compiler, Language};
@@ -16,11 +16,10 @@ use paravirt_section_tests::{fixture, require, scratch, table, workspace};
 use crate::headers::interface;
 
 /// The project, for one test at a time: they build into the same files.
-fn project() -> (Project, MutexGuard<'static, ()>) {
-    static ONE: Mutex<()> = Mutex::new(());
-    let guard = ONE.lock().unwrap_or_else(PoisonError::into_inner);
+fn project() -> (Project, File) {
     let folder = Path::new(env!("CARGO_TARGET_TMPDIR")).join("guest");
-    (Project::new(&folder), guard)
+    let lock = test_support::take_kept_folder(&folder);
+    (Project::new(&folder), lock)
 }
 
 fn script() -> PathBuf {

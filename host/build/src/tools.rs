@@ -345,7 +345,7 @@ pub fn set_up(workspace: &Workspace, install: bool) -> Vec<(Tool, State)> {
     let mut problems = Vec::new();
     if install && !wanted.is_empty() && apt::is_here() {
         for tool in &wanted {
-            println!("{tool}: to be installed");
+            println!("missing: {tool}");
         }
         if hindrance.is_none()
             && let Err(error) = apt::refresh()

@@ -2,7 +2,7 @@
 //! Guests on POK and L4Re, and RTEMS on both, from the trees that the environment names. What needs no tree is done without: guests
 //! are linked for partitions of POK and audited.
 
-use std::path::Path;
+use std::path::{Path, PathBuf};
 use std::process::ExitCode;
 
 use anyhow::{Context, Result, ensure};
@@ -30,37 +30,79 @@ fn main() -> ExitCode {
     for kind in pok::tree::Kind::ALL {
         for check in checks::ALL {
             let node = format!("{} for {}", check.node.name, kind.name());
-            trials.push(trial(format!("pok/link {node}"), move || {
+            trials.push(trial(format!("pok/link {node}"), &[], move || {
                 link_and_audit(&check, kind)
             }));
-            trials.push(trial(format!("pok/run {node}"), move || {
-                run_node(&check, kind)
-            }));
+            trials.push(trial(
+                format!("pok/run {node}"),
+                &[of_pok(kind)],
+                move || run_node(&check, kind),
+            ));
         }
     }
+    let l4re = l4re_arch();
     let packages = Package::all(&test_support::workspace()).expect("manifests that cargo reads");
     for example in packages.iter().flat_map(Example::on_all_architectures) {
         if example.host() == runs::HOST {
-            trials.push(trial(example.title(), move || run_on_l4re(&example)));
+            let needs = of_l4re(l4re.is_some_and(|arch| arch != example.arch()));
+            trials.push(trial(example.title(), &needs, move || {
+                run_on_l4re(&example)
+            }));
         }
     }
     for more in more::ALL {
-        trials.push(trial(format!("l4re/{}", more.name), move || {
+        let needs = of_l4re(lacks(&more));
+        trials.push(trial(format!("l4re/{}", more.name), &needs, move || {
             run_more(&more)
         }));
     }
     for kind in [Kind::Pok, Kind::L4re] {
-        trials.push(trial(format!("rtems/{}", kind.name()), move || {
+        let host = match kind {
+            Kind::Pok => vec![User::PokTree],
+            _ => of_l4re(l4re.is_some_and(|arch| arch != Arch::I386)),
+        };
+        let needs = [vec![User::RtemsPrefix, User::RtemsSource], host].concat();
+        trials.push(trial(format!("rtems/{}", kind.name()), &needs, move || {
             run_rtems(kind)
         }));
     }
     libtest_mimic::run(&arguments, trials).exit_code()
 }
 
-fn trial(name: String, run: impl FnOnce() -> Result<()> + Send + 'static) -> Trial {
-    Trial::test(name, move || {
+fn trial(name: String, needs: &[User], run: impl FnOnce() -> Result<()> + Send + 'static) -> Trial {
+    test_support::trial(name, needs, move || {
         run().map_err(|error| Failed::from(format!("{error:#}")))
     })
+}
+
+const fn of_pok(kind: pok::tree::Kind) -> User {
+    match kind {
+        pok::tree::Kind::Maintained => User::PokTree,
+        pok::tree::Kind::Fork => User::PokForkTree,
+    }
+}
+
+/// What a run on L4Re needs; `other`: an L4Re that is not the one that is named.
+fn of_l4re(other: bool) -> Vec<User> {
+    let mut needs = vec![User::L4reTree, User::L4reFiasco];
+    needs.extend(other.then_some(User::OtherL4re));
+    needs
+}
+
+/// The L4Re that the environment names; `None` if it names none. What is wrong with it, the tests say.
+fn named_l4re() -> Option<l4re::tree::Tree> {
+    let folder = |user: User| user.value().map(PathBuf::from);
+    let (tree, fiasco) = (folder(User::L4reTree)?, folder(User::L4reFiasco)?);
+    l4re::tree::Tree::at(&tree, &fiasco).ok()
+}
+
+fn l4re_arch() -> Option<Arch> {
+    named_l4re().map(|tree| tree.arch)
+}
+
+/// Whether an L4Re is named that does not have what these runs need.
+fn lacks(more: &More) -> bool {
+    named_l4re().is_some_and(|tree| (more.missing)(&tree).is_some())
 }
 
 fn link_and_audit(check: &Check, kind: pok::tree::Kind) -> Result<()> {
@@ -75,10 +117,7 @@ fn link_and_audit(check: &Check, kind: pok::tree::Kind) -> Result<()> {
 }
 
 fn run_node(check: &Check, kind: pok::tree::Kind) -> Result<()> {
-    let tree = test_support::users(match kind {
-        pok::tree::Kind::Maintained => User::PokTree,
-        pok::tree::Kind::Fork => User::PokForkTree,
-    });
+    let tree = test_support::users(of_pok(kind));
     test_support::tool(Tool::Qemu);
     let workspace = test_support::workspace();
     let tree = pok::tree::Tree::at(&tree)?;
@@ -103,9 +142,6 @@ fn l4re_tree() -> Result<l4re::tree::Tree> {
 
 fn run_on_l4re(example: &Example) -> Result<()> {
     let tree = l4re_tree()?;
-    if tree.arch != example.arch() {
-        Need::User(User::OtherL4re).panic(&format!("it is for {}", tree.name()));
-    }
     let _ = test_support::guest(example.arch(), example.guest());
     let workspace = test_support::workspace();
     let machine = Machine::prepare(&workspace, tree)?;
@@ -114,9 +150,6 @@ fn run_on_l4re(example: &Example) -> Result<()> {
 
 fn run_more(more: &More) -> Result<()> {
     let tree = l4re_tree()?;
-    if let Some(missing) = (more.missing)(&tree) {
-        Need::User(User::OtherL4re).panic(&missing);
-    }
     let workspace = test_support::workspace();
     let machine = Machine::prepare(&workspace, tree)?;
     (more.run)(&machine, &workspace).map(drop)
@@ -126,14 +159,6 @@ fn run_more(more: &More) -> Result<()> {
 fn run_rtems(kind: Kind) -> Result<()> {
     let prefix = test_support::users(User::RtemsPrefix);
     let source = test_support::users(User::RtemsSource);
-    match kind {
-        Kind::Pok => drop(test_support::users(User::PokTree)),
-        _ => {
-            if l4re_tree()?.arch != Arch::I386 {
-                Need::User(User::OtherL4re).panic("RTEMS' BSP is for i386");
-            }
-        }
-    }
     test_support::tool(Tool::Qemu);
     let workspace = test_support::workspace();
     ensure_built(&workspace);

@@ -18,7 +18,9 @@ use paravirt_build::tools;
 pub use paravirt_build::tools::Tool;
 use paravirt_build::workspace::Workspace;
 
-use need::{Need, Step};
+use libtest_mimic::{Failed, Trial};
+
+use need::{Need, Step, User};
 
 /// The checkout.
 #[must_use]
@@ -200,13 +202,27 @@ pub fn program(name: &str) {
     }
 }
 
+/// A test by name that needs things of the user's: marked as ignored, with the reason, where one of them is not named.
+#[must_use]
+pub fn trial(
+    name: impl Into<String>,
+    needs: &[User],
+    run: impl FnOnce() -> Result<(), Failed> + Send + 'static,
+) -> Trial {
+    let trial = Trial::test(name, run);
+    match needs.iter().find(|user| !user.is_named()) {
+        Some(missing) => trial.with_kind(missing.reason()).with_ignored_flag(true),
+        None => trial,
+    }
+}
+
 /// A folder that a user's variable names.
 ///
 /// # Panics
 /// If the variable is not set.
 #[must_use]
 #[track_caller]
-pub fn users(what: need::User) -> PathBuf {
+pub fn users(what: User) -> PathBuf {
     match what.value() {
         Some(value) => PathBuf::from(value),
         None => Need::User(what).panic(what.reason()),

@@ -93,6 +93,18 @@ impl User {
         std::env::var_os(self.variable()?)
     }
 
+    /// Whether the environment names it. Of what has no variable that is not known.
+    #[must_use]
+    pub fn is_named(self) -> bool {
+        self.variable().is_some() && self.value().is_some()
+    }
+
+    /// That for the lack of which a test is skipped for `reason`.
+    #[must_use]
+    pub fn with_reason(reason: &str) -> Option<Self> {
+        Self::ALL.into_iter().find(|user| user.reason() == reason)
+    }
+
     /// Why a test is skipped without it.
     #[must_use]
     pub const fn reason(self) -> &'static str {

@@ -6,7 +6,7 @@
 
 use std::collections::HashMap;
 
-use test_support::need::Need;
+use test_support::need::{Need, User};
 
 /// What test programs counted.
 #[derive(Debug, Default)]
@@ -33,12 +33,18 @@ pub struct Parser {
 struct Run {
     announced: usize,
     passed: usize,
-    /// In the order in which they failed.
+    /// As the list at the end has them: what a test prints may tear its line of progress apart.
     failed: Vec<String>,
+    /// Whether the heading of the failures has come, of their output or of the list.
+    failures: bool,
     /// The failed test whose output is being shown.
     shown: Option<String>,
+    /// Those that were not even tried.
+    wanting: Vec<(String, Need)>,
     /// What tests said they need.
     needs: HashMap<String, Need>,
+    /// Number of tests that were marked as ignored for want of something of the user's.
+    ignored: usize,
 }
 
 impl Parser {
@@ -81,7 +87,7 @@ impl Parser {
         run.failed.truncate(count(result, "failed"));
         run.failed
             .resize(count(result, "failed"), "a test".to_owned());
-        for _ in 0..count(result, "ignored") {
+        for _ in run.ignored..count(result, "ignored") {
             run.failed.push("a test marked as ignored".to_owned());
         }
         run.passed = count(result, "passed");
@@ -91,9 +97,8 @@ impl Parser {
     fn close_dead_run(&mut self) {
         if let Some(mut run) = self.run.take() {
             run.failed.push(format!(
-                "ended without a result after {} of {} tests",
-                run.passed + run.failed.len(),
-                run.announced
+                "ended without a result; {} of {} tests passed",
+                run.passed, run.announced
             ));
             self.add(run);
         }
@@ -101,6 +106,10 @@ impl Parser {
 
     fn add(&mut self, run: Run) {
         self.outcome.passed += run.passed;
+        let wanting = run.wanting.into_iter();
+        self.outcome
+            .wanting
+            .extend(wanting.map(|(test, need)| (format!("{}: {test}", self.program), need)));
         for test in run.failed {
             let name = format!("{}: {test}", self.program);
             match run.needs.get(&test) {
@@ -114,23 +123,33 @@ impl Parser {
 impl Run {
     /// See [`Parser::line`].
     fn line(&mut self, line: &str) {
-        if let Some(test) = shown_test(line) {
+        if line == "failures:" {
+            self.failures = true;
+            self.shown = None;
+        } else if let Some(test) = shown_test(line) {
             self.shown = Some(test.to_owned());
         } else if let Some(test) = &self.shown {
             if let Some(need) = Need::parse(line) {
                 self.needs.entry(test.clone()).or_insert(need);
             }
-        } else if let Some((name, outcome)) = line
-            .strip_prefix("test ")
-            .and_then(|rest| rest.rsplit_once(" ... "))
-        {
-            match outcome {
-                "ok" => self.passed += 1,
-                "FAILED" => self.failed.push(name.trim_end().to_owned()),
-                _ => {}
+        } else if self.failures {
+            if let Some(test) = line.strip_prefix("    ") {
+                self.failed.push(test.to_owned());
             }
+        } else if line.starts_with("test ") && line.ends_with(" ... ok") {
+            self.passed += 1;
+        } else if let Some((test, user)) = ignored_test(line) {
+            self.ignored += 1;
+            self.wanting.push((test.to_owned(), Need::User(user)));
         }
     }
+}
+
+/// The test and its reason in `test [REASON] NAME ... ignored`, as [`test_support::trial`] has it.
+fn ignored_test(line: &str) -> Option<(&str, User)> {
+    let test = line.strip_prefix("test [")?.strip_suffix(" ... ignored")?;
+    let (reason, name) = test.split_once("] ")?;
+    Some((name.trim_end(), User::with_reason(reason)?))
 }
 
 /// The test in `---- NAME stdout ----`, or, as `libtest-mimic` has it, `---- NAME ----`.
@@ -189,7 +208,8 @@ mod tests {
 running 3 tests
 test a ... ok
 test b::c ... FAILED
-test d e ... FAILED
+test d e ... warning: what it prints tears the line apart
+FAILED
 
 failures:
 
@@ -247,7 +267,7 @@ running 4 tests",
         assert_eq!((outcome.passed, outcome.failed.len()), (2, 2));
         assert_eq!(
             outcome.failed[0],
-            "a (tests/a.rs): ended without a result after 1 of 3 tests"
+            "a (tests/a.rs): ended without a result; 1 of 3 tests passed"
         );
     }
 
@@ -255,6 +275,24 @@ running 4 tests",
     fn a_build_that_fails_is_a_failure() {
         assert_eq!(parse("error: could not compile `a`", false).failed.len(), 1);
         assert_eq!(parse("", false).failed.len(), 1);
+    }
+
+    #[test]
+    fn a_test_that_is_ignored_for_want_of_the_user_s_is_told_apart() {
+        let outcome = parse(
+            "running 3 tests
+test [POK_TREE is not set] run a node        ... ignored
+test [it is Monday] b                        ... ignored
+test c                                       ... ok
+test result: ok. 1 passed; 0 failed; 2 ignored; 0 measured; 0 filtered out; finished in 0.00s",
+            true,
+        );
+        assert_eq!(outcome.passed, 1);
+        assert_eq!(
+            outcome.wanting,
+            [(": run a node".to_owned(), Need::User(User::PokTree))]
+        );
+        assert_eq!(outcome.failed.len(), 1);
     }
 
     #[test]

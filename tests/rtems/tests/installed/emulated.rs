@@ -30,8 +30,7 @@ fn run(program: &Path, text: &str) {
     }
 }
 
-#[test]
-fn hello_runs() {
+pub fn hello_runs() {
     let rtems = Installed::find();
     run(
         &rtems.program("samples/hello.exe"),
@@ -40,8 +39,7 @@ fn hello_runs() {
 }
 
 /// Here a mistake in the way from the processor's interrupt to the thread dispatch would show.
-#[test]
-fn processor_state_survives_threads_and_interrupts() {
+pub fn processor_state_survives_threads_and_interrupts() {
     let rtems = Installed::find();
     let folder = scratch();
     run(&rtems.app("cpu", folder.path()), "nested interrupts: right");

@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: MIT OR Apache-2.0
-//! With RTEMS: `RTEMS_PREFIX` names its tools, and `cargo xtask rtems` has built the BSP.
+//! The BSP on the process host.
 
 use std::collections::BTreeSet;
 use std::fs::{self, File};
@@ -20,8 +20,7 @@ use pvhost::process::{Call, Exit};
 /// Time for programs that end by themselves.
 const LIMIT: Duration = Duration::from_secs(20);
 
-#[test]
-fn the_contract_is_that_of_rtems_headers() {
+pub fn the_contract_is_that_of_rtems_headers() {
     let rtems = Installed::find();
     let contract = Contract::read();
     let headers: BTreeSet<&str> = contract
@@ -49,8 +48,7 @@ fn the_contract_is_that_of_rtems_headers() {
     ));
 }
 
-#[test]
-fn the_bsp_library_defines_its_part_of_the_contract() {
+pub fn the_bsp_library_defines_its_part_of_the_contract() {
     let rtems = Installed::find();
     let symbols = Symbols::read(&rtems.libraries().join("librtemsbsp.a"));
     let contract = Contract::read();
@@ -81,14 +79,12 @@ fn application(rtems: &Installed, options: &[&str]) {
     }
 }
 
-#[test]
-fn an_application_links_and_runs() {
+pub fn an_application_links_and_runs() {
     let rtems = Installed::find();
     application(&rtems, &["-Wl,--gc-sections"]);
 }
 
-#[test]
-fn an_application_links_without_collection_of_sections() {
+pub fn an_application_links_without_collection_of_sections() {
     let rtems = Installed::find();
     application(&rtems, &[]);
 }
@@ -100,8 +96,7 @@ fn run_app(rtems: &Installed, name: &str, input: &str) -> (Exit, String) {
 }
 
 /// Floating point, thread-local storage, nested interrupts, an application's timer: the program checks itself.
-#[test]
-fn processor_state_survives_threads_and_interrupts() {
+pub fn processor_state_survives_threads_and_interrupts() {
     let rtems = Installed::find();
     let (exit, printed) = run_app(&rtems, "cpu", "");
     assert!(matches!(exit, Exit::Exit(0)), "{exit:?}\n{printed}");
@@ -109,8 +104,7 @@ fn processor_state_survives_threads_and_interrupts() {
 }
 
 /// A host that sets no base, as POK, runs what has no thread-local data and tells the others.
-#[test]
-fn thread_local_data_without_a_base_for_it_is_told() {
+pub fn thread_local_data_without_a_base_for_it_is_told() {
     let rtems = Installed::find();
     let run = |program: &Path| {
         let input = File::open("/dev/null").expect("Linux has it");
@@ -135,16 +129,14 @@ fn thread_local_data_without_a_base_for_it_is_told() {
     );
 }
 
-#[test]
-fn getchark_polls_the_console() {
+pub fn getchark_polls_the_console() {
     let rtems = Installed::find();
     let (exit, printed) = run_app(&rtems, "getchark", "typed.");
     assert!(matches!(exit, Exit::Exit(0)), "{exit:?}\n{printed}");
     assert!(printed.contains("typed\nend of input"), "{printed}");
 }
 
-#[test]
-fn hello_runs() {
+pub fn hello_runs() {
     let rtems = Installed::find();
     let (exit, printed) = run::program(&rtems.program("samples/hello.exe"), "", LIMIT);
     assert!(matches!(exit, Exit::Exit(0)), "{exit:?}\n{printed}");
@@ -155,8 +147,7 @@ fn hello_runs() {
 }
 
 /// Its one thread has 512 bytes of stack, and ends, which is a fatal error.
-#[test]
-fn a_fatal_error_is_reported_from_a_small_stack() {
+pub fn a_fatal_error_is_reported_from_a_small_stack() {
     let rtems = Installed::find();
     let (exit, printed) = run::program(&rtems.program("samples/minimum.norun.exe"), "", LIMIT);
     assert!(matches!(exit, Exit::Fatal(_)), "{exit:?}\n{printed}");
@@ -166,14 +157,12 @@ fn a_fatal_error_is_reported_from_a_small_stack() {
     );
 }
 
-#[test]
-fn ticks_and_memory_are_right_after_three_seconds() {
+pub fn ticks_and_memory_are_right_after_three_seconds() {
     long::tick(Duration::from_secs(3));
 }
 
 /// RTEMS' file sample, driven through its menu.
-#[test]
-fn fileio_writes_and_lists_a_file() {
+pub fn fileio_writes_and_lists_a_file() {
     let rtems = Installed::find();
     let (_, printed) = run::program(
         &rtems.program("samples/fileio.exe"),
@@ -191,8 +180,7 @@ fn fileio_writes_and_lists_a_file() {
 
 /// Each privileged or sensitive instruction in hello is listed with the reason why it does no harm, and nothing is listed
 /// that is not there.
-#[test]
-fn privileged_instructions_are_listed() {
+pub fn privileged_instructions_are_listed() {
     let rtems = Installed::find();
     let image = Image::open(&rtems.program("samples/hello.exe")).expect("a sound image");
     let found = audit(&image).expect("an x86 image").findings;

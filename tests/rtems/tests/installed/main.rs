@@ -1,0 +1,47 @@
+// SPDX-License-Identifier: MIT OR Apache-2.0
+//! The BSP with the RTEMS that a user has: `RTEMS_PREFIX` and `RTEMS_SOURCE` name it, and `cargo xtask rtems` has built the BSP.
+#![cfg(all(target_os = "linux", target_arch = "x86_64"))]
+
+mod emulated;
+mod real;
+
+use std::process::ExitCode;
+
+use libtest_mimic::Arguments;
+
+use test_support::need::User;
+use test_support::trial;
+
+/// A test for each function, with its path as the name.
+macro_rules! trials {
+    ($($module:ident::$test:ident),* $(,)?) => {
+        vec![$(trial(
+            concat!(stringify!($module), "::", stringify!($test)),
+            &[User::RtemsPrefix, User::RtemsSource],
+            || {
+                $module::$test();
+                Ok(())
+            },
+        )),*]
+    };
+}
+
+fn main() -> ExitCode {
+    let trials = trials![
+        real::the_contract_is_that_of_rtems_headers,
+        real::the_bsp_library_defines_its_part_of_the_contract,
+        real::an_application_links_and_runs,
+        real::an_application_links_without_collection_of_sections,
+        real::processor_state_survives_threads_and_interrupts,
+        real::thread_local_data_without_a_base_for_it_is_told,
+        real::getchark_polls_the_console,
+        real::hello_runs,
+        real::a_fatal_error_is_reported_from_a_small_stack,
+        real::ticks_and_memory_are_right_after_three_seconds,
+        real::fileio_writes_and_lists_a_file,
+        real::privileged_instructions_are_listed,
+        emulated::hello_runs,
+        emulated::processor_state_survives_threads_and_interrupts,
+    ];
+    libtest_mimic::run(&Arguments::from_args(), trials).exit_code()
+}

@@ -88,6 +88,28 @@ fn the_exit_status_tells_how_the_guest_ended() {
 }
 
 #[test]
+fn a_stack_that_overflows_meets_a_page_that_is_not_there() {
+    for (host, arch, guest) in one_each("fault") {
+        let output = run(host, &guest, &[], &["overflow"]);
+        let stderr = text(&output.stderr);
+        assert_eq!(output.status.code(), Some(5), "{host} {arch}: {stderr}");
+        if host == "xen-pv" {
+            // Without a stack the guest cannot say a word; Xen walks the page tables to the one that has no entry.
+            let entry = stderr.lines().find(|line| line.contains("L1["));
+            assert!(
+                entry.is_some_and(|line| line.contains("] = 0000000000000000 ")),
+                "{host} {arch}: {stderr}"
+            );
+            continue;
+        }
+        let stdout = text(&output.stdout);
+        for part in ["where no memory is mapped", "hint: a stack overflow"] {
+            assert!(stdout.contains(part), "{host} {arch}: {stdout}");
+        }
+    }
+}
+
+#[test]
 fn arguments_reach_the_guest_as_they_are() {
     for (host, arch, guest) in one_each("fault") {
         for argument in ["a,b=c,,d", "-x", "'\"`$%\\", "dom0_mem=1M"] {

@@ -3,6 +3,8 @@
 
 use std::fs::File;
 use std::io::{self, Read};
+use std::path::Path;
+use std::process::{Command, Stdio};
 use std::sync::{Mutex, PoisonError};
 use std::time::Duration;
 
@@ -36,16 +38,49 @@ impl Outcome {
     /// If there is none.
     #[must_use]
     pub fn number(&self, label: &str) -> u64 {
-        let (_, rest) = self
-            .printed
-            .split_once(label)
-            .unwrap_or_else(|| panic!("no {label:?} in {:?}", self.printed));
-        rest.trim_start()
-            .split(|letter: char| !letter.is_ascii_digit())
-            .next()
-            .and_then(|digits| digits.parse().ok())
-            .unwrap_or_else(|| panic!("no number behind {label:?} in {:?}", self.printed))
+        number(&self.printed, label)
     }
+}
+
+/// The first number behind `label` in what a guest printed.
+///
+/// # Panics
+/// If there is none.
+#[must_use]
+pub fn number(printed: &str, label: &str) -> u64 {
+    let (_, rest) = printed
+        .split_once(label)
+        .unwrap_or_else(|| panic!("no {label:?} in {printed:?}"));
+    rest.trim_start()
+        .split(|letter: char| !letter.is_ascii_digit())
+        .next()
+        .and_then(|digits| digits.parse().ok())
+        .unwrap_or_else(|| panic!("no number behind {label:?} in {printed:?}"))
+}
+
+/// Runs a guest as the ordinary Linux program that the backend `linux_syscall` makes of it, to its end, which must be exit status 0.
+/// What it printed.
+///
+/// # Panics
+/// With what it printed, if it ends in another way, or not within `limit`.
+#[must_use]
+pub fn run_native(path: &Path, arguments: &[String], limit: Duration) -> String {
+    let output = Command::new("timeout")
+        .args(["--signal=KILL", &limit.as_secs().to_string()])
+        .arg(path)
+        .args(arguments)
+        .stdin(Stdio::null())
+        .output()
+        .expect("coreutils has timeout");
+    let printed = String::from_utf8_lossy(&output.stdout).into_owned();
+    assert!(
+        output.status.success(),
+        "{}: {}\n{printed}{}",
+        path.display(),
+        output.status,
+        String::from_utf8_lossy(&output.stderr)
+    );
+    printed
 }
 
 /// Runs a guest to its end, which must be exit status 0. `limit`: time after which it counts as hanging.

@@ -22,3 +22,22 @@ pub fn check(arch: Arch, duration: Duration) {
     print!("{arch}: {upcalls} upcalls, {}", outcome.printed);
     assert!(u128::from(upcalls) > milliseconds, "hardly any interrupts");
 }
+
+/// The same guest as an ordinary Linux program: there interrupts are signals, and the guest's own backend builds the frame of the
+/// upcall, below the interrupted code's red zone.
+///
+/// # Panics
+/// As [`check`].
+pub fn check_native(arch: Arch, duration: Duration) {
+    let path = test_support::guest(arch, "numeric");
+    let milliseconds = duration.as_millis();
+    let arguments = [HERTZ.to_string(), milliseconds.to_string()];
+    let limit = 2 * duration + Duration::from_secs(20);
+    let printed = guest::run_native(&path, &arguments, limit);
+    print!("{arch}: {printed}");
+    let upcalls = guest::number(&printed, "rounds, ");
+    assert!(
+        u128::from(upcalls) > milliseconds / 10,
+        "hardly any interrupts"
+    );
+}

@@ -17,6 +17,7 @@ on_each_architecture!(
     every_expiration_is_counted_when_busy,
     a_storm_is_survived,
     registers_survive,
+    registers_survive_signals,
     a_line_raised_at_any_two_instructions_is_delivered,
 );
 
@@ -59,6 +60,10 @@ fn a_storm_is_survived(arch: Arch) {
 
 fn registers_survive(arch: Arch) {
     numeric::check(arch, MINUTE);
+}
+
+fn registers_survive_signals(arch: Arch) {
+    numeric::check_native(arch, MINUTE);
 }
 
 fn a_line_raised_at_any_two_instructions_is_delivered(arch: Arch) {

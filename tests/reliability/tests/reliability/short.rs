@@ -13,6 +13,7 @@ on_each_architecture!(
     every_expiration_is_counted_when_busy,
     a_storm_is_survived,
     registers_survive,
+    registers_survive_signals,
     a_line_raised_at_any_instruction_is_delivered_once,
 );
 
@@ -34,6 +35,10 @@ fn a_storm_is_survived(arch: Arch) {
 
 fn registers_survive(arch: Arch) {
     numeric::check(arch, Duration::from_millis(500));
+}
+
+fn registers_survive_signals(arch: Arch) {
+    numeric::check_native(arch, Duration::from_millis(500));
 }
 
 fn a_line_raised_at_any_instruction_is_delivered_once(arch: Arch) {

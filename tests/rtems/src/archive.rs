@@ -3,12 +3,12 @@
 
 use std::collections::BTreeSet;
 use std::fs;
-use std::path::Path;
+use std::path::{Path, PathBuf};
 
 use object::read::archive::ArchiveFile;
 use object::{Object, ObjectSymbol};
 
-/// Global symbols of all members of a static library.
+/// Global symbols of all objects of a library.
 #[derive(Debug, Default)]
 pub struct Symbols {
     /// Those that other objects can refer to; a static linker lets them refer to hidden ones too.
@@ -30,20 +30,41 @@ impl Symbols {
         for member in archive.members() {
             let member = member.expect("a member");
             let data = member.data(&*bytes).expect("its content");
-            let object = object::File::parse(data).expect("an ELF object");
-            for symbol in object.symbols().filter(ObjectSymbol::is_global) {
-                let name = symbol.name().expect("a name").to_owned();
-                if symbol.is_undefined() {
-                    symbols.undefined.insert(name);
-                } else {
-                    symbols.defined.insert(name);
-                }
+            symbols.add(data);
+        }
+        symbols.resolve();
+        symbols
+    }
+
+    /// Reads objects that are no library yet.
+    ///
+    /// # Panics
+    /// If one is no ELF object.
+    #[must_use]
+    pub fn of_objects(paths: &[PathBuf]) -> Self {
+        let mut symbols = Self::default();
+        for path in paths {
+            symbols
+                .add(&fs::read(path).unwrap_or_else(|error| panic!("{}: {error}", path.display())));
+        }
+        symbols.resolve();
+        symbols
+    }
+
+    fn add(&mut self, object: &[u8]) {
+        let object = object::File::parse(object).expect("an ELF object");
+        for symbol in object.symbols().filter(ObjectSymbol::is_global) {
+            let name = symbol.name().expect("a name").to_owned();
+            if symbol.is_undefined() {
+                self.undefined.insert(name);
+            } else {
+                self.defined.insert(name);
             }
         }
-        symbols
-            .undefined
-            .retain(|name| !symbols.defined.contains(name));
-        symbols
+    }
+
+    fn resolve(&mut self) {
+        self.undefined.retain(|name| !self.defined.contains(name));
     }
 }
 

@@ -31,6 +31,9 @@ pub struct Symbol {
     pub header: String,
     /// Who defines it.
     pub provider: Provider,
+    /// Whether a file of RTEMS that BSPs share does, which our build items name.
+    #[serde(default)]
+    pub shared: bool,
 }
 
 /// Everything that RTEMS leaves to its BSP.

@@ -5,4 +5,5 @@
 mod headers;
 mod kernel;
 mod library;
+mod sources;
 mod spec;

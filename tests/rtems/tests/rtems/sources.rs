@@ -1,0 +1,182 @@
+// SPDX-License-Identifier: MIT OR Apache-2.0
+//! The C part of the BSP without RTEMS: it compiles against stand-ins for RTEMS' headers, without a warning, and defines its part of
+//! the contract.
+
+use std::collections::BTreeSet;
+use std::fs;
+use std::path::{Path, PathBuf};
+use std::process::Command;
+
+use paravirt_rtems_tests::archive::Symbols;
+use paravirt_rtems_tests::contract::{Contract, Provider};
+use paravirt_rtems_tests::own;
+use paravirt_section_tests::tools::{self, fail, succeed};
+use paravirt_section_tests::{scratch, workspace};
+
+/// Any C compiler for x86: of the system's headers, only the compiler's own are used.
+const COMPILER: &str = "cc";
+
+fn bsp() -> PathBuf {
+    workspace().join("ffi/rtems/bsp")
+}
+
+/// The sources of the BSP, C and assembly.
+fn sources() -> Vec<PathBuf> {
+    let mut sources = Vec::new();
+    for folder in fs::read_dir(bsp()).expect("the BSP") {
+        let folder = folder.expect("a folder").path();
+        for file in fs::read_dir(folder).expect("a folder") {
+            let path = file.expect("a file").path();
+            if path
+                .extension()
+                .is_some_and(|kind| kind == "c" || kind == "S")
+            {
+                sources.push(path);
+            }
+        }
+    }
+    sources.sort();
+    sources
+}
+
+/// Compiles `source` as RTEMS' build does, with more warnings, all of them errors.
+fn compile(source: &Path, object: &Path) -> Result<(), String> {
+    let own_headers = succeed(tools::run(
+        Command::new(COMPILER).arg("-print-file-name=include"),
+    ));
+    let mut command = Command::new(COMPILER);
+    command
+        .args(["-m32", "-march=pentium", "-mtune=pentiumpro", "-std=gnu11"])
+        .args(["-ffreestanding", "-nostdinc", "-O2", "-c"])
+        .args(["-Wall", "-Wextra", "-Wshadow", "-Werror"])
+        .args(["-Wmissing-prototypes", "-Wstrict-prototypes"])
+        .args(["-isystem", own_headers.trim()]);
+    for headers in [
+        bsp().join("include"),
+        workspace().join("ffi/include"),
+        own("fixtures/include"),
+    ] {
+        command.arg("-I").arg(headers);
+    }
+    if source.extension().is_some_and(|kind| kind == "S") {
+        command.arg("-DASM");
+    }
+    tools::run(command.arg(source).arg("-o").arg(object)).map(drop)
+}
+
+fn compile_text(text: &str) -> Result<(), String> {
+    let folder = scratch();
+    let source = folder.path().join("test.c");
+    fs::write(&source, text).expect("a file in the scratch folder");
+    compile(&source, &folder.path().join("test.o"))
+}
+
+#[test]
+fn every_source_compiles_and_defines_its_part_of_the_contract() {
+    let folder = scratch();
+    let objects: Vec<PathBuf> = (0..)
+        .zip(sources())
+        .map(|(number, source)| {
+            let object = folder.path().join(format!("{number}.o"));
+            succeed(compile(&source, &object));
+            object
+        })
+        .collect();
+    let defined = Symbols::of_objects(&objects).defined;
+    let contract = Contract::read();
+    let missing: Vec<&str> = contract
+        .from(Provider::Bsp)
+        .filter(|symbol| !symbol.shared)
+        .map(|symbol| symbol.name.as_str())
+        .filter(|name| !defined.contains(*name))
+        .collect();
+    assert!(missing.is_empty(), "{missing:?}");
+}
+
+/// RTEMS' test tm27 includes this one, no source of ours does.
+#[test]
+fn the_header_for_tm27_compiles() {
+    succeed(compile_text(
+        "#define _RTEMS_TMTEST27\n#include <bsp.h>\n#include <rtems/score/isr.h>\n#include <tm27.h>\n\
+         void use(void);\nvoid use(void) { Install_tm27_vector(0); Cause_tm27_intr(); Clear_tm27_intr() Lower_tm27_intr(); }\n",
+    ));
+}
+
+/// The contract is that of RTEMS' headers, which the tests with RTEMS see to.
+#[test]
+fn the_stand_ins_declare_the_contract() {
+    let contract = Contract::read();
+    let headers: BTreeSet<&str> = contract
+        .symbols
+        .iter()
+        .map(|symbol| symbol.header.as_str())
+        .collect();
+    let mut text = String::from("#include <bsp.h>\n");
+    for header in headers {
+        text.push_str(&format!("#include <{header}>\n"));
+    }
+    text.push_str("#define RTEMS_NO_RETURN __attribute__((noreturn))\n");
+    for symbol in &contract.symbols {
+        text.push_str(&format!("{};\n", symbol.prototype));
+    }
+    succeed(compile_text(&text));
+}
+
+/// What a slip in a source comes to: a change of one, and what the compiler says.
+#[test]
+fn a_slip_in_a_source_does_not_compile() {
+    let slips = [
+        (
+            "irq/irq.c",
+            "return status(error);\n",
+            "return status(error)\n",
+            "expected",
+        ),
+        (
+            "irq/irq.c",
+            "paravirt_irq_attach(vector, dispatch, NULL)",
+            "paravirt_irq_attach(vector, dispatch)",
+            "too few arguments",
+        ),
+        (
+            "clock/clock.c",
+            "paravirt_timer_start(PV_TIMER_TICK, clock_period, clock_period)",
+            "paravirt_timer_start(PV_TIMER_TICK, clock_period, clock_period, 0)",
+            "too many arguments",
+        ),
+        (
+            "clock/clock.c",
+            "    \"Timers\",\n",
+            "",
+            "too few arguments",
+        ),
+        (
+            "console/console.c",
+            ".write = console_write",
+            ".write = console_last_close",
+            "incompatible",
+        ),
+        (
+            "start/bspstart.c",
+            "void bsp_reset(",
+            "void bsp_restart(",
+            "no previous prototype",
+        ),
+        (
+            "score/isr.c",
+            "    paravirt_cpu_idle();\n",
+            "    paravirt_cpu_wait();\n",
+            "implicit",
+        ),
+    ];
+    let folder = scratch();
+    for (file, from, to, message) in slips {
+        let text = fs::read_to_string(bsp().join(file)).expect("a source");
+        let wrong = text.replacen(from, to, 1);
+        assert_ne!(text, wrong, "{file} has no {from:?}");
+        let source = folder.path().join("wrong.c");
+        fs::write(&source, wrong).expect("a file in the scratch folder");
+        let messages = fail(compile(&source, &folder.path().join("wrong.o")));
+        assert!(messages.contains(message), "{file}, {to:?}: {messages}");
+    }
+}

@@ -112,7 +112,7 @@ const fn is_less(a: &str, b: &str) -> bool {
 /// The left side names a declared function that is in scope, the right side an `unsafe extern "C"` function of the
 /// same type, or this is a compile error:
 ///
-/// ```compile_fail
+/// ```compile_fail,E0308
 /// # use paravirt_bsp::interface::pv_clock_now;
 /// # use paravirt_bsp::external::Functions;
 /// unsafe extern "C" fn now() -> u32 { 0 }
@@ -121,7 +121,7 @@ const fn is_less(a: &str, b: &str) -> bool {
 ///
 /// A second body for one function is a compile error, too:
 ///
-/// ```compile_fail
+/// ```compile_fail,E0080
 /// # use paravirt_bsp::interface::pv_clock_now;
 /// # use paravirt_bsp::external::Functions;
 /// unsafe extern "C" fn now() -> u64 { 0 }

@@ -78,13 +78,7 @@ const fn is_same(one: &[u8], other: &[u8]) -> bool {
 ///   is harmless; with another one the link fails with a second definition of `NAME.has_one_prototype`. (LTO by rustc,
 ///   `lto = "fat"` or `"thin"`, keeps this; `-C linker-plugin-lto` takes every second declaration for another one.)
 ///
-/// What is not a plain C function is refused:
-///
-/// ```compile_fail
-/// paravirt_bsp::l4_external_func! {
-///     fn print(format: *const u8, ...);
-/// }
-/// ```
+/// What is not a plain C function is refused: `fn print(format: *const u8, ...)` has no prototype to compare.
 #[macro_export]
 macro_rules! l4_external_func {
     ($(

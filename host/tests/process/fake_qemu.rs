@@ -128,6 +128,38 @@ fn a_xen_that_cannot_start_the_guest_is_heard() {
 }
 
 #[test]
+fn when_the_time_is_over_xen_is_heard() {
+    // The end of the last line never comes.
+    let boot = "printf 'boot(XEN) boot\\r\\n(XEN) no dom0 ye'; exec sleep 1000";
+    // What Xen said before the guest started is none of the guest's.
+    let guest = "printf '(XEN) boot\\r\\n(XEN) Freed 1kB init memory\\r\\nhello\\r\\n(XEN) late\\r\\n'; exec sleep 1000";
+    for (body, options, stdout, stderr) in [
+        (boot, &[][..], "boot", "(XEN) boot\n(XEN) no dom0 ye\n"),
+        (guest, &[], "hello\n", "(XEN) late\n"),
+        // These have been shown as they came.
+        (
+            guest,
+            &["--verbose"],
+            "hello\n",
+            "(XEN) boot\n(XEN) Freed 1kB init memory\n(XEN) late\n",
+        ),
+    ] {
+        let options = [&["--timeout", "2"], options].concat();
+        let output = Fake::new(body).command("xen-pvh", &options).output();
+        let output = output.expect("pvhost starts");
+        assert_eq!(output.status.code(), Some(124), "{body} {options:?}");
+        assert_eq!(text(&output.stdout), stdout, "{body} {options:?}");
+        let said = text(&output.stderr);
+        let of_xen = said
+            .split_inclusive('\n')
+            .filter(|line| line.starts_with("(XEN) "));
+        assert_eq!(of_xen.collect::<String>(), stderr, "{body} {options:?}");
+        let last = said.lines().last();
+        assert_eq!(last, Some("pvhost: the guest's time is over"), "{said}");
+    }
+}
+
+#[test]
 fn a_guest_that_xen_ends_is_told_from_one_that_ends_itself() {
     let boot = "printf '(XEN) boot\\r\\n(XEN) Freed 1kB init memory\\r\\nhello\\r\\n'";
     let crash = "printf '(XEN) registers\\r\\n(XEN) Hardware Dom0 crashed: rebooting\\r\\n'";

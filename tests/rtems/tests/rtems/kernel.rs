@@ -20,12 +20,14 @@ const AR: &str = "i686-linux-gnu-ar";
 
 /// Links the fixtures in `folder` as gcc links an RTEMS application: the start file and the libraries come from linkcmds.
 fn link(library: &Path, linkcmds: &Path, folder: &Path) -> Result<PathBuf, String> {
-    let kernel = succeed(GCC.compile(
-        Language::C,
-        &own("fixtures/kernel.c"),
-        folder,
-        &["-O2", "-ffunction-sections"],
-    ));
+    let [kernel, memory] = ["fixtures/kernel.c", "fixtures/memory.c"].map(|source| {
+        succeed(GCC.compile(
+            Language::C,
+            &own(source),
+            folder,
+            &["-O2", "-ffunction-sections"],
+        ))
+    });
     succeed(tools::run(
         Command::new(GCC.program())
             .arg("-c")
@@ -39,11 +41,17 @@ fn link(library: &Path, linkcmds: &Path, folder: &Path) -> Result<PathBuf, Strin
             .arg(folder.join("librtemsbsp.a"))
             .arg(&kernel),
     ));
-    for empty in ["librtemscpu.a", "libc.a"] {
-        succeed(tools::run(
-            Command::new(AR).arg("rcs").arg(folder.join(empty)),
-        ));
-    }
+    succeed(tools::run(
+        Command::new(AR)
+            .arg("rcs")
+            .arg(folder.join("librtemscpu.a")),
+    ));
+    succeed(tools::run(
+        Command::new(AR)
+            .arg("rcs")
+            .arg(folder.join("libc.a"))
+            .arg(&memory),
+    ));
     let image = folder.join("kernel.exe");
     tools::run(
         Command::new(GCC.program())

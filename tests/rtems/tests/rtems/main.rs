@@ -3,6 +3,7 @@
 #![cfg(all(target_os = "linux", target_arch = "x86_64"))]
 
 mod headers;
+mod install;
 mod kernel;
 mod library;
 mod sources;

@@ -11,6 +11,8 @@ use super::port;
 
 const DEBUG_CONSOLE: u16 = 0xe9;
 const DEBUG_EXIT: u16 = 0xf4;
+/// What a port reads as that no device has.
+const NO_DEVICE: u8 = 0xff;
 
 /// QEMU's configuration device (QEMU, docs/specs/fw_cfg.rst): selector and data.
 const CONFIG_SELECTOR: u16 = 0x510;
@@ -39,10 +41,17 @@ impl Write for DebugConsole {
 }
 
 /// Leaves the record and ends QEMU; does nothing elsewhere, and returns where QEMU has no device to end it.
+///
+/// With the device it does not return. QEMU 7.2 ends in the middle of the instruction, later versions end a moment later, and the
+/// processor runs on until then. It spins, because `hlt` is not for every domain of Xen.
 pub(crate) fn exit(reason: &str, code: i32) {
     if is_here() {
         // The debug console has no errors.
         let _ = writeln!(DebugConsole, "paravirt: shutdown {reason} {code}");
         port::out32(DEBUG_EXIT, code as u32 & 0x7f);
+        let ends = port::in8(DEBUG_EXIT) != NO_DEVICE;
+        while ends {
+            core::hint::spin_loop();
+        }
     }
 }

@@ -22,7 +22,8 @@ mod image {
     use super::c_char;
 
     unsafe extern "C" {
-        #[link_name = "__l4externals_symtab_start"]
+        // Another name of `__l4externals_symtab_start`: a linker says of a script without the fragment that this symbol is missing.
+        #[link_name = "ERROR_linkcmds_must_INCLUDE_externals_ld_before_the_data_section"]
         pub static NAMES: [*const c_char; 0];
         #[link_name = "__l4externals_jmptbl_start"]
         pub static mut SLOTS: [usize; 0];
@@ -33,45 +34,12 @@ mod image {
         #[link_name = "__l4externals_unbound_start"]
         pub static UNBOUND: [usize; 0];
     }
-
-    /// Refers to a symbol that only the fragment defines, without an instruction: the linker's message about a script
-    /// that lacks the fragment is the symbol's name.
-    macro_rules! require_fragment {
-        ($none:literal) => {
-            // SAFETY: emits no instruction.
-            unsafe {
-                core::arch::asm!(
-                    concat!(
-                        ".reloc ., ",
-                        $none,
-                        ", ERROR_linkcmds_must_INCLUDE_externals_ld_before_the_data_section"
-                    ),
-                    options(nomem, nostack, preserves_flags)
-                )
-            }
-        };
-    }
-
-    #[inline]
-    pub fn require_fragment() {
-        #[cfg(target_arch = "x86_64")]
-        require_fragment!("R_X86_64_NONE");
-        #[cfg(target_arch = "x86")]
-        require_fragment!("R_386_NONE");
-        #[cfg(target_arch = "aarch64")]
-        require_fragment!("R_AARCH64_NONE");
-        #[cfg(target_arch = "arm")]
-        require_fragment!("R_ARM_NONE");
-        #[cfg(target_arch = "riscv64")]
-        require_fragment!("R_RISCV_NONE");
-    }
 }
 
 impl Table {
     /// The table of this image.
     #[must_use]
     pub fn of_image() -> Self {
-        image::require_fragment();
         let slots = &raw mut image::SLOTS;
         let end = &raw mut image::SLOTS_END;
         Self {

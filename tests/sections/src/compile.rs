@@ -59,6 +59,14 @@ impl Compiler {
         command
     }
 
+    /// Whether it knows that option.
+    #[must_use]
+    pub fn knows(self, language: Language, option: &str) -> bool {
+        let mut command = self.command(language);
+        command.args([option, "-E", "/dev/null"]);
+        tools::run(&mut command).is_ok()
+    }
+
     /// Compiles `source` to an object in `folder`.
     ///
     /// # Errors

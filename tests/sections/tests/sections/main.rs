@@ -6,6 +6,7 @@ mod c;
 mod headers;
 mod library;
 mod linkcmds;
+mod options;
 mod prototypes;
 mod resolver;
 mod rust;

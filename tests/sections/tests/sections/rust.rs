@@ -16,7 +16,7 @@ use paravirt_section_tests::{fixture, require, scratch, table, workspace};
 use crate::headers::interface;
 
 /// The project, for one test at a time: they build into the same files.
-fn project() -> (Project, File) {
+pub fn project() -> (Project, File) {
     let folder = Path::new(env!("CARGO_TARGET_TMPDIR")).join("guest");
     let lock = test_support::take_kept_folder(&folder);
     (Project::new(&folder), lock)
@@ -32,7 +32,8 @@ fn compile(source: &str, folder: &Path) -> PathBuf {
     succeed(compiler.compile(Language::C, &fixture(source), folder, &flags))
 }
 
-fn run(image: &Path, arguments: &[&str]) -> (Output, String) {
+/// Starts an image as a Linux program; what it printed.
+pub fn run(image: &Path, arguments: &[&str]) -> (Output, String) {
     let output = Command::new(image)
         .args(arguments)
         .output()

@@ -78,7 +78,8 @@ pub struct Options {
     pub icount: bool,
     /// Whether QEMU's command line and everything Xen prints are shown on standard error.
     pub verbose: bool,
-    /// The file with Xen; `None`: the one of [`XEN_VARIABLE`], or the newest in /boot.
+    /// The file with Xen; `None`: the one of [`XEN_VARIABLE`], or the newest that was unpacked beside the program (from its folder,
+    /// `../xen/boot`), or the newest in /boot.
     pub xen: Option<PathBuf>,
 }
 

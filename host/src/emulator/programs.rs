@@ -17,8 +17,12 @@ pub const XEN_VARIABLE: &str = "PVHOST_XEN";
 
 /// QEMU for both architectures.
 const QEMU: &str = "qemu-system-x86_64";
+/// Where `cargo xtask setup` unpacks QEMU if it does not install it, from the folder of a program that was built in `target`.
+const QEMU_BESIDE: &str = "../qemu/bin";
 /// Where Debian's packages put Xen.
 const XEN_FOLDER: &str = "/boot";
+/// Where `cargo xtask setup` unpacks Xen.
+const XEN_BESIDE: &str = "../xen/boot";
 /// More than any Xen has, in bytes, unpacked.
 const LARGEST_XEN: u64 = 64 << 20;
 
@@ -44,8 +48,8 @@ pub(super) struct Xen {
 
 /// Finds everything.
 pub(super) fn find(guest: &Path, options: &Options) -> Result<Files, EmulatorError> {
-    let qemu = env::var_os("PATH")
-        .and_then(|path| in_path(&path, QEMU))
+    let qemu = (env::var_os("PATH").and_then(|path| in_path(&path, QEMU)))
+        .or_else(|| Some(beside(QEMU_BESIDE)?.join(QEMU)).filter(|file| file.is_file()))
         .ok_or(EmulatorError::NoQemu { program: QEMU })?;
     let xen = match options.platform {
         Platform::Bare => None,
@@ -54,11 +58,7 @@ pub(super) fn find(guest: &Path, options: &Options) -> Result<Files, EmulatorErr
                 .xen
                 .clone()
                 .or_else(|| env::var_os(XEN_VARIABLE).map(PathBuf::from))
-                .or_else(|| newest(Path::new(XEN_FOLDER)))
-                .ok_or_else(|| EmulatorError::NoXen {
-                    folder: XEN_FOLDER.to_owned(),
-                    variable: XEN_VARIABLE,
-                })?;
+                .map_or_else(installed_xen, Ok)?;
             let kernel = unpack(&path)?;
             let guest = File::open(guest).map_err(read_error(
                 guest,
@@ -78,6 +78,25 @@ fn in_path(path: &OsStr, program: &str) -> Option<PathBuf> {
     env::split_paths(path)
         .map(|folder| folder.join(program))
         .find(|file| file.is_file())
+}
+
+/// A folder, named from the one that this program is in.
+fn beside(folder: &str) -> Option<PathBuf> {
+    let program = env::current_exe().ok()?;
+    program.parent()?.join(folder).canonicalize().ok()
+}
+
+/// The newest Xen of the first folder that has one: what `cargo xtask setup` unpacked for this program, or the system's own.
+fn installed_xen() -> Result<PathBuf, EmulatorError> {
+    let mut folders = beside(XEN_BESIDE)
+        .into_iter()
+        .chain([PathBuf::from(XEN_FOLDER)]);
+    folders
+        .find_map(|folder| newest(&folder))
+        .ok_or(EmulatorError::NoXen {
+            folder: XEN_FOLDER,
+            variable: XEN_VARIABLE,
+        })
 }
 
 /// The file `xen-VERSION.gz` or `xen-VERSION-ARCHITECTURE.gz` with the highest version.

@@ -192,53 +192,6 @@ fn a_prompt_that_looks_like_xen_is_shown_in_time() {
 }
 
 #[test]
-fn missing_programs_are_named_with_their_packages() {
-    let guest = guest(Arch::I386, "hello");
-    let output = pvhost(&guest, &["--host", "qemu"], &[])
-        .env("PATH", "")
-        .output()
-        .expect("pvhost starts");
-    let stderr = text(&output.stderr);
-    assert_eq!(output.status.code(), Some(1), "{stderr}");
-    assert!(stderr.contains("no qemu-system-x86_64"), "{stderr}");
-    assert!(stderr.contains("qemu-system-x86`"), "{stderr}");
-
-    let fake = Fake::new("exit 0");
-    for (file, reason) in [
-        ("/no/such/xen.gz", "No such file"),
-        ("/dev/null", "is not Xen: it holds no ELF file"),
-        ("/etc/hostname", "is not Xen"),
-    ] {
-        let output = pvhost(&guest, &["--host", "xen-pvh"], &[])
-            .env("PATH", fake.folder.path())
-            .env("PVHOST_XEN", file)
-            .output()
-            .expect("pvhost starts");
-        let stderr = text(&output.stderr);
-        assert_eq!(output.status.code(), Some(1), "{file}: {stderr}");
-        assert!(stderr.contains(file) && stderr.contains(reason), "{stderr}");
-    }
-    if fs::read_dir("/boot").is_ok_and(|mut files| {
-        files.any(|file| {
-            file.is_ok_and(|file| file.file_name().to_string_lossy().starts_with("xen"))
-        })
-    }) {
-        println!("skipped: there is a Xen in /boot, so none can be missing");
-        return;
-    }
-    let output = pvhost(&guest, &["--host", "xen-pvh"], &[])
-        .env("PATH", fake.folder.path())
-        .env_remove("PVHOST_XEN")
-        .output()
-        .expect("pvhost starts");
-    let stderr = text(&output.stderr);
-    assert_eq!(output.status.code(), Some(1), "{stderr}");
-    for part in ["--xen", "PVHOST_XEN", "xen-hypervisor-4.17-amd64"] {
-        assert!(stderr.contains(part), "{part}: {stderr}");
-    }
-}
-
-#[test]
 fn options_of_another_host_are_a_wrong_command_line() {
     for (options, named) in [
         (&["--host", "qemu", "--lazy"][..], "--lazy"),

@@ -69,7 +69,7 @@ pub(super) struct Arguments {
     #[arg(long)]
     verbose: bool,
 
-    /// The file with Xen [default: $PVHOST_XEN, or the newest /boot/xen-*.gz]
+    /// The file with Xen [default: $PVHOST_XEN, or the newest that `cargo xtask setup` unpacked, or in /boot]
     #[arg(long, value_name = "FILE")]
     xen: Option<PathBuf>,
 
@@ -111,8 +111,8 @@ Examples:
 Input and output are the guest's console. A terminal is put into raw mode while the guest reads from it; Ctrl-C ends the
 guest. In QEMU the console is a serial line: the end of the input reaches the guest as Ctrl-D.
 
-QEMU and Xen are Debian's packages qemu-system-x86 and xen-hypervisor-4.17-amd64. The guest is Xen's first domain and carries
-a backend for where it runs (`pvhost list`).
+QEMU and Xen are Debian's packages qemu-system-x86 and xen-hypervisor-VERSION-amd64, 4.17 or later; `cargo xtask setup` brings
+them. The guest is Xen's first domain and carries a backend for where it runs (`pvhost list`).
 
 Exit status: the guest's own (modulo 256), or
   1 the guest cannot be started, 2 wrong command line, 3 the guest reported a fatal error, 4 it asked for a reset,

@@ -119,7 +119,8 @@ pub enum LoaderProblem {
     },
     /// Code that keeps data below the stack pointer, on a host that pushes frames there.
     #[error(
-        "its code uses the red zone, where this host pushes interrupt frames; build it with `-C no-redzone` (C: `-mno-red-zone`)"
+        "its code uses the red zone, where this host pushes interrupt frames; build it and its `core` without one: `cargo xtask setup` and \
+        `cargo xtask guests NAME` do (options for another build: `-C no-redzone --cfg paravirt_no_redzone`, for C `-mno-red-zone`)"
     )]
     RedZone,
 }

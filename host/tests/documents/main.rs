@@ -1,0 +1,173 @@
+// SPDX-License-Identifier: MIT OR Apache-2.0
+//! What the documents show on a console is what a reader sees: each block of commands is run in a shell, and what it prints is compared.
+//! A line `...` in a document stands for any lines, and an address for any address.
+#![cfg(all(target_os = "linux", target_arch = "x86_64"))]
+
+mod block;
+mod folder;
+
+use std::collections::BTreeSet;
+use std::fs;
+use std::path::PathBuf;
+use std::process::ExitCode;
+
+use libtest_mimic::{Arguments, Failed, Trial};
+
+use block::{Block, blocks};
+use folder::Folder;
+
+/// Blocks that need what only a user has, by document and first command; and what that is.
+const OF_USERS: [(&str, &str, &str); 12] = [
+    ("README.md", "cargo xtask rtems", "RTEMS' tools and sources"),
+    (
+        "README.md",
+        "pvhost run --host xen-pvh target/rtems",
+        "RTEMS' tools and sources",
+    ),
+    ("README.md", "i386-rtems6-gcc", "RTEMS' tools and sources"),
+    (
+        "README.md",
+        "pvhost list target/rtems",
+        "RTEMS' tools and sources",
+    ),
+    (
+        "README.md",
+        "cargo xtask pok --tree $HOME/pok --run",
+        "POK's tree",
+    ),
+    ("README.md", "cargo xtask pok", "POK's tree"),
+    (
+        "ffi/rtems/README.md",
+        "cargo xtask rtems",
+        "RTEMS' BSP pc686, built",
+    ),
+    (
+        "host/README.md",
+        "pvhost audit hello.exe",
+        "an image of RTEMS",
+    ),
+    (
+        "host/l4re/README.md",
+        "cargo xtask l4re --tree $HOME/l4/build-x86 --fiasco $HOME/fiasco/build-x86 hello",
+        "L4Re and Fiasco, built",
+    ),
+    ("host/l4re/README.md", "mkdir functions", "L4Re, built"),
+    (
+        "host/l4re/README.md",
+        "cargo xtask l4re --tree $HOME/l4/build-x86 --fiasco $HOME/fiasco/build-x86 --guest",
+        "L4Re and Fiasco, built",
+    ),
+    (
+        "bsp/src/backend/README.md",
+        "cargo xtask guests guest-yours",
+        "a hypervisor of the reader's",
+    ),
+];
+
+/// The user's things that a block needs.
+fn of_user(block: &Block) -> Option<usize> {
+    let first = &block.steps.first()?.command;
+    OF_USERS.iter().position(|(document, command, _)| {
+        block.document == *document && first.starts_with(command)
+    })
+}
+
+fn main() -> ExitCode {
+    let mut arguments = Arguments::from_args();
+    // Guests measure times, so each has the machine for itself unless told otherwise.
+    arguments.test_threads.get_or_insert(1);
+    let blocks: Vec<Block> = documents()
+        .into_iter()
+        .flat_map(|document| {
+            let path = test_support::workspace().root().join(&document);
+            let text = fs::read_to_string(path).expect("a document");
+            blocks(&document, &text)
+        })
+        .collect();
+    let listed: Vec<Option<usize>> = blocks.iter().map(of_user).collect();
+    let mut trials = vec![
+        Trial::test("every_block_is_run_or_needs_what_is_a_users", {
+            let used: BTreeSet<usize> = listed.iter().copied().flatten().collect();
+            move || every_entry_is_used(&used)
+        }),
+        Trial::test("the_table_of_hosts_counts_what_their_files_count", counts),
+    ];
+    trials.extend(
+        blocks
+            .into_iter()
+            .zip(listed)
+            .filter(|(_, listed)| listed.is_none())
+            .map(|(block, _)| {
+                Trial::test(block.title(), move || {
+                    Folder::new().runs(&block).map_err(Failed::from)
+                })
+            }),
+    );
+    libtest_mimic::run(&arguments, trials).exit_code()
+}
+
+/// Every document of the project, named from its root.
+fn documents() -> Vec<String> {
+    let workspace = test_support::workspace();
+    let mut documents = Vec::new();
+    let mut folders = vec![PathBuf::new()];
+    while let Some(folder) = folders.pop() {
+        for entry in fs::read_dir(workspace.root().join(&folder)).expect("a folder") {
+            let entry = entry.expect("a readable folder");
+            let name = entry.file_name().to_string_lossy().into_owned();
+            let path = folder.join(&name);
+            if entry.file_type().is_ok_and(|kind| kind.is_dir()) {
+                if name != "target" && !name.starts_with('.') {
+                    folders.push(path);
+                }
+            } else if name.ends_with(".md") {
+                documents.push(path.to_string_lossy().into_owned());
+            }
+        }
+    }
+    documents.sort();
+    documents
+}
+
+/// An entry whose block is gone would hide the next one.
+fn every_entry_is_used(used: &BTreeSet<usize>) -> Result<(), Failed> {
+    let unused: Vec<&str> = (0..OF_USERS.len())
+        .filter(|index| !used.contains(index))
+        .map(|index| OF_USERS[index].1)
+        .collect();
+    if unused.is_empty() {
+        return Ok(());
+    }
+    Err(format!("no document has these blocks of users: {unused:?}").into())
+}
+
+/// Compares the counts of the table in the backends' document with the last lines of the files that it names.
+fn counts() -> Result<(), Failed> {
+    let workspace = test_support::workspace();
+    let document = fs::read_to_string(workspace.root().join("bsp/src/backend/README.md"))?;
+    let mut rows = 0;
+    for row in document.lines() {
+        let cells: Vec<&str> = row.split('|').map(str::trim).collect();
+        let [_, host, ok, not_offered, _, file, _] = cells[..] else {
+            continue;
+        };
+        let (Ok(ok), Ok(not_offered)) = (ok.parse::<u32>(), not_offered.parse::<u32>()) else {
+            continue;
+        };
+        let (folder, name) = match file.split('`').collect::<Vec<_>>()[..] {
+            [_, name, _] => ("examples/conformance", name),
+            [_, name, _, folder, _] => (folder, name),
+            _ => return Err(format!("{host}: no file in {file:?}").into()),
+        };
+        let expected = fs::read_to_string(workspace.root().join(folder).join(name))?;
+        let line = format!("conformance: {ok} ok, {not_offered} not offered, 0 failed");
+        if !expected.lines().any(|counted| counted == line) {
+            return Err(format!("{host}: {folder}/{name} has no line {line:?}").into());
+        }
+        rows += 1;
+    }
+    if rows < 8 {
+        return Err(format!("{rows} hosts in the table").into());
+    }
+    Ok(())
+}

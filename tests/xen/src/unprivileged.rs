@@ -4,7 +4,6 @@
 //!
 //! Linux and the tools are Debian's packages, downloaded by `apt-get` and unpacked into a folder below `target`; nothing is installed.
 
-use std::fmt::Write as _;
 use std::fs;
 use std::path::{Path, PathBuf};
 use std::process::Command;
@@ -14,7 +13,7 @@ use test_support::machine::{Pc, WITH_SVM, unpacked_xen};
 
 /// The script that Linux starts.
 const INIT: &str = include_str!("../dom0/init");
-/// Packages beside the kernel: Xen's tools, the libraries they need, and a shell.
+/// Packages beside the kernel: Xen's tools, the libraries they need, and a shell. `VERSION` stands for Xen's.
 const PACKAGES: [&str; 22] = [
     "busybox-static",
     "libbz2-1.0",
@@ -28,14 +27,14 @@ const PACKAGES: [&str; 22] = [
     "libxenforeignmemory1",
     "libxengnttab1",
     "libxenhypfs1",
-    "libxenmisc4.17",
+    "libxenmiscVERSION",
     "libxenstore4",
     "libxentoolcore1",
     "libxentoollog1",
     "libyajl2",
     "libzstd1",
     "liblzo2-2",
-    "xen-utils-4.17",
+    "xen-utils-VERSION",
     "xenstore-utils",
     "zlib1g",
 ];
@@ -72,8 +71,10 @@ pub struct Finished {
 pub fn run(typed: &[u8], input: &[u8]) -> Vec<Finished> {
     let folder = tempfile::tempdir().expect("a folder");
     let xen = unpacked_xen(folder.path());
+    let version = version(&test_support::xen());
     let packages = test_support::workspace().root().join("target/dom0");
-    if let Err(problem) = download(&packages) {
+    let packages = packages.join(&version);
+    if let Err(problem) = download(&packages, &version) {
         panic!("cannot get Debian's packages for a Linux that controls Xen: {problem}");
     }
     let root = folder.path().join("root");
@@ -112,8 +113,17 @@ pub fn run(typed: &[u8], input: &[u8]) -> Vec<Finished> {
     finished(&serial)
 }
 
+/// The version of Xen whose tools go with that file, `xen-VERSION-ARCHITECTURE.gz`.
+fn version(xen: &Path) -> String {
+    let name = xen.file_name().expect("a file").to_string_lossy();
+    match name.split('-').collect::<Vec<_>>()[..] {
+        ["xen", version, ..] => version.trim_end_matches(".gz").to_owned(),
+        _ => panic!("{name} does not say which version of Xen's tools goes with it"),
+    }
+}
+
 /// Downloads the packages into `folder`, unless they are there.
-fn download(folder: &Path) -> Result<(), String> {
+fn download(folder: &Path, version: &str) -> Result<(), String> {
     let done = folder.join("complete");
     if done.is_file() {
         return Ok(());
@@ -133,7 +143,7 @@ fn download(folder: &Path) -> Result<(), String> {
     let output = Command::new("apt-get")
         .current_dir(folder)
         .args(["download", "--quiet", kernel])
-        .args(PACKAGES)
+        .args(PACKAGES.map(|package| package.replace("VERSION", version)))
         .output()
         .map_err(error)?;
     if !output.status.success() {
@@ -150,19 +160,31 @@ fn unpack(packages: &Path, root: &Path) -> PathBuf {
         packages,
         root,
     );
-    let mut modules = String::new();
+    // As installed: since Debian 13, packages have their files below `usr` only.
+    shell(
+        "for folder in bin lib lib64; do mkdir -p usr/$folder; if [ -d $folder ]; then cp -a $folder/. usr/$folder/ && rm -r $folder; fi; \
+        ln -s usr/$folder $folder; done",
+        root,
+        root,
+    );
     for module in MODULES {
-        let _ = write!(
-            modules,
-            "cp lib/modules/*/kernel/drivers/xen/{module} modules/ && "
+        let copied = root
+            .join("modules")
+            .join(Path::new(module).file_name().expect("a file"));
+        // Since Debian 13, they are compressed.
+        shell(
+            &format!(
+                "file=$(echo lib/modules/*/kernel/drivers/xen/{module}*); case $file in *.xz) bin/busybox unxz -c $file;; *) cat $file;; \
+                esac >\"$1\""
+            ),
+            root,
+            &copied,
         );
     }
     let kernel = root.with_file_name("kernel");
     // What only fills memory goes; the tools' true programs are named directly, past Debian's wrappers.
     shell(
-        &format!(
-            "{modules} cp boot/vmlinuz-* \"$1\" && rm -rf boot lib/modules usr/share usr/sbin usr/lib/debug && mkdir -p proc sys dev run var"
-        ),
+        "cp boot/vmlinuz-* \"$1\" && rm -rf boot lib/modules usr/share usr/sbin usr/lib/debug && mkdir -p proc sys dev run var",
         root,
         &kernel,
     );

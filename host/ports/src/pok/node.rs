@@ -32,7 +32,7 @@ pub struct Partition {
 pub struct Node {
     /// Its name, and that of its folder.
     pub name: &'static str,
-    /// Its partitions; each runs in a slot of [`SLOT`](super::kernel::SLOT) ns, one after the other.
+    /// Its partitions; each runs in a slot of time of its own, one after the other.
     pub partitions: &'static [Partition],
     /// A file of the checkout that says which instructions of the guests an audit allows, and why.
     pub allow: Option<&'static str>,

@@ -2,8 +2,12 @@
 //! Guests on a PC that QEMU emulates.
 
 use std::fs;
+use std::io::{BufRead, BufReader};
 use std::path::Path;
-use std::process::Command;
+use std::process::{Command, Stdio};
+use std::sync::mpsc;
+use std::thread;
+use std::time::Duration;
 
 use paravirt_ring0_tests::{Arch, Pc};
 
@@ -144,6 +148,38 @@ fn without_a_serial_port_output_is_lost_and_input_has_ended() {
     on_each("echo", |_, pc| {
         assert_eq!(pc.without_serial_port().run().record(), "exit 0");
     });
+}
+
+#[test]
+fn a_machine_that_no_port_ends_halts_and_says_so() {
+    for arch in Arch::ALL {
+        let mut qemu = Command::new(test_support::qemu())
+            .args(["-M", "pc", "-m", "64", "-cpu", "qemu64", "-nodefaults"])
+            .args(["-display", "none", "-no-reboot", "-serial", "stdio"])
+            .arg("-kernel")
+            .arg(test_support::ring0_guest(arch, "hello"))
+            .stdin(Stdio::null())
+            .stdout(Stdio::piped())
+            .spawn()
+            .expect("QEMU starts");
+        let serial = BufReader::new(qemu.stdout.take().expect("a pipe"));
+        let (say, said) = mpsc::channel();
+        let reader = thread::spawn(move || {
+            for line in serial.lines().map_while(Result::ok) {
+                // Nobody listens any more once the test has failed.
+                let _ = say.send(line);
+            }
+        });
+        let lines = [(); 2].map(|()| said.recv_timeout(Duration::from_secs(60)));
+        qemu.kill().expect("it still runs");
+        qemu.wait().expect("a child");
+        reader.join().expect("it only reads");
+        let expected = [
+            "Hello from a paravirtualized guest",
+            "paravirt: shutdown exit 0; the processor halts",
+        ];
+        assert_eq!(lines, expected.map(|line| Ok(line.to_owned())), "{arch:?}");
+    }
 }
 
 #[test]

@@ -112,7 +112,7 @@ fn what_cannot_be_audited_is_refused() {
 
 #[test]
 fn the_program_reports_and_allows() {
-    let folder = Folder::new("audit");
+    let folder = Folder::new();
     folder.write("leftovers", guest(Machine::I386).build());
     folder.write(
         "some.allow",

@@ -110,9 +110,9 @@ fn a_slot_whose_bytes_are_the_guests_elsewhere_too_is_refused() {
 
 #[test]
 fn the_program_writes_a_copy_or_nothing() {
-    let folder = Folder::new("bind");
+    let folder = Folder::new();
     // What an earlier run has left.
-    for entry in fs::read_dir(&folder.0).expect("the folder") {
+    for entry in fs::read_dir(folder.path()).expect("the folder") {
         let path = entry.expect("an entry").path();
         let name = path.file_name().unwrap_or_default().to_string_lossy();
         if name.starts_with("out") || name == "link" {
@@ -121,13 +121,17 @@ fn the_program_writes_a_copy_or_nothing() {
             fs::remove_dir(&path).expect("ours");
         }
     }
-    fs::create_dir(folder.0.join("folder")).expect("a folder");
-    fs::set_permissions(folder.0.join("guest"), fs::Permissions::from_mode(0o750)).expect("ours");
-    std::os::unix::fs::symlink("guest", folder.0.join("link")).expect("a link");
+    fs::create_dir(folder.path().join("folder")).expect("a folder");
+    fs::set_permissions(
+        folder.path().join("guest"),
+        fs::Permissions::from_mode(0o750),
+    )
+    .expect("ours");
+    std::os::unix::fs::symlink("guest", folder.path().join("link")).expect("a link");
     folder.write("host.txt", LIST);
     folder.write("some.txt", "pv_port_in fn(u16, u32) -> i64 @ 0x40001010\n");
     folder.write("nowhere.txt", LIST.replace(" @ 0x40001020", ""));
-    let before = fs::read(folder.0.join("guest")).expect("the guest");
+    let before = fs::read(folder.path().join("guest")).expect("the guest");
     let text: Vec<_> = [
         "bind guest --provides host.txt -o out",
         "bind guest --provides some.txt -o out.some",
@@ -145,10 +149,10 @@ fn the_program_writes_a_copy_or_nothing() {
     .into();
     insta::assert_snapshot!(text.join("\n"));
     assert!(
-        fs::read(folder.0.join("guest")).expect("the guest") == before,
+        fs::read(folder.path().join("guest")).expect("the guest") == before,
         "the guest has changed"
     );
-    let mode = fs::metadata(folder.0.join("out"))
+    let mode = fs::metadata(folder.path().join("out"))
         .expect("the copy")
         .permissions()
         .mode();
@@ -160,7 +164,7 @@ fn the_program_writes_a_copy_or_nothing() {
             .status
             .success()
     );
-    let left: Vec<_> = fs::read_dir(&folder.0)
+    let left: Vec<_> = fs::read_dir(folder.path())
         .expect("the folder")
         .map(|entry| {
             entry

@@ -48,7 +48,7 @@ fn documented(title: &str) -> BTreeSet<String> {
 
 /// Guests and lists in whose reports every member occurs.
 fn folder() -> Folder {
-    let folder = Folder::new("json");
+    let folder = Folder::new();
     let mismatch = [("pv_irq_mask", Some(0x1000_0000_0000_00a7))];
     let mut leftovers = Guest::with(Machine::I386, sections::PREFIX, &mismatch);
     leftovers.poke(CODE, &[0xf4]);

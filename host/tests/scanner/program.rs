@@ -2,37 +2,38 @@
 //! The program `pvhost`: its texts, its files, its exit statuses.
 
 use std::fs;
-use std::path::PathBuf;
+use std::path::Path;
 use std::process::{Command, Output};
 
 use paravirt_abi::sections;
 use pvhost::image::Machine;
+use tempfile::TempDir;
 
 use crate::guest::Guest;
 
 /// A folder of its own for each test, with guests by name.
-pub struct Folder(pub PathBuf);
+pub struct Folder(TempDir);
 
 impl Folder {
-    pub fn new(test: &str) -> Self {
-        let path = PathBuf::from(env!("CARGO_TARGET_TMPDIR"))
-            .join("scanner")
-            .join(test);
-        fs::create_dir_all(&path).expect("a folder");
-        let folder = Self(path);
+    pub fn new() -> Self {
+        let folder = Self(TempDir::new().expect("a folder"));
         folder.write("guest", Guest::new(Machine::X86_64).build());
         folder.write("guest32", Guest::new(Machine::I386).build());
         folder.write("old", Guest::of_2013().build());
         folder
     }
 
+    pub fn path(&self) -> &Path {
+        self.0.path()
+    }
+
     pub fn write(&self, name: &str, bytes: impl AsRef<[u8]>) {
-        fs::write(self.0.join(name), bytes).expect("a file");
+        fs::write(self.path().join(name), bytes).expect("a file");
     }
 
     pub fn run(&self, arguments: &str) -> Output {
         Command::new(env!("CARGO_BIN_EXE_pvhost"))
-            .current_dir(&self.0)
+            .current_dir(self.path())
             .args(arguments.split_whitespace())
             .output()
             .expect("pvhost")
@@ -56,7 +57,7 @@ fn text(bytes: &[u8]) -> String {
 
 #[test]
 fn list() {
-    let folder = Folder::new("list");
+    let folder = Folder::new();
     let mismatch = [
         ("pv_irq_mask", Some(0x1000_0000_0000_00a7)),
         ("my_own", None),
@@ -82,14 +83,14 @@ fn list() {
 
 #[test]
 fn list_as_json() {
-    let folder = Folder::new("list_as_json");
+    let folder = Folder::new();
     insta::assert_snapshot!(folder.transcript("list guest --json"));
     insta::assert_snapshot!(folder.transcript("list old --json"));
 }
 
 #[test]
 fn header_in_every_format() {
-    let folder = Folder::new("header");
+    let folder = Folder::new();
     for format in ["func-list", "c", "rust", "json"] {
         for guest in ["guest32", "old"] {
             let text = folder.transcript(&format!("header {guest} --format {format}"));
@@ -100,18 +101,18 @@ fn header_in_every_format() {
 
 #[test]
 fn a_header_goes_to_a_file() {
-    let folder = Folder::new("header_file");
+    let folder = Folder::new();
     let to_stdout = folder.run("header guest --format c");
     let to_file = folder.run("header guest --format c -o guest.h");
     assert!(to_file.status.success() && to_file.stdout.is_empty());
-    let file = fs::read(folder.0.join("guest.h")).expect("the header");
+    let file = fs::read(folder.path().join("guest.h")).expect("the header");
     assert_eq!(text(&file), text(&to_stdout.stdout));
 }
 
 /// The generated files are there to be compiled.
 #[test]
 fn headers_compile() {
-    let folder = Folder::new("headers_compile");
+    let folder = Folder::new();
     for guest in ["guest", "guest32", "old"] {
         for (format, file) in [("c", "host.h"), ("rust", "host.rs")] {
             let output = folder.run(&format!("header {guest} --format {format} -o {file}"));
@@ -133,7 +134,7 @@ fn headers_compile() {
                 "host.c",
             ],
             &[
-                "c++",
+                "g++",
                 "-std=c++17",
                 "-Wall",
                 "-Werror",
@@ -150,25 +151,24 @@ fn headers_compile() {
             ],
         ];
         for check in checks {
+            test_support::program(check[0]);
             let output = Command::new(check[0])
                 .args(&check[1..])
-                .current_dir(&folder.0)
-                .output();
-            match output {
-                Err(error) => println!("skipped: {} cannot run: {error}", check[0]),
-                Ok(output) => assert!(
-                    output.status.success(),
-                    "{guest}: {check:?}: {}",
-                    text(&output.stderr)
-                ),
-            }
+                .current_dir(folder.path())
+                .output()
+                .expect("it starts");
+            assert!(
+                output.status.success(),
+                "{guest}: {check:?}: {}",
+                text(&output.stderr)
+            );
         }
     }
 }
 
 #[test]
 fn check_against_a_known_host() {
-    let folder = Folder::new("check_known");
+    let folder = Folder::new();
     let misspelt = [("pv_console_wirte", None), ("l4rtems_inch", None)];
     folder.write(
         "misspelt",
@@ -198,7 +198,7 @@ fn check_against_a_known_host() {
 
 #[test]
 fn check_against_a_file() {
-    let folder = Folder::new("check_file");
+    let folder = Folder::new();
     folder.write(
         "functions.txt",
         "# mine\npv_console_write fn(*const c_void, usize) -> isize\npv_port_in\npv_shut_down\n",
@@ -208,7 +208,7 @@ fn check_against_a_file() {
 
 #[test]
 fn a_header_provides_what_its_guest_asks_for() {
-    let folder = Folder::new("check_round_trip");
+    let folder = Folder::new();
     for format in ["json", "func-list"] {
         for guest in ["guest", "guest32", "old"] {
             let header = folder.run(&format!("header {guest} --format {format} -o list"));
@@ -225,7 +225,7 @@ fn a_header_provides_what_its_guest_asks_for() {
 
 #[test]
 fn errors_name_the_culprit_and_the_fix() {
-    let folder = Folder::new("errors");
+    let folder = Folder::new();
     folder.write("bad", "no ELF");
     folder.write("bad.txt", "fine\nnot-fine\n");
     let text: Vec<_> = [
@@ -249,7 +249,7 @@ fn errors_name_the_culprit_and_the_fix() {
 
 #[test]
 fn help() {
-    let folder = Folder::new("help");
+    let folder = Folder::new();
     let text: Vec<_> = [
         "--help",
         "list --help",
@@ -267,10 +267,10 @@ fn help() {
 
 #[test]
 fn a_reader_that_has_seen_enough_is_no_error() {
-    let folder = Folder::new("broken_pipe");
+    let folder = Folder::new();
     let mut child = Command::new(env!("CARGO_BIN_EXE_pvhost"))
         .args(["list", "guest"])
-        .current_dir(&folder.0)
+        .current_dir(folder.path())
         .stdout(closed_pipe())
         .stderr(std::process::Stdio::piped())
         .spawn()

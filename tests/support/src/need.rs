@@ -40,6 +40,8 @@ pub enum User {
     OtherL4re,
     /// Real-time priority.
     RealTime,
+    /// To be root.
+    Root,
     /// A machine that keeps time while it is tested: its own timers are late.
     QuietMachine,
 }
@@ -61,7 +63,7 @@ pub enum Step {
 
 impl User {
     /// All.
-    pub const ALL: [Self; 9] = [
+    pub const ALL: [Self; 10] = [
         Self::RtemsPrefix,
         Self::RtemsSource,
         Self::PokTree,
@@ -70,6 +72,7 @@ impl User {
         Self::L4reFiasco,
         Self::OtherL4re,
         Self::RealTime,
+        Self::Root,
         Self::QuietMachine,
     ];
 
@@ -83,7 +86,7 @@ impl User {
             Self::PokForkTree => Some("POK_FORK_TREE"),
             Self::L4reTree => Some("L4RE_TREE"),
             Self::L4reFiasco => Some("L4RE_FIASCO"),
-            Self::OtherL4re | Self::RealTime | Self::QuietMachine => None,
+            Self::OtherL4re | Self::RealTime | Self::Root | Self::QuietMachine => None,
         }
     }
 
@@ -117,6 +120,7 @@ impl User {
             Self::L4reFiasco => "L4RE_FIASCO is not set",
             Self::OtherL4re => "the L4Re of L4RE_TREE is for the other architecture",
             Self::RealTime => "real-time priority is not permitted",
+            Self::Root => "only root can do this",
             Self::QuietMachine => "the machine's own timers are late",
         }
     }
@@ -131,6 +135,7 @@ impl User {
             Self::L4reFiasco => "user l4re-fiasco",
             Self::OtherL4re => "user other-l4re",
             Self::RealTime => "user real-time",
+            Self::Root => "user root",
             Self::QuietMachine => "user quiet-machine",
         }
     }

@@ -6,7 +6,15 @@ use std::process::Command;
 
 use anyhow::{Result, bail};
 
-use crate::arch::Arch;
+use test_support::Arch;
+
+/// C compilers for an architecture, with their arguments; the first that works is used.
+const fn compilers(arch: Arch) -> &'static [&'static [&'static str]] {
+    match arch {
+        Arch::X86_64 => &[&["cc", "-m64"]],
+        Arch::I386 => &[&["i686-linux-gnu-gcc"], &["cc", "-m32"]],
+    }
+}
 
 /// Compiles `baseline/NAME.c` for `arch` into `folder`; the program.
 ///
@@ -16,7 +24,7 @@ pub fn build(arch: Arch, name: &str, folder: &Path) -> Result<PathBuf> {
     let source = Path::new(env!("CARGO_MANIFEST_DIR")).join(format!("baseline/{name}.c"));
     let program = folder.join(format!("{name}-{arch}"));
     let mut reasons = Vec::new();
-    for compiler in arch.c_compilers() {
+    for compiler in compilers(arch) {
         let mut command = Command::new(compiler[0]);
         command
             .args(&compiler[1..])

@@ -7,8 +7,8 @@ use std::process::{Command, Stdio};
 use anyhow::{Context, Result, bail};
 use object::{Object, ObjectSymbol};
 
-use crate::arch::Arch;
 use crate::guest;
+use test_support::Arch;
 
 /// How often a guest in the mode `count` does what it measures, as in the guests' `COUNT`.
 pub const COUNT: u64 = 1000;

@@ -7,7 +7,7 @@ use std::process::{Command, Stdio};
 
 use anyhow::{Context, Result, bail};
 
-use crate::arch::Arch;
+use test_support::Arch;
 
 /// How often a measuring program is run. The fastest run counts.
 const RUNS: usize = 5;

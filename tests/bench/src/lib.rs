@@ -4,12 +4,13 @@
 //! `cargo bench -p bench` prints the table. Every number stands beside a baseline that was measured in the same run, because only
 //! ratios can be compared between machines.
 
-pub mod arch;
 pub mod baseline;
 pub mod callgrind;
+pub mod counts;
 pub mod far_call;
 pub mod guest;
 pub mod pvhost;
+pub mod size;
 pub mod starts;
 pub mod step;
 pub mod table;

@@ -15,6 +15,12 @@ pub enum Quantity {
 }
 
 impl Quantity {
+    /// Whether it was counted, so that it is the same in each run.
+    #[must_use]
+    pub const fn is_count(self) -> bool {
+        matches!(self, Self::Instructions(_) | Self::Bytes(_))
+    }
+
     const fn number(self) -> f64 {
         match self {
             Self::Time(number) | Self::Instructions(number) | Self::Bytes(number) => number,

@@ -4,9 +4,9 @@
 use std::path::Path;
 
 use anyhow::{Result, bail};
-use bench::arch::Arch;
 use bench::pvhost;
 use bench::table::{self, Quantity};
+use test_support::Arch;
 
 use crate::runs::{self, Cost, Costs, Failure, HOSTS, Host};
 

@@ -11,7 +11,7 @@ mod runs;
 use std::process::ExitCode;
 
 use anyhow::Result;
-use bench::arch::Arch;
+use test_support::Arch;
 
 fn main() -> ExitCode {
     match report() {

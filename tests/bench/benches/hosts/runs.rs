@@ -6,8 +6,8 @@ use std::path::Path;
 use std::process::{Command, Stdio};
 
 use anyhow::{Context, Result, bail};
-use bench::arch::Arch;
 use bench::guest;
+use test_support::Arch;
 
 const GUEST: &str = "bench-hosts";
 /// Time for a run in s.

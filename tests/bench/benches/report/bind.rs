@@ -4,12 +4,12 @@
 use std::time::Instant;
 
 use anyhow::{Context, Result};
-use bench::arch::Arch;
 use bench::table::Quantity::{Instructions, Time};
 use bench::table::{Limit, Row};
-use bench::{callgrind, guest, step};
+use bench::{callgrind, counts, guest, step};
 use pvhost::image::Image;
 use pvhost::process::{Builder, Call, Vm};
+use test_support::Arch;
 
 use crate::Setup;
 
@@ -91,23 +91,8 @@ fn first_call(setup: &Setup, arch: Arch) -> Result<Vec<Row>> {
         println!("skipped: counting instructions, {arch}: {error:#}");
         return Ok(vec![first]);
     }
-    let count = |function| {
-        let instructions = callgrind::instructions(arch, GUEST, function)?;
-        Ok::<_, anyhow::Error>(Instructions(instructions as f64))
-    };
-    let chain = count("measure_strcmp_chain")?;
-    Ok(vec![
-        first.against("strcmp chain over 500", chain),
-        Row::new(
-            format!("name of 500 found in the guest, {arch}"),
-            count("measure_find")?,
-            Limit::None,
-        )
-        .against("strcmp chain over 500", chain),
-        Row::new(
-            format!("bind 500 inside the guest, {arch}"),
-            count("measure_bind")?,
-            Limit::None,
-        ),
-    ])
+    let chain = callgrind::instructions(arch, GUEST, "measure_strcmp_chain")?;
+    let mut rows = vec![first.against("strcmp chain over 500", Instructions(chain as f64))];
+    rows.extend(counts::bind(arch)?);
+    Ok(rows)
 }

@@ -5,10 +5,10 @@ use std::path::{Path, PathBuf};
 use std::process::Command;
 
 use anyhow::{Result, bail};
-use bench::arch::Arch;
 use bench::table::Quantity::Time;
 use bench::table::{Limit, Row};
 use bench::{guest, pvhost, starts};
+use test_support::Arch;
 
 use crate::Setup;
 

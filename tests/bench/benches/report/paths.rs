@@ -2,11 +2,11 @@
 //! The short paths: calls, the gate, the interrupt flag, the clock.
 
 use anyhow::{Context, Result};
-use bench::arch::Arch;
 use bench::guest::{self, Times};
 use bench::table::Quantity::{Instructions, Time};
 use bench::table::{Limit, Row};
-use bench::{baseline, callgrind, far_call, step};
+use bench::{baseline, callgrind, counts, far_call, step};
+use test_support::Arch;
 
 use crate::Setup;
 
@@ -20,7 +20,7 @@ pub fn rows(setup: &Setup, arch: Arch) -> Result<Vec<Row>> {
         &mut guest::command(&clock),
     ])?;
     let mut rows = Vec::new();
-    rows.extend(counted_calls(arch)?);
+    rows.extend(counted(arch)?);
     rows.extend(calls(&times, arch)?);
     rows.extend(gate(setup, &times, arch)?);
     rows.extend(flag(&times, arch)?);
@@ -35,29 +35,12 @@ pub fn rows(setup: &Setup, arch: Arch) -> Result<Vec<Row>> {
     Ok(rows)
 }
 
-fn counted_calls(arch: Arch) -> Result<Vec<Row>> {
-    let per_call = |function: &str| {
-        let instructions = callgrind::instructions(arch, GUEST, function)?;
-        Ok::<_, anyhow::Error>(Instructions(instructions as f64 / callgrind::COUNT as f64))
-    };
+fn counted(arch: Arch) -> Result<Vec<Row>> {
     if let Err(error) = callgrind::available(arch) {
         println!("skipped: counting instructions, {arch}: {error:#}");
         return Ok(Vec::new());
     }
-    Ok(vec![
-        Row::new(
-            format!("call through the thunk, {arch}"),
-            per_call("measure_thunk_call")?,
-            Limit::Exactly(Instructions(1.0)),
-        )
-        .against("direct call", per_call("measure_direct_call")?),
-        Row::new(
-            format!("interrupts off and on, {arch}"),
-            per_call("measure_interrupts")?,
-            Limit::None,
-        )
-        .against("two volatile stores", per_call("measure_stores")?),
-    ])
+    counts::paths(arch)
 }
 
 fn calls(times: &Times, arch: Arch) -> Result<Vec<Row>> {
@@ -95,7 +78,10 @@ fn gate(setup: &Setup, times: &Times, arch: Arch) -> Result<Vec<Row>> {
         Row::new(
             format!("host function through the gate, {arch}"),
             Instructions(*count as f64),
-            Limit::None,
+            Limit::AtMost(Instructions(match arch {
+                Arch::X86_64 => 125.0,
+                Arch::I386 => 195.0,
+            })),
         ),
         time,
     ])

@@ -2,10 +2,10 @@
 //! From the start of a process to its exit.
 
 use anyhow::Result;
-use bench::arch::Arch;
 use bench::table::Quantity::Time;
 use bench::table::{Limit, Row};
 use bench::{baseline, guest, pvhost, starts};
+use test_support::Arch;
 
 use crate::Setup;
 

@@ -2,10 +2,10 @@
 //! Interrupts: upcall, handler, return.
 
 use anyhow::Result;
-use bench::arch::Arch;
 use bench::table::Quantity::Time;
 use bench::table::{Limit, Row};
 use bench::{baseline, guest};
+use test_support::Arch;
 
 use crate::Setup;
 

@@ -2,19 +2,22 @@
 //! Size of the guest layer in `hello` with one backend.
 
 use anyhow::{Context, Result};
-use bench::arch::Arch;
-use bench::guest;
-use bench::table::Quantity::Bytes;
-use bench::table::{Limit, Row};
 use object::elf::SHF_WRITE;
 use object::{Object, ObjectSection, ObjectSymbol, SectionFlags, SymbolKind};
+use test_support::Arch;
 
-use crate::Setup;
+use crate::guest;
+use crate::table::Quantity::Bytes;
+use crate::table::{Limit, Row};
 
 /// Writable sections that are not the layer's data: the vCPU page, and the stack, which is the application's.
 const NOT_COUNTED: [&str; 2] = [".data.paravirt_vcpu", ".stack"];
 
-pub fn rows(_: &Setup, arch: Arch) -> Result<Vec<Row>> {
+/// The rows for `arch`.
+///
+/// # Errors
+/// The guest was not built.
+pub fn rows(arch: Arch) -> Result<Vec<Row>> {
     let content = std::fs::read(guest::path(arch, "one-backend")?)?;
     let file = object::File::parse(content.as_slice())?;
     let text = file

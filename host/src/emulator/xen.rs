@@ -49,7 +49,7 @@ impl Log {
     }
 }
 
-/// Lines of Xen 4.17's xen/arch/x86/setup.c, xen/common/shutdown.c and xen/drivers/char/console.c.
+/// Lines of Xen's (4.17 and 4.20) xen/arch/x86/setup.c, xen/common/shutdown.c and xen/drivers/char/console.c.
 fn event(line: &str) -> Option<Event> {
     if line.starts_with("Freed ") && line.ends_with(" init memory") {
         return Some(Event::Started);

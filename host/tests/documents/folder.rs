@@ -104,6 +104,14 @@ impl Folder {
 
     /// Sees that what the command needs is there.
     fn bring_for(&self, block: &Block, step: &Step) -> Result<(), String> {
+        for word in step.command.split_whitespace() {
+            for arch in Arch::ALL {
+                let guests = format!("target/guests/{}/", arch.name());
+                if let Some(name) = word.strip_prefix(&guests) {
+                    let _ = test_support::guest(arch, name);
+                }
+            }
+        }
         if step.command.contains("--host qemu") || step.command.contains("--host xen") {
             let _ = test_support::ring0_guest(Arch::X86_64, "hello");
             let _ = test_support::qemu();

@@ -17,7 +17,7 @@ use block::{Block, blocks};
 use folder::Folder;
 
 /// Blocks that need what only a user has, by document and first command; and what that is.
-const OF_USERS: [(&str, &str, &str); 12] = [
+const OF_USERS: [(&str, &str, &str); 13] = [
     ("README.md", "cargo xtask rtems", "RTEMS' tools and sources"),
     (
         "README.md",
@@ -29,6 +29,11 @@ const OF_USERS: [(&str, &str, &str); 12] = [
         "README.md",
         "pvhost list target/rtems",
         "RTEMS' tools and sources",
+    ),
+    (
+        "README.md",
+        "i686-linux-gnu-gcc",
+        "a program, and the library installed",
     ),
     (
         "README.md",

@@ -17,11 +17,7 @@ const RUNS: usize = 5;
 /// # Errors
 /// It is not there.
 pub fn path(arch: Arch, name: &str) -> Result<PathBuf> {
-    let guests = std::env::var_os("PARAVIRT_GUESTS").map_or_else(
-        || Path::new(env!("CARGO_MANIFEST_DIR")).join("../../target/guests"),
-        PathBuf::from,
-    );
-    let path = guests.join(arch.name()).join(name);
+    let path = test_support::guest_path(arch, name);
     if !path.is_file() {
         bail!(
             "no guest {name} for {arch}: run `cargo xtask guests` (looked for {})",

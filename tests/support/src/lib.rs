@@ -28,6 +28,15 @@ pub fn workspace() -> Workspace {
     Workspace::find().expect("tests run in the checkout that built them")
 }
 
+/// Where the finished ELF of a guest is, once it was built: below the folder that `PARAVIRT_GUESTS` names (so that guests of another
+/// checkout can be tried), by default `target/guests`.
+#[must_use]
+pub fn guest_path(arch: Arch, name: &str) -> PathBuf {
+    let folder =
+        std::env::var_os("PARAVIRT_GUESTS").map_or_else(|| workspace().guests(), PathBuf::from);
+    folder.join(arch.name()).join(name)
+}
+
 /// The finished ELF of a guest.
 ///
 /// # Panics
@@ -35,11 +44,8 @@ pub fn workspace() -> Workspace {
 #[must_use]
 #[track_caller]
 pub fn guest(arch: Arch, name: &str) -> PathBuf {
-    // Guests of another checkout can be tried with the tests of this one.
-    let folder =
-        std::env::var_os("PARAVIRT_GUESTS").map_or_else(|| workspace().guests(), PathBuf::from);
     built(
-        folder.join(arch.name()).join(name),
+        guest_path(arch, name),
         Step::Guests(arch),
         "cargo xtask guests",
     )

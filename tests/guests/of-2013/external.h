@@ -15,15 +15,15 @@
 #endif
 
 /* The form of the macro of 2013, with its sections, its thunk, and its way to the resolver. */
-#define EXTERNAL(func) EXTERNAL_AS(func, func)
-#define EXTERNAL_AS(func, thunk) \
-	asm(".section " PREFIX ".str, \"aw\"\n" \
+#define EXTERNAL(func) EXTERNAL_IN(PREFIX, func, func)
+#define EXTERNAL_IN(prefix, func, thunk) \
+	asm(".section " prefix ".str, \"aw\"\n" \
 	    "9: .string \"" #func "\"\n" \
 	    ".previous\n" \
-	    ".section " PREFIX ".symtab, \"aw\"\n" \
+	    ".section " prefix ".symtab, \"aw\"\n" \
 	    "7: " WORD " 9b\n" \
 	    ".previous\n" \
-	    ".section " PREFIX ".jmptbl, \"aw\"\n" \
+	    ".section " prefix ".jmptbl, \"aw\"\n" \
 	    "8: " WORD " " #thunk "_resolver\n" \
 	    ".previous\n" \
 	    ".text\n" \

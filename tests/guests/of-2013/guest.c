@@ -7,6 +7,11 @@
 
 #include "external.h"
 
+/* An object that is linked to others may spell its sections as they do not. */
+#ifndef OTHER_PREFIX
+#define OTHER_PREFIX PREFIX
+#endif
+
 EXTERNAL(l4rtems_outch);
 EXTERNAL(l4rtems_inch);
 EXTERNAL(l4rtems_requestIrq);
@@ -16,10 +21,10 @@ EXTERNAL(l4rtems_timer_stop);
 EXTERNAL(l4rtems_timer_read);
 EXTERNAL(l4rtems_inport);
 /* A second entry for one name, as two objects made it. */
-EXTERNAL_AS(l4rtems_outch, outch_again);
+EXTERNAL_IN(OTHER_PREFIX, l4rtems_outch, outch_again);
 /* Today's functions, to be compared with and to end. */
-EXTERNAL(pv_clock_now);
-EXTERNAL(pv_shutdown);
+EXTERNAL_IN(OTHER_PREFIX, pv_clock_now, pv_clock_now);
+EXTERNAL_IN(OTHER_PREFIX, pv_shutdown, pv_shutdown);
 
 FASTCALL void outch_again(char c);
 

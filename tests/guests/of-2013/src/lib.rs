@@ -13,11 +13,12 @@ use std::process::{Command, Stdio};
 /// The architectures for which there are such guests.
 pub const ARCHITECTURES: [&str; 2] = ["x86_64", "i386"];
 
-/// Ways to build a guest for i386, and the compiler's arguments: as is; with the other spelling of the sections; in one segment,
-/// writable and executable.
-pub const FORMS: [(&str, &[&str]); 3] = [
+/// Ways to build a guest for i386, and the compiler's arguments: as is; with the other spelling of the sections; with both; in one
+/// segment, writable and executable.
+pub const FORMS: [(&str, &[&str]); 4] = [
     ("plain", &[]),
     ("other-spelling", &["-DPREFIX=\".data.l4external\""]),
+    ("both-spellings", &["-DOTHER_PREFIX=\".data.l4external\""]),
     ("one-segment", &["-Wl,-N", "-Wl,--no-warn-rwx-segments"]),
 ];
 

@@ -117,12 +117,8 @@ impl Session<'_> {
         if let Some(line) = self.debug.rest() {
             self.debug_line(&line);
         }
-        // What is left goes out even if nobody is in a hurry to take it.
-        while self.output.wanted().is_some() {
-            self.output
-                .write()
-                .map_err(io_error("cannot write the guest's output"))?;
-        }
+        self.write_rest(deadline)
+            .map_err(io_error("cannot write the guest's output"))?;
         let status = if self.streams_open() {
             self.qemu.end()
         } else {
@@ -130,6 +126,37 @@ impl Session<'_> {
         };
         let status = status.map_err(wait_error)?;
         Ok(self.report(status))
+    }
+
+    /// Writes what is left, even if nobody is in a hurry to take it; unless the guest's time is over, or somebody wants an end.
+    fn write_rest(&mut self, deadline: Option<Instant>) -> io::Result<()> {
+        while let Some(file) = self.output.wanted() {
+            let now = Instant::now();
+            let is_hurried = matches!(&self.exit, Some((Exit::Timeout | Exit::Signal(_), _)));
+            let end = if is_hurried { Some(now) } else { deadline };
+            let timeout =
+                end.and_then(|end| Timespec::try_from(end.saturating_duration_since(now)).ok());
+            let mut files = [
+                PollFd::from_borrowed_fd(file, PollFlags::OUT),
+                PollFd::new(&self.signals.file, PollFlags::IN),
+            ];
+            match poll(&mut files, timeout.as_ref()) {
+                Err(Errno::INTR) => continue,
+                result => result?,
+            };
+            let [output, signal] = files.map(|file| !file.revents().is_empty());
+            if signal {
+                self.serve(Source::Signal)?;
+            } else if output {
+                self.output.write()?;
+            } else {
+                if !is_hurried {
+                    self.exit = Some((Exit::Timeout, now));
+                }
+                return Ok(());
+            }
+        }
+        Ok(())
     }
 
     /// Whether QEMU has ended: only then are all its streams closed.

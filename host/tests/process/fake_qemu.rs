@@ -2,12 +2,15 @@
 //! `pvhost run --host qemu|xen-pv` with a shell script in QEMU's place, for ends and errors that a real one does not come to.
 
 use std::fs::{self, Permissions};
+use std::io::Read;
 use std::os::unix::fs::PermissionsExt;
+use std::os::unix::process::ExitStatusExt;
 use std::process::Command;
 
+use rustix::io::ioctl_fionread;
 use tempfile::TempDir;
 
-use super::guests::{Arch, guest, pvhost, text};
+use super::guests::{Arch, Running, guest, pvhost, text, wait_for};
 
 /// A folder with a program `qemu-system-x86_64`, gone when the test has ended.
 struct Fake {
@@ -210,4 +213,55 @@ fn options_of_another_host_are_a_wrong_command_line() {
         assert_eq!(output.status.code(), Some(2), "{options:?}: {stderr}");
         assert!(stderr.contains(named), "{options:?}: {stderr}");
     }
+}
+
+/// A guest that prints more than any pipe holds, and goes on for ever or not.
+const TALKATIVE: [&str; 2] = [
+    "head -c 200000 /dev/zero | tr '\\0' x; exec sleep 1000",
+    "head -c 100000 /dev/zero | tr '\\0' x; echo 'paravirt: shutdown exit 0' >$debug",
+];
+
+/// What is in a pipe in which there is no room for a page more, at least.
+const FULL: u64 = 60_000;
+
+#[test]
+fn a_timeout_is_one_also_if_nobody_takes_the_output() {
+    for body in TALKATIVE {
+        let fake = Fake::new(body);
+        let (_reader, writer) = std::io::pipe().expect("a pipe");
+        let mut command = fake.command("qemu", &["--timeout", "1"]);
+        let mut running = Running::start(command.stdout(writer));
+        assert_eq!(running.ends().code(), Some(124), "{body}");
+    }
+}
+
+#[test]
+fn a_request_to_end_is_honoured_also_if_nobody_takes_the_output() {
+    for body in TALKATIVE {
+        for signal in [libc::SIGINT, libc::SIGTERM] {
+            let fake = Fake::new(body);
+            let (reader, writer) = std::io::pipe().expect("a pipe");
+            let mut command = fake.command("qemu", &[]);
+            let mut running = Running::start(command.stdout(writer));
+            wait_for("a full pipe", || {
+                ioctl_fionread(&reader).expect("a pipe") > FULL
+            });
+            running.signal(signal);
+            assert_eq!(running.ends().signal(), Some(signal), "{body}");
+        }
+    }
+}
+
+#[test]
+fn output_that_is_taken_late_is_whole() {
+    let fake = Fake::new(TALKATIVE[1]);
+    let (mut reader, writer) = std::io::pipe().expect("a pipe");
+    let mut command = fake.command("qemu", &[]);
+    let mut running = Running::start(command.stdout(writer));
+    drop(command);
+    running.wait_until_asleep();
+    let mut output = Vec::new();
+    reader.read_to_end(&mut output).expect("it prints");
+    assert_eq!(running.ends().code(), Some(0));
+    assert_eq!(output.len(), 100_000);
 }

@@ -149,7 +149,8 @@ impl Run {
 fn ignored_test(line: &str) -> Option<(&str, User)> {
     let test = line.strip_prefix("test [")?.strip_suffix(" ... ignored")?;
     let (reason, name) = test.split_once("] ")?;
-    Some((name.trim_end(), User::with_reason(reason)?))
+    // Names stand below each other.
+    Some((name.trim(), User::with_reason(reason)?))
 }
 
 /// The test in `---- NAME stdout ----`, or, as `libtest-mimic` has it, `---- NAME ----`.
@@ -281,7 +282,7 @@ running 4 tests",
     fn a_test_that_is_ignored_for_want_of_the_user_s_is_told_apart() {
         let outcome = parse(
             "running 3 tests
-test [POK_TREE is not set] run a node        ... ignored
+test [POK_TREE is not set]     run a node    ... ignored
 test [it is Monday] b                        ... ignored
 test c                                       ... ok
 test result: ok. 1 passed; 0 failed; 2 ignored; 0 measured; 0 filtered out; finished in 0.00s",

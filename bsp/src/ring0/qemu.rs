@@ -49,9 +49,10 @@ pub(crate) fn exit(reason: &str, code: i32) {
         // The debug console has no errors.
         let _ = writeln!(DebugConsole, "paravirt: shutdown {reason} {code}");
         port::out32(DEBUG_EXIT, code as u32 & 0x7f);
-        let ends = port::in8(DEBUG_EXIT) != NO_DEVICE;
-        while ends {
-            core::hint::spin_loop();
+        if port::in8(DEBUG_EXIT) != NO_DEVICE {
+            loop {
+                core::hint::spin_loop();
+            }
         }
     }
 }

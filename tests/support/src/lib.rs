@@ -121,8 +121,12 @@ pub fn build_for(command: &mut Command, target: &str, flags: &str) {
         return;
     }
     let folder = workspace().sysroots().join(target);
-    built(folder.join("stamp"), Step::Sysroots, "cargo xtask setup");
-    let rustc = sysroot::rustc(&folder).expect("the stamp is written last");
+    let Ok(rustc) = sysroot::rustc(&folder) else {
+        Need::Step(Step::Sysroots).panic(&format!(
+            "{} was not built; run `cargo xtask setup`",
+            folder.display()
+        ));
+    };
     command.env("RUSTC", rustc).env(
         "RUSTFLAGS",
         format!("{flags} --sysroot={}", folder.display()),

@@ -12,7 +12,7 @@ use paravirt_bsp::timer::Timer;
 use paravirt_bsp::{Error, console, cpu, irq, println};
 
 use crate::check::{Outcome, Problem, ensure, require};
-use crate::settings::{late, note};
+use crate::settings::{note, patience};
 
 /// Longer than the buffer of any serial line.
 const LONG: usize = 300;
@@ -89,7 +89,7 @@ pub fn input() -> Outcome {
         return Ok(());
     };
     let before = guard.expirations();
-    guard.start_once(PATIENCE * late())?;
+    guard.start_once(PATIENCE * patience())?;
     irq::attach(CONSOLE, receive, null_mut())?;
     cpu::idle_until(|| {
         LENGTH.load(Ordering::Relaxed) == INPUT.len()

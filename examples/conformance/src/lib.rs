@@ -10,8 +10,9 @@
 //! conformance: N ok, N not offered, N failed
 //! ```
 //!
-//! and ends with exit code 0 if none failed. Counts and orders are checked exactly; how late an interrupt may come is an
-//! argument, by default generous enough for an emulator on a busy machine. `--verbose` names each check when it begins and adds
+//! and ends with exit code 0 if none failed. Counts and orders are checked exactly; how late an interrupt
+//! may usually come is an argument, by default generous enough for an emulator on a busy machine; that one came later, because the
+//! machine stood still, is no fault. `--verbose` names each check when it begins and adds
 //! what it measured. Runs of their own end the guest in each way: `conformance exit N`, `conformance reset`, `conformance fatal`.
 #![no_std]
 

@@ -10,7 +10,7 @@ use paravirt_bsp::timer::Timer;
 use paravirt_bsp::{clock, cpu, irq};
 
 use crate::check::{Outcome, Problem, ensure};
-use crate::settings::{MILLISECOND, late};
+use crate::settings::{MILLISECOND, patience};
 
 const FIRST: u32 = FIRST_FREE;
 const LAST: u32 = FIRST_FREE + 3;
@@ -51,7 +51,7 @@ fn wait_for_the_timer() {
         return;
     };
     let before = timer.expirations();
-    let end = clock::now() + late();
+    let end = clock::now() + patience();
     if timer.start_once(MILLISECOND).is_ok() {
         while timer.expirations() == before && clock::now() < end {}
         TICKED.store((timer.expirations() - before) as u32, Ordering::Relaxed);

@@ -12,7 +12,7 @@ use paravirt_bsp::timer::Timer;
 use paravirt_bsp::{clock, cpu};
 
 use crate::check::{Outcome, Problem, ensure, require};
-use crate::settings::{MICROSECOND, MILLISECOND, late, note};
+use crate::settings::{MICROSECOND, MILLISECOND, note, patience};
 
 const TIMER: u32 = 6;
 static CALLS: AtomicU32 = AtomicU32::new(0);
@@ -59,7 +59,10 @@ pub fn registers() -> Outcome {
         let found = pattern.hold(20_000);
         held += calls() - before;
         ensure!(found == pattern, "they changed in round {rounds}");
-        ensure!(clock::now() - begin < 20 * late(), "only {held} interrupts");
+        ensure!(
+            clock::now() - begin < 20 * patience(),
+            "only {held} interrupts"
+        );
         rounds += 1;
     }
     timer.stop()?;

@@ -9,7 +9,7 @@ use paravirt_bsp::clock;
 use paravirt_bsp::timer::{TICK, Timer};
 
 use crate::check::{Outcome, Problem, ensure};
-use crate::settings::{MICROSECOND, MILLISECOND, late, note};
+use crate::settings::{MICROSECOND, MILLISECOND, note, patience};
 
 /// A timer that runs.
 #[derive(Clone, Copy)]
@@ -29,7 +29,7 @@ impl Running {
     pub fn start(number: u32, first: u64, period: u64) -> Result<Self, Problem> {
         let timer =
             Timer::new(number).ok_or_else(|| Problem::failed(format_args!("no timer {number}")))?;
-        let end = clock::now() + late();
+        let end = clock::now() + patience();
         loop {
             timer.stop()?;
             let base = timer.expirations();
@@ -82,7 +82,7 @@ impl Running {
     /// The count of this moment: fits if it is what the clock demands.
     pub fn settle(self) -> Outcome {
         let number = self.base;
-        let end = clock::now() + late();
+        let end = clock::now() + patience();
         loop {
             self.wait_for_a_middle();
             let from = clock::now();

@@ -9,11 +9,13 @@ use paravirt_bsp::timer::Timer;
 use paravirt_bsp::{clock, cpu};
 
 use crate::check::{ONLY_IN_CALLS, Outcome, Problem, ensure};
-use crate::settings::{MICROSECOND, MILLISECOND, late, note};
+use crate::settings::{MICROSECOND, MILLISECOND, late, note, patience};
 use crate::ticks::Running;
 
 /// Timer of these checks.
 const TIMER: u32 = 3;
+/// How often each delay is tried, to tell how late a timer usually is.
+const TRIES: usize = 5;
 
 fn timer() -> Result<Timer, Problem> {
     Timer::new(TIMER).ok_or_else(|| Problem::failed(format_args!("no timer {TIMER}")))
@@ -25,32 +27,52 @@ fn wait(ns: u64) {
     while clock::now() < end {}
 }
 
-/// From at once to more than a 16-bit counter of 1.19 MHz holds.
+/// From at once to more than a 16-bit counter of 1.19 MHz holds. None comes early; a machine that stands still may make some late, but
+/// not half of them.
 pub fn once() -> Outcome {
-    let timer = timer()?;
     for delay in [0, 1, 50_000, 700_000, 5_000_000, 60_000_000, 150_000_000] {
-        let before = timer.expirations();
-        let begin = clock::now();
-        timer.start_once(delay)?;
-        cpu::idle_until(|| timer.expirations() != before);
-        let took = clock::now() - begin;
-        ensure!(took >= delay, "expired after {took} ns instead of {delay}");
-        ensure!(
-            took - delay <= late(),
-            "expired after {} us instead of {} us",
-            took / 1000,
-            delay / 1000
-        );
+        let mut lateness = [0; TRIES];
+        for one in &mut lateness {
+            *one = once_for(delay)?;
+        }
+        lateness.sort_unstable();
+        let median = lateness[TRIES / 2];
         note(format_args!(
-            "{} us: {} us late",
+            "{} us: {} to {} us late, {} us usually",
             delay / MICROSECOND,
-            (took - delay) / MICROSECOND
+            lateness[0] / MICROSECOND,
+            lateness[TRIES - 1] / MICROSECOND,
+            median / MICROSECOND
         ));
-        wait(2 * MILLISECOND);
-        let count = timer.expirations() - before;
-        ensure!(count == 1, "{count} expirations of a timer that runs once");
+        ensure!(
+            median <= late(),
+            "a timer of {} us is usually {} us late",
+            delay / MICROSECOND,
+            median / MICROSECOND
+        );
     }
     Ok(())
+}
+
+/// Starts the timer once; how late it was, in ns.
+fn once_for(delay: u64) -> Result<u64, Problem> {
+    let timer = timer()?;
+    let before = timer.expirations();
+    let begin = clock::now();
+    timer.start_once(delay)?;
+    cpu::idle_until(|| timer.expirations() != before);
+    let took = clock::now() - begin;
+    ensure!(took >= delay, "expired after {took} ns instead of {delay}");
+    ensure!(
+        took - delay <= patience(),
+        "expired after {} us instead of {} us",
+        took / MICROSECOND,
+        delay / MICROSECOND
+    );
+    wait(2 * MILLISECOND);
+    let count = timer.expirations() - before;
+    ensure!(count == 1, "{count} expirations of a timer that runs once");
+    Ok(took - delay)
 }
 
 /// After a stop nothing is counted; a start after it begins from zero.
@@ -92,7 +114,7 @@ pub fn restart() -> Outcome {
         // The start before may have expired just before this one.
         before = timer.expirations();
     }
-    let end = last + delay + late();
+    let end = last + delay + patience();
     while timer.expirations() == before && clock::now() < end {}
     ensure!(clock::now() - last >= delay, "the last start expired early");
     ensure!(
@@ -109,7 +131,7 @@ pub fn interrupts() -> Outcome {
     wait(10 * MILLISECOND);
     let rate = (counter() - cycles) / ((clock::now() - ns) / MICROSECOND);
     let before = timer.expirations();
-    let patience = (late() / MICROSECOND).saturating_mul(rate);
+    let patience = (patience() / MICROSECOND).saturating_mul(rate);
     timer.start_once(5 * MILLISECOND)?;
     let begin = counter();
     while timer.expirations() == before {

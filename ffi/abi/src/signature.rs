@@ -415,13 +415,75 @@ mod tests {
         );
     }
 
+    /// The table of the ABI's document.
+    #[test]
+    fn every_type_has_its_code_and_its_names() {
+        let types = [
+            (1, Type::Unit, "()", "void"),
+            (2, Type::Never, "!", "void"),
+            (3, Type::I8, "i8", "int8_t"),
+            (4, Type::U8, "u8", "uint8_t"),
+            (5, Type::I16, "i16", "int16_t"),
+            (6, Type::U16, "u16", "uint16_t"),
+            (7, Type::I32, "i32", "int32_t"),
+            (8, Type::U32, "u32", "uint32_t"),
+            (9, Type::I64, "i64", "int64_t"),
+            (10, Type::U64, "u64", "uint64_t"),
+            (11, Type::Pointer, "*mut c_void", "void *"),
+            (12, Type::ConstPointer, "*const c_void", "const void *"),
+            (13, Type::F32, "f32", "float"),
+            (14, Type::F64, "f64", "double"),
+        ];
+        for (code, found, rust, c) in types {
+            assert_eq!(Type::from_code(code), Some(found));
+            assert_eq!((found.rust(), found.c()), (rust, c));
+            assert_eq!(found.is_argument(), code > 2, "{rust}");
+            let result = Signature::from_word(1 << 60 | u64::from(code)).expect("a prototype");
+            assert_eq!((result.result(), result.arguments().next()), (found, None));
+        }
+        assert_eq!((Type::from_code(0), Type::from_code(15)), (None, None));
+    }
+
+    #[test]
+    fn messages_say_which_type_is_wrong() {
+        for (error, text) in [
+            (SignatureError::Format(2), "prototype format 2 is not 1"),
+            (
+                SignatureError::UnknownType {
+                    position: 0,
+                    code: 15,
+                },
+                "result has unknown type code 15",
+            ),
+            (
+                SignatureError::UnknownType {
+                    position: 4,
+                    code: 15,
+                },
+                "argument 4 has unknown type code 15",
+            ),
+            (
+                SignatureError::Gap { position: 5 },
+                "argument 5 follows a missing argument",
+            ),
+            (
+                SignatureError::NotAnArgument { position: 4 },
+                "argument 4 is `()` or `!`",
+            ),
+        ] {
+            assert_eq!(error.to_string(), text);
+        }
+    }
+
     #[test]
     fn malformed_words_are_named() {
         let word = TIMER_START.word();
-        assert_eq!(
-            Signature::from_word(word & !(15 << 60)),
-            Err(SignatureError::Format(0))
-        );
+        for format in [0, 2, 15] {
+            assert_eq!(
+                Signature::from_word(word & !(15 << 60) | u64::from(format) << 60),
+                Err(SignatureError::Format(format))
+            );
+        }
         assert_eq!(
             Signature::from_word(word & !15),
             Err(SignatureError::UnknownType {

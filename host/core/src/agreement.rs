@@ -153,6 +153,7 @@ mod tests {
             guest: text(own),
             host: text("fn()"),
         };
+        assert_eq!(disagreement.offered(), text("fn()"));
         assert_eq!(agree("own", own, "fn()"), Err(disagreement));
     }
 
@@ -171,13 +172,13 @@ mod tests {
         for (guest, host) in [("", ""), (own, ""), ("", own), (own, own)] {
             assert_eq!(agree(name, guest, host), Ok(Some(text(own))));
         }
-        for (guest, host, side) in [
-            (other, "", "guest"),
-            ("", other, "host"),
-            (other, own, "guest"),
-            (own, other, "host"),
+        for (guest, host, side, offered) in [
+            (other, "", "guest", own),
+            ("", other, "host", other),
+            (other, own, "guest", own),
+            (own, other, "host", other),
             // Both say the same, which is not what it was.
-            (other, other, "guest"),
+            (other, other, "guest", own),
         ] {
             let disagreement = Disagreement::Name {
                 name: name.to_owned(),
@@ -185,6 +186,7 @@ mod tests {
                 found: text(other),
                 of_2013: text(own),
             };
+            assert_eq!(disagreement.offered(), text(offered));
             assert_eq!(agree(name, guest, host), Err(disagreement));
         }
     }

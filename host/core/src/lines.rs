@@ -171,6 +171,26 @@ mod tests {
     }
 
     #[test]
+    fn lines_do_not_mind_each_other() {
+        with_page(|lines, page| {
+            lines.attach(page, 3).unwrap();
+            lines.attach(page, 5).unwrap();
+            assert_eq!(lines.raise(page, 7), Ok(()));
+            assert_eq!(lines.raise(page, 3), Ok(()));
+            assert_eq!(page.take_pending(u32::MAX), 1 << 3);
+            assert_eq!(lines.detach(page, 3), Ok(()));
+            assert_eq!(lines.detach(page, 3), Err(Error::NotAttached));
+            assert_eq!(lines.attach(page, 5), Err(Error::Busy));
+            assert_eq!(lines.raise(page, 3), Ok(()));
+            assert_eq!(lines.raise(page, 5), Ok(()));
+            assert_eq!(page.take_pending(u32::MAX), 1 << 5);
+            // What came meanwhile waits for whoever attaches it next.
+            assert_eq!(lines.attach(page, 3), Ok(()));
+            assert_eq!(page.take_pending(u32::MAX), 1 << 3);
+        });
+    }
+
+    #[test]
     fn what_another_thread_latches_waits_for_the_vcpu() {
         with_page(|lines, page| {
             lines.attach(page, 3).unwrap();
@@ -193,6 +213,10 @@ mod tests {
             assert!(!lines.is_ready(page, 3));
             lines.flush(page);
             assert!(!lines.is_ready(page, 3));
+            // Latched again while it is pending.
+            lines.latch(3).unwrap();
+            assert!(!lines.is_ready(page, 3));
+            lines.flush(page);
             assert_eq!(page.take_pending(u32::MAX), 1 << 3);
             assert!(lines.is_ready(page, 3));
             lines.mask(page, 3).unwrap();
@@ -204,6 +228,10 @@ mod tests {
     fn other_numbers_are_no_lines() {
         with_page(|lines, page| {
             assert_eq!(lines.attach(page, LINES), Err(Error::NoSuchDevice));
+            assert_eq!(lines.detach(page, LINES), Err(Error::NoSuchDevice));
+            assert_eq!(lines.mask(page, LINES), Err(Error::NoSuchDevice));
+            assert_eq!(lines.unmask(page, LINES), Err(Error::NoSuchDevice));
+            assert_eq!(lines.raise(page, LINES), Err(Error::NoSuchDevice));
             assert_eq!(lines.latch(u32::MAX), Err(Error::NoSuchDevice));
             assert_eq!(lines.detach(page, 3), Err(Error::NotAttached));
             assert!(!lines.is_ready(page, LINES));

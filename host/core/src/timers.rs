@@ -160,6 +160,7 @@ mod tests {
             timers.start(0, 0, 0, SHORTEST_PERIOD - 1),
             Err(Error::InvalidArgument)
         );
+        assert_eq!(timers.start(0, 0, 0, SHORTEST_PERIOD), Ok(()));
         assert_eq!(timers.stop(TIMERS), Err(Error::NoSuchDevice));
         timers
             .start(0, u64::MAX - 1, u64::MAX, u64::MAX)

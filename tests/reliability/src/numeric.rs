@@ -20,7 +20,7 @@ pub fn check(arch: Arch, duration: Duration) {
     });
     let upcalls = outcome.stats.upcalls;
     print!("{arch}: {upcalls} upcalls, {}", outcome.printed);
-    assert!(u128::from(upcalls) > milliseconds, "hardly any interrupts");
+    assert_were_many(upcalls, duration);
 }
 
 /// The same guest as an ordinary Linux program: there interrupts are signals, and the guest's own backend builds the frame of the
@@ -36,8 +36,14 @@ pub fn check_native(arch: Arch, duration: Duration) {
     let printed = guest::run_native(&path, &arguments, limit);
     print!("{arch}: {printed}");
     let upcalls = guest::number(&printed, "rounds, ");
+    assert_were_many(upcalls, duration);
+}
+
+/// A hundredth of what the timer asks for: a busy machine gives a guest a small part of its time, and periods of a timer come together.
+fn assert_were_many(interrupts: u64, duration: Duration) {
+    let asked_for = u128::from(HERTZ) * duration.as_millis() / 1000;
     assert!(
-        u128::from(upcalls) > milliseconds / 10,
-        "hardly any interrupts"
+        u128::from(interrupts) * 100 > asked_for,
+        "{interrupts} interrupts are hardly any"
     );
 }

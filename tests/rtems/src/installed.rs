@@ -43,10 +43,15 @@ impl Installed {
         self.prefix.join(format!("bin/i386-rtems6-{name}"))
     }
 
-    /// The compiler with the options of an application, as RTEMS' manual has them.
+    /// The C compiler with the options of an application, as RTEMS' manual has them.
     #[must_use]
     pub fn gcc(&self) -> Command {
-        let mut gcc = Command::new(self.tool("gcc"));
+        self.compiler("gcc")
+    }
+
+    /// As [`Self::gcc`], one of the tools that compile.
+    fn compiler(&self, tool: &str) -> Command {
+        let mut gcc = Command::new(self.tool(tool));
         gcc.arg(format!("-B{}", self.libraries().display())).args([
             "-qrtems",
             "-mtune=pentiumpro",
@@ -70,6 +75,27 @@ impl Installed {
             self.gcc()
                 .arg("-Wl,--gc-sections")
                 .arg(own(&format!("apps/{name}.c")))
+                .arg("-o")
+                .arg(&program),
+        ));
+        program
+    }
+
+    /// As [`Self::app`], from C++ and with these options besides.
+    ///
+    /// # Panics
+    /// If it does not build, or the tools have no C++.
+    #[must_use]
+    pub fn cpp_app(&self, name: &str, folder: &Path, options: &[&str]) -> PathBuf {
+        if !self.tool("g++").is_file() {
+            Need::User(User::RtemsCpp)
+                .panic(&format!("there is no {}", self.tool("g++").display()));
+        }
+        let program = folder.join(name).with_extension("exe");
+        succeed(tools::run(
+            self.compiler("g++")
+                .args(options)
+                .arg(own(&format!("apps/{name}.cc")))
                 .arg("-o")
                 .arg(&program),
         ));

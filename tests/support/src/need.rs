@@ -28,6 +28,8 @@ pub enum User {
     RtemsPrefix,
     /// RTEMS' sources.
     RtemsSource,
+    /// C++ in RTEMS' tools.
+    RtemsCpp,
     /// POK's tree.
     PokTree,
     /// The tree of POK's fork with calls for interrupts.
@@ -63,9 +65,10 @@ pub enum Step {
 
 impl User {
     /// All.
-    pub const ALL: [Self; 10] = [
+    pub const ALL: [Self; 11] = [
         Self::RtemsPrefix,
         Self::RtemsSource,
+        Self::RtemsCpp,
         Self::PokTree,
         Self::PokForkTree,
         Self::L4reTree,
@@ -86,7 +89,9 @@ impl User {
             Self::PokForkTree => Some("POK_FORK_TREE"),
             Self::L4reTree => Some("L4RE_TREE"),
             Self::L4reFiasco => Some("L4RE_FIASCO"),
-            Self::OtherL4re | Self::RealTime | Self::Root | Self::QuietMachine => None,
+            Self::RtemsCpp | Self::OtherL4re | Self::RealTime | Self::Root | Self::QuietMachine => {
+                None
+            }
         }
     }
 
@@ -114,6 +119,7 @@ impl User {
         match self {
             Self::RtemsPrefix => "RTEMS_PREFIX is not set",
             Self::RtemsSource => "RTEMS_SOURCE is not set",
+            Self::RtemsCpp => "RTEMS' tools have no C++",
             Self::PokTree => "POK_TREE is not set",
             Self::PokForkTree => "POK_FORK_TREE is not set",
             Self::L4reTree => "L4RE_TREE is not set",
@@ -129,6 +135,7 @@ impl User {
         match self {
             Self::RtemsPrefix => "user rtems-prefix",
             Self::RtemsSource => "user rtems-source",
+            Self::RtemsCpp => "user rtems-cpp",
             Self::PokTree => "user pok-tree",
             Self::PokForkTree => "user pok-fork-tree",
             Self::L4reTree => "user l4re-tree",

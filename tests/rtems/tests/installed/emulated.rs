@@ -44,3 +44,10 @@ pub fn processor_state_survives_threads_and_interrupts() {
     let folder = scratch();
     run(&rtems.app("cpu", folder.path()), "nested interrupts: right");
 }
+
+pub fn cpp_exceptions_are_caught() {
+    let rtems = Installed::find();
+    let folder = scratch();
+    let program = rtems.cpp_app("exceptions", folder.path(), &["-Wl,--gc-sections"]);
+    run(&program, "in two tasks at a time: right");
+}

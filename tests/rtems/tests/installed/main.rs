@@ -30,6 +30,7 @@ fn main() -> ExitCode {
     let trials = trials![
         real::the_contract_is_that_of_rtems_headers,
         real::the_bsp_library_defines_its_part_of_the_contract,
+        real::cpp_exceptions_are_caught,
         real::an_application_links_and_runs,
         real::an_application_links_without_collection_of_sections,
         real::processor_state_survives_threads_and_interrupts,
@@ -42,6 +43,7 @@ fn main() -> ExitCode {
         real::privileged_instructions_are_listed,
         emulated::hello_runs,
         emulated::processor_state_survives_threads_and_interrupts,
+        emulated::cpp_exceptions_are_caught,
     ];
     libtest_mimic::run(&Arguments::from_args(), trials).exit_code()
 }

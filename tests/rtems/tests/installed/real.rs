@@ -60,6 +60,36 @@ pub fn the_bsp_library_defines_its_part_of_the_contract() {
     assert!(missing.is_empty(), "{missing:?}");
 }
 
+/// From any thread and before main, with and without collection of sections.
+pub fn cpp_exceptions_are_caught() {
+    let rtems = Installed::find();
+    for options in [&["-Wl,--gc-sections"][..], &[]] {
+        let folder = scratch();
+        let program = rtems.cpp_app("exceptions", folder.path(), options);
+        let (exit, printed) = run::program(&program, "", LIMIT);
+        assert!(
+            matches!(exit, Exit::Exit(0)),
+            "{options:?}: {exit:?}\n{printed}"
+        );
+        for line in [
+            "before main: right",
+            "in the first task: right",
+            "in a POSIX thread: right",
+            "in two tasks at a time: right",
+        ] {
+            assert!(printed.contains(line), "{line:?} is not in\n{printed}");
+        }
+        let nothing = File::open("/dev/null").expect("Linux has it");
+        let (finished, printed) = run::guest(&program, nothing, "uncaught", LIMIT);
+        assert!(
+            printed.contains("terminate called after throwing an instance of 'int'")
+                && !matches!(finished.exit, Exit::Exit(0) | Exit::Fault(_)),
+            "{options:?}: {:?}\n{printed}",
+            finished.exit
+        );
+    }
+}
+
 /// An application that is built as its users build theirs, calls the C API and RTEMS, and waits for input on its console.
 fn application(rtems: &Installed, options: &[&str]) {
     let folder = scratch();

@@ -6,7 +6,7 @@ use std::path::{Path, PathBuf};
 use std::process::Command;
 use std::time::Duration;
 
-use object::{Object, ObjectSection, ObjectSegment};
+use object::{Object, ObjectSection, ObjectSegment, ObjectSymbol};
 use paravirt_rtems_tests::{own, run};
 use paravirt_section_tests::arch::Arch;
 use paravirt_section_tests::compile::{Compiler, Language};
@@ -18,7 +18,23 @@ use pvhost::process::Exit;
 const GCC: Compiler = Compiler::Gcc(Arch::I386);
 const AR: &str = "i686-linux-gnu-ar";
 
-/// Links the fixtures in `folder` as gcc links an RTEMS application: the start file and the libraries come from linkcmds.
+/// Files of the compiler around those of an application, in their order on the linker's command line.
+const AROUND: [&str; 4] = ["crti", "crtbegin", "crtend", "crtn"];
+
+/// Compiles one of the parts of `fixtures/crt.S` to `object`.
+fn part(name: &str, object: &Path) {
+    succeed(tools::run(
+        Command::new(GCC.program())
+            .arg(format!("-D{}", name.to_uppercase()))
+            .arg("-c")
+            .arg(own("fixtures/crt.S"))
+            .arg("-o")
+            .arg(object),
+    ));
+}
+
+/// Links the fixtures in `folder` as gcc links an RTEMS application: the start file and the libraries come from linkcmds, which
+/// stand behind everything else.
 fn link(library: &Path, linkcmds: &Path, folder: &Path) -> Result<PathBuf, String> {
     let [kernel, memory] = ["fixtures/kernel.c", "fixtures/memory.c"].map(|source| {
         succeed(GCC.compile(
@@ -35,12 +51,18 @@ fn link(library: &Path, linkcmds: &Path, folder: &Path) -> Result<PathBuf, Strin
             .arg("-o")
             .arg(folder.join("start.o")),
     ));
+    let bracketed = folder.join("bracketed.o");
+    part("library", &bracketed);
     succeed(tools::run(
         Command::new(AR)
             .arg("rcs")
             .arg(folder.join("librtemsbsp.a"))
-            .arg(&kernel),
+            .args([&kernel, &bracketed]),
     ));
+    let around = AROUND.map(|name| folder.join(name).with_extension("o"));
+    for (name, object) in AROUND.iter().zip(&around) {
+        part(name, object);
+    }
     succeed(tools::run(
         Command::new(AR)
             .arg("rcs")
@@ -61,7 +83,9 @@ fn link(library: &Path, linkcmds: &Path, folder: &Path) -> Result<PathBuf, Strin
                 "-no-pie",
                 "-Wl,--gc-sections",
                 "-Wl,--build-id=none",
+                "-Wl,-u,library",
             ])
+            .args(&around)
             .arg("-L")
             .arg(folder)
             .arg("-L")
@@ -132,6 +156,60 @@ fn linkcmds_keep_the_tables_and_the_note_and_rtems_linker_sets() {
     assert!(!notes.data().expect("content").is_empty());
     let section = elf.section_by_name(".rtemsroset").expect("linker sets");
     assert_eq!(section.data().expect("content"), 0x1234_u32.to_le_bytes());
+}
+
+/// What the C run-time finds by its start and end has both where they must be, although our library stands behind crtend.o. The first
+/// of them is what C++ exceptions need: frames from the start that crtbegin.o has to a zero word of crtend.o.
+#[test]
+fn the_compilers_files_bracket_what_is_theirs() {
+    let library = test_support::rtems_library();
+    require!(GCC.program(), AR);
+    let folder = scratch();
+    let path = succeed(link(&library, &linkcmds(), folder.path()));
+    let bytes = fs::read(&path).expect("just linked");
+    let elf = object::File::parse(&*bytes).expect("an ELF file");
+    let content = |name: &str| {
+        let section = elf
+            .section_by_name(name)
+            .unwrap_or_else(|| panic!("no {name}"));
+        (section.address(), section.data().expect("content"))
+    };
+
+    let (start, frames) = content(".eh_frame");
+    let first = elf
+        .symbols()
+        .find(|symbol| symbol.name() == Ok("frames"))
+        .expect("crtbegin.o has it");
+    assert_eq!(first.address(), start, "frames before crtbegin.o's");
+    let mut rest = frames;
+    let mut records = 0;
+    while let Some((length, more)) = rest.split_first_chunk()
+        && u32::from_le_bytes(*length) != 0
+    {
+        records += 1;
+        rest = more
+            .get(u32::from_le_bytes(*length) as usize..)
+            .expect("a record ends within the section");
+    }
+    assert!(records > 10, "{records} frames");
+    assert_eq!(
+        rest, [0; 4],
+        "no zero word at the end, or records behind it"
+    );
+
+    for name in [".init", ".fini"] {
+        assert_eq!(content(name).1, [0x11, 0x22, 0x33, 0x44, 0x55], "{name}");
+    }
+    for name in [".ctors", ".dtors"] {
+        let tags: Vec<u8> = content(name).1.chunks(4).map(|word| word[0]).collect();
+        assert_eq!(tags, [0x22, 0x33, 0x33, 0x44], "{name}");
+    }
+    let tags: Vec<u8> = content(".tm_clone_table")
+        .1
+        .chunks(4)
+        .map(|word| word[0])
+        .collect();
+    assert_eq!(tags, [0x22, 0x33, 0x44], ".tm_clone_table");
 }
 
 #[test]

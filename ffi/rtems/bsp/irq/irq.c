@@ -137,3 +137,20 @@ rtems_status_code bsp_interrupt_clear(rtems_vector_number vector)
 
   return RTEMS_SUCCESSFUL;
 }
+
+/* Lines have no priorities: the host delivers what is pending, and the lowest line comes first. */
+rtems_status_code bsp_interrupt_get_priority(rtems_vector_number vector, uint32_t *priority)
+{
+  (void) vector;
+  (void) priority;
+
+  return RTEMS_UNSATISFIED;
+}
+
+rtems_status_code bsp_interrupt_set_priority(rtems_vector_number vector, uint32_t priority)
+{
+  (void) vector;
+  (void) priority;
+
+  return RTEMS_UNSATISFIED;
+}

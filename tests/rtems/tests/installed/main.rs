@@ -30,6 +30,7 @@ fn main() -> ExitCode {
     let trials = trials![
         real::the_contract_is_that_of_rtems_headers,
         real::the_bsp_library_defines_its_part_of_the_contract,
+        real::all_that_the_interrupt_headers_declare_is_defined,
         real::cpp_exceptions_are_caught,
         real::an_application_links_and_runs,
         real::an_application_links_without_collection_of_sections,

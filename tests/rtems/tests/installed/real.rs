@@ -60,6 +60,60 @@ pub fn the_bsp_library_defines_its_part_of_the_contract() {
     assert!(missing.is_empty(), "{missing:?}");
 }
 
+/// Declared, but defined only for several processors or for those whose vectors software dispatches; stock pc686 has none of them either.
+const OF_OTHER_MACHINES: [&str; 3] = [
+    "bsp_interrupt_get_affinity",
+    "bsp_interrupt_set_affinity",
+    "rtems_interrupt_catch",
+];
+
+/// A program may call whatever RTEMS' interrupt headers declare: also what no program did with which the BSP was tried.
+pub fn all_that_the_interrupt_headers_declare_is_defined() {
+    let rtems = Installed::find();
+    let folder = scratch();
+    let source = folder.path().join("headers.c");
+    let list = folder.path().join("headers.list");
+    fs::write(
+        &source,
+        "#include <bsp/irq-generic.h>\n#include <rtems/irq-extension.h>\n",
+    )
+    .expect("a file in the scratch folder");
+    succeed(tools::run(
+        rtems
+            .gcc()
+            .args(["-fsyntax-only", "-aux-info"])
+            .args([&list, &source]),
+    ));
+    let list = fs::read_to_string(&list).expect("the compiler's list of declarations");
+    // A line: `/* FILE:LINE:NC */ extern TYPE NAME (PARAMETERS);`
+    let declared: BTreeSet<&str> = list
+        .lines()
+        .filter(|line| {
+            ["/irq-generic.h:", "/irq-extension.h:", "/rtems/intr.h:"]
+                .iter()
+                .any(|header| line.contains(header))
+        })
+        .filter_map(|line| line.split_once("*/ extern ")?.1.split_once(" ("))
+        .map(|(start, _)| start.rsplit([' ', '*']).next().expect("a name"))
+        .collect();
+    for known in ["bsp_interrupt_raise", "rtems_interrupt_server_create"] {
+        assert!(declared.contains(known), "{known} is not in {declared:?}");
+    }
+    let defined: Vec<Symbols> = ["librtemsbsp.a", "librtemscpu.a"]
+        .map(|library| Symbols::read(&rtems.libraries().join(library)))
+        .into();
+    let missing: Vec<&&str> = declared
+        .iter()
+        .filter(|name| !OF_OTHER_MACHINES.contains(name))
+        .filter(|name| {
+            !defined
+                .iter()
+                .any(|library| library.defined.contains(**name))
+        })
+        .collect();
+    assert!(missing.is_empty(), "{missing:?}");
+}
+
 /// From any thread and before main, with and without collection of sections.
 pub fn cpp_exceptions_are_caught() {
     let rtems = Installed::find();

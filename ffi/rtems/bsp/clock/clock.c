@@ -21,36 +21,74 @@
 
 #define NS_PER_US 1000u
 
+/* The kernel sees 32 bits of the time in ns: it must anchor its own before they wrap. Half of that is left for what comes between. */
+#define CLOCK_LONGEST_GAP UINT64_C(0x80000000)
+
 static struct timecounter clock_timecounter;
 
-/* Times of the paravirtual clock: when the tick was started, its period, and when the last tick that was announced was due. */
+/* Times of the paravirtual clock: when the tick was started, and its period. */
 static uint64_t clock_start;
 static uint64_t clock_period;
-static uint64_t clock_due;
 
-/* The last reading that was not for a tick. */
+/* How many ticks the kernel was told of. */
+static uint64_t clock_ticks;
+
+/* The latest time to which we had the kernel anchor its own. What it anchored to by itself, as when the time of day is set, lies
+   between this and the last reading. This and what follows is changed with interrupts disabled. */
+static uint64_t clock_anchor;
+
+/* The last reading that was not for an anchor. */
 static uint64_t clock_last;
 
-/* The next reading of the time counter is the kernel's own at the tick. */
-static bool clock_tick_reads;
+/* The next reading of the time counter is the kernel's own, for the anchor. */
+static bool clock_anchor_is_read;
+
+/* Has the kernel anchor its time without a tick: installing the counter that it has does nothing else. */
+static void clock_set_anchor(uint64_t time)
+{
+  clock_anchor = time;
+  clock_anchor_is_read = true;
+  rtems_timecounter_install(&clock_timecounter);
+  clock_anchor_is_read = false;
+}
+
+/*
+ * Sets anchors until the last is so near to a time that the kernel's 32 bits do not wrap: interrupts may be disabled for long, and ticks
+ * be far between. An anchor set here is not before the last reading, because that came here first.
+ */
+static void clock_approach(uint64_t time)
+{
+  while (time > clock_anchor + CLOCK_LONGEST_GAP) {
+    clock_set_anchor(clock_anchor + CLOCK_LONGEST_GAP);
+  }
+}
 
 /*
  * At a tick the kernel anchors its time to this counter. It gets the time at which the tick was due, not the time at which the
  * host came round to it, so that the time of tick n is the same multiple of the period however late it came. All other readings
- * are precise; the kernel derives both from the same anchor.
+ * are precise; the kernel derives both from the same anchor. A reader whose anchor moves begins again.
  */
 static uint32_t clock_get_timecount(struct timecounter *tc)
 {
+  rtems_interrupt_level level;
+  uint32_t count;
+
   (void) tc;
 
-  if (clock_tick_reads) {
-    clock_tick_reads = false;
-    return (uint32_t) clock_due;
+  rtems_interrupt_local_disable(level);
+  if (clock_anchor_is_read) {
+    clock_anchor_is_read = false;
+    count = (uint32_t) clock_anchor;
+  } else {
+    uint64_t now = paravirt_clock_now();
+
+    clock_approach(now);
+    clock_last = now;
+    count = (uint32_t) now;
   }
+  rtems_interrupt_local_enable(level);
 
-  clock_last = paravirt_clock_now();
-
-  return (uint32_t) clock_last;
+  return count;
 }
 
 /* All timers share a vector: this one finds out which have expired. Applications use timers 1 and up. */
@@ -59,23 +97,28 @@ static void clock_timer_vector(void *argument)
   paravirt_timer_dispatch(PARAVIRT_VECTOR_TIMER, argument);
 }
 
-/* The tick: one call of the handler for each expiration, also where the vector coalesced. */
+/* The tick: one call of the handler for each expiration, also where the vector coalesced. As every handler, with interrupts disabled. */
 static void clock_tick(uint32_t timer, uint64_t expirations, void *argument)
 {
   rtems_interrupt_handler handler = *(rtems_interrupt_handler *) argument;
-  uint64_t ticks = paravirt_timer_expirations(timer) - expirations;
-  uint64_t now = paravirt_clock_now();
+
+  (void) timer;
 
   for (; expirations > 0; --expirations) {
     uint64_t due;
+    uint64_t now;
 
-    ++ticks;
-    due = clock_start + ticks * clock_period;
-    /* Not before a reading that the kernel may have anchored to, and not in the future: time never steps back. */
+    ++clock_ticks;
+    due = clock_start + clock_ticks * clock_period;
+    /* Not in the future, and not before a reading that the kernel may have anchored to: time never steps back. */
+    now = paravirt_clock_now();
+    due = due < now ? due : now;
     due = due > clock_last ? due : clock_last;
-    clock_due = due < now ? due : now;
-    clock_tick_reads = true;
+    clock_approach(due);
+    clock_anchor = due;
+    clock_anchor_is_read = true;
     (*handler)(NULL);
+    clock_anchor_is_read = false;
   }
 }
 
@@ -104,7 +147,7 @@ static void clock_initialize_hardware(void)
   clock_timecounter.tc_counter_mask = 0xffffffff;
   clock_timecounter.tc_frequency = 1000000000;
   clock_timecounter.tc_quality = RTEMS_TIMECOUNTER_QUALITY_CLOCK_DRIVER;
-  rtems_timecounter_install(&clock_timecounter);
+  clock_set_anchor(paravirt_clock_now());
 
   clock_period = (uint64_t) rtems_configuration_get_microseconds_per_tick() * NS_PER_US;
   clock_start = paravirt_clock_now();

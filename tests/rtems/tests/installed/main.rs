@@ -40,6 +40,7 @@ fn main() -> ExitCode {
         real::hello_runs,
         real::a_fatal_error_is_reported_from_a_small_stack,
         real::ticks_and_memory_are_right_after_three_seconds,
+        real::the_uptime_is_right_without_ticks,
         real::fileio_writes_and_lists_a_file,
         real::privileged_instructions_are_listed,
         emulated::hello_runs,

@@ -245,6 +245,14 @@ pub fn ticks_and_memory_are_right_after_three_seconds() {
     long::tick(Duration::from_secs(3));
 }
 
+/// Also while interrupts are disabled, for longer than the kernel's 32 bits of ns.
+pub fn the_uptime_is_right_without_ticks() {
+    let rtems = Installed::find();
+    let (exit, printed) = run_app(&rtems, "uptime", "");
+    assert!(matches!(exit, Exit::Exit(0)), "{exit:?}\n{printed}");
+    assert!(printed.contains("uptime: right"), "{printed}");
+}
+
 /// RTEMS' file sample, driven through its menu.
 pub fn fileio_writes_and_lists_a_file() {
     let rtems = Installed::find();

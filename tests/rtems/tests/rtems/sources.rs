@@ -39,25 +39,32 @@ fn sources() -> Vec<PathBuf> {
     sources
 }
 
-/// Compiles `source` as RTEMS' build does, with more warnings, all of them errors.
-fn compile(source: &Path, object: &Path) -> Result<(), String> {
+/// A compiler that finds the headers in `headers`, those of BSP and layer, and the stand-ins, with many warnings, all of them errors.
+fn compiler(headers: &[PathBuf]) -> Command {
     let own_headers = succeed(tools::run(
         Command::new(COMPILER).arg("-print-file-name=include"),
     ));
     let mut command = Command::new(COMPILER);
     command
-        .args(["-m32", "-march=pentium", "-mtune=pentiumpro", "-std=gnu11"])
-        .args(["-ffreestanding", "-nostdinc", "-O2", "-c"])
+        .args(["-std=gnu11", "-ffreestanding", "-nostdinc", "-O2"])
         .args(["-Wall", "-Wextra", "-Wshadow", "-Werror"])
         .args(["-Wmissing-prototypes", "-Wstrict-prototypes"])
         .args(["-isystem", own_headers.trim()]);
-    for headers in [
+    let common = [
         bsp().join("include"),
         workspace().join("ffi/include"),
         own("fixtures/include"),
-    ] {
+    ];
+    for headers in headers.iter().chain(&common) {
         command.arg("-I").arg(headers);
     }
+    command
+}
+
+/// Compiles `source` as RTEMS' build does.
+fn compile(source: &Path, object: &Path) -> Result<(), String> {
+    let mut command = compiler(&[]);
+    command.args(["-m32", "-march=pentium", "-mtune=pentiumpro", "-c"]);
     if source.extension().is_some_and(|kind| kind == "S") {
         command.arg("-DASM");
     }
@@ -100,6 +107,25 @@ fn the_header_for_tm27_compiles() {
         "#define _RTEMS_TMTEST27\n#include <bsp.h>\n#include <rtems/score/isr.h>\n#include <tm27.h>\n\
          void use(void);\nvoid use(void) { Install_tm27_vector(0); Cause_tm27_intr(); Clear_tm27_intr() Lower_tm27_intr(); }\n",
     ));
+}
+
+/// The clock driver with a model of the kernel's time, see there: gaps of more than 32 bits of ns between ticks or readings, late ticks,
+/// readers that are preempted, and a time that is set meanwhile.
+#[test]
+fn the_clock_keeps_the_time() {
+    let folder = scratch();
+    let model = folder.path().join("model");
+    succeed(tools::run(
+        compiler(&[own("fixtures/clock")])
+            .arg(bsp().join("clock/clock.c"))
+            .arg(own("fixtures/clock/model.c"))
+            .arg("-o")
+            .arg(&model),
+    ));
+    for arguments in [&[][..], &["seven-seconds-a-tick"]] {
+        let printed = succeed(tools::run(Command::new(&model).args(arguments)));
+        assert_eq!(printed, "right\n", "{arguments:?}");
+    }
 }
 
 /// The contract is that of RTEMS' headers, which the tests with RTEMS see to.

@@ -2,14 +2,20 @@
 //! apt, on Debian and on systems made from it: installs packages, or unpacks them where nobody else sees them.
 
 use std::ffi::OsStr;
-use std::fs;
+use std::fs::{self, File};
 use std::path::Path;
-use std::process::Command;
+use std::process::{Command, Stdio};
 use std::sync::OnceLock;
+use std::time::{Duration, Instant};
 
 use anyhow::{Context, Result, bail};
 
 use crate::command;
+
+/// How long to wait for another apt, such as a machine's nightly upgrade.
+const LOCKED: Duration = Duration::from_secs(300);
+/// Where apt begins to say which packages exclude each other.
+const CONFLICT: &str = "The following packages have unmet dependencies";
 
 /// Whether packages can be looked up with apt here.
 pub fn is_here() -> bool {
@@ -35,13 +41,32 @@ pub fn refresh() -> Result<()> {
     static OUTCOME: OnceLock<Option<String>> = OnceLock::new();
     let outcome = OUTCOME.get_or_init(|| {
         println!("refreshing the package lists");
-        let outcome = apt_get().and_then(|mut apt| command::output(apt.arg("update")).map(drop));
-        outcome.err().map(|error| format!("{error:#}"))
+        update().err().map(|error| format!("{error:#}"))
     });
     match outcome {
         Some(error) => bail!("{error}"),
         None => Ok(()),
     }
+}
+
+fn update() -> Result<()> {
+    let end = Instant::now() + LOCKED;
+    loop {
+        let mut apt = apt_get()?;
+        // By itself it calls it a success if an archive cannot be reached.
+        apt.args(["-o", "APT::Update::Error-Mode=any", "update"]);
+        match command::output(&mut apt) {
+            // Its option to wait is not for the lists.
+            Err(error) if is_locked(&error) && Instant::now() < end => {
+                std::thread::sleep(Duration::from_secs(5));
+            }
+            outcome => return outcome.map(drop),
+        }
+    }
+}
+
+fn is_locked(error: &anyhow::Error) -> bool {
+    format!("{error:#}").contains("Could not get lock")
 }
 
 /// Installs or upgrades `packages`. Never removes a package to make room.
@@ -54,9 +79,13 @@ pub fn install(packages: &[&str]) -> Result<()> {
     apt.args(["install", "--yes", "--no-remove", "--no-install-recommends"])
         .args(packages);
     // A hundred lines of apt help nobody unless it fails, and then they are in the error.
-    let Err(error) = command::output(&mut apt) else {
+    let output = apt
+        .stdin(Stdio::null())
+        .output()
+        .context("cannot start apt-get")?;
+    if output.status.success() {
         return Ok(());
-    };
+    }
     if let Some(removed) = would_remove(packages) {
         bail!(
             "{} cannot be installed beside {}, which apt would remove",
@@ -64,7 +93,13 @@ pub fn install(packages: &[&str]) -> Result<()> {
             removed.join(" ")
         );
     }
-    Err(error)
+    let said = String::from_utf8_lossy(&output.stdout);
+    let conflict = said.find(CONFLICT).map_or("", |at| &said[at..]);
+    bail!(
+        "apt-get install failed: {}\n{conflict}{}",
+        output.status,
+        String::from_utf8_lossy(&output.stderr)
+    )
 }
 
 /// The packages that apt would remove to install `packages`, if any.
@@ -75,7 +110,7 @@ fn would_remove(packages: &[&str]) -> Option<Vec<String>> {
 
 /// The packages of which an installation of `packages` would do `action`: `Inst` or `Remv`.
 fn simulated(action: &str, packages: &[&str]) -> Result<Vec<String>> {
-    let mut apt = Command::new("apt-get");
+    let mut apt = in_english("apt-get");
     apt.args(["install", "--simulate", "--no-install-recommends"])
         .args(packages);
     let plan = command::output(&mut apt)?;
@@ -92,6 +127,11 @@ fn simulated(action: &str, packages: &[&str]) -> Result<Vec<String>> {
 /// # Errors
 /// apt's own, or the file system's.
 pub fn unpack(packages: &[&str], dependencies: bool, folder: &Path) -> Result<()> {
+    let parent = folder.parent().context("a folder is in one")?;
+    fs::create_dir_all(parent)?;
+    // Two task runners at once: the second waits.
+    let lock = File::create(folder.with_extension("lock"))?;
+    lock.lock().context("cannot lock the folder for packages")?;
     let partial = folder.with_extension(format!("partial-{}", std::process::id()));
     if partial.exists() {
         fs::remove_dir_all(&partial)?;
@@ -116,7 +156,7 @@ fn unpack_all(packages: &[&str], dependencies: bool, folder: &Path) -> Result<()
         packages.iter().copied().map(str::to_owned).collect()
     };
     println!("unpacking Debian packages: {}", wanted.join(" "));
-    let mut apt = Command::new("apt-get");
+    let mut apt = in_english("apt-get");
     apt.args(["--quiet", "download"])
         // Its sandbox user may not write below a home folder; it then says so in three lines and goes on.
         .args(["-o", "APT::Sandbox::User=root"])
@@ -148,6 +188,13 @@ pub fn search(expression: &str) -> Result<Vec<String>> {
         .collect())
 }
 
+/// A program whose messages are read here.
+fn in_english(program: &str) -> Command {
+    let mut command = Command::new(program);
+    command.env("LC_ALL", "C");
+    command
+}
+
 /// `apt-get` that asks nothing, with the rights to install.
 fn apt_get() -> Result<Command> {
     let mut command = if is_root() {
@@ -164,10 +211,9 @@ fn apt_get() -> Result<Command> {
         "LC_ALL=C",
         "apt-get",
         "--quiet",
-        // Another one may be at work, such as a machine's nightly upgrade.
         "-o",
-        "DPkg::Lock::Timeout=300",
     ]);
+    command.arg(format!("DPkg::Lock::Timeout={}", LOCKED.as_secs()));
     Ok(command)
 }
 

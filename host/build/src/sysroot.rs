@@ -80,12 +80,19 @@ fn sources() -> impl Iterator<Item = Result<Source>> {
             .context("the active Rust toolchain")
     };
     let debian = || {
-        Source::of(
+        let source = Source::of(
             "/usr/bin/rustc".into(),
             "/usr/bin/cargo".into(),
             Some("/usr/bin/cargo-clippy".into()),
         )
-        .context("Debian's Rust compiler")
+        .context("Debian's Rust compiler")?;
+        // Old packages lack it, and a newer one mends that, which a look into the registry would not.
+        ensure!(
+            source.vendor().is_some(),
+            "Debian's Rust compiler: its sources in {} lack the folder vendor",
+            source.library.display()
+        );
+        Ok(source)
     };
     [active as fn() -> Result<Source>, debian]
         .into_iter()

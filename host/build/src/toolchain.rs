@@ -111,6 +111,12 @@ impl Toolchain {
         self.target
     }
 
+    /// Whether its `cargo clippy` is another than that of the active toolchain.
+    pub fn has_own_clippy(&self) -> bool {
+        let own = self.own.as_ref();
+        own.is_some_and(|own| own.source.clippy.is_some())
+    }
+
     /// Its `cargo clippy`.
     pub fn cargo_clippy(&self) -> Command {
         let mut command = match &self.own {

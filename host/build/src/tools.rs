@@ -6,8 +6,8 @@
 
 use std::ffi::OsStr;
 use std::fmt;
-use std::fs;
-use std::io::Write;
+use std::fs::{self, File};
+use std::io::{Read, Write};
 use std::path::{Path, PathBuf};
 use std::process::{Command, Stdio};
 
@@ -22,6 +22,8 @@ use crate::workspace::Workspace;
 pub const QEMU: &str = "qemu-system-x86_64";
 /// The oldest QEMU that is known to do.
 const OLDEST_QEMU: (u32, u32) = (7, 2);
+/// The oldest Xen that is known to do.
+const OLDEST_XEN: [u32; 2] = [4, 17];
 /// Environment variable by which pvhost and the tests find Xen.
 pub const XEN_VARIABLE: &str = "PVHOST_XEN";
 /// Debian's packages of Xen; there is one for each version.
@@ -239,14 +241,14 @@ impl Tool {
                 answers(command::cargo().args(["fmt", "--version"]))?;
                 answers(command::cargo().args(["clippy", "--version"]))
             }
-            Self::Qemu => qemu_works(),
-            Self::Xen => xen(workspace).map(drop).context("no file of Xen is here"),
+            Self::Qemu => qemu_works(&emulator(QEMU)),
+            Self::Xen => xen_works(workspace),
         }
     }
 
     /// Installs or upgrades it with apt.
     fn install(self, workspace: &Workspace) -> Result<()> {
-        let packages = self.packages(System::Debian);
+        let packages = self.packages(System::here());
         match self {
             Self::Xen => unpack_xen(workspace),
             // What conflicts with an installed package, or what its user may not install, is unpacked: that takes nothing away from
@@ -268,6 +270,28 @@ impl Tool {
 
 impl System {
     const ALL: [Self; 4] = [Self::Debian, Self::Ubuntu, Self::Fedora, Self::Arch];
+
+    /// The one that this program runs on, as far as it has apt: Ubuntu and what is made from it, else Debian.
+    fn here() -> Self {
+        let release = fs::read_to_string("/etc/os-release").unwrap_or_default();
+        let is_ubuntu = release
+            .lines()
+            .filter_map(|line| {
+                line.strip_prefix("ID=")
+                    .or_else(|| line.strip_prefix("ID_LIKE="))
+            })
+            .any(|names| {
+                names
+                    .trim_matches('"')
+                    .split(' ')
+                    .any(|name| name == "ubuntu")
+            });
+        if is_ubuntu {
+            Self::Ubuntu
+        } else {
+            Self::Debian
+        }
+    }
 
     /// Its name, and its command to install packages.
     const fn installer(self) -> (&'static str, &'static str) {
@@ -377,15 +401,16 @@ pub fn set_up(workspace: &Workspace, install: bool) -> Vec<(Tool, State)> {
 /// Installs those of `tools` that it may: all at once, and where that fails one by one, so that one that cannot be had does not keep
 /// others away. What went wrong with which.
 fn install_all(workspace: &Workspace, tools: &[Tool], as_root: bool) -> Vec<(Tool, String)> {
+    let system = System::here();
     let together: Vec<Tool> = tools
         .iter()
         .copied()
         .filter(|tool| as_root && tool.needs_root())
-        .filter(|tool| !tool.packages(System::Debian).is_empty())
+        .filter(|tool| !tool.packages(system).is_empty())
         .collect();
     let packages: Vec<&str> = together
         .iter()
-        .flat_map(|tool| tool.packages(System::Debian))
+        .flat_map(|tool| tool.packages(system))
         .copied()
         .collect();
     let mut one_by_one: Vec<Tool> = tools
@@ -412,7 +437,7 @@ fn not_working(
 ) -> State {
     let nobody_could = match (hindrance, tried) {
         (Some(hindrance), _) => Some(hindrance.to_owned()),
-        _ if tool.packages(System::Debian).is_empty() => {
+        _ if tool.packages(System::here()).is_empty() => {
             Some("there is no package of it".to_owned())
         }
         (None, Some(text)) if is_offline(text) => {
@@ -429,13 +454,16 @@ fn not_working(
     }
 }
 
-/// Whether apt's messages say that it could not reach an archive.
+/// Whether apt's messages say that it could not reach an archive, or has no lists of what is there.
 fn is_offline(messages: &str) -> bool {
     [
         "Could not resolve",
         "Temporary failure resolving",
         "Could not connect",
         "Cannot initiate the connection",
+        "Unable to connect",
+        "Connection timed out",
+        "Unable to locate package",
     ]
     .iter()
     .any(|text| messages.contains(text))
@@ -476,22 +504,33 @@ fn answers(command: &mut Command) -> Result<()> {
     command::output(command).map(drop)
 }
 
-/// The program of QEMU with that name: the one in `PATH`, or the one that was unpacked here; its mere name if there is neither.
+/// The program of QEMU with that name: the first that works, in `PATH` or unpacked here. Where none works, the first; its mere name if
+/// there is none.
 pub fn emulator(name: &str) -> PathBuf {
-    let unpacked = || {
-        let workspace = Workspace::find().ok()?;
-        Some(workspace.qemu().join("bin").join(name)).filter(|file| file.is_file())
-    };
-    command::in_path(name)
-        .or_else(unpacked)
+    let path = std::env::var_os("PATH").unwrap_or_default();
+    let unpacked = Workspace::find().map(|workspace| workspace.qemu().join("bin"));
+    let candidates: Vec<PathBuf> = std::env::split_paths(&path)
+        .chain(unpacked)
+        .map(|folder| folder.join(name))
+        .filter(|file| file.is_file())
+        .collect();
+    let works = candidates.iter().find(|file| qemu_works(file).is_ok());
+    works
+        .or(candidates.first())
+        .cloned()
         .unwrap_or_else(|| PathBuf::from(name))
 }
 
 /// Tells a command where QEMU and Xen are, if they were unpacked here.
 pub fn environment(command: &mut Command, workspace: &Workspace) {
-    if command::in_path(QEMU).is_none() && emulator(QEMU).is_absolute() {
+    let qemu = emulator(QEMU);
+    if let Some(folder) = qemu.parent()
+        && command::in_path(QEMU).as_ref() != Some(&qemu)
+    {
         let path = std::env::var_os("PATH").unwrap_or_default();
-        let folders = std::env::split_paths(&path).chain([workspace.qemu().join("bin")]);
+        let folders = [folder.to_owned()]
+            .into_iter()
+            .chain(std::env::split_paths(&path));
         // A folder with a colon in its name cannot be in a path; QEMU is then not found, which is said.
         if let Ok(path) = std::env::join_paths(folders) {
             command.env("PATH", path);
@@ -502,9 +541,8 @@ pub fn environment(command: &mut Command, workspace: &Workspace) {
     }
 }
 
-fn qemu_works() -> Result<()> {
-    let program = emulator(QEMU);
-    let text = command::output(Command::new(&program).arg("--version"))?;
+fn qemu_works(program: &Path) -> Result<()> {
+    let text = command::output(Command::new(program).arg("--version"))?;
     let version = qemu_version(&text).with_context(|| format!("no version: {text}"))?;
     ensure!(
         version >= OLDEST_QEMU,
@@ -513,7 +551,7 @@ fn qemu_works() -> Result<()> {
         version.0,
         version.1
     );
-    let machines = command::output(Command::new(&program).args(["-accel", "help"]))?;
+    let machines = command::output(Command::new(program).args(["-accel", "help"]))?;
     ensure!(
         machines.contains("tcg"),
         "{} emulates no processor",
@@ -550,9 +588,10 @@ LD_LIBRARY_PATH=$libraries${LD_LIBRARY_PATH:+:$LD_LIBRARY_PATH} \
 /// Unpacks Xen's package below `target`: installed, it would become an entry of the boot loader of the machine that runs the tests.
 fn unpack_xen(workspace: &Workspace) -> Result<()> {
     let mut packages = apt::search(XEN_PACKAGES)?;
+    packages.retain(|package| version(package) >= OLDEST_XEN.to_vec());
     packages.sort_by_key(|package| version(package));
     let Some(newest) = packages.pop() else {
-        bail!("apt-cache knows no package xen-hypervisor-VERSION-amd64");
+        bail!("apt-cache knows no package xen-hypervisor-VERSION-amd64, 4.17 or later");
     };
     apt::unpack(&[&newest], false, &workspace.xen())
 }
@@ -562,6 +601,26 @@ pub fn xen(workspace: &Workspace) -> Option<PathBuf> {
     std::env::var_os(XEN_VARIABLE)
         .map(PathBuf::from)
         .or_else(|| newest_xen(&workspace.xen().join("boot")))
+}
+
+fn xen_works(workspace: &Workspace) -> Result<()> {
+    let file = xen(workspace).context("no file of Xen is here")?;
+    let mut start = [0; 4];
+    File::open(&file)
+        .and_then(|mut file| file.read_exact(&mut start))
+        .with_context(|| format!("cannot read {}", file.display()))?;
+    ensure!(
+        start.starts_with(&[0x1f, 0x8b]) || start == *b"\x7fELF",
+        "{} is not Xen, packed by gzip or not",
+        file.display()
+    );
+    let version = version(&file.to_string_lossy());
+    ensure!(
+        version.is_empty() || version >= OLDEST_XEN.to_vec(),
+        "{} is older than 4.17",
+        file.display()
+    );
+    Ok(())
 }
 
 fn newest_xen(folder: &Path) -> Option<PathBuf> {

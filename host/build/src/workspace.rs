@@ -7,7 +7,7 @@ use anyhow::{Context, Result};
 
 use crate::arch::Arch;
 
-/// The checkout that this task runner belongs to.
+/// The checkout that this program was built in.
 #[derive(Clone, Debug)]
 pub struct Workspace {
     root: PathBuf,
@@ -44,9 +44,11 @@ impl Workspace {
         self.root.join("linkcmds")
     }
 
-    /// Finished guests, a folder for each architecture. Always here, whatever `CARGO_TARGET_DIR` says: tests look here.
+    /// Finished guests, a folder for each architecture. Always here, whatever `CARGO_TARGET_DIR` says, unless `PARAVIRT_GUESTS` names
+    /// another folder: tests look here.
     pub fn guests(&self) -> PathBuf {
-        self.root.join("target/guests")
+        std::env::var_os("PARAVIRT_GUESTS")
+            .map_or_else(|| self.root.join("target/guests"), PathBuf::from)
     }
 
     /// Cargo's working files for guests of `arch`. Each architecture has its own, because two compilers may be at work.

@@ -12,6 +12,7 @@ use paravirt_build::arch::Arch;
 use paravirt_build::example::Example;
 use paravirt_build::hosts;
 use paravirt_build::packages::Package;
+use paravirt_build::toolchain::Toolchain;
 use paravirt_build::workspace::Workspace;
 use paravirt_ports::l4re::more::{self, More};
 use paravirt_ports::l4re::{self, Machine, runs};
@@ -107,6 +108,9 @@ fn lacks(more: &More) -> bool {
 
 fn link_and_audit(check: &Check, kind: pok::tree::Kind) -> Result<()> {
     let workspace = test_support::workspace();
+    if let Err(error) = Toolchain::find(&workspace, Arch::I386) {
+        Need::Step(Step::Guests(Arch::I386)).panic(&format!("{error:#}"));
+    }
     let packages = Package::all(&workspace)?;
     let pvhost = hosts::build(&workspace, hosts::PVHOST)?;
     let allow = check.node.allow.map(|file| workspace.root().join(file));

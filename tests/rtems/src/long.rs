@@ -16,7 +16,7 @@ use crate::run;
 /// By how many bytes the host may grow while the guest ticks.
 const GROWTH: u64 = 256 << 10;
 
-/// Runs the ticker for that time, 3 s at least, and prints what was counted. Skipped without RTEMS.
+/// Runs the ticker for that time, 3 s at least, and prints what was counted.
 ///
 /// # Panics
 /// If the guest finds ticks, expirations, clock or its memory wrong, if expirations were counted that were neither delivered nor

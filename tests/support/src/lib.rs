@@ -12,6 +12,7 @@ use std::path::{Path, PathBuf};
 use std::process::{Command, Stdio};
 
 pub use paravirt_build::arch::Arch;
+use paravirt_build::guests;
 use paravirt_build::sysroot;
 use paravirt_build::toolchain;
 use paravirt_build::tools;
@@ -32,9 +33,7 @@ pub fn workspace() -> Workspace {
 /// checkout can be tried), by default `target/guests`.
 #[must_use]
 pub fn guest_path(arch: Arch, name: &str) -> PathBuf {
-    let folder =
-        std::env::var_os("PARAVIRT_GUESTS").map_or_else(|| workspace().guests(), PathBuf::from);
-    folder.join(arch.name()).join(name)
+    guests::path(&workspace(), arch, name)
 }
 
 /// The finished ELF of a guest.
@@ -61,7 +60,7 @@ pub fn ring0_guest(arch: Arch, name: &str) -> PathBuf {
     let path = guest(arch, name);
     let image = fs::read(&path).expect("a readable guest");
     if arch == Arch::X86_64 && !has_no_red_zone(&image) {
-        Need::Tool(Tool::RustSource).panic(&format!(
+        Need::Step(Step::Sysroots).panic(&format!(
             "{} was built with a red zone; run `cargo xtask setup`, then `cargo xtask guests`",
             path.display()
         ));
@@ -116,8 +115,10 @@ pub fn rtems_library() -> PathBuf {
 /// If neither is there.
 #[track_caller]
 pub fn build_for(command: &mut Command, target: &str, flags: &str) {
+    // Separated by 0x1f, cargo's way to allow spaces in paths.
+    let mut flags = flags.replace(' ', "\x1f");
     if toolchain::active_has(target).expect("there is a Rust compiler") {
-        command.env("RUSTFLAGS", flags);
+        command.env("CARGO_ENCODED_RUSTFLAGS", flags);
         return;
     }
     let folder = workspace().sysroots().join(target);
@@ -127,10 +128,10 @@ pub fn build_for(command: &mut Command, target: &str, flags: &str) {
             folder.display()
         ));
     };
-    command.env("RUSTC", rustc).env(
-        "RUSTFLAGS",
-        format!("{flags} --sysroot={}", folder.display()),
-    );
+    flags.push_str(&format!("\x1f--sysroot={}", folder.display()));
+    command
+        .env("RUSTC", rustc)
+        .env("CARGO_ENCODED_RUSTFLAGS", flags);
 }
 
 #[track_caller]

@@ -38,7 +38,7 @@ pub enum User {
     L4reTree,
     /// Fiasco, built.
     L4reFiasco,
-    /// An L4Re of the other architecture than the one that is named.
+    /// An L4Re of the other architecture than the one that is named, or with more packages.
     OtherL4re,
     /// Real-time priority.
     RealTime,
@@ -95,10 +95,16 @@ impl User {
         }
     }
 
-    /// What the variable says.
+    /// What the variable says; nothing is the same as none.
     #[must_use]
     pub fn value(self) -> Option<OsString> {
-        std::env::var_os(self.variable()?)
+        std::env::var_os(self.variable()?).filter(|value| !value.is_empty())
+    }
+
+    /// Whether it is lacking, as far as the environment tells: of what has no variable, only the test that needs it can tell.
+    #[must_use]
+    pub fn is_lacking(self) -> bool {
+        self.value().is_none()
     }
 
     /// Whether the environment names it. Of what has no variable that is not known.
@@ -124,7 +130,9 @@ impl User {
             Self::PokForkTree => "POK_FORK_TREE is not set",
             Self::L4reTree => "L4RE_TREE is not set",
             Self::L4reFiasco => "L4RE_FIASCO is not set",
-            Self::OtherL4re => "the L4Re of L4RE_TREE is for the other architecture",
+            Self::OtherL4re => {
+                "the L4Re of L4RE_TREE is for the other architecture, or lacks a package"
+            }
             Self::RealTime => "real-time priority is not permitted",
             Self::Root => "only root can do this",
             Self::QuietMachine => "the machine's own timers are late",

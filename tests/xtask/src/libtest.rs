@@ -19,12 +19,23 @@ pub struct Outcome {
     pub wanting: Vec<(String, Need)>,
 }
 
+impl Outcome {
+    /// Whether there was no test at all.
+    pub const fn is_empty(&self) -> bool {
+        self.passed == 0 && self.failed.is_empty() && self.wanting.is_empty()
+    }
+}
+
 /// Counts line by line.
 #[derive(Debug, Default)]
 pub struct Parser {
     outcome: Outcome,
     /// The test program that runs, as cargo announces it.
     program: String,
+    /// Programs that ended with tests that failed, or without a result.
+    failing: usize,
+    /// Programs of which cargo says that they failed.
+    said_to_fail: usize,
     run: Option<Run>,
 }
 
@@ -63,6 +74,17 @@ impl Parser {
             self.close_run(result);
         } else if let Some(target) = line.strip_prefix("error: could not compile ") {
             self.outcome.failed.push(format!("build {target}"));
+        } else if line.starts_with("error: test failed, to rerun pass ")
+            || line.starts_with("error: doctest failed, to rerun pass ")
+        {
+            self.close_dead_run();
+            self.said_to_fail += 1;
+            if self.failing < self.said_to_fail {
+                self.failing += 1;
+                self.outcome
+                    .failed
+                    .push(format!("{}: failed before it ran a test", self.program));
+            }
         } else if let Some(run) = &mut self.run {
             run.line(line);
         }
@@ -71,7 +93,7 @@ impl Parser {
     /// The count, at the end of the output. `success` is the exit status of cargo: a failure that left no other trace counts as one.
     pub fn finish(mut self, success: bool) -> Outcome {
         self.close_dead_run();
-        if !success && self.outcome.failed.is_empty() && self.outcome.wanting.is_empty() {
+        if !success && self.failing == 0 && self.outcome.failed.is_empty() {
             self.outcome
                 .failed
                 .push("cargo test failed before it ran every test".to_owned());
@@ -91,11 +113,13 @@ impl Parser {
             run.failed.push("a test marked as ignored".to_owned());
         }
         run.passed = count(result, "passed");
+        self.failing += usize::from(result.starts_with("FAILED"));
         self.add(run);
     }
 
     fn close_dead_run(&mut self) {
         if let Some(mut run) = self.run.take() {
+            self.failing += 1;
             run.failed.push(format!(
                 "ended without a result; {} of {} tests passed",
                 run.passed, run.announced
@@ -270,6 +294,49 @@ running 4 tests",
             outcome.failed[0],
             "a (tests/a.rs): ended without a result; 1 of 3 tests passed"
         );
+    }
+
+    #[test]
+    fn a_program_that_ends_before_its_first_test_is_a_failure() {
+        let outcome = parse(
+            "     Running tests/a.rs (target/debug/deps/a-1)
+running 1 test
+test [POK_TREE is not set] x ... ignored
+test result: ok. 0 passed; 0 failed; 1 ignored; 0 measured; 0 filtered out; finished in 0.00s
+     Running tests/b.rs (target/debug/deps/b-1)
+thread 'main' panicked at tests/b.rs:1:1:
+error: test failed, to rerun pass `--test b`",
+            false,
+        );
+        assert_eq!(
+            outcome.failed,
+            ["b (tests/b.rs): failed before it ran a test"]
+        );
+        // Ended from outside, between two programs.
+        let outcome = parse(
+            "running 1 test
+test [POK_TREE is not set] x ... ignored
+test result: ok. 0 passed; 0 failed; 1 ignored; 0 measured; 0 filtered out; finished in 0.00s",
+            false,
+        );
+        assert_eq!(outcome.failed.len(), 1);
+    }
+
+    #[test]
+    fn a_program_whose_tests_only_lack_something_has_not_failed_itself() {
+        let outcome = parse(
+            "     Running tests/a.rs (target/debug/deps/a-1)
+running 1 test
+failures:
+---- x stdout ----
+needs: tool qemu
+failures:
+    x
+test result: FAILED. 0 passed; 1 failed; 0 ignored; 0 measured; 0 filtered out; finished in 0.00s
+error: test failed, to rerun pass `--test a`",
+            false,
+        );
+        assert_eq!((outcome.failed.len(), outcome.wanting.len()), (0, 1));
     }
 
     #[test]

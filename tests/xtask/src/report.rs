@@ -120,7 +120,7 @@ impl Report {
     /// Counts a check that could not do its work.
     fn want(&mut self, name: &str, need: Need) {
         match need {
-            Need::User(user) if user.value().is_none() => self.skip(user.reason(), name),
+            Need::User(user) if user.is_lacking() => self.skip(user.reason(), name),
             Need::Tool(tool) => match self.tools.iter().find(|(of, _)| *of == tool) {
                 Some((_, State::Missing(_))) => {
                     let reason = format!("no {}", tool.key());
@@ -187,8 +187,9 @@ impl Report {
 
 /// Whether this is a run in which nothing may be skipped but what needs something of the user's.
 pub fn is_ci() -> bool {
-    std::env::var_os("CI")
-        .is_some_and(|value| !value.is_empty() && value != "false" && value != "0")
+    std::env::var("CI").is_ok_and(|value| {
+        !["", "0", "false", "no", "off"].contains(&value.to_lowercase().as_str())
+    })
 }
 
 fn count(checks: usize) -> String {

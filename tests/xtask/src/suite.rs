@@ -22,19 +22,19 @@ pub fn cargo_test(workspace: &Workspace, limit: Duration) -> Command {
     cargo
 }
 
-/// Runs those tests of a [`cargo_test`] whose names contain one of `filters` (all if there are none), and shows its output, less
-/// what passing tests print.
+/// Runs those tests of a [`cargo_test`] whose names contain `filter` (all if there is none), and shows its output, less what passing
+/// tests print.
 ///
 /// # Errors
 /// Cargo does not start.
-pub fn run(cargo: &mut Command, filters: &[String]) -> Result<Outcome> {
+pub fn run(cargo: &mut Command, filter: Option<&str>) -> Result<Outcome> {
     let mut parser = Parser::default();
     let status = command::lines(
         cargo
             // The parser reads plain text.
             .env("CARGO_TERM_COLOR", "never")
             .args(["--", "--color=never"])
-            .args(filters),
+            .args(filter),
         |line| {
             parser.line(line);
             println!("{line}");

@@ -96,7 +96,8 @@ mod tests {
 
     #[test]
     fn programs_are_the_executables_of_a_group_and_minimum_prints_nothing() {
-        let testsuites = std::env::temp_dir().join(format!("xtask-group-{}", std::process::id()));
+        let testsuites =
+            std::env::temp_dir().join(format!("paravirt-group-{}", std::process::id()));
         let folder = testsuites.join("samples");
         fs::create_dir_all(&folder).expect("a folder");
         for name in ["hello.exe", "minimum.norun.exe", "hello.o"] {

@@ -168,7 +168,7 @@ mod tests {
 
     #[test]
     fn what_passed_elsewhere_and_not_here_is_found() {
-        let folder = std::env::temp_dir().join(format!("xtask-results-{}", std::process::id()));
+        let folder = std::env::temp_dir().join(format!("paravirt-results-{}", std::process::id()));
         let passed = || Verdict::Passed(String::new());
         let failed = || Verdict::Failed("why".to_owned());
         add(
@@ -191,7 +191,8 @@ mod tests {
 
     #[test]
     fn results_of_other_tests_stay() {
-        let folder = std::env::temp_dir().join(format!("xtask-results-add-{}", std::process::id()));
+        let folder =
+            std::env::temp_dir().join(format!("paravirt-results-add-{}", std::process::id()));
         let passed = || Verdict::Passed(String::new());
         let failed = || Verdict::Failed("why".to_owned());
         for entries in [

@@ -60,7 +60,9 @@ pub fn all(workspace: &Workspace, packages: &[Package], report: &mut Report) {
                 }
             }
             Ok(toolchain) => {
-                report.check(&name, clippy_guests(workspace, packages, &toolchain, arch));
+                if toolchain.has_own_clippy() || report.has(Tool::RustLints, None, &name) {
+                    report.check(&name, clippy_guests(workspace, packages, &toolchain, arch));
+                }
             }
         }
     }

@@ -36,7 +36,7 @@ pub fn run(workspace: &Workspace) -> Result<bool> {
         cargo.args(["--package", &package.name]);
     }
     if !soaks.is_empty() {
-        report.add(suite::run(&mut cargo, &[])?);
+        report.add(suite::run(&mut cargo, None)?);
     }
     Ok(report.finish())
 }

@@ -3,7 +3,7 @@
 
 use std::time::Duration;
 
-use anyhow::Result;
+use anyhow::{Result, anyhow};
 
 use paravirt_build::arch::Arch;
 use paravirt_build::c_host;
@@ -30,9 +30,9 @@ pub struct Arguments {
     /// Install nothing: what lacks a tool is skipped
     #[arg(long)]
     no_install: bool,
-    /// Only tests whose names contain one of these, and no lints
-    #[arg(value_name = "FILTER")]
-    filters: Vec<String>,
+    /// Only tests whose names contain this, and no lints
+    #[arg(value_name = "NAME")]
+    filter: Option<String>,
 }
 
 /// Runs every check. Whether none failed.
@@ -41,8 +41,8 @@ pub struct Arguments {
 /// The packages cannot be listed; all else is counted.
 pub fn run(workspace: &Workspace, arguments: &Arguments) -> Result<bool> {
     let packages = Package::all(workspace)?;
-    let only_some = !arguments.filters.is_empty();
-    let mut report = Report::new(if only_some { 4 } else { 5 }, report::is_ci());
+    let filter = arguments.filter.as_deref();
+    let mut report = Report::new(if filter.is_some() { 4 } else { 5 }, report::is_ci());
 
     report.step("tools");
     let states = tools::set_up(workspace, !arguments.no_install);
@@ -79,9 +79,14 @@ pub fn run(workspace: &Workspace, arguments: &Arguments) -> Result<bool> {
     for package in packages.iter().filter(|package| package.metadata.soak) {
         cargo.args(["--exclude", &package.name]);
     }
-    report.add(suite::run(&mut cargo, &arguments.filters)?);
+    let outcome = suite::run(&mut cargo, filter)?;
+    if let Some(filter) = filter.filter(|_| outcome.is_empty()) {
+        let error = anyhow!("there is no test of such a name");
+        report.check(&format!("tests called {filter}"), Err(error));
+    }
+    report.add(outcome);
 
-    if !only_some {
+    if filter.is_none() {
         report.step("format, lints, documentation");
         lint::all(workspace, &packages, &mut report);
     }

@@ -117,7 +117,7 @@ pub fn build(workspace: &Workspace, request: &Request<'_>) -> Result<()> {
 fn configuration(groups: &[Group]) -> String {
     let mut text = format!("[{BSP}]\nRTEMS_PARAVIRT = True\n");
     for group in groups {
-        text.push_str(&format!("BUILD_{} = True\n", group.name().to_uppercase()));
+        text.push_str(&format!("{} = True\n", group.option()));
     }
     text
 }
@@ -185,8 +185,9 @@ mod tests {
     #[test]
     fn the_configuration_names_each_group() {
         assert_eq!(
-            configuration(&[Group::Samples, Group::Sptests]),
-            "[i386/paravirt]\nRTEMS_PARAVIRT = True\nBUILD_SAMPLES = True\nBUILD_SPTESTS = True\n"
+            configuration(&[Group::Samples, Group::Sptests, Group::Unit]),
+            "[i386/paravirt]\nRTEMS_PARAVIRT = True\nBUILD_SAMPLES = True\nBUILD_SPTESTS = True\n\
+             BUILD_UNITTESTS = True\n"
         );
     }
 }

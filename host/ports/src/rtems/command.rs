@@ -188,7 +188,14 @@ fn testsuites(build: &Path) -> Result<PathBuf> {
 fn run_tests(workspace: &Workspace, arguments: &Arguments, testsuites: &Path) -> Result<bool> {
     let mut programs: Vec<Program> = Vec::new();
     for group in &arguments.tests {
-        programs.extend(group::programs(testsuites, *group)?);
+        let found = group::programs(testsuites, *group)?;
+        if found.is_empty() {
+            println!(
+                "{}: none is built for a BSP with one processor",
+                group.name()
+            );
+        }
+        programs.extend(found);
     }
     if !arguments.only.is_empty() {
         programs.retain(|program| arguments.only.contains(&program.name));

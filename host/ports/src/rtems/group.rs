@@ -23,6 +23,16 @@ pub enum Group {
     Libtests,
     /// File systems.
     Fstests,
+    /// Units of the kernel and of its libraries.
+    Unit,
+    /// Every requirement of RTEMS' specification.
+    Validation,
+    /// Dhrystone, Linpack and Whetstone.
+    Benchmarks,
+    /// The Rhealstone benchmarks.
+    Rhealstone,
+    /// Several processors. RTEMS builds none of them for a BSP with one.
+    Smptests,
 }
 
 impl Group {
@@ -36,7 +46,21 @@ impl Group {
             Self::Tmtests => "tmtests",
             Self::Libtests => "libtests",
             Self::Fstests => "fstests",
+            Self::Unit => "unit",
+            Self::Validation => "validation",
+            Self::Benchmarks => "benchmarks",
+            Self::Rhealstone => "rhealstone",
+            Self::Smptests => "smptests",
         }
+    }
+
+    /// RTEMS' option that has the group built.
+    pub fn option(self) -> String {
+        let tests = match self {
+            Self::Unit | Self::Validation => "TESTS",
+            _ => "",
+        };
+        format!("BUILD_{}{tests}", self.name().to_uppercase())
     }
 }
 
@@ -60,9 +84,12 @@ const LINK_TEST: &str = ".norun";
 /// The programs of `group` below the folder `testsuites`, sorted by name.
 ///
 /// # Errors
-/// There are none.
+/// There are none, though the BSP should have some.
 pub fn programs(testsuites: &Path, group: Group) -> Result<Vec<Program>> {
     let folder = testsuites.join(group.name());
+    if group == Group::Smptests && !folder.is_dir() {
+        return Ok(Vec::new());
+    }
     let mut programs = Vec::new();
     for entry in fs::read_dir(&folder)
         .with_context(|| format!("there are no programs in {}", folder.display()))?
@@ -106,9 +133,13 @@ mod tests {
         fs::create_dir_all(testsuites.join("libtests")).expect("a folder");
         fs::write(testsuites.join("libtests/open.norun.exe"), "").expect("a file");
         let libtests = programs(&testsuites, Group::Libtests);
+        let smptests = programs(&testsuites, Group::Smptests);
+        let sptests = programs(&testsuites, Group::Sptests);
         let found = programs(&testsuites, Group::Samples);
         fs::remove_dir_all(&testsuites).expect("ours");
         assert!(libtests.expect("there are programs").is_empty());
+        assert!(smptests.expect("none for one processor").is_empty());
+        sptests.expect_err("these are for every BSP");
         let found: Vec<(String, bool)> = found
             .expect("there are programs")
             .into_iter()

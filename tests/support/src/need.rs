@@ -42,6 +42,8 @@ pub enum User {
     OtherL4re,
     /// Real-time priority.
     RealTime,
+    /// What a document shows of the reader's own: trees, programs, a hypervisor.
+    Reader,
     /// To be root.
     Root,
     /// A machine that keeps time while it is tested: its own timers are late.
@@ -65,7 +67,7 @@ pub enum Step {
 
 impl User {
     /// All.
-    pub const ALL: [Self; 11] = [
+    pub const ALL: [Self; 12] = [
         Self::RtemsPrefix,
         Self::RtemsSource,
         Self::RtemsCpp,
@@ -75,6 +77,7 @@ impl User {
         Self::L4reFiasco,
         Self::OtherL4re,
         Self::RealTime,
+        Self::Reader,
         Self::Root,
         Self::QuietMachine,
     ];
@@ -89,9 +92,12 @@ impl User {
             Self::PokForkTree => Some("POK_FORK_TREE"),
             Self::L4reTree => Some("L4RE_TREE"),
             Self::L4reFiasco => Some("L4RE_FIASCO"),
-            Self::RtemsCpp | Self::OtherL4re | Self::RealTime | Self::Root | Self::QuietMachine => {
-                None
-            }
+            Self::RtemsCpp
+            | Self::OtherL4re
+            | Self::RealTime
+            | Self::Reader
+            | Self::Root
+            | Self::QuietMachine => None,
         }
     }
 
@@ -134,6 +140,7 @@ impl User {
                 "the L4Re of L4RE_TREE is for the other architecture, or lacks a package"
             }
             Self::RealTime => "real-time priority is not permitted",
+            Self::Reader => "the document shows what is its reader's own",
             Self::Root => "only root can do this",
             Self::QuietMachine => "the machine's own timers are late",
         }
@@ -150,6 +157,7 @@ impl User {
             Self::L4reFiasco => "user l4re-fiasco",
             Self::OtherL4re => "user other-l4re",
             Self::RealTime => "user real-time",
+            Self::Reader => "user reader",
             Self::Root => "user root",
             Self::QuietMachine => "user quiet-machine",
         }

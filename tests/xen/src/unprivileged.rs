@@ -124,6 +124,7 @@ fn version(xen: &Path) -> String {
 
 /// Downloads the packages into `folder`, unless they are there.
 fn download(folder: &Path, version: &str) -> Result<(), String> {
+    let _lock = test_support::take_kept_folder(folder);
     let done = folder.join("complete");
     if done.is_file() {
         return Ok(());

@@ -9,6 +9,7 @@ use crate::report::{self, Report};
 use crate::suite;
 use crate::tasks::guests;
 use paravirt_build::packages::Package;
+use paravirt_build::tools::{State, Tool};
 use paravirt_build::workspace::Workspace;
 
 /// Time for all of them.
@@ -22,6 +23,11 @@ pub fn run(workspace: &Workspace) -> Result<bool> {
     guests::run(workspace, &[], &[])?;
     let packages = Package::all(workspace)?;
     let mut report = Report::new(1, report::is_ci());
+    for tool in Tool::ALL {
+        if let Err(error) = tool.probe(workspace) {
+            report.tool(tool, State::Missing(format!("{tool}: {error:#}")));
+        }
+    }
     report.step("long tests");
     let mut cargo = suite::cargo_test(workspace, LIMIT);
     cargo

@@ -105,6 +105,12 @@ fn build_guests(workspace: &Workspace, packages: &[Package], arch: Arch, report:
             return;
         }
     };
+    if toolchain.target() != arch.target() {
+        println!(
+            "guests for {arch} are built for {}, with a red zone: they do not run in ring 0",
+            toolchain.target()
+        );
+    }
     for guest in guests::select(packages, arch, &[]) {
         let name = format!("build {} for {arch}", guest.name);
         let built = guests::build(workspace, &toolchain, arch, &guest);

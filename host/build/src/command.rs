@@ -9,6 +9,13 @@ use std::time::Duration;
 
 use anyhow::{Context, Result, bail};
 
+/// Has this program end as others do when nobody reads its output any more, such as `head`: by the signal, without a panic. To be called
+/// before any thread is started.
+pub fn end_with_the_reader() {
+    // SAFETY: the default action of a signal; no handler is set, and no other thread sets one.
+    unsafe { libc::signal(libc::SIGPIPE, libc::SIG_DFL) };
+}
+
 /// The cargo that started this program.
 pub fn cargo() -> Command {
     Command::new(std::env::var_os("CARGO").unwrap_or_else(|| OsString::from("cargo")))

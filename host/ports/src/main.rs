@@ -6,6 +6,7 @@ use std::process::ExitCode;
 use anyhow::Result;
 use clap::{Parser, Subcommand};
 
+use paravirt_build::command;
 use paravirt_build::workspace::Workspace;
 use paravirt_ports::{l4re, pok, rtems};
 
@@ -32,6 +33,7 @@ enum Port {
 }
 
 fn main() -> ExitCode {
+    command::end_with_the_reader();
     match perform(Arguments::parse().port) {
         Ok(true) => ExitCode::SUCCESS,
         Ok(false) => ExitCode::FAILURE,

@@ -14,6 +14,7 @@ use anyhow::Result;
 use clap::{Parser, Subcommand};
 
 use paravirt_build::arch::Arch;
+use paravirt_build::command;
 use paravirt_build::workspace::Workspace;
 
 #[derive(Parser)]
@@ -89,6 +90,7 @@ const ELSEWHERE: &str = "guests are built and run on x86-64 Linux only; here, `c
     `pvhost list`, `check`, `audit`, `bind` and `header`";
 
 fn main() -> ExitCode {
+    command::end_with_the_reader();
     if !cfg!(all(target_os = "linux", target_arch = "x86_64")) {
         eprintln!(
             "{}-{}: {ELSEWHERE}",

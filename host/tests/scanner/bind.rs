@@ -8,7 +8,7 @@ use pvhost::bind::{BindError, bind};
 use pvhost::image::{Image, Machine};
 use pvhost::provides::Provides;
 
-use crate::guest::{DATA, Guest};
+use crate::guest::{DATA, Guest, TABLES};
 use crate::program::Folder;
 
 const LIST: &str = "\
@@ -106,6 +106,28 @@ fn a_slot_whose_bytes_are_the_guests_elsewhere_too_is_refused() {
         matches!(result, Err(BindError::Shared { .. })),
         "{result:?}"
     );
+}
+
+#[test]
+fn segments_beside_a_slot_in_the_file_do_not_share_it() {
+    let slot = TABLES + 0x800;
+    let mut guest = Guest::new(Machine::I386);
+    for address in [0x80_0000, 0x81_0000] {
+        let mut neighbour = crate::guest::Load::new(address, Vec::new(), object::elf::PF_R);
+        (neighbour.file_offset, neighbour.file_size) = (Some(0), Some(0x10));
+        neighbour.size = 0x10;
+        guest.loads.push(neighbour);
+    }
+    let offset = image(&guest).file_offset(slot, 4).expect("in the file");
+    let mut file_offset = |before: u64, behind: u64| {
+        guest.loads[2].file_offset = Some(before - 0x10);
+        guest.loads[3].file_offset = Some(behind);
+        image(&guest).file_offset(slot, 4)
+    };
+    let (start, end) = (offset as u64, offset as u64 + 4);
+    assert_eq!(file_offset(start, end), Some(offset));
+    assert_eq!(file_offset(start + 1, end), None);
+    assert_eq!(file_offset(start, end - 1), None);
 }
 
 #[test]

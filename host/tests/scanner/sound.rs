@@ -5,7 +5,7 @@ use object::elf;
 use paravirt_abi::note::Flags;
 use pvhost::image::{Access, Backend, Entries, Image, Machine, Policy, check_loadable};
 
-use crate::guest::{CODE, DATA, Guest, Load, Symbol, TABLES, VCPU_PAGE, note};
+use crate::guest::{CODE, DATA, Guest, Load, Section, Symbol, TABLES, VCPU_PAGE, identity, note};
 
 fn parse(guest: &Guest) -> Image {
     Image::parse("guest", guest.build()).expect("sound")
@@ -21,6 +21,42 @@ fn a_segment_may_end_with_the_file() {
         let image = parse(&guest);
         assert_eq!(image.segments()[0].data(), &file[file.len() - size..]);
     }
+}
+
+#[test]
+fn a_segment_may_end_with_the_address_space() {
+    for (machine, address) in [
+        (Machine::I386, 0xffff_f000_u64),
+        (Machine::X86_64, u64::MAX - 0x1000),
+    ] {
+        let mut guest = Guest::new(machine);
+        guest
+            .loads
+            .push(Load::new(address, vec![1; 0x1000], elf::PF_R));
+        let last = parse(&guest).segments()[2].clone();
+        assert_eq!((last.address, last.size), (address, 0x1000));
+    }
+}
+
+#[test]
+fn there_may_be_64_segments_beside_empty_ones() {
+    let mut guest = Guest::new(Machine::X86_64);
+    for number in 0..61 {
+        let address = 0x20_0000 + number * 0x1000;
+        guest.loads.push(Load::new(address, vec![1], elf::PF_R));
+    }
+    guest.loads.push(Load::new(0, Vec::new(), elf::PF_R));
+    let image = parse(&guest);
+    assert_eq!(image.segments().len(), 63);
+    assert_eq!(image.segments()[0].address, CODE);
+}
+
+#[test]
+fn access_is_what_the_segment_says() {
+    let mut guest = Guest::new(Machine::X86_64);
+    guest.loads.push(Load::new(0x20_0000, vec![1], elf::PF_X));
+    let access = parse(&guest).segments()[2].access;
+    assert_eq!(access.to_string(), "--x");
 }
 
 #[test]
@@ -78,6 +114,36 @@ fn the_default_image_is_loadable_on_x86() {
 }
 
 #[test]
+fn a_host_may_have_no_more_than_the_image_needs() {
+    let policy = Policy {
+        lowest: CODE,
+        highest: DATA + 0x4000,
+        memory: 0x4040,
+        ..Policy::default()
+    };
+    check_loadable(&parse(&Guest::new(Machine::X86_64)), &policy).expect("loadable");
+}
+
+#[test]
+fn a_red_zone_matters_only_where_there_is_one_and_the_host_writes_there() {
+    for (machine, flags, pushes_into_red_zone) in [
+        (Machine::X86_64, 1, true),
+        (Machine::X86_64, 0, false),
+        (Machine::I386, 0, true),
+    ] {
+        let mut guest = Guest::new(machine);
+        let mut descriptor = identity(machine);
+        descriptor[8] = flags;
+        guest.identify(&descriptor);
+        let policy = Policy {
+            pushes_into_red_zone,
+            ..Policy::default()
+        };
+        check_loadable(&parse(&guest), &policy).expect("loadable");
+    }
+}
+
+#[test]
 fn segments_may_touch_where_a_page_ends() {
     let mut guest = Guest::new(Machine::X86_64);
     guest.loads[0].size = DATA - CODE;
@@ -99,6 +165,71 @@ fn a_section_that_is_not_loaded_is_no_table() {
     copy.allocated = false;
     guest.sections.push(copy);
     assert_eq!(parse(&guest).externals().len(), 3);
+}
+
+/// As a linker leaves them where nothing was collected.
+#[test]
+fn empty_sections_are_left_out_and_are_no_tables() {
+    let mut guest = Guest::of_2013();
+    guest.sections.push(Section {
+        name: ".data.l4externals.jmptbl".to_owned(),
+        address: 0,
+        size: 0,
+        allocated: true,
+        executable: false,
+    });
+    let image = parse(&guest);
+    assert_eq!(image.externals().len(), 3);
+    let sizes: Vec<_> = image.sections().iter().map(|s| s.size).collect();
+    assert_eq!(sizes.len(), 3);
+    assert!(!sizes.contains(&0), "{sizes:?}");
+}
+
+#[test]
+fn as_many_external_functions_as_the_limit_are_read() {
+    const COUNT: usize = 1 << 16;
+    const SYMBOLS: u64 = 0x20_0000;
+    let mut guest = Guest::of_2013();
+    let table = (TABLES as u32).to_le_bytes().repeat(2 * COUNT);
+    let size = table.len() as u64 / 2;
+    guest
+        .loads
+        .push(Load::new(SYMBOLS, table, elf::PF_R | elf::PF_W));
+    for (part, address) in [("symtab", SYMBOLS), ("jmptbl", SYMBOLS + size)] {
+        let section = guest.section(part);
+        (section.address, section.size) = (address, size);
+    }
+    let image = parse(&guest);
+    assert_eq!(image.externals().len(), COUNT);
+    let last = &image.externals()[COUNT - 1];
+    assert_eq!(last.slot, SYMBOLS + 2 * size - 4);
+}
+
+/// A name of 255 bytes, with the NUL behind it as the last byte of its table.
+#[test]
+fn the_longest_name_is_read() {
+    let name = "n".repeat(255);
+    let guest = Guest::with(Machine::X86_64, ".data.l4externals.", &[(&name, None)]);
+    assert_eq!(parse(&guest).externals()[0].name, name);
+}
+
+#[test]
+fn tables_of_2013_lie_anywhere_and_their_segments_allow_anything() {
+    let mut guest = Guest::of_2013();
+    guest.loads[0].flags |= elf::PF_W;
+    for part in ["symtab", "jmptbl"] {
+        let section = guest.section(part);
+        section.address += 1;
+        let (address, size) = (section.address, section.size as usize);
+        let start = (address - 1 - DATA) as usize;
+        let table = guest.loads[1].data[start..start + size].to_vec();
+        guest.poke(address, &table);
+    }
+    let image = parse(&guest);
+    let slots: Vec<_> = image.externals().iter().map(|e| e.slot).collect();
+    assert_eq!(slots, [TABLES + 0x801, TABLES + 0x805, TABLES + 0x809]);
+    assert_eq!(image.externals()[1].name, "l4rtems_timer_start");
+    check_loadable(&image, &Policy::of_2013()).expect("loadable");
 }
 
 #[test]
@@ -163,6 +294,7 @@ fn an_address_leads_to_the_function_around_it() {
         Symbol::new("local_label", CODE + 4, 0, elf::STT_NOTYPE),
         Symbol::new("inner", CODE + 8, 4, elf::STT_FUNC),
         Symbol::new("label", CODE + 0x28, 0, elf::STT_NOTYPE),
+        Symbol::new("end_of_table", CODE + 0x2a, 0, elf::STT_OBJECT),
         Symbol::new("table", CODE + 0x2c, 4, elf::STT_OBJECT),
         Symbol::new(
             "_ZN4core3fmt5write17h0123456789abcdefE",
@@ -180,12 +312,42 @@ fn an_address_leads_to_the_function_around_it() {
     assert_eq!(at(6).as_deref(), Some("outer+0x6"));
     assert_eq!(at(9).as_deref(), Some("inner+0x1"));
     assert_eq!(at(12).as_deref(), Some("outer+0xc"));
+    // Behind the functions whose sizes are known.
+    assert_eq!(at(0x24).as_deref(), Some("local_label+0x20"));
     assert_eq!(at(0x2d).as_deref(), Some("label+0x5"));
     assert_eq!(at(0x30).as_deref(), Some("core::fmt::write+0x0"));
     assert_eq!(at(0x38).as_deref(), Some("\\u{1b}[31m+0x0"));
     assert_eq!(image.symbols().function_at(CODE - 1), None);
     assert_eq!(image.symbols().address_of("inner"), Some(CODE + 8));
     assert_eq!(image.symbols().address_of("none"), None);
+}
+
+#[test]
+fn symbols_of_code_are_those_in_the_range_without_variables_and_marks() {
+    let mut guest = Guest::new(Machine::Aarch64);
+    guest.symbols = vec![
+        Symbol::new("before", CODE, 4, elf::STT_FUNC),
+        Symbol::new("label", CODE + 4, 0, elf::STT_NOTYPE),
+        Symbol::new("first", CODE + 4, 8, elf::STT_FUNC),
+        Symbol::new("$x", CODE + 4, 0, elf::STT_NOTYPE),
+        Symbol::new("", CODE + 8, 0, elf::STT_NOTYPE),
+        Symbol::new("variable", CODE + 8, 4, elf::STT_OBJECT),
+        Symbol::new("last", CODE + 0x1f, 1, elf::STT_FUNC),
+        Symbol::new("behind", CODE + 0x20, 4, elf::STT_FUNC),
+    ];
+    let image = parse(&guest);
+    assert_eq!(image.symbols().len(), 6);
+    assert!(!image.symbols().is_empty());
+    let code: Vec<_> = image
+        .symbols()
+        .code(CODE + 4..CODE + 0x20)
+        .map(|symbol| (symbol.name(), symbol.address - CODE, symbol.size))
+        .collect();
+    let expected = [("first", 4, 8), ("label", 4, 0), ("last", 0x1f, 1)];
+    assert_eq!(
+        code,
+        expected.map(|(name, at, size)| (name.to_owned(), at, size))
+    );
 }
 
 #[test]

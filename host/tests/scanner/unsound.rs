@@ -65,6 +65,8 @@ fn file_cases() -> Vec<Case> {
     vec![
         patched("NotElf", |b| b[1] = b'e'),
         patched("NotElf", Vec::clear),
+        // As big as may be, so that its contents are looked at.
+        patched("NotElf", |b| *b = vec![0; 1 << 28]),
         patched("FileTooBig", |b| *b = vec![0; (1 << 28) + 1]),
         patched("HeaderTruncated", |b| b.truncate(5)),
         patched("HeaderTruncated", |b| b.truncate(0x3f)),
@@ -426,6 +428,18 @@ fn every_case_is_refused_for_its_own_reason() {
         writeln!(messages, "{}:\n  {error}", case.variant).expect("a string");
     }
     insta::assert_snapshot!(messages);
+}
+
+/// A file is read no further than it takes to refuse it.
+#[test]
+fn a_file_that_is_too_big_is_refused_as_such() {
+    let file = tempfile::NamedTempFile::new().expect("a temporary file");
+    file.as_file()
+        .set_len((1 << 28) + 2)
+        .expect("a file full of holes");
+    let error = Image::open(file.path()).expect_err("too big");
+    let text = error.to_string();
+    assert!(text.contains(": 268435457 bytes are more"), "{text}");
 }
 
 #[test]

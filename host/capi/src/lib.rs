@@ -7,6 +7,10 @@
 
 extern crate alloc;
 
+// Unwind tables of a `core` that comes with a compiler for a whole system name the function that reads them. Nobody unwinds here, and a
+// C program has no such function; one that has it keeps its own.
+core::arch::global_asm!(".weak rust_eh_personality", ".set rust_eh_personality, 0");
+
 mod argument;
 mod environment;
 mod error;

@@ -20,7 +20,8 @@ pub type Handler = extern "C" fn(line: u32, argument: *mut c_void);
 type Attached = Option<(Handler, *mut c_void)>;
 
 static HANDLERS: [Local<Attached>; LINES as usize] = [const { Local::new(None) }; LINES as usize];
-/// Taken from the pending word, but not yet handled: its line was active.
+/// Taken from the pending word, but not yet handled: lines that are active. Whatever else is to be handled stays in that word, where
+/// the test at the end of turning interrupts on and idle look.
 static LATCHED: Local<u32> = Local::new(0);
 /// Lines whose handler is running.
 static ACTIVE: Local<u32> = Local::new(0);
@@ -143,28 +144,37 @@ fn deliver() {
 /// [`crate::upcall::set_body`].
 pub extern "C" fn dispatch() {
     let flag = vcpu::interrupt_flag();
+    let pending = vcpu::pending();
     loop {
-        // HOST_MASKED stays for `open_host`, below or in a handler that turns interrupts on.
-        let taken = vcpu::pending().fetch_and(HOST_MASKED, Ordering::Acquire) & !HOST_MASKED;
-        let latched = LATCHED.get() | taken;
-        let ready = latched & !ACTIVE.get();
-        if ready == 0 {
-            LATCHED.set(latched);
+        // HOST_MASKED stays for `open_host`, below or in a handler that turns interrupts on; so do the lines that come after this one.
+        let lines = pending.load(Ordering::Relaxed) & !HOST_MASKED;
+        let active = lines & ACTIVE.get();
+        let ready = lines & !active;
+        let bit = ready & ready.wrapping_neg();
+        if lines != 0 {
+            pending.fetch_and(!(active | bit), Ordering::Acquire);
+            LATCHED.set(LATCHED.get() | active);
+        }
+        if bit == 0 {
             if !open_host() {
                 return;
             }
             continue;
         }
-        let line = ready.trailing_zeros();
-        LATCHED.set(latched & !(1 << line));
-        ACTIVE.set(ACTIVE.get() | 1 << line);
+        let line = bit.trailing_zeros();
+        ACTIVE.set(ACTIVE.get() | bit);
         match HANDLERS[line as usize].get() {
             Some((handler, argument)) => handler(line, argument),
             None => report_spurious(line),
         }
         // The handler may have turned interrupts on.
         flag.write(0);
-        ACTIVE.set(ACTIVE.get() & !(1 << line));
+        ACTIVE.set(ACTIVE.get() & !bit);
+        let again = LATCHED.get() & bit;
+        if again != 0 {
+            LATCHED.set(LATCHED.get() & !bit);
+            pending.fetch_or(again, Ordering::Relaxed);
+        }
     }
 }
 

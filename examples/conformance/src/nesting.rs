@@ -58,8 +58,68 @@ fn wait_for_the_timer() {
     }
 }
 
-/// By software, one in the other, and by the timer.
+/// What a handler saw of the line that was raised with its own.
+static SEEN: AtomicU32 = AtomicU32::new(0);
+static INNER: AtomicU32 = AtomicU32::new(0);
+
+/// How a handler lets the other line come.
+#[derive(Clone, Copy)]
+enum Let {
+    Enable = 1,
+    Restore = 2,
+    Idle = 3,
+    IdleOff = 4,
+}
+
+extern "C" fn let_other_come(_line: u32, argument: *mut c_void) {
+    let inner = || INNER.load(Ordering::Relaxed);
+    let pending = irq::is_pending(LAST);
+    let how = argument.addr();
+    if how == Let::Enable as usize {
+        cpu::enable_interrupts();
+    } else if how == Let::Restore as usize {
+        cpu::restore_interrupts(true);
+    } else if how == Let::Idle as usize {
+        cpu::enable_interrupts();
+        cpu::idle_until(|| inner() != 0);
+    } else {
+        // Ends at once, because the other line is pending; its handler waits for interrupts.
+        cpu::idle();
+    }
+    SEEN.store(inner() + 2 * u32::from(pending), Ordering::Relaxed);
+}
+
+extern "C" fn other(_line: u32, _argument: *mut c_void) {
+    INNER.fetch_add(1, Ordering::Relaxed);
+}
+
+/// Both pending before the first handler begins.
+fn pending_together() -> Outcome {
+    irq::attach(LAST, other, null_mut())?;
+    for how in [Let::Enable, Let::Restore, Let::Idle, Let::IdleOff] {
+        INNER.store(0, Ordering::Relaxed);
+        irq::attach(FIRST, let_other_come, how as usize as *mut c_void)?;
+        cpu::disable_interrupts();
+        irq::raise(LAST)?;
+        irq::raise(FIRST)?;
+        cpu::enable_interrupts();
+        irq::detach(FIRST)?;
+        let seen = SEEN.load(Ordering::Relaxed);
+        let expected = if matches!(how, Let::IdleOff) { 2 } else { 3 };
+        ensure!(
+            seen == expected,
+            "way {}: pending and calls in the handler {seen}, not {expected}",
+            how as u32
+        );
+        let calls = INNER.load(Ordering::Relaxed);
+        ensure!(calls == 1, "way {}: {calls} calls", how as u32);
+    }
+    Ok(irq::detach(LAST)?)
+}
+
+/// By software, one in the other, and by the timer; also if they were pending before the handler began.
 pub fn other_lines() -> Outcome {
+    pending_together()?;
     for line in FIRST..=LAST {
         irq::attach(line, nest, null_mut())?;
     }

@@ -64,7 +64,8 @@ pub fn without_interrupts<R>(body: impl FnOnce() -> R) -> R {
 /// for a condition that a handler sets, use [`idle_until`].
 pub fn idle() {
     let were_on = save_interrupts();
-    if vcpu::pending().load(Ordering::Relaxed) == 0 {
+    // With interrupts off, a line may stay pending for long: the host is called all the same, which may look for what else has come.
+    if !were_on || vcpu::pending().load(Ordering::Relaxed) == 0 {
         // SAFETY: no arguments; called with the virtual interrupt flag off, as the interface asks.
         unsafe { interface::pv_cpu_idle() };
     }

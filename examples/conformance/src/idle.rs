@@ -5,8 +5,9 @@ use core::ffi::c_void;
 use core::ptr::null_mut;
 use core::sync::atomic::{AtomicU32, Ordering};
 
+use embedded_hal::delay::DelayNs;
 use paravirt_bsp::abi::line::FIRST_FREE;
-use paravirt_bsp::timer::Timer;
+use paravirt_bsp::timer::{Delay, Timer};
 use paravirt_bsp::{clock, cpu, irq};
 
 use crate::check::{Outcome, Problem, ensure};
@@ -23,15 +24,27 @@ fn timer(number: u32) -> Result<Timer, Problem> {
     Timer::new(number).ok_or_else(|| Problem::failed(format_args!("no timer {number}")))
 }
 
-/// With interrupts off: the handler runs when they are on.
+/// With interrupts off: the handler runs when they are on. Timers expire all the same, also for a delay.
 pub fn pending() -> Outcome {
     irq::attach(LINE, count, null_mut())?;
     cpu::disable_interrupts();
     irq::raise(LINE)?;
     cpu::idle();
+    let timer = timer(5)?;
+    let before = timer.expirations();
+    timer.start_once(MILLISECOND)?;
+    cpu::idle_until(|| timer.expirations() != before);
+    let begin = clock::now();
+    Delay::new(timer).delay_ns(MILLISECOND as u32);
+    let delay = clock::now() - begin;
     let early = CALLS.load(Ordering::Relaxed);
     cpu::enable_interrupts();
     irq::detach(LINE)?;
+    ensure!(
+        delay >= MILLISECOND,
+        "a delay of {} us",
+        delay / MICROSECOND
+    );
     ensure!(early == 0, "idle ran a handler with interrupts off");
     ensure!(
         CALLS.load(Ordering::Relaxed) == 1,

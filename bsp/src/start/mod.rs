@@ -135,11 +135,7 @@ pub(crate) fn enter_by(entry: &Entry) -> ! {
 }
 
 fn run(info: &'static StartInfo) -> ! {
-    INFO.set(Some(info));
-    if Features::from_bits_retain(info.features).contains(Features::LAZY) {
-        // SAFETY: a host that offers lazy binding passes its resolver's address.
-        unsafe { external::set_resolver(info.resolver as usize) };
-    }
+    // What else the block says, its resolver too, means something to this version only.
     if info.magic != MAGIC || info.version != paravirt_abi::VERSION {
         power::fatal(
             format_args!(
@@ -149,6 +145,11 @@ fn run(info: &'static StartInfo) -> ! {
             ),
             1,
         );
+    }
+    INFO.set(Some(info));
+    if Features::from_bits_retain(info.features).contains(Features::LAZY) {
+        // SAFETY: a host that offers lazy binding passes its resolver's address.
+        unsafe { external::set_resolver(info.resolver as usize) };
     }
     // SAFETY: the image defines it, see `image!`.
     power::exit(unsafe { paravirt_main() })

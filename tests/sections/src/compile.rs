@@ -45,6 +45,10 @@ impl Compiler {
         match language {
             Language::C => command.args(["-x", "c", "-std=c11"]),
             Language::Cpp => {
+                // The compiler for C++ is a package of its own, of which `gcc` knows nothing.
+                if self == Self::Gcc(Arch::X86_64) {
+                    test_support::program("g++");
+                }
                 command.args(["-x", "c++", "-std=c++17", "-fno-exceptions", "-fno-rtti"])
             }
         };

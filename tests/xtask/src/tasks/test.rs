@@ -17,6 +17,7 @@ use paravirt_build::tools::{self, Tool};
 use paravirt_build::workspace::Workspace;
 use test_support::need::{Step, User};
 
+use crate::libtest::Outcome;
 use crate::report::{self, Report};
 use crate::suite;
 use crate::tasks::{lint, setup};
@@ -30,9 +31,9 @@ pub struct Arguments {
     /// Install nothing: what lacks a tool is skipped
     #[arg(long)]
     no_install: bool,
-    /// Only tests whose names contain this, and no lints
+    /// Only tests whose names contain one of these, and no lints
     #[arg(value_name = "NAME")]
-    filter: Option<String>,
+    filters: Vec<String>,
 }
 
 /// Runs every check. Whether none failed.
@@ -41,8 +42,8 @@ pub struct Arguments {
 /// The packages cannot be listed; all else is counted.
 pub fn run(workspace: &Workspace, arguments: &Arguments) -> Result<bool> {
     let packages = Package::all(workspace)?;
-    let filter = arguments.filter.as_deref();
-    let mut report = Report::new(if filter.is_some() { 4 } else { 5 }, report::is_ci());
+    let only_some = !arguments.filters.is_empty();
+    let mut report = Report::new(if only_some { 4 } else { 5 }, report::is_ci());
 
     report.step("tools");
     let states = tools::set_up(workspace, !arguments.no_install);
@@ -74,19 +75,18 @@ pub fn run(workspace: &Workspace, arguments: &Arguments) -> Result<bool> {
 
     report
         .step("test programs: units, documentation, sections, processes, machines, runs of guests");
-    let mut cargo = suite::cargo_test(workspace, LIMIT);
-    lint::without_guests(&mut cargo, &packages);
-    for package in packages.iter().filter(|package| package.metadata.soak) {
-        cargo.args(["--exclude", &package.name]);
-    }
-    let outcome = suite::run(&mut cargo, filter)?;
-    if let Some(filter) = filter.filter(|_| outcome.is_empty()) {
-        let error = anyhow!("there is no test of such a name");
-        report.check(&format!("tests called {filter}"), Err(error));
-    }
-    report.add(outcome);
-
-    if filter.is_none() {
+    if only_some {
+        // One after the other: not every test program takes several.
+        for name in &arguments.filters {
+            let outcome = run_tests(workspace, &packages, Some(name))?;
+            if outcome.is_empty() {
+                let error = anyhow!("there is no test of such a name");
+                report.check(&format!("tests called {name}"), Err(error));
+            }
+            report.add(outcome);
+        }
+    } else {
+        report.add(run_tests(workspace, &packages, None)?);
         report.step("format, lints, documentation");
         lint::all(workspace, &packages, &mut report);
     }
@@ -116,6 +116,15 @@ fn build_guests(workspace: &Workspace, packages: &[Package], arch: Arch, report:
         let built = guests::build(workspace, &toolchain, arch, &guest);
         report.make(step, &name, built.map(drop));
     }
+}
+
+fn run_tests(workspace: &Workspace, packages: &[Package], name: Option<&str>) -> Result<Outcome> {
+    let mut cargo = suite::cargo_test(workspace, LIMIT);
+    lint::without_guests(&mut cargo, packages);
+    for package in packages.iter().filter(|package| package.metadata.soak) {
+        cargo.args(["--exclude", &package.name]);
+    }
+    suite::run(&mut cargo, name)
 }
 
 /// Builds the host in C, which tests and examples run.

@@ -8,6 +8,7 @@ pub mod guest;
 pub mod leaks;
 pub mod numeric;
 pub mod rate;
+pub mod signals;
 pub mod storm;
 pub mod walk;
 

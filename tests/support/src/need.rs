@@ -46,6 +46,8 @@ pub enum User {
     Reader,
     /// To be root.
     Root,
+    /// A system that permits to trace programs of one's own.
+    Tracing,
     /// A machine that keeps time while it is tested: its own timers are late.
     QuietMachine,
 }
@@ -67,7 +69,7 @@ pub enum Step {
 
 impl User {
     /// All.
-    pub const ALL: [Self; 12] = [
+    pub const ALL: [Self; 13] = [
         Self::RtemsPrefix,
         Self::RtemsSource,
         Self::RtemsCpp,
@@ -79,6 +81,7 @@ impl User {
         Self::RealTime,
         Self::Reader,
         Self::Root,
+        Self::Tracing,
         Self::QuietMachine,
     ];
 
@@ -97,6 +100,7 @@ impl User {
             | Self::RealTime
             | Self::Reader
             | Self::Root
+            | Self::Tracing
             | Self::QuietMachine => None,
         }
     }
@@ -142,6 +146,7 @@ impl User {
             Self::RealTime => "real-time priority is not permitted",
             Self::Reader => "the document shows what is its reader's own",
             Self::Root => "only root can do this",
+            Self::Tracing => "the system permits no tracing",
             Self::QuietMachine => "the machine's own timers are late",
         }
     }
@@ -159,6 +164,7 @@ impl User {
             Self::RealTime => "user real-time",
             Self::Reader => "user reader",
             Self::Root => "user root",
+            Self::Tracing => "user tracing",
             Self::QuietMachine => "user quiet-machine",
         }
     }

@@ -2,6 +2,7 @@
 //! All registers of the processor, loaded, held for a while, and stored again.
 
 use core::arch::global_asm;
+use core::cell::Cell;
 use core::mem::offset_of;
 
 #[cfg(target_arch = "x86_64")]
@@ -53,11 +54,22 @@ impl Registers {
     /// Loads all registers, spins `loops` times without touching one, and returns what they hold then.
     #[must_use]
     pub fn hold(&self, loops: usize) -> Self {
-        let mut found = *self;
+        let found = Cell::new(*self);
+        self.hold_to(&found, loops);
+        found.get().known()
+    }
+
+    /// The same with few instructions beside the registers' own: what they hold goes to `found`, with all flags.
+    pub fn hold_to(&self, found: &Cell<Self>, loops: usize) {
         // SAFETY: reads the first, writes the second, keeps what the C ABI says is kept.
-        unsafe { check_hold_registers(self, &mut found, loops) };
-        found.flags &= FLAGS;
-        found
+        unsafe { check_hold_registers(self, found.as_ptr(), loops) };
+    }
+
+    /// With those flags only that code can set and must find again.
+    #[must_use]
+    pub fn known(mut self) -> Self {
+        self.flags &= FLAGS;
+        self
     }
 }
 

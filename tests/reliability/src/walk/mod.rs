@@ -13,7 +13,6 @@ use std::cell::RefCell;
 use std::collections::BTreeSet;
 use std::rc::Rc;
 use std::sync::Arc;
-use std::time::Duration;
 
 use paravirt_abi::line::FIRST_FREE;
 use pvhost::image::Image;
@@ -224,7 +223,7 @@ pub fn walk(arch: Arch, effort: Effort) -> Vec<Tally> {
     }));
     let [begin, end, report, step] = [(); 4].map(|()| Rc::clone(&walk));
     let watch = waker::start(&waker);
-    guest::run(image, Duration::from_secs(3600), |builder| {
+    guest::run(image, effort.limit(), |builder| {
         builder
             .provide(
                 "walk_begin",

@@ -2,6 +2,7 @@
 //! At which instructions the line is raised in which round.
 
 use std::collections::HashSet;
+use std::time::Duration;
 
 use super::{Places, UPCALL};
 
@@ -38,6 +39,14 @@ pub enum Effort {
 }
 
 impl Effort {
+    /// After that time the guest counts as hanging.
+    pub(super) const fn limit(self) -> Duration {
+        match self {
+            Self::Short => Duration::from_secs(300),
+            Self::Long => Duration::from_secs(3600),
+        }
+    }
+
     pub(super) fn on(self, path: u32) -> Pairs {
         match self {
             Self::Long => Pairs::All,

@@ -6,7 +6,7 @@ use std::time::Duration;
 use paravirt_reliability_tests::guest::Arch;
 use paravirt_reliability_tests::storm::Weather;
 use paravirt_reliability_tests::walk::Effort;
-use paravirt_reliability_tests::{numeric, on_each_architecture, rate, storm, walk};
+use paravirt_reliability_tests::{numeric, on_each_architecture, rate, signals, storm, walk};
 
 on_each_architecture!(
     every_expiration_is_counted_when_idle,
@@ -15,6 +15,7 @@ on_each_architecture!(
     registers_survive,
     registers_survive_signals,
     a_line_raised_at_any_instruction_is_delivered_once,
+    a_signal_sent_at_any_instruction_is_delivered_once,
 );
 
 fn every_expiration_is_counted_when_idle(arch: Arch) {
@@ -43,4 +44,8 @@ fn registers_survive_signals(arch: Arch) {
 
 fn a_line_raised_at_any_instruction_is_delivered_once(arch: Arch) {
     let _ = walk::walk(arch, Effort::Short);
+}
+
+fn a_signal_sent_at_any_instruction_is_delivered_once(arch: Arch) {
+    signals::check(arch);
 }

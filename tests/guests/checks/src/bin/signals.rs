@@ -1,0 +1,170 @@
+// SPDX-License-Identifier: MIT OR Apache-2.0
+//! Goes the paths on which a signal could be lost or come too early, as an ordinary Linux program, again and again until the program
+//! that traces it has enough.
+//!
+//! That program steps through a path and sends the timer's signal between two instructions of its choice. A breakpoint instruction
+//! stands before each path, with the path's number in eax and the address of [`REPORT`] in edx, and another behind it. Eax is 0
+//! after the first if this path needs no more.
+#![no_std]
+#![no_main]
+
+use core::arch::asm;
+use core::cell::Cell;
+use core::ffi::c_void;
+use core::hint::black_box;
+use core::sync::atomic::{AtomicBool, AtomicU32, Ordering};
+
+use guest_checks::registers::Registers;
+use paravirt_bsp::abi::line::{FIRST_FREE, TIMER};
+use paravirt_bsp::timer::{TICK, Timer};
+use paravirt_bsp::{cpu, irq, upcall};
+
+paravirt_bsp::image! { main: main, backends: [linux_syscall] }
+
+/// What the tracing program reads behind a path.
+#[repr(C)]
+struct Report {
+    /// Calls of the timer line's handler in the round.
+    calls: AtomicU32,
+    /// Handlers that ran while they must not.
+    early: AtomicU32,
+    /// Expirations that the handler has seen, since the start.
+    seen: AtomicU32,
+    /// Lowest and highest stack address in the handler, lower halves.
+    lowest: AtomicU32,
+    highest: AtomicU32,
+    /// Times that the dispatcher left the line pending.
+    left: AtomicU32,
+    /// Rounds behind which registers were changed, since the start. It is counted behind the second breakpoint.
+    changed: AtomicU32,
+}
+
+static REPORT: Report = Report {
+    calls: AtomicU32::new(0),
+    early: AtomicU32::new(0),
+    seen: AtomicU32::new(0),
+    lowest: AtomicU32::new(0),
+    highest: AtomicU32::new(0),
+    left: AtomicU32::new(0),
+    changed: AtomicU32::new(0),
+};
+
+impl Report {
+    fn begin(&self) {
+        for word in [&self.calls, &self.early, &self.highest, &self.left] {
+            word.store(0, Ordering::Relaxed);
+        }
+        self.lowest.store(u32::MAX, Ordering::Relaxed);
+    }
+}
+
+/// Whether no handler may run.
+static OFF: AtomicBool = AtomicBool::new(false);
+/// A line that a path itself raises.
+const OTHER: u32 = FIRST_FREE;
+
+fn count_early() {
+    let early = u32::from(OFF.load(Ordering::Relaxed));
+    REPORT.early.fetch_add(early, Ordering::Relaxed);
+}
+
+extern "C" fn handle(_line: u32, _argument: *mut c_void) {
+    let here = 0u8;
+    let stack = &raw const here as usize as u32;
+    count_early();
+    REPORT.calls.fetch_add(1, Ordering::Relaxed);
+    REPORT.lowest.fetch_min(stack, Ordering::Relaxed);
+    REPORT.highest.fetch_max(stack, Ordering::Relaxed);
+    let timer = Timer::new(TICK).expect("timer 0 exists");
+    // With floating point, so that these registers are others afterwards.
+    let seen = black_box(black_box(timer.expirations() as f64) + 0.25);
+    REPORT.seen.store(seen as u32, Ordering::Relaxed);
+}
+
+/// Turns interrupts on, so that the other handler nests in it.
+extern "C" fn nest(_line: u32, _argument: *mut c_void) {
+    count_early();
+    cpu::enable_interrupts();
+}
+
+/// Runs handlers, as an operating system would do.
+extern "C" fn body() {
+    irq::dispatch();
+    let left = u32::from(irq::is_pending(TIMER));
+    REPORT.left.fetch_add(left, Ordering::Relaxed);
+}
+
+/// Runs `body` while no handler may run.
+fn off(body: impl FnOnce()) {
+    OFF.store(true, Ordering::SeqCst);
+    body();
+    OFF.store(false, Ordering::SeqCst);
+}
+
+fn raise_other() {
+    irq::raise(OTHER).expect("the line exists");
+}
+
+/// The breakpoint before path number `path`; whether it is to be gone.
+fn begins(path: u32) -> bool {
+    let answer: u32;
+    // SAFETY: the tracing program changes eax only.
+    unsafe {
+        asm!("int3", inlateout("eax") path => answer, in("edx") &raw const REPORT as usize as u32);
+    }
+    answer != 0
+}
+
+/// The breakpoint behind a path.
+fn ends() {
+    // SAFETY: the tracing program changes nothing.
+    unsafe { asm!("int3") };
+}
+
+fn main() -> i32 {
+    irq::attach(TIMER, handle, core::ptr::null_mut()).expect("a free line");
+    irq::attach(OTHER, nest, core::ptr::null_mut()).expect("a free line");
+    // SAFETY: it calls dispatch once, and leaves flag and stack alone.
+    unsafe { upcall::set_body(body) };
+    cpu::enable_interrupts();
+    let pattern = Registers::pattern(7);
+    let found = Cell::new(pattern);
+    // Their order is known to the tracing program.
+    let paths: [&dyn Fn(); 5] = [
+        // Off and on.
+        &|| {
+            cpu::disable_interrupts();
+            off(|| {});
+            cpu::enable_interrupts();
+        },
+        // On with another line pending.
+        &|| {
+            cpu::disable_interrupts();
+            off(raise_other);
+            cpu::enable_interrupts();
+        },
+        // Code that turns nothing off, with values in all registers.
+        &|| pattern.hold_to(&found, 1),
+        // Idle, until the signal comes.
+        &cpu::idle,
+        // Mask and unmask.
+        &|| {
+            irq::mask(TIMER).expect("the line exists");
+            off(|| {});
+            irq::unmask(TIMER).expect("the line exists");
+        },
+    ];
+    for (number, path) in (0..).zip(paths) {
+        loop {
+            REPORT.begin();
+            if !begins(number) {
+                break;
+            }
+            path();
+            ends();
+            let changed = u32::from(found.get().known() != pattern);
+            REPORT.changed.fetch_add(changed, Ordering::Relaxed);
+        }
+    }
+    0
+}

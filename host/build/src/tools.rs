@@ -359,7 +359,7 @@ pub fn set_up(workspace: &Workspace, install: bool) -> Vec<(Tool, State)> {
         .into_iter()
         .filter(|tool| broken(*tool).is_some())
         .collect();
-    let hindrance = if install && wanted.is_empty() {
+    let mut hindrance = if install && wanted.is_empty() {
         None
     } else if install {
         apt::hindrance()
@@ -371,12 +371,16 @@ pub fn set_up(workspace: &Workspace, install: bool) -> Vec<(Tool, State)> {
         for tool in &wanted {
             println!("missing: {tool}");
         }
-        if hindrance.is_none()
-            && let Err(error) = apt::refresh()
-        {
+        let as_root = hindrance.is_none();
+        let refreshed = if as_root { apt::refresh() } else { Ok(()) };
+        if let Err(error) = &refreshed {
             println!("the package lists stay as they are: {error:#}");
         }
-        problems = install_all(workspace, &wanted, hindrance.is_none());
+        problems = install_all(workspace, &wanted, as_root);
+        // What is not there then could not be fetched, or is not known here: nobody's mistake.
+        if refreshed.is_err() {
+            hindrance = Some("the package lists could not be refreshed".to_owned());
+        }
     }
     Tool::ALL
         .into_iter()

@@ -7,6 +7,7 @@ use std::fs::{self, Permissions};
 use std::os::unix::fs::PermissionsExt;
 use std::path::{Path, PathBuf};
 use std::process::{Command, Output, Stdio};
+use std::sync::{Mutex, MutexGuard, PoisonError};
 
 use tempfile::TempDir;
 use test_support::{Arch, guest};
@@ -15,12 +16,17 @@ use test_support::{Arch, guest};
 struct Installed {
     /// Removes the folder in the end.
     _temporary: TempDir,
+    /// One at a time: a program that another test starts while this one's is written keeps it open for a moment, and what is open for
+    /// writing cannot be started.
+    _alone: MutexGuard<'static, ()>,
     folder: PathBuf,
     pvhost: PathBuf,
 }
 
 impl Installed {
     fn new() -> Self {
+        static ONE: Mutex<()> = Mutex::new(());
+        let alone = ONE.lock().unwrap_or_else(PoisonError::into_inner);
         let temporary = tempfile::tempdir().expect("a folder for temporary files");
         // As pvhost names it, whatever symbolic links are on the way.
         let folder = temporary.path().canonicalize().expect("a folder");
@@ -30,6 +36,7 @@ impl Installed {
         fs::copy(env!("CARGO_BIN_EXE_pvhost"), &pvhost).expect("a copy");
         Self {
             _temporary: temporary,
+            _alone: alone,
             folder,
             pvhost,
         }

@@ -1,9 +1,8 @@
 // SPDX-License-Identifier: MIT OR Apache-2.0
 //! `pvhost run --host qemu|xen-pv` with a shell script in QEMU's place, for ends and errors that a real one does not come to.
 
-use std::fs::{self, Permissions};
+use std::fs;
 use std::io::Read;
-use std::os::unix::fs::PermissionsExt;
 use std::os::unix::process::ExitStatusExt;
 use std::process::Command;
 
@@ -23,8 +22,16 @@ impl Fake {
         let folder = TempDir::new().expect("a folder for temporary files");
         let program = folder.path().join("qemu-system-x86_64");
         let script = format!("#!/bin/sh\nfor debug; do :; done\ndebug=${{debug#file:}}\n{body}\n");
-        fs::write(&program, script).expect("a script");
-        fs::set_permissions(&program, Permissions::from_mode(0o755)).expect("a script");
+        let written = folder.path().join("script");
+        fs::write(&written, script).expect("a script");
+        // Copied by a process of its own: what this one has open for writing, a program that another test starts keeps open for a
+        // moment, and so long it cannot be started.
+        let copied = Command::new("install")
+            .args(["-m", "755"])
+            .args([&written, &program])
+            .status()
+            .expect("coreutils are there");
+        assert!(copied.success(), "{copied}");
         fs::write(folder.path().join("xen"), "\x7fELF").expect("a file");
         Self { folder }
     }

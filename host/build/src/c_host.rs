@@ -30,7 +30,7 @@ const ARGUMENTS: [&str; 6] = [
 const SOURCES: [&str; 2] = ["c-host.c", "functions.c"];
 
 /// The C compiler for programs of `arch`.
-const fn compiler(arch: Arch) -> &'static str {
+pub const fn compiler(arch: Arch) -> &'static str {
     match arch {
         Arch::X86_64 => "cc",
         Arch::I386 => "i686-linux-gnu-gcc",
@@ -45,6 +45,16 @@ const fn text_segment(arch: Arch) -> u32 {
     }
 }
 
+/// The command that compiles a host for `arch`; sources, the library and the output are left to add.
+pub fn compile(workspace: &Workspace, arch: Arch) -> Command {
+    let mut cc = Command::new(compiler(arch));
+    cc.args(ARGUMENTS)
+        .arg(format!("-Wl,-Ttext-segment={:#x}", text_segment(arch)))
+        .arg("-I")
+        .arg(workspace.root().join("ffi/include"));
+    cc
+}
+
 /// Builds it, and the library that it stands on, into the folder of hosts of that architecture. Returns its path.
 ///
 /// # Errors
@@ -56,12 +66,8 @@ pub fn build(workspace: &Workspace, arch: Arch) -> Result<PathBuf> {
     let program = folder.join(NAME);
     // Another run may be using the one that is there.
     let partial = folder.join(format!("{NAME}.partial-{}", std::process::id()));
-    let mut cc = Command::new(compiler(arch));
-    cc.args(ARGUMENTS)
-        .arg(format!("-Wl,-Ttext-segment={:#x}", text_segment(arch)))
-        .arg("-I")
-        .arg(workspace.root().join("ffi/include"))
-        .args(SOURCES.map(|source| workspace.root().join("examples/c-host").join(source)))
+    let mut cc = compile(workspace, arch);
+    cc.args(SOURCES.map(|source| workspace.root().join("examples/c-host").join(source)))
         .arg(library)
         .arg("-o")
         .arg(&partial);

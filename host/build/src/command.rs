@@ -4,7 +4,7 @@
 use std::ffi::OsString;
 use std::io::{BufRead, BufReader};
 use std::path::PathBuf;
-use std::process::{Command, ExitStatus, Stdio};
+use std::process::{Command, ExitCode, ExitStatus, Stdio};
 use std::time::Duration;
 
 use anyhow::{Context, Result, bail};
@@ -14,6 +14,18 @@ use anyhow::{Context, Result, bail};
 pub fn end_with_the_reader() {
     // SAFETY: the default action of a signal; no handler is set, and no other thread sets one.
     unsafe { libc::signal(libc::SIGPIPE, libc::SIG_DFL) };
+}
+
+/// What a program ends with: whether it succeeded. It has said what did not, unless that is the error.
+pub fn exit_code(outcome: Result<bool>) -> ExitCode {
+    match outcome {
+        Ok(true) => ExitCode::SUCCESS,
+        Ok(false) => ExitCode::FAILURE,
+        Err(error) => {
+            eprintln!("error: {error:#}");
+            ExitCode::FAILURE
+        }
+    }
 }
 
 /// The cargo that started this program.
@@ -122,8 +134,25 @@ pub fn lines(command: &mut Command, mut take: impl FnMut(&str)) -> Result<ExitSt
     Ok(child.wait()?)
 }
 
+/// Runs a `cargo rustc` of one program with `--message-format=json-render-diagnostics`; the program. The compiler's messages are on standard error.
+///
+/// # Errors
+/// `what` does not build.
+pub fn build_program(cargo: &mut Command, what: &str) -> Result<PathBuf> {
+    let output = cargo
+        .stdin(Stdio::null())
+        .stderr(Stdio::inherit())
+        .output()
+        .context("cannot start cargo")?;
+    if !output.status.success() {
+        bail!("{what} does not build");
+    }
+    let messages = String::from_utf8(output.stdout).context("cargo's messages are not UTF-8")?;
+    executable(&messages).with_context(|| format!("cargo built no program for {what}"))
+}
+
 /// The program that was built, from what cargo prints with `--message-format=json`.
-pub fn executable(messages: &str) -> Option<PathBuf> {
+fn executable(messages: &str) -> Option<PathBuf> {
     messages
         .lines()
         .filter_map(|line| serde_json::from_str::<serde_json::Value>(line).ok())

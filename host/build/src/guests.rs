@@ -3,9 +3,9 @@
 
 use std::fs;
 use std::path::{Path, PathBuf};
-use std::process::{Command, Stdio};
+use std::process::Command;
 
-use anyhow::{Context, Result, bail};
+use anyhow::{Context, Result};
 
 use crate::arch::Arch;
 use crate::command;
@@ -113,21 +113,8 @@ pub fn build_linked(
     }
     configure(&mut cargo, workspace, toolchain, arch);
     cargo.arg("--").args(link_arguments(workspace, link)?);
-    let output = cargo
-        .stdin(Stdio::null())
-        .stderr(Stdio::inherit())
-        .output()
-        .context("cannot start cargo")?;
-    if !output.status.success() {
-        bail!(
-            "the guest {} does not build for {}",
-            guest.name,
-            arch.name()
-        );
-    }
-    let messages = String::from_utf8(output.stdout).context("cargo's messages are not UTF-8")?;
-    let built = command::executable(&messages)
-        .with_context(|| format!("cargo built no program for the guest {}", guest.name))?;
+    let what = format!("the guest {} for {arch}", guest.name);
+    let built = command::build_program(&mut cargo, &what)?;
     install(&built, &link.finished)?;
     Ok(link.finished.clone())
 }

@@ -2,14 +2,14 @@
 //! Programs of this workspace that run guests.
 
 use std::path::PathBuf;
-use std::process::{Command, Stdio};
+use std::process::Command;
 
-use anyhow::{Context, Result, bail};
+use anyhow::Result;
 
 use crate::arch::Arch;
 use crate::c_host;
 use crate::command;
-use crate::tools;
+use crate::emulators;
 use crate::workspace::Workspace;
 
 /// Our own host.
@@ -36,16 +36,7 @@ pub fn build(workspace: &Workspace, package: &str) -> Result<PathBuf> {
     if has_static_c_library() {
         cargo.args(["--", STATIC]);
     }
-    let output = cargo
-        .stdin(Stdio::null())
-        .stderr(Stdio::inherit())
-        .output()
-        .context("cannot start cargo")?;
-    if !output.status.success() {
-        bail!("{package} does not build");
-    }
-    let messages = String::from_utf8(output.stdout).context("cargo's messages are not UTF-8")?;
-    command::executable(&messages).with_context(|| format!("cargo built no program for {package}"))
+    command::build_program(&mut cargo, package)
 }
 
 /// Whether the C compiler has what a statically linked program is made of; some systems keep it in a package of its own.
@@ -82,7 +73,7 @@ pub fn command(
     } else if EMULATED.contains(&name) {
         let mut command = Command::new(build(workspace, PVHOST)?);
         command.args(["run", "--host", name]);
-        tools::environment(&mut command, workspace);
+        emulators::environment(&mut command, workspace);
         command
     } else if name == c_host::NAME {
         Command::new(c_host::build(workspace, arch)?)

@@ -6,6 +6,7 @@ pub mod apt;
 pub mod arch;
 pub mod c_host;
 pub mod command;
+pub mod emulators;
 pub mod example;
 pub mod files;
 pub mod guests;

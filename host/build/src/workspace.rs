@@ -71,6 +71,16 @@ impl Workspace {
         self.root.join("target/qemu")
     }
 
+    /// What is built for RTEMS, and the BSP.
+    pub fn rtems(&self) -> PathBuf {
+        self.root.join("target/rtems")
+    }
+
+    /// Holds the Rust part of RTEMS' BSP.
+    pub fn rtems_library(&self) -> PathBuf {
+        self.rtems().join("library")
+    }
+
     /// Sysroots built here, a folder for each target.
     pub fn sysroots(&self) -> PathBuf {
         self.root.join("target/sysroots")

@@ -34,14 +34,7 @@ enum Port {
 
 fn main() -> ExitCode {
     command::end_with_the_reader();
-    match perform(Arguments::parse().port) {
-        Ok(true) => ExitCode::SUCCESS,
-        Ok(false) => ExitCode::FAILURE,
-        Err(error) => {
-            eprintln!("error: {error:#}");
-            ExitCode::FAILURE
-        }
-    }
+    command::exit_code(perform(Arguments::parse().port))
 }
 
 /// Whether the command succeeded; a command that counts checks has said what failed.

@@ -9,7 +9,7 @@ use std::time::Instant;
 
 use anyhow::{Context, Result};
 
-use paravirt_build::tools;
+use paravirt_build::emulators;
 
 /// A machine that runs. It is gone when this is dropped.
 #[derive(Debug)]
@@ -36,7 +36,7 @@ impl Machine {
     /// # Errors
     /// QEMU does not start.
     pub fn start(program: &str, machine: &str, memory: u64, kernel: &Path) -> Result<Self> {
-        let mut qemu = Command::new(tools::emulator(program))
+        let mut qemu = Command::new(emulators::emulator(program))
             .args(["-M", machine, "-m", &format!("{memory}M")])
             .args(["-nodefaults", "-no-reboot", "-display", "none"])
             .args(["-monitor", "none", "-serial", "stdio"])

@@ -8,7 +8,7 @@ use std::path::{Path, PathBuf};
 use std::process::{Child, Command, Output, Stdio};
 use std::time::{Duration, Instant};
 
-use paravirt_build::tools;
+use paravirt_build::emulators;
 use test_support::{qemu, ring0_guest, workspace, xen};
 
 use super::guests::{Arch, Running, guest, pvhost, text, wait_for};
@@ -42,7 +42,7 @@ fn one_each(name: &str) -> Vec<(&'static str, Arch, PathBuf)> {
 /// The command that runs a guest there, without input.
 fn command(host: &str, guest: &Path, options: &[&str], arguments: &[&str]) -> Command {
     let mut command = pvhost(guest, &[&["--host", host], options].concat(), arguments);
-    tools::environment(&mut command, &workspace());
+    emulators::environment(&mut command, &workspace());
     command
 }
 

@@ -9,21 +9,8 @@ use std::process::{Command, Output, Stdio};
 
 use tempfile::TempDir;
 
+use paravirt_build::c_host;
 pub use test_support::{Arch, c_host, guest};
-
-const fn compiler(arch: Arch) -> &'static str {
-    match arch {
-        Arch::X86_64 => "cc",
-        Arch::I386 => "i686-linux-gnu-gcc",
-    }
-}
-
-const fn text_segment(arch: Arch) -> &'static str {
-    match arch {
-        Arch::X86_64 => "-Wl,-Ttext-segment=0x40000000",
-        Arch::I386 => "-Wl,-Ttext-segment=0xa0000000",
-    }
-}
 
 /// The workspace's folder.
 #[must_use]
@@ -37,25 +24,16 @@ pub fn workspace() -> &'static Path {
 /// If they do not compile.
 #[must_use]
 pub fn compile(arch: Arch, sources: &[&str], folder: &Path) -> PathBuf {
-    let library = c_host(arch, "libparavirt_host.a");
-    test_support::program(compiler(arch));
+    let library = test_support::c_host(arch, "libparavirt_host.a");
+    test_support::program(c_host::compiler(arch));
     let program = folder.join(arch.name());
-    let mut cc = Command::new(compiler(arch));
-    cc.args([
-        "-std=gnu11",
-        "-O2",
-        "-Wall",
-        "-Wextra",
-        "-Werror",
-        "-static",
-    ])
-    .arg(text_segment(arch))
-    .args(["-I", "ffi/include", "-I", "examples/c-host"])
-    .args(sources)
-    .arg(library)
-    .arg("-o")
-    .arg(&program)
-    .current_dir(workspace());
+    let mut cc = c_host::compile(&test_support::workspace(), arch);
+    cc.args(["-I", "examples/c-host"])
+        .args(sources)
+        .arg(library)
+        .arg("-o")
+        .arg(&program)
+        .current_dir(workspace());
     let output = cc
         .output()
         .expect("the compiler that made the example is there");

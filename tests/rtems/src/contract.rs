@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: MIT OR Apache-2.0
 //! The tables `contract.toml` and `crossing.toml`.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 use std::fs;
 
 use serde::Deserialize;
@@ -63,6 +63,28 @@ impl Contract {
     #[must_use]
     pub fn read() -> Self {
         read("contract.toml")
+    }
+
+    /// A C source that includes the headers and declares every symbol once more, so that a compiler compares the two.
+    #[must_use]
+    pub fn source(&self) -> String {
+        let headers: BTreeSet<&str> = self
+            .symbols
+            .iter()
+            .map(|symbol| symbol.header.as_str())
+            .collect();
+        let includes = headers
+            .iter()
+            .map(|header| format!("#include <{header}>\n"))
+            .collect::<String>();
+        let declarations = self
+            .symbols
+            .iter()
+            .map(|symbol| format!("{};\n", symbol.prototype))
+            .collect::<String>();
+        format!(
+            "#include <bsp.h>\n{includes}#ifndef RTEMS_NO_RETURN\n#define RTEMS_NO_RETURN __attribute__((noreturn))\n#endif\n{declarations}"
+        )
     }
 
     /// Its symbols from one provider.

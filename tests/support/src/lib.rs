@@ -14,10 +14,11 @@ use std::path::{Path, PathBuf};
 use std::process::{Command, Stdio};
 
 pub use paravirt_build::arch::Arch;
+use paravirt_build::emulators;
 use paravirt_build::guests;
+use paravirt_build::static_library;
 use paravirt_build::sysroot;
 use paravirt_build::toolchain;
-use paravirt_build::tools;
 pub use paravirt_build::tools::Tool;
 use paravirt_build::workspace::Workspace;
 
@@ -102,9 +103,7 @@ pub fn c_host(arch: Arch, name: &str) -> PathBuf {
 #[track_caller]
 pub fn rtems_library() -> PathBuf {
     built(
-        workspace()
-            .root()
-            .join("target/rtems/library/librtemsparavirt.a"),
+        workspace().rtems_library().join(static_library::RTEMS.file),
         Step::RtemsLibrary,
         "cargo xtask test",
     )
@@ -155,7 +154,7 @@ fn built(path: PathBuf, step: Step, command: &str) -> PathBuf {
 #[track_caller]
 pub fn qemu() -> PathBuf {
     tool(Tool::Qemu);
-    tools::emulator(tools::QEMU)
+    emulators::emulator(emulators::QEMU)
 }
 
 /// The file with Xen, as a package has it.
@@ -166,7 +165,7 @@ pub fn qemu() -> PathBuf {
 #[track_caller]
 pub fn xen() -> PathBuf {
     tool(Tool::Xen);
-    tools::xen(&workspace()).expect("it was found a moment ago")
+    emulators::xen(&workspace()).expect("it was found a moment ago")
 }
 
 /// Sees that a tool is there.

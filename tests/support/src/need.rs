@@ -111,16 +111,10 @@ impl User {
         std::env::var_os(self.variable()?).filter(|value| !value.is_empty())
     }
 
-    /// Whether it is lacking, as far as the environment tells: of what has no variable, only the test that needs it can tell.
-    #[must_use]
-    pub fn is_lacking(self) -> bool {
-        self.value().is_none()
-    }
-
-    /// Whether the environment names it. Of what has no variable that is not known.
+    /// Whether the environment names it; of what has no variable, only the test that needs it can tell.
     #[must_use]
     pub fn is_named(self) -> bool {
-        self.variable().is_some() && self.value().is_some()
+        self.value().is_some()
     }
 
     /// That for the lack of which a test is skipped for `reason`.

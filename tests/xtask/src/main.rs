@@ -99,14 +99,7 @@ fn main() -> ExitCode {
         );
         return ExitCode::FAILURE;
     }
-    match perform(Arguments::parse().task) {
-        Ok(true) => ExitCode::SUCCESS,
-        Ok(false) => ExitCode::FAILURE,
-        Err(error) => {
-            eprintln!("error: {error:#}");
-            ExitCode::FAILURE
-        }
-    }
+    command::exit_code(perform(Arguments::parse().task))
 }
 
 /// Whether the task succeeded. A task that counts checks has said what failed; the others return an error.

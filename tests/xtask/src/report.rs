@@ -120,7 +120,7 @@ impl Report {
     /// Counts a check that could not do its work.
     fn want(&mut self, name: &str, need: Need) {
         match need {
-            Need::User(user) if user.is_lacking() => self.skip(user.reason(), name),
+            Need::User(user) if !user.is_named() => self.skip(user.reason(), name),
             Need::Tool(tool) => match self.tools.iter().find(|(of, _)| *of == tool) {
                 Some((_, State::Missing(_))) => {
                     let reason = format!("no {}", tool.key());

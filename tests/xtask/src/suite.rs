@@ -7,7 +7,7 @@ use std::time::Duration;
 use anyhow::Result;
 
 use paravirt_build::command;
-use paravirt_build::tools;
+use paravirt_build::emulators;
 use paravirt_build::workspace::Workspace;
 
 use crate::libtest::{Outcome, Parser};
@@ -18,7 +18,7 @@ pub fn cargo_test(workspace: &Workspace, limit: Duration) -> Command {
     cargo
         .current_dir(workspace.root())
         .args(["test", "--no-fail-fast"]);
-    tools::environment(&mut cargo, workspace);
+    emulators::environment(&mut cargo, workspace);
     cargo
 }
 

@@ -47,7 +47,7 @@ pub fn build(workspace: &Workspace, request: &Request<'_>) -> Result<()> {
         workspace,
         Arch::I386,
         static_library::RTEMS,
-        &folders.library(),
+        &workspace.rtems_library(),
     )?;
 
     println!(

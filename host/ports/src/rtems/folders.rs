@@ -20,18 +20,13 @@ impl Folders {
     /// Those of `workspace`.
     pub fn new(workspace: &Workspace) -> Self {
         Self {
-            root: workspace.root().join("target/rtems"),
+            root: workspace.rtems(),
         }
     }
 
     /// All of them.
     pub fn root(&self) -> PathBuf {
         self.root.clone()
-    }
-
-    /// Holds `librtemsparavirt.a`.
-    pub fn library(&self) -> PathBuf {
-        self.root.join("library")
     }
 
     /// Our build items, paths filled in.

@@ -13,8 +13,9 @@ use crate::l4re::runs::{FIASCO_VARIABLE, TREE_VARIABLE};
 use crate::pok;
 use crate::pok::command::VARIABLE as POK_VARIABLE;
 use paravirt_build::arch::Arch;
+use paravirt_build::emulators;
 use paravirt_build::hosts;
-use paravirt_build::tools::{self, Tool};
+use paravirt_build::tools::Tool;
 use paravirt_build::workspace::Workspace;
 
 /// A kind of host.
@@ -193,7 +194,7 @@ impl Host {
     /// The command that runs `guest`. Not every host passes it arguments.
     pub fn command(&self, guest: &Path, arguments: &[String]) -> Command {
         let mut command = Command::new(&self.program);
-        tools::environment(&mut command, &self.workspace);
+        emulators::environment(&mut command, &self.workspace);
         match self.kind {
             Kind::Process => command
                 .arg("run")

@@ -23,21 +23,9 @@ const LIMIT: Duration = Duration::from_secs(20);
 pub fn the_contract_is_that_of_rtems_headers() {
     let rtems = Installed::find();
     let contract = Contract::read();
-    let headers: BTreeSet<&str> = contract
-        .symbols
-        .iter()
-        .map(|symbol| symbol.header.as_str())
-        .collect();
-    let mut text = String::from("#include <bsp.h>\n");
-    for header in headers {
-        text.push_str(&format!("#include <{header}>\n"));
-    }
-    for symbol in &contract.symbols {
-        text.push_str(&format!("{};\n", symbol.prototype));
-    }
     let folder = scratch();
     let source = folder.path().join("contract.c");
-    fs::write(&source, text).expect("a file in the scratch folder");
+    fs::write(&source, contract.source()).expect("a file in the scratch folder");
     succeed(tools::run(
         rtems
             .gcc()

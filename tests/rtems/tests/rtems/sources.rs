@@ -2,7 +2,6 @@
 //! The C part of the BSP without RTEMS: it compiles against stand-ins for RTEMS' headers, without a warning, and defines its part of
 //! the contract.
 
-use std::collections::BTreeSet;
 use std::fs;
 use std::path::{Path, PathBuf};
 use std::process::Command;
@@ -132,20 +131,7 @@ fn the_clock_keeps_the_time() {
 #[test]
 fn the_stand_ins_declare_the_contract() {
     let contract = Contract::read();
-    let headers: BTreeSet<&str> = contract
-        .symbols
-        .iter()
-        .map(|symbol| symbol.header.as_str())
-        .collect();
-    let mut text = String::from("#include <bsp.h>\n");
-    for header in headers {
-        text.push_str(&format!("#include <{header}>\n"));
-    }
-    text.push_str("#define RTEMS_NO_RETURN __attribute__((noreturn))\n");
-    for symbol in &contract.symbols {
-        text.push_str(&format!("{};\n", symbol.prototype));
-    }
-    succeed(compile_text(&text));
+    succeed(compile_text(&contract.source()));
 }
 
 /// What a slip in a source comes to: a change of one, and what the compiler says.

@@ -5,8 +5,8 @@ use anyhow::Result;
 
 use crate::tasks::guests;
 use paravirt_build::command;
+use paravirt_build::emulators;
 use paravirt_build::packages::Package;
-use paravirt_build::tools;
 use paravirt_build::workspace::Workspace;
 
 /// Runs them all.
@@ -20,7 +20,7 @@ pub fn run(workspace: &Workspace) -> Result<()> {
             let mut cargo = command::cargo();
             cargo.args(["bench", "--package", &package.name]);
             cargo.current_dir(workspace.root());
-            tools::environment(&mut cargo, workspace);
+            emulators::environment(&mut cargo, workspace);
             command::run(&mut cargo)?;
         }
     }

@@ -153,8 +153,8 @@ fn build_for_rtems(workspace: &Workspace, report: &mut Report) {
     let library = static_library::RTEMS;
     let name = format!("build {}", library.file);
     if has_toolchain(workspace, Arch::I386, Step::RtemsLibrary, &name, report) {
-        let folder = workspace.root().join("target/rtems/library");
-        let built = static_library::build(workspace, Arch::I386, library, &folder);
+        let built =
+            static_library::build(workspace, Arch::I386, library, &workspace.rtems_library());
         report.make(Step::RtemsLibrary, &name, built.map(drop));
     }
     if User::RtemsPrefix.value().is_some() && User::RtemsSource.value().is_some() {

@@ -1,0 +1,204 @@
+// SPDX-License-Identifier: MIT OR Apache-2.0
+//! QEMU, and Xen in it: where they are, whether they work, and how they are unpacked without being installed.
+
+use std::ffi::OsStr;
+use std::fs::{self, File};
+use std::io::Read;
+use std::path::{Path, PathBuf};
+use std::process::Command;
+
+use anyhow::{Context, Result, bail, ensure};
+
+use crate::apt;
+use crate::command;
+use crate::workspace::Workspace;
+
+/// QEMU's program for both architectures.
+pub const QEMU: &str = "qemu-system-x86_64";
+/// The oldest QEMU that is known to do.
+const OLDEST_QEMU: (u32, u32) = (7, 2);
+/// The oldest Xen that is known to do.
+const OLDEST_XEN: [u32; 2] = [4, 17];
+/// Environment variable by which pvhost and the tests find Xen.
+const XEN_VARIABLE: &str = "PVHOST_XEN";
+/// Debian's packages of Xen; there is one for each version.
+const XEN_PACKAGES: &str = "^xen-hypervisor-[0-9.]+-amd64$";
+
+/// The program of QEMU with that name: the first that works, in `PATH` or unpacked here. Where none works, the first; its mere name if
+/// there is none.
+pub fn emulator(name: &str) -> PathBuf {
+    let path = std::env::var_os("PATH").unwrap_or_default();
+    let unpacked = Workspace::find().map(|workspace| workspace.qemu().join("bin"));
+    let candidates: Vec<PathBuf> = std::env::split_paths(&path)
+        .chain(unpacked)
+        .map(|folder| folder.join(name))
+        .filter(|file| file.is_file())
+        .collect();
+    let works = candidates.iter().find(|file| works(file).is_ok());
+    works
+        .or(candidates.first())
+        .cloned()
+        .unwrap_or_else(|| PathBuf::from(name))
+}
+
+/// Sees whether there is a QEMU that works.
+///
+/// # Errors
+/// What does not.
+pub fn qemu_works() -> Result<()> {
+    works(&emulator(QEMU))
+}
+
+/// Unpacks QEMU's `packages`, with all that they need, below `target`.
+///
+/// # Errors
+/// As for [`apt::unpack`].
+pub fn unpack_qemu(packages: &[&str], workspace: &Workspace) -> Result<()> {
+    apt::unpack(packages, true, &workspace.qemu())?;
+    wrap_qemu(&workspace.qemu())
+}
+
+/// Tells a command where QEMU and Xen are, if they were unpacked here.
+pub fn environment(command: &mut Command, workspace: &Workspace) {
+    let qemu = emulator(QEMU);
+    if let Some(folder) = qemu.parent()
+        && command::in_path(QEMU).as_ref() != Some(&qemu)
+    {
+        let path = std::env::var_os("PATH").unwrap_or_default();
+        let folders = [folder.to_owned()]
+            .into_iter()
+            .chain(std::env::split_paths(&path));
+        // A folder with a colon in its name cannot be in a path; QEMU is then not found, which is said.
+        if let Ok(path) = std::env::join_paths(folders) {
+            command.env("PATH", path);
+        }
+    }
+    if let Some(xen) = xen(workspace) {
+        command.env(XEN_VARIABLE, xen);
+    }
+}
+
+fn works(program: &Path) -> Result<()> {
+    let text = command::output(Command::new(program).arg("--version"))?;
+    let version = qemu_version(&text).with_context(|| format!("no version: {text}"))?;
+    ensure!(
+        version >= OLDEST_QEMU,
+        "{} is of version {}.{}",
+        program.display(),
+        version.0,
+        version.1
+    );
+    let machines = command::output(Command::new(program).args(["-accel", "help"]))?;
+    ensure!(
+        machines.contains("tcg"),
+        "{} emulates no processor",
+        program.display()
+    );
+    Ok(())
+}
+
+/// The version in `QEMU emulator version 7.2.22 (Debian ..)`.
+fn qemu_version(text: &str) -> Option<(u32, u32)> {
+    let (_, version) = text.split_once("version ")?;
+    let mut numbers = version.split(|c: char| !c.is_ascii_digit());
+    Some((numbers.next()?.parse().ok()?, numbers.next()?.parse().ok()?))
+}
+
+/// Makes the programs that start a QEMU which was unpacked to `folder`: with its own libraries and firmware.
+fn wrap_qemu(folder: &Path) -> Result<()> {
+    use std::os::unix::fs::PermissionsExt;
+    const SCRIPT: &str = r#"#!/bin/sh
+root=$(dirname "$(dirname "$(readlink -f "$0")")")
+libraries=$root/usr/lib/x86_64-linux-gnu:$root/lib/x86_64-linux-gnu
+LD_LIBRARY_PATH=$libraries${LD_LIBRARY_PATH:+:$LD_LIBRARY_PATH} \
+    exec "$root/usr/bin/${0##*/}" -L "$root/usr/share/qemu" -L "$root/usr/share/seabios" "$@"
+"#;
+    fs::create_dir_all(folder.join("bin"))?;
+    for name in [QEMU, "qemu-system-i386"] {
+        let program = folder.join("bin").join(name);
+        fs::write(&program, SCRIPT)?;
+        fs::set_permissions(&program, fs::Permissions::from_mode(0o755))?;
+    }
+    Ok(())
+}
+
+/// Unpacks Xen's package below `target`: installed, it would become an entry of the boot loader of the machine that runs the tests.
+///
+/// # Errors
+/// As for [`apt::unpack`], or there is no such package.
+pub fn unpack_xen(workspace: &Workspace) -> Result<()> {
+    let mut packages = apt::search(XEN_PACKAGES)?;
+    packages.retain(|package| version(package) >= OLDEST_XEN.to_vec());
+    packages.sort_by_key(|package| version(package));
+    let Some(newest) = packages.pop() else {
+        bail!("apt-cache knows no package xen-hypervisor-VERSION-amd64, 4.17 or later");
+    };
+    apt::unpack(&[&newest], false, &workspace.xen())
+}
+
+/// The file with Xen: the one that the environment names, else the newest that was unpacked here.
+pub fn xen(workspace: &Workspace) -> Option<PathBuf> {
+    std::env::var_os(XEN_VARIABLE)
+        .map(PathBuf::from)
+        .or_else(|| newest_xen(&workspace.xen().join("boot")))
+}
+
+/// Sees whether there is a file of Xen that can be started, as far as a look at it tells.
+///
+/// # Errors
+/// What is wrong with it.
+pub fn xen_works(workspace: &Workspace) -> Result<()> {
+    let file = xen(workspace).context("no file of Xen is here")?;
+    let mut start = [0; 4];
+    File::open(&file)
+        .and_then(|mut file| file.read_exact(&mut start))
+        .with_context(|| format!("cannot read {}", file.display()))?;
+    ensure!(
+        start.starts_with(&[0x1f, 0x8b]) || start == *b"\x7fELF",
+        "{} is not Xen, packed by gzip or not",
+        file.display()
+    );
+    let version = version(&file.to_string_lossy());
+    ensure!(
+        version.is_empty() || version >= OLDEST_XEN.to_vec(),
+        "{} is older than 4.17",
+        file.display()
+    );
+    Ok(())
+}
+
+fn newest_xen(folder: &Path) -> Option<PathBuf> {
+    fs::read_dir(folder)
+        .ok()?
+        .flatten()
+        .map(|entry| entry.path())
+        .filter(|path| path.extension() == Some(OsStr::new("gz")) && !path.is_symlink())
+        .max_by_key(|path| version(&path.to_string_lossy()))
+}
+
+/// The numbers of a version in a name: of `xen-hypervisor-4.17-amd64`, 4 and 17.
+fn version(name: &str) -> Vec<u32> {
+    let name = name.rsplit('/').next().unwrap_or(name);
+    name.split('-')
+        .find(|part| part.starts_with(|c: char| c.is_ascii_digit()))
+        .into_iter()
+        .flat_map(|version| version.split('.'))
+        .filter_map(|number| number.parse().ok())
+        .collect()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn versions_are_compared_as_numbers() {
+        assert!(version("xen-hypervisor-4.17-amd64") > version("xen-hypervisor-4.9-amd64"));
+        assert_eq!(version("/boot/xen-4.20.1-amd64.gz"), [4, 20, 1]);
+        assert_eq!(
+            qemu_version("QEMU emulator version 10.0.2 (Debian 1:10.0.2)"),
+            Some((10, 0))
+        );
+        assert!((10, 0) > OLDEST_QEMU);
+    }
+}

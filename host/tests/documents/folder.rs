@@ -9,11 +9,14 @@ use std::process::{Command, Stdio};
 use snapbox::IntoData;
 use tempfile::TempDir;
 use test_support::Arch;
+use test_support::need::{Need, Step as BuildStep, User};
 
 use crate::block::{Block, Step};
 
-/// Time for a command, in seconds.
-const LIMIT: &str = "300";
+/// Time for a command, in seconds. RTEMS' ticker takes minutes on POK.
+const LIMIT: &str = "1800";
+/// RTEMS' own small programs, built for the BSP.
+const SAMPLES: &str = "target/rtems/build/i386/paravirt/testsuites/samples";
 /// What `cargo xtask demo` says of itself below the commands that it shows.
 const SAID_BY_DEMO: [&str; 2] = ["(output and exit status are as expected)", "demo: ok"];
 
@@ -25,11 +28,7 @@ impl Folder {
     pub fn new() -> Self {
         let folder = tempfile::tempdir().expect("a folder for temporary files");
         let workspace = test_support::workspace();
-        let link = |to: PathBuf, name: &str| {
-            let from = folder.path().join(name);
-            fs::create_dir_all(from.parent().expect("below the folder")).expect("a folder");
-            symlink(to, from).expect("a link");
-        };
+        let link = |to: PathBuf, name: &str| link(to, &folder.path().join(name));
         for name in ["examples", "ffi"] {
             link(workspace.root().join(name), name);
         }
@@ -39,6 +38,7 @@ impl Folder {
             link(guests.into(), &format!("target/guests/{}", arch.name()));
         }
         link(workspace.hosts(), "target/hosts");
+        link(workspace.rtems(), "target/rtems");
         for name in ["target/release/pvhost", "bin/pvhost"] {
             link(env!("CARGO_BIN_EXE_pvhost").into(), name);
         }
@@ -67,18 +67,31 @@ impl Folder {
             return self.task(step);
         }
         self.bring_for(block, step)?;
+        same(&self.shell(&step.command)?, &step.printed)
+    }
+
+    /// Runs a command; what it prints.
+    fn shell(&self, command: &str) -> Result<String, String> {
         let path = std::env::var("PATH").unwrap_or_default();
+        let mut path = format!("{}/bin:{path}", self.path().display());
+        if let Some(prefix) = User::RtemsPrefix.value() {
+            path += &format!(":{}/bin", PathBuf::from(prefix).display());
+        }
+        let home = self.path().join("home").display().to_string();
         let output = Command::new("timeout")
             .args([LIMIT, "sh", "-c"])
             // As on a console, errors stand among the rest.
-            .arg(format!("{{ {}\n}} 2>&1", step.command))
+            .arg(format!("{{ {}\n}} 2>&1", command.replace("$HOME", &home)))
             .current_dir(self.path())
-            .env("PATH", format!("{}/bin:{path}", self.path().display()))
+            .env("PATH", path)
+            .env(
+                "PKG_CONFIG_PATH",
+                self.path().join("installed/lib/pkgconfig"),
+            )
             .stdin(Stdio::null())
             .output()
             .map_err(|error| error.to_string())?;
-        let printed = String::from_utf8_lossy(&output.stdout);
-        same(&printed, &step.printed)
+        Ok(String::from_utf8_lossy(&output.stdout).into_owned())
     }
 
     /// What a task makes was made before the tests: it is where the task says.
@@ -98,8 +111,79 @@ impl Folder {
                     None => Ok(()),
                 }
             }
-            _ => Err("nobody knows how to compare this task".to_owned()),
+            // Built before the tests; the programs that it runs are in this block, too.
+            command if command.starts_with("cargo xtask rtems") => {
+                let programs = test_support::workspace().rtems().join("build");
+                if !programs.is_dir() {
+                    Need::Step(BuildStep::RtemsBsp).panic("run `cargo xtask rtems --no-run`");
+                }
+                Ok(())
+            }
+            command => {
+                let Some(port) = command.strip_prefix("cargo xtask ") else {
+                    return Err("nobody knows how to compare this task".to_owned());
+                };
+                self.bring_for_port()?;
+                let manifest = test_support::workspace().root().join("Cargo.toml");
+                let cargo = format!(
+                    "{} run --quiet --manifest-path {} --package paravirt-ports --",
+                    env!("CARGO"),
+                    manifest.display()
+                );
+                same(&self.shell(&format!("{cargo} {port}"))?, &step.printed)
+            }
         }
+    }
+
+    /// Puts a user's trees where a document has them, and images and tickers of RTEMS into the folder.
+    fn bring_for_port(&self) -> Result<(), String> {
+        for (user, place) in [
+            (User::PokTree, "home/pok"),
+            (User::L4reTree, "home/l4/build-x86"),
+            (User::L4reFiasco, "home/fiasco/build-x86"),
+        ] {
+            if let Some(tree) = user.value() {
+                link(PathBuf::from(tree), &self.path().join(place));
+            }
+        }
+        for name in ["ticker1.exe", "ticker2.exe"] {
+            let ticker = self.path().join(SAMPLES).join("ticker.exe");
+            if ticker.is_file() {
+                fs::copy(ticker, self.path().join(name)).map_err(|error| error.to_string())?;
+            }
+        }
+        self.bring_image_of_2013()
+    }
+
+    /// Compiles an image in the form of 2013, unless it is there.
+    fn bring_image_of_2013(&self) -> Result<(), String> {
+        let image = self.path().join("image-of-2013");
+        if image.exists() {
+            return Ok(());
+        }
+        test_support::program("i686-linux-gnu-gcc");
+        guests_of_2013::build(Arch::I386.name(), "guest.c", &[], &image)
+    }
+
+    /// Installs what a C program without RTEMS is built with, and brings one.
+    fn bring_c_program(&self) -> Result<(), String> {
+        test_support::program("i686-linux-gnu-gcc");
+        test_support::program("pkg-config");
+        let root = test_support::workspace().root().to_owned();
+        let output = Command::new(env!("CARGO"))
+            .current_dir(&root)
+            .args(["xtask", "install", "--prefix"])
+            .arg(self.path().join("installed"))
+            .output()
+            .map_err(|error| error.to_string())?;
+        if !output.status.success() {
+            return Err(String::from_utf8_lossy(&output.stderr).into_owned());
+        }
+        for (from, to) in [("installed.c", "program.c"), ("memory.c", "memory.c")] {
+            let fixture = root.join("tests/rtems/fixtures").join(from);
+            fs::copy(fixture, self.path().join(to)).map_err(|error| error.to_string())?;
+        }
+        Ok(())
     }
 
     /// Sees that what the command needs is there.
@@ -132,14 +216,32 @@ impl Folder {
             }
             _ => {}
         }
-        let image = self.path().join("image-of-2013");
-        let uses_it = |step: &Step| step.command.contains("image-of-2013");
-        if block.steps.iter().any(uses_it) && !image.exists() {
-            test_support::program("i686-linux-gnu-gcc");
-            guests_of_2013::build(Arch::I386.name(), "guest.c", &[], &image)?;
+        let uses = |what: &str| block.steps.iter().any(|step| step.command.contains(what));
+        if uses("image-of-2013") {
+            self.bring_image_of_2013()?;
+        }
+        if uses("program.c") && !self.path().join("program.c").exists() {
+            self.bring_c_program()?;
+        }
+        if uses("application.c") {
+            let application = test_support::workspace()
+                .root()
+                .join("tests/rtems/apps/cpu.c");
+            fs::copy(application, self.path().join("application.c"))
+                .map_err(|error| error.to_string())?;
+        }
+        if uses("audit hello.exe") {
+            let hello = self.path().join(SAMPLES).join("hello.exe");
+            fs::copy(hello, self.path().join("hello.exe")).map_err(|error| error.to_string())?;
         }
         Ok(())
     }
+}
+
+/// Makes a link, and the folder that it is in.
+fn link(to: PathBuf, from: &Path) {
+    fs::create_dir_all(from.parent().expect("below the folder")).expect("a folder");
+    symlink(to, from).expect("a link");
 }
 
 /// Compares what was printed with what a document shows.

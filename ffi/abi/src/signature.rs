@@ -2,7 +2,25 @@
 //! The prototype word: arity, widths and classes of a function's types in 64 bits.
 //!
 //! Nibble 0 (the lowest) is the result, nibbles 1 to 14 are the arguments in order, unused ones 0. Nibble 15 is the
-//! format, 1. C computes the same word with `_Generic` (`ffi/include/paravirt/external.h`).
+//! format, 1. C computes the same word with `_Generic`, C++ with templates (`ffi/include/paravirt/external.h`).
+//!
+//! # What can cross
+//!
+//! The same in the three languages, as an argument and as a result:
+//!
+//! | | Rust | C | C++ |
+//! |---|---|---|---|
+//! | integers of 8 to 64 bits | `i8` to `i64`, `u8` to `u64`, `isize`, `usize` | all of that size, `char` too | and `wchar_t`, `char8_t`, `char16_t`, `char32_t` |
+//! | enumerations | no: pass the number, and check it | as their integer | as their underlying type, scoped ones too |
+//! | floats | `f32`, `f64` | `float`, `double` | the same |
+//! | pointers to objects, also incomplete ones, arrays, pointers | `*mut T`, `*const T` | `T *`, `const T *` | the same |
+//! | qualifiers of the type itself | | `const`, `volatile`, `restrict` mean nothing | `const`, `volatile`, `__restrict` the same |
+//! | qualifiers behind a pointer | `*const` | `const`; the others mean nothing | the same |
+//!
+//! Nothing else: no `bool` (not every bit pattern is one), in Rust no `char`, reference, `NonNull`, `Option` or type with a niche for the
+//! same reason; no function and no pointer to one (`fn()`, `void (*)(void)`): an address of code means nothing to a host; no array, which
+//! C would silently pass as a pointer; no slice, trait object or pointer to a member, which are more than an address; no structure, union
+//! or class, nor atomics, vectors, complex numbers; no `long double`, `_Float16`, `_BitInt`, `__int128`. `void` and `!` are results only.
 
 use core::fmt;
 

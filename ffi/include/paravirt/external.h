@@ -12,8 +12,11 @@
  * and different prototypes for one name fail to link with a second definition of `NAME.has_one_prototype`. An entry
  * that nobody calls disappears with `--gc-sections`.
  *
- * Use it at file scope, in C++ at namespace scope. Arguments and results: integers of 8 to 64 bits, `float`,
- * `double`, pointers to objects; at most 14 arguments. Anything else is a compile error.
+ * Use it at file scope, in C++ at namespace scope. Arguments and results: integers of 8 to 64 bits, enumerations, `float`,
+ * `double`, pointers to objects; at most 14 arguments. Qualifiers of the type itself, `restrict` too, mean nothing. Anything else is a
+ * compile error: `bool`, structures, arrays (which C would pass as pointers), functions and pointers to them, atomic types, references.
+ * The documentation of the Rust crate (`paravirt_abi::signature`) has the types of all three languages side by side. A type that
+ * can only be written around a name, such as a pointer to an array, needs a typedef to be a result.
  *
  * The functions of 2013 (`l4rtems_outch` and its kin) have their arguments in registers on i386, which hosts expect by the name:
  * append `__attribute__((regparm(3)))` to the line.
@@ -35,8 +38,8 @@
 
 /** Declares a function: its result type, its name, and its argument types, if any. */
 #define L4_EXTERNAL_FUNC(result, ...) \
-  L4_STATIC_ASSERT_(L4_RESULT_CODE_(result) != 0, "external function: result of type " #result L4_CANNOT_CROSS_); \
-  L4_DECLARE_(L4_RESULT_CODE_(result), result, __VA_ARGS__)
+  L4_CHECK_RESULT_(result) \
+  L4_DECLARE_(L4_CODE_(result), result, __VA_ARGS__)
 
 /** Declares a function that does not return: its name, and its argument types, if any. */
 #define L4_EXTERNAL_FUNC_NORETURN(...) L4_DECLARE_(L4_TYPE_NEVER, void, __VA_ARGS__) __attribute__((noreturn))

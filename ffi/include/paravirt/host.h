@@ -185,7 +185,9 @@ struct pvh_function {
  *     PVH_TYPED_FUNCTION(int32_t, board_temperature, uint32_t)
  */
 #define PVH_TYPED_FUNCTION(result, ...) \
-  PVH_TYPED_FUNCTION_(PVH_FIRST_(__VA_ARGS__, 0), L4_SIGNATURE_(L4_RESULT_CODE_(result), __VA_ARGS__))
+  PVH_TYPED_FUNCTION_(PVH_FIRST_(__VA_ARGS__, 0), \
+                      L4_SIGNATURE_(L4_CODE_(result), __VA_ARGS__) \
+                        | L4_CHECKED_(L4_CHECK_RESULT_(result) L4_CHECK_(__VA_ARGS__)))
 #define PVH_TYPED_FUNCTION_(name, signature) PVH_FUNCTION(name, signature)
 #define PVH_FIRST_(name, ...) name
 

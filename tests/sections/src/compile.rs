@@ -64,11 +64,23 @@ impl Compiler {
     }
 
     /// Whether it knows that option.
-    #[must_use]
-    pub fn knows(self, language: Language, option: &str) -> bool {
+    fn knows(self, language: Language, option: &str) -> bool {
         let mut command = self.command(language);
         command.args([option, "-E", "/dev/null"]);
         tools::run(&mut command).is_ok()
+    }
+
+    /// The option for a standard, of whose `names` compilers know one.
+    ///
+    /// # Panics
+    /// If this one knows none.
+    #[must_use]
+    pub fn standard(self, language: Language, names: &[&str]) -> String {
+        names
+            .iter()
+            .map(|name| format!("-std={name}"))
+            .find(|option| self.knows(language, option))
+            .unwrap_or_else(|| panic!("{self:?} knows none of {names:?}"))
     }
 
     /// Compiles `source` to an object in `folder`.

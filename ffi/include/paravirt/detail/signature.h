@@ -33,7 +33,7 @@
   ((size) == 1 ? L4_TYPE_U8 : (size) == 2 ? L4_TYPE_U16 : (size) == 4 ? L4_TYPE_U32 : L4_TYPE_U64)
 
 /*
- * L4_CODE_(T) and L4_RESULT_CODE_(T): the code of a type, 0 if it cannot cross.
+ * L4_CROSSES_(T): whether the type can cross, as a result or an argument. L4_CODE_(T): its code, if it can.
  */
 #ifdef __cplusplus
 
@@ -41,23 +41,33 @@
 
 namespace l4_external {
 
+/* `restrict` is a qualifier of C, which compilers for C++ know by another name and their library does not take away. */
+template <typename T>
+struct without_restrict {
+  using type = T;
+};
+template <typename T>
+struct without_restrict<T *__restrict> {
+  using type = T *;
+};
+template <typename T>
+using unqualified = typename without_restrict<std::remove_cv_t<T>>::type;
+
 template <typename T>
 constexpr int code() {
-  if constexpr (std::is_void<T>::value) {
+  if constexpr (std::is_void_v<T>) {
     return L4_TYPE_UNIT;
-  } else if constexpr (std::is_enum<T>::value) {
-    return code<typename std::underlying_type<T>::type>();
-  } else if constexpr (std::is_pointer<T>::value) {
-    using Target = typename std::remove_pointer<T>::type;
-    return std::is_function<Target>::value ? 0
-           : std::is_const<Target>::value  ? L4_TYPE_CONST_POINTER
-                                           : L4_TYPE_POINTER;
-  } else if constexpr (std::is_same<T, float>::value) {
+  } else if constexpr (std::is_enum_v<T>) {
+    return code<std::underlying_type_t<T>>();
+  } else if constexpr (std::is_pointer_v<T>) {
+    using Target = std::remove_pointer_t<T>;
+    return std::is_function_v<Target> ? 0 : std::is_const_v<Target> ? L4_TYPE_CONST_POINTER : L4_TYPE_POINTER;
+  } else if constexpr (std::is_same_v<T, float>) {
     return L4_TYPE_F32;
-  } else if constexpr (std::is_same<T, double>::value) {
+  } else if constexpr (std::is_same_v<T, double>) {
     return L4_TYPE_F64;
-  } else if constexpr (std::is_integral<T>::value && !std::is_same<T, bool>::value && sizeof(T) <= 8) {
-    return std::is_signed<T>::value ? L4_SIGNED_CODE_(sizeof(T)) : L4_UNSIGNED_CODE_(sizeof(T));
+  } else if constexpr (std::is_integral_v<T> && !std::is_same_v<T, bool>) {
+    return sizeof(T) > 8 ? 0 : std::is_signed_v<T> ? L4_SIGNED_CODE_(sizeof(T)) : L4_UNSIGNED_CODE_(sizeof(T));
   } else {
     return 0;
   }
@@ -65,16 +75,29 @@ constexpr int code() {
 
 }  // namespace l4_external
 
-#define L4_CODE_(T) (::l4_external::code<std::remove_cv_t<T>>())
-#define L4_RESULT_CODE_(T) L4_CODE_(T)
+#define L4_CODE_(T) (::l4_external::code<::l4_external::unqualified<T>>())
+#define L4_CROSSES_(T) (L4_CODE_(T) != 0)
 #define L4_STATIC_ASSERT_ static_assert
 
 #else
 
-/* A pointer of that type if it is one, else some pointer; so that the other branches below remain valid C. */
-#define L4_IF_POINTER_(T) \
-  __builtin_choose_expr(L4_IS_POINTER_(T), *(T *)0, (void *)0)
-#define L4_IS_POINTER_(T) (__builtin_classify_type(*(T *)0) == 5)
+/* An expression of type `T`, for operators that do not evaluate it; of type `char` for `void`, which has no values. */
+#define L4_VALUE_(T) (*L4_NOT_VOID_((__typeof__(T) *)0))
+
+/* The pointer, to `char` instead of `void`, so that there is something behind it. */
+#define L4_NOT_VOID_(pointer) \
+  _Generic((pointer), \
+    void *: (char *)0, \
+    const void *: (const char *)0, \
+    volatile void *: (volatile char *)0, \
+    const volatile void *: (const volatile char *)0, \
+    default: (pointer))
+#define L4_IS_VOID_(T) \
+  _Generic((__typeof__(T) *)0, void *: 1, const void *: 1, volatile void *: 1, const volatile void *: 1, default: 0)
+
+/* A pointer of that type if it is one, else some pointer; so that other branches remain valid C. */
+#define L4_IF_POINTER_(T) __builtin_choose_expr(L4_IS_POINTER_(T), ((void)0, L4_VALUE_(T)), (void *)0)
+#define L4_IS_POINTER_(T) (__builtin_classify_type(L4_VALUE_(T)) == 5)
 
 /* A conditional of `void *` and a pointer is a pointer to `void` with the qualifiers of the pointer's target. */
 #define L4_POINTER_CODE_(T) \
@@ -84,7 +107,7 @@ constexpr int code() {
     default: L4_TYPE_POINTER)
 
 #define L4_CODE_(T) \
-  _Generic(*(T *)0, \
+  (L4_IS_VOID_(T) ? L4_TYPE_UNIT : _Generic(L4_VALUE_(T), \
     _Bool: 0, \
     char: (char)-1 < 0 ? L4_TYPE_I8 : L4_TYPE_U8, \
     signed char: L4_TYPE_I8, \
@@ -99,13 +122,23 @@ constexpr int code() {
     unsigned long long: L4_UNSIGNED_CODE_(sizeof(long long)), \
     float: L4_TYPE_F32, \
     double: L4_TYPE_F64, \
-    default: L4_IS_POINTER_(T) ? L4_POINTER_CODE_(T) : 0)
+    default: L4_IS_POINTER_(T) ? L4_POINTER_CODE_(T) : 0))
 
-/* `void` is a result but has no values to select by, so its pointer is selected. */
-#define L4_RESULT_CODE_(T) \
-  _Generic((T *)0, \
-    void *: L4_TYPE_UNIT, \
-    default: L4_CODE_(__typeof__(*_Generic((T *)0, void *: (char *)0, default: (T *)0))))
+/*
+ * Whether a value of type `T` has that type, but for qualifiers, and does not become a pointer, as those of an array and of a
+ * function do, or lose something, as an atomic one does.
+ */
+#define L4_IS_VALUE_(T) \
+  (__builtin_types_compatible_p(const volatile __typeof__(T) *, const volatile __typeof__(((void)0, L4_VALUE_(T))) *) \
+   || __builtin_types_compatible_p(const volatile __typeof__(T) *, const volatile __typeof__(L4_IF_POINTER_(T)) __restrict *))
+
+/* A function as an argument becomes a pointer to it: so its prototype tells whether the target of a pointer is one. */
+#define L4_IS_CODE_(pointer) \
+  __builtin_types_compatible_p(void (*)(__typeof__(*L4_NOT_VOID_(pointer))), void (*)(__typeof__(pointer)))
+
+/* What L4_CODE_ does not see because it looks at values. Once is enough, so it does not burden each use of the code. */
+#define L4_CROSSES_(T) \
+  (L4_IS_VOID_(T) || (L4_CODE_(T) != 0 && L4_IS_VALUE_(T) && !L4_IS_CODE_(L4_IF_POINTER_(T))))
 #define L4_STATIC_ASSERT_ _Static_assert
 
 #endif
@@ -140,12 +173,15 @@ constexpr int code() {
 #define L4_WORD_13(n, a, ...) (L4_WORD_1(n, a) | L4_WORD_12(n, __VA_ARGS__) << 4)
 #define L4_WORD_14(n, a, ...) (L4_WORD_1(n, a) | L4_WORD_13(n, __VA_ARGS__) << 4)
 
-/* One assertion per argument, so that the compiler names the one that cannot cross. */
+/* One assertion for the result and per argument, so that the compiler names the one that cannot cross. */
+#define L4_CHECK_RESULT_(result) \
+  L4_STATIC_ASSERT_(L4_CROSSES_(result), "external function: result of type " #result L4_CANNOT_CROSS_);
 #define L4_CHECK_(...) L4_JOIN_(L4_CHECK_, L4_COUNT_(__VA_ARGS__))(__VA_ARGS__)
 #define L4_CHECK_0(name)
 #define L4_CHECK_MANY(n, ...) L4_STATIC_ASSERT_(0, "external function " #n " has more than 14 arguments");
 #define L4_CHECK_1(n, a) \
-  L4_STATIC_ASSERT_(L4_CODE_(a) > L4_TYPE_NEVER, "external function " #n ": argument of type " #a L4_CANNOT_CROSS_);
+  L4_STATIC_ASSERT_(L4_CROSSES_(a) && L4_CODE_(a) != L4_TYPE_UNIT, \
+                    "external function " #n ": argument of type " #a L4_CANNOT_CROSS_);
 #define L4_CHECK_2(n, a, ...) L4_CHECK_1(n, a) L4_CHECK_1(n, __VA_ARGS__)
 #define L4_CHECK_3(n, a, ...) L4_CHECK_1(n, a) L4_CHECK_2(n, __VA_ARGS__)
 #define L4_CHECK_4(n, a, ...) L4_CHECK_1(n, a) L4_CHECK_3(n, __VA_ARGS__)
@@ -162,7 +198,14 @@ constexpr int code() {
 
 #define L4_CANNOT_CROSS_ \
   " cannot cross the guest-host ABI; allowed are integers of 8 to 64 bits, float, double and pointers to objects" \
-  " (instead of bool: uint8_t, instead of a struct: a pointer to it)"
+  " (instead of bool: uint8_t, instead of a struct or an array: a pointer to it)"
+
+/* Assertions where an expression is expected; its value is 0. */
+#ifdef __cplusplus
+#define L4_CHECKED_(assertions) ([] { assertions return 0u; }())
+#else
+#define L4_CHECKED_(assertions) (0u * sizeof(struct { assertions char l4_checked; }))
+#endif
 
 /* The whole word; the result's code comes with the format number in the highest nibble. */
 #define L4_SIGNATURE_(result_code, ...) \

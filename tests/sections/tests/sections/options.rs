@@ -287,11 +287,7 @@ fn the_headers_are_of_every_standard() {
         for compiler in [Compiler::Gcc(arch), Compiler::Clang(arch)] {
             require!(compiler.program());
             for (language, names) in standards {
-                let standard = names
-                    .iter()
-                    .map(|name| format!("-std={name}"))
-                    .find(|standard| compiler.knows(language, standard))
-                    .unwrap_or_else(|| panic!("{compiler:?} knows none of {names:?}"));
+                let standard = compiler.standard(language, names);
                 succeed(compiler.compile(language, &source, folder.path(), &[&standard]));
             }
         }

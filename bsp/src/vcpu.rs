@@ -12,8 +12,32 @@ use paravirt_abi::vcpu::Clock;
 use paravirt_abi::vcpu::{VERSION, VcpuPage};
 use volatile::{VolatilePtr, map_field};
 
+/// References to what the image is entered and started by, but no code refers to: a linker would leave it in its archive. A relocation
+/// of that kind changes nothing.
+#[cfg(all(
+    any(feature = "bare", feature = "template", feature = "xen"),
+    any(target_arch = "x86", target_arch = "x86_64")
+))]
+macro_rules! beside_the_code {
+    () => {
+        concat!(
+            ".reloc ., BFD_RELOC_NONE, __paravirt_backends\n",
+            ".reloc ., BFD_RELOC_NONE, __paravirt_pvh"
+        )
+    };
+}
+#[cfg(not(all(
+    any(feature = "bare", feature = "template", feature = "xen"),
+    any(target_arch = "x86", target_arch = "x86_64")
+)))]
+macro_rules! beside_the_code {
+    () => {
+        ".reloc ., BFD_RELOC_NONE, __paravirt_backends"
+    };
+}
+
 // The page is written in assembly because its upcall entry is a pointer inside a 64-bit word, which a Rust constant
-// cannot hold. The note lies in the same object file, so that whoever uses the page gets the note.
+// cannot hold. What loaders look for lies in the same object file or is referred to from there, so that whoever uses the page gets it.
 macro_rules! page_and_note {
     (pointer: $pointer:literal, padding: $padding:literal, upcall: $upcall:literal) => {
         global_asm!(
@@ -23,6 +47,7 @@ macro_rules! page_and_note {
             ".type __paravirt_vcpu, %object",
             ".size __paravirt_vcpu, 4096",
             "__paravirt_vcpu:",
+            beside_the_code!(),
             ".long {version}, 0, 0, 0",    // version, interrupts_enabled, pending, spurious
             concat!($pointer, " ", $upcall), // upcall_entry, low half or whole
             $padding,                      // upcall_entry, high half

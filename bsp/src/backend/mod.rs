@@ -81,6 +81,33 @@ pub(crate) fn start(entry: &Entry) -> &'static StartInfo {
     info
 }
 
+/// Refers to a symbol that code does not refer to, for a backend with an entry point of its own, which only a note names: whenever a
+/// linker takes the object of this line, it takes the one with the symbol too. To be used in the module of the [`Backend`]:
+///
+/// ```no_run
+/// core::arch::global_asm!(
+///     ".pushsection .note.my_hypervisor, \"a\", %note",
+///     // ..
+///     ".popsection",
+///     ".globl my_hypervisor_start",
+///     "my_hypervisor_start:",
+///     // ..
+/// );
+/// paravirt_bsp::refer_to!("my_hypervisor_start");
+/// # fn main() {}
+/// ```
+#[macro_export]
+macro_rules! refer_to {
+    ($symbol:literal) => {
+        ::core::arch::global_asm!(
+            ".pushsection .text.paravirt_references, \"ax\", %progbits",
+            // A relocation that changes nothing.
+            ::core::concat!(".reloc ., BFD_RELOC_NONE, ", $symbol),
+            ".popsection",
+        );
+    };
+}
+
 /// Registers a backend of this crate in the image's slice. Used by [`crate::image!`].
 #[doc(hidden)]
 #[macro_export]
@@ -127,6 +154,11 @@ macro_rules! __backend_in_image {
             ".long 9, 3f - 2f, {note_type}", // length of owner with NUL, of descriptor, type
             ".asciz \"paravirt\"",
             ".balign 4",
+            // Of several objects with this symbol a linker takes one, and an assembler takes one label of several.
+            ".ifndef __paravirt_backends",
+            ".weak __paravirt_backends",
+            "__paravirt_backends:",
+            ".endif",
             ::core::concat!("2: .asciz \"", ::core::stringify!($backend), "\""),
             ".balign 4",
             "3:",

@@ -144,11 +144,7 @@ impl Project {
     /// # Errors
     /// The compiler's messages.
     pub fn static_library(&self, profile: Profile) -> Result<PathBuf, String> {
-        // One object: nothing refers to the backend's slice element, so it must be in the object that is linked.
-        tools::run(
-            self.cargo(profile)
-                .args(["--lib", "--", "-Ccodegen-units=1"]),
-        )?;
+        tools::run(self.cargo(profile).arg("--lib"))?;
         Ok(self.output(profile, "libstaticlib.a"))
     }
 }
@@ -160,7 +156,7 @@ pub fn link_argument(argument: &str) -> String {
 }
 
 /// Writes a file unless it has the content already, so that cargo need not look again.
-fn write(path: &Path, content: &str) {
+pub(crate) fn write(path: &Path, content: &str) {
     if fs::read_to_string(path).is_ok_and(|old| old == content) {
         return;
     }

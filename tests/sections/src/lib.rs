@@ -5,6 +5,7 @@ pub mod arch;
 pub mod compile;
 pub mod guest;
 pub mod link;
+pub mod split;
 pub mod table;
 pub mod tools;
 

@@ -29,6 +29,10 @@ use crate::interface::{
     pv_timer_start, pv_timer_stop,
 };
 
+// Where Xen enters a PV domain.
+#[cfg(target_arch = "x86_64")]
+crate::refer_to!("__paravirt_xen_pv_start");
+
 /// The backend, for [`crate::image!`].
 pub static BACKEND: Backend = Backend {
     name: "xen",

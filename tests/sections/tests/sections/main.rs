@@ -10,3 +10,4 @@ mod options;
 mod prototypes;
 mod resolver;
 mod rust;
+mod split;

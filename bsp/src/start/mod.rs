@@ -151,8 +151,24 @@ fn run(info: &'static StartInfo) -> ! {
         // SAFETY: a host that offers lazy binding passes its resolver's address.
         unsafe { external::set_resolver(info.resolver as usize) };
     }
+    // They find what `main` finds: bound slots, the start info, interrupts off.
+    let mut constructor = (&raw const CONSTRUCTORS).cast::<unsafe extern "C" fn()>();
+    while constructor < (&raw const CONSTRUCTORS_END).cast() {
+        // SAFETY: an element between the two symbols. Compilers put functions there that are to be called so, once.
+        unsafe { constructor.read()() };
+        constructor = constructor.wrapping_add(1);
+    }
     // SAFETY: the image defines it, see `image!`.
     power::exit(unsafe { paravirt_main() })
+}
+
+unsafe extern "C" {
+    /// What C, C++ and Rust code of the image wants to be called before its `main`, as `linkcmds/guest.ld` collects it. Empty in an
+    /// image whose linker script does not: there it is the business of a system of its own, such as RTEMS.
+    #[link_name = "__paravirt_constructors_start"]
+    static CONSTRUCTORS: [unsafe extern "C" fn(); 0];
+    #[link_name = "__paravirt_constructors_end"]
+    static CONSTRUCTORS_END: [unsafe extern "C" fn(); 0];
 }
 
 /// Names what makes an image of this crate: the function that start-up calls, and the in-guest backends that the image carries.

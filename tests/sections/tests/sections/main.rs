@@ -3,6 +3,7 @@
 
 mod architectures;
 mod c;
+mod constructors;
 mod headers;
 mod library;
 mod linkcmds;

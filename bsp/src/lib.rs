@@ -20,6 +20,10 @@
 //! There is one vCPU. Functions may be called with interrupts on or off and from handlers, unless they say otherwise.
 #![cfg_attr(not(test), no_std)]
 
+// So that `backend::template` can be written as a crate of its own.
+#[cfg(feature = "template")]
+extern crate self as paravirt_bsp;
+
 pub mod backend;
 pub mod clock;
 pub mod console;
@@ -38,15 +42,8 @@ mod memory;
 #[cfg(all(feature = "panic-handler", not(test)))]
 mod panic;
 pub mod power;
-#[cfg(all(
-    any(feature = "bare", feature = "template", feature = "xen"),
-    any(target_arch = "x86", target_arch = "x86_64")
-))]
-#[cfg_attr(
-    not(all(feature = "bare", feature = "xen")),
-    allow(dead_code, unused_imports, reason = "each backend uses a part of it")
-)]
-mod ring0;
+#[cfg(all(feature = "ring0", any(target_arch = "x86", target_arch = "x86_64")))]
+pub mod ring0;
 pub mod start;
 pub mod timer;
 pub mod upcall;

@@ -14,10 +14,7 @@ use volatile::{VolatilePtr, map_field};
 
 /// References to what the image is entered and started by, but no code refers to: a linker would leave it in its archive. A relocation
 /// of that kind changes nothing.
-#[cfg(all(
-    any(feature = "bare", feature = "template", feature = "xen"),
-    any(target_arch = "x86", target_arch = "x86_64")
-))]
+#[cfg(all(feature = "ring0", any(target_arch = "x86", target_arch = "x86_64")))]
 macro_rules! beside_the_code {
     () => {
         concat!(
@@ -26,10 +23,7 @@ macro_rules! beside_the_code {
         )
     };
 }
-#[cfg(not(all(
-    any(feature = "bare", feature = "template", feature = "xen"),
-    any(target_arch = "x86", target_arch = "x86_64")
-)))]
+#[cfg(not(all(feature = "ring0", any(target_arch = "x86", target_arch = "x86_64"))))]
 macro_rules! beside_the_code {
     () => {
         ".reloc ., BFD_RELOC_NONE, __paravirt_backends"

@@ -1,5 +1,19 @@
 // SPDX-License-Identifier: MIT OR Apache-2.0
 //! The start info block, made from what a host says in a form of its own.
+//!
+//! ```no_run
+//! use paravirt_bsp::abi::start::StartInfo;
+//! use paravirt_bsp::backend::info;
+//! use paravirt_bsp::start::Entry;
+//!
+//! /// For [`Backend::start`](paravirt_bsp::backend::Backend::start).
+//! fn start(_entry: &Entry) -> &'static StartInfo {
+//!     info::add_memory(0x10_0000, 0x400_0000);
+//!     info::set_command_line(b"all --late-ms 50");
+//!     info::finish(0) // no wall clock
+//! }
+//! # fn main() {}
+//! ```
 
 use paravirt_abi::start::{Features, MAGIC, MemoryKind, MemoryRange, StartInfo};
 
@@ -18,6 +32,8 @@ const NOTHING: MemoryRange = MemoryRange {
 };
 
 static MEMORY: Local<[MemoryRange; RANGES]> = Local::new([NOTHING; RANGES]);
+/// Whether the block is in use.
+static FINISHED: Local<bool> = Local::new(false);
 static LINE: Local<[u8; COMMAND_LINE]> = Local::new([0; COMMAND_LINE]);
 static INFO: Local<StartInfo> = Local::new(StartInfo {
     magic: MAGIC,
@@ -38,9 +54,10 @@ unsafe extern "C" {
     static __image_end: u8;
 }
 
-/// Adds memory that the guest may use, in ascending order. The part that holds the image is told apart, the page at address
-/// zero is left out.
-pub(super) fn add_memory(start: u64, end: u64) {
+/// Adds memory that the guest may use, from address `start` to before `end`, in ascending order. The part that holds the image is told
+/// apart, the page at address zero is left out. For the start of a backend: later it does nothing, and neither does
+/// [`set_command_line`].
+pub fn add_memory(start: u64, end: u64) {
     let image = (
         &raw const __image_start as usize as u64,
         &raw const __image_end as usize as u64,
@@ -56,7 +73,7 @@ fn add(start: u64, end: u64, kind: MemoryKind) {
     let end = end.min(usize::MAX as u64);
     let mut info = INFO.get();
     let index = info.memory_count as usize;
-    if start >= end || index == RANGES {
+    if start >= end || index == RANGES || FINISHED.get() {
         return;
     }
     let mut ranges = MEMORY.get();
@@ -73,7 +90,10 @@ fn add(start: u64, end: u64, kind: MemoryKind) {
 }
 
 /// Copies the command line; runs of white space become one space, and bytes that are not ASCII question marks.
-pub(super) fn set_command_line(text: &[u8]) {
+pub fn set_command_line(text: &[u8]) {
+    if FINISHED.get() {
+        return;
+    }
     let mut line = [0; COMMAND_LINE];
     let mut length = 0;
     let words = text
@@ -96,11 +116,15 @@ pub(super) fn set_command_line(text: &[u8]) {
     INFO.set(info);
 }
 
-/// Adds the time at start (Unix time in ns) and returns the block, which nothing changes from here on.
-pub(super) fn finish(wall_clock: u64) -> &'static StartInfo {
-    let mut info = INFO.get();
-    info.wall_clock = wall_clock;
-    INFO.set(info);
-    // SAFETY: start-up is over, so nobody changes the static any more.
+/// Adds the time at start (Unix time in ns, 0 if there is no such clock) and returns the block, which nothing changes from here on.
+#[must_use]
+pub fn finish(wall_clock: u64) -> &'static StartInfo {
+    if !FINISHED.get() {
+        let mut info = INFO.get();
+        info.wall_clock = wall_clock;
+        INFO.set(info);
+        FINISHED.set(true);
+    }
+    // SAFETY: finished, so nobody changes the static any more.
     unsafe { &*INFO.as_ptr() }
 }

@@ -20,18 +20,18 @@ static UNMASKED: AtomicU32 = AtomicU32::new(0);
 /// Masked lines that were raised.
 static LATCHED: AtomicU32 = AtomicU32::new(0);
 /// A backend's devices, told of a line and whether it is unmasked.
-pub(super) type Source = fn(line: u32, unmasked: bool);
+pub type Source = fn(line: u32, unmasked: bool);
 
 static SOURCE: Local<Option<Source>> = Local::new(None);
 
 /// From now on, `source` is told whenever a line was masked (`false`) or is about to be unmasked (`true`), so that it can do the
 /// same to the device, and look whether that wants something already. For the start of a backend with such devices.
-pub(super) fn set_source(source: Source) {
+pub fn set_source(source: Source) {
     SOURCE.set(Some(source));
 }
 
 /// Marks a line pending, or latches it while it is masked. May be called from an entry at any instant.
-pub(super) fn signal(line: u32) {
+pub fn signal(line: u32) {
     let bit = 1 << line;
     if UNMASKED.load(Ordering::Relaxed) & bit != 0 {
         vcpu::pending().fetch_or(bit, Ordering::Relaxed);
@@ -41,7 +41,7 @@ pub(super) fn signal(line: u32) {
 }
 
 /// Body of `pv_irq_attach`.
-pub(super) extern "C" fn attach(line: u32) -> i32 {
+pub extern "C" fn attach(line: u32) -> i32 {
     let Some(bit) = bit(line) else {
         return Error::NoSuchDevice.number();
     };
@@ -52,7 +52,7 @@ pub(super) extern "C" fn attach(line: u32) -> i32 {
 }
 
 /// Body of `pv_irq_detach`.
-pub(super) extern "C" fn detach(line: u32) -> i32 {
+pub extern "C" fn detach(line: u32) -> i32 {
     let Some(bit) = bit(line) else {
         return Error::NoSuchDevice.number();
     };
@@ -63,7 +63,7 @@ pub(super) extern "C" fn detach(line: u32) -> i32 {
 }
 
 /// Body of `pv_irq_mask`.
-pub(super) extern "C" fn mask(line: u32) -> i32 {
+pub extern "C" fn mask(line: u32) -> i32 {
     let Some(bit) = bit(line) else {
         return Error::NoSuchDevice.number();
     };
@@ -76,7 +76,7 @@ pub(super) extern "C" fn mask(line: u32) -> i32 {
 }
 
 /// Body of `pv_irq_unmask`.
-pub(super) extern "C" fn unmask(line: u32) -> i32 {
+pub extern "C" fn unmask(line: u32) -> i32 {
     let Some(bit) = bit(line) else {
         return Error::NoSuchDevice.number();
     };
@@ -90,7 +90,7 @@ pub(super) extern "C" fn unmask(line: u32) -> i32 {
 }
 
 /// Body of `pv_irq_raise`.
-pub(super) extern "C" fn raise(line: u32) -> i32 {
+pub extern "C" fn raise(line: u32) -> i32 {
     if bit(line).is_none() {
         return Error::NoSuchDevice.number();
     }

@@ -14,22 +14,9 @@ use crate::{irq, power};
 
 #[cfg(all(feature = "bare", any(target_arch = "x86", target_arch = "x86_64")))]
 pub mod bare;
-#[cfg_attr(
-    not(feature = "bare"),
-    allow(
-        dead_code,
-        reason = "used by backends whose host has no memory map of this form"
-    )
-)]
-mod info;
-#[cfg_attr(
-    not(feature = "bare"),
-    allow(
-        dead_code,
-        reason = "every backend uses it, and an image may have none"
-    )
-)]
-mod lines;
+pub mod entry;
+pub mod info;
+pub mod lines;
 #[cfg(all(
     feature = "linux-syscall",
     any(target_arch = "x86", target_arch = "x86_64")
@@ -40,11 +27,7 @@ pub mod pok;
 mod refuse;
 #[cfg(all(feature = "template", any(target_arch = "x86", target_arch = "x86_64")))]
 pub mod template;
-#[cfg_attr(
-    not(feature = "bare"),
-    allow(dead_code, reason = "used by backends whose host has one timer only")
-)]
-mod timers;
+pub mod timers;
 #[cfg(all(feature = "xen", any(target_arch = "x86", target_arch = "x86_64")))]
 pub mod xen;
 

@@ -1,36 +1,28 @@
 // SPDX-License-Identifier: MIT OR Apache-2.0
 //! Last words of an image without a backend for the host that entered it.
 
-use crate::start::{Entry, EntryPoint};
+use crate::start::Entry;
 
 /// Says so on the best channel that such an entry leaves, and stops.
 pub(super) fn no_backend(entry: &Entry) -> ! {
-    match entry.point {
-        EntryPoint::Pvh | EntryPoint::XenPv => ring0(entry.point),
-        EntryPoint::Elf => program(),
-    }
-}
-
-/// The image has no such entry point.
-#[cfg(not(all(
-    any(feature = "bare", feature = "xen"),
-    any(target_arch = "x86", target_arch = "x86_64")
-)))]
-fn ring0(_point: EntryPoint) -> ! {
+    stop_in_ring0(entry);
     program()
 }
 
-/// Names the hypervisor and the backends there are.
-#[cfg(all(
-    any(feature = "bare", feature = "xen"),
-    any(target_arch = "x86", target_arch = "x86_64")
-))]
-fn ring0(point: EntryPoint) -> ! {
+/// An image that has nothing for ring 0 is not entered there.
+#[cfg(not(all(feature = "ring0", any(target_arch = "x86", target_arch = "x86_64"))))]
+fn stop_in_ring0(_entry: &Entry) {}
+
+/// In ring 0, where Linux's system call would be a jump to nowhere, and in a PV domain of Xen: names the hypervisor and the backends
+/// there are, and stops.
+#[cfg(all(feature = "ring0", any(target_arch = "x86", target_arch = "x86_64")))]
+fn stop_in_ring0(entry: &Entry) {
     use core::fmt;
 
     use super::BACKENDS;
     use crate::ring0::cpuid::{self, Signature};
-    use crate::ring0::{self, message};
+    use crate::ring0::{self, message, processor};
+    use crate::start::EntryPoint;
 
     struct Names;
     impl fmt::Display for Names {
@@ -46,7 +38,10 @@ fn ring0(point: EntryPoint) -> ! {
         }
     }
 
-    let is_pv = point == EntryPoint::XenPv;
+    let is_pv = entry.point == EntryPoint::XenPv;
+    if !is_pv && !processor::is_in_ring0() {
+        return;
+    }
     if is_pv {
         // The processor does not name Xen to a PV domain; its entry point does.
         message::say(format_args!("no backend for Xen in this image"));
@@ -64,8 +59,13 @@ fn ring0(point: EntryPoint) -> ! {
         ));
     }
     message::say(format_args!(
-        "it was entered by its {} note; it has: {Names}; name another in `image!` (a PC, QEMU, KVM: bare; Xen: xen)",
-        if is_pv { "Xen PV" } else { "PVH" }
+        "it was entered by its {}; it has: {Names}; name another in `image!` (a PC, QEMU, KVM: bare; Xen: xen)",
+        match entry.point {
+            EntryPoint::Elf => "ELF entry point",
+            EntryPoint::Pvh => "PVH note",
+            EntryPoint::XenPv => "Xen PV note",
+            EntryPoint::Own(name) => name,
+        }
     ));
     ring0::stop("fault", 1)
 }

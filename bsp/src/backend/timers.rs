@@ -21,14 +21,14 @@ const NEVER: u64 = u64::MAX;
 
 /// The host's clock and its one-shot timer.
 #[derive(Debug)]
-pub(super) struct Source {
+pub struct Source {
     /// Guest time in ns.
-    pub(super) now: extern "C" fn() -> u64,
+    pub now: extern "C" fn() -> u64,
     /// Sets the host's timer to that guest time in ns; a time that has passed already means at once. Called with the
     /// virtual interrupt flag off.
-    pub(super) arm: fn(deadline: u64),
+    pub arm: fn(deadline: u64),
     /// Stops the host's timer. Called as `arm`; an interrupt that comes all the same does no harm.
-    pub(super) disarm: fn(),
+    pub disarm: fn(),
 }
 
 /// A timer of the guest.
@@ -51,12 +51,12 @@ static BUSY: Local<bool> = Local::new(false);
 static MISSED: Local<bool> = Local::new(false);
 
 /// Sets what the functions below stand on. For the start of a backend.
-pub(super) fn set_source(source: &'static Source) {
+pub fn set_source(source: &'static Source) {
     SOURCE.set(Some(source));
 }
 
 /// Body of `pv_timer_start`.
-pub(super) extern "C" fn start(timer: u32, first: u64, period: u64) -> i32 {
+pub extern "C" fn start(timer: u32, first: u64, period: u64) -> i32 {
     if period != 0 && period < SHORTEST_PERIOD {
         return Error::InvalidArgument.number();
     }
@@ -71,7 +71,7 @@ pub(super) extern "C" fn start(timer: u32, first: u64, period: u64) -> i32 {
 }
 
 /// Body of `pv_timer_stop`.
-pub(super) extern "C" fn stop(timer: u32) -> i32 {
+pub extern "C" fn stop(timer: u32) -> i32 {
     let (Some(entry), Some(source)) = (TABLE.get(timer as usize), SOURCE.get()) else {
         return Error::NoSuchDevice.number();
     };
@@ -84,7 +84,7 @@ pub(super) extern "C" fn stop(timer: u32) -> i32 {
 
 /// For the backend's timer interrupt, at any instant: counts what has expired, raises the timer line, arms the host's timer
 /// for the next deadline.
-pub(super) fn expire() {
+pub fn expire() {
     if BUSY.get() {
         MISSED.set(true);
         return;

@@ -14,19 +14,19 @@ const IS_VIRTUAL: u32 = 1 << 31;
 
 /// The signature of a hypervisor, twelve letters.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(crate) struct Signature([u8; 12]);
+pub struct Signature([u8; 12]);
 
 impl Signature {
     /// QEMU's own processor.
-    pub(crate) const TCG: Self = Self(*b"TCGTCGTCGTCG");
+    pub const TCG: Self = Self(*b"TCGTCGTCGTCG");
     /// KVM.
-    pub(crate) const KVM: Self = Self(*b"KVMKVMKVM\0\0\0");
+    pub const KVM: Self = Self(*b"KVMKVMKVM\0\0\0");
     /// None of its own, though the processor says that it is virtual.
-    pub(crate) const NONE: Self = Self([0; 12]);
+    pub const NONE: Self = Self([0; 12]);
 }
 
 /// Twelve letters that a leaf has in ebx, ecx and edx, in this order.
-pub(crate) fn letters(leaf: u32) -> [u8; 12] {
+pub fn letters(leaf: u32) -> [u8; 12] {
     let result = __cpuid(leaf);
     let mut letters = [0; 12];
     for (part, register) in letters
@@ -48,7 +48,7 @@ impl fmt::Display for Signature {
 }
 
 /// The hypervisor, `None` on a real processor.
-pub(crate) fn hypervisor() -> Option<Signature> {
+pub fn hypervisor() -> Option<Signature> {
     if __cpuid(1).ecx & IS_VIRTUAL == 0 {
         return None;
     }

@@ -47,21 +47,21 @@ const NULL_REACH: usize = 0x1000;
 
 /// What the processor says of a fault.
 #[derive(Clone, Copy, Debug)]
-pub(crate) struct Fault {
+pub struct Fault {
     /// Number of the exception.
-    pub(crate) vector: usize,
+    pub vector: usize,
     /// Its error code, 0 if it has none.
-    pub(crate) error: usize,
+    pub error: usize,
     /// Address of the instruction.
-    pub(crate) instruction: usize,
+    pub instruction: usize,
     /// Stack pointer at that moment.
-    pub(crate) stack: usize,
+    pub stack: usize,
     /// The address that a page fault is about.
-    pub(crate) address: usize,
+    pub address: usize,
 }
 
 /// Reports `fault` and stops the guest with reason `fault`, the vector as code.
-pub(crate) fn report(fault: &Fault) -> ! {
+pub fn report(fault: &Fault) -> ! {
     static REPORTING: AtomicBool = AtomicBool::new(false);
 
     let code = fault.vector as i32;

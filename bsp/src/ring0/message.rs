@@ -11,13 +11,13 @@ static CONSOLE: Local<Option<fn(&str)>> = Local::new(None);
 
 /// From now on, messages go to the backend's console, by `write`, which writes all of the text. It is called in any
 /// state, also between two bytes of a text that the guest writes.
-pub(crate) fn set_console(write: fn(&str)) {
+pub fn set_console(write: fn(&str)) {
     CONSOLE.set(Some(write));
 }
 
 /// Prints a line, beginning with `paravirt: `: on the backend's console if it is up, else on QEMU's debug console and on the first
 /// serial port, whichever exist.
-pub(crate) fn say(message: fmt::Arguments<'_>) {
+pub fn say(message: fmt::Arguments<'_>) {
     if CONSOLE.get().is_none() && serial::is_here() {
         serial::start();
     }
@@ -26,7 +26,7 @@ pub(crate) fn say(message: fmt::Arguments<'_>) {
 }
 
 /// Prints a line where no code of a backend is needed for it. For a fault while another is being reported.
-pub(crate) fn say_without_console(message: fmt::Arguments<'_>) {
+pub fn say_without_console(message: fmt::Arguments<'_>) {
     CONSOLE.set(None);
     say(message);
 }

@@ -2,25 +2,27 @@
 //! What a guest needs that runs in ring 0 of an x86 processor, real or virtual: for backends whose host enters the image by its PVH
 //! note. How to hear of faults and interrupts, and the few devices that every PC has.
 //!
-//! The order at entry: [`pvh`] makes a stack and (on x86-64) page tables, [`descriptor`] loads the tables by which a fault is
+//! The feature `ring0` brings it, which every backend that uses it asks for. Elsewhere than in ring 0, most of what it does is a fault.
+//!
+//! The order at entry: `pvh` makes a stack and (on x86-64) page tables, `descriptor` loads the tables by which a fault is
 //! reported from then on, [`start_info`] checks what the loader left, and [`crate::start::enter_by`] asks the backends.
 
-pub(crate) mod cpuid;
+pub mod cpuid;
 mod descriptor;
-pub(crate) mod fault;
-pub(crate) mod interrupt;
-pub(crate) mod message;
+pub mod fault;
+pub mod interrupt;
+pub mod message;
 #[cfg(target_arch = "x86_64")]
 mod paging;
-pub(crate) mod port;
-pub(crate) mod processor;
-pub(crate) mod pvh;
-pub(crate) mod qemu;
-pub(crate) mod serial;
-pub(crate) mod start_info;
-pub(crate) mod tsc;
+pub mod port;
+pub mod processor;
+mod pvh;
+pub mod qemu;
+pub mod serial;
+pub mod start_info;
+pub mod tsc;
 
-pub(crate) use descriptor::set_tls;
+pub use descriptor::set_tls;
 
 use crate::local::Local;
 
@@ -28,13 +30,13 @@ use crate::local::Local;
 static STOP: Local<fn(&str, i32) -> !> = Local::new(exit_or_halt);
 
 /// From now on, `stop` ends the guest after a fault: for a backend whose host is to be told, or forbids `hlt`.
-pub(crate) fn set_stop(stop: fn(reason: &str, code: i32) -> !) {
+pub fn set_stop(stop: fn(reason: &str, code: i32) -> !) {
     STOP.set(stop);
 }
 
 /// Ends the guest for good, with `reason` and `code` for whoever started QEMU; elsewhere the processor halts, unless
 /// [`set_stop`] says otherwise.
-pub(crate) fn stop(reason: &str, code: i32) -> ! {
+pub fn stop(reason: &str, code: i32) -> ! {
     STOP.get()(reason, code)
 }
 

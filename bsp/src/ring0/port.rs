@@ -3,54 +3,92 @@
 
 use core::arch::asm;
 
-/// Reads a byte.
-#[inline]
-pub(crate) fn in8(port: u16) -> u8 {
-    let value;
-    // SAFETY: touches no memory of ours; what the device does is the caller's intention.
-    unsafe { asm!("in al, dx", in("dx") port, out("al") value, options(nostack, preserves_flags)) };
-    value
-}
+/// A port of a device that does nothing to memory.
+///
+/// ```no_run
+/// # #[cfg(feature = "ring0")]
+/// # fn example() {
+/// use paravirt_bsp::ring0::port::Port;
+///
+/// // SAFETY: the index of a PC's battery-backed clock, which touches no memory.
+/// const INDEX: Port = unsafe { Port::new(0x70) };
+/// INDEX.out8(0);
+/// # }
+/// # fn main() {}
+/// ```
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Port(u16);
 
-/// Reads 16 bits.
-#[inline]
-pub(crate) fn in16(port: u16) -> u16 {
-    let value;
-    // SAFETY: as above.
-    unsafe { asm!("in ax, dx", in("dx") port, out("ax") value, options(nostack, preserves_flags)) };
-    value
-}
+impl Port {
+    /// The port of that number.
+    ///
+    /// # Safety
+    /// Whatever is read there or written to it, no device changes memory, and whoever else uses the device is not disturbed.
+    #[must_use]
+    pub const unsafe fn new(number: u16) -> Self {
+        Self(number)
+    }
 
-/// Reads 32 bits.
-#[inline]
-pub(crate) fn in32(port: u16) -> u32 {
-    let value;
-    // SAFETY: as above.
-    unsafe {
-        asm!("in eax, dx", in("dx") port, out("eax") value, options(nostack, preserves_flags))
-    };
-    value
-}
+    /// Reads a byte.
+    #[inline]
+    #[must_use]
+    pub fn in8(self) -> u8 {
+        let value;
+        // SAFETY: touches no memory, as whoever made the port vouches.
+        unsafe {
+            asm!("in al, dx", in("dx") self.0, out("al") value, options(nostack, preserves_flags));
+        }
+        value
+    }
 
-/// Writes a byte.
-#[inline]
-pub(crate) fn out8(port: u16, value: u8) {
-    // SAFETY: as above.
-    unsafe { asm!("out dx, al", in("dx") port, in("al") value, options(nostack, preserves_flags)) };
-}
+    /// Reads 16 bits.
+    #[inline]
+    #[must_use]
+    pub fn in16(self) -> u16 {
+        let value;
+        // SAFETY: as above.
+        unsafe {
+            asm!("in ax, dx", in("dx") self.0, out("ax") value, options(nostack, preserves_flags));
+        }
+        value
+    }
 
-/// Writes 16 bits.
-#[inline]
-pub(crate) fn out16(port: u16, value: u16) {
-    // SAFETY: as above.
-    unsafe { asm!("out dx, ax", in("dx") port, in("ax") value, options(nostack, preserves_flags)) };
-}
+    /// Reads 32 bits.
+    #[inline]
+    #[must_use]
+    pub fn in32(self) -> u32 {
+        let value;
+        // SAFETY: as above.
+        unsafe {
+            asm!("in eax, dx", in("dx") self.0, out("eax") value, options(nostack, preserves_flags));
+        }
+        value
+    }
 
-/// Writes 32 bits.
-#[inline]
-pub(crate) fn out32(port: u16, value: u32) {
-    // SAFETY: as above.
-    unsafe {
-        asm!("out dx, eax", in("dx") port, in("eax") value, options(nostack, preserves_flags))
-    };
+    /// Writes a byte.
+    #[inline]
+    pub fn out8(self, value: u8) {
+        // SAFETY: as above.
+        unsafe {
+            asm!("out dx, al", in("dx") self.0, in("al") value, options(nostack, preserves_flags));
+        }
+    }
+
+    /// Writes 16 bits.
+    #[inline]
+    pub fn out16(self, value: u16) {
+        // SAFETY: as above.
+        unsafe {
+            asm!("out dx, ax", in("dx") self.0, in("ax") value, options(nostack, preserves_flags));
+        }
+    }
+
+    /// Writes 32 bits.
+    #[inline]
+    pub fn out32(self, value: u32) {
+        // SAFETY: as above.
+        unsafe {
+            asm!("out dx, eax", in("dx") self.0, in("eax") value, options(nostack, preserves_flags));
+        }
+    }
 }

@@ -4,31 +4,41 @@
 use core::arch::asm;
 
 /// The processor's interrupt flag in its flags register.
-pub(crate) const INTERRUPT_FLAG: usize = 1 << 9;
+pub const INTERRUPT_FLAG: usize = 1 << 9;
+
+/// Whether this code runs in ring 0. May be asked anywhere.
+#[must_use]
+pub fn is_in_ring0() -> bool {
+    let selector: u32;
+    // SAFETY: reads a register that every ring may read.
+    unsafe { asm!("mov {:e}, cs", out(reg) selector, options(nomem, nostack, preserves_flags)) };
+    // The lowest two bits are the ring.
+    selector & 3 == 0
+}
 
 /// Sets the processor's interrupt flag.
 #[inline]
-pub(crate) fn open_interrupts() {
+pub fn open_interrupts() {
     // SAFETY: the entries of `interrupt` are installed before anything calls this. Not `nomem`: entries change memory.
     unsafe { asm!("sti", options(nostack)) };
 }
 
 /// Clears the processor's interrupt flag.
 #[inline]
-pub(crate) fn close_interrupts() {
+pub fn close_interrupts() {
     // SAFETY: changes nothing but the flag. Not `nomem`: memory must not be read before it.
     unsafe { asm!("cli", options(nostack)) };
 }
 
 /// Waits for an interrupt with the processor's flag set, and returns with it clear. Called with it clear. `sti` takes effect after the
 /// next instruction, so no interrupt comes between it and `hlt`.
-pub(crate) fn wait() {
+pub fn wait() {
     // SAFETY: as for `open_interrupts`.
     unsafe { asm!("sti", "hlt", "cli", options(nostack)) };
 }
 
 /// Stops the processor for good.
-pub(crate) fn halt() -> ! {
+pub fn halt() -> ! {
     loop {
         // SAFETY: changes nothing; only an interrupt that cannot be masked ends the wait, hence the loop.
         unsafe { asm!("cli", "hlt", options(nostack)) };
@@ -36,7 +46,7 @@ pub(crate) fn halt() -> ! {
 }
 
 /// The address that the last page fault was about.
-pub(crate) fn fault_address() -> usize {
+pub fn fault_address() -> usize {
     let address;
     // SAFETY: reads a register, in ring 0.
     unsafe { asm!("mov {}, cr2", out(reg) address, options(nomem, nostack, preserves_flags)) };
@@ -48,7 +58,7 @@ pub(crate) fn fault_address() -> usize {
 /// # Safety
 /// The register exists, takes the value, and what the value changes is the caller's intention.
 #[cfg(target_arch = "x86_64")]
-pub(crate) unsafe fn write_msr(register: u32, value: u64) {
+pub unsafe fn write_msr(register: u32, value: u64) {
     // SAFETY: the caller answers for it.
     unsafe {
         asm!(
@@ -61,7 +71,7 @@ pub(crate) unsafe fn write_msr(register: u32, value: u64) {
 
 /// The time-stamp counter.
 #[inline]
-pub(crate) fn tsc() -> u64 {
+pub fn tsc() -> u64 {
     #[cfg(target_arch = "x86")]
     use core::arch::x86::_rdtsc;
     #[cfg(target_arch = "x86_64")]

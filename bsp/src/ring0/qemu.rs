@@ -7,25 +7,28 @@
 
 use core::fmt::{self, Write};
 
-use super::port;
+use super::port::Port;
 
-const DEBUG_CONSOLE: u16 = 0xe9;
-const DEBUG_EXIT: u16 = 0xf4;
+const DEBUG_CONSOLE: Port = port(0xe9);
+const DEBUG_EXIT: Port = port(0xf4);
 /// What a port reads as that no device has.
 const NO_DEVICE: u8 = 0xff;
 
 /// QEMU's configuration device (QEMU, docs/specs/fw_cfg.rst): selector and data.
-const CONFIG_SELECTOR: u16 = 0x510;
-const CONFIG_DATA: u16 = 0x511;
+const CONFIG_SELECTOR: Port = port(0x510);
+const CONFIG_DATA: Port = port(0x511);
 /// The item that says `QEMU`.
 const SIGNATURE: u16 = 0;
 
+const fn port(number: u16) -> Port {
+    // SAFETY: of QEMU's devices, none of which touches memory that way: its configuration device does so by other ports.
+    unsafe { Port::new(number) }
+}
+
 /// Whether this machine is QEMU's. Elsewhere the ports above could be anything.
-pub(crate) fn is_here() -> bool {
-    port::out16(CONFIG_SELECTOR, SIGNATURE);
-    b"QEMU"
-        .iter()
-        .all(|&letter| port::in8(CONFIG_DATA) == letter)
+pub fn is_here() -> bool {
+    CONFIG_SELECTOR.out16(SIGNATURE);
+    b"QEMU".iter().all(|&letter| CONFIG_DATA.in8() == letter)
 }
 
 /// The debug console. Only where [`is_here`].
@@ -34,7 +37,7 @@ pub(crate) struct DebugConsole;
 impl Write for DebugConsole {
     fn write_str(&mut self, text: &str) -> fmt::Result {
         for byte in text.bytes() {
-            port::out8(DEBUG_CONSOLE, byte);
+            DEBUG_CONSOLE.out8(byte);
         }
         Ok(())
     }
@@ -44,12 +47,12 @@ impl Write for DebugConsole {
 ///
 /// With the device it does not return. QEMU 7.2 ends in the middle of the instruction, later versions end a moment later, and the
 /// processor runs on until then. It spins, because `hlt` is not for every domain of Xen.
-pub(crate) fn exit(reason: &str, code: i32) {
+pub fn exit(reason: &str, code: i32) {
     if is_here() {
         // The debug console has no errors.
         let _ = writeln!(DebugConsole, "paravirt: shutdown {reason} {code}");
-        port::out32(DEBUG_EXIT, code as u32 & 0x7f);
-        if port::in8(DEBUG_EXIT) != NO_DEVICE {
+        DEBUG_EXIT.out32(code as u32 & 0x7f);
+        if DEBUG_EXIT.in8() != NO_DEVICE {
             loop {
                 core::hint::spin_loop();
             }

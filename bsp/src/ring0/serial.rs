@@ -1,20 +1,28 @@
 // SPDX-License-Identifier: MIT OR Apache-2.0
 //! The first serial port, a 16550 (PC16550D data sheet) or one of its forebears.
 
-use super::port::{in8, out8};
+use super::port::Port;
 use crate::local::Local;
 
-const COM1: u16 = 0x3f8;
-/// Registers; the first two are the divisor while [`DIVISOR_ACCESS`] is set.
-const DATA: u16 = COM1;
-const INTERRUPT_ENABLE: u16 = COM1 + 1;
-const FIFO_CONTROL: u16 = COM1 + 2;
+/// Registers.
+const DATA: Port = register(0);
+const INTERRUPT_ENABLE: Port = register(1);
+/// The divisor, in the place of both, while [`DIVISOR_ACCESS`] is set.
+const DIVISOR_LOW: Port = register(0);
+const DIVISOR_HIGH: Port = register(1);
+const FIFO_CONTROL: Port = register(2);
 /// The same port, read.
-const INTERRUPT_IDENTITY: u16 = FIFO_CONTROL;
-const LINE_CONTROL: u16 = COM1 + 3;
-const MODEM_CONTROL: u16 = COM1 + 4;
-const LINE_STATUS: u16 = COM1 + 5;
-const SCRATCH: u16 = COM1 + 7;
+const INTERRUPT_IDENTITY: Port = register(2);
+const LINE_CONTROL: Port = register(3);
+const MODEM_CONTROL: Port = register(4);
+const LINE_STATUS: Port = register(5);
+const SCRATCH: Port = register(7);
+
+const fn register(number: u16) -> Port {
+    const COM1: u16 = 0x3f8;
+    // SAFETY: a port that moves bytes and touches no memory. It is this module's.
+    unsafe { Port::new(COM1 + number) }
+}
 
 const DIVISOR_ACCESS: u8 = 1 << 7;
 /// 8 bits, no parity, one stop bit.
@@ -37,72 +45,72 @@ static DEPTH: Local<usize> = Local::new(1);
 const FIFO_DEPTH: usize = 16;
 
 /// Whether there is a serial port. Where nothing is, reads give ones.
-pub(crate) fn is_here() -> bool {
-    out8(SCRATCH, 0x5a);
-    let first = in8(SCRATCH);
-    out8(SCRATCH, 0xa5);
-    first == 0x5a && in8(SCRATCH) == 0xa5
+pub fn is_here() -> bool {
+    SCRATCH.out8(0x5a);
+    let first = SCRATCH.in8();
+    SCRATCH.out8(0xa5);
+    first == 0x5a && SCRATCH.in8() == 0xa5
 }
 
 /// 115200 baud, FIFOs on, interrupts off.
-pub(crate) fn start() {
+pub fn start() {
     // Turning the FIFOs on empties them. What was written before must not be cut off; and where a byte has been received
     // already, the port stays without, because on QEMU the next one may follow at any instant.
     drain();
-    out8(INTERRUPT_ENABLE, 0);
-    out8(LINE_CONTROL, DIVISOR_ACCESS);
-    out8(COM1, 1); // divisor of 115200, low
-    out8(COM1 + 1, 0); // high
-    out8(LINE_CONTROL, FORMAT);
+    INTERRUPT_ENABLE.out8(0);
+    LINE_CONTROL.out8(DIVISOR_ACCESS);
+    DIVISOR_LOW.out8(1); // of 115200
+    DIVISOR_HIGH.out8(0);
+    LINE_CONTROL.out8(FORMAT);
     if !has_input() {
-        out8(FIFO_CONTROL, FIFOS);
+        FIFO_CONTROL.out8(FIFOS);
         // An 8250 and a 16450 have none.
-        if in8(INTERRUPT_IDENTITY) & HAS_FIFOS == HAS_FIFOS {
+        if INTERRUPT_IDENTITY.in8() & HAS_FIFOS == HAS_FIFOS {
             DEPTH.set(FIFO_DEPTH);
         }
     }
-    out8(MODEM_CONTROL, MODEM);
+    MODEM_CONTROL.out8(MODEM);
 }
 
 /// Turns the interrupt on received data on or off.
-pub(crate) fn interrupt_on_input(on: bool) {
-    out8(INTERRUPT_ENABLE, if on { RECEIVED } else { 0 });
+pub fn interrupt_on_input(on: bool) {
+    INTERRUPT_ENABLE.out8(if on { RECEIVED } else { 0 });
 }
 
 /// Writes as long as the transmitter is empty; the number of bytes taken. Called with interrupts off: nobody else may write
 /// between test and bytes.
-pub(crate) fn write(bytes: &[u8]) -> usize {
+pub fn write(bytes: &[u8]) -> usize {
     let mut taken = 0;
     for piece in bytes.chunks(DEPTH.get()) {
-        if in8(LINE_STATUS) & TRANSMITTER_EMPTY == 0 {
+        if LINE_STATUS.in8() & TRANSMITTER_EMPTY == 0 {
             break;
         }
         for &byte in piece {
-            out8(DATA, byte);
+            DATA.out8(byte);
         }
         taken += piece.len();
     }
     taken
 }
 
-/// Writes all bytes, waiting for the transmitter. As [`write`].
-pub(crate) fn write_all(mut bytes: &[u8]) {
+/// Writes all bytes, waiting for the transmitter. As [`write()`].
+pub fn write_all(mut bytes: &[u8]) {
     while !bytes.is_empty() {
         bytes = &bytes[write(bytes)..];
     }
 }
 
 /// Whether a byte has been received.
-pub(crate) fn has_input() -> bool {
-    in8(LINE_STATUS) & DATA_READY != 0
+pub fn has_input() -> bool {
+    LINE_STATUS.in8() & DATA_READY != 0
 }
 
 /// The next received byte, if there is one.
-pub(crate) fn read() -> Option<u8> {
-    has_input().then(|| in8(DATA))
+pub fn read() -> Option<u8> {
+    has_input().then(|| DATA.in8())
 }
 
 /// Waits until the last bit has left.
-pub(crate) fn drain() {
-    while in8(LINE_STATUS) & ALL_SENT == 0 {}
+pub fn drain() {
+    while LINE_STATUS.in8() & ALL_SENT == 0 {}
 }

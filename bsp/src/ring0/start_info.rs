@@ -43,7 +43,7 @@ struct MemoryMapEntry {
 
 /// Why a start info is refused.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(crate) enum Problem {
+pub(super) enum Problem {
     /// There is none at that address.
     Magic { address: usize, found: u32 },
     /// Not an address that a loader in 32-bit mode can have meant.
@@ -91,15 +91,19 @@ pub(super) unsafe fn set(address: usize) -> Result<(), Problem> {
 }
 
 /// Forgets the block, and takes the page at address zero away where there are page tables: loaders leave parts of the block there.
-/// To be called once it is read; from then on its memory is the guest's.
-pub(crate) fn forget() {
+/// To be called once it is read: from then on its memory is the guest's, and the functions of this module find nothing.
+pub fn forget() {
     INFO.set(None);
     #[cfg(target_arch = "x86_64")]
     super::paging::guard_null();
 }
 
 /// The command line, without its NUL.
-pub(crate) fn command_line() -> &'static [u8] {
+///
+/// # Safety
+/// For the start of a backend. After it, or after [`forget`], neither the block nor the result may be used: the guest's memory is there.
+#[must_use]
+pub unsafe fn command_line() -> &'static [u8] {
     let Some(info) = INFO.get() else { return b"" };
     if info.command_line == 0 || info.command_line >= LIMIT {
         return b"";
@@ -110,7 +114,10 @@ pub(crate) fn command_line() -> &'static [u8] {
 
 /// Calls `add` with start and end of each range of memory that the guest may use, in the loader's order, which is ascending; `false`
 /// if the loader gave no map (version 0, or an empty one).
-pub(crate) fn for_each_memory(mut add: impl FnMut(u64, u64)) -> bool {
+///
+/// # Safety
+/// As for [`command_line`].
+pub unsafe fn for_each_memory(mut add: impl FnMut(u64, u64)) -> bool {
     let Some(info) = INFO.get() else { return false };
     if info.version == 0 || info.memory_map == 0 || info.memory_map >= LIMIT {
         return false;

@@ -7,16 +7,16 @@ use core::sync::atomic::{Ordering, compiler_fence};
 use paravirt_abi::vcpu::{ClockFlags, cycles_to_ns};
 use volatile::map_field;
 
-use super::port::{in8, out8};
+use super::port::Port;
 use super::processor::tsc;
 use crate::vcpu;
 
 /// Rate of the PC's timer in Hz.
-pub(crate) const TIMER_HZ: u64 = 1_193_182;
+pub const TIMER_HZ: u64 = 1_193_182;
 
 /// The channel whose gate is software's: nothing hangs on it but the speaker.
-const CHANNEL_2: u16 = 0x42;
-const COMMAND: u16 = 0x43;
+const CHANNEL_2: Port = port(0x42);
+const COMMAND: Port = port(0x43);
 /// Channel 2, both bytes, mode 0: counts down once, and its output goes up at the end.
 const ONE_SHOT: u8 = 0b1011_0000;
 /// Read back status and count of channel 2.
@@ -25,7 +25,7 @@ const READ_BACK: u8 = 0b1100_1000;
 const OUTPUT: u8 = 1 << 7;
 const NULL_COUNT: u8 = 1 << 6;
 /// Gate of channel 2, and the speaker, in port B.
-const PORT_B: u16 = 0x61;
+const PORT_B: Port = port(0x61);
 const GATE: u8 = 1;
 const SPEAKER: u8 = 2;
 
@@ -39,6 +39,11 @@ const ATTEMPTS: u32 = 10;
 /// Slowest and fastest rate that is believed, in Hz.
 const RATES: core::ops::RangeInclusive<u64> = 1_000_000..=20_000_000_000;
 
+const fn port(number: u16) -> Port {
+    // SAFETY: of the PC's timer, which touches no memory. Its channel 2 is nobody else's, and a command names the channel.
+    unsafe { Port::new(number) }
+}
+
 /// Both clocks at about one moment.
 #[derive(Clone, Copy)]
 struct Sample {
@@ -49,16 +54,16 @@ struct Sample {
 }
 
 /// The rate of the time-stamp counter in Hz, or `None` if the machine's timer does not run.
-pub(crate) fn measure() -> Option<u64> {
+pub fn measure() -> Option<u64> {
     (0..ATTEMPTS).find_map(|_| measure_once())
 }
 
 fn measure_once() -> Option<u64> {
-    let port_b = in8(PORT_B);
-    out8(PORT_B, port_b & !SPEAKER | GATE);
-    out8(COMMAND, ONE_SHOT);
-    out8(CHANNEL_2, 0xff);
-    out8(CHANNEL_2, 0xff);
+    let port_b = PORT_B.in8();
+    PORT_B.out8(port_b & !SPEAKER | GATE);
+    COMMAND.out8(ONE_SHOT);
+    CHANNEL_2.out8(0xff);
+    CHANNEL_2.out8(0xff);
     let first = sample()?;
     // A timer that stands still ends this by the time that passes.
     let patience = first.cycles.saturating_add(*RATES.end() / 10);
@@ -68,7 +73,7 @@ fn measure_once() -> Option<u64> {
         }
     }
     let last = sample()?;
-    out8(PORT_B, port_b);
+    PORT_B.out8(port_b);
     let ticks = u64::from(first.count.checked_sub(last.count)?);
     let rate = last
         .cycles
@@ -84,10 +89,10 @@ fn sample() -> Option<Sample> {
     for _ in 0..SAMPLES {
         let before = tsc();
         // This holds the count; what follows only fetches it.
-        out8(COMMAND, READ_BACK);
+        COMMAND.out8(READ_BACK);
         let after = tsc();
-        let status = in8(CHANNEL_2);
-        let count = u16::from_le_bytes([in8(CHANNEL_2), in8(CHANNEL_2)]);
+        let status = CHANNEL_2.in8();
+        let count = u16::from_le_bytes([CHANNEL_2.in8(), CHANNEL_2.in8()]);
         if status & OUTPUT != 0 {
             return None;
         }
@@ -121,7 +126,7 @@ fn scale(rate: u64) -> (i32, u32) {
 }
 
 /// Starts the guest's clock, at 0, on a counter of `rate` Hz.
-pub(crate) fn start_clock(rate: u64) {
+pub fn start_clock(rate: u64) {
     let (shift, multiplier) = scale(rate);
     let clock = vcpu::clock();
     let sequence = map_field!(clock.sequence);
@@ -137,7 +142,7 @@ pub(crate) fn start_clock(rate: u64) {
 }
 
 /// The guest's clock in ns. It is never changed after its start, so no sequence number is looked at.
-pub(crate) fn now() -> u64 {
+pub fn now() -> u64 {
     let clock = vcpu::clock();
     let cycles = tsc().saturating_sub(map_field!(clock.base_tsc).read());
     cycles_to_ns(

@@ -27,6 +27,8 @@ pub enum EntryPoint {
     Pvh,
     /// The one of Xen's notes for paravirtualized guests; [`Entry::argument`] is the address of a `start_info`.
     XenPv,
+    /// One that a backend brings, by a name for messages; what [`Entry::argument`] is, that backend knows.
+    Own(&'static str),
 }
 
 /// How the image was entered: what tells hosts apart.
@@ -126,11 +128,28 @@ pub unsafe extern "C" fn enter(magic: usize, argument: usize, stack: *mut c_void
         // SAFETY: with the magic, the host passes the block's address; it stays as it is.
         run(unsafe { &*(argument as *const StartInfo) })
     }
-    enter_by(&entry)
+    // SAFETY: handed on.
+    unsafe { enter_by(&entry) }
 }
 
-/// Where entry points meet whose host does not pass a start info block: the image's backends are asked in turn.
-pub(crate) fn enter_by(entry: &Entry) -> ! {
+/// Where entry points meet whose host does not pass a start info block: the image's backends are asked in turn. A backend's own entry
+/// point ends here, in assembly that has set up a stack:
+///
+/// ```no_run
+/// use core::ffi::c_void;
+/// use paravirt_bsp::start::{self, Entry, EntryPoint};
+///
+/// unsafe extern "C" fn entered(argument: usize, stack: *mut c_void) -> ! {
+///     let entry = Entry { point: EntryPoint::Own("MyHypervisor note"), magic: 0, argument, stack };
+///     // SAFETY: called once by the entry point, on the image's stack, with what the host left.
+///     unsafe { start::enter_by(&entry) }
+/// }
+/// # fn main() {}
+/// ```
+///
+/// # Safety
+/// For an entry point, once, on a stack of the image's own, in `entry` the values that the host left.
+pub unsafe fn enter_by(entry: &Entry) -> ! {
     run(backend::start(entry))
 }
 

@@ -13,10 +13,7 @@ use crate::local::Local;
 mod i386;
 #[cfg(target_arch = "x86_64")]
 mod x86_64;
-#[cfg(all(
-    target_arch = "x86_64",
-    any(feature = "bare", feature = "template", feature = "xen")
-))]
+#[cfg(all(target_arch = "x86_64", feature = "ring0"))]
 pub(crate) use x86_64::DEFAULT_MXCSR;
 
 /// What runs between saving and restoring the registers: [`irq::dispatch`], or an operating system's prologue around it.

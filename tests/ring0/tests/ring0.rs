@@ -66,15 +66,17 @@ fn version_0_has_no_memory_map() {
 
 #[test]
 fn an_image_without_a_backend_says_what_it_met() {
-    on_each("ring0-alone", |_, pc| {
-        let outcome = pc.run();
-        outcome.expect(
-            "fault 1",
-            "no backend for hypervisor `TCGTCGTCGTCG` in this image",
-            true,
-        );
-        outcome.expect("fault 1", "it has: none;", true);
-    });
+    for guest in ["ring0-alone", "no-backend"] {
+        on_each(guest, |_, pc| {
+            let outcome = pc.run();
+            outcome.expect(
+                "fault 1",
+                "no backend for hypervisor `TCGTCGTCGTCG` in this image",
+                true,
+            );
+            outcome.expect("fault 1", "it has: none;", true);
+        });
+    }
 }
 
 #[test]

@@ -9,8 +9,12 @@ pub(super) extern "C" fn idle() {
 }
 
 /// Body of `pv_cpu_set_tls`.
-pub(super) extern "C" fn set_tls(base: usize) -> i32 {
-    match ring0::set_tls(base) {
+///
+/// # Safety
+/// As for the external function.
+pub(super) unsafe extern "C" fn set_tls(base: usize) -> i32 {
+    // SAFETY: the caller answers for the address; this backend runs in ring 0.
+    match unsafe { ring0::set_tls(base) } {
         Ok(()) => 0,
         Err(error) => error.number(),
     }

@@ -3,24 +3,34 @@
 
 use paravirt_abi::error::Error;
 
-use crate::ring0::port::{in8, in16, in32, out8, out16, out32};
+use crate::ring0::port::Port;
 
 /// Body of `pv_port_in`.
-pub(super) extern "C" fn read(port: u16, width: u32) -> i64 {
+///
+/// # Safety
+/// As for the external function: what the device does is the caller's intention.
+pub(super) unsafe extern "C" fn read(port: u16, width: u32) -> i64 {
+    // SAFETY: handed on.
+    let port = unsafe { Port::new(port) };
     match width {
-        1 => in8(port).into(),
-        2 => in16(port).into(),
-        4 => in32(port).into(),
+        1 => port.in8().into(),
+        2 => port.in16().into(),
+        4 => port.in32().into(),
         _ => Error::InvalidArgument.number().into(),
     }
 }
 
 /// Body of `pv_port_out`.
-pub(super) extern "C" fn write(port: u16, width: u32, value: u32) -> i32 {
+///
+/// # Safety
+/// As above.
+pub(super) unsafe extern "C" fn write(port: u16, width: u32, value: u32) -> i32 {
+    // SAFETY: handed on.
+    let port = unsafe { Port::new(port) };
     match width {
-        1 => out8(port, value as u8),
-        2 => out16(port, value as u16),
-        4 => out32(port, value),
+        1 => port.out8(value as u8),
+        2 => port.out16(value as u16),
+        4 => port.out32(value),
         _ => return Error::InvalidArgument.number(),
     }
     0

@@ -3,15 +3,20 @@
 
 use paravirt_abi::shutdown::Reason;
 
-use crate::ring0::port::out8;
+use crate::ring0::port::Port;
 use crate::ring0::{message, processor, qemu, serial};
 
 /// Reset control of PCs since the nineties: a full reset.
-const RESET_CONTROL: u16 = 0xcf9;
+const RESET_CONTROL: Port = port(0xcf9);
 const FULL_RESET: u8 = 6;
 /// The keyboard controller's pulse on the reset line, of older ones.
-const KEYBOARD_COMMAND: u16 = 0x64;
+const KEYBOARD_COMMAND: Port = port(0x64);
 const PULSE_RESET: u8 = 0xfe;
+
+const fn port(number: u16) -> Port {
+    // SAFETY: the machine is reset there; nothing else is written, and nothing runs afterwards.
+    unsafe { Port::new(number) }
+}
 
 /// Body of `pv_shutdown`.
 pub(super) extern "C" fn shutdown(reason: u32, code: i32) -> ! {
@@ -24,8 +29,8 @@ pub(super) extern "C" fn shutdown(reason: u32, code: i32) -> ! {
     serial::drain();
     qemu::exit(name, code);
     if reason == Reason::Reset {
-        out8(RESET_CONTROL, FULL_RESET);
-        out8(KEYBOARD_COMMAND, PULSE_RESET);
+        RESET_CONTROL.out8(FULL_RESET);
+        KEYBOARD_COMMAND.out8(PULSE_RESET);
     }
     message::say(format_args!("shutdown {name} {code}; the processor halts"));
     processor::halt()

@@ -1,10 +1,10 @@
 // SPDX-License-Identifier: MIT OR Apache-2.0
 //! The battery-backed clock (Motorola MC146818 data sheet), which is taken to hold UTC.
 
-use crate::ring0::port::{in8, out8};
+use crate::ring0::port::Port;
 
-const INDEX: u16 = 0x70;
-const DATA: u16 = 0x71;
+const INDEX: Port = port(0x70);
+const DATA: Port = port(0x71);
 
 /// Registers.
 const SECONDS: u8 = 0;
@@ -28,6 +28,11 @@ const AFTERNOON: u8 = 1 << 7;
 
 /// Reads that are tried until two agree; where no clock is, all agree.
 const ATTEMPTS: u32 = 100_000;
+
+const fn port(number: u16) -> Port {
+    // SAFETY: of the clock, which touches no memory. It is this module's.
+    unsafe { Port::new(number) }
+}
 
 /// The registers of the time, as they are.
 #[derive(Clone, Copy, PartialEq, Eq)]
@@ -57,8 +62,8 @@ pub(super) fn read() -> u64 {
 }
 
 fn register(index: u8) -> u8 {
-    out8(INDEX, index);
-    in8(DATA)
+    INDEX.out8(index);
+    DATA.in8()
 }
 
 fn read_raw() -> Raw {

@@ -28,14 +28,16 @@ pub(super) fn start(_entry: &Entry) -> &'static StartInfo {
     console::start();
     timer::start(rtc::read());
     irq::start();
-    if !start_info::for_each_memory(info::add_memory) {
+    // SAFETY: the backend starts.
+    if !unsafe { start_info::for_each_memory(info::add_memory) } {
         message::say(format_args!(
             "the loader gave no memory map; using {} MiB",
             LEAST_MEMORY >> 20
         ));
         info::add_memory(FIRST_MEMORY, LEAST_MEMORY);
     }
-    info::set_command_line(start_info::command_line());
+    // SAFETY: as above; the text is copied.
+    info::set_command_line(unsafe { start_info::command_line() });
     start_info::forget();
     info::finish(timer::wall())
 }

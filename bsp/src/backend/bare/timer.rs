@@ -4,11 +4,11 @@
 use crate::backend::timers::{self, Source};
 use crate::local::Local;
 use crate::power;
-use crate::ring0::port::out8;
+use crate::ring0::port::Port;
 use crate::ring0::tsc::{self, TIMER_HZ};
 
-const CHANNEL_0: u16 = 0x40;
-const COMMAND: u16 = 0x43;
+const CHANNEL_0: Port = port(0x40);
+const COMMAND: Port = port(0x43);
 /// Channel 0, both bytes, mode 0: one interrupt when the count is down. The command itself stops a count that is running.
 const ONE_SHOT: u8 = 0b0011_0000;
 /// The longest count, 54.9 ms. A deadline beyond it takes several interrupts.
@@ -24,8 +24,13 @@ static START: Local<u64> = Local::new(0);
 static SOURCE: Source = Source {
     now,
     arm,
-    disarm: || out8(COMMAND, ONE_SHOT),
+    disarm: || COMMAND.out8(ONE_SHOT),
 };
+
+const fn port(number: u16) -> Port {
+    // SAFETY: of the PC's timer, which touches no memory. Its channel 0 is this module's, and a command names the channel.
+    unsafe { Port::new(number) }
+}
 
 /// Starts the clocks; `wall` is the Unix time in seconds.
 pub(super) fn start(wall: u64) {
@@ -57,7 +62,7 @@ fn arm(deadline: u64) {
     let ns = deadline.saturating_sub(now()).min(LONGEST_NS);
     let count = (ns * TIMER_HZ).div_ceil(NS_PER_SECOND).clamp(1, LONGEST);
     let [low, high, ..] = count.to_le_bytes();
-    out8(COMMAND, ONE_SHOT);
-    out8(CHANNEL_0, low);
-    out8(CHANNEL_0, high);
+    COMMAND.out8(ONE_SHOT);
+    CHANNEL_0.out8(low);
+    CHANNEL_0.out8(high);
 }

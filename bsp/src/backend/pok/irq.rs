@@ -4,21 +4,13 @@
 use paravirt_abi::line;
 
 use super::{console, timer};
-use crate::backend::lines;
-use crate::{irq, vcpu};
+use crate::backend::{entry, lines};
 
 /// Marks the lines pending whose devices want something and, with interrupts on, runs their handlers. At the end of every
 /// function that an application may call to pass or to measure time.
 pub(super) fn poll() {
     find();
-    deliver();
-}
-
-/// With interrupts on, runs the handlers of what is pending.
-pub(super) fn deliver() {
-    if vcpu::interrupt_flag().read() != 0 {
-        irq::deliver_if_pending();
-    }
+    entry::deliver();
 }
 
 /// Marks the lines pending whose devices want something.

@@ -5,7 +5,7 @@
 //! resolution.
 
 use super::{console, irq, kernel};
-use crate::backend::timers;
+use crate::backend::{entry, timers};
 use crate::local::Local;
 
 /// The kernel's time at the guest's start, in ns.
@@ -38,7 +38,7 @@ pub(super) extern "C" fn clock_now() -> u64 {
     let now = now();
     expire_until(now);
     console::find();
-    irq::deliver();
+    entry::deliver();
     now
 }
 

@@ -1,16 +1,19 @@
 // SPDX-License-Identifier: MIT OR Apache-2.0
 //! Console.
 
-use paravirt_abi::line;
+use core::sync::atomic::{AtomicBool, Ordering};
+
+use paravirt_bsp::abi::line;
+use paravirt_bsp::backend::lines;
 
 use super::{hypervisor, irq};
-use crate::backend::lines;
-use crate::local::Local;
 
 /// Whether input raises the console line.
-static WANTED: Local<bool> = Local::new(false);
+static WANTED: AtomicBool = AtomicBool::new(false);
 
-pub(super) extern "C" fn write(buffer: *const u8, length: usize) -> isize {
+/// # Safety
+/// `buffer` is valid for reads of `length` bytes, unless that is 0.
+pub(super) unsafe extern "C" fn write(buffer: *const u8, length: usize) -> isize {
     if length == 0 {
         return 0;
     }
@@ -20,7 +23,9 @@ pub(super) extern "C" fn write(buffer: *const u8, length: usize) -> isize {
     taken as isize
 }
 
-pub(super) extern "C" fn read(buffer: *mut u8, length: usize) -> isize {
+/// # Safety
+/// `buffer` is valid for writes of `length` bytes.
+pub(super) unsafe extern "C" fn read(buffer: *mut u8, length: usize) -> isize {
     let mut read = 0;
     while read < length
         && let Some(byte) = hypervisor::read()
@@ -36,12 +41,12 @@ pub(super) extern "C" fn read(buffer: *mut u8, length: usize) -> isize {
 
 /// Follows the mask of the console line.
 pub(super) fn set_wanted(wanted: bool) {
-    WANTED.set(wanted);
+    WANTED.store(wanted, Ordering::Relaxed);
 }
 
 /// Raises the console line if there is input.
 pub(super) fn find() {
-    if WANTED.get() && hypervisor::has_input() {
+    if WANTED.load(Ordering::Relaxed) && hypervisor::has_input() {
         lines::signal(line::CONSOLE);
     }
 }

@@ -2,16 +2,18 @@
 //! What the hypervisor does for a guest: the only file to write anew. Replace each body by the hypercall or system call that does
 //! the same.
 
-use crate::local::Local;
-use crate::ring0::{processor, qemu, serial, start_info, tsc};
+use core::sync::atomic::{AtomicU64, Ordering};
+
+use paravirt_bsp::ring0::{processor, qemu, serial, start_info, tsc};
 
 /// Cycles of the time-stamp counter per second.
-static RATE: Local<u64> = Local::new(1);
+static RATE: AtomicU64 = AtomicU64::new(1);
 
 /// Makes the functions below usable. `Err` says what is missing.
 pub(super) fn start() -> Result<(), &'static str> {
     serial::start();
-    RATE.set(tsc::measure().ok_or("no timer to measure the time-stamp counter with")?);
+    let rate = tsc::measure().ok_or("no timer to measure the time-stamp counter with")?;
+    RATE.store(rate, Ordering::Relaxed);
     Ok(())
 }
 
@@ -33,7 +35,7 @@ pub(super) fn has_input() -> bool {
 /// Time in ns since some moment; never steps back.
 pub(super) fn clock() -> u64 {
     const NS_PER_SECOND: u64 = 1_000_000_000;
-    let (cycles, rate) = (processor::tsc(), RATE.get());
+    let (cycles, rate) = (processor::tsc(), RATE.load(Ordering::Relaxed));
     // In two steps, because the product would overflow.
     cycles / rate * NS_PER_SECOND + cycles % rate * NS_PER_SECOND / rate
 }
@@ -44,13 +46,21 @@ pub(super) fn yield_until(_deadline: u64) {
 }
 
 /// The text after the image's name where it was started.
-pub(super) fn command_line() -> &'static [u8] {
-    start_info::command_line()
+///
+/// # Safety
+/// For the start, after which the text may be overwritten.
+pub(super) unsafe fn command_line() -> &'static [u8] {
+    // SAFETY: handed on.
+    unsafe { start_info::command_line() }
 }
 
 /// Calls `add` with start and end of each range of memory that belongs to the guest, in ascending order.
-pub(super) fn for_each_memory(add: fn(u64, u64)) {
-    start_info::for_each_memory(add);
+///
+/// # Safety
+/// As above.
+pub(super) unsafe fn for_each_memory(add: fn(u64, u64)) {
+    // SAFETY: handed on.
+    unsafe { start_info::for_each_memory(add) };
 }
 
 /// Ends the guest; `reason` is a word for whoever watches.

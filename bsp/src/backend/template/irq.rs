@@ -1,19 +1,16 @@
 // SPDX-License-Identifier: MIT OR Apache-2.0
 //! Looking for what would be interrupts elsewhere.
 
-use paravirt_abi::line;
+use paravirt_bsp::abi::line;
+use paravirt_bsp::backend::{entry, lines};
 
 use super::{console, timer};
-use crate::backend::lines;
-use crate::{irq, vcpu};
 
 /// Marks the lines pending whose devices want something and, with interrupts on, runs their handlers. At the end of every function
 /// that passes time.
 pub(super) fn poll() {
     find();
-    if vcpu::interrupt_flag().read() != 0 {
-        irq::deliver_if_pending();
-    }
+    entry::deliver();
 }
 
 /// Marks the lines pending whose devices want something.

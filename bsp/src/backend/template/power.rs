@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: MIT OR Apache-2.0
 //! The end of the guest.
 
-use paravirt_abi::shutdown::Reason;
+use paravirt_bsp::abi::shutdown::Reason;
 
 use super::hypervisor;
 

@@ -1,12 +1,12 @@
 // SPDX-License-Identifier: MIT OR Apache-2.0
 //! From the entry point to a start info block.
 
-use paravirt_abi::start::StartInfo;
+use paravirt_bsp::abi::start::StartInfo;
+use paravirt_bsp::backend::info;
+use paravirt_bsp::power;
+use paravirt_bsp::start::{Entry, EntryPoint};
 
 use super::{hypervisor, irq, timer};
-use crate::backend::info;
-use crate::power;
-use crate::start::{Entry, EntryPoint};
 
 /// Whether this backend's hypervisor has entered the image. Where others enter in the same way, ask further: by CPUID, by a magic
 /// number.
@@ -22,8 +22,11 @@ pub(super) fn start(_entry: &Entry) -> &'static StartInfo {
     }
     timer::start_clock();
     irq::start();
-    hypervisor::for_each_memory(info::add_memory);
-    info::set_command_line(hypervisor::command_line());
+    // SAFETY: this is the start, and the text is copied.
+    unsafe {
+        hypervisor::for_each_memory(info::add_memory);
+        info::set_command_line(hypervisor::command_line());
+    }
     // No wall clock.
     info::finish(0)
 }

@@ -1,29 +1,31 @@
 // SPDX-License-Identifier: MIT OR Apache-2.0
 //! Clock, and timers that are looked at.
 
+use core::sync::atomic::{AtomicU64, Ordering};
+
+use paravirt_bsp::backend::timers;
+
 use super::{hypervisor, irq};
-use crate::backend::timers;
-use crate::local::Local;
 
 /// The hypervisor's clock at the guest's start, in ns.
-static ZERO: Local<u64> = Local::new(0);
+static ZERO: AtomicU64 = AtomicU64::new(0);
 /// The next deadline of the guest's timers, in ns of guest time.
-static DEADLINE: Local<u64> = Local::new(u64::MAX);
+static DEADLINE: AtomicU64 = AtomicU64::new(u64::MAX);
 
 static SOURCE: timers::Source = timers::Source {
     now: guest_time,
-    arm: |deadline| DEADLINE.set(deadline),
-    disarm: || DEADLINE.set(u64::MAX),
+    arm: |deadline| DEADLINE.store(deadline, Ordering::Relaxed),
+    disarm: || DEADLINE.store(u64::MAX, Ordering::Relaxed),
 };
 
 pub(super) fn start_clock() {
-    ZERO.set(hypervisor::clock());
+    ZERO.store(hypervisor::clock(), Ordering::Relaxed);
     timers::set_source(&SOURCE);
 }
 
 /// ns since the guest's start.
 extern "C" fn guest_time() -> u64 {
-    hypervisor::clock() - ZERO.get()
+    hypervisor::clock() - ZERO.load(Ordering::Relaxed)
 }
 
 pub(super) extern "C" fn now() -> u64 {
@@ -45,12 +47,14 @@ pub(super) extern "C" fn stop(timer: u32) -> i32 {
 
 /// The next deadline on the hypervisor's clock.
 pub(super) fn deadline() -> u64 {
-    DEADLINE.get().saturating_add(ZERO.get())
+    DEADLINE
+        .load(Ordering::Relaxed)
+        .saturating_add(ZERO.load(Ordering::Relaxed))
 }
 
 /// Handles what is due.
 pub(super) fn find() {
-    if DEADLINE.get() <= guest_time() {
+    if DEADLINE.load(Ordering::Relaxed) <= guest_time() {
         timers::expire();
     }
 }

@@ -1,10 +1,9 @@
 // SPDX-License-Identifier: MIT OR Apache-2.0
 //! Idle and thread-local storage.
 
-use super::pvh;
 #[cfg(target_arch = "x86_64")]
 use super::{domain, pv};
-use crate::ring0::interrupt;
+use crate::ring0::{self, interrupt};
 
 /// Body of `pv_cpu_idle`. Called with the virtual interrupt flag off.
 pub(super) extern "C" fn idle() {
@@ -16,15 +15,20 @@ pub(super) extern "C" fn idle() {
 }
 
 /// Body of `pv_cpu_set_tls`.
-pub(super) extern "C" fn set_tls(base: usize) -> i32 {
+///
+/// # Safety
+/// As for the external function.
+pub(super) unsafe extern "C" fn set_tls(base: usize) -> i32 {
+    // SAFETY: the caller answers for the address; a PVH domain runs in ring 0.
+    let of_pvh = || unsafe { ring0::set_tls(base) };
     #[cfg(target_arch = "x86_64")]
     let result = if domain::is_pv() {
         pv::set_tls(base)
     } else {
-        pvh::set_tls(base)
+        of_pvh()
     };
     #[cfg(target_arch = "x86")]
-    let result = pvh::set_tls(base);
+    let result = of_pvh();
     match result {
         Ok(()) => 0,
         Err(error) => error.number(),

@@ -19,7 +19,7 @@ pub(super) fn detects(entry: &Entry) -> bool {
     match entry.point {
         EntryPoint::XenPv => true,
         EntryPoint::Pvh => pvh::is_xen(),
-        EntryPoint::Elf => false,
+        EntryPoint::Elf | EntryPoint::Own(_) => false,
     }
 }
 
@@ -71,7 +71,8 @@ fn start_pvh() {
         let (ring, port) = pvh::console();
         console::start_ring(ring, port);
     }
-    info::set_command_line(start_info::command_line());
+    // SAFETY: the backend starts; the text is copied.
+    info::set_command_line(unsafe { start_info::command_line() });
     pvh::add_memory();
 }
 

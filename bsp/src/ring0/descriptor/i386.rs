@@ -41,7 +41,10 @@ pub(crate) fn load() {
 ///
 /// # Errors
 /// None here; the signature is that of x86-64.
-pub(crate) fn set_tls(base: usize) -> Result<(), Error> {
+///
+/// # Safety
+/// Code that uses thread-local storage must find at `base` what its ABI asks for. In ring 0, entered by the PVH note.
+pub unsafe fn set_tls(base: usize) -> Result<(), Error> {
     let mut segments = SEGMENTS.get();
     let base = base as u64;
     segments[usize::from(TLS / 8)] =

@@ -9,9 +9,9 @@ mod i386;
 #[cfg(target_arch = "x86_64")]
 mod x86_64;
 #[cfg(target_arch = "x86")]
-pub(crate) use i386::*;
+pub use i386::*;
 #[cfg(target_arch = "x86_64")]
-pub(crate) use x86_64::*;
+pub use x86_64::*;
 
 /// Selectors in the global table.
 pub(super) const CODE: u16 = 0x08;

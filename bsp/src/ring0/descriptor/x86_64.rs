@@ -98,7 +98,10 @@ pub(crate) fn load() {
 ///
 /// # Errors
 /// The address is not canonical, which the processor would refuse.
-pub(crate) fn set_tls(base: usize) -> Result<(), Error> {
+///
+/// # Safety
+/// Code that uses thread-local storage must find at `base` what its ABI asks for. In ring 0.
+pub unsafe fn set_tls(base: usize) -> Result<(), Error> {
     const FS_BASE: u32 = 0xc000_0100;
     let sign = base as i64 >> 47;
     if sign != 0 && sign != -1 {

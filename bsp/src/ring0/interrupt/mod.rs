@@ -4,15 +4,11 @@
 //! The entry saves what Rust may change, calls the backend's handler for the vector, which acknowledges the device and marks lines
 //! pending, and restores everything. Then the stack holds the processor's frame again, and the virtual flag says where to go: to the
 //! upcall entry, as if the processor had entered there, or back, with the processor's flag off, so that a level-triggered source
-//! does not interrupt for ever. In both cases the processor's flag stays off until the guest opens it, see [`HOST_MASKED`].
-
-use core::sync::atomic::Ordering;
-
-use paravirt_abi::vcpu::HOST_MASKED;
+//! does not interrupt for ever. In both cases the processor's flag stays off until the guest opens it, see [`paravirt_abi::vcpu::HOST_MASKED`].
 
 use super::processor::{self, INTERRUPT_FLAG};
+use crate::backend::entry::{self, Return};
 use crate::local::Local;
-use crate::vcpu;
 
 #[cfg(target_arch = "x86")]
 mod i386;
@@ -20,36 +16,35 @@ mod i386;
 mod x86_64;
 
 /// The first vector of interrupts; those before it are exceptions.
-pub(crate) const FIRST: u8 = 32;
+pub const FIRST: u8 = 32;
 /// Number of vectors with an entry, from [`FIRST`].
-pub(crate) const COUNT: u8 = 32;
+pub const COUNT: u8 = 32;
 /// Bytes from one entry to the next.
 pub(super) const STRIDE: usize = 16;
 
 /// A backend's handler. It is called with the processor's interrupt flag off, at any instant at which that was on.
-pub(crate) type Handler = fn(vector: u8);
+pub type Handler = fn(vector: u8);
 
 static HANDLER: Local<Option<Handler>> = Local::new(None);
 
 /// From now on, `handler` is called for each interrupt. To be set before the processor's interrupt flag is.
-pub(crate) fn set_handler(handler: Handler) {
+///
+/// # Safety
+/// The handler and what it calls are in nobody's critical section, and interrupt those of others: they may touch what is theirs alone,
+/// and call what this crate says may be called from an entry, such as [`crate::backend::lines::signal`] and [`crate::backend::timers::expire`].
+pub unsafe fn set_handler(handler: Handler) {
     HANDLER.set(Some(handler));
-}
-
-/// Notes that the processor's interrupt flag is off, for the test at the end of turning interrupts on.
-pub(crate) fn mark_closed() {
-    vcpu::pending().fetch_or(HOST_MASKED, Ordering::Relaxed);
 }
 
 /// Waits until a line is pending. Called with the virtual interrupt flag off: an interrupt that ends the wait marks its line and
 /// leaves the processor's flag off.
-pub(crate) fn wait() {
+pub fn wait() {
     // With the processor's flag off, no interrupt comes between test and wait.
     processor::close_interrupts();
-    while vcpu::pending().load(Ordering::Relaxed) & !HOST_MASKED == 0 {
+    while !entry::is_pending() {
         processor::wait();
     }
-    mark_closed();
+    entry::mark_host_closed();
 }
 
 /// Takes an interrupt; whether to go on at the upcall entry. `flags` is the flags register in the frame.
@@ -60,18 +55,15 @@ unsafe extern "C" fn take(vector: u32, flags: *mut usize) -> bool {
     if let Some(handler) = HANDLER.get() {
         handler(vector as u8);
     }
-    if vcpu::pending().load(Ordering::Relaxed) & !HOST_MASKED == 0 {
-        return false;
+    match entry::leave() {
+        Return::AsItWas => false,
+        Return::Closed => {
+            // SAFETY: the caller's part of the contract.
+            unsafe { *flags &= !INTERRUPT_FLAG };
+            false
+        }
+        Return::Upcall => true,
     }
-    mark_closed();
-    let flag = vcpu::interrupt_flag();
-    if flag.read() != 0 {
-        flag.write(0);
-        return true;
-    }
-    // SAFETY: the caller's part of the contract.
-    unsafe { *flags &= !INTERRUPT_FLAG };
-    false
 }
 
 unsafe extern "C" {

@@ -54,10 +54,12 @@ unsafe extern "C" fn entered(info: usize) -> ! {
         message::say(format_args!("{problem}"));
         super::stop("fault", 1);
     }
-    start::enter_by(&Entry {
+    let entry = Entry {
         point: EntryPoint::Pvh,
         magic: 0,
         argument: info,
         stack: ptr::null_mut(),
-    })
+    };
+    // SAFETY: for the entry point, on the image's stack, with what the loader left.
+    unsafe { start::enter_by(&entry) }
 }

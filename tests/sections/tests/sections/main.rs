@@ -4,6 +4,7 @@
 mod architectures;
 mod c;
 mod constructors;
+mod features;
 mod headers;
 mod library;
 mod linkcmds;

@@ -3,19 +3,16 @@
 
 use core::sync::atomic::Ordering;
 
-use paravirt_abi::vcpu::HOST_MASKED;
-
+use crate::backend::entry;
 use crate::backend::xen::events;
 use crate::backend::xen::shared::PAGE;
-use crate::ring0::interrupt;
-use crate::vcpu;
 
 use super::super::hypercall;
 
 /// Masks events.
 pub(in crate::backend::xen) fn close() {
     PAGE.vcpu.upcall_mask.store(1, Ordering::SeqCst);
-    interrupt::mark_closed();
+    entry::mark_host_closed();
 }
 
 /// Unmasks events. What came while they were masked is taken here: Xen does not deliver it by itself. Called with events masked.
@@ -34,7 +31,7 @@ pub(in crate::backend::xen) fn open() {
 /// What the callback calls when it finds the virtual interrupt flag off; events stay masked behind it.
 pub(super) extern "C" fn take_masked() {
     events::take();
-    interrupt::mark_closed();
+    entry::mark_host_closed();
 }
 
 /// Waits until a line is pending. Events are masked between the look and the wait, and Xen unmasks them when the wait begins, so
@@ -43,7 +40,7 @@ pub(in crate::backend::xen) fn wait() {
     loop {
         close();
         events::take();
-        if vcpu::pending().load(Ordering::Relaxed) & !HOST_MASKED != 0 {
+        if entry::is_pending() {
             return;
         }
         hypercall::block();

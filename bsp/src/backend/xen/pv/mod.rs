@@ -82,12 +82,14 @@ unsafe extern "C" fn enter(info: *const StartInfo, stack: *mut c_void) -> ! {
             &magic[..MAGIC.len()]
         ));
     }
-    start::enter_by(&Entry {
+    let entry = Entry {
         point: EntryPoint::XenPv,
         magic: 0,
         argument: info as usize,
         stack,
-    })
+    };
+    // SAFETY: for the entry point, on the image's stack, with what Xen passed.
+    unsafe { start::enter_by(&entry) }
 }
 
 /// The console ring and its event channel.

@@ -1,13 +1,11 @@
 // SPDX-License-Identifier: MIT OR Apache-2.0
 //! What is particular to PVH domains: they run in ring 0 of a virtual processor, see [`crate::ring0`].
 
-use paravirt_abi::error::Error;
-
 use super::hypercall::Instruction;
 use super::ring::Ring;
 use super::{events, power, shared};
-use crate::backend::info;
-use crate::ring0::{self, interrupt, start_info};
+use crate::backend::{entry, info};
+use crate::ring0::{interrupt, start_info};
 
 mod cpuid;
 mod hypercall;
@@ -31,14 +29,15 @@ pub(super) fn start(features: u32) {
             "this Xen cannot interrupt at a vector: it lacks the feature hvm_callback_vector"
         ));
     }
-    interrupt::set_handler(|_| events::take());
+    // SAFETY: it touches event channels and lines.
+    unsafe { interrupt::set_handler(|_| events::take()) };
     // This call also tells Xen the word size of the shared page.
     check("set the vector of events", hypercall::set_vector(VECTOR));
     // SAFETY: nothing has used the page yet.
     let error = unsafe { hypercall::map_shared_info(&raw const shared::PAGE as usize) };
     check("map the shared page", error);
     // The processor's flag is off since the entry; turning interrupts on opens it.
-    interrupt::mark_closed();
+    entry::mark_host_closed();
 }
 
 /// The console ring and its event channel.
@@ -61,15 +60,11 @@ pub(super) fn console() -> (&'static Ring, u32) {
 
 /// Adds the domain's memory.
 pub(super) fn add_memory() {
-    if !start_info::for_each_memory(info::add_memory) {
+    // SAFETY: the backend starts.
+    if !unsafe { start_info::for_each_memory(info::add_memory) } {
         // Version 0 of the start info has no map.
         hypercall::for_each_memory(info::add_memory);
     }
-}
-
-/// Sets the base of thread-local storage.
-pub(super) fn set_tls(base: usize) -> Result<(), Error> {
-    ring0::set_tls(base)
 }
 
 fn check(what: &str, error: isize) {

@@ -110,9 +110,21 @@ impl Round {
         self.slept = Some(sleeps());
     }
 
-    /// After the path.
+    /// Once the line's handler has run, the guest may sleep again: whatever ends that is another line.
+    pub(super) fn check_handled(&mut self, memory: &GuestMemory) {
+        if self.slept.is_some()
+            && self
+                .raises
+                .last()
+                .is_some_and(|last| read_word(memory, self.calls) > last.calls)
+        {
+            self.check_sleep();
+        }
+    }
+
+    /// When the line was handled, or after the path.
     pub(super) fn check_sleep(&mut self) {
-        if self.slept.is_some_and(|before| sleeps() != before) {
+        if self.slept.take().is_some_and(|before| sleeps() != before) {
             self.problems.push(format!(
                 "slept though a line was pending: {:x?}",
                 self.raises

@@ -156,6 +156,7 @@ impl Walk {
         self.waker.count_step();
         let address = step.instruction();
         round.check_step(address, &self.places);
+        round.check_handled(step.memory());
         if !self.raising {
             return;
         }

@@ -9,6 +9,7 @@ pub mod leaks;
 pub mod numeric;
 pub mod rate;
 pub mod signals;
+pub mod stack;
 pub mod storm;
 pub mod walk;
 

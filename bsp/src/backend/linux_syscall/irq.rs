@@ -8,8 +8,8 @@ use paravirt_abi::vcpu::HOST_MASKED;
 
 use super::syscall::{
     __paravirt_linux_restore, ACTION_FLAGS, FLAGS, INSTRUCTION, MASK, REGISTERS, RT_SIGACTION,
-    RT_SIGPROCMASK, SEGMENTS, SIG_UNBLOCK, SIGNAL_CONSOLE, SIGNAL_TIMER, SIGNALS, STACK,
-    SignalAction, syscall4,
+    RT_SIGPROCMASK, SEGMENTS, SIG_UNBLOCK, SIGALTSTACK, SIGNAL_CONSOLE, SIGNAL_TIMER, SIGNALS,
+    STACK_POINTER, SignalAction, SignalStack, syscall3, syscall4,
 };
 use super::{console, timer};
 use crate::backend::lines;
@@ -25,6 +25,22 @@ pub(super) fn open() {
     let set = SIGNALS;
     // SAFETY: a set of 8 bytes, which lives through the call.
     unsafe { syscall4(RT_SIGPROCMASK, SIG_UNBLOCK, &raw const set as usize, 0, 8) };
+}
+
+/// Bytes of the stack for signals, beside the interrupted one. What the kernel puts there depends on the processor: 3 KiB with AVX-512,
+/// 11 KiB with AMX, where a stack of the guest may have 4 KiB. And there the frame of an upcall would overwrite it, before the kernel
+/// takes the registers from it. The signals are blocked in their handler, so one stack is enough.
+pub(super) const STACK: usize = 64 << 10;
+
+/// Has signals come on the stack that begins there.
+pub(super) fn set_stack(start: usize) {
+    let stack = SignalStack {
+        start,
+        flags: 0,
+        size: STACK,
+    };
+    // SAFETY: memory that nobody else uses; the description lives through the call.
+    unsafe { syscall3(SIGALTSTACK, &raw const stack as usize, 0, 0) };
 }
 
 /// Installs the handler of both signals.
@@ -93,7 +109,7 @@ unsafe fn enter_upcall(context: *mut u8) {
     // SAFETY: the registers lie in the context; below the interrupted stack pointer and its red zone the guest keeps nothing.
     unsafe {
         let registers = context.add(REGISTERS).cast::<usize>();
-        let interrupted = registers.add(STACK).read();
+        let interrupted = registers.add(STACK_POINTER).read();
         let code_segment = registers.add(SEGMENTS).read() & 0xffff;
         #[cfg(target_arch = "x86_64")]
         let frame = {
@@ -109,7 +125,7 @@ unsafe fn enter_upcall(context: *mut u8) {
         frame.write(registers.add(INSTRUCTION).read());
         frame.add(1).write(code_segment);
         frame.add(2).write(registers.add(FLAGS).read());
-        registers.add(STACK).write(frame as usize);
+        registers.add(STACK_POINTER).write(frame as usize);
         registers.add(INSTRUCTION).write(entry);
     }
 }

@@ -55,9 +55,10 @@ pub(super) fn start(entry: &Entry) -> &'static StartInfo {
     info.command_line = line as usize as u64;
     info.command_line_length = length as u32;
     info.wall_clock = timer::wall();
-    if let Some(start) = syscall::map_memory(MEMORY) {
+    if let Some(start) = syscall::map_memory(irq::STACK + MEMORY) {
+        irq::set_stack(start);
         RANGE.set(MemoryRange {
-            start: start as u64,
+            start: (start + irq::STACK) as u64,
             size: MEMORY as u64,
             kind: MemoryKind::Ram as u32,
             reserved: 0,

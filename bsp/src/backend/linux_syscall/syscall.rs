@@ -52,8 +52,16 @@ pub(super) struct SignalAction {
     pub(super) mask: u64,
 }
 
-/// `SA_SIGINFO | SA_RESTORER | SA_RESTART`.
-pub(super) const ACTION_FLAGS: usize = 4 | 0x0400_0000 | 0x1000_0000;
+/// `SA_SIGINFO | SA_RESTORER | SA_ONSTACK | SA_RESTART`.
+pub(super) const ACTION_FLAGS: usize = 4 | 0x0400_0000 | 0x0800_0000 | 0x1000_0000;
+
+/// `stack_t`.
+#[repr(C)]
+pub(super) struct SignalStack {
+    pub(super) start: usize,
+    pub(super) flags: u32,
+    pub(super) size: usize,
+}
 
 /// A system call whose pointers the caller answers for; a negative error number on failure.
 ///
@@ -78,6 +86,7 @@ mod x86_64 {
     pub(in super::super) const FCNTL: usize = 72;
     pub(in super::super) const GETPID: usize = 39;
     pub(in super::super) const RT_SIGSUSPEND: usize = 130;
+    pub(in super::super) const SIGALTSTACK: usize = 131;
     pub(in super::super) const ARCH_PRCTL: usize = 158;
     pub(in super::super) const TIMER_CREATE: usize = 222;
     pub(in super::super) const TIMER_SETTIME: usize = 223;
@@ -86,7 +95,7 @@ mod x86_64 {
 
     /// Offset of the registers in `struct ucontext`, and the numbers of those an upcall changes.
     pub(in super::super) const REGISTERS: usize = 40;
-    pub(in super::super) const STACK: usize = 15;
+    pub(in super::super) const STACK_POINTER: usize = 15;
     pub(in super::super) const INSTRUCTION: usize = 16;
     pub(in super::super) const FLAGS: usize = 17;
     pub(in super::super) const SEGMENTS: usize = 18;
@@ -157,6 +166,7 @@ mod i386 {
     pub(in super::super) const RT_SIGACTION: usize = 174;
     pub(in super::super) const RT_SIGPROCMASK: usize = 175;
     pub(in super::super) const RT_SIGSUSPEND: usize = 179;
+    pub(in super::super) const SIGALTSTACK: usize = 186;
     pub(in super::super) const FCNTL: usize = 221; // fcntl64
     pub(in super::super) const EXIT_GROUP: usize = 252;
     pub(in super::super) const TIMER_CREATE: usize = 259;
@@ -166,7 +176,7 @@ mod i386 {
 
     /// Offset of the registers in `struct ucontext`, and the numbers of those an upcall changes.
     pub(in super::super) const REGISTERS: usize = 20;
-    pub(in super::super) const STACK: usize = 7;
+    pub(in super::super) const STACK_POINTER: usize = 7;
     pub(in super::super) const INSTRUCTION: usize = 14;
     pub(in super::super) const SEGMENTS: usize = 15;
     pub(in super::super) const FLAGS: usize = 16;

@@ -1,7 +1,11 @@
 // SPDX-License-Identifier: MIT OR Apache-2.0
 //! All registers of the processor, loaded, held for a while, and stored again.
 
-use core::arch::global_asm;
+#[cfg(target_arch = "x86")]
+use core::arch::x86::__cpuid;
+#[cfg(target_arch = "x86_64")]
+use core::arch::x86_64::__cpuid;
+use core::arch::{asm, global_asm};
 use core::cell::Cell;
 use core::mem::offset_of;
 
@@ -27,6 +31,10 @@ pub struct Registers {
     control: u32,
     sse: [[u64; 2]; SSE],
     x87: [f64; 8],
+    /// The upper halves of the registers that SSE has the lower halves of.
+    avx: [[u64; 2]; SSE],
+    /// Whether there are upper halves, 0 or 1; if not, nothing changes `avx`.
+    has_avx: u32,
 }
 
 impl Registers {
@@ -48,6 +56,10 @@ impl Registers {
                 [word(index + 20) as u64, !(word(index + 40) as u64)]
             }),
             x87: core::array::from_fn(|index| word(index + 60) as f64 / 3.0),
+            avx: core::array::from_fn(|index| {
+                [!(word(index + 80) as u64), word(index + 100) as u64]
+            }),
+            has_avx: has_avx().into(),
         }
     }
 
@@ -70,6 +82,69 @@ impl Registers {
     pub fn known(mut self) -> Self {
         self.flags &= FLAGS;
         self
+    }
+}
+
+/// How the x87 unit and SSE compute, and the flags of what SSE has computed.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct ControlWords {
+    /// Control and status of SSE.
+    pub mxcsr: u32,
+    /// Control word of the x87 unit.
+    pub x87: u16,
+}
+
+impl ControlWords {
+    /// Whether they are as at a program's start (System V ABI, AMD64 supplement, 3.4.1), but for the flags.
+    #[must_use]
+    pub const fn is_default(self) -> bool {
+        const FLAGS: u32 = 0x3f;
+        self.mxcsr & !FLAGS == 0x1f80 && self.x87 == 0x37f
+    }
+
+    /// Those of now.
+    #[must_use]
+    pub fn current() -> Self {
+        let mut words = Self { mxcsr: 0, x87: 0 };
+        // SAFETY: stores to two variables.
+        unsafe {
+            asm!("stmxcsr [{}]", "fnstcw [{}]", in(reg) &raw mut words.mxcsr, in(reg) &raw mut words.x87, options(nostack));
+        }
+        words
+    }
+
+    /// Puts these in the place of those of now, and returns those.
+    pub fn replace(self) -> Self {
+        let before = Self::current();
+        // SAFETY: loads from two variables; whoever asks for other control words gets what is computed by them.
+        unsafe {
+            asm!("ldmxcsr [{}]", "fldcw [{}]", in(reg) &raw const self.mxcsr, in(reg) &raw const self.x87, options(nostack));
+        }
+        before
+    }
+}
+
+/// Whether the processor has AVX and whoever owns it has turned it on (Intel SDM volume 1, 14.3).
+#[must_use]
+pub fn has_avx() -> bool {
+    const OSXSAVE_AND_AVX: u32 = 1 << 27 | 1 << 28;
+    const SSE_AND_AVX: u32 = 1 << 1 | 1 << 2;
+    if __cpuid(1).ecx & OSXSAVE_AND_AVX != OSXSAVE_AND_AVX {
+        return false;
+    }
+    let enabled: u32;
+    // SAFETY: reads XCR0, which is there.
+    unsafe {
+        asm!("xgetbv", in("ecx") 0, out("eax") enabled, out("edx") _, options(nomem, nostack, preserves_flags));
+    }
+    enabled & SSE_AND_AVX == SSE_AND_AVX
+}
+
+/// Leaves other values in the registers of SSE and AVX, as a handler may that was compiled for them.
+pub fn disturb() {
+    if has_avx() {
+        // SAFETY: of these registers none belongs to the caller.
+        unsafe { asm!("vzeroall", clobber_abi("C"), options(nomem, nostack)) };
     }
 }
 
@@ -97,6 +172,12 @@ global_asm!(
     ".irp n, 0, 1, 2, 3, 4, 5, 6, 7, 8, 9, 10, 11, 12, 13, 14, 15",
     "    movups {sse} + 16 * \\n(%rdi), %xmm\\n",
     ".endr",
+    "    cmpl $0, {has_avx}(%rdi)",
+    "    je 3f",
+    ".irp n, 0, 1, 2, 3, 4, 5, 6, 7, 8, 9, 10, 11, 12, 13, 14, 15",
+    "    vinsertf128 $1, {avx} + 16 * \\n(%rdi), %ymm\\n, %ymm\\n",
+    ".endr",
+    "3:",
     ".irp n, 0, 1, 2, 3, 4, 5, 6, 7",
     "    fldl {x87} + 8 * \\n(%rdi)",
     ".endr",
@@ -145,6 +226,13 @@ global_asm!(
     ".irp n, 0, 1, 2, 3, 4, 5, 6, 7, 8, 9, 10, 11, 12, 13, 14, 15",
     "    movups %xmm\\n, {sse} + 16 * \\n(%rdi)",
     ".endr",
+    "    cmpl $0, {has_avx}(%rdi)",
+    "    je 4f",
+    ".irp n, 0, 1, 2, 3, 4, 5, 6, 7, 8, 9, 10, 11, 12, 13, 14, 15",
+    "    vextractf128 $1, %ymm\\n, {avx} + 16 * \\n(%rdi)",
+    ".endr",
+    "    vzeroupper",
+    "4:",
     ".irp n, 7, 6, 5, 4, 3, 2, 1, 0",      // the last loaded is on top
     "    fstpl {x87} + 8 * \\n(%rdi)",
     ".endr",
@@ -165,6 +253,8 @@ global_asm!(
     control = const offset_of!(Registers, control),
     sse = const offset_of!(Registers, sse),
     x87 = const offset_of!(Registers, x87),
+    avx = const offset_of!(Registers, avx),
+    has_avx = const offset_of!(Registers, has_avx),
     flags = const offset_of!(Registers, flags),
     options(att_syntax),
 );
@@ -188,6 +278,12 @@ global_asm!(
     "    movups {sse} + 16 * \\n(%edi), %xmm\\n",
     "    fldl {x87} + 8 * \\n(%edi)",
     ".endr",
+    "    cmpl $0, {has_avx}(%edi)",
+    "    je 3f",
+    ".irp n, 0, 1, 2, 3, 4, 5, 6, 7",
+    "    vinsertf128 $1, {avx} + 16 * \\n(%edi), %ymm\\n, %ymm\\n",
+    ".endr",
+    "3:",
     "    pushfl",                          // the interrupt flag stays as it is: in ring 0 it is the processor's
     "    popl %eax",
     "    andl $0x200, %eax",
@@ -218,6 +314,13 @@ global_asm!(
     "    movups %xmm\\n, {sse} + 16 * \\n(%edi)",
     "    fstpl {x87} + 8 * \\n(%edi)",
     ".endr",
+    "    cmpl $0, {has_avx}(%edi)",
+    "    je 4f",
+    ".irp n, 0, 1, 2, 3, 4, 5, 6, 7",
+    "    vextractf128 $1, %ymm\\n, {avx} + 16 * \\n(%edi)",
+    ".endr",
+    "    vzeroupper",
+    "4:",
     "    stmxcsr {mxcsr}(%edi)",
     "    fnstcw {control}(%edi)",
     "    ldmxcsr (%esp)",
@@ -233,6 +336,8 @@ global_asm!(
     control = const offset_of!(Registers, control),
     sse = const offset_of!(Registers, sse),
     x87 = const offset_of!(Registers, x87),
+    avx = const offset_of!(Registers, avx),
+    has_avx = const offset_of!(Registers, has_avx),
     flags = const offset_of!(Registers, flags),
     options(att_syntax),
 );

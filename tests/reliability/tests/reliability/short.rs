@@ -6,7 +6,9 @@ use std::time::Duration;
 use paravirt_reliability_tests::guest::Arch;
 use paravirt_reliability_tests::storm::Weather;
 use paravirt_reliability_tests::walk::Effort;
-use paravirt_reliability_tests::{numeric, on_each_architecture, rate, signals, storm, walk};
+use paravirt_reliability_tests::{
+    numeric, on_each_architecture, rate, signals, stack, storm, walk,
+};
 
 on_each_architecture!(
     every_expiration_is_counted_when_idle,
@@ -14,6 +16,7 @@ on_each_architecture!(
     a_storm_is_survived,
     registers_survive,
     registers_survive_signals,
+    an_interrupt_takes_little_stack,
     a_line_raised_at_any_instruction_is_delivered_once,
     a_signal_sent_at_any_instruction_is_delivered_once,
 );
@@ -40,6 +43,10 @@ fn registers_survive(arch: Arch) {
 
 fn registers_survive_signals(arch: Arch) {
     numeric::check_native(arch, Duration::from_millis(500));
+}
+
+fn an_interrupt_takes_little_stack(arch: Arch) {
+    stack::check(arch);
 }
 
 fn a_line_raised_at_any_instruction_is_delivered_once(arch: Arch) {

@@ -124,19 +124,9 @@ pub fn spurious() -> u32 {
 /// The test at the end of turning interrupts on.
 #[inline]
 pub(crate) fn deliver_if_pending() {
-    if vcpu::pending().load(Ordering::Relaxed) != 0 {
-        deliver();
-    }
-}
-
-#[cold]
-fn deliver() {
-    let flag = vcpu::interrupt_flag();
     // A line that comes between the store of 1 and the test is delivered by an upcall or found by the test.
-    while vcpu::pending().load(Ordering::Relaxed) != 0 {
-        flag.write(0);
-        upcall::run_body();
-        flag.write(1);
+    if vcpu::pending().load(Ordering::Relaxed) != 0 {
+        upcall::deliver();
     }
 }
 

@@ -12,6 +12,19 @@ const HYPERVISOR: u32 = 0x4000_0000;
 /// Leaf 1, ecx: the processor is virtual.
 const IS_VIRTUAL: u32 = 1 << 31;
 
+/// Leaf 1, ecx: the processor has `xsave`, and AVX.
+const XSAVE_AND_AVX: u32 = 1 << 26 | 1 << 28;
+
+/// Whether `features`, ecx of leaf 1, has what AVX state needs.
+pub(crate) fn has_avx(features: u32) -> bool {
+    features & XSAVE_AND_AVX == XSAVE_AND_AVX
+}
+
+/// ecx of leaf 1.
+pub(crate) fn features() -> u32 {
+    __cpuid(1).ecx
+}
+
 /// The signature of a hypervisor, twelve letters.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Signature([u8; 12]);
@@ -49,7 +62,7 @@ impl fmt::Display for Signature {
 
 /// The hypervisor, `None` on a real processor.
 pub fn hypervisor() -> Option<Signature> {
-    if __cpuid(1).ecx & IS_VIRTUAL == 0 {
+    if features() & IS_VIRTUAL == 0 {
         return None;
     }
     // A processor without these leaves answers with those of another.

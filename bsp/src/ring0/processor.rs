@@ -37,6 +37,27 @@ pub fn wait() {
     unsafe { asm!("sti", "hlt", "cli", options(nostack)) };
 }
 
+/// Turns AVX state on, beside that of x87 and SSE and nothing wider, so that upcalls keep all that code can use.
+///
+/// # Safety
+/// The processor has it: `cpuid` says so, or the hypervisor where it answers for the processor. Before interrupts are on.
+pub(crate) unsafe fn turn_on_avx() {
+    const OSXSAVE: usize = 1 << 18;
+    /// x87, SSE, AVX.
+    const COMPONENTS: u32 = 0b111;
+    // SAFETY: the caller's part of the contract; state that is on does not change.
+    unsafe {
+        let control: usize;
+        asm!("mov {}, cr4", out(reg) control, options(nomem, nostack, preserves_flags));
+        asm!(
+            "mov cr4, {}",
+            "xsetbv",
+            in(reg) control | OSXSAVE, in("eax") COMPONENTS, in("ecx") 0, in("edx") 0,
+            options(nostack, preserves_flags),
+        );
+    }
+}
+
 /// Stops the processor for good.
 pub fn halt() -> ! {
     loop {

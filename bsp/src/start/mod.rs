@@ -9,6 +9,8 @@ use core::ffi::c_void;
 use paravirt_abi::start::{Features, MAGIC, MemoryRange, StartInfo};
 
 use crate::local::Local;
+#[cfg(any(target_arch = "x86", target_arch = "x86_64"))]
+use crate::upcall;
 use crate::{backend, external, power};
 
 #[cfg(target_arch = "x86")]
@@ -166,6 +168,8 @@ fn run(info: &'static StartInfo) -> ! {
         );
     }
     INFO.set(Some(info));
+    #[cfg(any(target_arch = "x86", target_arch = "x86_64"))]
+    upcall::find_components();
     if Features::from_bits_retain(info.features).contains(Features::LAZY) {
         // SAFETY: a host that offers lazy binding passes its resolver's address.
         unsafe { external::set_resolver(info.resolver as usize) };

@@ -5,11 +5,73 @@ use core::arch::global_asm;
 
 use paravirt_abi::vcpu::{INTERRUPTS_ENABLED, PENDING};
 
-use super::BODY;
+use super::{BODY, COMPONENTS, DEFAULT_MXCSR};
+
+/// Puts x87, SSE and, where it is on, AVX state on the stack, which it aligns, and goes on with the state of a program's start. Changes
+/// eax, edx and esp; needs `components` and `mxcsr`.
+///
+/// The area is that of `xsave` (Intel SDM volume 1, 13.4): 512 bytes as `fxsave` has them, a header of 64, of which `xrstor` wants the
+/// first 24 zeroed before, 256 for AVX.
+macro_rules! save_state {
+    () => {
+        concat!(
+            "andl $-64, %esp\n",
+            "movl {components}, %eax\n",
+            "testb $4, %al\n", // AVX?
+            "jz 81f\n",
+            "subl $(256 + 40), %esp\n",
+            "xorl %edx, %edx\n",
+            "pushl %edx\n",
+            "pushl %edx\n",
+            "pushl %edx\n",
+            "pushl %edx\n",
+            "pushl %edx\n",
+            "pushl %edx\n",
+            "81: subl $512, %esp\n",
+            "testb $4, %al\n",
+            "jz 82f\n",
+            "xsave (%esp)\n", // the components in edx:eax
+            "jmp 83f\n",
+            "82: fxsave (%esp)\n",
+            "83: fninit\n",
+            "testb $2, %al\n", // SSE?
+            "jz 84f\n",
+            "ldmxcsr {mxcsr}\n",
+            "84:\n",
+        )
+    };
+}
+
+/// Loads what `save_state` left at the stack pointer. Changes eax and edx.
+macro_rules! restore_state {
+    () => {
+        concat!(
+            "movl {components}, %eax\n",
+            "testb $4, %al\n",
+            "jz 85f\n",
+            "xorl %edx, %edx\n",
+            "xrstor (%esp)\n",
+            "jmp 86f\n",
+            "85: fxrstor (%esp)\n",
+            "86:\n",
+        )
+    };
+}
 
 global_asm!(
     ".pushsection .text.paravirt_upcall, \"ax\", @progbits",
     ".balign 16",
+    ".globl __paravirt_deliver",
+    ".hidden __paravirt_deliver",
+    ".type __paravirt_deliver, @function",
+    "__paravirt_deliver:",                      // as if an upcall came where the call returns
+    "    movl $0, __paravirt_vcpu + {enabled}",
+    "    popl %eax",                            // the return address
+    "    pushfl",
+    "    orb $2, 1(%esp)",                      // the processor's interrupt flag is on behind an upcall
+    "    pushl %cs",
+    "    pushl %eax",
+    ".size __paravirt_deliver, . - __paravirt_deliver",
     ".globl __paravirt_upcall",
     ".type __paravirt_upcall, @function",
     "__paravirt_upcall:",
@@ -23,12 +85,9 @@ global_asm!(
     "2:  pushal",                                // every general register, by value of the interrupted code
     "    cld",                                   // the ABI of what we call; iret restores it
     "    movl %esp, %ebp",                       // survives the call, finds the registers again
-    "    subl $512, %esp",                       // room for x87 and SSE state
-    "    andl $-16, %esp",                       // fxsave and the call want 16-byte alignment
-    "    fxsave (%esp)",
-    "    fninit",                                // handlers start with the default control word
-    "    call *{body}",                       // runs handlers; returns with the flag off
-    "    fxrstor (%esp)",
+    save_state!(),
+    "    call *{body}",                          // runs handlers; returns with the flag off
+    restore_state!(),
     "    movl %ebp, %esp",
     "    popal",
     "    movl $1, __paravirt_vcpu + {enabled}",  // flag on; from here on we may be interrupted
@@ -41,6 +100,8 @@ global_asm!(
     "7:  jmp 2b",
     ".size __paravirt_upcall, . - __paravirt_upcall",
     ".popsection",
+    mxcsr = sym DEFAULT_MXCSR,
+    components = sym COMPONENTS,
     body = sym BODY,
     enabled = const INTERRUPTS_ENABLED,
     pending = const PENDING,

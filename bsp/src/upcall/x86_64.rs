@@ -5,14 +5,72 @@ use core::arch::global_asm;
 
 use paravirt_abi::vcpu::{INTERRUPTS_ENABLED, PENDING};
 
-use super::BODY;
+use super::{BODY, COMPONENTS, DEFAULT_MXCSR};
 
-/// Control word of the SSE unit at program start (System V ABI, 3.2.1): all exceptions masked, round to nearest.
-pub(crate) static DEFAULT_MXCSR: u32 = 0x1f80;
+/// Puts x87, SSE and, where it is on, AVX state on the stack, which it aligns, and goes on with the state of a program's start. Changes
+/// rax, rdx and rsp; needs `components` and `mxcsr`.
+///
+/// The area is that of `xsave` (Intel SDM volume 1, 13.4): 512 bytes as `fxsave` has them, a header of 64, of which `xrstor` wants the
+/// first 24 zeroed before, 256 for AVX.
+macro_rules! save_state {
+    () => {
+        concat!(
+            "andq $-64, %rsp\n",
+            "movl {components}(%rip), %eax\n",
+            "testb $4, %al\n", // AVX?
+            "jz 81f\n",
+            "subq $(256 + 40), %rsp\n",
+            "xorl %edx, %edx\n",
+            "pushq %rdx\n",
+            "pushq %rdx\n",
+            "pushq %rdx\n",
+            "81: subq $512, %rsp\n",
+            "testb $4, %al\n",
+            "jz 82f\n",
+            "xsave64 (%rsp)\n", // the components in edx:eax
+            "jmp 83f\n",
+            "82: fxsave64 (%rsp)\n",
+            "83: fninit\n",
+            "ldmxcsr {mxcsr}(%rip)\n",
+        )
+    };
+}
+
+/// Loads what `save_state` left at the stack pointer. Changes rax and rdx.
+macro_rules! restore_state {
+    () => {
+        concat!(
+            "movl {components}(%rip), %eax\n",
+            "testb $4, %al\n",
+            "jz 84f\n",
+            "xorl %edx, %edx\n",
+            "xrstor64 (%rsp)\n",
+            "jmp 85f\n",
+            "84: fxrstor64 (%rsp)\n",
+            "85:\n",
+        )
+    };
+}
 
 global_asm!(
     ".pushsection .text.paravirt_upcall, \"ax\", @progbits",
     ".balign 16",
+    ".globl __paravirt_deliver",
+    ".hidden __paravirt_deliver",
+    ".type __paravirt_deliver, @function",
+    "__paravirt_deliver:",                      // as if an upcall came where the call returns
+    "    movl $0, __paravirt_vcpu + {enabled}(%rip)",
+    "    popq %rax",                            // the return address
+    "    movq %rsp, %rcx",
+    "    movl %ss, %edx",
+    "    pushq %rdx",
+    "    pushq %rcx",
+    "    pushfq",
+    "    orb $2, 1(%rsp)",                      // the processor's interrupt flag is on behind an upcall
+    "    movl %cs, %edx",
+    "    pushq %rdx",
+    "    pushq %rax",
+    ".size __paravirt_deliver, . - __paravirt_deliver",
     ".globl __paravirt_upcall",
     ".type __paravirt_upcall, @function",
     "__paravirt_upcall:",
@@ -43,13 +101,9 @@ global_asm!(
     "    pushq %r15",
     "    cld",                                   // the ABI of what we call; iretq restores it
     "    movq %rsp, %rbp",                       // survives the call, finds the registers again
-    "    subq $512, %rsp",                       // room for x87 and SSE state
-    "    andq $-16, %rsp",                       // fxsave and the call want 16-byte alignment
-    "    fxsave64 (%rsp)",
-    "    fninit",                                // handlers start with the default control words
-    "    ldmxcsr {mxcsr}(%rip)",
-    "    call *{body}(%rip)",                       // runs handlers; returns with the flag off
-    "    fxrstor64 (%rsp)",
+    save_state!(),
+    "    call *{body}(%rip)",                    // runs handlers; returns with the flag off
+    restore_state!(),
     "    movq %rbp, %rsp",
     "    popq %r15",
     "    popq %r14",
@@ -77,6 +131,7 @@ global_asm!(
     ".size __paravirt_upcall, . - __paravirt_upcall",
     ".popsection",
     mxcsr = sym DEFAULT_MXCSR,
+    components = sym COMPONENTS,
     body = sym BODY,
     enabled = const INTERRUPTS_ENABLED,
     pending = const PENDING,

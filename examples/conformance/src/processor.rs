@@ -7,7 +7,7 @@ use core::hint::black_box;
 use core::ptr::null_mut;
 use core::sync::atomic::{AtomicBool, AtomicU32, Ordering};
 
-use guest_checks::registers::Registers;
+use guest_checks::registers::{self, ControlWords, Registers};
 use paravirt_bsp::timer::Timer;
 use paravirt_bsp::{clock, cpu};
 
@@ -26,9 +26,10 @@ extern "C" fn calculate(_timer: u32, _expirations: u64, _argument: *mut c_void) 
     let mut one = 0.0_f64;
     // SAFETY: pushes a number and pops it to a variable.
     unsafe { asm!("fld1", "fstp qword ptr [{}]", in(reg) &raw mut one, options(nostack)) };
-    if quotient != 0.1 || one != 1.0 {
+    if quotient != 0.1 || one != 1.0 || !ControlWords::current().is_default() {
         BAD_STATE.store(true, Ordering::Relaxed);
     }
+    registers::disturb();
     CALLS.fetch_add(1, Ordering::Relaxed);
 }
 

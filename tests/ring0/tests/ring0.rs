@@ -136,6 +136,19 @@ fn a_fault_before_the_first_output_is_reported() {
     });
 }
 
+/// A processor with AVX has it turned on, and the guest's handlers use it.
+#[test]
+fn registers_survive_interrupts() {
+    on_each("numeric", |_, pc| {
+        let mut pc = pc.command_line("1000 300 0");
+        for (processor, has_avx) in [("qemu64", false), ("max", true)] {
+            pc = pc.processor(processor);
+            let text = format!("0 of them with wrong registers; AVX: {has_avx}\n");
+            pc.run().expect("exit 0", &text, false);
+        }
+    });
+}
+
 #[test]
 fn a_processor_without_long_mode_is_named() {
     for processor in ["qemu32", "486"] {

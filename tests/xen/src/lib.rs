@@ -56,6 +56,7 @@ pub struct Domain {
     image: Vec<u8>,
     xen: PathBuf,
     command_line: String,
+    processor: &'static str,
     folder: TempDir,
 }
 
@@ -85,8 +86,19 @@ impl Domain {
             image: fs::read(&guest).expect("a readable guest"),
             xen,
             command_line: String::new(),
+            processor: match kind {
+                Kind::Pv => "qemu64",
+                Kind::Pvh | Kind::Pvh32 => WITH_SVM,
+            },
             folder,
         }
+    }
+
+    /// Another processor, as QEMU's option `-cpu` takes it.
+    #[must_use]
+    pub fn processor(mut self, processor: &'static str) -> Self {
+        self.processor = processor;
+        self
     }
 
     /// The guest's command line.
@@ -172,14 +184,14 @@ impl Domain {
     pub fn run(&self) -> Outcome {
         let guest = self.folder.path().join("guest");
         fs::write(&guest, &self.image).expect("a writable folder");
-        let (processor, mode) = match self.kind {
-            Kind::Pv => ("qemu64", ""),
-            Kind::Pvh | Kind::Pvh32 => (WITH_SVM, "dom0=pvh dom0-iommu=none"),
+        let mode = match self.kind {
+            Kind::Pv => "",
+            Kind::Pvh | Kind::Pvh32 => "dom0=pvh dom0-iommu=none",
         };
         // Xen keeps the debug console's port of a PVH domain to itself, and shows its lines.
         let command_line = format!("console=com1 guest_loglvl=all dom0_mem=48M {mode}");
         let module = format!("{} {}", guest.display(), self.command_line);
-        let left = Pc::new(192, processor, LIMIT)
+        let left = Pc::new(192, self.processor, LIMIT)
             .boots(&self.xen, Some(module.as_ref()), &command_line)
             .serial("stdio")
             .run();

@@ -51,6 +51,21 @@ fn the_clock_goes_on_and_never_steps_back() {
     });
 }
 
+/// A processor with AVX: Xen lets the domain have it, and the guest's handlers use it.
+#[test]
+fn registers_survive_interrupts() {
+    on_each("numeric", &Kind::ALL, |kind, domain| {
+        let processor = match kind {
+            // QEMU 7.2 takes `iretq` in user mode for an access of the kernel's, which this would forbid.
+            Kind::Pv => "max,-smap",
+            Kind::Pvh | Kind::Pvh32 => "max,+svm,+npt",
+        };
+        let domain = domain.processor(processor).command_line("300 300 0");
+        let text = "0 of them with wrong registers; AVX: true\n";
+        domain.run().expect("exit 0", text);
+    });
+}
+
 #[test]
 fn an_event_on_a_channel_never_bound_is_reported_once() {
     on_each("xen-domain", &Kind::ALL, |kind, domain| {

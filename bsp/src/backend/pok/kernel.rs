@@ -15,6 +15,8 @@ pub(super) struct Kernel {
     pub(super) sleep_unit: u64,
     /// Whether there is a call that reads the console; an unknown call ends the node.
     pub(super) has_input: bool,
+    /// Whether it turns SSE on.
+    pub(super) has_sse: bool,
     /// Whether there are calls for interrupts, if the kernel was built with them.
     has_interrupts: bool,
 }
@@ -23,6 +25,7 @@ const MAINTAINED: Kernel = Kernel {
     clock_unit: 1,
     sleep_unit: 1_000,
     has_input: true,
+    has_sse: true,
     has_interrupts: false,
 };
 
@@ -31,6 +34,7 @@ const FORK: Kernel = Kernel {
     clock_unit: 1_000_000,
     sleep_unit: 1_000_000,
     has_input: false,
+    has_sse: false,
     has_interrupts: true,
 };
 

@@ -12,8 +12,8 @@ use super::syscall::{
 };
 use super::{interrupt, irq, kernel, timer};
 use crate::backend::info;
-use crate::power;
 use crate::start::{Entry, EntryPoint};
+use crate::{power, upcall};
 
 /// What POK puts in eax for every thread; all other registers but ebx, stack pointer and segments are zero.
 const EAX: usize = 0xdead;
@@ -27,6 +27,9 @@ pub(super) fn detects(entry: &Entry) -> bool {
 pub(super) fn start(entry: &Entry) -> &'static StartInfo {
     if !kernel::detect() {
         missing("GETTICK");
+    }
+    if !kernel::current().has_sse {
+        upcall::without_sse();
     }
     timer::start_clock();
     irq::start();

@@ -4,6 +4,7 @@
 use core::arch::global_asm;
 
 use super::{COUNT, FIRST, STRIDE, take};
+use crate::upcall::{COMPONENTS, DEFAULT_MXCSR, restore_state, save_state};
 
 global_asm!(
     ".pushsection .text.paravirt_interrupts, \"ax\", @progbits",
@@ -25,18 +26,18 @@ global_asm!(
     "    pushl %ebp",                     // this one it keeps, to find the others again
     "    movl %esp, %ebp",
     "    cld",                            // the ABI of what we call; iret restores it
-    "    subl $512, %esp",                // room for x87 and SSE state
-    "    andl $-16, %esp",                // fxsave and the call want 16-byte alignment
-    "    fxsave (%esp)",
-    "    fninit",                         // Rust expects the default control word
+    "    pushl %eax",                     // the vector
     "    leal 24(%ebp), %ecx",            // above four registers, eip and cs: the flags in the frame
+    save_state!(),                        // with the state that Rust expects
     "    subl $8, %esp",                  // with two words of arguments: aligned to 16 bytes at the call
     "    pushl %ecx",
-    "    pushl %eax",                     // the vector
+    "    pushl -4(%ebp)",
     "    call {take}",
-    "    fxrstor 16(%esp)",               // above the arguments
+    "    movb %al, -4(%ebp)",
+    "    addl $16, %esp",
+    restore_state!(),
+    "    testb $1, -4(%ebp)",             // where to? (mov and pop leave the flags alone)
     "    movl %ebp, %esp",
-    "    testb %al, %al",                 // where to? (mov and pop leave the flags alone)
     "    popl %ebp",
     "    popl %edx",
     "    popl %ecx",
@@ -48,6 +49,8 @@ global_asm!(
     first = const FIRST,
     count = const COUNT,
     stride = const STRIDE,
+    components = sym COMPONENTS,
+    mxcsr = sym DEFAULT_MXCSR,
     take = sym take,
     options(att_syntax),
 );

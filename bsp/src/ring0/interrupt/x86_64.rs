@@ -4,7 +4,7 @@
 use core::arch::global_asm;
 
 use super::{COUNT, FIRST, STRIDE, take};
-use crate::upcall::DEFAULT_MXCSR;
+use crate::upcall::{COMPONENTS, DEFAULT_MXCSR, restore_state, save_state};
 
 global_asm!(
     ".pushsection .text.paravirt_interrupts, \"ax\", @progbits",
@@ -32,17 +32,15 @@ global_asm!(
     "    pushq %rbp",                     // this one it keeps, to find the others again
     "    movq %rsp, %rbp",
     "    cld",                            // the ABI of what we call; iretq restores it
-    "    subq $512, %rsp",                // room for x87 and SSE state
-    "    andq $-16, %rsp",                // fxsave and the call want 16-byte alignment
-    "    fxsave64 (%rsp)",
-    "    fninit",                         // Rust expects the default control words
-    "    ldmxcsr {mxcsr}(%rip)",
+    "    pushq %rax",                     // room for the result
     "    movl %eax, %edi",                // the vector
     "    leaq 96(%rbp), %rsi",            // above ten registers, rip and cs: the flags in the frame
+    save_state!(),                        // with the state that Rust expects
     "    call {take}",
-    "    fxrstor64 (%rsp)",
+    "    movb %al, -8(%rbp)",
+    restore_state!(),
+    "    testb $1, -8(%rbp)",             // where to? (mov and pop leave the flags alone)
     "    movq %rbp, %rsp",
-    "    testb %al, %al",                 // where to? (mov and pop leave the flags alone)
     "    popq %rbp",
     "    popq %r11",
     "    popq %r10",
@@ -60,6 +58,7 @@ global_asm!(
     first = const FIRST,
     count = const COUNT,
     stride = const STRIDE,
+    components = sym COMPONENTS,
     mxcsr = sym DEFAULT_MXCSR,
     take = sym take,
     options(att_syntax),

@@ -7,7 +7,7 @@
 use core::arch::global_asm;
 use core::ptr;
 
-use super::{descriptor, message, start_info};
+use super::{cpuid, descriptor, message, processor, start_info};
 use crate::start::{self, Entry, EntryPoint};
 
 #[cfg(target_arch = "x86")]
@@ -49,6 +49,10 @@ unsafe extern "C" fn entered(info: usize) -> ! {
     #[cfg(target_arch = "x86_64")]
     super::paging::guard_stack();
     super::refuse_red_zone();
+    if cpuid::has_avx(cpuid::features()) {
+        // SAFETY: the processor has it.
+        unsafe { processor::turn_on_avx() };
+    }
     // SAFETY: the loader's address.
     if let Err(problem) = unsafe { start_info::set(info) } {
         message::say(format_args!("{problem}"));

@@ -6,7 +6,7 @@
 
 use core::arch::global_asm;
 
-use crate::upcall::DEFAULT_MXCSR;
+use crate::upcall::{COMPONENTS, DEFAULT_MXCSR, restore_state, save_state};
 use paravirt_abi::vcpu::{HOST_MASKED, INTERRUPTS_ENABLED, PENDING};
 
 use super::irq;
@@ -79,12 +79,10 @@ global_asm!(
     "    pushq %r11",
     "    pushq %rbp",
     "    movq %rsp, %rbp",                              // survives the call, finds the registers again
-    "    subq $512, %rsp",                              // room for x87 and SSE state
-    "    andq $-16, %rsp",                              // fxsave and the call want 16-byte alignment
-    "    fxsave64 (%rsp)",
     "    cld",                                          // the ABI of what we call; iretq restores it
+    save_state!(),                                      // with the state that Rust expects
     "    call {take}",                                  // marks lines pending
-    "    fxrstor64 (%rsp)",
+    restore_state!(),
     "    movq %rbp, %rsp",
     "    popq %rbp",
     "    popq %r11",
@@ -101,6 +99,8 @@ global_asm!(
     masked = const HOST_MASKED,
     pending = const PENDING,
     enabled = const INTERRUPTS_ENABLED,
+    components = sym COMPONENTS,
+    mxcsr = sym DEFAULT_MXCSR,
     take = sym irq::take_masked,
     options(att_syntax),
 );

@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: MIT OR Apache-2.0
 //! What is particular to PV domains: entry, traps, page tables. x86-64 only, as in Debian's Xen.
 
+use core::arch::asm;
 use core::ffi::{CStr, c_void};
 
 use paravirt_abi::error::Error;
@@ -8,7 +9,7 @@ use paravirt_abi::error::Error;
 use super::hypercall::Instruction;
 use super::ring::Ring;
 use super::{console, domain, hypercall as common, power};
-use crate::ring0;
+use crate::ring0::{self, cpuid, processor};
 use crate::start::{self, Entry, EntryPoint};
 
 mod entry;
@@ -74,6 +75,10 @@ unsafe extern "C" fn enter(info: *const StartInfo, stack: *mut c_void) -> ! {
     console::start_messages();
     ring0::set_stop(power::stop);
     ring0::refuse_red_zone();
+    if cpuid::has_avx(features()) {
+        // SAFETY: Xen lets the domain use it, and does both instructions in its place.
+        unsafe { processor::turn_on_avx() };
+    }
     // SAFETY: Xen passes the address of a page.
     let magic = unsafe { (*info).magic };
     if !magic.starts_with(MAGIC) {
@@ -90,6 +95,26 @@ unsafe extern "C" fn enter(info: *const StartInfo, stack: *mut c_void) -> ! {
     };
     // SAFETY: for the entry point, on the image's stack, with what Xen passed.
     unsafe { start::enter_by(&entry) }
+}
+
+/// ecx of the leaf of `cpuid` that lists features, as Xen answers for the domain: the processor's own answer names what Xen may keep
+/// to itself. The prefix makes Xen emulate the instruction (Xen's public headers, version 4.17: `xen/include/public/arch-x86/xen.h`,
+/// `XEN_EMULATE_PREFIX`).
+fn features() -> u32 {
+    let features;
+    // SAFETY: the undefined instruction with these letters behind it is Xen's. The compiler keeps rbx for itself.
+    unsafe {
+        asm!(
+            "push rbx",
+            "mov eax, 1",
+            "ud2",
+            ".ascii \"xen\"",
+            "cpuid",
+            "pop rbx",
+            out("eax") _, out("ecx") features, out("edx") _,
+        );
+    }
+    features
 }
 
 /// The console ring and its event channel.

@@ -1,5 +1,6 @@
 // SPDX-License-Identifier: MIT OR Apache-2.0
-//! Holds patterns in every register while timer interrupts and host calls come and go: `numeric [HZ] [MS]`.
+//! Holds patterns in every register while timer interrupts and host calls come and go: `numeric [HZ] [MS] [RED_ZONE]`.
+//! RED_ZONE is 0 where the processor pushes frames directly below the stack pointer.
 #![no_std]
 #![no_main]
 
@@ -8,13 +9,14 @@ use core::ffi::c_void;
 use core::hint::black_box;
 use core::sync::atomic::{AtomicU32, Ordering};
 
-use guest_checks::registers::Registers;
+use guest_checks::registers::{self, ControlWords, Registers};
 use guest_checks::{SECOND, number, red_zone};
+use paravirt_bsp::abi::line::FIRST_FREE;
 use paravirt_bsp::interface::pv_clock_now;
 use paravirt_bsp::timer::{TICK, Timer};
-use paravirt_bsp::{clock, cpu, println};
+use paravirt_bsp::{clock, cpu, irq, println};
 
-paravirt_bsp::image! { main: main, backends: [linux_syscall] }
+paravirt_bsp::image! { main: main, backends: [linux_syscall, bare, xen] }
 
 static UPCALLS: AtomicU32 = AtomicU32::new(0);
 /// Handlers that began with the interrupted code's flags or control words.
@@ -31,37 +33,64 @@ extern "C" fn disturb(_timer: u32, expirations: u64, _argument: *mut c_void) {
         sum = black_box(sum / 3.0 + f64::from(n));
     }
     black_box(sum);
+    registers::disturb();
 }
 
-/// Whether direction flag and x87 control word are as the C ABI wants them for a function.
+/// Whether direction flag and control words are as at a program's start. The flags of what was computed may be another handler's.
 fn is_clean() -> bool {
-    const CONTROL: u16 = 0x37f;
-    let (flags, mut control): (usize, u16);
-    control = 0;
-    // SAFETY: reads the flags by way of the stack, and stores the control word.
+    let flags: usize;
+    // SAFETY: reads the flags by way of the stack.
     unsafe {
         #[cfg(target_arch = "x86_64")]
-        asm!("pushfq", "pop {}", "fnstcw word ptr [{}]", out(reg) flags, in(reg) &raw mut control);
+        asm!("pushfq", "pop {}", out(reg) flags);
         #[cfg(target_arch = "x86")]
-        asm!("pushfd", "pop {}", "fnstcw word ptr [{}]", out(reg) flags, in(reg) &raw mut control);
+        asm!("pushfd", "pop {}", out(reg) flags);
     }
-    flags & DIRECTION == 0 && control == CONTROL
+    flags & DIRECTION == 0 && ControlWords::current().is_default()
 }
 
 /// Direction flag.
 const DIRECTION: usize = 0x400;
+/// A free line, which the guest raises itself.
+const OWN: u32 = FIRST_FREE;
+
+extern "C" fn on_own(_line: u32, _argument: *mut c_void) {
+    DIRTY.fetch_add(u32::from(!is_clean()), Ordering::Relaxed);
+    registers::disturb();
+    OWN_CALLS.fetch_add(1, Ordering::Relaxed);
+}
+
+static OWN_CALLS: AtomicU32 = AtomicU32::new(0);
+
+/// A line that is found when interrupts are turned on: its handler begins as if it had interrupted, and the control words, and the
+/// flags of what was computed, are as before afterwards.
+fn control_words_survive_turning_interrupts_on() -> bool {
+    let calls = OWN_CALLS.load(Ordering::Relaxed);
+    cpu::disable_interrupts();
+    irq::raise(OWN).expect("the line exists");
+    let own = ControlWords {
+        mxcsr: 0x7fa1,
+        x87: 0xf7f,
+    };
+    let before = own.replace();
+    cpu::enable_interrupts();
+    let found = before.replace();
+    found == own && OWN_CALLS.load(Ordering::Relaxed) == calls + 1
+}
 
 fn main() -> i32 {
     let timer = Timer::new(TICK).expect("timer 0 exists");
     timer
         .attach(disturb, core::ptr::null_mut())
         .expect("nobody else uses it");
+    irq::attach(OWN, on_own, core::ptr::null_mut()).expect("nobody else uses it");
     cpu::enable_interrupts();
     timer
         .start_periodic(SECOND / number(0, 10_000))
         .expect("a period in range");
 
     let end = clock::now() + number(1, 500) * (SECOND / 1000);
+    let with_red_zone = number(2, 1) != 0;
     let (mut rounds, mut wrong) = (0, 0);
     while clock::now() < end {
         let pattern = Registers::pattern(rounds);
@@ -72,15 +101,19 @@ fn main() -> i32 {
             }
             wrong += 1;
         }
-        wrong += red_zone::changes(50_000);
+        if with_red_zone {
+            wrong += red_zone::changes(50_000);
+        }
         wrong += usize::from(!control_words_survive_a_call());
+        wrong += usize::from(!control_words_survive_turning_interrupts_on());
         rounds += 1;
     }
     timer.stop().expect("it runs");
     let upcalls = UPCALLS.load(Ordering::Relaxed);
     let dirty = DIRTY.load(Ordering::Relaxed);
     println!(
-        "numeric: {wrong} wrong in {rounds} rounds, {upcalls} calls of the handler, {dirty} of them with wrong registers"
+        "numeric: {wrong} wrong in {rounds} rounds, {upcalls} calls of the handler, {dirty} of them with wrong registers; AVX: {}",
+        registers::has_avx()
     );
     i32::from(wrong > 0 || dirty > 0 || upcalls == 0)
 }

@@ -14,7 +14,7 @@ use core::ffi::c_void;
 use core::hint::black_box;
 use core::sync::atomic::{AtomicBool, AtomicU32, Ordering};
 
-use guest_checks::registers::Registers;
+use guest_checks::registers::{self, Registers};
 use paravirt_bsp::abi::line::{FIRST_FREE, TIMER};
 use paravirt_bsp::timer::{TICK, Timer};
 use paravirt_bsp::{cpu, irq, upcall};
@@ -79,6 +79,7 @@ extern "C" fn handle(_line: u32, _argument: *mut c_void) {
     // With floating point, so that these registers are others afterwards.
     let seen = black_box(black_box(timer.expirations() as f64) + 0.25);
     REPORT.seen.store(seen as u32, Ordering::Relaxed);
+    registers::disturb();
 }
 
 /// Turns interrupts on, so that the other handler nests in it.

@@ -1,24 +1,39 @@
 // SPDX-License-Identifier: MIT OR Apache-2.0
 //! The console: bytes out and in.
 //!
-//! [`print!`](crate::print!) collects a line before it calls the host. Input is polled with [`read_available`], or waited for with
-//! [`embedded_io::Read`]; new input raises line [`paravirt_abi::line::CONSOLE`], for which [`crate::irq::attach`] takes a handler.
+//! [`print!`](crate::print!) makes one call of the host for all of its text. Input is polled with [`read_available`], or waited for with
+//! [`embedded_io::Read`]; new input raises [`Line::CONSOLE`].
+//!
+//! ```no_run
+//! use embedded_io::{Read, Write};
+//! use paravirt_bsp::console::{Console, ConsoleError};
+//!
+//! fn greet() -> Result<(), ConsoleError> {
+//!     let mut name = [0; 32];
+//!     Console.write_all(b"your name? ")?;
+//!     let length = Console.read(&mut name)?;
+//!     Console.write_all(&name[..length])
+//! }
+//! # fn main() {}
+//! ```
 
+use core::cell::{Cell, UnsafeCell};
 use core::fmt;
 
+use critical_section::{CriticalSection, Mutex};
 use embedded_io::{ErrorKind, ErrorType, Read, ReadReady, Write};
-use paravirt_abi::line;
 
-use crate::local::Local;
-use crate::{Error, cpu, interface, irq};
+use crate::irq::Line;
+use crate::{Error, cpu, interface};
 
-/// Longest piece of a line that is kept before it goes to the host, in bytes.
+/// Longest piece of text that is kept before it goes to the host, in bytes.
 const LINE_LENGTH: usize = 128;
 
-static LINE: Local<[u8; LINE_LENGTH]> = Local::new([0; LINE_LENGTH]);
-static LENGTH: Local<usize> = Local::new(0);
+/// Text that was not yet sent.
+static LINE: Mutex<UnsafeCell<[u8; LINE_LENGTH]>> = Mutex::new(UnsafeCell::new([0; LINE_LENGTH]));
+static LENGTH: Mutex<Cell<usize>> = Mutex::new(Cell::new(0));
 /// A byte that [`ReadReady`] had to take to see whether there is one.
-static AHEAD: Local<Option<u8>> = Local::new(None);
+static AHEAD: Mutex<Cell<Option<u8>>> = Mutex::new(Cell::new(None));
 
 /// The console as an `embedded-io` device. All values mean the same one.
 #[derive(Clone, Copy, Debug, Default)]
@@ -35,6 +50,12 @@ impl fmt::Display for ConsoleError {
 }
 
 impl core::error::Error for ConsoleError {}
+
+impl From<ConsoleError> for Error {
+    fn from(error: ConsoleError) -> Self {
+        error.0
+    }
+}
 
 impl embedded_io::Error for ConsoleError {
     fn kind(&self) -> ErrorKind {
@@ -54,13 +75,13 @@ impl ErrorType for Console {
 impl Write for Console {
     /// Writes at once, after what [`print!`](crate::print!) has collected.
     fn write(&mut self, bytes: &[u8]) -> Result<usize, ConsoleError> {
-        flush();
-        write_some(bytes).map_err(ConsoleError)
+        flush()
+            .and_then(|()| write_some(bytes))
+            .map_err(ConsoleError)
     }
 
     fn flush(&mut self) -> Result<(), ConsoleError> {
-        flush();
-        Ok(())
+        flush().map_err(ConsoleError)
     }
 }
 
@@ -71,26 +92,26 @@ impl Read for Console {
             return Ok(0);
         }
         // Unmasked, the line ends the wait below; a line that the application attached stays with its handler.
-        let attached = irq::attach(line::CONSOLE, no_handler, core::ptr::null_mut()).is_ok();
-        let read = wait_for_input(buffer);
-        if attached {
-            irq::detach(line::CONSOLE).map_err(ConsoleError)?;
-        }
-        read.map_err(ConsoleError)
+        let mut wait = || wait_for_input(&mut *buffer);
+        Line::CONSOLE
+            .attach_for(&|_| {}, &mut wait)
+            .unwrap_or_else(|_| wait())
+            .map_err(ConsoleError)
     }
 }
 
 impl ReadReady for Console {
     fn read_ready(&mut self) -> Result<bool, ConsoleError> {
-        cpu::without_interrupts(|| {
-            if AHEAD.get().is_some() {
+        cpu::without_interrupts(|section| {
+            let ahead = AHEAD.borrow(section);
+            if ahead.get().is_some() {
                 return Ok(true);
             }
             let mut byte = [0];
             match read_available(&mut byte) {
                 Ok(0) => Ok(false),
                 Ok(_) => {
-                    AHEAD.set(Some(byte[0]));
+                    ahead.set(Some(byte[0]));
                     Ok(true)
                 }
                 Err(Error::EndOfInput) => Ok(true),
@@ -100,11 +121,9 @@ impl ReadReady for Console {
     }
 }
 
-extern "C" fn no_handler(_line: u32, _argument: *mut core::ffi::c_void) {}
-
 fn wait_for_input(buffer: &mut [u8]) -> Result<usize, Error> {
     let mut read = Ok(0);
-    cpu::idle_until(|| {
+    cpu::idle_until(|_| {
         read = read_available(buffer);
         read != Ok(0)
     });
@@ -122,11 +141,7 @@ pub fn read_available(buffer: &mut [u8]) -> Result<usize, Error> {
     let Some(first) = buffer.first_mut() else {
         return Ok(0);
     };
-    if let Some(byte) = cpu::without_interrupts(|| {
-        let ahead = AHEAD.get();
-        AHEAD.set(None);
-        ahead
-    }) {
+    if let Some(byte) = cpu::without_interrupts(|section| AHEAD.borrow(section).take()) {
         *first = byte;
         return Ok(1);
     }
@@ -134,24 +149,26 @@ pub fn read_available(buffer: &mut [u8]) -> Result<usize, Error> {
     count(unsafe { interface::pv_console_read(buffer.as_mut_ptr(), buffer.len()) })
 }
 
-/// Writes all of `bytes` now, after what [`print!`](crate::print!) has collected; what the host refuses is lost.
-pub fn write(bytes: &[u8]) {
-    flush();
-    write_all(bytes);
+/// Writes all of `bytes` now, after what [`put`] has collected.
+///
+/// # Errors
+/// Whatever the host reports; then some of the text is lost.
+pub fn write(bytes: &[u8]) -> Result<(), Error> {
+    flush()?;
+    write_all(bytes)
 }
 
-/// Adds a byte to the line that [`print!`](crate::print!) collects.
+/// Collects a byte; the text goes to the host at the end of a line, with [`flush`], or before other text.
 pub fn put(byte: u8) {
-    cpu::without_interrupts(|| push(byte));
+    cpu::without_interrupts(|section| push(section, byte));
 }
 
-fn write_all(mut bytes: &[u8]) {
+fn write_all(mut bytes: &[u8]) -> Result<(), Error> {
     while !bytes.is_empty() {
-        match write_some(bytes) {
-            Ok(written) => bytes = bytes.get(written..).unwrap_or_default(),
-            Err(_) => return,
-        }
+        let written = write_some(bytes)?;
+        bytes = bytes.get(written..).unwrap_or_default();
     }
+    Ok(())
 }
 
 fn write_some(bytes: &[u8]) -> Result<usize, Error> {
@@ -174,14 +191,19 @@ fn count(number: isize) -> Result<usize, Error> {
         .map_err(|_| Error::from_number(i32::try_from(number).unwrap_or(Error::Device.number())))
 }
 
-/// Sends what [`print!`](crate::print!) has collected.
-pub fn flush() {
-    cpu::without_interrupts(|| {
-        // SAFETY: `push` keeps the length within the line, and with interrupts off nobody else writes there. In place, because
-        // the stack may be one of RTEMS' smallest.
-        write_all(unsafe { core::slice::from_raw_parts(LINE.as_ptr().cast(), LENGTH.get()) });
-        LENGTH.set(0);
-    });
+/// Sends what was collected.
+///
+/// # Errors
+/// Whatever the host reports; then the text is lost.
+pub fn flush() -> Result<(), Error> {
+    cpu::without_interrupts(send)
+}
+
+fn send(section: CriticalSection<'_>) -> Result<(), Error> {
+    let length = LENGTH.borrow(section).replace(0);
+    // SAFETY: `push` keeps the length within the line, and until interrupts are on again nobody writes there. In place, because
+    // the stack may be one of RTEMS' smallest.
+    write_all(unsafe { core::slice::from_raw_parts(LINE.borrow(section).get().cast(), length) })
 }
 
 /// Where [`print!`](crate::print!) ends. A piece of text is kept together; pieces of a handler may come between the pieces of what it interrupted.
@@ -190,23 +212,31 @@ pub struct LineWriter;
 
 impl fmt::Write for LineWriter {
     fn write_str(&mut self, text: &str) -> fmt::Result {
-        cpu::without_interrupts(|| {
+        cpu::without_interrupts(|section| {
             for &byte in text.as_bytes() {
-                push(byte);
+                push(section, byte);
             }
         });
         Ok(())
     }
 }
 
-/// Adds a byte to the line. Called with interrupts off.
-fn push(byte: u8) {
-    let length = LENGTH.get();
-    // SAFETY: `flush` empties the line when it is full, so `length` is below its size; interrupts are off.
-    unsafe { LINE.as_ptr().cast::<u8>().add(length).write(byte) };
-    LENGTH.set(length + 1);
-    if byte == b'\n' || length + 1 == LINE_LENGTH {
-        flush();
+/// Adds a byte to the line.
+fn push(section: CriticalSection<'_>, byte: u8) {
+    let length = LENGTH.borrow(section);
+    let index = length.get();
+    // SAFETY: the line is sent when it is full, so the index is below its size; nobody else writes there in this section.
+    unsafe {
+        LINE.borrow(section)
+            .get()
+            .cast::<u8>()
+            .add(index)
+            .write(byte)
+    };
+    length.set(index + 1);
+    if byte == b'\n' || index + 1 == LINE_LENGTH {
+        // As with the console of `std`, whoever prints does not learn of errors.
+        let _ = send(section);
     }
 }
 
@@ -214,9 +244,12 @@ fn push(byte: u8) {
 pub fn print_arguments(arguments: fmt::Arguments<'_>) {
     // `LineWriter` has no errors; one of the arguments' own `Display` ends the text early.
     let _ = fmt::Write::write_fmt(&mut LineWriter, arguments);
+    // So that nothing is lost if the guest is stopped by a fault. As with the console of `std`, whoever prints does not learn of errors.
+    let _ = flush();
 }
 
-/// Prints to the console, like the macro of `std`; the text goes to the host at the end of a line or by [`console::flush`](flush).
+/// Prints to the console, like the macro of `std`; the text has gone to the host on return. What the host refuses is lost;
+/// [`write()`] says so.
 #[macro_export]
 macro_rules! print {
     ($($arguments:tt)*) => { $crate::console::print_arguments(::core::format_args!($($arguments)*)) };

@@ -3,8 +3,33 @@
 //!
 //! Turning interrupts off is a store to the vCPU page; turning them on is a store and a test. No host call is made
 //! unless something is pending.
+//!
+//! With interrupts off, nothing else runs on the one vCPU: that is a critical section, and [`without_interrupts`] hands out the
+//! token that says so.
+//!
+//! ```no_run
+//! use core::cell::Cell;
+//! use critical_section::Mutex;
+//! use paravirt_bsp::cpu;
+//!
+//! static TOTAL: Mutex<Cell<u64>> = Mutex::new(Cell::new(0));
+//!
+//! /// For handlers and for the code that they interrupt.
+//! fn add(amount: u64) {
+//!     cpu::without_interrupts(|section| {
+//!         let total = TOTAL.borrow(section);
+//!         total.set(total.get() + amount);
+//!     });
+//! }
+//! # fn main() {}
+//! ```
+//!
+//! So turning them on is `unsafe`, but for the end of `without_interrupts`: it would end the critical section of somebody
+//! further up. Nobody has to: [`image!`](crate::image!) turns them on before `main`.
 
 use core::sync::atomic::{Ordering, compiler_fence};
+
+use critical_section::CriticalSection;
 
 use crate::{Error, interface, irq, vcpu};
 
@@ -33,28 +58,39 @@ pub fn save_interrupts() -> bool {
 }
 
 /// Turns interrupts on and delivers what is pending.
+///
+/// # Safety
+/// Nobody up the chain of calls counts on interrupts being off: not within [`without_interrupts`] or another critical section. A
+/// handler may, at its own level; then other lines' handlers nest in it.
 #[inline]
-pub fn enable_interrupts() {
+pub unsafe fn enable_interrupts() {
     // What came before must not be moved down behind the store.
     compiler_fence(Ordering::SeqCst);
     vcpu::interrupt_flag().write(1);
     irq::deliver_if_pending();
 }
 
-/// Turns interrupts on if `were_on`, the result of [`save_interrupts`], says so.
+/// Turns interrupts on if `were_on` says so.
+///
+/// # Safety
+/// As [`enable_interrupts`] if `were_on`; it is kept if that is the result of the latest [`save_interrupts`] that was not yet restored.
 #[inline]
-pub fn restore_interrupts(were_on: bool) {
+pub unsafe fn restore_interrupts(were_on: bool) {
     if were_on {
-        enable_interrupts();
+        // SAFETY: passed on to the caller.
+        unsafe { enable_interrupts() };
     }
 }
 
-/// Runs `body` with interrupts off.
+/// Runs `body` with interrupts off, and then puts them back as they were. The token gives access to what is shared with handlers, see
+/// [`critical_section::Mutex`].
 #[inline]
-pub fn without_interrupts<R>(body: impl FnOnce() -> R) -> R {
+pub fn without_interrupts<R>(body: impl FnOnce(CriticalSection<'_>) -> R) -> R {
     let were_on = save_interrupts();
-    let result = body();
-    restore_interrupts(were_on);
+    // SAFETY: interrupts are off until `body` has returned, which the token cannot outlive.
+    let result = body(unsafe { CriticalSection::new() });
+    // SAFETY: what was saved above; `body` could only leave the flag as it found it.
+    unsafe { restore_interrupts(were_on) };
     result
 }
 
@@ -70,7 +106,8 @@ pub fn idle() {
         unsafe { interface::pv_cpu_idle() };
     }
     if were_on {
-        enable_interrupts();
+        // SAFETY: they were on when this was called, so no critical section is open.
+        unsafe { enable_interrupts() };
     } else {
         irq::open_host();
     }
@@ -78,14 +115,17 @@ pub fn idle() {
 
 /// Idles until `done` returns true. It is tested with interrupts off, so a handler that makes it true cannot come between test
 /// and wait; handlers run if interrupts were on.
-pub fn idle_until(mut done: impl FnMut() -> bool) {
+pub fn idle_until(mut done: impl FnMut(CriticalSection<'_>) -> bool) {
     let were_on = save_interrupts();
-    while !done() {
+    // SAFETY: interrupts are off for each call of `done`, which the token cannot outlive.
+    while !done(unsafe { CriticalSection::new() }) {
         idle();
-        restore_interrupts(were_on);
+        // SAFETY: what was saved above, between two critical sections.
+        unsafe { restore_interrupts(were_on) };
         disable_interrupts();
     }
-    restore_interrupts(were_on);
+    // SAFETY: as above.
+    unsafe { restore_interrupts(were_on) };
 }
 
 /// Sets the base of thread-local storage: fs on x86-64, gs on i386. Only user-mode hosts offer it.

@@ -15,6 +15,7 @@ unsafe impl critical_section::Impl for VirtualInterruptFlag {
     }
 
     unsafe fn release(were_on: RawRestoreState) {
-        cpu::restore_interrupts(were_on);
+        // SAFETY: the caller passes what the `acquire` of this section returned.
+        unsafe { cpu::restore_interrupts(were_on) };
     }
 }

@@ -1,117 +1,222 @@
 // SPDX-License-Identifier: MIT OR Apache-2.0
 //! Interrupt lines: handlers, masks, software interrupts, and the dispatcher that upcalls end in.
 //!
+//! A handler is a function or a closure. It runs between two instructions of other code, so whatever it shares with that code must
+//! be [`Sync`]: atomics, or a [`critical_section::Mutex`].
+//!
+//! ```no_run
+//! use core::sync::atomic::{AtomicU32, Ordering};
+//! use paravirt_bsp::irq::Line;
+//!
+//! const DOOR: Line = Line::new(4).expect("there are 31 lines");
+//!
+//! static OPENED: AtomicU32 = AtomicU32::new(0);
+//!
+//! fn run() -> Result<(), paravirt_bsp::Error> {
+//!     // For good:
+//!     DOOR.attach(&|_line| {
+//!         OPENED.fetch_add(1, Ordering::Relaxed);
+//!     })?;
+//!     DOOR.raise()?;
+//!     DOOR.detach()?;
+//!
+//!     // Or for a while, with what lives no longer:
+//!     let calls = AtomicU32::new(0);
+//!     let count = |_line| {
+//!         calls.fetch_add(1, Ordering::Relaxed);
+//!     };
+//!     DOOR.attach_for(&count, || DOOR.raise())?
+//! }
+//! # fn main() {}
+//! ```
+//!
 //! A handler runs with interrupts off. It may turn them on; then other lines, of any number, nest in it. A line never nests
 //! in its own handler: raised meanwhile, its handler runs once more afterwards. So a stack needs room for each line once
 //! at most. Of several pending lines the lowest number goes first.
 
+use core::cell::Cell;
 use core::ffi::c_void;
-use core::sync::atomic::Ordering;
+use core::sync::atomic::{AtomicU32, Ordering};
 
-use paravirt_abi::line::LINES;
+use critical_section::{CriticalSection, Mutex};
+use paravirt_abi::line::{self, LINES};
 use paravirt_abi::vcpu::HOST_MASKED;
 
-use crate::local::Local;
+use crate::handler::Slot;
 use crate::{Error, cpu, interface, println, result, upcall, vcpu};
 
-/// A handler: the line and the argument given with [`attach`].
-pub type Handler = extern "C" fn(line: u32, argument: *mut c_void);
+/// A handler in the C form: the line, and the argument that was given with it.
+pub type RawHandler = unsafe extern "C" fn(line: u32, argument: *mut c_void);
 
-type Attached = Option<(Handler, *mut c_void)>;
-
-static HANDLERS: [Local<Attached>; LINES as usize] = [const { Local::new(None) }; LINES as usize];
+static HANDLERS: [Slot<RawHandler>; LINES as usize] = [const { Slot::new() }; LINES as usize];
 /// Taken from the pending word, but not yet handled: lines that are active. Whatever else is to be handled stays in that word, where
-/// the test at the end of turning interrupts on and idle look.
-static LATCHED: Local<u32> = Local::new(0);
-/// Lines whose handler is running.
-static ACTIVE: Local<u32> = Local::new(0);
+/// the test at the end of turning interrupts on and idle look. Changed with interrupts off.
+static LATCHED: AtomicU32 = AtomicU32::new(0);
+/// Lines whose handler is running. Changed with interrupts off.
+static ACTIVE: AtomicU32 = AtomicU32::new(0);
 /// Lines whose lack of a handler was reported.
-static REPORTED: Local<u32> = Local::new(0);
+static REPORTED: AtomicU32 = AtomicU32::new(0);
 /// Opens the host's flag again after an entry returned with it off; set by backends whose host has such a flag.
-static OPEN_HOST: Local<Option<fn()>> = Local::new(None);
+static OPEN_HOST: Mutex<Cell<fn()>> = Mutex::new(Cell::new(|| {}));
 
-/// Attaches `handler` to `line` and unmasks it.
-///
-/// # Errors
-/// [`Error::NoSuchDevice`] for a line that does not exist, [`Error::Busy`] if the line has a handler.
-pub fn attach(line: u32, handler: Handler, argument: *mut c_void) -> Result<(), Error> {
-    let slot = HANDLERS.get(line as usize).ok_or(Error::NoSuchDevice)?;
-    cpu::without_interrupts(|| {
-        if slot.get().is_some() {
-            return Err(Error::Busy);
+/// One of the lines. Values with one number mean the same line.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
+pub struct Line(u32);
+
+impl Line {
+    /// The line that all timers raise. [`Timer`](crate::timer::Timer) attaches it.
+    pub const TIMER: Self = Self(line::TIMER);
+    /// The line that console input raises.
+    pub const CONSOLE: Self = Self(line::CONSOLE);
+
+    /// The line of that number, 0 to 30. Those from [`line::FIRST_FREE`] on belong to applications.
+    #[must_use]
+    pub const fn new(number: u32) -> Option<Self> {
+        if number < LINES {
+            Some(Self(number))
+        } else {
+            None
         }
-        slot.set(Some((handler, argument)));
-        // SAFETY: a number.
-        result(unsafe { interface::pv_irq_attach(line) }).inspect_err(|_| slot.set(None))
-    })
-}
+    }
 
-/// Masks `line` and takes its handler away.
-///
-/// # Errors
-/// [`Error::NoSuchDevice`], or [`Error::NotAttached`] if the line has no handler.
-pub fn detach(line: u32) -> Result<(), Error> {
-    let slot = HANDLERS.get(line as usize).ok_or(Error::NoSuchDevice)?;
-    cpu::without_interrupts(|| {
-        slot.get().ok_or(Error::NotAttached)?;
-        // SAFETY: a number.
-        result(unsafe { interface::pv_irq_detach(line) })?;
-        // The host raises it no more, but it may have done so before.
-        clear(line);
-        slot.set(None);
-        Ok(())
-    })
-}
+    /// Its number.
+    #[must_use]
+    pub const fn number(self) -> u32 {
+        self.0
+    }
 
-/// Keeps `line` from interrupting; the host remembers that it was raised. In the line's own handler too: it does not run again.
-///
-/// # Errors
-/// [`Error::NoSuchDevice`].
-pub fn mask(line: u32) -> Result<(), Error> {
-    // SAFETY: a number.
-    result(unsafe { interface::pv_irq_mask(line) })?;
-    cpu::without_interrupts(|| {
-        let latched = LATCHED.get();
-        if latched & 1 << line == 0 {
-            return Ok(());
-        }
-        // Raised while its handler runs, and already taken from the host, which gets it back.
-        LATCHED.set(latched & !(1 << line));
-        raise(line)
-    })
-}
+    /// Attaches `handler` and unmasks the line.
+    ///
+    /// # Errors
+    /// [`Error::Busy`] if the line has a handler; whatever the host reports.
+    pub fn attach<F: Fn(Self) + Sync>(self, handler: &'static F) -> Result<(), Error> {
+        // SAFETY: `call::<F>` uses the argument as the reference that it is; that lives for ever and is of a type that may be used
+        // from a handler.
+        unsafe { self.attach_raw(call::<F>, core::ptr::from_ref(handler).cast_mut().cast()) }
+    }
 
-/// Lets `line` interrupt again, at once if it was raised meanwhile.
-///
-/// # Errors
-/// [`Error::NoSuchDevice`].
-pub fn unmask(line: u32) -> Result<(), Error> {
-    // SAFETY: a number.
-    result(unsafe { interface::pv_irq_unmask(line) })
-}
+    /// Attaches `handler` while `body` runs. So it may borrow what lives no longer than that. Afterwards the line has no handler.
+    ///
+    /// # Errors
+    /// As [`Line::attach`]; then `body` does not run.
+    pub fn attach_for<F: Fn(Self) + Sync, R>(
+        self,
+        handler: &F,
+        body: impl FnOnce() -> R,
+    ) -> Result<R, Error> {
+        // SAFETY: as in `attach`, as long as the borrow lasts: before it ends, the guard takes the handler away, however `body` ends.
+        // The handler is not running then, because what it interrupts goes on only when it has returned.
+        unsafe { self.attach_raw(call::<F>, core::ptr::from_ref(handler).cast_mut().cast())? };
+        let _attached = Attached(self);
+        Ok(body())
+    }
 
-/// Raises `line` by software. With interrupts on and the line unmasked, its handler has run on return.
-///
-/// # Errors
-/// [`Error::NoSuchDevice`].
-pub fn raise(line: u32) -> Result<(), Error> {
-    // SAFETY: a number.
-    result(unsafe { interface::pv_irq_raise(line) })
-}
+    /// Attaches a handler in the C form, for C APIs.
+    ///
+    /// # Errors
+    /// As [`Line::attach`].
+    ///
+    /// # Safety
+    /// Until the line is detached, `handler` may be called with `argument` at any instant when interrupts are on.
+    pub unsafe fn attach_raw(
+        self,
+        handler: RawHandler,
+        argument: *mut c_void,
+    ) -> Result<(), Error> {
+        let slot = self.slot();
+        cpu::without_interrupts(|section| {
+            slot.fill(section, handler, argument)?;
+            result(interface::pv_irq_attach(self.0)).inspect_err(|_| slot.clear(section))
+        })
+    }
 
-/// Whether `line` is pending: raised, unmasked, and its handler has not begun.
-#[must_use]
-pub fn is_pending(line: u32) -> bool {
-    line < LINES && (vcpu::pending().load(Ordering::Relaxed) | LATCHED.get()) & 1 << line != 0
-}
+    /// Masks the line and takes its handler away.
+    ///
+    /// # Errors
+    /// [`Error::NotAttached`] if the line has no handler.
+    pub fn detach(self) -> Result<(), Error> {
+        cpu::without_interrupts(|section| {
+            self.slot().get(section).ok_or(Error::NotAttached)?;
+            self.slot().clear(section);
+            result(interface::pv_irq_detach(self.0))?;
+            // The host raises it no more, but it may have done so before.
+            self.clear();
+            Ok(())
+        })
+    }
 
-/// Forgets that `line` is pending.
-pub fn clear(line: u32) {
-    if line < LINES {
-        cpu::without_interrupts(|| {
-            vcpu::pending().fetch_and(!(1 << line), Ordering::Relaxed);
-            LATCHED.set(LATCHED.get() & !(1 << line));
+    /// Keeps the line from interrupting; the host remembers that it was raised. In the line's own handler too: it does not run again.
+    ///
+    /// # Errors
+    /// Whatever the host reports.
+    pub fn mask(self) -> Result<(), Error> {
+        result(interface::pv_irq_mask(self.0))?;
+        cpu::without_interrupts(|_| {
+            if LATCHED.load(Ordering::Relaxed) & self.bit() == 0 {
+                return Ok(());
+            }
+            // Raised while its handler runs, and already taken from the host, which gets it back.
+            change(&LATCHED, |latched| latched & !self.bit());
+            self.raise()
+        })
+    }
+
+    /// Lets the line interrupt again, at once if it was raised meanwhile.
+    ///
+    /// # Errors
+    /// Whatever the host reports.
+    pub fn unmask(self) -> Result<(), Error> {
+        result(interface::pv_irq_unmask(self.0))
+    }
+
+    /// Raises the line by software. With interrupts on and the line unmasked, its handler has run on return.
+    ///
+    /// # Errors
+    /// Whatever the host reports.
+    pub fn raise(self) -> Result<(), Error> {
+        result(interface::pv_irq_raise(self.0))
+    }
+
+    /// Whether the line is pending: raised, unmasked, and its handler has not begun.
+    #[must_use]
+    pub fn is_pending(self) -> bool {
+        let lines = vcpu::pending().load(Ordering::Relaxed) | LATCHED.load(Ordering::Relaxed);
+        lines & self.bit() != 0
+    }
+
+    /// Forgets that the line is pending.
+    pub fn clear(self) {
+        cpu::without_interrupts(|_| {
+            vcpu::pending().fetch_and(!self.bit(), Ordering::Relaxed);
+            change(&LATCHED, |latched| latched & !self.bit());
         });
+    }
+
+    const fn bit(self) -> u32 {
+        1 << self.0
+    }
+
+    fn slot(self) -> &'static Slot<RawHandler> {
+        &HANDLERS[self.0 as usize]
+    }
+}
+
+/// Calls a handler of type `F`.
+///
+/// # Safety
+/// `argument` must be the address of an `F`, which lives through the call.
+unsafe extern "C" fn call<F: Fn(Line) + Sync>(line: u32, argument: *mut c_void) {
+    // SAFETY: passed on to the caller.
+    (unsafe { &*argument.cast::<F>() })(Line(line));
+}
+
+/// A line that has a handler for a while.
+struct Attached(Line);
+
+impl Drop for Attached {
+    fn drop(&mut self) {
+        // Without a handler if `body` took it away.
+        let _ = self.0.detach();
     }
 }
 
@@ -130,20 +235,25 @@ pub(crate) fn deliver_if_pending() {
     }
 }
 
-/// Runs the handlers of all pending lines. Called with interrupts off, from the body of an upcall, see
-/// [`crate::upcall::set_body`].
-pub extern "C" fn dispatch() {
+/// Runs the handlers of all pending lines. For the body of an upcall, see [`crate::upcall::set_body`].
+///
+/// # Safety
+/// Called with interrupts off; a handler may turn them on, so not within a critical section that the caller does not own. They are
+/// off on return.
+pub unsafe extern "C" fn dispatch() {
+    // SAFETY: interrupts are off, but for handlers that turn them on; none of what it gives access to is held across those.
+    let section = unsafe { CriticalSection::new() };
     let flag = vcpu::interrupt_flag();
     let pending = vcpu::pending();
     loop {
         // HOST_MASKED stays for `open_host`, below or in a handler that turns interrupts on; so do the lines that come after this one.
         let lines = pending.load(Ordering::Relaxed) & !HOST_MASKED;
-        let active = lines & ACTIVE.get();
+        let active = lines & ACTIVE.load(Ordering::Relaxed);
         let ready = lines & !active;
         let bit = ready & ready.wrapping_neg();
         if lines != 0 {
             pending.fetch_and(!(active | bit), Ordering::Acquire);
-            LATCHED.set(LATCHED.get() | active);
+            change(&LATCHED, |latched| latched | active);
         }
         if bit == 0 {
             if !open_host() {
@@ -152,17 +262,18 @@ pub extern "C" fn dispatch() {
             continue;
         }
         let line = bit.trailing_zeros();
-        ACTIVE.set(ACTIVE.get() | bit);
-        match HANDLERS[line as usize].get() {
-            Some((handler, argument)) => handler(line, argument),
+        change(&ACTIVE, |active| active | bit);
+        match HANDLERS[line as usize].get(section) {
+            // SAFETY: whoever attached it vouches for these calls.
+            Some((handler, argument)) => unsafe { handler(line, argument) },
             None => report_spurious(line),
         }
         // The handler may have turned interrupts on.
         flag.write(0);
-        ACTIVE.set(ACTIVE.get() & !bit);
-        let again = LATCHED.get() & bit;
+        change(&ACTIVE, |active| active & !bit);
+        let again = LATCHED.load(Ordering::Relaxed) & bit;
         if again != 0 {
-            LATCHED.set(LATCHED.get() & !bit);
+            change(&LATCHED, |latched| latched & !bit);
             pending.fetch_or(again, Ordering::Relaxed);
         }
     }
@@ -172,15 +283,17 @@ pub extern "C" fn dispatch() {
 fn report_spurious(line: u32) {
     let count = vcpu::spurious();
     count.write(count.read().wrapping_add(1));
-    if REPORTED.get() & 1 << line == 0 {
-        REPORTED.set(REPORTED.get() | 1 << line);
+    if REPORTED.load(Ordering::Relaxed) & 1 << line == 0 {
+        change(&REPORTED, |reported| reported | 1 << line);
         println!("paravirt: interrupt on line {line}, which has no handler");
     }
 }
 
-/// Says how to open the host's flag. For the start of a backend whose entries return with that flag off.
+/// Says how to open the host's flag. For the start of a backend whose entries return with that flag off; nothing interrupts yet.
 pub(crate) fn set_open_host(open: fn()) {
-    OPEN_HOST.set(Some(open));
+    // SAFETY: interrupts are off.
+    let section = unsafe { CriticalSection::new() };
+    OPEN_HOST.borrow(section).set(open);
 }
 
 /// Opens the host's flag if an entry left it off; whether it did. Called with interrupts off.
@@ -189,8 +302,14 @@ pub(crate) fn open_host() -> bool {
         return false;
     }
     vcpu::pending().fetch_and(!HOST_MASKED, Ordering::Relaxed);
-    if let Some(open) = OPEN_HOST.get() {
-        open();
-    }
+    // SAFETY: interrupts are off.
+    let section = unsafe { CriticalSection::new() };
+    OPEN_HOST.borrow(section).get()();
     true
+}
+
+/// Changes a word that interrupts do not change: they are off, so a load and a store do.
+#[inline]
+fn change(word: &AtomicU32, to: impl FnOnce(u32) -> u32) {
+    word.store(to(word.load(Ordering::Relaxed)), Ordering::Relaxed);
 }

@@ -1,5 +1,18 @@
 // SPDX-License-Identifier: MIT OR Apache-2.0
 //! The end of a guest.
+//!
+//! ```no_run
+//! use paravirt_bsp::{power, start};
+//!
+//! fn run() {
+//!     match start::arguments().next() {
+//!         Some("again") => power::reset(),
+//!         Some(word) => power::fatal(format_args!("what is `{word}`?"), 2),
+//!         None => power::exit(0), // as when `main` returns
+//!     }
+//! }
+//! # fn main() {}
+//! ```
 
 use core::fmt;
 
@@ -26,7 +39,7 @@ pub fn fatal(message: fmt::Arguments<'_>, code: i32) -> ! {
 /// Ends the guest for `reason`.
 pub fn shutdown(reason: Reason, code: i32) -> ! {
     cpu::disable_interrupts();
-    console::flush();
-    // SAFETY: two numbers.
-    unsafe { interface::pv_shutdown(reason as u32, code) }
+    // There is nobody left to tell of an error.
+    let _ = console::flush();
+    interface::pv_shutdown(reason as u32, code)
 }

@@ -3,28 +3,46 @@
 //!
 //! All timers raise one line; the vCPU page counts the expirations of each, so that none is lost when the line coalesces.
 //! Timer [`TICK`] belongs to the operating system, the others to applications.
+//!
+//! ```no_run
+//! use core::time::Duration;
+//! use paravirt_bsp::println;
+//! use paravirt_bsp::timer::Timer;
+//!
+//! const BLINK: Timer = Timer::new(1).expect("there are 8 timers");
+//!
+//! fn run() -> Result<(), paravirt_bsp::Error> {
+//!     BLINK.attach(&|_timer, expirations| println!("{expirations} more"))?;
+//!     BLINK.start_periodic(Duration::from_millis(250))
+//! }
+//! # fn main() {}
+//! ```
 
+use core::cell::Cell;
 use core::ffi::c_void;
+use core::time::Duration;
 
+use critical_section::{CriticalSection, Mutex};
 use embedded_hal::delay::DelayNs;
-use paravirt_abi::line::{self, TIMERS};
+use paravirt_abi::line::TIMERS;
 
 pub use paravirt_abi::line::TICK;
 
-use crate::local::Local;
-use crate::{Error, clock, cpu, interface, irq, result, vcpu};
+use crate::clock::{Instant, ns};
+use crate::handler::Slot;
+use crate::irq::Line;
+use crate::{Error, cpu, interface, result, vcpu};
 
-/// A handler: the timer, how often it expired since the last call (at least 1), and the argument given with [`Timer::attach`].
-pub type Handler = extern "C" fn(timer: u32, expirations: u64, argument: *mut c_void);
+/// A handler in the C form: the timer, how often it expired since the last call (at least 1), and the argument that was given with it.
+pub type RawHandler = unsafe extern "C" fn(timer: u32, expirations: u64, argument: *mut c_void);
 
-type Attached = Option<(Handler, *mut c_void)>;
-
-static HANDLERS: [Local<Attached>; TIMERS as usize] = [const { Local::new(None) }; TIMERS as usize];
+static HANDLERS: [Slot<RawHandler>; TIMERS as usize] = [const { Slot::new() }; TIMERS as usize];
 /// Expirations that the handler has been told of.
-static TOLD: [Local<u64>; TIMERS as usize] = [const { Local::new(0) }; TIMERS as usize];
+static TOLD: [Mutex<Cell<u64>>; TIMERS as usize] =
+    [const { Mutex::new(Cell::new(0)) }; TIMERS as usize];
 
 /// One of the timers. Values with one number mean the same timer.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub struct Timer(u32);
 
 impl Timer {
@@ -38,33 +56,48 @@ impl Timer {
         }
     }
 
-    /// Starts the timer anew: it expires `first` ns from now and then every `period` ns; 0 means once.
-    ///
-    /// # Errors
-    /// [`Error::InvalidArgument`] for times that the host cannot keep.
-    pub fn start(self, first: u64, period: u64) -> Result<(), Error> {
-        match irq::attach(line::TIMER, dispatch, core::ptr::null_mut()) {
-            Ok(()) | Err(Error::Busy) => {}
-            Err(error) => return Err(error),
-        }
-        // SAFETY: three numbers.
-        result(unsafe { interface::pv_timer_start(self.0, first, period) })
+    /// Its number.
+    #[must_use]
+    pub const fn number(self) -> u32 {
+        self.0
     }
 
-    /// Starts the timer with a period of `period` ns, from now.
+    /// Starts the timer anew: it expires after `first` and then every `period`; zero means once. Times of 2^63 ns and more are never
+    /// reached.
+    ///
+    /// # Errors
+    /// [`Error::InvalidArgument`] for a period that is too short for the host.
+    pub fn start(self, first: Duration, period: Duration) -> Result<(), Error> {
+        self.start_ns(ns(first), ns(period))
+    }
+
+    /// [`Timer::start`] with a period of `period`, from now.
     ///
     /// # Errors
     /// As [`Timer::start`].
-    pub fn start_periodic(self, period: u64) -> Result<(), Error> {
+    pub fn start_periodic(self, period: Duration) -> Result<(), Error> {
         self.start(period, period)
     }
 
-    /// Starts the timer to expire once, `delay` ns from now.
+    /// [`Timer::start`] to expire once, after `delay`.
     ///
     /// # Errors
     /// As [`Timer::start`].
-    pub fn start_once(self, delay: u64) -> Result<(), Error> {
-        self.start(delay, 0)
+    pub fn start_once(self, delay: Duration) -> Result<(), Error> {
+        self.start(delay, Duration::ZERO)
+    }
+
+    /// [`Timer::start`] with times in ns, as the host takes them.
+    ///
+    /// # Errors
+    /// As [`Timer::start`].
+    pub fn start_ns(self, first: u64, period: u64) -> Result<(), Error> {
+        // SAFETY: the dispatcher ignores its argument; lines call their handlers with interrupts off.
+        match unsafe { Line::TIMER.attach_raw(dispatch, core::ptr::null_mut()) } {
+            Ok(()) | Err(Error::Busy) => {}
+            Err(error) => return Err(error),
+        }
+        result(interface::pv_timer_start(self.0, first, period))
     }
 
     /// Stops the timer. Expirations that were counted stay counted.
@@ -72,8 +105,7 @@ impl Timer {
     /// # Errors
     /// Whatever the host reports.
     pub fn stop(self) -> Result<(), Error> {
-        // SAFETY: a number.
-        result(unsafe { interface::pv_timer_stop(self.0) })
+        result(interface::pv_timer_stop(self.0))
     }
 
     /// How often this timer expired since the guest's start, over all its starts.
@@ -94,18 +126,48 @@ impl Timer {
         seen
     }
 
-    /// Has `handler` called after each expiration, with what came together in one call. It runs as an interrupt handler does.
+    /// Has `handler` called after each expiration, with what came together in one call. It runs as a handler of a line does, see
+    /// [`mod@crate::irq`].
     ///
     /// # Errors
     /// [`Error::Busy`] if the timer has a handler.
-    pub fn attach(self, handler: Handler, argument: *mut c_void) -> Result<(), Error> {
-        let slot = &HANDLERS[self.0 as usize];
-        cpu::without_interrupts(|| {
-            if slot.get().is_some() {
-                return Err(Error::Busy);
-            }
-            TOLD[self.0 as usize].set(self.expirations());
-            slot.set(Some((handler, argument)));
+    pub fn attach<F: Fn(Self, u64) + Sync>(self, handler: &'static F) -> Result<(), Error> {
+        // SAFETY: `call::<F>` uses the argument as the reference that it is; that lives for ever and is of a type that may be used
+        // from a handler.
+        unsafe { self.attach_raw(call::<F>, core::ptr::from_ref(handler).cast_mut().cast()) }
+    }
+
+    /// Attaches `handler` while `body` runs. So it may borrow what lives no longer than that. Afterwards the timer has no handler.
+    ///
+    /// # Errors
+    /// As [`Timer::attach`]; then `body` does not run.
+    pub fn attach_for<F: Fn(Self, u64) + Sync, R>(
+        self,
+        handler: &F,
+        body: impl FnOnce() -> R,
+    ) -> Result<R, Error> {
+        // SAFETY: as in `attach`, as long as the borrow lasts: before it ends, the guard takes the handler away, however `body` ends.
+        // The handler is not running then, because what it interrupts goes on only when it has returned.
+        unsafe { self.attach_raw(call::<F>, core::ptr::from_ref(handler).cast_mut().cast())? };
+        let _attached = Attached(self);
+        Ok(body())
+    }
+
+    /// Attaches a handler in the C form, for C APIs.
+    ///
+    /// # Errors
+    /// As [`Timer::attach`].
+    ///
+    /// # Safety
+    /// Until it is detached, `handler` may be called with `argument` at any instant when interrupts are on.
+    pub unsafe fn attach_raw(
+        self,
+        handler: RawHandler,
+        argument: *mut c_void,
+    ) -> Result<(), Error> {
+        cpu::without_interrupts(|section| {
+            self.slot().fill(section, handler, argument)?;
+            self.told(section).set(self.expirations());
             Ok(())
         })
     }
@@ -115,28 +177,64 @@ impl Timer {
     /// # Errors
     /// [`Error::NotAttached`] if there is none.
     pub fn detach(self) -> Result<(), Error> {
-        let slot = &HANDLERS[self.0 as usize];
-        cpu::without_interrupts(|| {
-            slot.get().ok_or(Error::NotAttached)?;
-            slot.set(None);
+        cpu::without_interrupts(|section| {
+            self.slot().get(section).ok_or(Error::NotAttached)?;
+            self.slot().clear(section);
             Ok(())
         })
+    }
+
+    fn slot(self) -> &'static Slot<RawHandler> {
+        &HANDLERS[self.0 as usize]
+    }
+
+    fn told(self, section: CriticalSection<'_>) -> &'_ Cell<u64> {
+        TOLD[self.0 as usize].borrow(section)
+    }
+}
+
+/// Calls a handler of type `F`.
+///
+/// # Safety
+/// `argument` must be the address of an `F`, which lives through the call.
+unsafe extern "C" fn call<F: Fn(Timer, u64) + Sync>(
+    timer: u32,
+    expirations: u64,
+    argument: *mut c_void,
+) {
+    // SAFETY: passed on to the caller.
+    (unsafe { &*argument.cast::<F>() })(Timer(timer), expirations);
+}
+
+/// A timer that has a handler for a while.
+struct Attached(Timer);
+
+impl Drop for Attached {
+    fn drop(&mut self) {
+        // Without a handler if `body` took it away.
+        let _ = self.0.detach();
     }
 }
 
 /// The handler of the timer line: calls the handlers of the timers that have expired. [`Timer::start`] attaches it, unless the
 /// line has a handler; that one must call this.
-pub extern "C" fn dispatch(_line: u32, _argument: *mut c_void) {
-    for number in 0..TIMERS {
-        let Some((handler, argument)) = HANDLERS[number as usize].get() else {
+///
+/// # Safety
+/// Called with interrupts off, in a handler.
+pub unsafe extern "C" fn dispatch(_line: u32, _argument: *mut c_void) {
+    // SAFETY: interrupts are off, but for handlers that turn them on; none of what it gives access to is held across those.
+    let section = unsafe { CriticalSection::new() };
+    for timer in (0..TIMERS).map(Timer) {
+        let Some((handler, argument)) = timer.slot().get(section) else {
             continue;
         };
-        let told = &TOLD[number as usize];
-        let expirations = Timer(number).expirations();
+        let told = timer.told(section);
+        let expirations = timer.expirations();
         let fresh = expirations.wrapping_sub(told.get());
         if fresh > 0 {
             told.set(expirations);
-            handler(number, fresh, argument);
+            // SAFETY: whoever attached it vouches for these calls.
+            unsafe { handler(timer.0, fresh, argument) };
         }
     }
 }
@@ -155,16 +253,16 @@ impl Delay {
 
 impl DelayNs for Delay {
     fn delay_ns(&mut self, ns: u32) {
-        let end = clock::now() + u64::from(ns);
+        let end = Instant::now().as_nanos() + u64::from(ns);
         loop {
-            let left = end.saturating_sub(clock::now());
+            let left = end.saturating_sub(Instant::now().as_nanos());
             if left == 0 {
                 return;
             }
             let before = self.0.expirations();
             // A host that refuses the timer leaves the clock: then this is a busy wait.
-            if self.0.start_once(left).is_ok() {
-                cpu::idle_until(|| self.0.expirations() != before);
+            if self.0.start_ns(left, 0).is_ok() {
+                cpu::idle_until(|_| self.0.expirations() != before);
             }
         }
     }

@@ -1,5 +1,16 @@
 // SPDX-License-Identifier: MIT OR Apache-2.0
 //! The vCPU page of the image and its identity note.
+//!
+//! ```no_run
+//! use paravirt_bsp::vcpu;
+//! use volatile::map_field;
+//!
+//! fn interrupts_are_on() -> bool {
+//!     let page = vcpu::page();
+//!     map_field!(page.interrupts_enabled).read() != 0
+//! }
+//! # fn main() {}
+//! ```
 
 use core::arch::global_asm;
 use core::mem::offset_of;
@@ -10,6 +21,7 @@ use paravirt_abi::line::TIMERS;
 #[cfg(any(target_arch = "x86", target_arch = "x86_64"))]
 use paravirt_abi::vcpu::Clock;
 use paravirt_abi::vcpu::{VERSION, VcpuPage};
+use volatile::access::ReadOnly;
 use volatile::{VolatilePtr, map_field};
 
 /// References to what the image is entered and started by, but no code refers to: a linker would leave it in its archive. A relocation
@@ -105,9 +117,15 @@ unsafe extern "C" {
     static mut __paravirt_vcpu: VcpuPage;
 }
 
-/// The vCPU page of the boot vCPU. Guest and host both change it, so every access is volatile.
+/// The vCPU page of the boot vCPU, to be read. The layer and the host change it, so every access is volatile.
 #[inline]
-pub fn page() -> VolatilePtr<'static, VcpuPage> {
+pub fn page() -> VolatilePtr<'static, VcpuPage, ReadOnly> {
+    writable().restrict()
+}
+
+/// The same for this layer, which answers for what it writes.
+#[inline]
+fn writable() -> VolatilePtr<'static, VcpuPage> {
     // SAFETY: the address of a static is not null, the page is valid for the image's whole life, and no reference to it
     // as a whole is ever made.
     unsafe { VolatilePtr::new(NonNull::new_unchecked(&raw mut __paravirt_vcpu)) }
@@ -116,13 +134,13 @@ pub fn page() -> VolatilePtr<'static, VcpuPage> {
 /// The virtual interrupt flag: 1 = on.
 #[inline]
 pub(crate) fn interrupt_flag() -> VolatilePtr<'static, u32> {
-    let page = page();
+    let page = writable();
     map_field!(page.interrupts_enabled)
 }
 
 /// Counter of interrupts without a handler.
 pub(crate) fn spurious() -> VolatilePtr<'static, u32> {
-    let page = page();
+    let page = writable();
     map_field!(page.spurious)
 }
 
@@ -130,7 +148,7 @@ pub(crate) fn spurious() -> VolatilePtr<'static, u32> {
 #[cfg(any(target_arch = "x86", target_arch = "x86_64"))]
 #[inline]
 pub(crate) fn clock() -> VolatilePtr<'static, Clock> {
-    let page = page();
+    let page = writable();
     map_field!(page.clock)
 }
 
@@ -140,7 +158,7 @@ pub(crate) fn clock() -> VolatilePtr<'static, Clock> {
 /// If there is no timer of that number.
 pub(crate) fn timer_expirations(timer: u32) -> VolatilePtr<'static, u64> {
     assert!(timer < TIMERS, "no timer of this number");
-    let page = page();
+    let page = writable();
     // SAFETY: the number was checked, so the element lies inside the array.
     unsafe { map_field!(page.timer_expirations).map(|array| array.cast().add(timer as usize)) }
 }
@@ -148,7 +166,7 @@ pub(crate) fn timer_expirations(timer: u32) -> VolatilePtr<'static, u64> {
 /// The word of pending lines; the host sets bits at any time.
 #[inline]
 pub(crate) fn pending() -> &'static AtomicU32 {
-    let page = page();
+    let page = writable();
     let field = map_field!(page.pending).as_raw_ptr();
     // SAFETY: the field is an atomic inside a page that lives as long as the image; only atomics access it.
     unsafe { field.as_ref() }

@@ -109,6 +109,7 @@ fn tell_source(line: u32, unmasked: bool) {
     }
 }
 
+#[inline(never)]
 fn deliver_if_enabled() {
     if vcpu::interrupt_flag().read() != 0 {
         irq::deliver_if_pending();

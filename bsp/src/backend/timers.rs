@@ -97,7 +97,7 @@ pub fn expire() {
 
 /// Changes one timer. Without interrupts, because a handler may want to change one as well.
 fn set(entry: &Local<Timer>, source: &'static Source, timer: impl FnOnce() -> Timer) {
-    cpu::without_interrupts(|| {
+    cpu::without_interrupts(|_| {
         BUSY.set(true);
         compiler_fence(Ordering::SeqCst);
         entry.set(timer());

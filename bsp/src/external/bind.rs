@@ -100,8 +100,8 @@ const fn is_less(a: &str, b: &str) -> bool {
 /// ```no_run
 /// # use paravirt_bsp::interface::{pv_clock_now, pv_timer_stop};
 /// # use paravirt_bsp::external::Functions;
-/// unsafe extern "C" fn now() -> u64 { 0 }
-/// unsafe extern "C" fn stop(timer: u32) -> i32 { -1 }
+/// extern "C" fn now() -> u64 { 0 }
+/// extern "C" fn stop(timer: u32) -> i32 { -1 }
 ///
 /// static FUNCTIONS: Functions<2> = paravirt_bsp::in_guest_functions! {
 ///     pv_timer_stop = stop,
@@ -109,13 +109,13 @@ const fn is_less(a: &str, b: &str) -> bool {
 /// };
 /// ```
 ///
-/// The left side names a declared function that is in scope, the right side an `unsafe extern "C"` function of the
-/// same type, or this is a compile error:
+/// The left side names a declared function that is in scope, the right side an `extern "C"` function of the same type, which may be
+/// `unsafe` unless the declaration says `safe`; or this is a compile error:
 ///
 /// ```compile_fail,E0308
 /// # use paravirt_bsp::interface::pv_clock_now;
 /// # use paravirt_bsp::external::Functions;
-/// unsafe extern "C" fn now() -> u32 { 0 }
+/// extern "C" fn now() -> u32 { 0 }
 /// static FUNCTIONS: Functions<1> = paravirt_bsp::in_guest_functions! { pv_clock_now = now };
 /// ```
 ///
@@ -124,7 +124,7 @@ const fn is_less(a: &str, b: &str) -> bool {
 /// ```compile_fail,E0080
 /// # use paravirt_bsp::interface::pv_clock_now;
 /// # use paravirt_bsp::external::Functions;
-/// unsafe extern "C" fn now() -> u64 { 0 }
+/// extern "C" fn now() -> u64 { 0 }
 /// static FUNCTIONS: Functions<2> = paravirt_bsp::in_guest_functions! {
 ///     pv_clock_now = now,
 ///     pv_clock_now = now,
@@ -136,8 +136,8 @@ const fn is_less(a: &str, b: &str) -> bool {
 macro_rules! in_guest_functions {
     ($($name:ident = $function:path),* $(,)?) => {
         $crate::external::Functions::sorted([$({
-            // Functions of the same type, and only such, fit into one array.
-            let _ = [$name, $function];
+            // A function of that type; a safe one, if the other was declared as safe.
+            let _: <$name as $crate::external::External>::Pointer = $function;
             // SAFETY: the type is checked above; the behaviour is what the backend's author vouches for.
             unsafe {
                 $crate::external::Function::new(

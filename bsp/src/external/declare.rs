@@ -7,6 +7,8 @@ use paravirt_abi::signature::Signature;
 /// What [`l4_external_func!`](crate::l4_external_func) knows about a function it declared. The macro implements it
 /// for an empty type of the function's name.
 pub trait External {
+    /// The type of its address; `unsafe` unless it was declared as safe.
+    type Pointer;
     /// The name, as in the string section.
     const NAME: &'static str;
     /// The prototype.
@@ -68,6 +70,25 @@ const fn is_same(one: &[u8], other: &[u8]) -> bool {
 /// function's entry in the jump table (see [`crate::external`]), which disappears from images that never call the
 /// function.
 ///
+/// A function that asks nothing of its caller, whatever the arguments are, can be declared as safe. That is a promise, so it is made
+/// as in Rust's own declarations:
+///
+/// ```no_run
+/// paravirt_bsp::l4_external_func! {
+///     unsafe extern "C" {
+///         /// Temperature at a sensor in thousandths of a degree Celsius.
+///         pub safe fn board_temperature(sensor: u32) -> i32;
+///         /// Writes the board's name to `buffer`.
+///         fn board_name(buffer: *mut u8, length: usize) -> isize;
+///     }
+/// }
+///
+/// fn run() {
+///     paravirt_bsp::println!("{}", board_temperature(1));
+/// }
+/// # fn main() {}
+/// ```
+///
 /// * Use it at module level. It also defines an empty type of the function's name, which carries the prototype for
 ///   [`in_guest_functions!`](crate::in_guest_functions).
 /// * Arguments: `i8` to `i64`, `u8` to `u64`, `isize`, `usize`, `f32`, `f64`, `*const T`, `*mut T`; at most 14.
@@ -81,13 +102,49 @@ const fn is_same(one: &[u8], other: &[u8]) -> bool {
 /// What is not a plain C function is refused: `fn print(format: *const u8, ...)` has no prototype to compare.
 #[macro_export]
 macro_rules! l4_external_func {
+    (unsafe extern $("C")? { $(
+        $(#[$attribute:meta])*
+        // An optional word leaves no variable to repeat by: a lifetime, which nobody writes there, is one.
+        $visibility:vis $(safe $($_never:lifetime)?)? fn $name:ident($($argument:ident: $type:ty),* $(,)?) $(-> $result:ty)?;
+    )* }) => {$(
+        $crate::__l4_external_item! {
+            [$(safe $($_never)?)?]
+            $(#[$attribute])*
+            $visibility fn $name($($argument: $type),*) $(-> $result)?
+        }
+    )*};
+
     ($(
         $(#[$attribute:meta])*
         $visibility:vis fn $name:ident($($argument:ident: $type:ty),* $(,)?) $(-> $result:ty)?;
-    )*) => {$($crate::__l4_external_at_most_14! { $name: $($argument)* =>
+    )*) => {$(
+        $crate::__l4_external_item! {
+            []
+            $(#[$attribute])*
+            $visibility fn $name($($argument: $type),*) $(-> $result)?
+        }
+    )*};
+
+    (unsafe extern $("C")? { $($declarations:tt)* }) => {
+        $crate::__l4_external_refuse! { $($declarations)* }
+    };
+    ($($declarations:tt)*) => {
+        $crate::__l4_external_refuse! { @outside $($declarations)* }
+    };
+}
+
+/// What one declaration becomes.
+#[doc(hidden)]
+#[macro_export]
+macro_rules! __l4_external_item {
+    (
+        [$($safe:ident)?]
+        $(#[$attribute:meta])*
+        $visibility:vis fn $name:ident($($argument:ident: $type:ty),*) $(-> $result:ty)?
+    ) => {$crate::__l4_external_at_most_14! { $name: $($argument)* =>
         unsafe extern "C" {
             $(#[$attribute])*
-            $visibility fn $name($($argument: $type),*) $(-> $result)?;
+            $visibility $($safe)? fn $name($($argument: $type),*) $(-> $result)?;
         }
 
         #[doc(hidden)]
@@ -95,6 +152,7 @@ macro_rules! l4_external_func {
         $visibility enum $name {}
 
         impl $crate::external::External for $name {
+            type Pointer = $crate::__l4_external_pointer! { [$($safe)?] ($($type),*) $(-> $result)? };
             const NAME: &'static str = {
                 ::core::assert!(
                     $crate::external::is_c_identifier(::core::stringify!($name)),
@@ -135,11 +193,15 @@ macro_rules! l4_external_func {
         };
 
         $crate::__l4_external_native!($name);
-    })*};
+    }};
+}
 
-    ($($declarations:tt)*) => {
-        $crate::__l4_external_refuse! { $($declarations)* }
-    };
+/// The type of a function's address.
+#[doc(hidden)]
+#[macro_export]
+macro_rules! __l4_external_pointer {
+    ([safe] ($($type:ty),*) $(-> $result:ty)?) => { extern "C" fn($($type),*) $(-> $result)? };
+    ([] ($($type:ty),*) $(-> $result:ty)?) => { unsafe extern "C" fn($($type),*) $(-> $result)? };
 }
 
 /// The items, unless there are more arguments than the prototype word holds.
@@ -191,9 +253,25 @@ macro_rules! __l4_external_refuse {
     };
 
     // A declaration without fault: the next one.
-    ($(#[$attribute:meta])* $visibility:vis fn $name:ident($($argument:ident: $type:ty),* $(,)?) $(-> $result:ty)?;
+    (@outside $(#[$attribute:meta])* $visibility:vis fn $name:ident($($argument:ident: $type:ty),* $(,)?) $(-> $result:ty)?;
+     $($rest:tt)*) => {
+        $crate::__l4_external_refuse! { @outside $($rest)* }
+    };
+    (@outside $(#[$attribute:meta])* $visibility:vis safe fn $name:ident $($rest:tt)*) => {
+        $crate::__l4_external_refuse! {
+            @ $name "is declared as safe, which is a promise: put it into `unsafe extern \"C\" { .. }` inside the macro"
+        }
+    };
+    (@outside $($rest:tt)*) => {
+        $crate::__l4_external_refuse! { $($rest)* }
+    };
+    ($(#[$attribute:meta])* $visibility:vis $(safe)? fn $name:ident($($argument:ident: $type:ty),* $(,)?) $(-> $result:ty)?;
      $($rest:tt)*) => {
         $crate::__l4_external_refuse! { $($rest)* }
+    };
+    // What follows is wrong with or without it.
+    ($(#[$attribute:meta])* $visibility:vis safe fn $($rest:tt)*) => {
+        $crate::__l4_external_refuse! { $visibility fn $($rest)* }
     };
     ($(#[$attribute:meta])* $visibility:vis fn $name:ident < $($rest:tt)*) => {
         $crate::__l4_external_refuse! { @ $name "cannot be generic: the host knows one address for it" }

@@ -13,6 +13,19 @@
 //! A slot is bound in one of three ways: the host stores the address of its function before it enters the guest, or its
 //! resolver does so on the first call ([`set_resolver`]), or the guest binds a function of its own ([`bind()`]). A
 //! library that defines the function itself replaces the thunk at link time, and there is no slot.
+//!
+//! ```no_run
+//! use paravirt_bsp::external::Table;
+//! use paravirt_bsp::println;
+//!
+//! /// What the image calls and nobody supplies.
+//! fn missing() {
+//!     for entry in Table::of_image().entries().filter(|entry| !entry.is_bound()) {
+//!         println!("{}", entry.name().to_str().unwrap_or("?"));
+//!     }
+//! }
+//! # fn main() {}
+//! ```
 
 mod arch;
 mod assembly;

@@ -115,8 +115,7 @@ unsafe extern "C" fn report(name: *const *const c_char) -> ! {
         write(b"`, which neither the host nor a backend of this image supplies\n");
     }
     if is_usable::<pv_shutdown>() {
-        // SAFETY: the slot is bound; the numbers are from the ABI.
-        unsafe { pv_shutdown(Reason::Fatal as u32, 1) }
+        pv_shutdown(Reason::Fatal as u32, 1)
     }
     undefined_instruction()
 }

@@ -4,6 +4,7 @@
 use core::sync::atomic::{AtomicBool, Ordering};
 
 use super::{message, stop};
+use crate::{console, cpu};
 
 /// Exceptions whose vector is looked at (Intel SDM volume 3, 6.15).
 const DIVIDE: usize = 0;
@@ -73,6 +74,9 @@ pub fn report(fault: &Fault) -> ! {
         ));
         stop("fault", code);
     }
+    // What was collected and not yet sent comes first; handlers have no say any more.
+    cpu::disable_interrupts();
+    let _ = console::flush();
     message::say(format_args!(
         "fault: {name} (vector {}, error code {:#x}) at {:#x}, stack pointer {:#x}",
         fault.vector, fault.error, fault.instruction, fault.stack

@@ -3,15 +3,30 @@
 //!
 //! The value of the magic register tells who entered: a host that passes a start info block has filled the slots, or
 //! names its resolver; for any other way of entry, the in-guest backends of the image are asked in turn.
+//!
+//! ```no_run
+//! use paravirt_bsp::{println, start};
+//!
+//! fn run() {
+//!     for argument in start::arguments() {
+//!         println!("{argument}");
+//!     }
+//!     for range in start::memory() {
+//!         println!("{:#x}, {} KiB", range.start, range.size >> 10);
+//!     }
+//! }
+//! # fn main() {}
+//! ```
 
 use core::ffi::c_void;
+use core::fmt;
 
 use paravirt_abi::start::{Features, MAGIC, MemoryRange, StartInfo};
 
 use crate::local::Local;
 #[cfg(any(target_arch = "x86", target_arch = "x86_64"))]
 use crate::upcall;
-use crate::{backend, external, power};
+use crate::{backend, cpu, external, power};
 
 #[cfg(target_arch = "x86")]
 mod i386;
@@ -90,7 +105,18 @@ pub fn memory() -> &'static [MemoryRange] {
     }
 }
 
-/// What `main` may return.
+/// What `main` may return: nothing, an exit status, or a `Result` of these.
+///
+/// ```no_run
+/// use paravirt_bsp::timer::Timer;
+///
+/// paravirt_bsp::image! { main: run }
+///
+/// fn run() -> Result<(), paravirt_bsp::Error> {
+///     Timer::new(1).ok_or(paravirt_bsp::Error::NoSuchDevice)?.stop()
+/// }
+/// # fn main() {}
+/// ```
 pub trait Termination {
     /// The guest's exit status.
     fn code(self) -> i32;
@@ -106,6 +132,30 @@ impl Termination for i32 {
     fn code(self) -> i32 {
         self
     }
+}
+
+/// An error is printed, and the exit status is 1.
+impl<T: Termination, E: fmt::Debug> Termination for Result<T, E> {
+    fn code(self) -> i32 {
+        match self {
+            Ok(value) => value.code(),
+            Err(error) => {
+                crate::println!("Error: {error:?}");
+                1
+            }
+        }
+    }
+}
+
+/// Runs the `main` of an image in Rust.
+///
+/// # Safety
+/// For [`image!`], at the start: interrupts are off, and nobody counts on it.
+#[doc(hidden)]
+pub unsafe fn run_main<T: Termination>(main: fn() -> T) -> i32 {
+    // SAFETY: passed on to the caller.
+    unsafe { cpu::enable_interrupts() };
+    main().code()
 }
 
 unsafe extern "C" {
@@ -199,20 +249,21 @@ unsafe extern "C" {
 /// ```no_run
 /// paravirt_bsp::image! { main: run } // with in-guest backends: `main: run, backends: [linux_syscall]`
 ///
-/// fn run() { // or `-> i32`, the exit status
+/// fn run() { // or `-> i32`, the exit status, or a `Result`
 ///     paravirt_bsp::println!("hello");
 /// }
 /// # fn main() {}
 /// ```
 ///
-/// A host that passes a start info block needs no backend in the image. `main` starts with interrupts off. Without
-/// `main`, the image has a C function `int32_t paravirt_main(void)`.
+/// A host that passes a start info block needs no backend in the image. `main` starts with interrupts on, and no line attached. Without
+/// `main`, the image has a C function `int32_t paravirt_main(void)`, which starts with interrupts off.
 #[macro_export]
 macro_rules! image {
     (main: $main:path $(, backends: $backends:tt)? $(,)?) => {
         #[unsafe(no_mangle)]
         extern "C" fn paravirt_main() -> i32 {
-            $crate::start::Termination::code($main())
+            // SAFETY: start-up calls this once, with interrupts off.
+            unsafe { $crate::start::run_main($main) }
         }
         $($crate::image! { backends: $backends })?
     };

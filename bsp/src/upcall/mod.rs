@@ -21,6 +21,24 @@
 //! All that is kept lies on the interrupted stack: at most 943 bytes on i386 and 1,063 on x86-64 from the interrupted stack pointer, or
 //! its red zone, to the first byte of the body's frame; 320 less without AVX. In ring 0 the layer turns AVX on at its start, and
 //! nothing wider, so that code with wider state faults there.
+//!
+//! ```no_run
+//! use paravirt_bsp::{irq, upcall};
+//!
+//! /// What an operating system does around its interrupts.
+//! unsafe extern "C" fn interrupt() {
+//!     // .. count the nesting level up, change to the interrupt stack ..
+//!     // SAFETY: called as the body of an upcall is, and changes nothing of that.
+//!     unsafe { irq::dispatch() };
+//!     // .. and back; at the outermost level, let another thread run.
+//! }
+//!
+//! fn install() {
+//!     // SAFETY: it does what `set_body` asks for.
+//!     unsafe { upcall::set_body(interrupt) };
+//! }
+//! # fn main() {}
+//! ```
 
 #[cfg(any(target_arch = "x86", target_arch = "x86_64"))]
 use core::arch::asm;
@@ -38,7 +56,7 @@ mod x86_64;
 pub(crate) use {restore_state, save_state};
 
 /// What runs between saving and restoring the registers: [`irq::dispatch`], or an operating system's prologue around it.
-static BODY: Local<extern "C" fn()> = Local::new(irq::dispatch);
+static BODY: Local<unsafe extern "C" fn()> = Local::new(irq::dispatch);
 
 /// Control word of the SSE unit at program start (System V ABI, 3.2.1): all exceptions masked, round to nearest.
 #[cfg(any(target_arch = "x86", target_arch = "x86_64"))]
@@ -67,7 +85,8 @@ pub(crate) fn deliver() {
     // A line that comes between the store of 1 and the test is delivered by an upcall or found by the test.
     while crate::vcpu::pending().load(core::sync::atomic::Ordering::Relaxed) != 0 {
         flag.write(0);
-        BODY.get()();
+        // SAFETY: interrupts are off, at a point where the caller has just turned them on.
+        unsafe { BODY.get()() };
         flag.write(1);
     }
 }
@@ -128,6 +147,6 @@ pub(crate) fn without_sse() {
 /// `body` is called with interrupts off, on the stack of the interrupted code, with the [state](self) that handlers begin with.
 /// It must call [`irq::dispatch`] once, and return with interrupts off on the stack it was called on. In between it may turn
 /// interrupts on and let other threads run.
-pub unsafe fn set_body(body: extern "C" fn()) {
+pub unsafe fn set_body(body: unsafe extern "C" fn()) {
     BODY.set(body);
 }

@@ -10,31 +10,25 @@ use paravirt_bsp::{clock, start, vcpu};
 use volatile::map_field;
 
 use crate::check::{Outcome, Problem, ensure, require};
-use crate::settings::{MICROSECOND, MILLISECOND, late, note};
+use crate::settings::{MICROSECOND, MILLISECOND, late, note, now};
 
 /// Readings of a clock.
 const READINGS: u32 = 20_000;
 /// How far two readings of one time may differ.
 const RESOLUTION: u64 = MILLISECOND;
 
-/// The host's own clock.
-fn host_now() -> u64 {
-    // SAFETY: no arguments.
-    unsafe { pv_clock_now() }
-}
-
 /// Whichever way it is read, and with interrupts between two readings.
 pub fn monotonic() -> Outcome {
     let ticks = Timer::new(TICK).ok_or_else(no_timer)?;
-    ticks.start_periodic(MILLISECOND)?;
-    for (name, now) in [
-        ("clock::now", clock::now as fn() -> u64),
-        ("pv_clock_now", host_now),
+    ticks.start_ns(MILLISECOND, MILLISECOND)?;
+    for (name, read) in [
+        ("Instant::now", now as fn() -> u64),
+        ("pv_clock_now", || pv_clock_now()),
     ] {
-        let first = now();
+        let first = read();
         let mut last = first;
         for _ in 0..READINGS {
-            let next = now();
+            let next = read();
             ensure!(next >= last, "{name} went from {last} to {next}");
             last = next;
         }
@@ -64,18 +58,18 @@ pub fn page_and_host() -> Outcome {
     if Features::from_bits_retain(features).contains(Features::CLOCK_TSC) {
         /// Time in which a host knows the rate of the counter.
         const MEASURE: u64 = 100 * MILLISECOND;
-        let end = host_now() + MEASURE + late();
+        let end = pv_clock_now() + MEASURE + late();
         while !page_is_valid() {
             ensure!(
-                host_now() < end,
+                pv_clock_now() < end,
                 "the page's clock is announced and not filled"
             );
         }
     }
     for _ in 0..1000 {
-        let before = clock::now();
-        let host = host_now();
-        let after = clock::now();
+        let before = now();
+        let host = pv_clock_now();
+        let after = now();
         ensure!(
             host + RESOLUTION >= before && host <= after + RESOLUTION,
             "host {host} is not between {before} and {after}"
@@ -84,38 +78,43 @@ pub fn page_and_host() -> Outcome {
     Ok(())
 }
 
+/// The wall clock, in ns of Unix time.
+fn wall_now() -> u64 {
+    clock::since_unix_epoch().as_nanos() as u64
+}
+
 /// A reading of the wall clock, and times before and after it.
-struct Instant {
+struct Reading {
     before: u64,
     wall: u64,
     after: u64,
 }
 
-impl Instant {
+impl Reading {
     fn now() -> Self {
         Self {
-            before: clock::now(),
-            wall: clock::wall(),
-            after: clock::now(),
+            before: now(),
+            wall: wall_now(),
+            after: now(),
         }
     }
 }
 
 /// Later than the start, in this century, and as fast as the other clock.
 pub fn wall() -> Outcome {
-    const YEAR: u64 = 31_556_952_000 * MILLISECOND;
+    const YEAR: u64 = 31_556_952;
     const STEP: u64 = 200 * MILLISECOND;
     /// A host may be setting its wall clock.
     const SKEW: u64 = 20 * MILLISECOND;
     require("pv_clock_wall")?;
-    let year = 1970 + clock::wall() / YEAR;
+    let year = 1970 + clock::since_unix_epoch().as_secs() / YEAR;
     ensure!((2020..2100).contains(&year), "the year is {year}");
     let at_start = start::info().map_or(0, |info| info.wall_clock);
     ensure!(at_start > 0, "no time at start");
     let mut delay = Delay::new(Timer::new(7).ok_or_else(no_timer)?);
-    let first = Instant::now();
+    let first = Reading::now();
     delay.delay_ns(STEP as u32);
-    let last = Instant::now();
+    let last = Reading::now();
     ensure!(
         first.wall >= at_start,
         "{} is before the start, {at_start}",

@@ -1,15 +1,13 @@
 // SPDX-License-Identifier: MIT OR Apache-2.0
 //! The console, out and in.
 
-use core::cell::UnsafeCell;
-use core::ffi::c_void;
-use core::ptr::null_mut;
-use core::sync::atomic::{AtomicBool, AtomicU32, AtomicUsize, Ordering};
+use core::sync::atomic::{AtomicBool, AtomicU8, AtomicU32, AtomicUsize, Ordering};
 
-use paravirt_bsp::abi::line::{CONSOLE, FIRST_FREE};
+use paravirt_bsp::abi::line::FIRST_FREE;
 use paravirt_bsp::interface::pv_console_write;
+use paravirt_bsp::irq::Line;
 use paravirt_bsp::timer::Timer;
-use paravirt_bsp::{Error, console, cpu, irq, println};
+use paravirt_bsp::{Error, console, cpu, println};
 
 use crate::check::{Outcome, Problem, ensure, require};
 use crate::settings::{note, patience};
@@ -24,7 +22,7 @@ pub fn long_line() -> Outcome {
         *byte = b'a' + (index % 26) as u8;
     }
     line[LONG - 1] = b'\n';
-    console::flush();
+    console::flush()?;
     let mut rest = &line[..];
     while !rest.is_empty() {
         // SAFETY: a buffer and its length.
@@ -42,15 +40,14 @@ pub fn long_line() -> Outcome {
     Ok(())
 }
 
-extern "C" fn print(line: u32, _argument: *mut c_void) {
-    println!("a handler of line {line}");
+const LINE: Line = Line::new(FIRST_FREE).expect("a free line");
+
+fn print(line: Line) {
+    println!("a handler of line {}", line.number());
 }
 
 pub fn from_a_handler() -> Outcome {
-    irq::attach(FIRST_FREE, print, null_mut())?;
-    let raised = irq::raise(FIRST_FREE);
-    irq::detach(FIRST_FREE)?;
-    Ok(raised?)
+    Ok(LINE.attach_for(&print, || LINE.raise())??)
 }
 
 /// What must come in: a line, bytes that mean something to terminals, more than a serial line's buffer holds.
@@ -60,26 +57,31 @@ const PIECE: usize = 5;
 /// How much longer than an interrupt may take input may be away, because somebody has to send it.
 const PATIENCE: u64 = 10;
 
-struct Input(UnsafeCell<[u8; INPUT.len()]>);
-// SAFETY: only the handler writes it; `input` reads it when the line is detached.
-unsafe impl Sync for Input {}
-
-static RECEIVED: Input = Input(UnsafeCell::new([0; INPUT.len()]));
+static RECEIVED: [AtomicU8; INPUT.len()] = [const { AtomicU8::new(0) }; INPUT.len()];
 static LENGTH: AtomicUsize = AtomicUsize::new(0);
 static CALLS: AtomicU32 = AtomicU32::new(0);
 static ENDED: AtomicBool = AtomicBool::new(false);
 
-extern "C" fn receive(_line: u32, _argument: *mut c_void) {
+fn receive(_line: Line) {
     let length = LENGTH.load(Ordering::Relaxed);
-    // SAFETY: nobody else looks at it before the line is detached.
-    let rest = unsafe { &mut (&mut (*RECEIVED.0.get()))[length..] };
-    let piece = rest.len().min(PIECE);
-    match console::read_available(&mut rest[..piece]) {
-        Ok(read) => LENGTH.store(length + read, Ordering::Relaxed),
+    let rest = &RECEIVED[length..];
+    let mut piece = [0; PIECE];
+    match console::read_available(&mut piece[..rest.len().min(PIECE)]) {
+        Ok(read) => {
+            for (place, byte) in rest.iter().zip(&piece[..read]) {
+                place.store(*byte, Ordering::Relaxed);
+            }
+            LENGTH.store(length + read, Ordering::Relaxed);
+        }
         Err(Error::EndOfInput) => ENDED.store(true, Ordering::Relaxed),
         Err(_) => {}
     }
     CALLS.fetch_add(1, Ordering::Relaxed);
+}
+
+/// What has come, and zeros.
+fn received() -> [u8; INPUT.len()] {
+    core::array::from_fn(|index| RECEIVED[index].load(Ordering::Relaxed))
 }
 
 /// Input raises the console line, also if it came before the line was attached, and as long as some is left.
@@ -89,18 +91,17 @@ pub fn input() -> Outcome {
         return Ok(());
     };
     let before = guard.expirations();
-    guard.start_once(PATIENCE * patience())?;
-    irq::attach(CONSOLE, receive, null_mut())?;
-    cpu::idle_until(|| {
+    guard.start_ns(PATIENCE * patience(), 0)?;
+    Line::CONSOLE.attach(&receive)?;
+    cpu::idle_until(|_| {
         LENGTH.load(Ordering::Relaxed) == INPUT.len()
             || ENDED.load(Ordering::Relaxed)
             || guard.expirations() != before
     });
-    irq::detach(CONSOLE)?;
+    Line::CONSOLE.detach()?;
     guard.stop()?;
     let length = LENGTH.load(Ordering::Relaxed);
-    // SAFETY: without its line, the handler does not run.
-    let received = unsafe { &(&(*RECEIVED.0.get()))[..length] };
+    let received = &received()[..length];
     note(format_args!(
         "{} interrupts for {length} bytes",
         CALLS.load(Ordering::Relaxed)
@@ -153,9 +154,8 @@ pub fn eight_bits() -> Outcome {
     if has_none() {
         return Err(Problem::NotOffered(NO_INPUT));
     }
-    // SAFETY: the check is over, so the handler does not run.
-    let received = unsafe { &*RECEIVED.0.get() };
-    if is_typed(received) {
+    let received = received();
+    if is_typed(&received) {
         return Err(Problem::NotOffered("input is of keys, not of bytes"));
     }
     if LENGTH.load(Ordering::Relaxed) == INPUT.len()

@@ -1,27 +1,24 @@
 // SPDX-License-Identifier: MIT OR Apache-2.0
 //! Lines, raised by software.
 
-use core::ffi::c_void;
-use core::ptr::null_mut;
-use core::sync::atomic::{AtomicU32, AtomicUsize, Ordering};
+use core::sync::atomic::{AtomicU32, Ordering};
 
 use paravirt_bsp::abi::line::{FIRST_FREE, LINES};
-use paravirt_bsp::{Error, cpu, irq};
+use paravirt_bsp::irq::{self, Line};
+use paravirt_bsp::{Error, cpu};
 
 use crate::check::{Outcome, ensure};
 
-const LINE: u32 = FIRST_FREE;
+const LINE: Line = Line::new(FIRST_FREE).expect("a free line");
 /// A line that no check attaches.
-const STRAY: u32 = 29;
+const STRAY: Line = Line::new(29).expect("there are 31 lines");
 
 static CALLS: AtomicU32 = AtomicU32::new(0);
-static ARGUMENT: AtomicUsize = AtomicUsize::new(0);
 static LAST_LINE: AtomicU32 = AtomicU32::new(0);
 
-extern "C" fn count(line: u32, argument: *mut c_void) {
+fn count(line: Line) {
     CALLS.fetch_add(1, Ordering::Relaxed);
-    ARGUMENT.store(argument.addr(), Ordering::Relaxed);
-    LAST_LINE.store(line, Ordering::Relaxed);
+    LAST_LINE.store(line.number(), Ordering::Relaxed);
 }
 
 fn calls() -> u32 {
@@ -31,51 +28,54 @@ fn calls() -> u32 {
 /// Runs `body` with a counting handler on [`LINE`].
 fn with_line(body: impl FnOnce() -> Outcome) -> Outcome {
     CALLS.store(0, Ordering::Relaxed);
-    irq::attach(LINE, count, null_mut())?;
-    body()?;
-    Ok(irq::detach(LINE)?)
+    LINE.attach_for(&count, body)?
 }
 
 pub fn raise() -> Outcome {
-    irq::attach(LINE, count, 0x55 as *mut c_void)?;
-    ensure!(calls() == 0, "{} calls before it", calls());
-    irq::raise(LINE)?;
-    let line = LAST_LINE.load(Ordering::Relaxed);
-    irq::detach(LINE)?;
-    ensure!(calls() == 1, "{} calls", calls());
-    ensure!(line == LINE, "the handler was told line {line}");
-    ensure!(ARGUMENT.load(Ordering::Relaxed) == 0x55, "another argument");
-    Ok(())
+    let (calls, told) = (AtomicU32::new(0), AtomicU32::new(0));
+    let handler = |line: Line| {
+        calls.fetch_add(1, Ordering::Relaxed);
+        told.store(line.number(), Ordering::Relaxed);
+    };
+    let calls = || calls.load(Ordering::Relaxed);
+    LINE.attach_for(&handler, || {
+        ensure!(calls() == 0, "{} calls before it", calls());
+        LINE.raise()?;
+        ensure!(calls() == 1, "{} calls", calls());
+        let told = told.load(Ordering::Relaxed);
+        ensure!(told == LINE.number(), "the handler was told line {told}");
+        Ok(())
+    })?
 }
 
 /// Raised three times meanwhile, the line comes once, when they are on again.
 pub fn off() -> Outcome {
     with_line(|| {
-        cpu::disable_interrupts();
-        for _ in 0..3 {
-            irq::raise(LINE)?;
-        }
-        let (early, pending) = (calls(), irq::is_pending(LINE));
-        cpu::enable_interrupts();
+        let (early, pending) = cpu::without_interrupts(|_| {
+            for _ in 0..3 {
+                LINE.raise()?;
+            }
+            Ok::<_, Error>((calls(), LINE.is_pending()))
+        })?;
         ensure!(early == 0, "{early} calls with interrupts off");
         ensure!(pending, "it was not pending");
         ensure!(calls() == 1, "{} calls afterwards", calls());
-        ensure!(!irq::is_pending(LINE), "it is still pending");
+        ensure!(!LINE.is_pending(), "it is still pending");
         Ok(())
     })
 }
 
 pub fn masked() -> Outcome {
     with_line(|| {
-        irq::mask(LINE)?;
+        LINE.mask()?;
         for _ in 0..3 {
-            irq::raise(LINE)?;
+            LINE.raise()?;
         }
         ensure!(calls() == 0, "{} calls of a masked line", calls());
-        irq::unmask(LINE)?;
+        LINE.unmask()?;
         ensure!(calls() == 1, "{} calls after the mask", calls());
-        irq::mask(LINE)?;
-        irq::unmask(LINE)?;
+        LINE.mask()?;
+        LINE.unmask()?;
         ensure!(calls() == 1, "{} calls after an idle mask", calls());
         Ok(())
     })
@@ -83,17 +83,17 @@ pub fn masked() -> Outcome {
 
 pub fn withdrawn() -> Outcome {
     with_line(|| {
-        cpu::disable_interrupts();
-        irq::raise(LINE)?;
-        irq::mask(LINE)?;
-        let pending = irq::is_pending(LINE);
-        cpu::enable_interrupts();
+        let pending = cpu::without_interrupts(|_| {
+            LINE.raise()?;
+            LINE.mask()?;
+            Ok::<_, Error>(LINE.is_pending())
+        })?;
         ensure!(!pending, "pending in spite of the mask");
         ensure!(calls() == 0, "{} calls of a masked line", calls());
-        cpu::disable_interrupts();
-        irq::unmask(LINE)?;
-        let early = calls();
-        cpu::enable_interrupts();
+        let early = cpu::without_interrupts(|_| {
+            LINE.unmask()?;
+            Ok::<_, Error>(calls())
+        })?;
         ensure!(early == 0, "{early} calls with interrupts off");
         ensure!(calls() == 1, "{} calls after the mask", calls());
         Ok(())
@@ -102,42 +102,34 @@ pub fn withdrawn() -> Outcome {
 
 pub fn detached() -> Outcome {
     with_line(|| Ok(()))?;
-    irq::raise(LINE)?;
+    LINE.raise()?;
     ensure!(calls() == 0, "{} calls", calls());
-    ensure!(
-        irq::detach(LINE) == Err(Error::NotAttached),
-        "detached twice"
-    );
+    ensure!(LINE.detach() == Err(Error::NotAttached), "detached twice");
     // What came in between is still latched, and belongs to the next who attaches.
-    irq::attach(LINE, count, null_mut())?;
+    LINE.attach(&count)?;
     ensure!(calls() == 1, "{} calls of what was latched", calls());
-    ensure!(
-        irq::attach(LINE, count, null_mut()) == Err(Error::Busy),
-        "attached twice"
-    );
-    Ok(irq::detach(LINE)?)
+    ensure!(LINE.attach(&count) == Err(Error::Busy), "attached twice");
+    Ok(LINE.detach()?)
 }
 
 static ORDER: AtomicU32 = AtomicU32::new(0);
 
-extern "C" fn append(line: u32, _argument: *mut c_void) {
-    ORDER.store(ORDER.load(Ordering::Relaxed) * 32 + line, Ordering::Relaxed);
+fn append(line: Line) {
+    let order = ORDER.load(Ordering::Relaxed) * 32 + line.number();
+    ORDER.store(order, Ordering::Relaxed);
 }
 
 pub fn order() -> Outcome {
-    let lines = [LINE + 3, LINE, LINE + 9, LINE + 1];
-    for line in lines {
-        irq::attach(line, append, null_mut())?;
+    let numbers = [3, 0, 9, 1].map(|above| FIRST_FREE + above);
+    let lines = || numbers.into_iter().filter_map(Line::new);
+    for line in lines() {
+        line.attach(&append)?;
     }
-    cpu::disable_interrupts();
-    for line in lines {
-        irq::raise(line)?;
+    cpu::without_interrupts(|_| lines().try_for_each(Line::raise))?;
+    for line in lines() {
+        line.detach()?;
     }
-    cpu::enable_interrupts();
-    for line in lines {
-        irq::detach(line)?;
-    }
-    let mut wanted = lines;
+    let mut wanted = numbers;
     wanted.sort_unstable();
     let wanted = wanted.into_iter().fold(0, |order, line| order * 32 + line);
     let order = ORDER.load(Ordering::Relaxed);
@@ -149,15 +141,16 @@ pub fn order() -> Outcome {
 }
 
 pub fn every_line() -> Outcome {
-    for line in FIRST_FREE..LINES {
+    for line in (FIRST_FREE..LINES).filter_map(Line::new) {
         CALLS.store(0, Ordering::Relaxed);
-        irq::attach(line, count, null_mut())?;
-        irq::raise(line)?;
-        irq::detach(line)?;
+        line.attach(&count)?;
+        line.raise()?;
+        line.detach()?;
         let last = LAST_LINE.load(Ordering::Relaxed);
         ensure!(
-            calls() == 1 && last == line,
-            "line {line}: {} calls, the last of {last}",
+            calls() == 1 && last == line.number(),
+            "line {}: {} calls, the last of {last}",
+            line.number(),
             calls()
         );
     }
@@ -167,10 +160,10 @@ pub fn every_line() -> Outcome {
 /// And said once.
 pub fn spurious() -> Outcome {
     let before = irq::spurious();
-    irq::unmask(STRAY)?;
-    irq::raise(STRAY)?;
-    irq::raise(STRAY)?;
-    irq::mask(STRAY)?;
+    STRAY.unmask()?;
+    STRAY.raise()?;
+    STRAY.raise()?;
+    STRAY.mask()?;
     let spurious = irq::spurious() - before;
     ensure!(spurious == 2, "{spurious} of 2");
     Ok(())

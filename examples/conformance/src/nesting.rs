@@ -1,19 +1,25 @@
 // SPDX-License-Identifier: MIT OR Apache-2.0
 //! Handlers that turn interrupts on.
 
-use core::ffi::c_void;
-use core::ptr::null_mut;
 use core::sync::atomic::{AtomicU32, Ordering};
 
 use paravirt_bsp::abi::line::FIRST_FREE;
+use paravirt_bsp::cpu;
+use paravirt_bsp::irq::Line;
 use paravirt_bsp::timer::Timer;
-use paravirt_bsp::{clock, cpu, irq};
 
 use crate::check::{Outcome, Problem, ensure};
-use crate::settings::{MILLISECOND, patience};
+use crate::settings::{MILLISECOND, now, patience};
 
-const FIRST: u32 = FIRST_FREE;
-const LAST: u32 = FIRST_FREE + 3;
+/// Lines that nest, the first in the second and so on.
+const LINES: [Line; 4] = [line(0), line(1), line(2), line(3)];
+const FIRST: Line = LINES[0];
+const LAST: Line = LINES[3];
+
+const fn line(above: u32) -> Line {
+    Line::new(FIRST_FREE + above).expect("a free line")
+}
+
 /// A timer that expires while a handler runs.
 const TIMER: u32 = 4;
 
@@ -33,15 +39,16 @@ fn leave() {
     DEPTH.fetch_sub(1, Ordering::Relaxed);
 }
 
-extern "C" fn nest(line: u32, _argument: *mut c_void) {
+fn nest(line: Line) {
     enter();
-    cpu::enable_interrupts();
+    // SAFETY: at the handler's own level.
+    unsafe { cpu::enable_interrupts() };
     if line == FIRST {
         // A lower number than those that nest: it counts for order, not for nesting.
         wait_for_the_timer();
     }
-    if line < LAST {
-        let _ = irq::raise(line + 1);
+    if let Some(next) = LINES.into_iter().find(|&next| next > line) {
+        let _ = next.raise();
     }
     leave();
 }
@@ -51,9 +58,9 @@ fn wait_for_the_timer() {
         return;
     };
     let before = timer.expirations();
-    let end = clock::now() + patience();
-    if timer.start_once(MILLISECOND).is_ok() {
-        while timer.expirations() == before && clock::now() < end {}
+    let end = now() + patience();
+    if timer.start_ns(MILLISECOND, 0).is_ok() {
+        while timer.expirations() == before && now() < end {}
         TICKED.store((timer.expirations() - before) as u32, Ordering::Relaxed);
     }
 }
@@ -71,39 +78,38 @@ enum Let {
     IdleOff = 4,
 }
 
-extern "C" fn let_other_come(_line: u32, argument: *mut c_void) {
+fn let_other_come(how: Let) {
     let inner = || INNER.load(Ordering::Relaxed);
-    let pending = irq::is_pending(LAST);
-    let how = argument.addr();
-    if how == Let::Enable as usize {
-        cpu::enable_interrupts();
-    } else if how == Let::Restore as usize {
-        cpu::restore_interrupts(true);
-    } else if how == Let::Idle as usize {
-        cpu::enable_interrupts();
-        cpu::idle_until(|| inner() != 0);
-    } else {
+    let pending = LAST.is_pending();
+    match how {
+        // SAFETY: at the handler's own level.
+        Let::Enable => unsafe { cpu::enable_interrupts() },
+        // SAFETY: as above.
+        Let::Restore => unsafe { cpu::restore_interrupts(true) },
+        Let::Idle => {
+            // SAFETY: as above.
+            unsafe { cpu::enable_interrupts() };
+            cpu::idle_until(|_| inner() != 0);
+        }
         // Ends at once, because the other line is pending; its handler waits for interrupts.
-        cpu::idle();
+        Let::IdleOff => cpu::idle(),
     }
     SEEN.store(inner() + 2 * u32::from(pending), Ordering::Relaxed);
 }
 
-extern "C" fn other(_line: u32, _argument: *mut c_void) {
-    INNER.fetch_add(1, Ordering::Relaxed);
-}
-
 /// Both pending before the first handler begins.
 fn pending_together() -> Outcome {
-    irq::attach(LAST, other, null_mut())?;
+    LAST.attach(&|_| {
+        INNER.fetch_add(1, Ordering::Relaxed);
+    })?;
     for how in [Let::Enable, Let::Restore, Let::Idle, Let::IdleOff] {
         INNER.store(0, Ordering::Relaxed);
-        irq::attach(FIRST, let_other_come, how as usize as *mut c_void)?;
-        cpu::disable_interrupts();
-        irq::raise(LAST)?;
-        irq::raise(FIRST)?;
-        cpu::enable_interrupts();
-        irq::detach(FIRST)?;
+        FIRST.attach_for(&|_| let_other_come(how), || {
+            cpu::without_interrupts(|_| {
+                LAST.raise()?;
+                FIRST.raise()
+            })
+        })??;
         let seen = SEEN.load(Ordering::Relaxed);
         let expected = if matches!(how, Let::IdleOff) { 2 } else { 3 };
         ensure!(
@@ -114,32 +120,33 @@ fn pending_together() -> Outcome {
         let calls = INNER.load(Ordering::Relaxed);
         ensure!(calls == 1, "way {}: {calls} calls", how as u32);
     }
-    Ok(irq::detach(LAST)?)
+    Ok(LAST.detach()?)
 }
 
 /// By software, one in the other, and by the timer; also if they were pending before the handler began.
 pub fn other_lines() -> Outcome {
     pending_together()?;
-    for line in FIRST..=LAST {
-        irq::attach(line, nest, null_mut())?;
+    for line in LINES {
+        line.attach(&nest)?;
     }
-    irq::raise(FIRST)?;
-    for line in FIRST..=LAST {
-        irq::detach(line)?;
+    FIRST.raise()?;
+    for line in LINES {
+        line.detach()?;
     }
     let deepest = DEEPEST.load(Ordering::Relaxed);
-    ensure!(deepest == LAST - FIRST + 1, "{deepest} deep");
+    ensure!(deepest == LINES.len() as u32, "{deepest} deep");
     let ticked = TICKED.load(Ordering::Relaxed);
     ensure!(ticked == 1, "{ticked} expirations in a handler");
     ensure!(cpu::interrupts_enabled(), "interrupts are off afterwards");
     Ok(())
 }
 
-extern "C" fn again(line: u32, _argument: *mut c_void) {
+fn again(line: Line) {
     enter();
-    cpu::enable_interrupts();
+    // SAFETY: at the handler's own level.
+    unsafe { cpu::enable_interrupts() };
     if CALLS.load(Ordering::Relaxed) < 5 {
-        let _ = irq::raise(line);
+        let _ = line.raise();
     }
     leave();
 }
@@ -148,9 +155,9 @@ extern "C" fn again(line: u32, _argument: *mut c_void) {
 pub fn same_line() -> Outcome {
     CALLS.store(0, Ordering::Relaxed);
     DEEPEST.store(0, Ordering::Relaxed);
-    irq::attach(FIRST, again, null_mut())?;
-    irq::raise(FIRST)?;
-    irq::detach(FIRST)?;
+    FIRST.attach(&again)?;
+    FIRST.raise()?;
+    FIRST.detach()?;
     let (calls, deepest) = (
         CALLS.load(Ordering::Relaxed),
         DEEPEST.load(Ordering::Relaxed),

@@ -2,17 +2,15 @@
 //! What an interrupt leaves as it was, and the base of thread-local storage.
 
 use core::arch::asm;
-use core::ffi::c_void;
 use core::hint::black_box;
-use core::ptr::null_mut;
 use core::sync::atomic::{AtomicBool, AtomicU32, Ordering};
 
 use guest_checks::registers::{self, ControlWords, Registers};
+use paravirt_bsp::cpu;
 use paravirt_bsp::timer::Timer;
-use paravirt_bsp::{clock, cpu};
 
 use crate::check::{Outcome, Problem, ensure, require};
-use crate::settings::{MICROSECOND, MILLISECOND, note, patience};
+use crate::settings::{MICROSECOND, MILLISECOND, note, now, patience};
 
 const TIMER: u32 = 6;
 static CALLS: AtomicU32 = AtomicU32::new(0);
@@ -21,7 +19,7 @@ static CALLS: AtomicU32 = AtomicU32::new(0);
 static BAD_STATE: AtomicBool = AtomicBool::new(false);
 
 /// Uses the FPU as any code may. The interrupted code rounds down and has filled the x87 stack; here, neither may show.
-extern "C" fn calculate(_timer: u32, _expirations: u64, _argument: *mut c_void) {
+fn calculate(_timer: Timer, _expirations: u64) {
     let quotient = black_box(black_box(1.0) / black_box(10.0));
     let mut one = 0.0_f64;
     // SAFETY: pushes a number and pops it to a variable.
@@ -50,9 +48,9 @@ pub fn registers() -> Outcome {
     // A host whose interrupts come only in calls may not even have turned on all these registers.
     crate::timer::interrupts()?;
     let timer = timer()?;
-    timer.attach(calculate, null_mut())?;
-    timer.start_periodic(PERIOD)?;
-    let begin = clock::now();
+    timer.attach(&calculate)?;
+    timer.start_ns(PERIOD, PERIOD)?;
+    let begin = now();
     let (mut rounds, mut held) = (0, 0);
     while held < INTERRUPTS {
         let pattern = Registers::pattern(rounds);
@@ -60,10 +58,7 @@ pub fn registers() -> Outcome {
         let found = pattern.hold(20_000);
         held += calls() - before;
         ensure!(found == pattern, "they changed in round {rounds}");
-        ensure!(
-            clock::now() - begin < 20 * patience(),
-            "only {held} interrupts"
-        );
+        ensure!(now() - begin < 20 * patience(), "only {held} interrupts");
         rounds += 1;
     }
     timer.stop()?;
@@ -85,8 +80,8 @@ pub fn thread_local_storage() -> Outcome {
         let before = word();
         let timer = timer()?;
         let expirations = timer.expirations();
-        timer.start_once(500 * MICROSECOND)?;
-        cpu::idle_until(|| timer.expirations() != expirations);
+        timer.start_ns(500 * MICROSECOND, 0)?;
+        cpu::idle_until(|_| timer.expirations() != expirations);
         let after = word();
         ensure!(
             before == block[1],

@@ -4,6 +4,7 @@
 use core::fmt;
 use core::sync::atomic::{AtomicBool, AtomicU32, Ordering};
 
+use paravirt_bsp::clock::Instant;
 use paravirt_bsp::println;
 
 /// ns in a millisecond and in a microsecond.
@@ -40,6 +41,11 @@ pub fn late() -> u64 {
 /// How long to wait for what may have been lost, in ns.
 pub fn patience() -> u64 {
     late().max(STANDSTILL)
+}
+
+/// The time of the monotonic clock, in ns.
+pub fn now() -> u64 {
+    Instant::now().as_nanos()
 }
 
 /// Prints what was measured, if that was asked for: numbers differ from run to run, the other lines do not.

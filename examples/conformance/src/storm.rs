@@ -1,18 +1,17 @@
 // SPDX-License-Identifier: MIT OR Apache-2.0
 //! Many interrupts.
 
-use core::ffi::c_void;
-use core::ptr::null_mut;
 use core::sync::atomic::{AtomicU32, AtomicUsize, Ordering};
 
 use paravirt_bsp::abi::line::FIRST_FREE;
-use paravirt_bsp::{clock, cpu, irq};
+use paravirt_bsp::cpu;
+use paravirt_bsp::irq::Line;
 
 use crate::check::{Outcome, ensure};
-use crate::settings::{MICROSECOND, MILLISECOND, note};
+use crate::settings::{MICROSECOND, MILLISECOND, note, now};
 use crate::ticks::Running;
 
-const LINE: u32 = FIRST_FREE;
+const LINE: Line = Line::new(FIRST_FREE).expect("a free line");
 
 static CALLS: AtomicU32 = AtomicU32::new(0);
 /// The lowest addresses of the stack that a handler ran at: in the first calls, and in all.
@@ -24,7 +23,7 @@ const EARLY: u32 = 200;
 /// What it may go deeper in bytes: code is interrupted here or there, in a function or not. Frames that pile up take more.
 const SLACK: usize = 1024;
 
-extern "C" fn count(_line: u32, _argument: *mut c_void) {
+fn count(_line: Line) {
     let here = 0u8;
     let stack = (&raw const here).addr();
     if CALLS.fetch_add(1, Ordering::Relaxed) < EARLY {
@@ -40,18 +39,14 @@ fn calls() -> u32 {
 /// Each runs its handler; while interrupts are off, any number is one.
 pub fn raises() -> Outcome {
     const RAISES: u32 = 10_000;
-    irq::attach(LINE, count, null_mut())?;
+    LINE.attach(&count)?;
     for _ in 0..RAISES {
-        irq::raise(LINE)?;
+        LINE.raise()?;
     }
     let on = calls();
-    cpu::disable_interrupts();
-    for _ in 0..RAISES {
-        irq::raise(LINE)?;
-    }
-    cpu::enable_interrupts();
+    cpu::without_interrupts(|_| (0..RAISES).try_for_each(|_| LINE.raise()))?;
     let off = calls() - on;
-    irq::detach(LINE)?;
+    LINE.detach()?;
     ensure!(on == RAISES, "{on} calls for {RAISES} raises");
     ensure!(off == 1, "{off} calls with interrupts off");
     Ok(())
@@ -61,7 +56,7 @@ pub fn raises() -> Outcome {
 /// does not grow.
 pub fn timers() -> Outcome {
     CALLS.store(0, Ordering::Relaxed);
-    irq::attach(LINE, count, null_mut())?;
+    LINE.attach(&count)?;
     let start = |number, us| Running::start(number, us * MICROSECOND, us * MICROSECOND);
     let timers = [
         start(1, 500)?,
@@ -69,11 +64,11 @@ pub fn timers() -> Outcome {
         start(3, 1100)?,
         start(4, 1300)?,
     ];
-    let end = clock::now() + 400 * MILLISECOND;
+    let end = now() + 400 * MILLISECOND;
     let mut raises = 0;
-    while clock::now() < end {
-        irq::raise(LINE)?;
-        cpu::without_interrupts(|| irq::raise(LINE))?;
+    while now() < end {
+        LINE.raise()?;
+        cpu::without_interrupts(|_| LINE.raise())?;
         raises += 2;
     }
     for timer in timers {
@@ -82,7 +77,7 @@ pub fn timers() -> Outcome {
     for timer in timers {
         timer.stop()?;
     }
-    irq::detach(LINE)?;
+    LINE.detach()?;
     let deeper = LOWEST_EARLY.load(Ordering::Relaxed) - LOWEST.load(Ordering::Relaxed);
     note(format_args!(
         "{raises} raises, the stack went {deeper} bytes deeper"

@@ -5,11 +5,10 @@
 //! the count too small for a while, so the count is taken again until it fits; one that got lost makes it too small for ever. A
 //! count that is too large is wrong at once.
 
-use paravirt_bsp::clock;
 use paravirt_bsp::timer::{TICK, Timer};
 
 use crate::check::{Outcome, Problem, ensure};
-use crate::settings::{MICROSECOND, MILLISECOND, note, patience};
+use crate::settings::{MICROSECOND, MILLISECOND, note, now, patience};
 
 /// A timer that runs.
 #[derive(Clone, Copy)]
@@ -29,13 +28,13 @@ impl Running {
     pub fn start(number: u32, first: u64, period: u64) -> Result<Self, Problem> {
         let timer =
             Timer::new(number).ok_or_else(|| Problem::failed(format_args!("no timer {number}")))?;
-        let end = clock::now() + patience();
+        let end = now() + patience();
         loop {
             timer.stop()?;
             let base = timer.expirations();
-            let before = clock::now();
-            timer.start(first, period)?;
-            let after = clock::now();
+            let before = now();
+            timer.start_ns(first, period)?;
+            let after = now();
             if after - before < period / 2 {
                 return Ok(Self {
                     timer,
@@ -70,24 +69,24 @@ impl Running {
     /// time that it shows lies beside an expiration.
     fn wait_for_a_middle(self) {
         let phase = self.first % self.period;
-        let begin = clock::now();
-        let mut now = begin;
-        while (now - self.after + self.period - phase) % self.period < self.period / 2
-            && now - begin < self.period
+        let begin = now();
+        let mut time = begin;
+        while (time - self.after + self.period - phase) % self.period < self.period / 2
+            && time - begin < self.period
         {
-            now = clock::now();
+            time = now();
         }
     }
 
     /// The count of this moment: fits if it is what the clock demands.
     pub fn settle(self) -> Outcome {
         let number = self.base;
-        let end = clock::now() + patience();
+        let end = now() + patience();
         loop {
             self.wait_for_a_middle();
-            let from = clock::now();
+            let from = now();
             let count = self.count();
-            let to = clock::now();
+            let to = now();
             let (least, most) = (
                 self.demanded(from - self.after),
                 self.demanded(to - self.before),
@@ -111,7 +110,7 @@ impl Running {
     /// Waits until the clock demands `count` expirations.
     pub fn wait(self, count: u64) {
         let end = self.after + self.first + (count - 1) * self.period;
-        while clock::now() < end {}
+        while now() < end {}
     }
 
     /// Stops it.

@@ -1,12 +1,10 @@
 // SPDX-License-Identifier: MIT OR Apache-2.0
 //! After a check that failed.
 
-use core::ffi::c_void;
-use core::ptr::null_mut;
-
 use paravirt_bsp::abi::line::{CONSOLE, LINES, TIMERS};
+use paravirt_bsp::cpu;
+use paravirt_bsp::irq::Line;
 use paravirt_bsp::timer::Timer;
-use paravirt_bsp::{cpu, irq};
 
 /// Gives back what a check that failed has left: the next one begins as if that had not been.
 pub fn up() {
@@ -15,13 +13,12 @@ pub fn up() {
         let _ = timer.stop();
         let _ = timer.detach();
     }
-    cpu::enable_interrupts();
-    for line in CONSOLE..LINES {
-        let _ = irq::detach(line);
+    // SAFETY: the check is over, so no critical section is open.
+    unsafe { cpu::enable_interrupts() };
+    for line in (CONSOLE..LINES).filter_map(Line::new) {
+        let _ = line.detach();
         // Takes what is latched.
-        let _ = irq::attach(line, nothing, null_mut());
-        let _ = irq::detach(line);
+        let _ = line.attach(&|_| {});
+        let _ = line.detach();
     }
 }
-
-extern "C" fn nothing(_line: u32, _argument: *mut c_void) {}

@@ -1,15 +1,13 @@
 // SPDX-License-Identifier: MIT OR Apache-2.0
 //! Timers, one start at a time.
 
-use core::ffi::c_void;
-use core::ptr::null_mut;
 use core::sync::atomic::{AtomicU32, Ordering};
 
+use paravirt_bsp::cpu;
 use paravirt_bsp::timer::Timer;
-use paravirt_bsp::{clock, cpu};
 
 use crate::check::{ONLY_IN_CALLS, Outcome, Problem, ensure};
-use crate::settings::{MICROSECOND, MILLISECOND, late, note, patience};
+use crate::settings::{MICROSECOND, MILLISECOND, late, note, now, patience};
 use crate::ticks::Running;
 
 /// Timer of these checks.
@@ -23,8 +21,8 @@ fn timer() -> Result<Timer, Problem> {
 
 /// Lets interrupts come for `ns`.
 fn wait(ns: u64) {
-    let end = clock::now() + ns;
-    while clock::now() < end {}
+    let end = now() + ns;
+    while now() < end {}
 }
 
 /// From at once to more than a 16-bit counter of 1.19 MHz holds. None comes early; a machine that stands still may make some late, but
@@ -58,10 +56,10 @@ pub fn once() -> Outcome {
 fn once_for(delay: u64) -> Result<u64, Problem> {
     let timer = timer()?;
     let before = timer.expirations();
-    let begin = clock::now();
-    timer.start_once(delay)?;
-    cpu::idle_until(|| timer.expirations() != before);
-    let took = clock::now() - begin;
+    let begin = now();
+    timer.start_ns(delay, 0)?;
+    cpu::idle_until(|_| timer.expirations() != before);
+    let took = now() - begin;
     ensure!(took >= delay, "expired after {took} ns instead of {delay}");
     ensure!(
         took - delay <= patience(),
@@ -98,25 +96,25 @@ pub fn stop_and_start() -> Outcome {
 pub fn restart() -> Outcome {
     let (delay, timer) = (40 * MILLISECOND, timer()?);
     let begin = timer.expirations();
-    let mut last = clock::now();
-    timer.start_once(delay)?;
+    let mut last = now();
+    timer.start_ns(delay, 0)?;
     let mut before = timer.expirations();
     for _ in 0..10 {
         wait(delay / 4);
         let count = timer.expirations() - before;
         // Unless the machine stood still for so long.
         ensure!(
-            count == 0 || clock::now() - last >= delay,
+            count == 0 || now() - last >= delay,
             "{count} expirations between starts"
         );
-        last = clock::now();
-        timer.start_once(delay)?;
+        last = now();
+        timer.start_ns(delay, 0)?;
         // The start before may have expired just before this one.
         before = timer.expirations();
     }
     let end = last + delay + patience();
-    while timer.expirations() == before && clock::now() < end {}
-    ensure!(clock::now() - last >= delay, "the last start expired early");
+    while timer.expirations() == before && now() < end {}
+    ensure!(now() - last >= delay, "the last start expired early");
     ensure!(
         timer.expirations() != begin,
         "the last start did not expire"
@@ -127,12 +125,12 @@ pub fn restart() -> Outcome {
 /// The counter in the vCPU page goes up without help of the code that looks at it.
 pub fn interrupts() -> Outcome {
     let timer = timer()?;
-    let (ns, cycles) = (clock::now(), counter());
+    let (ns, cycles) = (now(), counter());
     wait(10 * MILLISECOND);
-    let rate = (counter() - cycles) / ((clock::now() - ns) / MICROSECOND);
+    let rate = (counter() - cycles) / ((now() - ns) / MICROSECOND);
     let before = timer.expirations();
     let patience = (patience() / MICROSECOND).saturating_mul(rate);
-    timer.start_once(5 * MILLISECOND)?;
+    timer.start_ns(5 * MILLISECOND, 0)?;
     let begin = counter();
     while timer.expirations() == before {
         if counter() - begin > patience {
@@ -158,21 +156,21 @@ fn counter() -> u64 {
 static TOLD: AtomicU32 = AtomicU32::new(0);
 static OTHERS: AtomicU32 = AtomicU32::new(0);
 
-extern "C" fn tell(timer: u32, expirations: u64, _argument: *mut c_void) {
+fn tell(timer: Timer, expirations: u64) {
     TOLD.fetch_add(expirations as u32, Ordering::Relaxed);
-    OTHERS.fetch_add(u32::from(timer != TIMER), Ordering::Relaxed);
+    OTHERS.fetch_add(u32::from(timer.number() != TIMER), Ordering::Relaxed);
 }
 
 /// Also of those that came together while interrupts were off.
 pub fn told() -> Outcome {
     let timer = timer()?;
     let before = timer.expirations();
-    timer.attach(tell, null_mut())?;
+    timer.attach(&tell)?;
     let running = Running::start(TIMER, MILLISECOND, MILLISECOND)?;
     for round in 0..10 {
         wait(3 * MILLISECOND);
         if round % 2 == 0 {
-            cpu::without_interrupts(|| wait(3 * MILLISECOND));
+            cpu::without_interrupts(|_| wait(3 * MILLISECOND));
         }
     }
     running.settle()?;

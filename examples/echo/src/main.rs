@@ -4,34 +4,29 @@
 #![no_main]
 
 use embedded_io::{Read, Write};
-use paravirt_bsp::console::Console;
-use paravirt_bsp::{cpu, println};
+use paravirt_bsp::console::{Console, ConsoleError};
+use paravirt_bsp::println;
 
 paravirt_bsp::image! { main: main, backends: [linux_syscall, bare, xen] }
 
 /// What a terminal in raw mode sends for Ctrl-D.
 const END_OF_TRANSMISSION: u8 = 4;
 
-fn main() -> i32 {
-    cpu::enable_interrupts();
+fn main() -> Result<(), ConsoleError> {
     println!("echo: type, Ctrl-D ends");
     let mut bytes = [0; 64];
     let mut total = 0;
     loop {
-        let Ok(length) = Console.read(&mut bytes) else {
-            return 1;
-        };
+        let length = Console.read(&mut bytes)?;
         let input = &bytes[..length];
         let end = input.iter().position(|&byte| byte == END_OF_TRANSMISSION);
         let echoed = &input[..end.unwrap_or(length)];
-        if Console.write_all(echoed).is_err() {
-            return 1;
-        }
+        Console.write_all(echoed)?;
         total += echoed.len();
         if length == 0 || end.is_some() {
             break;
         }
     }
     println!("echo: {total} bytes");
-    0
+    Ok(())
 }

@@ -3,54 +3,61 @@
 #![no_std]
 #![no_main]
 
-use core::ffi::c_void;
-use core::sync::atomic::{AtomicU32, Ordering};
+use core::sync::atomic::{AtomicUsize, Ordering};
 
 use paravirt_bsp::abi::line::FIRST_FREE;
-use paravirt_bsp::{cpu, irq, println};
+use paravirt_bsp::irq::{self, Line};
+use paravirt_bsp::{Error, cpu, println};
 
 paravirt_bsp::image! { main: main, backends: [linux_syscall, bare, xen] }
 
-const LAST: u32 = FIRST_FREE + 3;
+/// Lines that nest, in this order.
+const LINES: [Line; 4] = [line(0), line(1), line(2), line(3)];
+const LAST: Line = LINES[3];
 /// A line that nobody attaches.
-const STRAY: u32 = LAST + 1;
+const STRAY: Line = line(4);
 
-static DEPTH: AtomicU32 = AtomicU32::new(0);
-
-fn main() -> i32 {
-    for line in FIRST_FREE..=LAST {
-        irq::attach(line, nest, core::ptr::null_mut()).expect("a free line");
-    }
-    cpu::enable_interrupts();
-    println!("nested:");
-    irq::raise(FIRST_FREE).expect("the line exists");
-
-    println!("masked:");
-    irq::mask(LAST).expect("the line exists");
-    irq::raise(LAST).expect("the line exists");
-    println!("  nothing yet");
-    irq::unmask(LAST).expect("the line exists");
-
-    println!("interrupts off:");
-    cpu::disable_interrupts();
-    irq::raise(LAST).expect("the line exists");
-    println!("  nothing yet");
-    cpu::enable_interrupts();
-
-    println!("no handler:");
-    irq::unmask(STRAY).expect("the line exists");
-    irq::raise(STRAY).expect("the line exists");
-    println!("  spurious: {}", irq::spurious());
-    0
+/// A line of those that belong to applications.
+const fn line(index: u32) -> Line {
+    Line::new(FIRST_FREE + index).expect("there are 31 lines")
 }
 
-extern "C" fn nest(line: u32, _argument: *mut c_void) {
-    let depth = DEPTH.fetch_add(1, Ordering::Relaxed) as usize;
-    println!("{:1$}line {line} begins", "", 2 * depth + 2);
-    cpu::enable_interrupts();
-    if line < LAST {
-        irq::raise(line + 1).expect("the line exists");
+fn main() -> Result<(), Error> {
+    for line in LINES {
+        line.attach(&nest)?;
     }
-    println!("{:1$}line {line} ends", "", 2 * depth + 2);
+    println!("nested:");
+    LINES[0].raise()?;
+
+    println!("masked:");
+    LAST.mask()?;
+    LAST.raise()?;
+    println!("  nothing yet");
+    LAST.unmask()?;
+
+    println!("interrupts off:");
+    cpu::without_interrupts(|_| {
+        LAST.raise()?;
+        println!("  nothing yet");
+        Ok::<_, Error>(())
+    })?;
+
+    println!("no handler:");
+    STRAY.unmask()?;
+    STRAY.raise()?;
+    println!("  spurious: {}", irq::spurious());
+    Ok(())
+}
+
+fn nest(line: Line) {
+    static DEPTH: AtomicUsize = AtomicUsize::new(0);
+    let indent = 2 * DEPTH.fetch_add(1, Ordering::Relaxed) + 2;
+    println!("{:indent$}line {} begins", "", line.number());
+    // SAFETY: at the handler's own level.
+    unsafe { cpu::enable_interrupts() };
+    if let Some(next) = LINES.into_iter().find(|&next| next > line) {
+        next.raise().expect("the line exists");
+    }
+    println!("{:indent$}line {} ends", "", line.number());
     DEPTH.fetch_sub(1, Ordering::Relaxed);
 }

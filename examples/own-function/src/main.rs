@@ -8,12 +8,15 @@ use paravirt_bsp::{l4_external_func, println};
 paravirt_bsp::image! { main: main }
 
 l4_external_func! {
-    /// Temperature at a sensor in thousandths of a degree Celsius, or a negative number if there is no such sensor.
-    fn board_temperature(sensor: u32) -> i32;
-    /// Writes the board's name to `buffer`; its length in bytes, at most `length`, or a negative number.
-    fn board_name(buffer: *mut u8, length: usize) -> isize;
-    /// The mean of two numbers.
-    fn board_mean(a: f64, b: f64) -> f64;
+    // SAFETY: those declared as safe ask nothing of their callers.
+    unsafe extern "C" {
+        /// Temperature at a sensor in thousandths of a degree Celsius, or a negative number if there is no such sensor.
+        safe fn board_temperature(sensor: u32) -> i32;
+        /// Writes the board's name to `buffer`; its length in bytes, at most `length`, or a negative number.
+        fn board_name(buffer: *mut u8, length: usize) -> isize;
+        /// The mean of two numbers.
+        safe fn board_mean(a: f64, b: f64) -> f64;
+    }
 }
 
 fn main() {
@@ -26,8 +29,7 @@ fn main() {
         .unwrap_or(b"?");
     println!("board: {}", core::str::from_utf8(name).unwrap_or("?"));
     for sensor in 0.. {
-        // SAFETY: a number.
-        let temperature = unsafe { board_temperature(sensor) };
+        let temperature = board_temperature(sensor);
         if temperature < 0 {
             break;
         }
@@ -37,6 +39,5 @@ fn main() {
             temperature % 1000
         );
     }
-    // SAFETY: two numbers.
-    println!("mean of 1 and 2: {}", unsafe { board_mean(1.0, 2.0) });
+    println!("mean of 1 and 2: {}", board_mean(1.0, 2.0));
 }

@@ -8,13 +8,14 @@
 
 mod directives;
 
-use core::ffi::c_void;
-use core::ptr::null_mut;
 use core::sync::atomic::{AtomicU32, Ordering};
+use core::time::Duration;
 
 use paravirt_bsp::abi::line::FIRST_FREE;
+use paravirt_bsp::clock::Instant;
+use paravirt_bsp::irq::Line;
+use paravirt_bsp::println;
 use paravirt_bsp::timer::Timer;
-use paravirt_bsp::{clock, irq, println};
 
 // Refers to the crate, so that the BSP's Rust functions enter this library.
 pub use rtemsparavirt as bsp;
@@ -23,10 +24,10 @@ use directives::{EVENT_0, Id, Queue};
 
 /// Beside RTEMS' tick, which is timer 0.
 const TIMER: Timer = Timer::new(1).expect("there are 8 timers");
-const PERIOD_NS: u64 = 20_000_000;
-const EXPIRATIONS: u64 = 5;
+const PERIOD: Duration = Duration::from_millis(20);
+const EXPIRATIONS: u32 = 5;
 /// The first line that is free for applications.
-const LINE: u32 = FIRST_FREE;
+const LINE: Line = Line::new(FIRST_FREE).expect("there are 31 lines");
 const PRIORITY: u32 = 10;
 const STACK_SIZE: usize = 8 * 1024;
 
@@ -44,19 +45,17 @@ pub extern "C" fn init_task(_argument: usize) {
     directives::task_start(*b"WORK", PRIORITY, STACK_SIZE, worker, 0)
         .expect("configuration.c has room for it");
 
-    irq::attach(LINE, on_line, null_mut()).expect("nobody else has the line");
-    TIMER
-        .attach(on_timer, null_mut())
-        .expect("nobody else has the timer");
-    let start = clock::now();
-    TIMER.start_periodic(PERIOD_NS).expect("a period in range");
+    LINE.attach(&on_line).expect("nobody else has the line");
+    TIMER.attach(&on_timer).expect("nobody else has the timer");
+    let start = Instant::now();
+    TIMER.start_periodic(PERIOD).expect("a period in range");
     directives::event_receive(EVENT_0);
-    let passed = clock::now() - start;
+    let passed = start.elapsed();
     TIMER.stop().expect("it was started");
 
     println!(
         "the event came {} the last expiration was due",
-        if passed >= EXPIRATIONS * PERIOD_NS {
+        if passed >= EXPIRATIONS * PERIOD {
             "after"
         } else {
             "before"
@@ -73,23 +72,23 @@ extern "C" fn worker(_argument: usize) {
     loop {
         let count = queue.receive();
         println!("WORK: expiration {count}");
-        if count == EXPIRATIONS {
-            irq::raise(LINE).expect("the line is attached");
+        if count == EXPIRATIONS.into() {
+            LINE.raise().expect("the line is attached");
         }
     }
 }
 
 /// An interrupt handler of RTEMS too: it calls only directives that are allowed there.
-extern "C" fn on_timer(_timer: u32, expirations: u64, _argument: *mut c_void) {
+fn on_timer(timer: Timer, expirations: u64) {
     let queue = Queue::from_id(Id::from_number(QUEUE.load(Ordering::Relaxed)));
-    let last = TIMER.expirations();
+    let last = timer.expirations();
     for count in last - expirations + 1..=last {
         // After the last one that counts the queue may be full; nobody misses those.
         let _ = queue.send(count);
     }
 }
 
-extern "C" fn on_line(line: u32, _argument: *mut c_void) {
-    println!("interrupt on line {line}");
+fn on_line(line: Line) {
+    println!("interrupt on line {}", line.number());
     directives::event_send(Id::from_number(INIT.load(Ordering::Relaxed)), EVENT_0);
 }

@@ -5,57 +5,63 @@
 #![no_std]
 #![no_main]
 
-use core::ffi::c_void;
+use core::sync::atomic::{AtomicU64, Ordering};
+use core::time::Duration;
 
+use paravirt_bsp::clock::Instant;
 use paravirt_bsp::timer::Timer;
-use paravirt_bsp::{clock, cpu, println, start};
+use paravirt_bsp::{Error, cpu, println, start};
 
 paravirt_bsp::image! { main: main, backends: [linux_syscall, bare, xen, pok] }
 
-/// Units between the reports of each activity, and when the guest ends.
-const PERIODS: [u64; 3] = [5, 10, 15];
-const END: u64 = 35;
-const NS_PER_MS: u64 = 1_000_000;
+/// The activities: their timers, and the units between their reports.
+const ACTIVITIES: [(Timer, u32); 3] = [(timer(1), 5), (timer(2), 10), (timer(3), 15)];
+/// The guest ends half a unit before this one.
+const END: u32 = 35;
 
-fn main() -> i32 {
-    let unit = match start::arguments().next().map(str::parse) {
+/// When the activities began and how long a unit is, in ns. Handlers find it here; written before they are attached.
+static BEGIN: AtomicU64 = AtomicU64::new(0);
+static UNIT: AtomicU64 = AtomicU64::new(0);
+
+const fn timer(number: u32) -> Timer {
+    Timer::new(number).expect("there are 8 timers")
+}
+
+fn main() -> Result<i32, Error> {
+    let ms = match start::arguments().next().map(str::parse) {
         None => 1000,
         Some(Ok(ms)) if (1..=10_000).contains(&ms) => ms,
         Some(_) => {
             println!("usage: ticker [MS_PER_UNIT], 1 to 10000");
-            return 2;
+            return Ok(2);
         }
-    } * NS_PER_MS;
+    };
+    let unit = Duration::from_millis(ms);
 
-    println!("*** ticker: a unit is {} ms ***", unit / NS_PER_MS);
-    let begin = clock::now();
-    // The handlers get the start time and the unit through this block, which outlives them: `main` stays until the end.
-    let mut times = (begin, unit);
-    let argument = (&raw mut times).cast();
-    for (number, period) in (1..).zip(PERIODS) {
-        let timer = Timer::new(number).expect("there are 8 timers");
-        timer.attach(report, argument).expect("nobody else uses it");
-        report(number, 0, argument);
+    println!("*** ticker: a unit is {ms} ms ***");
+    BEGIN.store(Instant::now().as_nanos(), Ordering::Relaxed);
+    UNIT.store(ms * 1_000_000, Ordering::Relaxed);
+    for (timer, _) in ACTIVITIES {
+        timer.attach(&report)?;
+        report(timer, 0);
+    }
+    for (timer, units) in ACTIVITIES {
+        let period = units * unit;
         // A tenth of a unit apart, so that activities due in the same unit report in their order.
-        let first = period * unit + u64::from(number) * unit / 10;
-        timer
-            .start(first, period * unit)
-            .expect("a period in range");
+        timer.start(period + timer.number() * unit / 10, period)?;
     }
 
-    cpu::enable_interrupts();
-    let last = Timer::new(4).expect("there are 8 timers");
-    last.start_once(END * unit - unit / 2)
-        .expect("a time in range");
-    cpu::idle_until(|| last.expirations() > 0);
+    let end = timer(4);
+    end.start_once(END * unit - unit / 2)?;
+    cpu::idle_until(|_| end.expirations() > 0);
     println!("*** end of ticker ***");
-    0
+    Ok(0)
 }
 
 /// Prints which activity runs, and the time in units.
-extern "C" fn report(timer: u32, _expirations: u64, argument: *mut c_void) {
-    // SAFETY: `main` passed the address of its pair, which lives until the guest ends and is not changed.
-    let (begin, unit) = unsafe { *argument.cast::<(u64, u64)>() };
-    let units = (clock::now() - begin + unit / 2) / unit;
-    println!("TA{timer} - unit {units:2}");
+fn report(timer: Timer, _expirations: u64) {
+    let unit = UNIT.load(Ordering::Relaxed);
+    let passed = Instant::now().as_nanos() - BEGIN.load(Ordering::Relaxed);
+    let units = (passed + unit / 2) / unit;
+    println!("TA{} - unit {units:2}", timer.number());
 }

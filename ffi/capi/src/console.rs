@@ -6,7 +6,7 @@ use core::slice;
 
 use paravirt_bsp::console;
 
-/// Writes all of a buffer now, after what was put.
+/// Writes all of a buffer now, after what was put. What the host refuses is lost.
 ///
 /// # Safety
 /// `buffer` must be valid for reads of `length` bytes.
@@ -16,7 +16,7 @@ pub unsafe extern "C" fn paravirt_console_write(buffer: *const c_void, length: u
         return;
     }
     // SAFETY: passed on to the caller; a slice may not be null, and with a length it is not.
-    console::write(unsafe { slice::from_raw_parts(buffer.cast(), length) });
+    let _ = console::write(unsafe { slice::from_raw_parts(buffer.cast(), length) });
 }
 
 /// Reads what is there now: the number of bytes, 0 if there are none, or `PV_ERROR_END_OF_INPUT`.
@@ -40,16 +40,16 @@ pub extern "C" fn paravirt_console_put(byte: u8) {
     console::put(byte);
 }
 
-/// Sends what was put.
+/// Sends what was put. What the host refuses is lost.
 #[unsafe(no_mangle)]
 pub extern "C" fn paravirt_console_flush() {
-    console::flush();
+    let _ = console::flush();
 }
 
 /// Reads a byte, after sending what was put: the byte, or -1 if there is none.
 #[unsafe(no_mangle)]
 pub extern "C" fn paravirt_console_poll() -> i32 {
-    console::flush();
+    paravirt_console_flush();
     let mut byte = [0];
     match console::read_available(&mut byte) {
         Ok(1..) => i32::from(byte[0]),

@@ -16,9 +16,13 @@ pub extern "C" fn paravirt_cpu_disable_interrupts() -> bool {
 }
 
 /// Turns interrupts on and delivers what is pending.
+///
+/// # Safety
+/// As [`cpu::enable_interrupts`] says.
 #[unsafe(no_mangle)]
-pub extern "C" fn paravirt_cpu_enable_interrupts() {
-    cpu::enable_interrupts();
+pub unsafe extern "C" fn paravirt_cpu_enable_interrupts() {
+    // SAFETY: passed on to the caller.
+    unsafe { cpu::enable_interrupts() };
 }
 
 /// Waits until a line is pending.

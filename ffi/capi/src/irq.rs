@@ -3,7 +3,12 @@
 
 use core::ffi::c_void;
 
-use paravirt_bsp::{irq, upcall};
+use paravirt_bsp::irq::{self, Line, RawHandler};
+use paravirt_bsp::{Error, upcall};
+
+fn with(line: u32, action: impl FnOnce(Line) -> Result<(), Error>) -> i32 {
+    crate::status(Line::new(line).ok_or(Error::NoSuchDevice).and_then(action))
+}
 
 /// Attaches a handler to a line and unmasks it.
 ///
@@ -12,46 +17,49 @@ use paravirt_bsp::{irq, upcall};
 #[unsafe(no_mangle)]
 pub unsafe extern "C" fn paravirt_irq_attach(
     line: u32,
-    handler: irq::Handler,
+    handler: RawHandler,
     argument: *mut c_void,
 ) -> i32 {
-    crate::status(irq::attach(line, handler, argument))
+    // SAFETY: passed on to the caller.
+    with(line, |line| unsafe { line.attach_raw(handler, argument) })
 }
 
 /// Masks a line and takes its handler away.
 #[unsafe(no_mangle)]
 pub extern "C" fn paravirt_irq_detach(line: u32) -> i32 {
-    crate::status(irq::detach(line))
+    with(line, Line::detach)
 }
 
 /// Keeps a line from interrupting.
 #[unsafe(no_mangle)]
 pub extern "C" fn paravirt_irq_mask(line: u32) -> i32 {
-    crate::status(irq::mask(line))
+    with(line, Line::mask)
 }
 
 /// Lets a line interrupt again.
 #[unsafe(no_mangle)]
 pub extern "C" fn paravirt_irq_unmask(line: u32) -> i32 {
-    crate::status(irq::unmask(line))
+    with(line, Line::unmask)
 }
 
 /// Raises a line by software.
 #[unsafe(no_mangle)]
 pub extern "C" fn paravirt_irq_raise(line: u32) -> i32 {
-    crate::status(irq::raise(line))
+    with(line, Line::raise)
 }
 
 /// Whether a line is pending.
 #[unsafe(no_mangle)]
 pub extern "C" fn paravirt_irq_is_pending(line: u32) -> bool {
-    irq::is_pending(line)
+    Line::new(line).is_some_and(Line::is_pending)
 }
 
 /// Forgets that a line is pending.
 #[unsafe(no_mangle)]
 pub extern "C" fn paravirt_irq_clear(line: u32) {
-    irq::clear(line);
+    if let Some(line) = Line::new(line) {
+        line.clear();
+    }
 }
 
 /// Interrupts that found no handler.
@@ -61,9 +69,13 @@ pub extern "C" fn paravirt_irq_spurious() -> u32 {
 }
 
 /// Runs the handlers of all pending lines; for the body of an upcall.
+///
+/// # Safety
+/// As [`irq::dispatch`] says.
 #[unsafe(no_mangle)]
-pub extern "C" fn paravirt_irq_dispatch() {
-    irq::dispatch();
+pub unsafe extern "C" fn paravirt_irq_dispatch() {
+    // SAFETY: passed on to the caller.
+    unsafe { irq::dispatch() };
 }
 
 /// Puts an operating system's interrupt prologue around [`paravirt_irq_dispatch`].
@@ -71,7 +83,7 @@ pub extern "C" fn paravirt_irq_dispatch() {
 /// # Safety
 /// As [`upcall::set_body`] says.
 #[unsafe(no_mangle)]
-pub unsafe extern "C" fn paravirt_upcall_set_body(body: extern "C" fn()) {
+pub unsafe extern "C" fn paravirt_upcall_set_body(body: unsafe extern "C" fn()) {
     // SAFETY: passed on to the caller.
     unsafe { upcall::set_body(body) };
 }

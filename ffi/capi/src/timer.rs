@@ -4,7 +4,7 @@
 use core::ffi::c_void;
 
 use paravirt_bsp::Error;
-use paravirt_bsp::timer::{self, Handler, Timer};
+use paravirt_bsp::timer::{self, RawHandler, Timer};
 
 fn with(timer: u32, action: impl FnOnce(Timer) -> Result<(), Error>) -> i32 {
     crate::status(
@@ -17,7 +17,7 @@ fn with(timer: u32, action: impl FnOnce(Timer) -> Result<(), Error>) -> i32 {
 /// Starts a timer anew: first expiration `first` ns from now, then every `period` ns; 0 means once.
 #[unsafe(no_mangle)]
 pub extern "C" fn paravirt_timer_start(timer: u32, first: u64, period: u64) -> i32 {
-    with(timer, |timer| timer.start(first, period))
+    with(timer, |timer| timer.start_ns(first, period))
 }
 
 /// Stops a timer.
@@ -39,10 +39,13 @@ pub extern "C" fn paravirt_timer_expirations(timer: u32) -> u64 {
 #[unsafe(no_mangle)]
 pub unsafe extern "C" fn paravirt_timer_attach(
     timer: u32,
-    handler: Handler,
+    handler: RawHandler,
     argument: *mut c_void,
 ) -> i32 {
-    with(timer, |timer| timer.attach(handler, argument))
+    // SAFETY: passed on to the caller.
+    with(timer, |timer| unsafe {
+        timer.attach_raw(handler, argument)
+    })
 }
 
 /// Takes the handler away.
@@ -52,7 +55,11 @@ pub extern "C" fn paravirt_timer_detach(timer: u32) -> i32 {
 }
 
 /// Calls the handlers of the timers that have expired; for a handler of the timer line.
+///
+/// # Safety
+/// As [`timer::dispatch`] says.
 #[unsafe(no_mangle)]
-pub extern "C" fn paravirt_timer_dispatch(line: u32, argument: *mut c_void) {
-    timer::dispatch(line, argument);
+pub unsafe extern "C" fn paravirt_timer_dispatch(line: u32, argument: *mut c_void) {
+    // SAFETY: passed on to the caller.
+    unsafe { timer::dispatch(line, argument) };
 }

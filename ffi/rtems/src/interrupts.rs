@@ -15,23 +15,35 @@ pub extern "C" fn i386_disable_interrupts() -> u32 {
 }
 
 /// Restores a level that [`i386_disable_interrupts`] returned.
+///
+/// # Safety
+/// As [`cpu::restore_interrupts`] says; the kernel keeps its critical sections.
 #[unsafe(no_mangle)]
-pub extern "C" fn i386_enable_interrupts(level: u32) {
-    cpu::restore_interrupts(level & ENABLED != 0);
+pub unsafe extern "C" fn i386_enable_interrupts(level: u32) {
+    // SAFETY: passed on to the caller.
+    unsafe { cpu::restore_interrupts(level & ENABLED != 0) };
 }
 
 /// Restores a level for a moment.
+///
+/// # Safety
+/// As [`i386_enable_interrupts`].
 #[unsafe(no_mangle)]
-pub extern "C" fn i386_flash_interrupts(level: u32) {
-    i386_enable_interrupts(level);
+pub unsafe extern "C" fn i386_flash_interrupts(level: u32) {
+    // SAFETY: passed on to the caller.
+    unsafe { i386_enable_interrupts(level) };
     cpu::disable_interrupts();
 }
 
 /// Sets the interrupt level of a task's mode: 0 enables interrupts, everything else disables them.
+///
+/// # Safety
+/// As [`cpu::enable_interrupts`] says; the kernel keeps its critical sections.
 #[unsafe(no_mangle)]
-pub extern "C" fn i386_set_interrupt_level(level: u32) {
+pub unsafe extern "C" fn i386_set_interrupt_level(level: u32) {
     if level == 0 {
-        cpu::enable_interrupts();
+        // SAFETY: passed on to the caller.
+        unsafe { cpu::enable_interrupts() };
     } else {
         cpu::disable_interrupts();
     }

@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: MIT OR Apache-2.0
 //! Reports of guest faults, and of the host's own.
 
+use std::io::Read;
 use std::os::unix::process::ExitStatusExt;
 use std::process::Stdio;
 
@@ -22,6 +23,28 @@ fn report(end: &str, expected: &[&str]) {
                 "{arch} {end}: no {part:?} in {stderr}"
             );
         }
+    }
+}
+
+/// The last line of a guest has no end yet. It comes all the same, and before the report, where both go to one place.
+#[test]
+fn what_a_guest_printed_comes_before_the_report() {
+    const PRINTED: &str = "a line without an end";
+    for (arch, guest) in each("fault") {
+        let (mut reader, writer) = std::io::pipe().expect("a pipe");
+        let mut command = pvhost(&guest, &[], &["unfinished"]);
+        command.stdout(writer.try_clone().expect("a pipe"));
+        let mut running = Running::start(command.stderr(writer));
+        // Its ends of the pipe.
+        drop(command);
+        let mut both = String::new();
+        reader.read_to_string(&mut both).expect("a pipe");
+        assert_eq!(running.ends().code(), Some(5), "{arch}: {both}");
+        let report = both.strip_prefix(PRINTED).expect(&both);
+        assert!(
+            report.trim_start().starts_with("pvhost: guest fault: "),
+            "{arch}: {both}"
+        );
     }
 }
 

@@ -3,7 +3,7 @@
 use paravirt_bsp::external::Functions;
 use paravirt_bsp::interface::pv_clock_now;
 
-unsafe extern "C" fn now() -> u32 {
+extern "C" fn now() -> u32 {
     0
 }
 

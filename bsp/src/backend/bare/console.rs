@@ -35,7 +35,7 @@ pub(super) extern "C" fn write(buffer: *const u8, length: usize) -> isize {
     // SAFETY: the interface asks for a buffer of that length.
     let bytes = unsafe { slice::from_raw_parts(buffer, length) };
     // Without interrupts, because a handler that prints would fill the port's FIFO a second time.
-    cpu::without_interrupts(|| serial::write(bytes)) as isize
+    cpu::without_interrupts(|_| serial::write(bytes)) as isize
 }
 
 /// Body of `pv_console_read`. A serial line has no end of input; where there is no port, the input has ended.

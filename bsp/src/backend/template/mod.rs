@@ -10,7 +10,7 @@
 //!
 //! So code that computes for long without such a call sees no interrupts meanwhile. Nothing is lost all the same: expirations are
 //! counted by the clock. A host that interrupts needs what `../README.md` says under "Interrupts", in `irq.rs`, and then neither
-//! [`irq::poll`] nor its callers.
+//! `irq::poll` nor its callers.
 //!
 //! Only `hypervisor.rs` knows the hypervisor. As it stands, that is a PC without one, for `pvhost run --host qemu`. What it does not
 //! have, wall clock, thread-local storage and ports, has no line in the table below, and the guest is told so by name.

@@ -72,7 +72,7 @@ pub(super) extern "C" fn write(buffer: *const u8, length: usize) -> isize {
     let bytes = unsafe { core::slice::from_raw_parts(buffer, length) };
     if let Some((ring, port)) = RING.get() {
         // Without interrupts, because a handler that prints would fill the same place.
-        let taken = cpu::without_interrupts(|| checked(ring.write(bytes)));
+        let taken = cpu::without_interrupts(|_| checked(ring.write(bytes)));
         hypercall::send(port);
         return taken as isize;
     }
@@ -90,7 +90,7 @@ pub(super) extern "C" fn read(buffer: *mut u8, length: usize) -> isize {
     }
     if let Some((ring, port)) = RING.get() {
         // SAFETY: the interface asks for a buffer of that length.
-        let read = cpu::without_interrupts(|| checked(unsafe { ring.read(buffer, length) }));
+        let read = cpu::without_interrupts(|_| checked(unsafe { ring.read(buffer, length) }));
         if read > 0 {
             hypercall::send(port);
         }

@@ -16,7 +16,7 @@ const OPERATIONS: [(&str, &str); 9] = [
     ("thunk_call", "the same through the thunk"),
     ("pv_irq_mask", "pv_irq_mask"),
     ("pv_clock_now", "pv_clock_now"),
-    ("clock_now", "clock::now"),
+    ("clock_now", "Instant::now"),
     ("console_byte", "pv_console_write, one byte"),
     ("interrupts_off_on", "interrupts off and on"),
     ("raise_to_handler", "raise to handler"),

@@ -26,7 +26,7 @@ pub fn rows(setup: &Setup, arch: Arch) -> Result<Vec<Row>> {
     rows.extend(flag(&times, arch)?);
     rows.push(
         Row::new(
-            format!("clock::now, {arch}"),
+            format!("Instant::now, {arch}"),
             Time(times.get("clock")?),
             Limit::Ratio(1.0),
         )

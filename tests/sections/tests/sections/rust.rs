@@ -76,8 +76,9 @@ fn guest(profile: Profile, linker: Linker) {
         assert_eq!(
             rest,
             [
-                "bound 1",
+                "bound 2",
                 "double 42",
+                "triple 63",
                 "external function board_double is declared as fn(u32) -> u64 but the backend supplies fn(u32) -> !",
             ]
         );
@@ -86,7 +87,9 @@ fn guest(profile: Profile, linker: Linker) {
         for called in [
             "board_alpha",
             "board_double",
+            "board_triple",
             "form_never",
+            "form_safe",
             "pv_clock_now",
             "pv_shutdown",
         ] {

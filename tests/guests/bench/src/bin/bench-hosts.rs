@@ -7,18 +7,16 @@
 #![no_std]
 #![no_main]
 
-use core::ffi::c_void;
 use core::hint::black_box;
 use core::sync::atomic::{AtomicU32, Ordering};
 
-use guest_bench::{bench_body, counter};
+use guest_bench::{bench_body, counter, now};
 use paravirt_bsp::abi::line::FIRST_FREE;
 use paravirt_bsp::external::Functions;
 use paravirt_bsp::interface::{pv_clock_now, pv_console_write, pv_irq_mask};
+use paravirt_bsp::irq::Line;
 use paravirt_bsp::timer::Timer;
-use paravirt_bsp::{
-    clock, console, cpu, external, in_guest_functions, irq, l4_external_func, println,
-};
+use paravirt_bsp::{console, cpu, external, in_guest_functions, l4_external_func, println};
 
 paravirt_bsp::image! { main: main, backends: [linux_syscall, bare, xen] }
 
@@ -30,7 +28,7 @@ l4_external_func! {
 static GUEST_CALL: Functions<1> = in_guest_functions! { bench_guest_call = bench_body };
 
 /// A line for software.
-const LINE: u32 = FIRST_FREE;
+const LINE: Line = Line::new(FIRST_FREE).expect("a free line");
 /// Batches of which the fastest counts, and samples of which a tenth is left.
 const BATCHES: usize = 50;
 /// How far in the future a timer is started, in ns: longer than starting it takes under emulation.
@@ -48,13 +46,11 @@ fn thunk_call() {
 
 /// The cheapest host function that changes something; the line is masked already.
 fn mask() {
-    // SAFETY: a number.
-    black_box(unsafe { pv_irq_mask(LINE + 1) });
+    black_box(pv_irq_mask(LINE.number() + 1));
 }
 
 fn host_clock() {
-    // SAFETY: no arguments.
-    black_box(unsafe { pv_clock_now() });
+    black_box(pv_clock_now());
 }
 
 fn console_byte() {
@@ -63,12 +59,13 @@ fn console_byte() {
 }
 
 fn guest_clock() {
-    black_box(clock::now());
+    black_box(now());
 }
 
 fn interrupts_off_on() {
     cpu::disable_interrupts();
-    cpu::enable_interrupts();
+    // SAFETY: no critical section is open.
+    unsafe { cpu::enable_interrupts() };
 }
 
 /// Cycles that reading the counter takes. Some hypervisors read it for the guest.
@@ -105,11 +102,11 @@ fn tenth(mut sample: impl FnMut() -> u64) -> u64 {
 /// The lower half of the counter when the handler ran. Times are short, so their difference fits.
 static HANDLED: AtomicU32 = AtomicU32::new(0);
 
-extern "C" fn on_line(_line: u32, _argument: *mut c_void) {
+fn on_line(_line: Line) {
     HANDLED.store(counter() as u32, Ordering::Relaxed);
 }
 
-extern "C" fn on_timer(_timer: u32, _expirations: u64, _argument: *mut c_void) {
+fn on_timer(_timer: Timer, _expirations: u64) {
     HANDLED.store(counter() as u32, Ordering::Relaxed);
 }
 
@@ -120,7 +117,7 @@ fn until_handler(then: u64) -> u64 {
 
 fn raise() -> u64 {
     let begin = counter();
-    irq::raise(LINE).expect("the line exists");
+    LINE.raise().expect("the line exists");
     until_handler(begin)
 }
 
@@ -128,26 +125,23 @@ fn raise() -> u64 {
 fn expiration(timer: Timer, rate: u64) -> u64 {
     let before = timer.expirations();
     let begin = counter();
-    timer.start_once(AHEAD).expect("a time in range");
-    cpu::idle_until(|| timer.expirations() != before);
+    timer.start_ns(AHEAD, 0).expect("a time in range");
+    cpu::idle_until(|_| timer.expirations() != before);
     until_handler(begin + AHEAD * rate / 1_000_000)
 }
 
 /// Rate of the counter in kHz.
 fn rate() -> u64 {
-    let (ns, cycles) = (clock::now(), counter());
-    while clock::now() - ns < 100_000_000 {}
-    (counter() - cycles) * 1_000_000 / (clock::now() - ns)
+    let (ns, cycles) = (now(), counter());
+    while now() - ns < 100_000_000 {}
+    (counter() - cycles) * 1_000_000 / (now() - ns)
 }
 
 fn main() -> i32 {
     external::bind(GUEST_CALL.as_slice()).expect("the same prototype");
     let timer = Timer::new(1).expect("there are 8 timers");
-    irq::attach(LINE, on_line, core::ptr::null_mut()).expect("a free line");
-    timer
-        .attach(on_timer, core::ptr::null_mut())
-        .expect("nobody else uses it");
-    cpu::enable_interrupts();
+    LINE.attach(&on_line).expect("a free line");
+    timer.attach(&on_timer).expect("nobody else uses it");
     let rate = rate();
     let results = [
         ("direct_call", fastest(1000, direct_call)),
@@ -160,7 +154,7 @@ fn main() -> i32 {
         ("raise_to_handler", tenth(raise)),
         ("timer_to_handler", tenth(|| expiration(timer, rate))),
     ];
-    console::write(b"\n");
+    console::write(b"\n").expect("the console takes it");
     println!("counter_khz {rate}");
     for (name, millicycles) in results {
         println!("{name} {} {millicycles}", millicycles * 1_000_000 / rate);

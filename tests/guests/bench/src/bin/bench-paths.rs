@@ -7,9 +7,9 @@
 use core::cell::UnsafeCell;
 use core::hint::black_box;
 
-use guest_bench::{COUNT, bench_body, mode, step, time};
+use guest_bench::{COUNT, bench_body, mode, now, step, time};
 use paravirt_bsp::external::{Functions, Table};
-use paravirt_bsp::{clock, cpu, external, in_guest_functions, l4_external_func};
+use paravirt_bsp::{cpu, external, in_guest_functions, l4_external_func};
 
 paravirt_bsp::image! { main: main, backends: [linux_syscall] }
 
@@ -88,7 +88,8 @@ extern "C" fn measure_stores(count: u32) {
 extern "C" fn measure_interrupts(count: u32) {
     unrolled!(count, {
         cpu::disable_interrupts();
-        cpu::enable_interrupts();
+        // SAFETY: no critical section is open.
+        unsafe { cpu::enable_interrupts() };
     });
 }
 
@@ -101,14 +102,15 @@ extern "C" fn bench_interrupts_off() {
 /// For C.
 #[unsafe(no_mangle)]
 extern "C" fn bench_interrupts_on() {
-    cpu::enable_interrupts();
+    // SAFETY: no critical section is open.
+    unsafe { cpu::enable_interrupts() };
 }
 
 #[unsafe(no_mangle)]
 #[inline(never)]
 extern "C" fn measure_clock(count: u32) {
     for _ in 0..count {
-        black_box(clock::now());
+        black_box(now());
     }
 }
 

@@ -5,22 +5,27 @@
 #![no_main]
 
 use core::cell::UnsafeCell;
-use core::ffi::c_void;
 use core::sync::atomic::{AtomicU32, Ordering};
 
-use guest_bench::{counter, mode, time};
-use paravirt_bsp::abi::line::{FIRST_FREE, TIMER};
+use guest_bench::{counter, mode, now, time};
+use paravirt_bsp::abi::line::FIRST_FREE;
 use paravirt_bsp::external::Table;
+use paravirt_bsp::irq::Line;
 use paravirt_bsp::timer::{TICK, Timer};
-use paravirt_bsp::{clock, cpu, irq, l4_external_func, println};
+use paravirt_bsp::{l4_external_func, println};
 
 paravirt_bsp::image! { main: main, backends: [linux_syscall] }
 
 l4_external_func! {
-    /// Raises a line as another thread would, by a signal. The host program of the benchmarks provides it.
-    fn bench_raise_by_signal(line: u32);
+    // SAFETY: those declared as safe ask nothing of their callers.
+    unsafe extern "C" {
+        /// Raises a line as another thread would, by a signal. The host program of the benchmarks provides it.
+        safe fn bench_raise_by_signal(line: u32);
+    }
 }
 
+/// A line for software.
+const LINE: Line = Line::new(FIRST_FREE).expect("a free line");
 /// Time between two timer interrupts in ns.
 const PERIOD: u64 = 100_000;
 /// Time between two raises in ns, more than the time for which the process host makes raises wait in the long run.
@@ -30,7 +35,7 @@ const GAPS: usize = 4000;
 
 static HANDLED: AtomicU32 = AtomicU32::new(0);
 
-extern "C" fn handle(_line: u32, _argument: *mut c_void) {
+fn handle(_line: Line) {
     HANDLED.store(HANDLED.load(Ordering::Relaxed) + 1, Ordering::Relaxed);
 }
 
@@ -70,12 +75,11 @@ fn take_gaps(taken: &mut [u32; GAPS]) {
 /// the host would make the second wait.
 fn take_raises(taken: &mut [u32; GAPS]) {
     for taken in taken {
-        let next = clock::now() + PAUSE;
-        while clock::now() < next {}
+        let next = now() + PAUSE;
+        while now() < next {}
         let before = HANDLED.load(Ordering::Relaxed);
         let begin = counter();
-        // SAFETY: the line exists.
-        unsafe { bench_raise_by_signal(FIRST_FREE) };
+        bench_raise_by_signal(LINE.number());
         *taken = u32::try_from(counter() - begin).unwrap_or(u32::MAX);
         assert!(
             HANDLED.load(Ordering::Relaxed) == before + 1,
@@ -88,9 +92,9 @@ fn take_raises(taken: &mut [u32; GAPS]) {
 /// shorter.
 fn report(name: &str, take: fn(&mut [u32; GAPS])) {
     let taken = taken();
-    let (begin, begin_cycles) = (clock::now(), counter());
+    let (begin, begin_cycles) = (now(), counter());
     take(taken);
-    let (end, end_cycles) = (clock::now(), counter());
+    let (end, end_cycles) = (now(), counter());
     taken.sort_unstable();
     let picoseconds = u128::from(taken[GAPS / 10]) * u128::from(end - begin) * 1000;
     println!(
@@ -101,7 +105,7 @@ fn report(name: &str, take: fn(&mut [u32; GAPS])) {
 
 extern "C" fn measure_raise(count: u32) {
     for _ in 0..count {
-        irq::raise(FIRST_FREE).expect("the line exists");
+        LINE.raise().expect("the line exists");
     }
 }
 
@@ -109,12 +113,11 @@ fn main() -> i32 {
     if mode() != "time" {
         return 2;
     }
-    irq::attach(TIMER, handle, core::ptr::null_mut()).expect("the timer's line");
-    irq::attach(FIRST_FREE, handle, core::ptr::null_mut()).expect("a free line");
-    cpu::enable_interrupts();
+    Line::TIMER.attach(&handle).expect("the timer's line");
+    LINE.attach(&handle).expect("a free line");
 
     let timer = Timer::new(TICK).expect("timer 0 exists");
-    timer.start_periodic(PERIOD).expect("a period in range");
+    timer.start_ns(PERIOD, PERIOD).expect("a period in range");
     report("timer", take_gaps);
     timer.stop().expect("it runs");
 

@@ -5,22 +5,26 @@
 #![no_std]
 #![no_main]
 
-use core::ffi::c_void;
 use core::sync::atomic::{AtomicBool, AtomicI32, AtomicU32, Ordering};
 
-use paravirt_bsp::{clock, cpu, irq, l4_external_func, println};
+use guest_checks::now;
+use paravirt_bsp::irq::Line;
+use paravirt_bsp::{cpu, l4_external_func, println};
 
 paravirt_bsp::image! { main: main }
 
 l4_external_func! {
-    /// Has the controller interrupt as if that byte had come from the keyboard. It must have none.
-    fn keyboard_type(byte: u8);
-    /// Takes the byte that the controller has, which answers its interrupt; negative if it has none.
-    fn keyboard_read() -> i32;
+    // SAFETY: those declared as safe ask nothing of their callers.
+    unsafe extern "C" {
+        /// Has the controller interrupt as if that byte had come from the keyboard. It must have none.
+        fn keyboard_type(byte: u8);
+        /// Takes the byte that the controller has, which answers its interrupt; negative if it has none.
+        safe fn keyboard_read() -> i32;
+    }
 }
 
 /// The line of its interrupt.
-const LINE: u32 = 5;
+const LINE: Line = Line::new(5).expect("there are 31 lines");
 const BYTES: u32 = 20;
 /// Calls of the host by a driver that takes its time.
 const DETOURS: u32 = 50;
@@ -32,17 +36,16 @@ static SLOW: AtomicBool = AtomicBool::new(false);
 /// The driver masks the line and leaves the answer to `main`, as one with a thread of its own does.
 static DEFERRED: AtomicBool = AtomicBool::new(false);
 
-extern "C" fn handle(_line: u32, _argument: *mut c_void) {
+fn handle(_line: Line) {
     INTERRUPTS.fetch_add(1, Ordering::Relaxed);
     if DEFERRED.load(Ordering::Relaxed) {
-        irq::mask(LINE).expect("the line is ours");
+        LINE.mask().expect("the line is ours");
         return;
     }
     if SLOW.load(Ordering::Relaxed) {
         call_the_host();
     }
-    // SAFETY: no arguments.
-    let byte = unsafe { keyboard_read() };
+    let byte = keyboard_read();
     if byte >= 0 {
         LAST.store(byte, Ordering::Relaxed);
     }
@@ -50,20 +53,20 @@ extern "C" fn handle(_line: u32, _argument: *mut c_void) {
 
 fn call_the_host() {
     for _ in 0..DETOURS {
-        let _ = clock::now();
+        let _ = now();
     }
 }
 
 /// Has the controller interrupt, and calls the host. No reading in between.
 fn start(byte: u8) {
-    // SAFETY: a number; what it had was read.
+    // SAFETY: what it had was read.
     unsafe { keyboard_type(byte) };
     call_the_host();
 }
 
 /// Waits until the driver has seen the byte.
 fn wait_for(byte: u8) {
-    cpu::idle_until(|| LAST.load(Ordering::Relaxed) == i32::from(byte));
+    cpu::idle_until(|_| LAST.load(Ordering::Relaxed) == i32::from(byte));
 }
 
 fn interrupts() -> u32 {
@@ -71,10 +74,9 @@ fn interrupts() -> u32 {
 }
 
 fn main() {
-    // SAFETY: no arguments. What was typed before this guest.
-    while unsafe { keyboard_read() } >= 0 {}
-    irq::attach(LINE, handle, core::ptr::null_mut()).expect("the line is free");
-    cpu::enable_interrupts();
+    // What was typed before this guest.
+    while keyboard_read() >= 0 {}
+    LINE.attach(&handle).expect("the line is free");
     // What the controller did before, may have been latched.
     call_the_host();
     interrupts();
@@ -85,25 +87,24 @@ fn main() {
     }
     println!("{BYTES} bytes, {} interrupts", interrupts());
 
-    cpu::disable_interrupts();
-    start(0x30);
-    assert_eq!(interrupts(), 0);
-    cpu::enable_interrupts();
+    cpu::without_interrupts(|_| {
+        start(0x30);
+        assert_eq!(interrupts(), 0);
+    });
     wait_for(0x30);
     println!("with interrupts off for a while: {}", interrupts());
 
-    irq::mask(LINE).expect("the line is ours");
+    LINE.mask().expect("the line is ours");
     start(0x31);
     assert_eq!(interrupts(), 0);
-    irq::unmask(LINE).expect("the line is ours");
+    LINE.unmask().expect("the line is ours");
     wait_for(0x31);
     println!("with the line masked for a while: {}", interrupts());
 
     DEFERRED.store(true, Ordering::Relaxed);
     start(0x32);
-    // SAFETY: no arguments.
-    assert_eq!(unsafe { keyboard_read() }, 0x32);
-    irq::unmask(LINE).expect("the line is ours");
+    assert_eq!(keyboard_read(), 0x32);
+    LINE.unmask().expect("the line is ours");
     call_the_host();
     DEFERRED.store(false, Ordering::Relaxed);
     println!(

@@ -7,7 +7,7 @@ use core::arch::asm;
 use core::hint::black_box;
 
 use guest_checks::number;
-use paravirt_bsp::{cpu, power, println, start};
+use paravirt_bsp::{cpu, power, print, println, start};
 
 paravirt_bsp::image! { main: main, backends: [linux_syscall, bare, xen] }
 
@@ -30,6 +30,11 @@ fn main() -> i32 {
         "hlt" => unsafe { asm!("hlt") },
         // SAFETY: as above.
         "undefined" => unsafe { asm!("ud2") },
+        "unfinished" => {
+            print!("a line without an end");
+            // SAFETY: as above.
+            unsafe { asm!("ud2") };
+        }
         // SAFETY: as above, with the direction flag set.
         "backwards" => unsafe { asm!("std", "ud2", options(noreturn)) },
         // SAFETY: as above.
@@ -44,7 +49,7 @@ fn main() -> i32 {
         // Who waits for the line knows that the guest has come this far.
         "hang" => {
             println!("hanging");
-            cpu::idle_until(|| false);
+            cpu::idle_until(|_| false);
         }
         "spin" => {
             println!("spinning");

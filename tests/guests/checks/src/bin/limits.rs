@@ -3,14 +3,15 @@
 #![no_std]
 #![no_main]
 
+use guest_checks::now;
 use paravirt_bsp::abi::error::Error;
 use paravirt_bsp::abi::line::{LINES, TIMERS};
 use paravirt_bsp::interface::{
     pv_console_read, pv_console_write, pv_irq_attach, pv_irq_detach, pv_irq_mask, pv_irq_raise,
     pv_irq_unmask, pv_timer_start, pv_timer_stop,
 };
+use paravirt_bsp::println;
 use paravirt_bsp::timer::Timer;
-use paravirt_bsp::{clock, println};
 
 paravirt_bsp::image! { main: main }
 
@@ -27,39 +28,39 @@ fn main() -> i32 {
     let number = |error: Error| i64::from(error.number());
     let no_device = number(Error::NoSuchDevice);
 
-    // SAFETY: numbers, and pointers that the host checks; that is the purpose.
-    unsafe {
-        for timer in [TIMERS, u32::MAX] {
-            check(
-                "start of no timer",
-                pv_timer_start(timer, 0, 0).into(),
-                no_device,
-            );
-            check("stop of no timer", pv_timer_stop(timer).into(), no_device);
-        }
-        check("stop before start", pv_timer_stop(3).into(), 0);
-        let invalid = number(Error::InvalidArgument);
-        check("period of 1 ns", pv_timer_start(3, 0, 1).into(), invalid);
-
-        for line in [LINES, LINES + 1, 64, u32::MAX] {
-            check("attach of no line", pv_irq_attach(line).into(), no_device);
-            check("detach of no line", pv_irq_detach(line).into(), no_device);
-            check("mask of no line", pv_irq_mask(line).into(), no_device);
-            check("unmask of no line", pv_irq_unmask(line).into(), no_device);
-            check("raise of no line", pv_irq_raise(line).into(), no_device);
-        }
+    for timer in [TIMERS, u32::MAX] {
         check(
-            "detach of a free line",
-            pv_irq_detach(9).into(),
-            number(Error::NotAttached),
+            "start of no timer",
+            pv_timer_start(timer, 0, 0).into(),
+            no_device,
         );
-        check("attach", pv_irq_attach(9).into(), 0);
-        check("attach again", pv_irq_attach(9).into(), number(Error::Busy));
-        check("detach", pv_irq_detach(9).into(), 0);
-        check("attach after detach", pv_irq_attach(9).into(), 0);
+        check("stop of no timer", pv_timer_stop(timer).into(), no_device);
+    }
+    check("stop before start", pv_timer_stop(3).into(), 0);
+    let invalid = number(Error::InvalidArgument);
+    check("period of 1 ns", pv_timer_start(3, 0, 1).into(), invalid);
 
-        let bad = number(Error::BadAddress);
-        let text = b"x";
+    for line in [LINES, LINES + 1, 64, u32::MAX] {
+        check("attach of no line", pv_irq_attach(line).into(), no_device);
+        check("detach of no line", pv_irq_detach(line).into(), no_device);
+        check("mask of no line", pv_irq_mask(line).into(), no_device);
+        check("unmask of no line", pv_irq_unmask(line).into(), no_device);
+        check("raise of no line", pv_irq_raise(line).into(), no_device);
+    }
+    check(
+        "detach of a free line",
+        pv_irq_detach(9).into(),
+        number(Error::NotAttached),
+    );
+    check("attach", pv_irq_attach(9).into(), 0);
+    check("attach again", pv_irq_attach(9).into(), number(Error::Busy));
+    check("detach", pv_irq_detach(9).into(), 0);
+    check("attach after detach", pv_irq_attach(9).into(), 0);
+
+    let bad = number(Error::BadAddress);
+    let text = b"x";
+    // SAFETY: pointers that the host checks; that is the purpose.
+    unsafe {
         check(
             "write from null",
             pv_console_write(core::ptr::null(), 1) as i64,
@@ -86,12 +87,10 @@ fn main() -> i32 {
     let expirations = |number: u32, first, period| {
         let timer = Timer::new(number).expect("a timer");
         let before = timer.expirations();
-        // SAFETY: numbers.
-        let result = unsafe { pv_timer_start(number, first, period) };
-        let end = clock::now() + 20 * MILLISECOND;
-        while clock::now() < end {}
-        // SAFETY: a number.
-        let stopped = unsafe { pv_timer_stop(number) };
+        let result = pv_timer_start(number, first, period);
+        let end = now() + 20 * MILLISECOND;
+        while now() < end {}
+        let stopped = pv_timer_stop(number);
         if result < 0 || stopped < 0 {
             return i64::from(result.min(stopped));
         }

@@ -15,22 +15,25 @@ use core::arch::asm;
 use guest_checks::number;
 use paravirt_bsp::abi::start::MemoryKind;
 use paravirt_bsp::external::{Entry, Table};
-use paravirt_bsp::{l4_external_func, println, start};
+use paravirt_bsp::{cpu, l4_external_func, println, start};
 
 paravirt_bsp::image! { main: main }
 
 l4_external_func! {
-    /// 1 if the host found what the guest passed; more than registers hold.
-    fn check_integers(a: u8, b: i16, c: u32, d: i64, e: u64, f: *const u8, g: usize, h: i32, i: u64) -> u64;
-    /// 0.1 if the host found what the guest passed; more than registers hold.
-    fn check_floats(a: f32, b: f64, c: u32, d: f64, e: f64, f: f64, g: f64, h: f64, i: f64, j: f64, k: f32) -> f64;
-    /// The flags with which the host's code runs.
-    fn check_flags() -> u32;
-    /// The same, through the gate for floats.
-    fn check_flags_float(zero: f64) -> f64;
-    /// 1: from now on the host's code is watched for the direction flag. 0: no more; how often it was set, and negative if nothing
-    /// was seen at all.
-    fn check_watch(on: u32) -> i32;
+    // SAFETY: those declared as safe ask nothing of their callers.
+    unsafe extern "C" {
+        /// 1 if the host found what the guest passed; more than registers hold.
+        fn check_integers(a: u8, b: i16, c: u32, d: i64, e: u64, f: *const u8, g: usize, h: i32, i: u64) -> u64;
+        /// 0.1 if the host found what the guest passed; more than registers hold.
+        fn check_floats(a: f32, b: f64, c: u32, d: f64, e: f64, f: f64, g: f64, h: f64, i: f64, j: f64, k: f32) -> f64;
+        /// The flags with which the host's code runs.
+        fn check_flags() -> u32;
+        /// The same, through the gate for floats.
+        fn check_flags_float(zero: f64) -> f64;
+        /// 1: from now on the host's code is watched for the direction flag. 0: no more; how often it was set, and negative if nothing
+        /// was seen at all.
+        safe fn check_watch(on: u32) -> i32;
+    }
 }
 
 /// Direction flag.
@@ -41,6 +44,7 @@ const TRAP: u32 = 1 << 8;
 const WILD: u32 = 0xffff;
 
 fn main() -> i32 {
+    cpu::disable_interrupts();
     let mut arguments = start::arguments();
     let how = arguments.next().unwrap_or_default();
     let which = arguments.next().unwrap_or_default();
@@ -262,8 +266,7 @@ fn jump_into_a_stub() {
 /// How many of the host's functions, of those that came back from it, and of its instructions had the direction flag set.
 fn call_backwards() -> i32 {
     let mut wrong = 0;
-    // SAFETY: numbers.
-    let is_stepped = unsafe { check_watch(1) } != 0;
+    let is_stepped = check_watch(1) != 0;
     let flags = DIRECTION | if is_stepped { TRAP } else { 0 };
     // Twice: a lazy host resolves the first call of each.
     for _ in 0..2 {
@@ -272,8 +275,7 @@ fn call_backwards() -> i32 {
         let (in_host, after) = call_float_with(flags, check_flags_float as *const () as usize);
         wrong += i32::from(in_host & DIRECTION != 0) + i32::from(after & DIRECTION != 0);
     }
-    // SAFETY: numbers.
-    let seen = unsafe { check_watch(0) };
+    let seen = check_watch(0);
     println!("{wrong} times in or after a host function, {seen} times in between");
     wrong + seen.abs()
 }

@@ -5,16 +5,16 @@
 #![no_main]
 
 use core::arch::asm;
-use core::ffi::c_void;
 use core::hint::black_box;
 use core::sync::atomic::{AtomicU32, Ordering};
 
 use guest_checks::registers::{self, ControlWords, Registers};
-use guest_checks::{SECOND, number, red_zone};
+use guest_checks::{SECOND, now, number, red_zone};
 use paravirt_bsp::abi::line::FIRST_FREE;
 use paravirt_bsp::interface::pv_clock_now;
+use paravirt_bsp::irq::Line;
 use paravirt_bsp::timer::{TICK, Timer};
-use paravirt_bsp::{clock, cpu, irq, println};
+use paravirt_bsp::{cpu, println};
 
 paravirt_bsp::image! { main: main, backends: [linux_syscall, bare, xen] }
 
@@ -23,11 +23,10 @@ static UPCALLS: AtomicU32 = AtomicU32::new(0);
 static DIRTY: AtomicU32 = AtomicU32::new(0);
 
 /// Computes with floating point, so that every register it may use is another afterwards.
-extern "C" fn disturb(_timer: u32, expirations: u64, _argument: *mut c_void) {
+fn disturb(_timer: Timer, expirations: u64) {
     DIRTY.fetch_add(u32::from(!is_clean()), Ordering::Relaxed);
     let calls = UPCALLS.fetch_add(1, Ordering::Relaxed);
-    // SAFETY: no arguments.
-    black_box(unsafe { pv_clock_now() });
+    black_box(pv_clock_now());
     let mut sum = f64::from(calls) + expirations as f64;
     for n in 1..20 {
         sum = black_box(sum / 3.0 + f64::from(n));
@@ -52,9 +51,9 @@ fn is_clean() -> bool {
 /// Direction flag.
 const DIRECTION: usize = 0x400;
 /// A free line, which the guest raises itself.
-const OWN: u32 = FIRST_FREE;
+const OWN: Line = Line::new(FIRST_FREE).expect("there are 31 lines");
 
-extern "C" fn on_own(_line: u32, _argument: *mut c_void) {
+fn on_own(_line: Line) {
     DIRTY.fetch_add(u32::from(!is_clean()), Ordering::Relaxed);
     registers::disturb();
     OWN_CALLS.fetch_add(1, Ordering::Relaxed);
@@ -66,33 +65,29 @@ static OWN_CALLS: AtomicU32 = AtomicU32::new(0);
 /// flags of what was computed, are as before afterwards.
 fn control_words_survive_turning_interrupts_on() -> bool {
     let calls = OWN_CALLS.load(Ordering::Relaxed);
-    cpu::disable_interrupts();
-    irq::raise(OWN).expect("the line exists");
     let own = ControlWords {
         mxcsr: 0x7fa1,
         x87: 0xf7f,
     };
-    let before = own.replace();
-    cpu::enable_interrupts();
+    let before = cpu::without_interrupts(|_| {
+        OWN.raise().expect("the line exists");
+        own.replace()
+    });
     let found = before.replace();
     found == own && OWN_CALLS.load(Ordering::Relaxed) == calls + 1
 }
 
 fn main() -> i32 {
     let timer = Timer::new(TICK).expect("timer 0 exists");
-    timer
-        .attach(disturb, core::ptr::null_mut())
-        .expect("nobody else uses it");
-    irq::attach(OWN, on_own, core::ptr::null_mut()).expect("nobody else uses it");
-    cpu::enable_interrupts();
-    timer
-        .start_periodic(SECOND / number(0, 10_000))
-        .expect("a period in range");
+    timer.attach(&disturb).expect("nobody else uses it");
+    OWN.attach(&on_own).expect("nobody else uses it");
+    let period = SECOND / number(0, 10_000);
+    timer.start_ns(period, period).expect("a period in range");
 
-    let end = clock::now() + number(1, 500) * (SECOND / 1000);
+    let end = now() + number(1, 500) * (SECOND / 1000);
     let with_red_zone = number(2, 1) != 0;
     let (mut rounds, mut wrong) = (0, 0);
-    while clock::now() < end {
+    while now() < end {
         let pattern = Registers::pattern(rounds);
         let found = pattern.hold(50_000);
         if found != pattern {

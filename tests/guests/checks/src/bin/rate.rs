@@ -6,19 +6,18 @@
 #![no_std]
 #![no_main]
 
-use core::ffi::c_void;
 use core::sync::atomic::{AtomicU32, Ordering};
 
-use guest_checks::{SECOND, number};
+use guest_checks::{SECOND, now, number};
 use paravirt_bsp::timer::{TICK, Timer};
-use paravirt_bsp::{clock, cpu, println, start};
+use paravirt_bsp::{cpu, println, start};
 
 paravirt_bsp::image! { main: main, backends: [linux_syscall, bare] }
 
 static CALLS: AtomicU32 = AtomicU32::new(0);
 static TOLD: AtomicU32 = AtomicU32::new(0);
 
-extern "C" fn count(_timer: u32, expirations: u64, _argument: *mut c_void) {
+fn count(_timer: Timer, expirations: u64) {
     CALLS.fetch_add(1, Ordering::Relaxed);
     TOLD.fetch_add(expirations as u32, Ordering::Relaxed);
 }
@@ -29,23 +28,20 @@ fn main() -> i32 {
     let busy = start::arguments().nth(2) == Some("busy");
 
     let timer = Timer::new(TICK).expect("timer 0 exists");
-    timer
-        .attach(count, core::ptr::null_mut())
-        .expect("nobody else uses it");
-    cpu::enable_interrupts();
-    let before = clock::now();
-    timer.start_periodic(period).expect("a period in range");
-    let after = clock::now();
+    timer.attach(&count).expect("nobody else uses it");
+    let before = now();
+    timer.start_ns(period, period).expect("a period in range");
+    let after = now();
     let end = after + duration;
 
     if busy {
-        while clock::now() < end {}
+        while now() < end {}
     } else {
-        cpu::idle_until(|| clock::now() >= end);
+        cpu::idle_until(|_| now() >= end);
     }
     // To the middle of a period, and until nothing is due any more: an expiration of which a busy host tells late is not lost.
     let least = loop {
-        let passed = clock::now() - after;
+        let passed = now() - after;
         let due = passed / period;
         let told = u64::from(TOLD.load(Ordering::Relaxed));
         if passed % period >= period / 2 && (told >= due || passed > duration + SECOND) {
@@ -53,7 +49,7 @@ fn main() -> i32 {
         }
     };
     timer.stop().expect("it runs");
-    let stop_to = clock::now();
+    let stop_to = now();
 
     let most = (stop_to - before) / period;
     let counted = timer.expirations();

@@ -10,14 +10,14 @@
 
 use core::arch::asm;
 use core::cell::Cell;
-use core::ffi::c_void;
 use core::hint::black_box;
 use core::sync::atomic::{AtomicBool, AtomicU32, Ordering};
 
 use guest_checks::registers::{self, Registers};
-use paravirt_bsp::abi::line::{FIRST_FREE, TIMER};
+use paravirt_bsp::abi::line::FIRST_FREE;
+use paravirt_bsp::irq::{self, Line};
 use paravirt_bsp::timer::{TICK, Timer};
-use paravirt_bsp::{cpu, irq, upcall};
+use paravirt_bsp::{cpu, upcall};
 
 paravirt_bsp::image! { main: main, backends: [linux_syscall] }
 
@@ -61,14 +61,14 @@ impl Report {
 /// Whether no handler may run.
 static OFF: AtomicBool = AtomicBool::new(false);
 /// A line that a path itself raises.
-const OTHER: u32 = FIRST_FREE;
+const OTHER: Line = Line::new(FIRST_FREE).expect("a free line");
 
 fn count_early() {
     let early = u32::from(OFF.load(Ordering::Relaxed));
     REPORT.early.fetch_add(early, Ordering::Relaxed);
 }
 
-extern "C" fn handle(_line: u32, _argument: *mut c_void) {
+fn handle(_line: Line) {
     let here = 0u8;
     let stack = &raw const here as usize as u32;
     count_early();
@@ -83,15 +83,17 @@ extern "C" fn handle(_line: u32, _argument: *mut c_void) {
 }
 
 /// Turns interrupts on, so that the other handler nests in it.
-extern "C" fn nest(_line: u32, _argument: *mut c_void) {
+fn nest(_line: Line) {
     count_early();
-    cpu::enable_interrupts();
+    // SAFETY: at the handler's own level.
+    unsafe { cpu::enable_interrupts() };
 }
 
 /// Runs handlers, as an operating system would do.
 extern "C" fn body() {
-    irq::dispatch();
-    let left = u32::from(irq::is_pending(TIMER));
+    // SAFETY: called with interrupts off, as the body of an upcall.
+    unsafe { irq::dispatch() };
+    let left = u32::from(Line::TIMER.is_pending());
     REPORT.left.fetch_add(left, Ordering::Relaxed);
 }
 
@@ -103,7 +105,7 @@ fn off(body: impl FnOnce()) {
 }
 
 fn raise_other() {
-    irq::raise(OTHER).expect("the line exists");
+    OTHER.raise().expect("the line exists");
 }
 
 /// The breakpoint before path number `path`; whether it is to be gone.
@@ -123,11 +125,10 @@ fn ends() {
 }
 
 fn main() -> i32 {
-    irq::attach(TIMER, handle, core::ptr::null_mut()).expect("a free line");
-    irq::attach(OTHER, nest, core::ptr::null_mut()).expect("a free line");
+    Line::TIMER.attach(&handle).expect("a free line");
+    OTHER.attach(&nest).expect("a free line");
     // SAFETY: it calls dispatch once, and leaves flag and stack alone.
     unsafe { upcall::set_body(body) };
-    cpu::enable_interrupts();
     let pattern = Registers::pattern(7);
     let found = Cell::new(pattern);
     // Their order is known to the tracing program.
@@ -136,13 +137,15 @@ fn main() -> i32 {
         &|| {
             cpu::disable_interrupts();
             off(|| {});
-            cpu::enable_interrupts();
+            // SAFETY: no critical section is open.
+            unsafe { cpu::enable_interrupts() };
         },
         // On with another line pending.
         &|| {
             cpu::disable_interrupts();
             off(raise_other);
-            cpu::enable_interrupts();
+            // SAFETY: no critical section is open.
+            unsafe { cpu::enable_interrupts() };
         },
         // Code that turns nothing off, with values in all registers.
         &|| pattern.hold_to(&found, 1),
@@ -150,9 +153,9 @@ fn main() -> i32 {
         &cpu::idle,
         // Mask and unmask.
         &|| {
-            irq::mask(TIMER).expect("the line exists");
+            Line::TIMER.mask().expect("the line exists");
             off(|| {});
-            irq::unmask(TIMER).expect("the line exists");
+            Line::TIMER.unmask().expect("the line exists");
         },
     ];
     for (number, path) in (0..).zip(paths) {

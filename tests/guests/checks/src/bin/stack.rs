@@ -5,7 +5,6 @@
 
 use core::arch::asm;
 use core::cell::UnsafeCell;
-use core::ffi::c_void;
 use core::sync::atomic::{AtomicU32, Ordering};
 
 use guest_checks::registers;
@@ -30,19 +29,18 @@ static STACK: Stack = Stack(UnsafeCell::new([UNTOUCHED; WATCHED]));
 
 static CALLS: AtomicU32 = AtomicU32::new(0);
 
-extern "C" fn count(_timer: u32, _expirations: u64, _argument: *mut c_void) {
+fn count(_timer: Timer, _expirations: u64) {
     registers::disturb();
     CALLS.fetch_add(1, Ordering::Relaxed);
 }
 
 fn main() -> i32 {
+    // No interrupt but on the watched stack.
+    cpu::disable_interrupts();
     let timer = Timer::new(TICK).expect("timer 0 exists");
-    timer
-        .attach(count, core::ptr::null_mut())
-        .expect("nobody else uses it");
-    timer
-        .start_periodic(SECOND / number(0, 1000))
-        .expect("a period in range");
+    timer.attach(&count).expect("nobody else uses it");
+    let period = SECOND / number(0, 1000);
+    timer.start_ns(period, period).expect("a period in range");
     wait(number(1, 100) as u32);
     timer.stop().expect("it runs");
     // SAFETY: nobody uses the stack any more.
@@ -59,7 +57,8 @@ fn main() -> i32 {
 /// Waits for that many interrupts on the watched stack, of which it uses nothing.
 fn wait(interrupts: u32) {
     let top = STACK.0.get().cast::<u8>().wrapping_add(WATCHED);
-    cpu::enable_interrupts();
+    // SAFETY: no critical section is open; `main` turned them off.
+    unsafe { cpu::enable_interrupts() };
     // SAFETY: the stack is aligned and this code's alone. Without `nostack` nothing lies below the stack pointer that is left, and the
     // loop uses no stack but by interrupts.
     unsafe {

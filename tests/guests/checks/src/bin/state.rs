@@ -5,28 +5,33 @@
 #![no_std]
 #![no_main]
 
-use core::ffi::c_void;
 use core::sync::atomic::{AtomicU32, Ordering};
 
 use paravirt_bsp::abi::line::FIRST_FREE;
-use paravirt_bsp::{cpu, irq, l4_external_func, println};
+use paravirt_bsp::irq::Line;
+use paravirt_bsp::{l4_external_func, println};
 
 paravirt_bsp::image! { main: main }
 
 l4_external_func! {
-    /// The quotient, computed with the C ABI's control words.
-    fn check_quotient(a: f64, b: f64) -> f64;
-    /// Latches the line, and does nothing that has it delivered. Not 0 if the line was ready before, and is not after.
-    fn check_latch(line: u32) -> i32;
-    /// Releases the guest that runs, which the host must not.
-    fn check_release();
-    /// Ends the guest.
-    fn check_done(code: i32) -> !;
+    // SAFETY: those declared as safe ask nothing of their callers.
+    unsafe extern "C" {
+        /// The quotient, computed with the C ABI's control words.
+        safe fn check_quotient(a: f64, b: f64) -> f64;
+        /// Latches the line, and does nothing that has it delivered. Not 0 if the line was ready before, and is not after.
+        safe fn check_latch(line: u32) -> i32;
+        /// Releases the guest that runs, which the host must not.
+        fn check_release();
+        /// Ends the guest.
+        safe fn check_done(code: i32) -> !;
+    }
 }
+
+const LINE: Line = Line::new(FIRST_FREE).expect("a free line");
 
 static CALLS: AtomicU32 = AtomicU32::new(0);
 
-extern "C" fn handle(_line: u32, _argument: *mut c_void) {
+fn handle(_line: Line) {
     CALLS.fetch_add(1, Ordering::Relaxed);
 }
 
@@ -40,12 +45,10 @@ fn main() -> i32 {
     };
     check("control words at the start", control::at_the_start());
     control::check(&mut check);
-    cpu::enable_interrupts();
-    irq::attach(FIRST_FREE, handle, core::ptr::null_mut()).expect("the line is free");
+    LINE.attach(&handle).expect("the line is free");
     check(
         "a line is ready until it is latched",
-        // SAFETY: a number.
-        unsafe { check_latch(FIRST_FREE) } != 0,
+        check_latch(FIRST_FREE) != 0,
     );
     check(
         "a line that a host function has latched",
@@ -53,8 +56,7 @@ fn main() -> i32 {
     );
     // SAFETY: the host refuses.
     unsafe { check_release() };
-    // SAFETY: a number.
-    unsafe { check_done(failed) }
+    check_done(failed)
 }
 
 /// The control words of the x87 unit, which host code for i386 computes with.

@@ -6,25 +6,30 @@
 #![no_std]
 #![no_main]
 
-use core::ffi::c_void;
 use core::sync::atomic::{AtomicUsize, Ordering};
 
-use guest_checks::{SECOND, number};
+use guest_checks::{SECOND, now, number};
 use paravirt_bsp::abi::line::FIRST_FREE;
-use paravirt_bsp::{clock, cpu, irq, l4_external_func, println};
+use paravirt_bsp::irq::Line;
+use paravirt_bsp::{cpu, l4_external_func, println};
 
 paravirt_bsp::image! { main: main }
 
 l4_external_func! {
-    /// Starts the long storm on `line`.
-    fn storm_begin(line: u32);
-    /// Starts the next burst on `line`: of how many raises, 0 if there was none left.
-    fn storm_burst(line: u32) -> u32;
-    /// Whether more than the last raise of the long storm is still to come.
-    fn storm_rages() -> u32;
-    /// How often the line has been raised in all; counted before each raise.
-    fn storm_raises() -> u64;
+    // SAFETY: those declared as safe ask nothing of their callers.
+    unsafe extern "C" {
+        /// Starts the long storm on `line`.
+        safe fn storm_begin(line: u32);
+        /// Starts the next burst on `line`: of how many raises, 0 if there was none left.
+        safe fn storm_burst(line: u32) -> u32;
+        /// Whether more than the last raise of the long storm is still to come.
+        safe fn storm_rages() -> u32;
+        /// How often the line has been raised in all; counted before each raise.
+        safe fn storm_raises() -> u64;
+    }
 }
+
+const LINE: Line = Line::new(FIRST_FREE).expect("a free line");
 
 /// Raises that the host had counted when the handler last ran.
 static SEEN: AtomicUsize = AtomicUsize::new(0);
@@ -36,7 +41,7 @@ static LOWEST_EARLY: AtomicUsize = AtomicUsize::new(usize::MAX);
 /// not, in a tail of the host's that had begun to build a frame or not. Two frames that piled up would be more.
 const SLACK: usize = 512;
 
-extern "C" fn handle(_line: u32, _argument: *mut c_void) {
+fn handle(_line: Line) {
     let here = 0u8;
     let calls = CALLS.fetch_add(1, Ordering::Relaxed);
     LOWEST.fetch_min(&raw const here as usize, Ordering::Relaxed);
@@ -47,13 +52,11 @@ extern "C" fn handle(_line: u32, _argument: *mut c_void) {
 }
 
 fn rages() -> bool {
-    // SAFETY: no arguments.
-    unsafe { storm_rages() != 0 }
+    storm_rages() != 0
 }
 
 fn raises() -> usize {
-    // SAFETY: no arguments.
-    unsafe { storm_raises() as usize }
+    storm_raises() as usize
 }
 
 /// Whether the handler has run after that many raises. No host call, the end of which would deliver what the host forgot.
@@ -63,28 +66,26 @@ fn has_seen(raises: usize) -> bool {
 
 /// Loops per ms, until `done`, which is asked once a ms.
 fn rate(mut done: impl FnMut() -> bool) -> u64 {
-    let begin = clock::now();
+    let begin = now();
     let (mut loops, mut next) = (0u64, begin + SECOND / 1000);
     loop {
         loops += 1;
-        let now = clock::now();
-        if now >= next {
-            next = now + SECOND / 1000;
+        let time = now();
+        if time >= next {
+            next = time + SECOND / 1000;
             if done() {
-                return loops * (SECOND / 1000) / (now - begin);
+                return loops * (SECOND / 1000) / (time - begin);
             }
         }
     }
 }
 
 fn main() -> i32 {
-    let quiet_end = clock::now() + number(0, 100) * (SECOND / 1000);
-    let quiet = rate(|| clock::now() >= quiet_end);
+    let quiet_end = now() + number(0, 100) * (SECOND / 1000);
+    let quiet = rate(|| now() >= quiet_end);
 
-    irq::attach(FIRST_FREE, handle, core::ptr::null_mut()).expect("a free line");
-    cpu::enable_interrupts();
-    // SAFETY: a number.
-    unsafe { storm_begin(FIRST_FREE) };
+    LINE.attach(&handle).expect("a free line");
+    storm_begin(FIRST_FREE);
     let stormy = rate(|| !rages());
     let last = raises();
     while !has_seen(last) {}
@@ -99,14 +100,13 @@ fn main() -> i32 {
 
     let (mut bursts, mut last) = (0, last);
     loop {
-        // SAFETY: a number.
-        let length = unsafe { storm_burst(FIRST_FREE) } as usize;
+        let length = storm_burst(FIRST_FREE) as usize;
         if length == 0 {
             break;
         }
         last += length;
         if bursts % 2 == 0 {
-            cpu::idle_until(|| has_seen(last));
+            cpu::idle_until(|_| has_seen(last));
         } else {
             while !has_seen(last) {}
         }

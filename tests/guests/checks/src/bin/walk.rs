@@ -6,22 +6,25 @@
 #![no_std]
 #![no_main]
 
-use core::ffi::c_void;
 use core::sync::atomic::{AtomicBool, AtomicU32, AtomicUsize, Ordering};
 
 use paravirt_bsp::abi::line::FIRST_FREE;
-use paravirt_bsp::{cpu, irq, l4_external_func};
+use paravirt_bsp::irq::Line;
+use paravirt_bsp::{cpu, l4_external_func};
 
 paravirt_bsp::image! { main: main }
 
 l4_external_func! {
-    /// Begins a round on path number `path`; 0 when this path needs no more. `calls` counts calls of the line's handler.
-    fn walk_begin(path: u32, calls: *const u32) -> u32;
-    /// Ends the round: no raises from here on.
-    fn walk_end();
-    /// Tells what happened in the round, when everything has been delivered. `calls`: of the line's handler; `early`: handlers that
-    /// ran while they must not; `lowest`: lowest stack address seen in the line's handler.
-    fn walk_report(calls: u32, early: u32, lowest: usize);
+    // SAFETY: those declared as safe ask nothing of their callers.
+    unsafe extern "C" {
+        /// Begins a round on path number `path`; 0 when this path needs no more. `calls` counts calls of the line's handler.
+        fn walk_begin(path: u32, calls: *const u32) -> u32;
+        /// Ends the round: no raises from here on.
+        safe fn walk_end();
+        /// Tells what happened in the round, when everything has been delivered. `calls`: of the line's handler; `early`: handlers that
+        /// ran while they must not; `lowest`: lowest stack address seen in the line's handler.
+        safe fn walk_report(calls: u32, early: u32, lowest: usize);
+    }
 }
 
 static CALLS: AtomicU32 = AtomicU32::new(0);
@@ -32,25 +35,29 @@ static EARLY: AtomicU32 = AtomicU32::new(0);
 static MASKS: AtomicBool = AtomicBool::new(false);
 static LOWEST: AtomicUsize = AtomicUsize::new(0);
 
+/// The line that the host raises.
+const LINE: Line = Line::new(FIRST_FREE).expect("a free line");
 /// A line that the paths themselves raise, and that the host raises to end an idle.
-const OTHER: u32 = FIRST_FREE + 1;
+const OTHER: Line = Line::new(FIRST_FREE + 1).expect("a free line");
 
-extern "C" fn handle(_line: u32, _argument: *mut c_void) {
+fn handle(_line: Line) {
     let here = 0u8;
     CALLS.fetch_add(1, Ordering::Relaxed);
     LOWEST.fetch_min(&raw const here as usize, Ordering::Relaxed);
     EARLY.fetch_add(u32::from(OFF.load(Ordering::Relaxed)), Ordering::Relaxed);
     if MASKS.swap(false, Ordering::Relaxed) {
-        cpu::enable_interrupts();
-        irq::mask(FIRST_FREE).expect("the line exists");
+        // SAFETY: at the handler's own level.
+        unsafe { cpu::enable_interrupts() };
+        LINE.mask().expect("the line exists");
         OFF.store(true, Ordering::SeqCst);
     }
 }
 
 /// Turns interrupts on, so that the other handler nests in it.
-extern "C" fn nest(_line: u32, _argument: *mut c_void) {
+fn nest(_line: Line) {
     EARLY.fetch_add(u32::from(OFF.load(Ordering::Relaxed)), Ordering::Relaxed);
-    cpu::enable_interrupts();
+    // SAFETY: at the handler's own level.
+    unsafe { cpu::enable_interrupts() };
 }
 
 /// Runs `body` while no handler may run.
@@ -61,7 +68,7 @@ fn off(body: impl FnOnce()) {
 }
 
 fn raise_other() {
-    irq::raise(OTHER).expect("the line exists");
+    OTHER.raise().expect("the line exists");
 }
 
 /// Their order is known to the host.
@@ -70,13 +77,15 @@ const PATHS: [fn(); 6] = [
     || {
         cpu::disable_interrupts();
         off(|| {});
-        cpu::enable_interrupts();
+        // SAFETY: no critical section is open.
+        unsafe { cpu::enable_interrupts() };
     },
     // Enable with another line pending.
     || {
         cpu::disable_interrupts();
         off(raise_other);
-        cpu::enable_interrupts();
+        // SAFETY: no critical section is open.
+        unsafe { cpu::enable_interrupts() };
     },
     // Upcall, with a nested one, and return.
     raise_other,
@@ -84,23 +93,22 @@ const PATHS: [fn(); 6] = [
     cpu::idle,
     // Mask and unmask.
     || {
-        irq::mask(FIRST_FREE).expect("the line exists");
+        LINE.mask().expect("the line exists");
         off(|| {});
-        irq::unmask(FIRST_FREE).expect("the line exists");
+        LINE.unmask().expect("the line exists");
     },
     // Mask in the line's own handler, which the path raises, and unmask.
     || {
         MASKS.store(true, Ordering::SeqCst);
-        irq::raise(FIRST_FREE).expect("the line exists");
+        LINE.raise().expect("the line exists");
         OFF.store(false, Ordering::SeqCst);
-        irq::unmask(FIRST_FREE).expect("the line exists");
+        LINE.unmask().expect("the line exists");
     },
 ];
 
 fn main() -> i32 {
-    irq::attach(FIRST_FREE, handle, core::ptr::null_mut()).expect("a free line");
-    irq::attach(OTHER, nest, core::ptr::null_mut()).expect("a free line");
-    cpu::enable_interrupts();
+    LINE.attach(&handle).expect("a free line");
+    OTHER.attach(&nest).expect("a free line");
     for (number, path) in (0..).zip(PATHS) {
         loop {
             CALLS.store(0, Ordering::Relaxed);
@@ -111,15 +119,12 @@ fn main() -> i32 {
                 break;
             }
             path();
-            // SAFETY: numbers.
-            unsafe {
-                walk_end();
-                walk_report(
-                    CALLS.load(Ordering::Relaxed),
-                    EARLY.load(Ordering::Relaxed),
-                    LOWEST.load(Ordering::Relaxed),
-                );
-            }
+            walk_end();
+            walk_report(
+                CALLS.load(Ordering::Relaxed),
+                EARLY.load(Ordering::Relaxed),
+                LOWEST.load(Ordering::Relaxed),
+            );
         }
     }
     0

@@ -8,18 +8,19 @@
 #![no_main]
 
 use core::arch::asm;
-use core::ffi::c_void;
 use core::hint::black_box;
 use core::sync::atomic::{AtomicBool, AtomicU32, AtomicU64, AtomicUsize, Ordering};
 
 use paravirt_bsp::abi::line::FIRST_FREE;
+use paravirt_bsp::clock::Instant;
+use paravirt_bsp::irq::Line;
 use paravirt_bsp::timer::Timer;
-use paravirt_bsp::{clock, cpu, irq, println, start};
+use paravirt_bsp::{cpu, println, start};
 
 paravirt_bsp::image! { main: main, backends: [bare] }
 
 /// A line that the paths raise themselves.
-const OTHER: u32 = FIRST_FREE;
+const OTHER: Line = Line::new(FIRST_FREE).expect("a free line");
 /// Time from the start of the timer to its interrupt, in ns: longer than what comes before the path.
 const DELAY: u64 = 20_000;
 /// Time from the first interrupt to the second, in ns: how long an upcall takes, with some turns of its handler's loop.
@@ -52,14 +53,18 @@ static OFF: AtomicBool = AtomicBool::new(false);
 static EARLY: AtomicU32 = AtomicU32::new(0);
 static LOWEST: AtomicUsize = AtomicUsize::new(usize::MAX);
 
+fn now() -> u64 {
+    Instant::now().as_nanos()
+}
+
 fn note_call() {
     let here = 0_u8;
     LOWEST.fetch_min(&raw const here as usize, Ordering::Relaxed);
     EARLY.fetch_add(u32::from(OFF.load(Ordering::Relaxed)), Ordering::Relaxed);
 }
 
-extern "C" fn tick(_timer: u32, _expirations: u64, _argument: *mut c_void) {
-    AT.store(clock::now(), Ordering::Relaxed);
+fn tick(_timer: Timer, _expirations: u64) {
+    AT.store(now(), Ordering::Relaxed);
     CALLS.fetch_add(1, Ordering::Relaxed);
     note_call();
     spin(SPIN.load(Ordering::Relaxed));
@@ -69,14 +74,15 @@ extern "C" fn tick(_timer: u32, _expirations: u64, _argument: *mut c_void) {
 }
 
 /// Turns interrupts on, so that the timer's handler nests in it.
-extern "C" fn nest(_line: u32, _argument: *mut c_void) {
+fn nest(_line: Line) {
     OTHER_CALLS.fetch_add(1, Ordering::Relaxed);
     note_call();
-    cpu::enable_interrupts();
+    // SAFETY: at the handler's own level.
+    unsafe { cpu::enable_interrupts() };
 }
 
 fn raise_other() {
-    irq::raise(OTHER).expect("the line exists");
+    OTHER.raise().expect("the line exists");
 }
 
 /// Runs `body` with interrupts off, when no handler may run.
@@ -85,7 +91,8 @@ fn off(body: impl FnOnce()) {
     OFF.store(true, Ordering::SeqCst);
     body();
     OFF.store(false, Ordering::SeqCst);
-    cpu::enable_interrupts();
+    // SAFETY: no critical section is open.
+    unsafe { cpu::enable_interrupts() };
 }
 
 /// A way on which the timer interrupts.
@@ -119,7 +126,7 @@ const PATHS: [Path; 5] = [
     },
     Path {
         name: "idle",
-        run: || cpu::idle_until(|| CALLS.load(Ordering::Relaxed) > 0),
+        run: || cpu::idle_until(|_| CALLS.load(Ordering::Relaxed) > 0),
         raises: 0,
         timers: 1,
     },
@@ -172,12 +179,9 @@ fn main() -> i32 {
         .unwrap_or(1000);
     let timers = [1, 2].map(|number| Timer::new(number).expect("there are 8 timers"));
     for timer in &timers {
-        timer
-            .attach(tick, core::ptr::null_mut())
-            .expect("nobody else uses it");
+        timer.attach(&tick).expect("nobody else uses it");
     }
-    irq::attach(OTHER, nest, core::ptr::null_mut()).expect("a free line");
-    cpu::enable_interrupts();
+    OTHER.attach(&nest).expect("a free line");
     let mut wrong = 0;
     // Stack that one upcall takes up, from the first path.
     let mut one = STACK;
@@ -218,21 +222,21 @@ fn walk(path: &Path, round: u32, timers: &[Timer; 2], tally: &mut Tally) {
         // The handler of the first ends a little later in each round.
         SPIN.store(round / 2 % TURNS, Ordering::Relaxed);
         timers[1]
-            .start_once(DELAY + SECOND)
+            .start_ns(DELAY + SECOND, 0)
             .expect("a time in range");
     }
-    let begin = clock::now();
-    timers[0].start_once(DELAY).expect("a time in range");
+    let begin = now();
+    timers[0].start_ns(DELAY, 0).expect("a time in range");
     // Each round begins its path a little later, until the interrupt comes before the path.
-    while clock::now() - begin < DELAY / 2 {}
+    while now() - begin < DELAY / 2 {}
     spin(round / 2 % TURNS);
     if round.is_multiple_of(2) {
         one_more();
     }
-    let path_begin = clock::now();
+    let path_begin = now();
     (path.run)();
-    let path_end = clock::now();
-    while CALLS.load(Ordering::Relaxed) < path.timers && clock::now() - begin < PATIENCE {
+    let path_end = now();
+    while CALLS.load(Ordering::Relaxed) < path.timers && now() - begin < PATIENCE {
         core::hint::spin_loop();
     }
     if (path_begin..path_end).contains(&AT.load(Ordering::Relaxed)) {

@@ -19,6 +19,9 @@
 //!
 //! There is one vCPU. Functions may be called with interrupts on or off and from handlers, unless they say otherwise.
 //!
+//! For the ecosystem, by features: `logger` for the crate `log`, a time driver for Embassy, the console for `embedded-io-async`;
+//! `embedded-io` and `embedded-hal` always.
+//!
 //! # Soundness
 //!
 //! Why code without `unsafe` cannot cause undefined behaviour with this crate, whatever it calls in whatever order:
@@ -54,14 +57,20 @@ extern crate self as paravirt_bsp;
 pub mod backend;
 pub mod clock;
 pub mod console;
+#[cfg(feature = "embedded-io-async")]
+mod console_async;
 pub mod cpu;
 #[cfg(feature = "critical-section")]
 mod critical;
+#[cfg(feature = "embassy-time-driver")]
+pub mod embassy;
 pub mod external;
 mod handler;
 pub mod interface;
 pub mod irq;
 mod local;
+#[cfg(feature = "log")]
+pub mod logger;
 #[cfg(all(
     feature = "memory-functions",
     any(target_arch = "x86", target_arch = "x86_64")

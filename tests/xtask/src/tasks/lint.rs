@@ -104,14 +104,23 @@ fn clippy_guests(
 }
 
 fn documentation(workspace: &Workspace, packages: &[Package]) -> Result<()> {
-    let mut cargo = command::cargo();
-    cargo
-        .current_dir(workspace.root())
-        .args(["doc", "--quiet", "--no-deps"])
-        .env("RUSTDOCFLAGS", "-Dwarnings");
-    without_guests(&mut cargo, packages);
-    command::run(&mut cargo)
+    let cargo = || {
+        let mut cargo = command::cargo();
+        cargo
+            .current_dir(workspace.root())
+            .args(["doc", "--quiet", "--no-deps"])
+            .env("RUSTDOCFLAGS", "-Dwarnings");
+        cargo
+    };
+    let mut whole = cargo();
+    without_guests(&mut whole, packages);
+    command::run(&mut whole)?;
+    // As its users see it, with what they can choose.
+    command::run(cargo().args(["--package", GUEST_LAYER, "--all-features"]))
 }
+
+/// The package of the guest layer.
+pub const GUEST_LAYER: &str = "paravirt-bsp";
 
 /// Chooses every package that is an ordinary program or library.
 pub fn without_guests(cargo: &mut Command, packages: &[Package]) {

@@ -118,11 +118,17 @@ fn build_guests(workspace: &Workspace, packages: &[Package], arch: Arch, report:
     }
 }
 
+/// Features of the guest layer whose documentation has examples. Those that need a guest's linker script or have no `std` are not here.
+const DOCUMENTED: [&str; 3] = ["log", "embassy-time-driver", "embedded-io-async"];
+
 fn run_tests(workspace: &Workspace, packages: &[Package], name: Option<&str>) -> Result<Outcome> {
     let mut cargo = suite::cargo_test(workspace, LIMIT);
     lint::without_guests(&mut cargo, packages);
     for package in packages.iter().filter(|package| package.metadata.soak) {
         cargo.args(["--exclude", &package.name]);
+    }
+    for feature in DOCUMENTED {
+        cargo.args(["--features", &format!("{}/{feature}", lint::GUEST_LAYER)]);
     }
     suite::run(&mut cargo, name)
 }

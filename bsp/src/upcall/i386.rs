@@ -68,7 +68,10 @@ global_asm!(
     "    movl $0, __paravirt_vcpu + {enabled}",
     "    popl %eax",                            // the return address
     "    pushfl",
-    "    orb $2, 1(%esp)",                      // the processor's interrupt flag is on behind an upcall
+    "    cmpl $0, __paravirt_vcpu + {pending}",  // did an interrupt leave the processor's flag off (HOST_MASKED, the sign)?
+    "    jns 8f",
+    "    orb $2, 1(%esp)",                       // yes: handling it turns the flag on
+    "8:",
     "    pushl %cs",
     "    pushl %eax",
     ".size __paravirt_deliver, . - __paravirt_deliver",

@@ -66,7 +66,10 @@ global_asm!(
     "    pushq %rdx",
     "    pushq %rcx",
     "    pushfq",
-    "    orb $2, 1(%rsp)",                      // the processor's interrupt flag is on behind an upcall
+    "    cmpl $0, __paravirt_vcpu + {pending}(%rip)", // did an interrupt leave the processor's flag off (HOST_MASKED, the sign)?
+    "    jns 8f",
+    "    orb $2, 1(%rsp)",                      // yes: handling it turns the flag on
+    "8:",
     "    movl %cs, %edx",
     "    pushq %rdx",
     "    pushq %rax",

@@ -24,21 +24,16 @@ use paravirt_abi::vcpu::{VERSION, VcpuPage};
 use volatile::access::ReadOnly;
 use volatile::{VolatilePtr, map_field};
 
-/// References to what the image is entered and started by, but no code refers to: a linker would leave it in its archive. A relocation
-/// of that kind changes nothing.
 #[cfg(all(feature = "ring0", any(target_arch = "x86", target_arch = "x86_64")))]
-macro_rules! beside_the_code {
+macro_rules! entry_in_ring0 {
     () => {
-        concat!(
-            ".reloc ., BFD_RELOC_NONE, __paravirt_backends\n",
-            ".reloc ., BFD_RELOC_NONE, __paravirt_pvh"
-        )
+        ".reloc ., BFD_RELOC_NONE, __paravirt_pvh"
     };
 }
 #[cfg(not(all(feature = "ring0", any(target_arch = "x86", target_arch = "x86_64"))))]
-macro_rules! beside_the_code {
+macro_rules! entry_in_ring0 {
     () => {
-        ".reloc ., BFD_RELOC_NONE, __paravirt_backends"
+        ""
     };
 }
 
@@ -53,7 +48,6 @@ macro_rules! page_and_note {
             ".type __paravirt_vcpu, %object",
             ".size __paravirt_vcpu, 4096",
             "__paravirt_vcpu:",
-            beside_the_code!(),
             ".long {version}, 0, 0, 0",    // version, interrupts_enabled, pending, spurious
             concat!($pointer, " ", $upcall), // upcall_entry, low half or whole
             $padding,                      // upcall_entry, high half
@@ -67,6 +61,12 @@ macro_rules! page_and_note {
             ".long {abi}, {machine}, {flags}, 0",
             concat!($pointer, " __paravirt_vcpu"),
             $padding,
+            ".popsection",
+            // What the image is entered and started by, but no code refers to: a linker would leave it in its archive. A relocation
+            // of that kind changes nothing.
+            ".pushsection .text.paravirt_references, \"ax\", %progbits",
+            ".reloc ., BFD_RELOC_NONE, __paravirt_backends",
+            entry_in_ring0!(),
             ".popsection",
             version = const VERSION,
             note_type = const paravirt_abi::note::TYPE,

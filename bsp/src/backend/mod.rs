@@ -137,15 +137,17 @@ macro_rules! __backend_in_image {
             ".long 9, 3f - 2f, {note_type}", // length of owner with NUL, of descriptor, type
             ".asciz \"paravirt\"",
             ".balign 4",
-            // Of several objects with this symbol a linker takes one, and an assembler takes one label of several.
-            ".ifndef __paravirt_backends",
-            ".weak __paravirt_backends",
-            "__paravirt_backends:",
-            ".endif",
             ::core::concat!("2: .asciz \"", ::core::stringify!($backend), "\""),
             ".balign 4",
             "3:",
             ".popsection",
+            // Of several objects with this symbol a linker takes one, and an assembler takes one label of several.
+            ".ifndef __paravirt_backends",
+            ".pushsection .text.paravirt_references, \"ax\", %progbits",
+            ".weak __paravirt_backends",
+            "__paravirt_backends:",
+            ".popsection",
+            ".endif",
             note_type = const $crate::abi::note::BACKEND_TYPE,
         );
     };

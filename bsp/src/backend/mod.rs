@@ -2,10 +2,67 @@
 //! In-guest backends: bodies of the external functions that live in the image and make hypercalls or system calls.
 //!
 //! A host with a resolver of its own (a process host, an L4Re wrapper) fills the slots before the first instruction. On any
-//! other host, a backend of the image does, chosen by how the image was entered. A new one is a copy of `template/`;
-//! `README.md` in this folder describes the way.
+//! other host, a backend of the image does, chosen by how the image was entered.
+//!
+//! This crate has some. One for another hypervisor is a crate of its own, which an image names by the path of its [`Backend`]:
+//!
+//! ```no_run
+//! mod my_hypervisor {
+//!     use paravirt_bsp::abi::start::StartInfo;
+//!     use paravirt_bsp::backend::{Backend, info};
+//!     use paravirt_bsp::interface::{pv_console_write, pv_shutdown};
+//!     use paravirt_bsp::start::{Entry, EntryPoint};
+//!
+//!     pub static BACKEND: Backend = Backend {
+//!         name: "my_hypervisor",
+//!         detects,
+//!         functions: FUNCTIONS.as_slice(),
+//!         start,
+//!         open_interrupts: || {},
+//!     };
+//!
+//!     paravirt_bsp::in_guest_functions! {
+//!         static FUNCTIONS = {
+//!             pv_console_write = write,
+//!             pv_shutdown = shutdown,
+//!         };
+//!     }
+//!
+//!     fn detects(entry: &Entry) -> bool {
+//!         entry.point == EntryPoint::Elf && entry.magic == 0x1234
+//!     }
+//!
+//!     fn start(_entry: &Entry) -> &'static StartInfo {
+//!         info::finish(0)
+//!     }
+//!
+//!     extern "C" fn write(_buffer: *const u8, length: usize) -> isize {
+//!         length as isize // a hypercall
+//!     }
+//!
+//!     extern "C" fn shutdown(_reason: u32, _code: i32) -> ! {
+//!         loop {} // another
+//!     }
+//! }
+//!
+//! paravirt_bsp::image! { main: run, backends: [linux_syscall_or_others::BACKEND, my_hypervisor::BACKEND] }
+//! # use my_hypervisor as linux_syscall_or_others;
+//! # fn run() {}
+//! # fn main() {}
+//! ```
+//!
+//! | module | what it does for a backend |
+//! |---|---|
+//! | [`lines`] | claims, masks and latches lines |
+//! | [`timers`] | all timers of the guest on one of the host's |
+//! | [`info`] | the start info block |
+//! | [`entry`] | from an interrupt of the host to the guest's handlers |
+//! | `ring0` (feature `ring0`) | what a guest in ring 0 of an x86 processor needs |
+//!
+//! Begin with a copy of `template/`; `README.md` in this folder describes the way.
 
 use linkme::distributed_slice;
+use paravirt_abi::note;
 use paravirt_abi::start::StartInfo;
 
 use crate::external::{self, Function};
@@ -32,16 +89,19 @@ pub mod timers;
 pub mod xen;
 
 /// An in-guest backend.
+///
+/// The functions are for the layer to call, which is what makes those unsafe that an image's code could do harm with.
 #[derive(Debug)]
 pub struct Backend {
-    /// Its name, as in `image!`.
+    /// Its name, an identifier of C with 31 letters at most. It is in the image's notes, and tools show it.
     pub name: &'static str,
-    /// Whether the image was entered by this backend's host.
-    pub detects: fn(&Entry) -> bool,
-    /// The bodies of the external functions, sorted by name.
+    /// Whether the image was entered by this backend's host. Called at the image's start, with what the host left; it only looks.
+    pub detects: unsafe fn(&Entry) -> bool,
+    /// The bodies of the external functions, sorted by name, see [`in_guest_functions!`](crate::in_guest_functions).
     pub functions: &'static [Function],
-    /// Sets the host up after the slots are bound and describes it; the block stays as it is.
-    pub start: fn(&Entry) -> &'static StartInfo,
+    /// Sets the host up after the slots are bound and describes it; the block stays as it is. Called once, at the image's start, after
+    /// `detects` was true.
+    pub start: unsafe fn(&Entry) -> &'static StartInfo,
     /// Opens the host's interrupt flag again, see [`paravirt_abi::vcpu::HOST_MASKED`].
     pub open_interrupts: fn(),
 }
@@ -52,16 +112,66 @@ pub static BACKENDS: [&'static Backend];
 
 /// Binds and starts the backend of the host that entered the image.
 pub(crate) fn start(entry: &Entry) -> &'static StartInfo {
-    let Some(backend) = BACKENDS.iter().find(|backend| (backend.detects)(entry)) else {
+    // SAFETY: at the image's start, with what the host left.
+    let detects = |backend: &&&Backend| unsafe { (backend.detects)(entry) };
+    let Some(backend) = BACKENDS.iter().find(detects) else {
         refuse::no_backend(entry);
     };
     let bound = external::bind(backend.functions);
     irq::set_open_host(backend.open_interrupts);
-    let info = (backend.start)(entry);
+    // SAFETY: at the image's start, once.
+    let info = unsafe { (backend.start)(entry) };
     if let Err(error) = bound {
         power::fatal(format_args!("{}: {error}", backend.name), 1);
     }
     info
+}
+
+/// The note with a backend's name in `N` words.
+#[doc(hidden)]
+#[derive(Debug)]
+#[repr(C, align(4))]
+pub struct Note<const N: usize> {
+    owner_length: u32,
+    length: u32,
+    kind: u32,
+    owner: [u8; 12],
+    name: [[u8; 4]; N],
+}
+
+impl Note<0> {
+    /// The words that a backend's name takes, with at least one NUL behind it.
+    #[must_use]
+    pub const fn words(backend: &Backend) -> usize {
+        backend.name.len() / 4 + 1
+    }
+}
+
+impl<const N: usize> Note<N> {
+    /// The note of a backend.
+    ///
+    /// # Panics
+    /// If the backend's name is none; in a constant that is a compile error.
+    #[must_use]
+    pub const fn new(backend: &Backend) -> Self {
+        assert!(
+            external::is_c_identifier(backend.name) && backend.name.len() < 32,
+            "the name of a backend is made of at most 31 ASCII letters, digits and underscores"
+        );
+        let mut name = [[0; 4]; N];
+        let mut index = 0;
+        while index < backend.name.len() {
+            name[index / 4][index % 4] = backend.name.as_bytes()[index];
+            index += 1;
+        }
+        Self {
+            owner_length: note::OWNER.len() as u32 + 1,
+            length: 4 * N as u32,
+            kind: note::BACKEND_TYPE,
+            owner: *b"paravirt\0\0\0\0",
+            name,
+        }
+    }
 }
 
 /// Refers to a symbol that code does not refer to, for a backend with an entry point of its own, which only a note names: whenever a
@@ -91,33 +201,37 @@ macro_rules! refer_to {
     };
 }
 
-/// Registers a backend of this crate in the image's slice. Used by [`crate::image!`].
+/// Registers backends in the image's slice: each one of this crate by its name, any other by the path of its [`Backend`]. Used by
+/// [`crate::image!`].
 #[doc(hidden)]
 #[macro_export]
-macro_rules! register_backend {
-    (linux_syscall) => {
-        $crate::__backend_in_image! { linux_syscall }
+macro_rules! register_backends {
+    () => {};
+    (linux_syscall $(, $($rest:tt)*)?) => {
+        $crate::__backend_in_image! { $crate::backend::linux_syscall::BACKEND }
+        $($crate::register_backends! { $($rest)* })?
     };
-    (bare) => {
-        $crate::__backend_in_image! { bare }
+    (bare $(, $($rest:tt)*)?) => {
+        $crate::__backend_in_image! { $crate::backend::bare::BACKEND }
+        $($crate::register_backends! { $($rest)* })?
     };
-    (pok) => {
+    (pok $(, $($rest:tt)*)?) => {
         // POK for x86 has 32 bits: an image for another architecture can name the backend and gets none.
         #[cfg(target_arch = "x86")]
-        $crate::__backend_in_image! { pok }
+        $crate::__backend_in_image! { $crate::backend::pok::BACKEND }
+        $($crate::register_backends! { $($rest)* })?
     };
-    (template) => {
-        $crate::__backend_in_image! { template }
+    (template $(, $($rest:tt)*)?) => {
+        $crate::__backend_in_image! { $crate::backend::template::BACKEND }
+        $($crate::register_backends! { $($rest)* })?
     };
-    (xen) => {
-        $crate::__backend_in_image! { xen }
+    (xen $(, $($rest:tt)*)?) => {
+        $crate::__backend_in_image! { $crate::backend::xen::BACKEND }
+        $($crate::register_backends! { $($rest)* })?
     };
-    ($other:ident) => {
-        ::core::compile_error!(::core::concat!(
-            "no backend `",
-            ::core::stringify!($other),
-            "`; this version has: bare, linux_syscall, pok, template, xen"
-        ));
+    ($other:path $(, $($rest:tt)*)?) => {
+        $crate::__backend_in_image! { $other }
+        $($crate::register_backends! { $($rest)* })?
     };
 }
 
@@ -125,22 +239,18 @@ macro_rules! register_backend {
 #[doc(hidden)]
 #[macro_export]
 macro_rules! __backend_in_image {
-    ($backend:ident) => {
+    ($backend:path) => {
         const _: () = {
             #[$crate::linkme::distributed_slice($crate::backend::BACKENDS)]
             #[linkme(crate = $crate::linkme)]
-            static BACKEND: &'static $crate::backend::Backend = &$crate::backend::$backend::BACKEND;
+            static BACKEND: &'static $crate::backend::Backend = &$backend;
+
+            #[used]
+            #[unsafe(link_section = ".note.paravirt")]
+            static NOTE: $crate::backend::Note<{ $crate::backend::Note::words(&$backend) }> =
+                $crate::backend::Note::new(&$backend);
         };
         ::core::arch::global_asm!(
-            ".pushsection .note.paravirt, \"a\", %note",
-            ".balign 4",
-            ".long 9, 3f - 2f, {note_type}", // length of owner with NUL, of descriptor, type
-            ".asciz \"paravirt\"",
-            ".balign 4",
-            ::core::concat!("2: .asciz \"", ::core::stringify!($backend), "\""),
-            ".balign 4",
-            "3:",
-            ".popsection",
             // Of several objects with this symbol a linker takes one, and an assembler takes one label of several.
             ".ifndef __paravirt_backends",
             ".pushsection .text.paravirt_references, \"ax\", %progbits",
@@ -148,7 +258,6 @@ macro_rules! __backend_in_image {
             "__paravirt_backends:",
             ".popsection",
             ".endif",
-            note_type = const $crate::abi::note::BACKEND_TYPE,
         );
     };
 }

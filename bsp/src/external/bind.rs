@@ -99,14 +99,16 @@ const fn is_less(a: &str, b: &str) -> bool {
 ///
 /// ```no_run
 /// # use paravirt_bsp::interface::{pv_clock_now, pv_timer_stop};
-/// # use paravirt_bsp::external::Functions;
 /// extern "C" fn now() -> u64 { 0 }
 /// extern "C" fn stop(timer: u32) -> i32 { -1 }
 ///
-/// static FUNCTIONS: Functions<2> = paravirt_bsp::in_guest_functions! {
-///     pv_timer_stop = stop,
-///     pv_clock_now = now,
-/// };
+/// paravirt_bsp::in_guest_functions! {
+///     static FUNCTIONS = {
+///         pv_timer_stop = stop,
+///         pv_clock_now = now,
+///     };
+/// }
+/// # fn main() { let _ = FUNCTIONS.as_slice(); }
 /// ```
 ///
 /// The left side names a declared function that is in scope, the right side an `extern "C"` function of the same type, which may be
@@ -114,26 +116,36 @@ const fn is_less(a: &str, b: &str) -> bool {
 ///
 /// ```compile_fail,E0308
 /// # use paravirt_bsp::interface::pv_clock_now;
-/// # use paravirt_bsp::external::Functions;
 /// extern "C" fn now() -> u32 { 0 }
-/// static FUNCTIONS: Functions<1> = paravirt_bsp::in_guest_functions! { pv_clock_now = now };
+/// paravirt_bsp::in_guest_functions! { static FUNCTIONS = { pv_clock_now = now }; }
 /// ```
 ///
 /// A second body for one function is a compile error, too:
 ///
 /// ```compile_fail,E0080
 /// # use paravirt_bsp::interface::pv_clock_now;
-/// # use paravirt_bsp::external::Functions;
 /// extern "C" fn now() -> u64 { 0 }
-/// static FUNCTIONS: Functions<2> = paravirt_bsp::in_guest_functions! {
-///     pv_clock_now = now,
-///     pv_clock_now = now,
-/// };
+/// paravirt_bsp::in_guest_functions! {
+///     static FUNCTIONS = {
+///         pv_clock_now = now,
+///         pv_clock_now = now,
+///     };
+/// }
 /// ```
 ///
-/// The right side must do what the external function promises; that part nobody checks.
+/// The right side must do what the external function promises; that part nobody checks. Without `static` and a name, the macro is an
+/// expression of the type [`Functions`].
 #[macro_export]
 macro_rules! in_guest_functions {
+    ($(
+        $(#[$attribute:meta])*
+        $visibility:vis static $table:ident = { $($name:ident = $function:path),* $(,)? };
+    )+) => {$(
+        $(#[$attribute])*
+        $visibility static $table: $crate::external::Functions<
+            { <[&str]>::len(&[$(::core::stringify!($name)),*]) },
+        > = $crate::in_guest_functions! { $($name = $function),* };
+    )+};
     ($($name:ident = $function:path),* $(,)?) => {
         $crate::external::Functions::sorted([$({
             // A function of that type; a safe one, if the other was declared as safe.

@@ -255,8 +255,10 @@ unsafe extern "C" {
 /// # fn main() {}
 /// ```
 ///
-/// A host that passes a start info block needs no backend in the image. `main` starts with interrupts on, and no line attached. Without
-/// `main`, the image has a C function `int32_t paravirt_main(void)`, which starts with interrupts off.
+/// A host that passes a start info block needs no backend in the image. A backend of this crate is named as its module is, with the
+/// Cargo feature that brings it; one of another crate by the path of its [`Backend`](crate::backend::Backend), as in
+/// `backends: [linux_syscall, my_hypervisor::BACKEND]`. `main` starts with interrupts on, and no line attached. Without `main`, the
+/// image has a C function `int32_t paravirt_main(void)`, which starts with interrupts off.
 #[macro_export]
 macro_rules! image {
     (main: $main:path $(, backends: $backends:tt)? $(,)?) => {
@@ -267,7 +269,7 @@ macro_rules! image {
         }
         $($crate::image! { backends: $backends })?
     };
-    (backends: [$($backend:ident),* $(,)?] $(,)?) => {
-        $($crate::register_backend! { $backend })*
+    (backends: [$($backends:tt)*] $(,)?) => {
+        $crate::register_backends! { $($backends)* }
     };
 }

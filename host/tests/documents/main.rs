@@ -51,7 +51,7 @@ const OF_USERS: [(&str, &str, &[User]); 12] = [
     // On a hypervisor of the reader's.
     (
         "bsp/src/backend/README.md",
-        "cargo xtask guests guest-yours",
+        "... your hypervisor",
         &[User::Reader],
     ),
 ];

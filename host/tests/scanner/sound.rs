@@ -371,29 +371,33 @@ fn backends_are_named_by_their_notes_and_described_by_their_variables() {
     for name in names {
         guest.notes.extend(note("paravirt", 2, name));
     }
-    let slice = TABLES + 0xe00;
-    let functions = TABLES + 0xd00;
+    let (slice, functions) = (TABLES + 0xe00, TABLES + 0xd00);
+    let (linux, xen, other) = (TABLES + 0xe40, TABLES + 0xe80, TABLES + 0xec0);
+    let texts = TABLES + 0xf00;
     let variables = [
         ("__start_linkme_BACKENDS", slice, 0),
         ("__stop_linkme_BACKENDS", slice + 24, 0),
-        (
-            "_ZN12paravirt_bsp7backend13linux_syscall7BACKEND17h0123456789abcdefE",
-            CODE + 0x20,
-            8,
-        ),
-        (
-            "_ZN12paravirt_bsp7backend13linux_syscall9FUNCTIONS17h0123456789abcdefE",
-            functions,
-            0x30,
-        ),
-        ("_ZN5mycpu3xen7BACKEND17h0123456789abcdefE", CODE + 0x28, 8),
-        ("_ZN5mycpu5other17h0123456789abcdefE", CODE + 0x30, 8),
+        // Whatever they are called.
+        ("_ZN4acme5mycpu17h0123456789abcdefE", linux, 0x28),
+        ("_ZN4acme5table17h0123456789abcdefE", functions, 0x30),
+        ("_ZN5mycpu3xen7BACKEND17h0123456789abcdefE", xen, 0x28),
+        ("_ZN5mycpu5other17h0123456789abcdefE", other, 0x28),
     ];
     guest.symbols.extend(
         variables.map(|(name, address, size)| Symbol::new(name, address, size, elf::STT_OBJECT)),
     );
-    let addresses = [CODE + 0x28, CODE + 0x20, CODE + 0x30];
-    guest.poke(slice, &addresses.map(u64::to_le_bytes).concat());
+    guest.poke(texts, b"xenlinux_syscall");
+    guest.poke(slice, &[xen, linux, other].map(u64::to_le_bytes).concat());
+    // A function, a name's address and length, those of the table. What one of them refers to as its table is code.
+    let backends = [
+        (linux, texts + 3, 13, functions),
+        (xen, texts, 3, CODE + 8),
+        (other, texts, 2, functions),
+    ];
+    for (address, name, length, table) in backends {
+        let words = [CODE, name, length, table, 2];
+        guest.poke(address, &words.map(u64::to_le_bytes).concat());
+    }
     // Two elements: a word of something else, a name's address and length. The second length is too short.
     let names = [(TABLES, 16), (TABLES + 17, 9)];
     for (index, (name, length)) in names.into_iter().enumerate() {

@@ -33,7 +33,10 @@ static INFO: Local<StartInfo> = Local::new(StartInfo {
 });
 
 /// Linux enters a static program with the count of its arguments at the top of a 16-byte aligned stack.
-pub(super) fn detects(entry: &Entry) -> bool {
+///
+/// # Safety
+/// For the image's start: in `entry` is what the host left.
+pub(super) unsafe fn detects(entry: &Entry) -> bool {
     if entry.point != EntryPoint::Elf {
         return false;
     }
@@ -46,7 +49,9 @@ pub(super) fn detects(entry: &Entry) -> bool {
     count > 0 && count < 1 << 20
 }
 
-pub(super) fn start(entry: &Entry) -> &'static StartInfo {
+/// # Safety
+/// As above, after `detects` was true.
+pub(super) unsafe fn start(entry: &Entry) -> &'static StartInfo {
     timer::start_clock();
     irq::start();
     let mut info = INFO.get();

@@ -1,15 +1,16 @@
 // SPDX-License-Identifier: MIT OR Apache-2.0
-//! Backend `template`: the smallest one that works, to be copied. `../README.md` says how.
+//! Backend `template`: the smallest one that works, to be copied. `../README.md` says how. As it names what it needs by the crate
+//! `paravirt_bsp`, the same files are a module of that crate and, copied, a crate of their own.
 //!
 //! The hypervisor is reduced to what every one has: bytes out and in, a clock, a way to pass time, a way to stop. It never interrupts
 //! the guest, so lines are found by looking:
 //!
 //! * Functions that print, read, tell the time or start timers look at the clock and at the console. With interrupts on, the
 //!   handlers of what they find have run when they return; with interrupts off it stays pending.
-//! * [`crate::cpu::idle`] looks until something is pending.
+//! * [`paravirt_bsp::cpu::idle`] looks until something is pending.
 //!
 //! So code that computes for long without such a call sees no interrupts meanwhile. Nothing is lost all the same: expirations are
-//! counted by the clock. A host that interrupts needs what `../README.md` says under "Interrupts", in `irq.rs`, and then neither
+//! counted by the clock. A host that interrupts needs what `../README.md` says under "Take real interrupts", in `irq.rs`, and then neither
 //! `irq::poll` nor its callers.
 //!
 //! Only `hypervisor.rs` knows the hypervisor. As it stands, that is a PC without one, for `pvhost run --host qemu`. What it does not
@@ -23,15 +24,14 @@ mod power;
 mod start;
 mod timer;
 
-use super::{Backend, lines};
-use crate::external::Functions;
-use crate::in_guest_functions;
-use crate::interface::{
+use paravirt_bsp::backend::{Backend, lines};
+use paravirt_bsp::in_guest_functions;
+use paravirt_bsp::interface::{
     pv_clock_now, pv_console_read, pv_console_write, pv_cpu_idle, pv_irq_attach, pv_irq_detach,
     pv_irq_mask, pv_irq_raise, pv_irq_unmask, pv_shutdown, pv_timer_start, pv_timer_stop,
 };
 
-/// The backend, for [`crate::image!`].
+/// The backend, for [`paravirt_bsp::image!`].
 pub static BACKEND: Backend = Backend {
     name: "template",
     detects: start::detects,
@@ -40,17 +40,19 @@ pub static BACKEND: Backend = Backend {
     open_interrupts: irq::open,
 };
 
-static FUNCTIONS: Functions<12> = in_guest_functions! {
-    pv_clock_now = timer::now,
-    pv_console_read = console::read,
-    pv_console_write = console::write,
-    pv_cpu_idle = cpu::idle,
-    pv_irq_attach = lines::attach,
-    pv_irq_detach = lines::detach,
-    pv_irq_mask = lines::mask,
-    pv_irq_raise = lines::raise,
-    pv_irq_unmask = lines::unmask,
-    pv_shutdown = power::shutdown,
-    pv_timer_start = timer::start,
-    pv_timer_stop = timer::stop,
-};
+in_guest_functions! {
+    static FUNCTIONS = {
+        pv_clock_now = timer::now,
+        pv_console_read = console::read,
+        pv_console_write = console::write,
+        pv_cpu_idle = cpu::idle,
+        pv_irq_attach = lines::attach,
+        pv_irq_detach = lines::detach,
+        pv_irq_mask = lines::mask,
+        pv_irq_raise = lines::raise,
+        pv_irq_unmask = lines::unmask,
+        pv_shutdown = power::shutdown,
+        pv_timer_start = timer::start,
+        pv_timer_stop = timer::stop,
+    };
+}

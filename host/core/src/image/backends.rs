@@ -1,26 +1,25 @@
 // SPDX-License-Identifier: MIT OR Apache-2.0
 //! Which functions the in-guest backends of an image provide, as far as its symbols tell.
 //!
-//! A guest registers its backends in a slice of pointers, bounded by two symbols of the linker. Each pointer leads to a
-//! variable `..::<backend>::BACKEND`, so its symbol holds the name; beside it, `FUNCTIONS` refers to the names of the
-//! functions it provides. A stripped image tells nothing.
+//! A guest registers its backends in a slice of pointers, bounded by two symbols of the linker. Each pointer leads to a variable that
+//! refers to the backend's name, by address and length, and to the table of its functions, which refers to their names. Rust does not
+//! promise where in a variable a reference stands, and only symbols tell how large a variable is: a stripped image tells nothing.
 
 use super::Machine;
-use super::externals::External;
+use super::externals::{External, MAX_NAME};
 use super::segments::{self, Segment};
 use super::symbols::Symbols;
-use alloc::format;
+use alloc::collections::BTreeSet;
 use alloc::string::String;
 use alloc::vec::Vec;
 
 const START: &str = "__start_linkme_BACKENDS";
 const END: &str = "__stop_linkme_BACKENDS";
-/// The variable in each backend's module, as both of Rust's manglings write the last part of a path.
-const VARIABLE: &str = "7BACKEND";
-/// The variable with its functions.
-const FUNCTIONS: &str = "9FUNCTIONS";
 /// More are not looked at.
 const MAX_BACKENDS: usize = 16;
+/// The words of a backend's variable, and of a table of functions, that are looked at.
+const MAX_WORDS: usize = 32;
+const MAX_WORDS_OF_TABLE: usize = 8192;
 
 /// What is known of the image's memory and symbols.
 pub(super) struct Scan<'a> {
@@ -45,39 +44,41 @@ impl Scan<'_> {
         self.machine
             .pointers(slice)
             .take(MAX_BACKENDS)
-            .find_map(|address| self.module(address, name))
-            .map(|module| self.named_in(&format!("{module}{FUNCTIONS}")))
+            .find_map(|address| {
+                let words = self.words_of_variable(address, MAX_WORDS)?;
+                let is_named = self.texts(&words).any(|text| text == name.as_bytes());
+                is_named.then_some(words)
+            })
+            .map(|words| self.named_in_tables(&words))
             .unwrap_or_default()
     }
 
-    /// The mangled module of the backend's variable, if that is the one at that address.
-    fn module(&self, address: u64, name: &str) -> Option<&str> {
-        let variable = self.symbols.variable_at(address)?;
-        let (module, _) = variable.rsplit_once(VARIABLE)?;
-        let path = format!("{:#}", rustc_demangle::demangle(variable));
-        (path.rsplit("::").nth(1) == Some(name)).then_some(module)
+    /// The words of the variable at that address, up to so many.
+    fn words_of_variable(&self, address: u64, most: usize) -> Option<Vec<u64>> {
+        let size = self.symbols.size_of_variable(address)?;
+        let bytes = segments::initial_bytes(self.segments, address, size)?;
+        Some(self.machine.pointers(bytes).take(most).collect())
     }
 
-    /// The external functions that the variable refers to by name. Rust does not promise where in an element the
-    /// reference stands, but it is an address and a length.
-    fn named_in(&self, variable: &str) -> Vec<String> {
-        let table = self
-            .symbols
-            .variable_beginning(variable)
-            .and_then(|(address, size)| segments::initial_bytes(self.segments, address, size))
-            .unwrap_or_default();
-        let words: Vec<u64> = self.machine.pointers(table).collect();
-        let refers_to = |name: &str| {
-            words.windows(2).any(|pair| {
-                pair[1] == name.len() as u64
-                    && segments::initial_bytes(self.segments, pair[0], pair[1])
-                        == Some(name.as_bytes())
-            })
-        };
+    /// The texts that two words each refer to, as address and length.
+    fn texts<'a>(&'a self, words: &'a [u64]) -> impl Iterator<Item = &'a [u8]> {
+        words
+            .windows(2)
+            .filter(|pair| pair[1] <= MAX_NAME as u64)
+            .filter_map(|pair| segments::initial_bytes(self.segments, pair[0], pair[1]))
+    }
+
+    /// The external functions that are named in variables to which the words lead.
+    fn named_in_tables(&self, words: &[u64]) -> Vec<String> {
+        let tables: Vec<Vec<u64>> = words
+            .iter()
+            .filter_map(|&address| self.words_of_variable(address, MAX_WORDS_OF_TABLE))
+            .collect();
+        let named: BTreeSet<&[u8]> = tables.iter().flat_map(|words| self.texts(words)).collect();
         self.externals
             .iter()
             .map(|external| &external.name)
-            .filter(|name| refers_to(name))
+            .filter(|name| named.contains(name.as_bytes()))
             .cloned()
             .collect()
     }

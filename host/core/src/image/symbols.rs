@@ -160,23 +160,14 @@ impl Symbols {
         symbols.into_iter()
     }
 
-    /// Name of the variable at exactly that address.
-    pub(super) fn variable_at(&self, address: u64) -> Option<&str> {
+    /// Size of the variable at exactly that address.
+    pub(super) fn size_of_variable(&self, address: u64) -> Option<u64> {
         let first = self.symbols.partition_point(|s| s.address < address);
-        let symbol = self.symbols[first..]
+        self.symbols[first..]
             .iter()
             .take_while(|s| s.address == address)
-            .find(|s| s.kind == Kind::Object)?;
-        core::str::from_utf8(self.name(symbol)).ok()
-    }
-
-    /// Address and size of the first variable whose name begins like that.
-    pub(super) fn variable_beginning(&self, prefix: &str) -> Option<(u64, u64)> {
-        self.symbols
-            .iter()
-            .filter(|s| s.kind == Kind::Object)
-            .find(|s| self.name(s).starts_with(prefix.as_bytes()))
-            .map(|s| (s.address, s.size))
+            .find(|s| s.kind == Kind::Object)
+            .map(|s| s.size)
     }
 
     /// The function that holds `address`: the innermost one whose size covers it, or else the label of unknown size

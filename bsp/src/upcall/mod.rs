@@ -63,7 +63,9 @@ static BODY: Local<unsafe extern "C" fn()> = Local::new(irq::dispatch);
 pub(crate) static DEFAULT_MXCSR: u32 = 0x1f80;
 
 /// What an upcall saves beside the general registers, by the bits of XCR0 (Intel SDM volume 1, 13.1): x87, SSE, AVX.
+/// An operating system's context switch may look at it by this name: what is not kept cannot be used.
 #[cfg(any(target_arch = "x86", target_arch = "x86_64"))]
+#[unsafe(export_name = "__paravirt_components")]
 pub(crate) static COMPONENTS: Local<u32> = Local::new(X87 | SSE);
 const X87: u32 = 1 << 0;
 const SSE: u32 = 1 << 1;

@@ -4,7 +4,8 @@
  *
  * @ingroup RTEMSBSPsI386Paravirt
  *
- * @brief Context switch with the virtual interrupt flag and a thread-local storage base that the host sets.
+ * @brief Context switch with the virtual interrupt flag, a thread-local storage base that the host sets, and control words of x87 and
+ * SSE for every thread.
  *
  * Stands in for the i386 port's file of this name. The port's exception entries are not here: the host reports exceptions, and
  * the port's table of them is left out by the linker's section garbage collection.
@@ -20,9 +21,29 @@
 /* EFLAGS_INTR_ENABLE is bit 9. */
 .set FLAG_TO_EFLAGS, 9
 
+/* In what stands for EFLAGS: the words at the thread's stack pointer are its own. A thread that has not run yet has none. */
+.set HAS_WORDS, 1 << 16
+
+/* What the layer keeps of the processor: SSE? */
+#define COMPONENTS __paravirt_components
+.set SSE, 1 << 1
+
+/* The words: control word of the x87 unit, above it the exception flags of its status word; MXCSR. */
+.set WORDS, 8
+.set WORDS_KEPT, 0x007fffff
+.set MXCSR, 4
+
+/* Size of what fnstenv stores; in it the status word, whose upper half tells where the register stack begins. */
+.set ENVIRONMENT, 28
+.set STATUS, 4
+
         BEGIN_CODE
 
 /*
+ * A switch is a call, at which the x87 register stack is empty and no register of SSE or AVX is in use. What an interrupted thread has
+ * in them lies in its upcall's frame. So a thread's state is what a function has to leave as it was, rounding and masks, and the
+ * exception flags.
+ *
  * void _CPU_Context_switch(Context_Control *executing, Context_Control *heir)
  */
         .p2align 4
@@ -34,8 +55,16 @@ SYM (_CPU_Context_switch_no_return):
         movl    8(esp), ecx                                     /* heir */
         movl    FLAG, edx                                       /* interrupt level in the form of EFLAGS */
         shll    $FLAG_TO_EFLAGS, edx
+        orl     $HAS_WORDS, edx
         movl    edx, I386_CONTEXT_CONTROL_EFLAGS_OFFSET(eax)
-        movl    esp, I386_CONTEXT_CONTROL_ESP_OFFSET(eax)
+        subl    $WORDS, esp
+        fnstcw  (esp)
+        fnstsw  2(esp)
+        andl    $WORDS_KEPT, (esp)
+        testb   $SSE, COMPONENTS
+        je      1f
+        stmxcsr MXCSR(esp)
+1:      movl    esp, I386_CONTEXT_CONTROL_ESP_OFFSET(eax)
         movl    ebp, I386_CONTEXT_CONTROL_EBP_OFFSET(eax)
         movl    ebx, I386_CONTEXT_CONTROL_EBX_OFFSET(eax)
         movl    esi, I386_CONTEXT_CONTROL_ESI_OFFSET(eax)
@@ -52,6 +81,34 @@ SYM (_CPU_Context_switch_no_return):
         movl    I386_CONTEXT_CONTROL_EBX_OFFSET(eax), ebx
         movl    I386_CONTEXT_CONTROL_ESI_OFFSET(eax), esi
         movl    I386_CONTEXT_CONTROL_EDI_OFFSET(eax), edi
+
+        testl   $HAS_WORDS, I386_CONTEXT_CONTROL_EFLAGS_OFFSET(eax)
+        je      3f                                              /* a new thread */
+        testb   $SSE, COMPONENTS
+        je      1f
+        ldmxcsr MXCSR(esp)
+1:      pushl   $0
+        fnstcw  (esp)
+        fnstsw  2(esp)
+        popl    edx
+        andl    $WORDS_KEPT, edx
+        xorl    (esp), edx
+        je      2f                                              /* those that are loaded, as is usual */
+        subl    $ENVIRONMENT, esp
+        fnstenv (esp)
+        movl    ENVIRONMENT(esp), edx
+        movw    dx, (esp)
+        shrl    $16, edx
+        movw    dx, STATUS(esp)
+        fldenv  (esp)                                           /* loads flags that no mask hides any more without an exception */
+        addl    $ENVIRONMENT, esp
+2:      addl    $WORDS, esp
+        jmp     4f
+3:      fninit
+        testb   $SSE, COMPONENTS
+        je      4f
+        ldmxcsr .L_paravirt_mxcsr
+4:
         subl    $4, esp                                         /* 16-byte alignment at the calls */
         pushl   I386_CONTEXT_CONTROL_EFLAGS_OFFSET(eax)         /* the heir's level */
         pushl   eax                                             /* argument: the context */
@@ -79,22 +136,21 @@ SYM (_CPU_Context_restore):
 /*
  * void _CPU_Context_save_fp(Context_Control_fp **area)
  * void _CPU_Context_restore_fp(Context_Control_fp **area)
+ *
+ * Nothing is left to do. RTEMS calls these late, when another thread with the attribute for floating point runs, with the state of
+ * whoever ran last.
  */
         .p2align 4
         PUBLIC (_CPU_Context_save_fp)
-SYM (_CPU_Context_save_fp):
-        movl    4(esp), eax
-        movl    (eax), eax
-        fnsave  (eax)
-        ret
-
-        .p2align 4
         PUBLIC (_CPU_Context_restore_fp)
+SYM (_CPU_Context_save_fp):
 SYM (_CPU_Context_restore_fp):
-        movl    4(esp), eax
-        movl    (eax), eax
-        frstor  (eax)
         ret
 #endif
 
         END_CODE
+
+        .section .rodata.paravirt_mxcsr, "a", @progbits
+        .p2align 2
+.L_paravirt_mxcsr:
+        .long   0x1f80                                          /* of a program's start: all masked, round to nearest */

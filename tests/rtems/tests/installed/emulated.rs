@@ -45,6 +45,19 @@ pub fn processor_state_survives_threads_and_interrupts() {
     run(&rtems.app("cpu", folder.path()), "nested interrupts: right");
 }
 
+pub fn control_words_belong_to_threads() {
+    let rtems = Installed::find();
+    let folder = scratch();
+    let text = "exceptions that a task has seen: right";
+    run(&rtems.app("control", folder.path()), text);
+}
+
+pub fn the_smallest_stack_has_room_for_interrupts() {
+    let rtems = Installed::find();
+    let folder = scratch();
+    run(&rtems.app("depth", folder.path()), "taken by interrupts: ");
+}
+
 pub fn cpp_exceptions_are_caught() {
     let rtems = Installed::find();
     let folder = scratch();

@@ -35,6 +35,8 @@ fn main() -> ExitCode {
         real::an_application_links_and_runs,
         real::an_application_links_without_collection_of_sections,
         real::processor_state_survives_threads_and_interrupts,
+        real::control_words_belong_to_threads,
+        real::the_smallest_stack_has_room_for_interrupts,
         real::thread_local_data_without_a_base_for_it_is_told,
         real::getchark_polls_the_console,
         real::hello_runs,
@@ -45,6 +47,8 @@ fn main() -> ExitCode {
         real::privileged_instructions_are_listed,
         emulated::hello_runs,
         emulated::processor_state_survives_threads_and_interrupts,
+        emulated::control_words_belong_to_threads,
+        emulated::the_smallest_stack_has_room_for_interrupts,
         emulated::cpp_exceptions_are_caught,
     ];
     libtest_mimic::run(&Arguments::from_args(), trials).exit_code()

@@ -4,6 +4,7 @@
 use std::collections::BTreeSet;
 use std::fs::{self, File};
 use std::path::Path;
+use std::process::{Command, Stdio};
 use std::time::Duration;
 
 use paravirt_abi::error::Error;
@@ -173,6 +174,36 @@ pub fn processor_state_survives_threads_and_interrupts() {
     let (exit, printed) = run_app(&rtems, "cpu", "");
     assert!(matches!(exit, Exit::Exit(0)), "{exit:?}\n{printed}");
     assert!(printed.contains("nested interrupts: right"), "{printed}");
+}
+
+/// Rounding, masks and exception flags belong to threads; handlers begin with those of a program's start. The program checks itself.
+pub fn control_words_belong_to_threads() {
+    let rtems = Installed::find();
+    let (exit, printed) = run_app(&rtems, "control", "");
+    assert!(matches!(exit, Exit::Exit(0)), "{exit:?}\n{printed}");
+    assert!(
+        printed.contains("exceptions that a task has seen: right"),
+        "{printed}"
+    );
+}
+
+/// Of the smallest stack that RTEMS gives a task, what an interrupt may take is left: on the process host, and as an ordinary Linux
+/// program, where signals come. The program checks itself.
+pub fn the_smallest_stack_has_room_for_interrupts() {
+    let rtems = Installed::find();
+    let folder = scratch();
+    let program = rtems.app("depth", folder.path());
+    let (exit, printed) = run::program(&program, "", LIMIT);
+    assert!(matches!(exit, Exit::Exit(0)), "{exit:?}\n{printed}");
+    assert!(printed.contains("taken by interrupts: "), "{printed}");
+    let output = Command::new("timeout")
+        .args(["--signal=KILL", &LIMIT.as_secs().to_string()])
+        .arg(&program)
+        .stdin(Stdio::null())
+        .output()
+        .expect("coreutils has timeout");
+    let printed = String::from_utf8_lossy(&output.stdout);
+    assert!(output.status.success(), "{}\n{printed}", output.status);
 }
 
 /// A host that sets no base, as POK, runs what has no thread-local data and tells the others.

@@ -13,6 +13,8 @@
 #include <bsp.h>
 #include <bsp/stack.h>
 
+#include <paravirt/cpu.h>
+
 #include <rtems/score/isr.h>
 
 #include <stdint.h>
@@ -29,7 +31,11 @@ static void report(void *argument)
   bsp_fatal_extension(error->source, false, error->code);
 }
 
-/* Called with interrupts disabled: nobody else uses the interrupt stack, unless this runs on it already. */
+/*
+ * The kernel disables interrupts before it calls the fatal extensions, of which this is the last. One of the application's may have
+ * enabled them, and then a handler would be given the interrupt stack from its top. With interrupts disabled nobody else uses it, unless
+ * this runs on it already.
+ */
 void bsp_fatal_on_interrupt_stack(
   rtems_fatal_source source,
   bool always_set_to_false,
@@ -40,6 +46,7 @@ void bsp_fatal_on_interrupt_stack(
   uintptr_t here = (uintptr_t) &error;
 
   (void) always_set_to_false;
+  (void) paravirt_cpu_disable_interrupts();
 
   if (here >= (uintptr_t) _ISR_Stack_area_begin && here < (uintptr_t) _ISR_Stack_area_end) {
     report(&error);

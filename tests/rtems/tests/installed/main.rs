@@ -41,6 +41,7 @@ fn main() -> ExitCode {
         real::getchark_polls_the_console,
         real::hello_runs,
         real::a_fatal_error_is_reported_from_a_small_stack,
+        real::a_fatal_error_is_reported_with_interrupts_coming,
         real::ticks_and_memory_are_right_after_three_seconds,
         real::the_uptime_is_right_without_ticks,
         real::fileio_writes_and_lists_a_file,

@@ -260,6 +260,19 @@ pub fn a_fatal_error_is_reported_from_a_small_stack() {
     );
 }
 
+/// Also where an extension of the application has enabled interrupts, whose handlers use the stack that the report is made on.
+pub fn a_fatal_error_is_reported_with_interrupts_coming() {
+    let rtems = Installed::find();
+    let (exit, printed) = run_app(&rtems, "fatal", "");
+    assert!(matches!(exit, Exit::Fatal(0x1234)), "{exit:?}\n{printed}");
+    for line in [
+        "fatal source: 4 (RTEMS_FATAL_SOURCE_APPLICATION)",
+        "executing thread name: UI1",
+    ] {
+        assert!(printed.contains(line), "{line:?} is not in\n{printed}");
+    }
+}
+
 pub fn ticks_and_memory_are_right_after_three_seconds() {
     long::tick(Duration::from_secs(3));
 }

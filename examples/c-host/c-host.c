@@ -449,6 +449,8 @@ int main(int argc, char **argv) {
       partial = 1;
     else if (strcmp(*argument, "--compat") == 0 && argument[1] && strcmp(argument[1], "2013") == 0)
       request.flags |= PVH_COMPAT_2013, ++argument;
+    else if (strcmp(*argument, "--executable-memory") == 0)
+      request.flags |= PVH_EXECUTABLE_MEMORY;
     else if (strcmp(*argument, "--memory") == 0 && argument[1])
       request.memory = parse_size(*++argument);
     else
@@ -456,7 +458,8 @@ int main(int argc, char **argv) {
   }
   const char *name = *argument;
   if (!name || name[0] == '-' || (argument[1] && strcmp(argument[1], "--") != 0)) {
-    fprintf(stderr, "usage: %s [--lazy] [--partial] [--compat 2013] [--memory BYTES] GUEST [-- ARGUMENT...]\n",
+    fprintf(stderr,
+            "usage: %s [--lazy] [--partial] [--compat 2013] [--executable-memory] [--memory BYTES] GUEST [-- ARGUMENT...]\n",
             argc ? argv[0] : "c-host");
     return 2;
   }

@@ -89,7 +89,7 @@ pub fn arguments() -> impl Iterator<Item = &'static str> {
     command_line().split_ascii_whitespace()
 }
 
-/// The guest's memory.
+/// The guest's memory. What is free may be executed only if [`crate::executable_memory!`] asks for it.
 #[must_use]
 pub fn memory() -> &'static [MemoryRange] {
     let Some(info) = info() else { return &[] };
@@ -271,5 +271,30 @@ macro_rules! image {
     };
     (backends: [$($backends:tt)*] $(,)?) => {
         $crate::register_backends! { $($backends)* }
+    };
+}
+
+/// Asks for free memory that may be executed as well as read and written, see [`paravirt_abi::note::EXECUTABLE_MEMORY_TYPE`]: for
+/// a guest that loads or compiles code. Beside [`crate::image!`], in the same crate: the linker may drop it from a library.
+///
+/// ```no_run
+/// paravirt_bsp::executable_memory!();
+/// # fn main() {}
+/// ```
+#[macro_export]
+macro_rules! executable_memory {
+    () => {
+        ::core::arch::global_asm!(
+            ".pushsection .note.paravirt, \"a\", %note",
+            ".balign 4",
+            ".long 9, 0, {note_type}", // length of owner with NUL, of descriptor, type
+            ".asciz \"paravirt\"",
+            ".balign 4",
+            ".popsection",
+            // For the backend that maps memory itself: what it adds to the rights.
+            ".weak __paravirt_executable_memory",
+            ".set __paravirt_executable_memory, 4",
+            note_type = const $crate::abi::note::EXECUTABLE_MEMORY_TYPE,
+        );
     };
 }

@@ -42,6 +42,7 @@
 #define PV_NOTE_OWNER "paravirt"
 #define PV_NOTE_TYPE 1u                /**< type of the identity note */
 #define PV_NOTE_BACKEND_TYPE 2u        /**< type of the notes that name the in-guest backends */
+#define PV_NOTE_EXECUTABLE_MEMORY_TYPE 3u /**< type of the notes that ask for free memory that can be executed */
 #define PV_NOTE_NO_RED_ZONE (1u << 0) /**< no code keeps data below its stack pointer */
 
 /** Descriptor of the identity note. */

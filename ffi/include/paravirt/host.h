@@ -96,6 +96,7 @@ void pvh_image_release(struct pvh_image *image);
 /* Flags of an image. */
 #define PVH_IMAGE_NOTE (1u << 0)        /**< it has an identity note; images of 2013 have none */
 #define PVH_IMAGE_NO_RED_ZONE (1u << 1) /**< no code keeps data below its stack pointer */
+#define PVH_IMAGE_EXECUTABLE_MEMORY (1u << 2) /**< it asks for memory beside the image that it may execute, and gets it */
 
 /** What an image is. */
 struct pvh_image_info {
@@ -203,6 +204,10 @@ struct pvh_function {
  */
 #define PVH_COMPAT_2013 (1u << 1)
 
+/** The guest may execute its memory beside the image, as an image may ask for itself (PVH_IMAGE_EXECUTABLE_MEMORY). If neither does, it
+ *  may read and write it only: `protect` of struct pvh_platform decides with what effect. */
+#define PVH_EXECUTABLE_MEMORY (1u << 2)
+
 /**
  * Compares what the image asks for with a table of `count` functions and the interface functions, which need not be in the
  * table and are replaced by functions of the same name; ports (pv_port_in(), pv_port_out()) are provided by the table only.
@@ -290,7 +295,7 @@ struct pvh_request {
   size_t function_count;                /**< their number */
   const char *command_line;             /**< arguments separated by single spaces, at most 65536 bytes; NULL: none */
   uint64_t memory;                      /**< memory beside the image, rounded up to pages; may be 0 */
-  uint32_t flags;                       /**< PVH_LAZY, PVH_COMPAT_2013 */
+  uint32_t flags;                       /**< PVH_LAZY, PVH_COMPAT_2013, PVH_EXECUTABLE_MEMORY */
 };
 
 /**

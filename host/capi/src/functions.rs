@@ -16,7 +16,7 @@ use paravirt_host_core::provides::{Fit, Provides};
 use crate::argument::{array, text, value};
 use crate::error::{Error, Number, number};
 use crate::image::Image;
-use crate::layout::{COMPAT_2013, LAZY};
+use crate::layout::{COMPAT_2013, EXECUTABLE_MEMORY, LAZY};
 use crate::{interface, layout, legacy};
 
 /// All functions that a guest gets: those of the table, and the interface functions that it does not name; with `compat_2013` those
@@ -111,11 +111,11 @@ pub unsafe extern "C" fn pvh_image_check(
 
 /// Whether all flags of a request are known.
 pub fn check_flags(flags: u32, name: &str) -> Result<(), Error> {
-    if flags & !(LAZY | COMPAT_2013) == 0 {
+    if flags & !(LAZY | COMPAT_2013 | EXECUTABLE_MEMORY) == 0 {
         return Ok(());
     }
     Err(Error::argument(format_args!(
-        "{name} is {flags:#x}; only PVH_LAZY and PVH_COMPAT_2013 are known"
+        "{name} is {flags:#x}; only PVH_LAZY, PVH_COMPAT_2013 and PVH_EXECUTABLE_MEMORY are known"
     )))
 }
 

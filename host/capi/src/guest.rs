@@ -16,7 +16,9 @@ use crate::environment;
 use crate::error::{Error, Number, number};
 use crate::functions::{self, check_flags};
 use crate::image::Image;
-use crate::layout::{self, COMPAT_2013, Context, FAULT_SYSTEM_CALL, Fault, LAZY, Request};
+use crate::layout::{
+    self, COMPAT_2013, Context, EXECUTABLE_MEMORY, FAULT_SYSTEM_CALL, Fault, LAZY, Request,
+};
 use crate::platform::Platform;
 
 /// `struct pvh_guest`
@@ -71,6 +73,7 @@ unsafe fn create(image: *const Image, request: &Request) -> Result<Guest, Error>
         functions: &functions,
         command_line,
         memory: request.memory,
+        executable_memory: request.flags & EXECUTABLE_MEMORY != 0,
         lazy: request.flags & LAZY != 0,
         compat_2013,
     };

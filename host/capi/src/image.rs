@@ -14,7 +14,8 @@ use paravirt_host_core::image::{self, Access};
 use crate::argument::{array, store, text, value};
 use crate::error::{Error, Number, number};
 use crate::layout::{
-    EXECUTE, External, IMAGE_NO_RED_ZONE, IMAGE_NOTE, ImageInfo, READ, Segment, WRITE,
+    EXECUTE, External, IMAGE_EXECUTABLE_MEMORY, IMAGE_NO_RED_ZONE, IMAGE_NOTE, ImageInfo, READ,
+    Segment, WRITE,
 };
 
 /// `struct pvh_image`
@@ -85,6 +86,9 @@ pub unsafe extern "C" fn pvh_image_info(image: *const Image, info: *mut ImageInf
             if identity.flags.contains(note::Flags::NO_RED_ZONE) {
                 flags |= IMAGE_NO_RED_ZONE;
             }
+        }
+        if image.asks_for_executable_memory() {
+            flags |= IMAGE_EXECUTABLE_MEMORY;
         }
         let result = ImageInfo {
             entry: image.entry(),

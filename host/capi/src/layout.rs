@@ -116,6 +116,8 @@ pub struct Fault {
 pub const IMAGE_NOTE: u32 = 1 << 0;
 /// `PVH_IMAGE_NO_RED_ZONE`
 pub const IMAGE_NO_RED_ZONE: u32 = 1 << 1;
+/// `PVH_IMAGE_EXECUTABLE_MEMORY`
+pub const IMAGE_EXECUTABLE_MEMORY: u32 = 1 << 2;
 /// `PVH_READ`
 pub const READ: u32 = 1 << 0;
 /// `PVH_WRITE`
@@ -126,5 +128,7 @@ pub const EXECUTE: u32 = 1 << 2;
 pub const LAZY: u32 = 1 << 0;
 /// `PVH_COMPAT_2013`
 pub const COMPAT_2013: u32 = 1 << 1;
+/// `PVH_EXECUTABLE_MEMORY`
+pub const EXECUTABLE_MEMORY: u32 = 1 << 2;
 /// `PVH_FAULT_SYSTEM_CALL`
 pub const FAULT_SYSTEM_CALL: u32 = 256;

@@ -43,6 +43,8 @@ pub struct Request<'a> {
     pub image: &'a Image,
     /// Memory beside the image, rounded up to pages; may be 0.
     pub memory: u64,
+    /// Whether the guest may execute that memory although its image does not ask for it.
+    pub executable_memory: bool,
     /// The command line.
     pub command_line: &'a str,
     /// Size of the host's code in the guest's address space: stubs, tails.
@@ -149,10 +151,14 @@ pub fn map(request: &Request<'_>, pages: Box<dyn Pages>) -> Result<Layout, Layou
             memory: request.memory,
             end,
         })?;
+    let free = rights(
+        true,
+        request.executable_memory || image.asks_for_executable_memory(),
+    );
     // An image without identity note is entered as in 2013, and looks for its memory right behind itself.
     let legacy = image.identity().is_none();
     if legacy && size > 0 {
-        mapper.map_at(end, end + size, WRITE)?;
+        mapper.map_at(end, end + size, free)?;
     }
     let image_end = mapper.next;
     let start_info = if legacy {
@@ -164,7 +170,7 @@ pub fn map(request: &Request<'_>, pages: Box<dyn Pages>) -> Result<Layout, Layou
     let code = mapper.map(request.code, EXECUTE)?;
     let data = mapper.map(request.data, WRITE)?;
     if !legacy && size > 0 {
-        let start = mapper.map(size, WRITE)?;
+        let start = mapper.map(size, free)?;
         ranges.push(range(start, start + size, MemoryKind::Ram));
     }
     Ok(Layout {

@@ -16,7 +16,9 @@ Examples:
   pvhost list hello
   pvhost list hello --json | jq -r '.functions[].name'
 
-A slot is the address that holds the function's address at run time. Images of 2013 carry no prototypes.")]
+A slot is the address that holds the function's address at run time. Images of 2013 carry no prototypes.
+Memory beside the image is for data, unless the image asks to execute it, which is listed, or the user does: `pvhost run
+--executable-memory`.")]
 pub(super) struct Arguments {
     /// The guest, a linked ELF executable
     guest: PathBuf,
@@ -37,6 +39,8 @@ struct Listing {
     pvh_entry: Option<String>,
     xen_pv_entry: Option<String>,
     no_red_zone: Option<bool>,
+    /// Whether it asks for free memory that it may execute.
+    executable_memory: bool,
     backends: Vec<String>,
     functions: Vec<Function>,
 }
@@ -91,6 +95,7 @@ fn listing(image: &Image) -> Listing {
         pvh_entry: entries.pvh.map(hexadecimal),
         xen_pv_entry: entries.xen_pv.map(hexadecimal),
         no_red_zone: identity.map(|identity| identity.flags.contains(Flags::NO_RED_ZONE)),
+        executable_memory: image.asks_for_executable_memory(),
         backends: backends
             .iter()
             .map(|backend| backend.name.clone())
@@ -158,6 +163,9 @@ fn text(listing: &Listing) -> String {
         .collect();
     if !entries.is_empty() {
         text += &format!("further entries: {}\n", entries.join(", "));
+    }
+    if listing.executable_memory {
+        text += "memory beside the image: executable, as a note of the image asks\n";
     }
     text.push('\n');
     if listing.functions.is_empty() {

@@ -18,6 +18,7 @@ pub(super) struct Request<'a> {
     pub(super) image: &'a Image,
     /// Bytes of memory beside the image.
     pub(super) memory: u64,
+    pub(super) executable_memory: bool,
     pub(super) command_line: &'a str,
     /// Those of what the slots are to lead to, in their order.
     pub(super) prototypes: &'a [Signature],
@@ -54,6 +55,7 @@ pub(super) fn load(request: &Request<'_>) -> Result<Layout, LayoutError> {
     let request_of_any = layout::Request {
         image,
         memory: request.memory,
+        executable_memory: request.executable_memory,
         command_line,
         code: code_size as u64,
         data: 2 * PAGE,

@@ -76,6 +76,7 @@ impl Provided {
 pub struct Builder {
     image: Image,
     memory: u64,
+    executable_memory: bool,
     command_line: String,
     functions: HashMap<String, Provided>,
     console: Option<Console>,
@@ -93,6 +94,14 @@ impl Builder {
     #[must_use]
     pub const fn memory(mut self, bytes: u64) -> Self {
         self.memory = bytes;
+        self
+    }
+
+    /// Lets the guest execute that memory, as its image may ask for itself ([`Image::asks_for_executable_memory`]). If neither
+    /// does, the memory can be read and written only.
+    #[must_use]
+    pub const fn executable_memory(mut self, executable: bool) -> Self {
+        self.executable_memory = executable;
         self
     }
 
@@ -202,6 +211,7 @@ impl Builder {
         } = layout::load(&layout::Request {
             image: &self.image,
             memory: self.memory,
+            executable_memory: self.executable_memory,
             command_line: &self.command_line,
             prototypes: &prototypes,
             lazy: self.lazy,
@@ -291,6 +301,7 @@ impl Vm {
         Builder {
             image,
             memory: DEFAULT_MEMORY,
+            executable_memory: false,
             command_line: String::new(),
             functions: interface::functions()
                 .map(|(name, provided)| (name.to_owned(), provided))

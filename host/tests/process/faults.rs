@@ -74,6 +74,29 @@ fn a_write_to_code_is_told_from_a_jump() {
     );
 }
 
+/// What the guest writes to its memory is data, unless its image or its user says otherwise.
+#[test]
+fn code_in_free_memory_is_refused_unless_it_is_asked_for() {
+    report(
+        "written",
+        &[
+            "bad execution at address 0x",
+            "which is rw-",
+            "return address",
+            "paravirt_main+0x",
+            "`--executable-memory`",
+        ],
+    );
+    for (arch, guest) in each("fault") {
+        // The same image as a Linux program.
+        let status = std::process::Command::new(&guest)
+            .arg("written")
+            .status()
+            .expect("a Linux program");
+        assert_eq!(status.signal(), Some(libc::SIGSEGV), "{arch}: {status}");
+    }
+}
+
 #[test]
 fn a_jump_to_nowhere_without_a_stack_is_the_guests() {
     report(

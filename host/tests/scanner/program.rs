@@ -5,11 +5,11 @@ use std::fs;
 use std::path::Path;
 use std::process::{Command, Output};
 
-use paravirt_abi::sections;
+use paravirt_abi::{note, sections};
 use pvhost::image::Machine;
 use tempfile::TempDir;
 
-use crate::guest::Guest;
+use crate::guest::{self, Guest};
 
 /// A folder of its own for each test, with guests by name.
 pub struct Folder(TempDir);
@@ -75,7 +75,11 @@ fn list() {
         "none",
         Guest::with(Machine::X86_64, sections::PREFIX, &[]).build(),
     );
-    let text: Vec<_> = ["guest", "guest32", "old", "other", "odd", "none"]
+    let mut loader = Guest::with(Machine::I386, sections::PREFIX, &[]);
+    let asks = guest::note(note::OWNER, note::EXECUTABLE_MEMORY_TYPE, &[]);
+    loader.notes.extend(asks);
+    folder.write("loader", loader.build());
+    let text: Vec<_> = ["guest", "guest32", "old", "other", "odd", "none", "loader"]
         .map(|name| folder.transcript(&format!("list {name}")))
         .into();
     insta::assert_snapshot!(text.join("\n"));

@@ -2,7 +2,7 @@
 //! What the parser reads from sound images.
 
 use object::elf;
-use paravirt_abi::note::Flags;
+use paravirt_abi::note::{EXECUTABLE_MEMORY_TYPE, Flags, OWNER};
 use pvhost::image::{Access, Backend, Entries, Image, Machine, Policy, check_loadable};
 
 use crate::guest::{CODE, DATA, Guest, Load, Section, Symbol, TABLES, VCPU_PAGE, identity, note};
@@ -36,6 +36,23 @@ fn a_segment_may_end_with_the_address_space() {
         let last = parse(&guest).segments()[2].clone();
         assert_eq!((last.address, last.size), (address, 0x1000));
     }
+}
+
+/// Several notes say what one says, whatever is in them.
+#[test]
+fn a_note_asks_for_executable_memory() {
+    let mut guest = Guest::new(Machine::I386);
+    assert!(!parse(&guest).asks_for_executable_memory());
+    for descriptor in [&[][..], b"later"] {
+        let kind = EXECUTABLE_MEMORY_TYPE;
+        guest.notes.extend(note(OWNER, kind, descriptor));
+        assert!(parse(&guest).asks_for_executable_memory());
+    }
+    let mut of_another = Guest::new(Machine::I386);
+    of_another
+        .notes
+        .extend(note("others", EXECUTABLE_MEMORY_TYPE, &[]));
+    assert!(!parse(&of_another).asks_for_executable_memory());
 }
 
 #[test]

@@ -80,7 +80,7 @@ int main(int argc, char **argv) {
   const struct pvh_function of_2013[] = {{"l4rtems_outch", 0, (void (*)(void))nothing}};
   SHOW(pvh_image_check(image, of_2013, 1, 0));
   SHOW(pvh_image_check(image, of_2013, 1, PVH_COMPAT_2013));
-  SHOW(pvh_image_check(image, NULL, 0, 4));
+  SHOW(pvh_image_check(image, NULL, 0, 8));
 
   struct pvh_platform platform = {.size = sizeof(platform),
                                   .map = refuse_map,
@@ -100,7 +100,7 @@ int main(int argc, char **argv) {
   platform.protect = refuse_rights;
   SHOW(pvh_guest_create(image, &request, &guest) /* no rights */);
   platform.protect = protect;
-  request.flags = 6;
+  request.flags = 10;
   SHOW(pvh_guest_create(image, &request, &guest));
   request.flags = 0;
   char long_text[70001] = "";

@@ -252,6 +252,14 @@ fn faults_are_explained(arch: Arch) {
                 "fault::jump_nowhere+0x",
             ],
         ),
+        (
+            "written",
+            &[
+                "bad execution at address 0x",
+                "which is rw-",
+                "`--executable-memory`",
+            ],
+        ),
         ("cli", &["general protection fault", "`cli` is privileged"]),
         ("undefined", &["illegal instruction", "instruction: ud2"]),
         ("divide", &["division by zero", "instruction: div"]),

@@ -70,9 +70,19 @@ impl Installed {
     /// If it does not build.
     #[must_use]
     pub fn app(&self, name: &str, folder: &Path) -> PathBuf {
+        self.app_with(name, folder, &[])
+    }
+
+    /// As [`Self::app`], with these options besides.
+    ///
+    /// # Panics
+    /// If it does not build.
+    #[must_use]
+    pub fn app_with(&self, name: &str, folder: &Path, options: &[&str]) -> PathBuf {
         let program = folder.join(name).with_extension("exe");
         succeed(tools::run(
             self.gcc()
+                .args(options)
                 .arg("-Wl,--gc-sections")
                 .arg(own(&format!("apps/{name}.c")))
                 .arg("-o")

@@ -137,15 +137,30 @@ mod x86_64 {
         result
     }
 
+    /// `PROT_READ | PROT_WRITE`, and `PROT_EXEC` if the image asks for executable memory.
+    fn rights() -> usize {
+        let execute: u32;
+        // SAFETY: reads a word of the image that the linker fills in: with the symbol's number, or 0 if it is not defined.
+        unsafe {
+            asm!(
+                ".weak __paravirt_executable_memory",
+                "mov {:e}, dword ptr [rip + __paravirt_executable_memory@GOTPCREL]",
+                out(reg) execute,
+                options(pure, nomem, nostack, preserves_flags),
+            );
+        }
+        (3 | execute) as usize
+    }
+
     /// Maps `length` bytes of zeroed memory; the address, or a negative error number.
     pub(super) fn map(length: usize) -> isize {
         let result;
-        // SAFETY: PROT_READ | PROT_WRITE, MAP_PRIVATE | MAP_ANONYMOUS | MAP_NORESERVE at an address of the kernel's choice.
+        // SAFETY: MAP_PRIVATE | MAP_ANONYMOUS | MAP_NORESERVE at an address of the kernel's choice.
         unsafe {
             asm!(
                 "syscall",
                 inlateout("rax") MMAP as isize => result,
-                in("rdi") 0, in("rsi") length, in("rdx") 3, in("r10") 0x4022, in("r8") -1isize, in("r9") 0,
+                in("rdi") 0, in("rsi") length, in("rdx") rights(), in("r10") 0x4022, in("r8") -1isize, in("r9") 0,
                 out("rcx") _, out("r11") _,
                 options(nostack),
             );
@@ -219,10 +234,25 @@ mod i386 {
         result
     }
 
+    /// `PROT_READ | PROT_WRITE`, and `PROT_EXEC` if the image asks for executable memory.
+    fn rights() -> usize {
+        let rights;
+        // SAFETY: a number that the linker fills in: that of the symbol, or 0 if it is not defined, and the other rights.
+        unsafe {
+            asm!(
+                ".weak __paravirt_executable_memory",
+                "mov {}, offset __paravirt_executable_memory + 3",
+                out(reg) rights,
+                options(pure, nomem, nostack, preserves_flags),
+            );
+        }
+        rights
+    }
+
     /// Maps `length` bytes of zeroed memory; the address, or a negative error number.
     pub(super) fn map(length: usize) -> isize {
-        // address, length, PROT_READ | PROT_WRITE, MAP_PRIVATE | MAP_ANONYMOUS | MAP_NORESERVE, no file, offset
-        let arguments: [usize; 6] = [0, length, 3, 0x4022, usize::MAX, 0];
+        // address, length, rights, MAP_PRIVATE | MAP_ANONYMOUS | MAP_NORESERVE, no file, offset
+        let arguments: [usize; 6] = [0, length, rights(), 0x4022, usize::MAX, 0];
         // SAFETY: the old mmap takes a pointer to its six arguments.
         unsafe { syscall4(OLD_MMAP, arguments.as_ptr() as usize, 0, 0, 0) }
     }

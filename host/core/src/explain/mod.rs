@@ -324,18 +324,25 @@ fn hint(
         }
         Cause::UpcallStack => "is the stack pointer in memory that the guest may write?",
         Cause::Unbound(_) => "`pvhost check` shows what was meant",
-        Cause::Exception(_) => return hint_of_access(guest.memory, bad?).map(str::to_owned),
+        Cause::Exception(_) => return hint_of_access(guest, bad?).map(str::to_owned),
         _ => return None,
     };
     Some(hint.to_owned())
 }
 
-fn hint_of_access(memory: &GuestMemory, bad: BadAccess) -> Option<&'static str> {
-    let rights = memory.access_at(bad.address);
+fn hint_of_access(guest: Guest<'_>, bad: BadAccess) -> Option<&'static str> {
+    let rights = guest.memory.access_at(bad.address);
+    // Of what lies beside the image, the guest may write its free memory, and little else.
+    let is_free = rights.is_some_and(|rights| rights.write)
+        && guest.image.segment_at(bad.address, 1).is_none();
     match bad.access {
         AccessKind::Execute if bad.address < NULL_REACH => {
             Some("a call or jump through a null pointer; an external function that is not bound?")
         }
+        AccessKind::Execute if is_free => Some(
+            "memory beside the image is for data; a loader or compiler in the guest asks for the right to execute it: an image by a \
+             note (`executable_memory!`, in C PARAVIRT_EXECUTABLE_MEMORY), its user by `--executable-memory`; else a wild jump?",
+        ),
         AccessKind::Execute => {
             Some("a wild jump, or a return through a stack that was overwritten?")
         }

@@ -62,6 +62,8 @@ pub struct Request<'a> {
     pub command_line: &'a str,
     /// Memory beside the image, in bytes.
     pub memory: u64,
+    /// Whether the guest may execute that memory although its image does not ask for it.
+    pub executable_memory: bool,
     /// Whether each function is bound on its first call.
     pub lazy: bool,
     /// Whether images of 2013 are accepted, which are entered as they were then.
@@ -129,6 +131,7 @@ impl Guest {
             &layout::Request {
                 image,
                 memory: request.memory,
+                executable_memory: request.executable_memory,
                 command_line: request.command_line,
                 code: stubs + shims,
                 // A vCPU page for an image that has none.

@@ -51,6 +51,7 @@ pub struct Image {
     externals: Vec<External>,
     identity: Option<Identity>,
     backends: Vec<String>,
+    executable_memory: bool,
     entries: Entries,
     symbols: Symbols,
     resolver: Option<u64>,
@@ -192,6 +193,12 @@ impl Image {
         self.identity.map(|identity| identity.vcpu_page)
     }
 
+    /// Whether its notes ask for free memory that it may execute.
+    #[must_use]
+    pub const fn asks_for_executable_memory(&self) -> bool {
+        self.executable_memory
+    }
+
     /// The symbols.
     #[must_use]
     pub const fn symbols(&self) -> &Symbols {
@@ -268,6 +275,7 @@ fn parse(name: String, file: &Arc<Vec<u8>>) -> Result<Image, Problem> {
         externals,
         identity,
         backends,
+        executable_memory: note::asks_for_executable_memory(&raw.notes),
         entries,
         symbols,
         resolver,

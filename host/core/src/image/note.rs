@@ -1,11 +1,11 @@
 // SPDX-License-Identifier: MIT OR Apache-2.0
-//! The notes by which the guest layer describes an image: one of its identity, one for each in-guest backend.
+//! The notes by which the guest layer describes an image: one of its identity, one for each in-guest backend, and what it asks for.
 
 use alloc::borrow::ToOwned;
 use alloc::string::String;
 use alloc::vec::Vec;
 
-use paravirt_abi::note::{BACKEND_TYPE, Flags, OWNER, TYPE};
+use paravirt_abi::note::{BACKEND_TYPE, EXECUTABLE_MEMORY_TYPE, Flags, OWNER, TYPE};
 use paravirt_abi::vcpu;
 
 use super::Machine;
@@ -62,6 +62,11 @@ pub(super) fn backends(notes: &[Note<'_>]) -> Result<Vec<String>, NoteProblem> {
         }),
         None => Ok(names),
     }
+}
+
+/// Whether the image asks for free memory that it may execute.
+pub(super) fn asks_for_executable_memory(notes: &[Note<'_>]) -> bool {
+    !descriptors(notes, EXECUTABLE_MEMORY_TYPE).is_empty()
 }
 
 /// The name in the descriptor, which is padded with NULs, at least one.

@@ -25,6 +25,7 @@ static const char usage[] = "usage: paravirt [OPTION]... GUEST [ARGUMENT]...\n"
                             "  --lazy               bind each function on its first call\n"
                             "  --partial            start a guest although functions are missing\n"
                             "  --compat=2013        accept images of L4RTEMS, and the names of its functions\n"
+                            "  --executable-memory  let the guest execute its memory beside the image\n"
                             "  --wall-clock=SECONDS Unix time at the start, if there is no clock chip's\n"
                             "  --irq=LINE:NUMBER    interrupt NUMBER of the capability `vbus`, else `icu`, raises LINE\n"
                             "  --measure            compare with libvcpu";
@@ -32,7 +33,7 @@ static const char usage[] = "usage: paravirt [OPTION]... GUEST [ARGUMENT]...\n"
 static struct {
   uint64_t memory;
   uint64_t wall_clock; /* ns; 0: libc's */
-  int lazy, partial, compat_2013, measure;
+  int lazy, partial, compat_2013, executable_memory, measure;
   unsigned devices;
   struct {
     uint32_t line;
@@ -106,7 +107,8 @@ static void parse(int argc, char **argv) {
     {"memory", required_argument, NULL, 'm'}, {"lazy", no_argument, NULL, 'l'},
     {"partial", no_argument, NULL, 'p'},      {"compat", required_argument, NULL, 'o'},
     {"irq", required_argument, NULL, 'i'},    {"wall-clock", required_argument, NULL, 'w'},
-    {"measure", no_argument, NULL, 'c'},      {NULL, 0, NULL, 0},
+    {"measure", no_argument, NULL, 'c'},      {"executable-memory", no_argument, NULL, 'x'},
+    {NULL, 0, NULL, 0},
   };
   int option;
   while ((option = getopt_long(argc, argv, "+", long_options, NULL)) != -1)
@@ -119,6 +121,7 @@ static void parse(int argc, char **argv) {
         refuse(usage);
       options.compat_2013 = 1;
       break;
+    case 'x': options.executable_memory = 1; break;
     case 'w':
       number(optarg, '\0', UINT64_MAX / SECOND, &options.wall_clock);
       options.wall_clock *= SECOND;
@@ -192,7 +195,8 @@ static struct pvh_guest *create(const struct pvh_image *image, char **arguments)
     .platform = &platform,
     .command_line = join(arguments),
     .memory = options.memory,
-    .flags = (options.lazy ? PVH_LAZY : 0) | (options.compat_2013 ? PVH_COMPAT_2013 : 0),
+    .flags = (options.lazy ? PVH_LAZY : 0) | (options.compat_2013 ? PVH_COMPAT_2013 : 0) |
+             (options.executable_memory ? PVH_EXECUTABLE_MEMORY : 0),
   };
   request.function_count = table_functions(&request.functions);
   int32_t result = pvh_image_check(image, request.functions, request.function_count, request.flags);

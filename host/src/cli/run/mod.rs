@@ -30,6 +30,10 @@ pub(super) struct Arguments {
     #[arg(long, value_name = "SIZE", value_parser = size, default_value_t = DEFAULT_MEMORY)]
     memory: u64,
 
+    /// Let the guest execute that memory, even if its image does not ask for it; in QEMU it always may
+    #[arg(long)]
+    executable_memory: bool,
+
     /// Stop the guest after that many seconds, with status 124
     #[arg(long, value_name = "SECS", value_parser = seconds)]
     timeout: Option<Duration>,

@@ -10,6 +10,7 @@ use super::{Arguments, Compat, Error, ExitStatus, report};
 pub(super) fn run(image: Image, arguments: &Arguments) -> Result<ExitStatus, Error> {
     let mut builder = Vm::builder(image)
         .memory(arguments.memory)
+        .executable_memory(arguments.executable_memory)
         .command_line(arguments.command_line())
         .lazy(arguments.lazy)
         .handle_signals(true);

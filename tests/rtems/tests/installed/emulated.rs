@@ -64,3 +64,10 @@ pub fn cpp_exceptions_are_caught() {
     let program = rtems.cpp_app("exceptions", folder.path(), &["-Wl,--gc-sections"]);
     run(&program, "in two tasks at a time: right");
 }
+
+pub fn code_runs_in_memory_of_images_with_the_dynamic_loader() {
+    let rtems = Installed::find();
+    let folder = scratch();
+    let program = rtems.app_with("code", folder.path(), &["-DLOADER"]);
+    run(&program, "code in memory gives 42");
+}

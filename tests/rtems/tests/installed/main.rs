@@ -39,6 +39,7 @@ fn main() -> ExitCode {
         real::the_smallest_stack_has_room_for_interrupts,
         real::thread_local_data_without_a_base_for_it_is_told,
         real::getchark_polls_the_console,
+        real::code_runs_in_memory_of_images_with_the_dynamic_loader,
         real::hello_runs,
         real::a_fatal_error_is_reported_from_a_small_stack,
         real::a_fatal_error_is_reported_with_interrupts_coming,
@@ -51,6 +52,7 @@ fn main() -> ExitCode {
         emulated::control_words_belong_to_threads,
         emulated::the_smallest_stack_has_room_for_interrupts,
         emulated::cpp_exceptions_are_caught,
+        emulated::code_runs_in_memory_of_images_with_the_dynamic_loader,
     ];
     libtest_mimic::run(&Arguments::from_args(), trials).exit_code()
 }

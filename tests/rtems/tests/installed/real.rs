@@ -3,6 +3,7 @@
 
 use std::collections::BTreeSet;
 use std::fs::{self, File};
+use std::os::unix::process::ExitStatusExt;
 use std::path::Path;
 use std::process::{Command, Stdio};
 use std::time::Duration;
@@ -237,6 +238,41 @@ pub fn getchark_polls_the_console() {
     let (exit, printed) = run_app(&rtems, "getchark", "typed.");
     assert!(matches!(exit, Exit::Exit(0)), "{exit:?}\n{printed}");
     assert!(printed.contains("typed\nend of input"), "{printed}");
+}
+
+/// RTEMS' dynamic loader needs memory that can be executed, and an image that has the loader asks for it. What is written to the memory
+/// of another image is data, also if it runs as a Linux program.
+pub fn code_runs_in_memory_of_images_with_the_dynamic_loader() {
+    /// Linux, signal.h.
+    const SIGSEGV: i32 = 11;
+    let rtems = Installed::find();
+    for (options, runs) in [(&["-DLOADER"][..], true), (&[], false)] {
+        let folder = scratch();
+        let program = rtems.app_with("code", folder.path(), options);
+        let image = Image::open(&program).expect("a sound image");
+        assert_eq!(image.asks_for_executable_memory(), runs, "{options:?}");
+        let (exit, printed) = run::program(&program, "", LIMIT);
+        let right = match exit {
+            Exit::Exit(0) => runs && printed.contains("code in memory gives 42"),
+            Exit::Fault(_) => !runs,
+            _ => false,
+        };
+        assert!(right, "{options:?}: {exit:?}\n{printed}");
+        let output = Command::new(&program)
+            .stdin(Stdio::null())
+            .output()
+            .expect("a Linux program");
+        let printed = String::from_utf8_lossy(&output.stdout);
+        assert_eq!(
+            (output.status.success(), output.status.signal()),
+            if runs {
+                (true, None)
+            } else {
+                (false, Some(SIGSEGV))
+            },
+            "{options:?}: {printed}"
+        );
+    }
 }
 
 pub fn hello_runs() {

@@ -6,7 +6,9 @@ use std::path::{Path, PathBuf};
 use std::process::Command;
 use std::time::Duration;
 
-use object::{Object, ObjectSection, ObjectSegment, ObjectSymbol};
+use object::elf::{PF_R, PF_W, PT_GNU_STACK};
+use object::read::elf::{ElfFile32, ProgramHeader};
+use object::{LittleEndian, Object, ObjectSection, ObjectSegment, ObjectSymbol};
 use paravirt_rtems_tests::{own, run};
 use paravirt_section_tests::arch::Arch;
 use paravirt_section_tests::compile::{Compiler, Language};
@@ -150,6 +152,13 @@ fn linkcmds_keep_the_tables_and_the_note_and_rtems_linker_sets() {
             "{name} is in no segment"
         );
     }
+    let headers = ElfFile32::<LittleEndian>::parse(&*bytes).expect("an ELF file for 32 bits");
+    let stack = headers
+        .elf_program_headers()
+        .iter()
+        .find(|header| header.p_type(LittleEndian) == PT_GNU_STACK)
+        .expect("else Linux makes all memory of the program executable");
+    assert_eq!(stack.p_flags(LittleEndian), PF_R | PF_W);
     let notes = elf
         .section_by_name(".note.Xen")
         .expect("the note for PVH loaders");

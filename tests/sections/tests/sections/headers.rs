@@ -6,6 +6,7 @@ use std::fmt::Write as _;
 use std::fs;
 use std::mem::{offset_of, size_of};
 
+use object::{Object, ObjectSection};
 use paravirt_abi::error::Error;
 use paravirt_abi::interface::{FUNCTIONS, InterfaceFunction};
 use paravirt_abi::line;
@@ -56,6 +57,10 @@ fn numbers() -> Vec<(&'static str, i64)> {
         ("PV_SHUTDOWN_FATAL", Reason::Fatal as i64),
         ("PV_NOTE_TYPE", note::TYPE.into()),
         ("PV_NOTE_BACKEND_TYPE", note::BACKEND_TYPE.into()),
+        (
+            "PV_NOTE_EXECUTABLE_MEMORY_TYPE",
+            note::EXECUTABLE_MEMORY_TYPE.into(),
+        ),
         (
             "PV_NOTE_NO_RED_ZONE",
             note::Flags::NO_RED_ZONE.bits().into(),
@@ -186,6 +191,41 @@ fn abi_h_has_the_numbers_and_layouts_of_the_rust_crate() {
         succeed(compiler.compile(Language::C, &path, folder.path(), &[]));
     }
     succeed(Compiler::Gcc(Arch::X86_64).compile(Language::Cpp, &path, folder.path(), &[]));
+}
+
+/// The note by which C asks for executable memory is that of the ABI, on every architecture; several of them link.
+#[test]
+fn start_h_asks_for_executable_memory_by_the_note() {
+    let mut note = Vec::new();
+    for word in [
+        note::OWNER.len() as u32 + 1,
+        0,
+        note::EXECUTABLE_MEMORY_TYPE,
+    ] {
+        note.extend(word.to_le_bytes());
+    }
+    note.extend(note::OWNER.bytes().chain([0]));
+    note.resize(note.len().next_multiple_of(4), 0);
+    let source = "#include <paravirt/start.h>\nPARAVIRT_EXECUTABLE_MEMORY;\n";
+    let folder = scratch();
+    let path = folder.path().join("asks.c");
+    fs::write(&path, source).expect("a file in the scratch folder");
+    for (compiler, language) in [
+        (Compiler::Gcc(Arch::X86_64), Language::C),
+        (Compiler::Gcc(Arch::X86_64), Language::Cpp),
+        (Compiler::Gcc(Arch::I386), Language::C),
+        (Compiler::Clang(Arch::X86_64), Language::C),
+        (Compiler::Clang(Arch::Armv7), Language::C),
+    ] {
+        require!(compiler.program());
+        let object = succeed(compiler.compile(language, &path, folder.path(), &[]));
+        let bytes = fs::read(object).expect("just compiled");
+        let file = object::File::parse(&*bytes).expect("an ELF file");
+        let section = file
+            .section_by_name(note::SECTION)
+            .expect("the section of notes");
+        assert_eq!(section.data().expect("content"), note, "{compiler:?}");
+    }
 }
 
 /// A new name in the header must come with a check above.

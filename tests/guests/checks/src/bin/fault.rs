@@ -6,7 +6,7 @@
 use core::arch::asm;
 use core::hint::black_box;
 
-use guest_checks::number;
+use guest_checks::{number, written_code};
 use paravirt_bsp::{cpu, power, print, println, start};
 
 paravirt_bsp::image! { main: main, backends: [linux_syscall, bare, xen] }
@@ -46,6 +46,8 @@ fn main() -> i32 {
         "divide" => unsafe {
             asm!("xor eax, eax", "cdq", "xor ecx, ecx", "div ecx", out("eax") _, out("ecx") _, out("edx") _);
         },
+        // It ends well where the user lets the guest execute its memory.
+        "written" => println!("code in free memory gives {}", written_code()),
         // Who waits for the line knows that the guest has come this far.
         "hang" => {
             println!("hanging");

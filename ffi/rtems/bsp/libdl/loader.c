@@ -1,0 +1,16 @@
+/* SPDX-License-Identifier: BSD-2-Clause */
+/**
+ * @file
+ *
+ * @ingroup RTEMSBSPsI386Paravirt
+ *
+ * @brief The i386 part of RTEMS' dynamic loader, as it is, with the note by which the image asks to execute its memory.
+ *
+ * Every loader of object files refers to this part, and nothing else does: so the images that load code have the note.
+ */
+
+#include <rtl-mdreloc-i386.c>
+
+#include <paravirt/start.h>
+
+PARAVIRT_EXECUTABLE_MEMORY;

@@ -6,8 +6,8 @@
  *
  * @brief Interrupt controller support: vectors are lines of the paravirtualization layer.
  *
- * A vector that is disabled stays attached and masked. What is raised meanwhile by software is remembered here, so that it can be
- * asked for and cleared.
+ * A vector that is disabled stays attached and masked. What is raised meanwhile, by software or by a device, the host remembers. It tells
+ * that only by making the line pending, so who asks for it, or clears it, unmasks the line for a moment with interrupts disabled.
  */
 
 #include <bsp/irq.h>
@@ -18,7 +18,6 @@
 /* Bit n stands for vector n. Changed with interrupts disabled. */
 static uint32_t attached;
 static uint32_t enabled;
-static uint32_t raised_while_disabled;
 
 static void dispatch(uint32_t line, void *argument)
 {
@@ -73,10 +72,6 @@ rtems_status_code bsp_interrupt_vector_enable(rtems_vector_number vector)
   if (error == 0) {
     attached |= bit;
     enabled |= bit;
-    if ((raised_while_disabled & bit) != 0) {
-      raised_while_disabled &= ~bit;
-      error = paravirt_irq_raise(vector);
-    }
   }
   rtems_interrupt_local_enable(level);
 
@@ -90,10 +85,6 @@ rtems_status_code bsp_interrupt_vector_disable(rtems_vector_number vector)
   int32_t error;
 
   rtems_interrupt_local_disable(level);
-  if (paravirt_irq_is_pending(vector)) {
-    paravirt_irq_clear(vector);
-    raised_while_disabled |= bit;
-  }
   error = paravirt_irq_mask(vector);
   enabled &= ~bit;
   rtems_interrupt_local_enable(level);
@@ -101,41 +92,52 @@ rtems_status_code bsp_interrupt_vector_disable(rtems_vector_number vector)
   return status(error);
 }
 
-rtems_status_code bsp_interrupt_is_pending(rtems_vector_number vector, bool *pending)
+/* Between these two, which are called with interrupts disabled, what the host remembers for the vector is pending. */
+static int32_t reveal(rtems_vector_number vector)
 {
-  *pending = (raised_while_disabled & UINT32_C(1) << vector) != 0
-    || paravirt_irq_is_pending(vector);
-
-  return RTEMS_SUCCESSFUL;
+  return (enabled & UINT32_C(1) << vector) != 0 ? 0 : paravirt_irq_unmask(vector);
 }
 
-rtems_status_code bsp_interrupt_raise(rtems_vector_number vector)
+static int32_t hide(rtems_vector_number vector)
 {
-  uint32_t bit = UINT32_C(1) << vector;
+  return (enabled & UINT32_C(1) << vector) != 0 ? 0 : paravirt_irq_mask(vector);
+}
+
+rtems_status_code bsp_interrupt_is_pending(rtems_vector_number vector, bool *pending)
+{
   rtems_interrupt_level level;
-  int32_t error = 0;
+  int32_t error;
 
   rtems_interrupt_local_disable(level);
-  if ((enabled & bit) != 0) {
-    error = paravirt_irq_raise(vector);
-  } else {
-    raised_while_disabled |= bit;
+  error = reveal(vector);
+  *pending = paravirt_irq_is_pending(vector);
+  if (error == 0) {
+    error = hide(vector);
   }
   rtems_interrupt_local_enable(level);
 
   return status(error);
 }
 
+rtems_status_code bsp_interrupt_raise(rtems_vector_number vector)
+{
+  return status(paravirt_irq_raise(vector));
+}
+
 rtems_status_code bsp_interrupt_clear(rtems_vector_number vector)
 {
   rtems_interrupt_level level;
+  int32_t error;
 
   rtems_interrupt_local_disable(level);
-  raised_while_disabled &= ~(UINT32_C(1) << vector);
+  error = reveal(vector);
   paravirt_irq_clear(vector);
+  if (error == 0) {
+    error = hide(vector);
+  }
   rtems_interrupt_local_enable(level);
 
-  return RTEMS_SUCCESSFUL;
+  return status(error);
 }
 
 /* Lines have no priorities: the host delivers what is pending, and the lowest line comes first. */

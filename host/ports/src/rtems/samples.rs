@@ -22,6 +22,8 @@ const SAMPLES: [(&str, &str); 2] = [
 ];
 /// A ticker that compares ticks, expirations and the clock for as long as its command line says, and the last thing it finds.
 const LONG: (&str, &str) = ("long", "free memory: right");
+/// Programs of ours that check what differs from host to host, and the last thing that each finds.
+const CHECKS: [(&str, &str); 1] = [("clear", "interrupts: right")];
 
 /// A program and how it is run.
 #[derive(Debug)]
@@ -48,12 +50,13 @@ pub fn run(workspace: &Workspace, location: &Location, host: &Host) -> Result<()
         })
         .collect();
     if let Some(seconds) = seconds(host.kind()) {
-        let (name, end) = LONG;
-        samples.push(Sample {
-            program: build(workspace, location, host.kind(), name, seconds)?,
-            arguments: vec![seconds.to_string()],
-            end,
-        });
+        for (name, end) in CHECKS.into_iter().chain([LONG]) {
+            samples.push(Sample {
+                program: build(workspace, location, host.kind(), name, seconds)?,
+                arguments: vec![seconds.to_string()],
+                end,
+            });
+        }
     }
     for sample in &samples {
         run_one(workspace, host, sample)?;
@@ -61,7 +64,7 @@ pub fn run(workspace: &Workspace, location: &Location, host: &Host) -> Result<()
     Ok(())
 }
 
-/// How long the ticker counts. On hosts with tests of their own for that it does not run here.
+/// How long the ticker counts. On hosts with tests of their own for what our programs check, they do not run here.
 fn seconds(kind: Kind) -> Option<u32> {
     match kind {
         Kind::L4re => Some(60),

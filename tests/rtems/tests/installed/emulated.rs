@@ -71,3 +71,9 @@ pub fn code_runs_in_memory_of_images_with_the_dynamic_loader() {
     let program = rtems.app_with("code", folder.path(), &["-DLOADER"]);
     run(&program, "code in memory gives 42");
 }
+
+pub fn what_is_raised_is_pending_and_can_be_cleared() {
+    let rtems = Installed::find();
+    let folder = scratch();
+    run(&rtems.app("clear", folder.path()), "interrupts: right");
+}

@@ -38,6 +38,7 @@ fn main() -> ExitCode {
         real::control_words_belong_to_threads,
         real::the_smallest_stack_has_room_for_interrupts,
         real::thread_local_data_without_a_base_for_it_is_told,
+        real::what_is_raised_is_pending_and_can_be_cleared,
         real::getchark_polls_the_console,
         real::code_runs_in_memory_of_images_with_the_dynamic_loader,
         real::hello_runs,
@@ -52,6 +53,7 @@ fn main() -> ExitCode {
         emulated::control_words_belong_to_threads,
         emulated::the_smallest_stack_has_room_for_interrupts,
         emulated::cpp_exceptions_are_caught,
+        emulated::what_is_raised_is_pending_and_can_be_cleared,
         emulated::code_runs_in_memory_of_images_with_the_dynamic_loader,
     ];
     libtest_mimic::run(&Arguments::from_args(), trials).exit_code()

@@ -233,6 +233,14 @@ pub fn thread_local_data_without_a_base_for_it_is_told() {
     );
 }
 
+/// Also what a device has raised, and while the vector is disabled.
+pub fn what_is_raised_is_pending_and_can_be_cleared() {
+    let rtems = Installed::find();
+    let (exit, printed) = run_app(&rtems, "clear", "");
+    assert!(matches!(exit, Exit::Exit(0)), "{exit:?}\n{printed}");
+    assert!(printed.contains("interrupts: right"), "{printed}");
+}
+
 pub fn getchark_polls_the_console() {
     let rtems = Installed::find();
     let (exit, printed) = run_app(&rtems, "getchark", "typed.");

@@ -23,7 +23,10 @@ const SAMPLES: [(&str, &str); 2] = [
 /// A ticker that compares ticks, expirations and the clock for as long as its command line says, and the last thing it finds.
 const LONG: (&str, &str) = ("long", "free memory: right");
 /// Programs of ours that check what differs from host to host, and the last thing that each finds.
-const CHECKS: [(&str, &str); 1] = [("clear", "interrupts: right")];
+const CHECKS: [(&str, &str); 2] = [
+    ("clear", "interrupts: right"),
+    ("rtc", "time of day: right"),
+];
 
 /// A program and how it is run.
 #[derive(Debug)]

@@ -77,3 +77,9 @@ pub fn what_is_raised_is_pending_and_can_be_cleared() {
     let folder = scratch();
     run(&rtems.app("clear", folder.path()), "interrupts: right");
 }
+
+pub fn the_time_of_day_is_the_hosts() {
+    let rtems = Installed::find();
+    let folder = scratch();
+    run(&rtems.app("rtc", folder.path()), "time of day: right");
+}

@@ -39,6 +39,7 @@ fn main() -> ExitCode {
         real::the_smallest_stack_has_room_for_interrupts,
         real::thread_local_data_without_a_base_for_it_is_told,
         real::what_is_raised_is_pending_and_can_be_cleared,
+        real::the_time_of_day_is_the_hosts,
         real::getchark_polls_the_console,
         real::code_runs_in_memory_of_images_with_the_dynamic_loader,
         real::hello_runs,
@@ -54,6 +55,7 @@ fn main() -> ExitCode {
         emulated::the_smallest_stack_has_room_for_interrupts,
         emulated::cpp_exceptions_are_caught,
         emulated::what_is_raised_is_pending_and_can_be_cleared,
+        emulated::the_time_of_day_is_the_hosts,
         emulated::code_runs_in_memory_of_images_with_the_dynamic_loader,
     ];
     libtest_mimic::run(&Arguments::from_args(), trials).exit_code()

@@ -241,6 +241,13 @@ pub fn what_is_raised_is_pending_and_can_be_cleared() {
     assert!(printed.contains("interrupts: right"), "{printed}");
 }
 
+pub fn the_time_of_day_is_the_hosts() {
+    let rtems = Installed::find();
+    let (exit, printed) = run_app(&rtems, "rtc", "");
+    assert!(matches!(exit, Exit::Exit(0)), "{exit:?}\n{printed}");
+    assert!(printed.contains("time of day: right"), "{printed}");
+}
+
 pub fn getchark_polls_the_console() {
     let rtems = Installed::find();
     let (exit, printed) = run_app(&rtems, "getchark", "typed.");

@@ -47,10 +47,13 @@ pub fn wait() {
     entry::mark_host_closed();
 }
 
+/// The instruction `hlt`.
+const HALT: u8 = 0xf4;
+
 /// Takes an interrupt; whether to go on at the upcall entry. `flags` is the flags register in the frame.
 ///
 /// # Safety
-/// For the entry: `flags` must be valid for reads and writes.
+/// For the entry: `flags` must be the third word of the processor's frame, and that valid for reads and writes.
 unsafe extern "C" fn take(vector: u32, flags: *mut usize) -> bool {
     if let Some(handler) = HANDLER.get() {
         handler(vector as u8);
@@ -58,8 +61,16 @@ unsafe extern "C" fn take(vector: u32, flags: *mut usize) -> bool {
     match entry::leave() {
         Return::AsItWas => false,
         Return::Closed => {
-            // SAFETY: the caller's part of the contract.
-            unsafe { *flags &= !INTERRUPT_FLAG };
+            // SAFETY: the caller's part of the contract; the first word is the address of an instruction that was about to run.
+            unsafe {
+                *flags &= !INTERRUPT_FLAG;
+                let instruction = flags.sub(2);
+                // An emulated Xen may let an interrupt in between the two instructions of a wait, which the processor does not. With
+                // the flag clear, the second would wait for ever.
+                if *(*instruction as *const u8) == HALT {
+                    *instruction += 1;
+                }
+            }
             false
         }
         Return::Upcall => true,

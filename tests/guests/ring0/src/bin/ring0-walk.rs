@@ -12,6 +12,7 @@ use core::hint::black_box;
 use core::sync::atomic::{AtomicBool, AtomicU32, AtomicU64, AtomicUsize, Ordering};
 
 use paravirt_bsp::abi::line::FIRST_FREE;
+use paravirt_bsp::backend::entry;
 use paravirt_bsp::clock::Instant;
 use paravirt_bsp::irq::Line;
 use paravirt_bsp::timer::Timer;
@@ -35,7 +36,8 @@ const INSTANTS: usize = 2048;
 const FEWEST: u32 = 20;
 /// Turns of the loops that put an instruction in the interrupt's way.
 const TURNS: u32 = 700;
-/// Most stack that a handler may find taken up, in bytes: what the path has on the stack, and one upcall.
+/// Most stack that a handler may find taken up, in bytes: what the path has on the stack, and one upcall; as much again for a handler in
+/// which it nests.
 const STACK: usize = 1200;
 /// Less than the smallest frame, in bytes.
 const LESS_THAN_A_FRAME: usize = 8;
@@ -95,6 +97,17 @@ fn off(body: impl FnOnce()) {
     unsafe { cpu::enable_interrupts() };
 }
 
+/// As idle with interrupts off, but for an instruction in between: an interrupt may come before `hlt`, as some emulated hypervisors let it.
+fn idle_unprotected() {
+    // SAFETY: changes the processor's flag, which is closed in the end, as it is noted.
+    unsafe { asm!("cli", options(nostack)) };
+    while CALLS.load(Ordering::Relaxed) == 0 && !entry::is_pending() {
+        // SAFETY: as above.
+        unsafe { asm!("sti", "nop", "hlt", "cli", options(nostack)) };
+    }
+    entry::mark_host_closed();
+}
+
 /// A way on which the timer interrupts.
 struct Path {
     name: &'static str,
@@ -105,7 +118,7 @@ struct Path {
     timers: u32,
 }
 
-const PATHS: [Path; 5] = [
+const PATHS: [Path; 6] = [
     Path {
         name: "off and on",
         run: || off(|| {}),
@@ -127,6 +140,12 @@ const PATHS: [Path; 5] = [
     Path {
         name: "idle",
         run: || cpu::idle_until(|_| CALLS.load(Ordering::Relaxed) > 0),
+        raises: 0,
+        timers: 1,
+    },
+    Path {
+        name: "idle where `sti` takes effect at once",
+        run: || off(idle_unprotected),
         raises: 0,
         timers: 1,
     },
@@ -200,7 +219,7 @@ fn main() -> i32 {
             "{}: {rounds} rounds, {lost} lost, {early} early, {deepest} bytes of stack",
             path.name
         );
-        wrong += lost + early + u32::from(deepest > STACK);
+        wrong += lost + early + u32::from(deepest > STACK * (1 + path.raises as usize));
         if path.timers == 1 {
             println!("  interrupted at {} instructions", seen.count());
             wrong += u32::from(seen.count() < FEWEST);

@@ -16,7 +16,7 @@
 //! | x87, MMX | yes | stack empty, control word 0x37f |
 //! | SSE | yes | MXCSR 0x1f80 |
 //! | AVX, where XCR0 has it | yes | undefined, as for any function |
-//! | wider state: AVX-512, AMX | no: `pvhost` refuses an image whose code uses it | |
+//! | wider state: AVX-512, AMX | no: `pvhost check` refuses an image whose code uses it | |
 //!
 //! All that is kept lies on the interrupted stack: at most 943 bytes on i386 and 1,063 on x86-64 from the interrupted stack pointer, or
 //! its red zone, to the first byte of the body's frame; 320 less without AVX. In ring 0 the layer turns AVX on at its start, and

@@ -12,6 +12,7 @@
 mod allowlist;
 mod classify;
 mod code;
+mod wide;
 
 use iced_x86::{Decoder, DecoderOptions, Formatter, GasFormatter, Instruction};
 
@@ -19,6 +20,7 @@ use crate::image::{Image, Machine};
 
 pub use allowlist::{Allowlist, AllowlistError, Rule};
 pub use classify::Class;
+pub use wide::{WideState, check_state};
 
 use classify::Classifier;
 use code::Piece;

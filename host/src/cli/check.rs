@@ -6,6 +6,7 @@ use std::path::{Path, PathBuf};
 
 use clap::builder::PossibleValuesParser;
 use paravirt_abi::signature::Width;
+use pvhost::audit::check_state;
 use pvhost::image::{External, Image, check_loadable};
 use pvhost::provides::{self, Fit, HOSTS, Host, Provides};
 use serde::Serialize;
@@ -103,12 +104,15 @@ fn report(image: &Image, arguments: &Arguments) -> Result<Report, Error> {
         (Some(host), _) => (
             host.name.to_owned(),
             host.provides(image.machine()),
-            check_loadable(image, &host.policy()).err(),
+            check_loadable(image, &host.policy())
+                .err()
+                .map(|refusal| refusal.problem.to_string()),
         ),
         (None, Some(file)) => (file.display().to_string(), read(file, image)?, None),
         // The command line demands one of them, and `--host` accepts only known names.
         (None, None) => return Err("name a host with --host or --provides".into()),
     };
+    let refused = refused.or_else(|| check_state(image).err().map(|wide| wide.to_string()));
     // Images of 2013 may name one function several times; once is enough to hear of it.
     let mut seen = HashSet::new();
     let functions: Vec<_> = image
@@ -122,7 +126,7 @@ fn report(image: &Image, arguments: &Arguments) -> Result<Report, Error> {
         machine: image.machine().to_string(),
         host,
         fits: refused.is_none() && functions.iter().all(|finding| finding.status.is_good()),
-        refused: refused.map(|refusal| refusal.problem.to_string()),
+        refused,
         functions,
     })
 }

@@ -2,7 +2,7 @@
 //! Instructions that a guest should not have.
 
 use object::elf;
-use pvhost::audit::{AuditError, GapReason, audit};
+use pvhost::audit::{AuditError, GapReason, audit, check_state};
 use pvhost::image::{Image, Machine};
 
 use crate::guest::{CODE, Guest, Section, Symbol};
@@ -62,6 +62,30 @@ fn findings_are_named_by_function() {
         ("late", "mov with cr2", 0x2a),
     ];
     assert_eq!(found, expected);
+}
+
+/// Upcalls do not keep what such code computes with.
+#[test]
+fn code_for_avx_512_does_not_fit() {
+    let folder = Folder::new();
+    for (machine, name) in [(Machine::I386, "wide32"), (Machine::X86_64, "wide64")] {
+        let mut guest = guest(machine);
+        // vpxord %ymm0, %ymm0, %ymm0: of AVX-512, but with registers that are kept
+        guest.poke(CODE + 0x12, &[0x62, 0xf1, 0x7d, 0x28, 0xef, 0xc0]);
+        assert_eq!(check_state(&parse(&guest)), Ok(()), "{machine}");
+        // vpxord %zmm0, %zmm0, %zmm0
+        guest.poke(CODE + 0x12, &[0x62, 0xf1, 0x7d, 0x48, 0xef, 0xc0]);
+        let wide = check_state(&parse(&guest)).expect_err("it is wide");
+        assert_eq!((&*wide.function, wide.address), ("_start", CODE + 0x12));
+        folder.write(name, guest.build());
+        let output = folder.run(&format!("check {name} --host linux-process"));
+        let said = String::from_utf8_lossy(&output.stdout);
+        assert!(
+            said.starts_with("refused: _start uses AVX-512 or AMX at 0x100012 (`vpxord"),
+            "{said}"
+        );
+        assert_eq!(output.status.code(), Some(1), "{machine}");
+    }
 }
 
 #[test]

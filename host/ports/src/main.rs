@@ -24,7 +24,7 @@ struct Arguments {
 
 #[derive(Subcommand)]
 enum Port {
-    /// Link RTEMS 6 with this layer and run its programs; without RTEMS, say what to install
+    /// Link RTEMS with this layer and run its programs; without RTEMS, say what to install
     Rtems(rtems::command::Arguments),
     /// Run guests as partitions of the POK kernel; without its source tree, say what to fetch
     Pok(pok::command::Arguments),

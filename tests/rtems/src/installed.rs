@@ -4,6 +4,8 @@
 use std::path::{Path, PathBuf};
 use std::process::Command;
 
+use paravirt_ports::rtems::folders::Folders;
+use paravirt_ports::rtems::location::Location;
 use test_support::need::{Need, Step, User};
 
 use paravirt_section_tests::tools::{self, succeed};
@@ -14,19 +16,21 @@ use crate::own;
 /// RTEMS' tools and the BSP that `cargo xtask rtems` built with them.
 #[derive(Debug)]
 pub struct Installed {
-    prefix: PathBuf,
+    location: Location,
 }
 
 impl Installed {
     /// Finds them.
     ///
     /// # Panics
-    /// If the user names no RTEMS, or the BSP was not built.
+    /// If the user names no RTEMS, or none that is whole, or the BSP was not built.
     #[must_use]
     pub fn find() -> Self {
-        let prefix = test_support::users(User::RtemsPrefix);
-        let _ = test_support::users(User::RtemsSource);
-        let installed = Self { prefix };
+        let [prefix, source] = [User::RtemsPrefix, User::RtemsSource].map(test_support::users);
+        let location = Location::find(Some(&prefix), Some(&source))
+            .unwrap_or_else(|error| panic!("{error:#}"))
+            .expect("both are named");
+        let installed = Self { location };
         let linkcmds = installed.libraries().join("linkcmds");
         if !linkcmds.is_file() {
             Need::Step(Step::RtemsBsp).panic(&format!(
@@ -40,7 +44,7 @@ impl Installed {
     /// A tool by its name without the architecture.
     #[must_use]
     pub fn tool(&self, name: &str) -> PathBuf {
-        self.prefix.join(format!("bin/i386-rtems6-{name}"))
+        self.location.tool(name)
     }
 
     /// The C compiler with the options of an application, as RTEMS' manual has them.
@@ -115,7 +119,7 @@ impl Installed {
     /// The folder with the BSP's libraries, linkcmds and headers.
     #[must_use]
     pub fn libraries(&self) -> PathBuf {
-        workspace().join("target/rtems/install/i386-rtems6/paravirt/lib")
+        Folders::new(&test_support::workspace()).libraries(self.location.version)
     }
 
     /// One of RTEMS' own programs, as `samples/hello.exe`.

@@ -55,7 +55,7 @@ enum Task {
     Soak,
     /// Run the benchmarks
     Bench,
-    /// Link RTEMS 6 with this layer and run its programs; without RTEMS, say what to install
+    /// Link RTEMS with this layer and run its programs; without RTEMS, say what to install
     #[command(disable_help_flag = true)]
     Rtems(Port),
     /// Run guests as partitions of the POK kernel; without its source tree, say what to fetch

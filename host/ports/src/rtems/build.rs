@@ -42,6 +42,10 @@ pub fn build(workspace: &Workspace, request: &Request<'_>) -> Result<()> {
     let lock = fs::File::create(folders.root().join(".lock"))?;
     lock.lock().context("cannot lock the RTEMS build")?;
 
+    let version = request.location.version;
+    if !version.is_tried() {
+        println!("note: {version} is not one with which this layer was tried");
+    }
     println!("building the Rust part, {}", static_library::RTEMS.file);
     let library = static_library::build(
         workspace,
@@ -59,7 +63,7 @@ pub fn build(workspace: &Workspace, request: &Request<'_>) -> Result<()> {
         workspace.root(),
         &folders.source(),
     )?;
-    if let Some(version) = version::describe(&request.location.source)? {
+    if let Some(version) = version::describe(&request.location.source, version)? {
         files::write_if_changed(&folders.source().join(version::FILE), version.as_bytes())?;
     }
     let ours = workspace.root().join("ffi");
@@ -129,9 +133,10 @@ fn stamp(specs: &[PathBuf], config: &str, location: &Location) -> Result<String>
         hash_folder(spec, &mut hasher)?;
     }
     Ok(format!(
-        "{}\n{}\n{config}{:016x}\n",
+        "{}\n{}\n{}\n{config}{:016x}\n",
         location.prefix.display(),
         location.source.display(),
+        location.version,
         hasher.finish()
     ))
 }

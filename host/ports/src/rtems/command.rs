@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: MIT OR Apache-2.0
-//! `cargo xtask rtems`: an RTEMS 6 application on this layer, from a user's RTEMS to its output.
+//! `cargo xtask rtems`: an RTEMS application on this layer, from a user's RTEMS to its output.
 
 use std::path::{Path, PathBuf};
 use std::time::Duration;

@@ -5,8 +5,8 @@ use std::path::PathBuf;
 
 use paravirt_build::workspace::Workspace;
 
-/// RTEMS' name of the architecture, as in `i386-rtems6-gcc`.
-pub const TARGET: &str = "i386-rtems6";
+use super::version::Version;
+
 /// The BSP, as RTEMS' configuration names it.
 pub const BSP: &str = "i386/paravirt";
 
@@ -60,9 +60,9 @@ impl Folders {
     }
 
     /// The installed BSP's libraries, linkcmds and headers.
-    pub fn libraries(&self) -> PathBuf {
+    pub fn libraries(&self, version: Version) -> PathBuf {
         self.install()
-            .join(TARGET)
+            .join(version.target())
             .join(BSP.trim_start_matches("i386/"))
             .join("lib")
     }

@@ -16,5 +16,5 @@ mod spec;
 pub mod suite;
 mod tree;
 mod verdict;
-mod version;
+pub mod version;
 mod waf;

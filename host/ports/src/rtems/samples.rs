@@ -96,7 +96,10 @@ fn build(
         Command::new(location.tool("gcc"))
             .args(["-qrtems", "-march=pentium", "-mtune=pentiumpro", "-O2"])
             .arg("-Wl,--gc-sections")
-            .arg(format!("-B{}", folders.libraries().display()))
+            .arg(format!(
+                "-B{}",
+                folders.libraries(location.version).display()
+            ))
             .arg(
                 workspace
                     .root()

@@ -12,6 +12,7 @@ use crate::rtems::folders::Folders;
 use crate::rtems::group::{self, Group, Program};
 use crate::rtems::host::{Host, Kind, Trees};
 use crate::rtems::location::{Location, WHAT_TO_INSTALL};
+use crate::rtems::reason::{self, Reasons};
 use crate::rtems::{compare, results, rust_example, samples, suite};
 use paravirt_build::workspace::Workspace;
 
@@ -165,7 +166,7 @@ fn compare_hosts(workspace: &Workspace, left: Kind, right: Kind) -> Result<bool>
         !left_results.is_empty() && !right_results.is_empty(),
         "there are no results of one of the hosts yet; run --tests on both"
     );
-    let reasons = compare::reasons(&workspace.root().join(compare::REASONS))?;
+    let reasons = Reasons::read(&workspace.root().join(reason::FILE))?;
     print!(
         "{}",
         compare::tables(
@@ -221,6 +222,7 @@ fn run_tests(workspace: &Workspace, arguments: &Arguments, testsuites: &Path) ->
         Duration::from_secs(arguments.timeout),
         arguments.jobs.min(host.kind().most_jobs()),
         &folder.join(name),
+        &Reasons::read(&workspace.root().join(reason::FILE))?,
         |count, entry| {
             println!(
                 "[{count}/{total}] {}: {}/{} ({:.1} s) {}",
@@ -228,7 +230,7 @@ fn run_tests(workspace: &Workspace, arguments: &Arguments, testsuites: &Path) ->
                 entry.group,
                 entry.test,
                 entry.seconds,
-                entry.verdict.note()
+                entry.note()
             );
         },
     )?;

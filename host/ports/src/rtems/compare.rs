@@ -4,60 +4,17 @@
 
 use std::collections::BTreeSet;
 use std::fmt::Write;
-use std::fs;
-use std::path::Path;
 
-use anyhow::{Context, Result};
-use serde::Deserialize;
-
+use super::reason::Reasons;
 use super::results::is_same_test;
 use super::suite::Entry;
 use super::verdict::Verdict;
-
-/// The file with reasons, in the workspace.
-pub const REASONS: &str = "tests/rtems/exceptions.toml";
-
-/// Why a test does not pass.
-#[derive(Clone, Debug, Deserialize)]
-#[serde(deny_unknown_fields)]
-pub struct Reason {
-    /// `group/test`; a `*` at the end stands for any rest.
-    pub test: String,
-    /// The reason.
-    pub why: String,
-}
-
-impl Reason {
-    fn is_about(&self, test: &str) -> bool {
-        match self.test.strip_suffix('*') {
-            Some(begin) => test.starts_with(begin),
-            None => self.test == test,
-        }
-    }
-}
-
-/// Reads [`REASONS`].
-///
-/// # Errors
-/// The file is not there or not understood.
-pub fn reasons(path: &Path) -> Result<Vec<Reason>> {
-    #[derive(Deserialize)]
-    #[serde(deny_unknown_fields)]
-    struct File {
-        exception: Vec<Reason>,
-    }
-    let text =
-        fs::read_to_string(path).with_context(|| format!("cannot read {}", path.display()))?;
-    let file: File =
-        toml::from_str(&text).with_context(|| format!("{} is not understood", path.display()))?;
-    Ok(file.exception)
-}
 
 /// One host's name and results.
 pub type Column<'a> = (&'a str, &'a [Entry]);
 
 /// The two tables.
-pub fn tables(columns: [Column<'_>; 2], reasons: &[Reason]) -> String {
+pub fn tables(columns: [Column<'_>; 2], reasons: &Reasons) -> String {
     let mut text = String::new();
     let _ = writeln!(text, "| group | {} | {} |", columns[0].0, columns[1].0);
     text.push_str("|---|---|---|\n");
@@ -87,11 +44,11 @@ pub fn tables(columns: [Column<'_>; 2], reasons: &[Reason]) -> String {
     for test in tests {
         let name = format!("{}/{}", test.group, test.test);
         let [left, right] = columns.map(|(_, entries)| result(entries, test));
-        let why = reasons
+        let why = columns
             .iter()
-            .find(|reason| reason.is_about(&name))
-            .map_or("", |reason| &reason.why);
-        let _ = writeln!(text, "| {name} | {left} | {right} | {} |", why.trim());
+            .find_map(|(host, _)| reasons.why(host, &test.group, &test.test))
+            .unwrap_or_default();
+        let _ = writeln!(text, "| {name} | {left} | {right} | {why} |");
     }
     text
 }
@@ -153,6 +110,7 @@ mod tests {
             test: test.to_owned(),
             state: State::ExpectedPass,
             verdict,
+            reason: None,
             seconds: 0.25,
         }
     }
@@ -174,30 +132,15 @@ mod tests {
             entry("sp04", passed()),
             entry("sp05", skipped()),
         ];
-        let reason = Reason {
-            test: "sptests/sp0*".to_owned(),
-            why: "jitter".to_owned(),
-        };
+        let reasons = "[[exception]]\ntest = \"sptests/sp0*\"\nwhy = \"jitter\"\n";
+        let reasons = Reasons::parse(reasons).expect("as the file is written");
         assert_eq!(
-            tables([("here", &here), ("there", &there)], &[reason]),
+            tables([("here", &here), ("there", &there)], &reasons),
             "| group | here | there |\n|---|---|---|\n\
              | sptests | 1 passed, 1 failed, 2 skipped | 3 passed, 0 failed, 2 skipped |\n\n\
              | test | here | there | reason |\n|---|---|---|---|\n\
              | sptests/sp02 | timeout | passed | jitter |\n\
              | sptests/sp04 | skipped: why | passed | jitter |\n"
         );
-    }
-
-    #[test]
-    fn a_reason_is_about_one_test_or_all_that_begin_so() {
-        let about = |pattern: &str, test| {
-            Reason {
-                test: pattern.to_owned(),
-                why: String::new(),
-            }
-            .is_about(test)
-        };
-        assert!(about("a/b", "a/b") && about("a/b*", "a/bc"));
-        assert!(!about("a/b", "a/bc") && !about("a/b*", "a/c"));
     }
 }

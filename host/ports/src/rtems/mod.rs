@@ -9,6 +9,7 @@ pub mod group;
 pub mod host;
 pub mod location;
 mod output;
+pub mod reason;
 pub mod results;
 pub mod rust_example;
 pub mod samples;

@@ -105,7 +105,7 @@ pub fn table(entries: &[Entry]) -> String {
             entry.state.name(),
             entry.verdict.name(),
             entry.seconds,
-            entry.verdict.note()
+            entry.note()
         );
         let _ = writeln!(table, "{}", line.trim_end());
     }
@@ -119,8 +119,8 @@ pub fn tally(entries: &[Entry]) -> Tally {
         let name = format!("{}/{}", entry.group, entry.test);
         match &entry.verdict {
             Verdict::Passed(_) => tally.passed += 1,
-            Verdict::Failed(why) => tally.failed.push(format!("{name}: {why}")),
-            Verdict::Skipped(why) => tally.skipped.push(format!("{name}: {why}")),
+            Verdict::Failed(_) => tally.failed.push(format!("{name}: {}", entry.note())),
+            Verdict::Skipped(_) => tally.skipped.push(format!("{name}: {}", entry.note())),
         }
     }
     tally
@@ -137,21 +137,23 @@ mod tests {
             test: test.to_owned(),
             state: State::ExpectedPass,
             verdict,
+            reason: None,
             seconds: 0.25,
         }
     }
 
     #[test]
     fn the_table_has_a_line_for_each_test() {
-        let entries = [
+        let mut entries = [
             entry("sp01", Verdict::Passed(String::new())),
             entry("spfatal26", Verdict::Failed("guest fault".to_owned())),
         ];
+        entries[1].reason = Some("its bytes are no fault".to_owned());
         assert_eq!(
             table(&entries),
             "group    test       state          result   seconds  note\n\
              sptests  sp01       EXPECTED_PASS  passed      0.25\n\
-             sptests  spfatal26  EXPECTED_PASS  FAILED      0.25  guest fault\n"
+             sptests  spfatal26  EXPECTED_PASS  FAILED      0.25  guest fault; known: its bytes are no fault\n"
         );
         let tally = tally(&entries);
         assert_eq!((tally.passed, tally.failed.len()), (1, 1));

@@ -15,6 +15,7 @@ use serde::{Deserialize, Serialize};
 use super::group::Program;
 use super::host::Host;
 use super::output::{Banner, State};
+use super::reason::Reasons;
 use super::verdict::{self, Verdict};
 use paravirt_build::command;
 
@@ -30,8 +31,23 @@ pub struct Entry {
     /// What came of it.
     #[serde(flatten)]
     pub verdict: Verdict,
+    /// Why it did not pass, where that is known.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub reason: Option<String>,
     /// How long it ran.
     pub seconds: f64,
+}
+
+impl Entry {
+    /// What the verdict notes, and the reason.
+    #[must_use]
+    pub fn note(&self) -> String {
+        let note = self.verdict.note();
+        match &self.reason {
+            Some(reason) => format!("{note}; known: {reason}"),
+            None => note.to_owned(),
+        }
+    }
 }
 
 /// Runs `programs`, `jobs` at a time, each for `limit` at most, and tells each result to `done`, in the order in which they
@@ -45,6 +61,7 @@ pub fn run(
     limit: Duration,
     jobs: usize,
     logs: &Path,
+    reasons: &Reasons,
     mut done: impl FnMut(usize, &Entry),
 ) -> Result<Vec<Entry>> {
     let next = AtomicUsize::new(0);
@@ -59,7 +76,7 @@ pub fn run(
                     let index = next.fetch_add(1, Ordering::Relaxed);
                     programs.get(index).map(|program| (index, program))
                 } {
-                    let result = run_one(host, program, limit, logs);
+                    let result = run_one(host, program, limit, logs, reasons);
                     if sender.send((index, result)).is_err() {
                         break;
                     }
@@ -76,7 +93,13 @@ pub fn run(
     })
 }
 
-fn run_one(host: &Host, program: &Program, limit: Duration, logs: &Path) -> Result<Entry> {
+fn run_one(
+    host: &Host,
+    program: &Program,
+    limit: Duration,
+    logs: &Path,
+    reasons: &Reasons,
+) -> Result<Entry> {
     let folder = logs.join(program.group.name());
     fs::create_dir_all(&folder)?;
     let log = folder.join(format!("{}.log", program.name));
@@ -97,11 +120,17 @@ fn run_one(host: &Host, program: &Program, limit: Duration, logs: &Path) -> Resu
     } else {
         verdict::judge_silent(ending)
     };
+    let group = program.group.name();
+    let reason = reasons
+        .why(host.kind().name(), group, &program.name)
+        .filter(|_| !verdict.is_passed())
+        .map(str::to_owned);
     Ok(Entry {
-        group: program.group.name().to_owned(),
+        group: group.to_owned(),
         test: program.name.clone(),
         state: banner.state,
         verdict,
+        reason,
         seconds: (seconds * 100.0).round() / 100.0,
     })
 }

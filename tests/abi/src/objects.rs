@@ -176,6 +176,8 @@ impl<'a, 'data> Sections<'a, 'data> {
     fn addresses(self, section: &Section<'data, 'a>) -> Vec<(u64, String)> {
         let mut addresses: Vec<_> = section
             .relocations()
+            // One without bits changes nothing in the image: it only has the linker keep what it names.
+            .filter(|(_, relocation)| relocation.size() != 0)
             .map(|(offset, relocation)| {
                 let bits = relocation.size();
                 let target = self.target(section, offset, &relocation);

@@ -67,16 +67,16 @@ impl Times {
     }
 }
 
-/// Runs two measuring programs in turn, a few times, so that both see the same machine; the fastest of each.
+/// Runs measuring programs in turn, a few times, so that all see the same machine; the fastest of each.
 ///
 /// # Errors
 /// One of them fails or prints something else.
-pub fn compare(commands: [&mut Command; 2]) -> Result<[Times; 2]> {
-    let mut times = [Times::default(), Times::default()];
-    let [first, second] = commands;
+pub fn compare<const N: usize>(mut commands: [&mut Command; N]) -> Result<[Times; N]> {
+    let mut times = [(); N].map(|()| Times::default());
     for _ in 0..RUNS {
-        times[0].improve(&output(first)?)?;
-        times[1].improve(&output(second)?)?;
+        for (times, command) in times.iter_mut().zip(&mut commands) {
+            times.improve(&output(command)?)?;
+        }
     }
     Ok(times)
 }

@@ -204,6 +204,14 @@ impl Traced {
         Ok(u32::from_le_bytes(bytes))
     }
 
+    /// Changes a word of its memory.
+    ///
+    /// # Errors
+    /// There is no memory.
+    pub fn set_word(&self, address: u64, value: u32) -> io::Result<()> {
+        self.memory.write_all_at(&value.to_le_bytes(), address)
+    }
+
     /// Lays a breakpoint instruction over the byte of its code at `address`; that byte.
     ///
     /// # Errors

@@ -14,8 +14,8 @@ const MEMORY: usize = 64 << 20;
 
 static RANGE: Local<MemoryRange> = Local::new(MemoryRange {
     start: 0,
-    size: 0,
-    kind: 0,
+    size: MEMORY as u64,
+    kind: MemoryKind::Ram as u32,
     reserved: 0,
 });
 static INFO: Local<StartInfo> = Local::new(StartInfo {
@@ -52,28 +52,26 @@ pub(super) unsafe fn detects(entry: &Entry) -> bool {
 /// # Safety
 /// As above, after `detects` was true.
 pub(super) unsafe fn start(entry: &Entry) -> &'static StartInfo {
-    timer::start_clock();
+    // SAFETY: `detects` found the stack of a Linux program.
+    unsafe { timer::start_clock(entry.stack.cast()) };
     irq::start();
-    let mut info = INFO.get();
     // SAFETY: `detects` found the stack of a Linux program.
     let (line, length) = unsafe { command_line(entry.stack.cast()) };
-    info.command_line = line as usize as u64;
-    info.command_line_length = length as u32;
-    info.wall_clock = timer::wall();
-    if let Some(start) = syscall::map_memory(irq::STACK + MEMORY) {
-        irq::set_stack(start);
-        RANGE.set(MemoryRange {
-            start: (start + irq::STACK) as u64,
-            size: MEMORY as u64,
-            kind: MemoryKind::Ram as u32,
-            reserved: 0,
-        });
-        info.memory = RANGE.as_ptr() as usize as u64;
-        info.memory_count = 1;
+    // Field by field: a copy of the whole block takes more code than all of this.
+    let (info, range) = (INFO.as_ptr(), RANGE.as_ptr());
+    // SAFETY: statics of this module, to which no reference was made yet, and which nothing changes from here on.
+    unsafe {
+        (*info).command_line = line as usize as u64;
+        (*info).command_line_length = length as u32;
+        (*info).wall_clock = timer::wall();
+        if let Some(start) = syscall::map_memory(irq::STACK + MEMORY) {
+            irq::set_stack(start);
+            (*range).start = (start + irq::STACK) as u64;
+            (*info).memory = range as usize as u64;
+            (*info).memory_count = 1;
+        }
+        &*info
     }
-    INFO.set(info);
-    // SAFETY: a static that nothing changes from here on.
-    unsafe { &*INFO.as_ptr() }
 }
 
 /// Makes one string of the arguments after the program's name: Linux lays them out one behind the other, so that a

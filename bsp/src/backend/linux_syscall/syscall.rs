@@ -173,6 +173,8 @@ mod x86_64 {
 mod i386 {
     use core::arch::{asm, global_asm};
 
+    use crate::local::Local;
+
     pub(in super::super) const READ: usize = 3;
     pub(in super::super) const WRITE: usize = 4;
     pub(in super::super) const GETPID: usize = 20;
@@ -211,6 +213,46 @@ mod i386 {
         options(att_syntax),
     );
 
+    // How the kernel is entered: by the interrupt that every kernel and emulator has, until `enter_by` knows better. The entry of the
+    // kernel's own leaves all registers but eax alone, as the interrupt does.
+    global_asm!(
+        ".pushsection .text.paravirt_linux_syscall, \"ax\", @progbits",
+        ".globl __paravirt_linux_interrupt", // Rust's part may be in another object
+        ".hidden __paravirt_linux_interrupt",
+        "__paravirt_linux_interrupt:",
+        "    int $0x80",
+        "    ret",
+        // The fourth argument comes in edi: LLVM keeps esi for itself.
+        ".globl __paravirt_linux_syscall",
+        ".hidden __paravirt_linux_syscall",
+        "__paravirt_linux_syscall:",
+        "    xchgl %edi, %esi",
+        "    calll *{entry}",
+        "    xchgl %edi, %esi",
+        "    ret",
+        ".popsection",
+        entry = sym ENTRY,
+        options(att_syntax),
+    );
+
+    unsafe extern "C" {
+        fn __paravirt_linux_interrupt();
+        fn __paravirt_linux_syscall();
+    }
+
+    static ENTRY: Local<unsafe extern "C" fn()> = Local::new(__paravirt_linux_interrupt);
+
+    /// Enters the kernel by the function at `address` from now on, unless that is 0: `AT_SYSINFO`.
+    ///
+    /// # Safety
+    /// It must be the kernel's.
+    pub(in super::super) unsafe fn enter_by(address: usize) {
+        if address != 0 {
+            // SAFETY: not null, and the caller's promise.
+            ENTRY.set(unsafe { core::mem::transmute::<usize, unsafe extern "C" fn()>(address) });
+        }
+    }
+
     #[inline]
     pub(in super::super) unsafe fn syscall4(
         number: usize,
@@ -220,15 +262,13 @@ mod i386 {
         d: usize,
     ) -> isize {
         let result;
-        // SAFETY: the caller answers for the arguments. LLVM keeps esi for itself, so it is swapped in.
+        // SAFETY: the caller answers for the arguments.
         unsafe {
             asm!(
-                "xchg {d}, esi",
-                "int 0x80",
-                "xchg {d}, esi",
-                d = inout(reg) d => _,
+                "call {enter}",
+                enter = sym __paravirt_linux_syscall,
                 inlateout("eax") number as isize => result,
-                in("ebx") a, in("ecx") b, in("edx") c,
+                in("ebx") a, in("ecx") b, in("edx") c, in("edi") d,
             );
         }
         result

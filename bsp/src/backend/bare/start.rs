@@ -5,8 +5,7 @@ use paravirt_abi::start::StartInfo;
 
 use super::{console, irq, rtc, timer};
 use crate::backend::info;
-use crate::ring0::cpuid::{self, Signature};
-use crate::ring0::{message, start_info};
+use crate::ring0::{cpuid, message, start_info};
 use crate::start::{Entry, EntryPoint};
 
 /// End of the memory that every PC is taken to have: 16 MiB.
@@ -16,11 +15,7 @@ const FIRST_MEMORY: u64 = 1 << 20;
 
 /// A processor of its own, or one of a hypervisor that emulates a PC.
 pub(super) fn detects(entry: &Entry) -> bool {
-    entry.point == EntryPoint::Pvh
-        && matches!(
-            cpuid::hypervisor(),
-            None | Some(Signature::TCG | Signature::KVM)
-        )
+    entry.point == EntryPoint::Pvh && cpuid::is_pc()
 }
 
 /// Called once, with the processor's interrupt flag and the virtual one off.

@@ -32,21 +32,19 @@ static INFO: Local<StartInfo> = Local::new(StartInfo {
     reserved: 0,
 });
 
-/// Linux enters a static program with the count of its arguments at the top of a 16-byte aligned stack.
+/// Linux clears the registers, and enters a static program with the count of its arguments on the stack (`ELF_PLAT_INIT` in
+/// arch/x86/include/asm/elf.h, `create_elf_tables` in fs/binfmt_elf.c). The registers come first, because what they rule out may have
+/// anything on its stack.
 ///
 /// # Safety
 /// For the image's start: in `entry` is what the host left.
 pub(super) unsafe fn detects(entry: &Entry) -> bool {
-    if entry.point != EntryPoint::Elf {
-        return false;
-    }
-    let stack = entry.stack.cast::<usize>();
-    if stack.is_null() || !(stack as usize).is_multiple_of(16) {
+    if !matches!(entry.point, EntryPoint::Elf) || entry.magic | entry.argument != 0 {
         return false;
     }
     // SAFETY: an entry without start info comes from a loader of programs, whose stack is readable.
-    let count = unsafe { stack.read() };
-    count > 0 && count < 1 << 20
+    let count = unsafe { entry.stack.cast::<usize>().read() };
+    count.wrapping_sub(1) < 1 << 20
 }
 
 /// # Safety

@@ -8,10 +8,9 @@ use paravirt_bsp::start::{Entry, EntryPoint};
 
 use super::{hypervisor, irq, timer};
 
-/// Whether this backend's hypervisor has entered the image. Where others enter in the same way, ask further: by CPUID, by a magic
-/// number.
+/// Whether this backend's hypervisor has entered the image.
 pub(super) fn detects(entry: &Entry) -> bool {
-    entry.point == EntryPoint::Pvh
+    entry.point == EntryPoint::Pvh && hypervisor::is_here()
 }
 
 /// Called once, with the virtual interrupt flag off. The slots lead to this backend already, so that messages can be printed once

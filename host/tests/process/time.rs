@@ -194,3 +194,36 @@ fn processor_time(mut command: Command) -> Duration {
     };
     duration(usage.ru_utime) + duration(usage.ru_stime)
 }
+
+/// Seconds since the guest's start with six digits, the level, the target, the text.
+#[test]
+fn a_guest_s_log_has_time_level_and_target() {
+    for (arch, guest) in each("log") {
+        let output = run(&guest, &[], &[]);
+        let printed = text(&output.stdout);
+        assert_eq!(output.status.code(), Some(0), "{arch}: {printed}");
+        let mut last = 0.0;
+        let lines: Vec<_> = printed
+            .lines()
+            .map(|line| {
+                let Some(record) = line.strip_prefix('[') else {
+                    return line;
+                };
+                let (seconds, rest) = record.trim_start().split_once(' ').expect(line);
+                let (_, digits) = seconds.split_once('.').expect(line);
+                assert_eq!(digits.len(), 6, "{arch}: {line}");
+                let time: f64 = seconds.parse().expect(line);
+                assert!(time >= last, "{arch}: {printed}");
+                last = time;
+                rest
+            })
+            .collect();
+        let expected = [
+            "ERROR log] number 1",
+            "WARN  log] number 2",
+            "INFO  clock] number 3",
+            "a second logger: true",
+        ];
+        assert_eq!(lines, expected, "{arch}");
+    }
+}

@@ -9,9 +9,11 @@ use anyhow::{Context, Result};
 
 use super::folders::{BSP, Folders};
 use super::group::Group;
+use super::lacking;
 use super::location::Location;
 use super::spec;
 use super::tree::{self, WORKSPACE};
+use super::unbuilt::Unbuilt;
 use super::version;
 use super::waf::Waf;
 use paravirt_build::arch::Arch;
@@ -32,11 +34,11 @@ pub struct Request<'a> {
     pub jobs: usize,
 }
 
-/// Builds and installs, saying each step.
+/// Builds and installs, saying each step. The programs that do not build.
 ///
 /// # Errors
 /// A step fails; its messages are on the terminal.
-pub fn build(workspace: &Workspace, request: &Request<'_>) -> Result<()> {
+pub fn build(workspace: &Workspace, request: &Request<'_>) -> Result<Vec<Unbuilt>> {
     let folders = Folders::new(workspace);
     fs::create_dir_all(folders.root())?;
     let lock = fs::File::create(folders.root().join(".lock"))?;
@@ -86,13 +88,15 @@ pub fn build(workspace: &Workspace, request: &Request<'_>) -> Result<()> {
             .with_context(|| format!("there is no folder {}", spec.display()))?;
         specs.push(spec);
     }
-    let stamp = stamp(&specs, &config, request.location)?;
+    let lacking = lacking::find(request.location);
+    lacking::stand_in(&folders.lacking(), request.location, &lacking)?;
+    let stamp = stamp(&specs, &config, request.location, &lacking)?;
     let stamp_file = folders.root().join("configured");
     if waf.is_configured() && fs::read_to_string(&stamp_file).is_ok_and(|old| old == stamp) {
         println!("{BSP} is configured");
     } else {
         println!("configuring {BSP}");
-        waf.configure(request.location, &specs)?;
+        waf.configure(request.location, &folders.lacking(), &specs)?;
         files::write_if_changed(&stamp_file, stamp.as_bytes())?;
     }
 
@@ -109,12 +113,16 @@ pub fn build(workspace: &Workspace, request: &Request<'_>) -> Result<()> {
         "building {BSP} and {} (the first time takes minutes)",
         names.join(", ")
     );
-    waf.build(request.jobs)?;
+    let unbuilt = waf.build(request.jobs, &lacking)?;
+    for program in &unbuilt {
+        println!("{program}");
+    }
     println!(
         "installing to {}",
         workspace.shorten(&folders.install()).display()
     );
-    waf.install()
+    waf.install(&unbuilt, &lacking)?;
+    Ok(unbuilt)
 }
 
 /// The configuration of the BSP.
@@ -127,8 +135,14 @@ fn configuration(groups: &[Group]) -> String {
 }
 
 /// What a configured build folder depends on.
-fn stamp(specs: &[PathBuf], config: &str, location: &Location) -> Result<String> {
+fn stamp(
+    specs: &[PathBuf],
+    config: &str,
+    location: &Location,
+    lacking: &[String],
+) -> Result<String> {
     let mut hasher = DefaultHasher::new();
+    lacking.hash(&mut hasher);
     for spec in specs {
         hash_folder(spec, &mut hasher)?;
     }

@@ -13,6 +13,8 @@ use crate::rtems::group::{self, Group, Program};
 use crate::rtems::host::{Host, Kind, Trees};
 use crate::rtems::location::{Location, WHAT_TO_INSTALL};
 use crate::rtems::reason::{self, Reasons};
+use crate::rtems::suite::Entry;
+use crate::rtems::unbuilt::{Unbuilt, Why};
 use crate::rtems::{compare, results, rust_example, samples, suite};
 use paravirt_build::workspace::Workspace;
 
@@ -88,30 +90,27 @@ impl Arguments {
         Host::prepare(workspace, self.host, &self.trees, self.realtime, &ports)
     }
 
-    /// Builds BSP and programs. `false` if RTEMS is not here.
+    /// Builds BSP and programs. The programs that do not build; `None` if RTEMS is not here.
     ///
     /// # Errors
-    /// A named folder is not RTEMS, or something does not build.
-    pub fn build(&self, workspace: &Workspace) -> Result<bool> {
+    /// A named folder is not RTEMS, or anything else does not build.
+    pub fn build(&self, workspace: &Workspace) -> Result<Option<Vec<Unbuilt>>> {
         let location = Location::find(self.prefix.as_deref(), self.source.as_deref())?;
         let Some(location) = location else {
-            return Ok(false);
+            return Ok(None);
         };
         let groups = if self.tests.is_empty() {
             &[Group::Samples]
         } else {
             &self.tests[..]
         };
-        build::build(
-            workspace,
-            &Request {
-                location: &location,
-                specs: &self.specs,
-                groups,
-                jobs: self.jobs,
-            },
-        )?;
-        Ok(true)
+        let request = Request {
+            location: &location,
+            specs: &self.specs,
+            groups,
+            jobs: self.jobs,
+        };
+        build::build(workspace, &request).map(Some)
     }
 }
 
@@ -132,16 +131,17 @@ pub fn run(workspace: &Workspace, arguments: &Arguments) -> Result<bool> {
             !arguments.tests.is_empty(),
             "the host pc686-qemu is for --tests"
         );
-        return run_tests(workspace, arguments, &testsuites(reference)?);
+        return run_tests(workspace, arguments, &testsuites(reference)?, &[]);
     }
-    if !arguments.build(workspace)? {
+    let Some(unbuilt) = arguments.build(workspace)? else {
         eprintln!("{WHAT_TO_INSTALL}");
         return Ok(false);
-    }
+    };
+    let sound = unbuilt.iter().all(|program| program.why != Why::Fails);
     let programs = Folders::new(workspace).programs();
     if arguments.no_run {
         println!("programs are in {}", workspace.shorten(&programs).display());
-        return Ok(true);
+        return Ok(sound);
     }
     if arguments.rust_example {
         rust_example::run(workspace, &arguments.location()?)?;
@@ -152,9 +152,9 @@ pub fn run(workspace: &Workspace, arguments: &Arguments) -> Result<bool> {
         let host = arguments.host(workspace)?;
         samples::run(workspace, &arguments.location()?, &host)?;
         println!("\nrtems: ok");
-        return Ok(true);
+        return Ok(sound);
     }
-    run_tests(workspace, arguments, &programs)
+    run_tests(workspace, arguments, &programs, &unbuilt)
 }
 
 fn compare_hosts(workspace: &Workspace, left: Kind, right: Kind) -> Result<bool> {
@@ -186,7 +186,12 @@ fn testsuites(build: &Path) -> Result<PathBuf> {
         .with_context(|| format!("there is no i386/pc686/testsuites in {}", build.display()))
 }
 
-fn run_tests(workspace: &Workspace, arguments: &Arguments, testsuites: &Path) -> Result<bool> {
+fn run_tests(
+    workspace: &Workspace,
+    arguments: &Arguments,
+    testsuites: &Path,
+    unbuilt: &[Unbuilt],
+) -> Result<bool> {
     let mut programs: Vec<Program> = Vec::new();
     for group in &arguments.tests {
         let found = group::programs(testsuites, *group)?;
@@ -198,10 +203,23 @@ fn run_tests(workspace: &Workspace, arguments: &Arguments, testsuites: &Path) ->
         }
         programs.extend(found);
     }
-    if !arguments.only.is_empty() {
-        programs.retain(|program| arguments.only.contains(&program.name));
-    }
-    ensure!(!programs.is_empty(), "there is no such test program");
+    let wanted = |name: &String| arguments.only.is_empty() || arguments.only.contains(name);
+    programs.retain(|program| wanted(&program.name));
+    // One that was built by earlier tools may still lie there.
+    let unbuilt: Vec<Entry> = unbuilt
+        .iter()
+        .map(Unbuilt::entry)
+        .filter(|entry| wanted(&entry.test))
+        .collect();
+    programs.retain(|program| {
+        let is_it =
+            |entry: &Entry| entry.group == program.group.name() && entry.test == program.name;
+        !unbuilt.iter().any(is_it)
+    });
+    ensure!(
+        !programs.is_empty() || !unbuilt.is_empty(),
+        "there is no such test program"
+    );
 
     let host = arguments.host(workspace)?;
     let name = host.kind().name();
@@ -216,7 +234,7 @@ fn run_tests(workspace: &Workspace, arguments: &Arguments, testsuites: &Path) ->
         }
     );
     let total = programs.len();
-    let entries = suite::run(
+    let mut entries = suite::run(
         &host,
         &programs,
         Duration::from_secs(arguments.timeout),
@@ -234,6 +252,7 @@ fn run_tests(workspace: &Workspace, arguments: &Arguments, testsuites: &Path) ->
             );
         },
     )?;
+    entries.extend(unbuilt);
     println!("\n{}", results::table(&entries));
     let [text, json] = results::add(&folder, name, &entries)?;
     println!(

@@ -24,6 +24,12 @@ impl Folders {
         }
     }
 
+    /// Those below `root`.
+    #[cfg(test)]
+    pub fn at(root: PathBuf) -> Self {
+        Self { root }
+    }
+
     /// All of them.
     pub fn root(&self) -> PathBuf {
         self.root.clone()
@@ -65,6 +71,11 @@ impl Folders {
             .join(version.target())
             .join(BSP.trim_start_matches("i386/"))
             .join("lib")
+    }
+
+    /// A prefix with what stands in for tools that the user does not have.
+    pub fn lacking(&self) -> PathBuf {
+        self.root.join("lacking")
     }
 
     /// The BSP's choices.

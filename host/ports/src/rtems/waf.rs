@@ -1,13 +1,14 @@
 // SPDX-License-Identifier: MIT OR Apache-2.0
 //! RTEMS' build system.
 
-use std::path::PathBuf;
-use std::process::Command;
+use std::path::{Path, PathBuf};
+use std::process::{Command, ExitStatus};
 
-use anyhow::{Context, Result, bail};
+use anyhow::{Context, Result};
 
 use super::folders::Folders;
 use super::location::Location;
+use super::unbuilt::{self, Unbuilt};
 use paravirt_build::command;
 use paravirt_build::files;
 
@@ -51,40 +52,94 @@ impl Waf {
         self.folders.build().join("c4che").is_dir()
     }
 
-    /// Configures the build folder.
+    /// Configures the build folder. Tools that the user's prefix does not have are looked for in `lacking`.
     ///
     /// # Errors
     /// Waf's, whose messages are on the terminal.
-    pub fn configure(&self, location: &Location, specs: &[PathBuf]) -> Result<()> {
+    pub fn configure(&self, location: &Location, lacking: &Path, specs: &[PathBuf]) -> Result<()> {
         let mut list = vec!["spec/build".to_owned()];
         list.extend(specs.iter().map(|spec| spec.display().to_string()));
         self.run(&[
             "configure".to_owned(),
             format!("--out={}", self.folders.build().display()),
             format!("--prefix={}", self.folders.install().display()),
-            format!("--rtems-tools={}", location.prefix.display()),
+            format!(
+                "--rtems-tools={},{}",
+                location.prefix.display(),
+                lacking.display()
+            ),
             format!("--rtems-specs={}", list.join(",")),
             format!("--rtems-config={}", self.folders.config().display()),
         ])
     }
 
-    /// Builds with `jobs` compilers at a time.
+    /// Builds with `jobs` compilers at a time. The programs that do not build, where the user's tools lack those named.
     ///
     /// # Errors
-    /// As for [`Self::configure`].
-    pub fn build(&self, jobs: usize) -> Result<()> {
-        self.run(&["build".to_owned(), format!("--jobs={jobs}")])
+    /// As for [`Self::configure`], if anything else than programs does not build.
+    pub fn build(&self, jobs: usize, lacking: &[String]) -> Result<Vec<Unbuilt>> {
+        let first = self.write(&["build", "--keep", &format!("--jobs={jobs}")])?;
+        if first.status.success() {
+            return Ok(Vec::new());
+        }
+        // Once more, for the commands that fail. What is built is not built again.
+        let again = self.start(&["build", "--keep", "--verbose", "--jobs=1"])?;
+        match unbuilt::read(&again.text, lacking) {
+            Some(programs) => Ok(programs),
+            None => Err(self.failed(&first)),
+        }
     }
 
-    /// Installs what was built.
+    /// Installs what was built: all but these programs.
     ///
     /// # Errors
     /// As for [`Self::configure`].
-    pub fn install(&self) -> Result<()> {
-        self.run(&["install".to_owned()])
+    pub fn install(&self, unbuilt: &[Unbuilt], lacking: &[String]) -> Result<()> {
+        if unbuilt.is_empty() {
+            return self.run(&["install".to_owned()]);
+        }
+        let install = self.start(&["install", "--keep", "--verbose"])?;
+        match unbuilt::read(&install.text, lacking) {
+            Some(programs) if programs.len() == unbuilt.len() => Ok(()),
+            _ => Err(self.failed(&install)),
+        }
     }
 
     fn run(&self, arguments: &[String]) -> Result<()> {
+        let arguments: Vec<&str> = arguments.iter().map(String::as_str).collect();
+        let ended = self.write(&arguments)?;
+        if ended.status.success() {
+            return Ok(());
+        }
+        Err(self.failed(&ended))
+    }
+
+    /// Runs it and keeps what it writes.
+    fn write(&self, arguments: &[&str]) -> Result<Ended> {
+        let ended = self.start(arguments)?;
+        files::write_if_changed(&self.log(), ended.text.as_bytes())?;
+        Ok(ended)
+    }
+
+    fn log(&self) -> PathBuf {
+        self.folders.root().join("waf.log")
+    }
+
+    /// Shows the end of what it wrote.
+    fn failed(&self, ended: &Ended) -> anyhow::Error {
+        let end: Vec<&str> = ended.text.lines().rev().take(60).collect();
+        for line in end.iter().rev() {
+            eprintln!("{line}");
+        }
+        anyhow::anyhow!(
+            "waf {} failed: {}; all its output is in {}",
+            ended.command,
+            ended.status,
+            self.log().display()
+        )
+    }
+
+    fn start(&self, arguments: &[&str]) -> Result<Ended> {
         println!(
             "$ (cd {} && ./waf {})",
             self.folders.source().display(),
@@ -102,7 +157,6 @@ impl Waf {
         for name in FOREIGN {
             python.env_remove(name);
         }
-        let log = self.folders.root().join("waf.log");
         let mut text = String::new();
         let mut tenth = 0;
         let status = command::lines(&mut python, |line| {
@@ -116,20 +170,19 @@ impl Waf {
             }
         })
         .context("RTEMS' build system needs python3")?;
-        files::write_if_changed(&log, text.as_bytes())?;
-        if !status.success() {
-            let end: Vec<&str> = text.lines().rev().take(60).collect();
-            for line in end.iter().rev() {
-                eprintln!("{line}");
-            }
-            bail!(
-                "waf {} failed: {status}; all its output is in {}",
-                arguments[0],
-                log.display()
-            );
-        }
-        Ok(())
+        Ok(Ended {
+            command: arguments[0].to_owned(),
+            status,
+            text,
+        })
     }
+}
+
+/// A run of waf.
+struct Ended {
+    command: String,
+    status: ExitStatus,
+    text: String,
 }
 
 /// The numbers in a line like `[  12/1440] Compiling cpukit/score/cpu/i386/cpu.c`.
@@ -142,7 +195,67 @@ fn progress(line: &str) -> Option<(usize, usize)> {
 
 #[cfg(test)]
 mod tests {
-    use super::progress;
+    use std::fs;
+
+    use super::*;
+
+    /// What ends as RTEMS' waf does if these tasks fail. It keeps its command lines.
+    const WAF: &str = r#"
+import sys
+arguments = " ".join(sys.argv[1:])
+with open("arguments", "a") as file:
+    file.write(arguments + "\n")
+print("main.cc: fatal error: as the log of the first run says")
+print("Build failed")
+for task in "TASKS".split():
+    if "--verbose" in arguments:
+        print(f" -> task in '{task}' failed with exit status 1: ")
+        print("\t{task 1: cxx main.cc -> main.cc.1.o}")
+        print("['/lacking/bin/i386-rtems6-g++', 'main.cc']")
+    else:
+        print(f" -> task in '{task}' failed with exit status 1 (run with -v to display more information)")
+sys.exit(1)
+"#;
+
+    fn waf(tasks: &str) -> (tempfile::TempDir, Waf) {
+        test_support::program("python3");
+        let root = tempfile::tempdir().expect("a folder");
+        let folders = Folders::at(root.path().to_owned());
+        fs::create_dir_all(folders.source()).expect("a folder");
+        let script = WAF.replace("TASKS", tasks);
+        fs::write(folders.source().join("waf"), script).expect("a file");
+        (root, Waf::new(&folders))
+    }
+
+    #[test]
+    fn a_program_that_does_not_build_keeps_nothing_else_from_it() {
+        let (root, waf) = waf("testsuites/samples/cdtest.exe");
+        let lacking = ["i386-rtems6-g++".to_owned()];
+        let unbuilt = waf.build(2, &lacking).expect("a program only");
+        let said: Vec<String> = unbuilt.iter().map(Unbuilt::to_string).collect();
+        assert_eq!(
+            said,
+            ["samples/cdtest: not built, these tools have no i386-rtems6-g++"]
+        );
+        waf.install(&unbuilt, &lacking).expect("all but a program");
+        let arguments = fs::read_to_string(waf.folders.source().join("arguments"));
+        assert_eq!(
+            arguments.expect("waf was started"),
+            "build --keep --jobs=2\nbuild --keep --verbose --jobs=1\ninstall --keep --verbose\n"
+        );
+        let log = fs::read_to_string(root.path().join("waf.log")).expect("a log");
+        assert!(log.contains("as the log of the first run says"), "{log}");
+    }
+
+    #[test]
+    fn anything_else_that_does_not_build_ends_it() {
+        let (_root, waf) = waf("testsuites/samples/cdtest.exe rtemscpu");
+        let error = waf.build(2, &[]).expect_err("the kernel does not build");
+        assert!(error.to_string().contains("waf build failed"), "{error}");
+        // A program more than before, when it is installed.
+        let error = waf.install(&[], &[]).expect_err("it does not install");
+        assert!(error.to_string().contains("waf install failed"), "{error}");
+    }
 
     #[test]
     fn progress_is_read_from_the_lines_that_have_it() {

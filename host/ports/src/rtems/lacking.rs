@@ -1,0 +1,114 @@
+// SPDX-License-Identifier: MIT OR Apache-2.0
+//! Tools that a user's RTEMS tools do not have. Few of RTEMS' programs need them, but its build system configures nothing without them:
+//! so programs that say so and fail stand in for them, and what cannot be built is named.
+
+use std::fs;
+use std::os::unix::fs::PermissionsExt;
+use std::path::Path;
+
+use anyhow::{Context, Result};
+
+use super::location::Location;
+use paravirt_build::command;
+
+/// Those of rtems-tools, which are a package of their own.
+const OF_RTEMS_TOOLS: [&str; 3] = ["rtems-bin2c", "rtems-ld", "rtems-syms"];
+
+/// The names of those that are neither beside the compiler nor on the path.
+pub fn find(location: &Location) -> Vec<String> {
+    let cxx = location.tool("g++");
+    let cxx = cxx.file_name().unwrap_or_default().to_string_lossy();
+    let mut names = vec![&*cxx];
+    names.extend(OF_RTEMS_TOOLS);
+    names
+        .into_iter()
+        .filter(|name| {
+            let beside = location.prefix.join("bin").join(name);
+            !beside.is_file() && command::in_path(name).is_none()
+        })
+        .map(str::to_owned)
+        .collect()
+}
+
+/// Makes `folder` a prefix that has a program for each of `names` and nothing else.
+///
+/// # Errors
+/// The file system's.
+pub fn stand_in(folder: &Path, location: &Location, names: &[String]) -> Result<()> {
+    let bin = folder.join("bin");
+    if bin.is_dir() {
+        fs::remove_dir_all(&bin)?;
+    }
+    fs::create_dir_all(&bin).with_context(|| format!("cannot make {}", bin.display()))?;
+    for name in names {
+        let program = bin.join(name);
+        fs::write(&program, script(name, &location.tool("gcc")))
+            .with_context(|| format!("cannot write {}", program.display()))?;
+        fs::set_permissions(&program, fs::Permissions::from_mode(0o755))?;
+    }
+    Ok(())
+}
+
+fn script(name: &str, gcc: &Path) -> String {
+    // Which compiler it is, the build system asks in C.
+    let answer = if name.ends_with("g++") {
+        let gcc = gcc.display();
+        format!("case \" $* \" in *\" -dM \"*) exec '{gcc}' \"$@\" ;; esac\n")
+    } else {
+        String::new()
+    };
+    format!("#!/bin/sh\n{answer}echo \"error: these tools have no {name}\" >&2\nexit 1\n")
+}
+
+#[cfg(test)]
+mod tests {
+    use std::process::Command;
+
+    use super::*;
+    use crate::rtems::version::Version;
+
+    #[test]
+    fn what_is_not_there_fails_by_name() {
+        let folder = tempfile::tempdir().expect("a folder");
+        let [prefix, source] = ["prefix", "source"].map(|name| folder.path().join(name));
+        fs::create_dir_all(prefix.join("bin")).expect("a folder");
+        fs::create_dir_all(source.join("spec/build")).expect("a folder");
+        let text = "version = {\n    \"__RTEMS_MAJOR__\": \"6\",\n}\n";
+        fs::write(source.join("wscript"), text).expect("a file");
+        fs::write(prefix.join("bin/rtems-ld"), "").expect("a file");
+        let location = Location {
+            version: Version::of_sources(&source).expect("RTEMS 6"),
+            prefix,
+            source,
+        };
+        let compiler = location.tool("gcc");
+        fs::write(&compiler, "#!/bin/sh\necho asked \"$@\"\n").expect("a file");
+        fs::set_permissions(&compiler, fs::Permissions::from_mode(0o755)).expect("a file");
+
+        let names = find(&location);
+        assert_eq!(names, ["i386-rtems6-g++", "rtems-bin2c", "rtems-syms"]);
+        let stand_ins = folder.path().join("lacking");
+        stand_in(&stand_ins, &location, &names).expect("scripts");
+        for name in &names {
+            let output = Command::new(stand_ins.join("bin").join(name))
+                .args(["-c", "main.cc"])
+                .output()
+                .expect("a script");
+            assert!(!output.status.success(), "{name}");
+            let said = String::from_utf8_lossy(&output.stderr).into_owned();
+            assert_eq!(said, format!("error: these tools have no {name}\n"));
+        }
+        let asked = Command::new(stand_ins.join("bin/i386-rtems6-g++"))
+            .args(["-dM", "-E", "-"])
+            .output()
+            .expect("a script");
+        assert_eq!(asked.stdout, b"asked -dM -E -\n");
+
+        // What was installed in the meantime is found, and its stand-in gone.
+        fs::write(location.prefix.join("bin/rtems-syms"), "").expect("a file");
+        let names = find(&location);
+        stand_in(&stand_ins, &location, &names).expect("scripts");
+        assert_eq!(names, ["i386-rtems6-g++", "rtems-bin2c"]);
+        assert!(!stand_ins.join("bin/rtems-syms").exists());
+    }
+}

@@ -5,26 +5,21 @@
 //! A backend's entry calls [`signal`] for the line of each interrupt that it takes; everything else here are bodies of
 //! external functions.
 
-use core::sync::atomic::{AtomicU32, Ordering};
-
 use paravirt_abi::error::Error;
-use paravirt_abi::line::LINES;
+use paravirt_vcpu::lines::Lines;
 
 use crate::local::Local;
 use crate::{irq, vcpu};
 
-/// Lines that are attached.
-static CLAIMED: AtomicU32 = AtomicU32::new(0);
-/// Lines that may become pending.
-static UNMASKED: AtomicU32 = AtomicU32::new(0);
-/// Masked lines that were raised.
-static LATCHED: AtomicU32 = AtomicU32::new(0);
+/// The lines of the one vCPU.
+static LINES: Lines = Lines::new();
+
 /// A backend's devices, told of a line and whether it is unmasked.
 pub type Source = fn(line: u32, unmasked: bool);
 
 static SOURCE: Local<Option<Source>> = Local::new(None);
 
-/// From now on, `source` is told whenever a line was masked (`false`) or is about to be unmasked (`true`), so that it can do the
+/// From now on, `source` is told whenever a line was masked (`false`) or unmasked (`true`), so that it can do the
 /// same to the device, and look whether that wants something already. For the start of a backend with such devices.
 pub fn set_source(source: Source) {
     SOURCE.set(Some(source));
@@ -32,80 +27,52 @@ pub fn set_source(source: Source) {
 
 /// Marks a line pending, or latches it while it is masked. May be called from an entry at any instant.
 pub fn signal(line: u32) {
-    let bit = 1 << line;
-    if UNMASKED.load(Ordering::Relaxed) & bit != 0 {
-        vcpu::pending().fetch_or(bit, Ordering::Relaxed);
-    } else {
-        LATCHED.fetch_or(bit, Ordering::Relaxed);
-    }
+    // Backends signal lines that exist.
+    let _ = LINES.raise(vcpu::pending(), line);
 }
 
 /// Body of `pv_irq_attach`.
 pub extern "C" fn attach(line: u32) -> i32 {
-    let Some(bit) = bit(line) else {
-        return Error::NoSuchDevice.number();
-    };
-    if CLAIMED.fetch_or(bit, Ordering::Relaxed) & bit != 0 {
-        return Error::Busy.number();
-    }
-    unmask(line)
+    finish(line, true, LINES.attach(vcpu::pending(), line))
 }
 
 /// Body of `pv_irq_detach`.
 pub extern "C" fn detach(line: u32) -> i32 {
-    let Some(bit) = bit(line) else {
-        return Error::NoSuchDevice.number();
-    };
-    if CLAIMED.fetch_and(!bit, Ordering::Relaxed) & bit == 0 {
-        return Error::NotAttached.number();
-    }
-    mask(line)
+    finish(line, false, LINES.detach(vcpu::pending(), line))
 }
 
 /// Body of `pv_irq_mask`.
 pub extern "C" fn mask(line: u32) -> i32 {
-    let Some(bit) = bit(line) else {
-        return Error::NoSuchDevice.number();
-    };
-    UNMASKED.fetch_and(!bit, Ordering::Relaxed);
-    // What is pending already is withdrawn and stays latched.
-    let withdrawn = vcpu::pending().fetch_and(!bit, Ordering::Relaxed) & bit;
-    LATCHED.fetch_or(withdrawn, Ordering::Relaxed);
-    tell_source(line, false);
-    0
+    finish(line, false, LINES.mask(vcpu::pending(), line))
 }
 
 /// Body of `pv_irq_unmask`.
 pub extern "C" fn unmask(line: u32) -> i32 {
-    let Some(bit) = bit(line) else {
-        return Error::NoSuchDevice.number();
-    };
-    UNMASKED.fetch_or(bit, Ordering::Relaxed);
-    tell_source(line, true);
-    if LATCHED.fetch_and(!bit, Ordering::Relaxed) & bit != 0 {
-        vcpu::pending().fetch_or(bit, Ordering::Relaxed);
-    }
-    deliver_if_enabled();
-    0
+    finish(line, true, LINES.unmask(vcpu::pending(), line))
 }
 
 /// Body of `pv_irq_raise`.
 pub extern "C" fn raise(line: u32) -> i32 {
-    if bit(line).is_none() {
-        return Error::NoSuchDevice.number();
-    }
-    signal(line);
+    let raised = LINES.raise(vcpu::pending(), line);
     deliver_if_enabled();
-    0
+    number(raised)
 }
 
-fn bit(line: u32) -> Option<u32> {
-    (line < LINES).then(|| 1 << line)
-}
-
-fn tell_source(line: u32, unmasked: bool) {
-    if let Some(source) = SOURCE.get() {
+/// Tells the devices that a line was masked or unmasked, if it was, and with interrupts on runs the handlers of what is pending.
+#[inline(never)] // four calls of it, and the guest is small
+fn finish(line: u32, unmasked: bool, result: Result<(), Error>) -> i32 {
+    if let (Ok(()), Some(source)) = (result, SOURCE.get()) {
         source(line, unmasked);
+    }
+    deliver_if_enabled();
+    number(result)
+}
+
+/// A result on the wire.
+pub(super) fn number(result: Result<(), Error>) -> i32 {
+    match result {
+        Ok(()) => 0,
+        Err(error) => error.number(),
     }
 }
 

@@ -10,6 +10,9 @@ use paravirt_bsp::timer::{TICK, Timer};
 use crate::check::{Outcome, Problem, ensure};
 use crate::settings::{MICROSECOND, MILLISECOND, note, now, patience};
 
+/// Longer than any check takes, in ns.
+const LONG: u64 = 1 << 40;
+
 /// A timer that runs.
 #[derive(Clone, Copy)]
 pub struct Running {
@@ -113,9 +116,36 @@ impl Running {
         while now() < end {}
     }
 
-    /// Stops it.
+    /// Stops it. What was due before is counted, whether an interrupt has told of it or not.
     pub fn stop(self) -> Outcome {
+        let from = now();
+        self.timer.stop()?;
+        let to = now();
+        self.ensure_exact(from, to)
+    }
+
+    /// Starts it anew, to expire once, long after the check; what was due before is counted as in [`Running::stop`].
+    pub fn replace(self) -> Outcome {
+        let from = now();
+        self.timer.start_ns(LONG, 0)?;
+        let to = now();
+        self.ensure_exact(from, to)?;
         Ok(self.timer.stop()?)
+    }
+
+    /// The count is what the clock demanded at some moment from `from` to `to`.
+    fn ensure_exact(self, from: u64, to: u64) -> Outcome {
+        let count = self.count();
+        let (least, most) = (
+            self.demanded(from - self.after),
+            self.demanded(to - self.before),
+        );
+        ensure!(
+            (least..=most).contains(&count),
+            "{count} expirations of {} us at the end where the clock demands {least} to {most}",
+            self.period / MICROSECOND
+        );
+        Ok(())
     }
 }
 

@@ -14,6 +14,8 @@ use crate::ticks::Running;
 const TIMER: u32 = 3;
 /// How often each delay is tried, to tell how late a timer usually is.
 const TRIES: usize = 5;
+/// One beside it.
+const OTHER_TIMER: u32 = 4;
 
 fn timer() -> Result<Timer, Problem> {
     Timer::new(TIMER).ok_or_else(|| Problem::failed(format_args!("no timer {TIMER}")))
@@ -25,8 +27,8 @@ fn wait(ns: u64) {
     while now() < end {}
 }
 
-/// From at once to more than a 16-bit counter of 1.19 MHz holds. None comes early; a machine that stands still may make some late, but
-/// not half of them.
+/// From at once to more than a 16-bit counter of 1.19 MHz holds, and never. None comes early; a machine that stands still may make some
+/// late, but not half of them.
 pub fn once() -> Outcome {
     for delay in [0, 1, 50_000, 700_000, 5_000_000, 60_000_000, 150_000_000] {
         let mut lateness = [0; TRIES];
@@ -48,6 +50,35 @@ pub fn once() -> Outcome {
             delay / MICROSECOND,
             median / MICROSECOND
         );
+    }
+    distant(timer()?)
+}
+
+/// Far beyond every machine's life: on its own, as a period, and beside a timer that expires.
+fn distant(timer: Timer) -> Outcome {
+    const TIMES: [u64; 6] = [
+        1 << 61,
+        1 << 62,
+        u64::MAX / 2,
+        1 << 63,
+        (1 << 63) + 5,
+        u64::MAX,
+    ];
+    for time in TIMES {
+        for (first, period, expected) in [(time, 0, 0), (time, time, 0), (MILLISECOND, time, 1)] {
+            let before = timer.expirations();
+            timer.start_ns(first, period)?;
+            let other = Running::start(OTHER_TIMER, MILLISECOND, MILLISECOND)?;
+            other.wait(3);
+            other.settle()?;
+            other.stop()?;
+            timer.stop()?;
+            let count = timer.expirations() - before;
+            ensure!(
+                count == expected,
+                "{count} expirations of a start with {first:#x} and {period:#x}"
+            );
+        }
     }
     Ok(())
 }
@@ -73,7 +104,7 @@ fn once_for(delay: u64) -> Result<u64, Problem> {
     Ok(took - delay)
 }
 
-/// After a stop nothing is counted; a start after it begins from zero.
+/// After a stop nothing is counted, but what was due before is, with interrupts off too; a start after it begins from zero.
 pub fn stop_and_start() -> Outcome {
     let period = 2 * MILLISECOND;
     for _ in 0..20 {
@@ -88,12 +119,50 @@ pub fn stop_and_start() -> Outcome {
             running.count() - count
         );
     }
+    just_in_time(Running::stop)?;
+    with_interrupts_off(Running::stop)?;
     timer()?.stop()?;
     Ok(())
 }
 
-/// The time of the start before counts no more.
+/// A period in which only the first expiration comes.
+const ONCE: u64 = 1 << 40;
+
+/// Ends timers by `end` when they are due, or have been for some microseconds: before, while and after an interrupt tells of it.
+fn just_in_time(end: fn(Running) -> Outcome) -> Outcome {
+    for round in 0..1000 {
+        let running = Running::start(TIMER, 50 * MICROSECOND, ONCE)?;
+        running.wait(1);
+        wait(round * 37 % (8 * MICROSECOND));
+        end(running)?;
+    }
+    Ok(())
+}
+
+/// Lets timers of one and of several expirations become due with interrupts off, and ends them so by `end`.
+fn with_interrupts_off(end: fn(Running) -> Outcome) -> Outcome {
+    for period in [ONCE, MILLISECOND] {
+        for told in [false, true] {
+            // The first of two interrupts finds the flag off, and may be the last that comes.
+            let other = Running::start(OTHER_TIMER, MILLISECOND / 2, ONCE)?;
+            let running = Running::start(TIMER, 2 * MILLISECOND, period)?;
+            let outcome = cpu::without_interrupts(|_| {
+                wait(5 * MILLISECOND);
+                if told {
+                    cpu::idle();
+                }
+                end(running).and_then(|()| end(other))
+            });
+            outcome?;
+        }
+    }
+    Ok(())
+}
+
+/// The time of the start before counts no more, unless it was due already.
 pub fn restart() -> Outcome {
+    just_in_time(Running::replace)?;
+    with_interrupts_off(Running::replace)?;
     let (delay, timer) = (40 * MILLISECOND, timer()?);
     let begin = timer.expirations();
     let mut last = now();

@@ -30,12 +30,12 @@ pub mod guest;
 pub mod image;
 pub mod layout;
 pub mod legacy;
-pub mod lines;
 pub mod memory;
 pub mod page;
 pub mod prototype;
 pub mod provides;
 mod spelling;
 pub mod start_info;
-pub mod timers;
 pub mod upcall;
+
+pub use paravirt_vcpu::{lines, timers};

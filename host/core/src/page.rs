@@ -125,24 +125,7 @@ impl Page {
     /// Whether a line is pending.
     #[must_use]
     pub fn is_pending(self) -> bool {
-        self.pending_lines() != 0
-    }
-
-    /// Which lines are pending: bit n is line n.
-    #[must_use]
-    pub fn pending_lines(self) -> u32 {
-        self.pending().load(Ordering::SeqCst) & !HOST_MASKED
-    }
-
-    /// Makes lines pending: bit n is line n.
-    pub fn set_pending(self, lines: u32) {
-        self.pending().fetch_or(lines, Ordering::SeqCst);
-    }
-
-    /// Withdraws lines; which of them were pending.
-    #[must_use]
-    pub fn take_pending(self, lines: u32) -> u32 {
-        self.pending().fetch_and(!lines, Ordering::SeqCst) & lines
+        self.pending().load(Ordering::SeqCst) & !HOST_MASKED != 0
     }
 
     /// Where the guest wants to be entered for an upcall; not checked.
@@ -196,7 +179,9 @@ impl Page {
         sequence.store(before.wrapping_add(2), Ordering::Relaxed);
     }
 
-    fn pending(&self) -> &AtomicU32 {
+    /// The word of pending lines: bit n is line n, beside [`HOST_MASKED`].
+    #[must_use]
+    pub fn pending(&self) -> &AtomicU32 {
         // SAFETY: the page is mapped and aligned, and both sides access this field atomically.
         unsafe { &(*self.0).pending }
     }

@@ -89,6 +89,7 @@ fn push(memory: &GuestMemory, top: u64, bytes: &[u8]) -> Option<u64> {
 mod tests {
     use alloc::boxed::Box;
     use alloc::vec::Vec;
+    use core::sync::atomic::Ordering;
 
     use paravirt_abi::vcpu::VcpuPage;
 
@@ -135,7 +136,7 @@ mod tests {
         memory.map(start, start + 8192, access).unwrap();
         // SAFETY: the guest outlives the test.
         let page = unsafe { Page::new(start) };
-        page.set_pending(1 << 3);
+        page.pending().fetch_or(1 << 3, Ordering::SeqCst);
         let interrupted = Interrupted {
             instruction: 0x1111,
             stack: start + 8184,
@@ -197,7 +198,7 @@ mod tests {
     #[test]
     fn nothing_pending_is_nothing_to_do() {
         with_guest(|page, memory, interrupted| {
-            assert_eq!(page.take_pending(u32::MAX), 1 << 3);
+            assert_eq!(page.pending().swap(0, Ordering::SeqCst), 1 << 3);
             let result = deliver(page, memory, Width::Bits64, interrupted);
             assert_eq!(result, Ok(None));
         });

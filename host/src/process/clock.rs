@@ -72,7 +72,7 @@ impl Clock {
 
     /// Starts to anchor the page's clock, on this thread.
     pub(super) fn keep(&self) {
-        let timer = PosixTimer::new(signals::clock(), 0);
+        let timer = PosixTimer::new(signals::clock());
         if let Some(timer) = &timer {
             timer.start(FIRST, PERIOD);
         }

@@ -11,10 +11,10 @@ use super::vcpu::Vcpu;
 pub(super) fn idle(vcpu: &Vcpu) {
     let start = monotonic();
     signals::with_blocked(|wait| {
-        vcpu.lines().flush(&vcpu.page);
+        vcpu.lines().flush(vcpu.page.pending());
         while !vcpu.page.is_pending() && !STATE.stopping() {
             wait();
-            vcpu.lines().flush(&vcpu.page);
+            vcpu.lines().flush(vcpu.page.pending());
         }
     });
     vcpu.idles.set(vcpu.idles.get() + 1);

@@ -24,26 +24,27 @@ pub(super) fn functions() -> [(&'static str, Provided); 14] {
         provide("pv_clock_wall", |_: &mut Call| timers::wall()),
         provide("pv_timer_start", timer_start),
         provide("pv_timer_stop", |call: &mut Call, timer: u32| {
-            call.vcpu().timers.stop(timer)
+            let vcpu = call.vcpu();
+            vcpu.timers.stop(vcpu, timer)
         }),
         provide("pv_irq_attach", |call: &mut Call, line: u32| {
             attach(call, line)
         }),
         provide("pv_irq_detach", |call: &mut Call, line: u32| {
             let vcpu = call.vcpu();
-            vcpu.lines().detach(&vcpu.page, line)
+            vcpu.lines().detach(vcpu.page.pending(), line)
         }),
         provide("pv_irq_mask", |call: &mut Call, line: u32| {
             let vcpu = call.vcpu();
-            vcpu.lines().mask(&vcpu.page, line)
+            vcpu.lines().mask(vcpu.page.pending(), line)
         }),
         provide("pv_irq_unmask", |call: &mut Call, line: u32| {
             let vcpu = call.vcpu();
-            vcpu.lines().unmask(&vcpu.page, line)
+            vcpu.lines().unmask(vcpu.page.pending(), line)
         }),
         provide("pv_irq_raise", |call: &mut Call, line: u32| {
             let vcpu = call.vcpu();
-            vcpu.lines().raise(&vcpu.page, line)
+            vcpu.lines().raise(vcpu.page.pending(), line)
         }),
         provide("pv_cpu_idle", |call: &mut Call| idle(call.vcpu())),
         provide("pv_cpu_set_tls", |call: &mut Call, base: GuestUsize| {
@@ -99,7 +100,7 @@ pub(super) fn read_console(call: &Call, size: usize) -> Result<Vec<u8>, Error> {
     let (bytes, more) = vcpu.console.read(size)?;
     if more {
         // The line is raised as long as there is input, so that a handler may take one byte at a time.
-        vcpu.lines().raise(&vcpu.page, CONSOLE)?;
+        vcpu.lines().raise(vcpu.page.pending(), CONSOLE)?;
     }
     Ok(bytes)
 }
@@ -111,13 +112,14 @@ fn start_input(call: &Call) -> Result<(), Error> {
 }
 
 fn timer_start(call: &mut Call, timer: u32, first: u64, period: u64) -> Result<(), Error> {
-    call.vcpu().timers.start(timer, first, period)
+    let vcpu = call.vcpu();
+    vcpu.timers.start(vcpu, timer, first, period)
 }
 
 /// Gives a line to the guest.
 pub(super) fn attach(call: &Call, line: u32) -> Result<(), Error> {
     let vcpu = call.vcpu();
-    vcpu.lines().attach(&vcpu.page, line)?;
+    vcpu.lines().attach(vcpu.page.pending(), line)?;
     if line == CONSOLE {
         start_input(call)?;
     }

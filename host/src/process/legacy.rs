@@ -60,11 +60,13 @@ impl Today for Call {
     }
 
     fn start_timer(&self, first: u64, period: u64) {
-        let _ = self.vcpu().timers.start(0, first, period);
+        let vcpu = self.vcpu();
+        let _ = vcpu.timers.start(vcpu, 0, first, period);
     }
 
     fn stop_timer(&self) {
-        let _ = self.vcpu().timers.stop(0);
+        let vcpu = self.vcpu();
+        let _ = vcpu.timers.stop(vcpu, 0);
     }
 
     fn takes_interrupts(&self) -> bool {
@@ -77,6 +79,6 @@ impl Today for Call {
 
     fn detach(&self, line: u32) {
         let vcpu = self.vcpu();
-        let _ = vcpu.lines().detach(&vcpu.page, line);
+        let _ = vcpu.lines().detach(vcpu.page.pending(), line);
     }
 }

@@ -98,7 +98,7 @@ fn publish(vcpu: &Vcpu, run: &Run, stack: &SignalStack) -> io::Result<()> {
 }
 
 fn start_deadline(timeout: Duration) -> io::Result<PosixTimer> {
-    let timer = PosixTimer::new(signals::deadline(), 0).ok_or_else(io::Error::last_os_error)?;
+    let timer = PosixTimer::new(signals::deadline()).ok_or_else(io::Error::last_os_error)?;
     let ns = u64::try_from(timeout.as_nanos()).unwrap_or(u64::MAX);
     if timer.start(ns, 0) {
         Ok(timer)

@@ -79,22 +79,8 @@ struct SignalInfo {
     error: i32,
     code: i32,
     padding: i32,
-    union: InfoUnion,
-}
-
-#[repr(C)]
-#[derive(Clone, Copy)]
-union InfoUnion {
-    timer: TimerInfo,
+    /// Where a fault is about an address, that; else whatever the kernel has put there.
     address: u64,
-}
-
-#[repr(C)]
-#[derive(Clone, Copy)]
-struct TimerInfo {
-    timer: i32,
-    overrun: i32,
-    value: u64,
 }
 
 unsafe extern "sysv64" {
@@ -180,7 +166,7 @@ unsafe extern "sysv64" fn handle(
     } else if signal == libc::SIGTSTP {
         handle_suspend();
     } else if let Some(vcpu) = vcpu() {
-        handle_event(signal, info, vcpu, &mut interrupted);
+        handle_event(signal, vcpu, &mut interrupted);
     }
     // SAFETY: as above.
     unsafe { *errno = saved };
@@ -199,11 +185,9 @@ fn vcpu<'a>() -> Option<&'a Vcpu> {
 }
 
 /// Timers and kicks. A signal that was under way when its guest ended finds none.
-fn handle_event(signal: i32, info: &SignalInfo, vcpu: &Vcpu, interrupted: &mut Interrupted<'_>) {
+fn handle_event(signal: i32, vcpu: &Vcpu, interrupted: &mut Interrupted<'_>) {
     if signal == timer() {
-        // SAFETY: a POSIX timer sent the signal, or somebody who forges one of ours and gets a wrong count.
-        let TimerInfo { overrun, value, .. } = unsafe { info.union.timer };
-        vcpu.timer_expired(value, overrun.max(0) as u64);
+        vcpu.timers.expire(vcpu);
     } else if signal == deadline() {
         STATE.request_stop(Stop::new(StopKind::Timeout, 0));
     } else if signal == clock() {
@@ -214,7 +198,7 @@ fn handle_event(signal: i32, info: &SignalInfo, vcpu: &Vcpu, interrupted: &mut I
         interrupted.leave();
         return;
     }
-    vcpu.lines().flush(&vcpu.page);
+    vcpu.lines().flush(vcpu.page.pending());
     upcall::deliver(vcpu, interrupted);
 }
 
@@ -251,8 +235,8 @@ fn handle_suspend() {
 
 fn handle_fault(signal: i32, info: &SignalInfo, interrupted: &mut Interrupted<'_>) {
     let guest = vcpu().filter(|_| fault::is_of_guest(interrupted));
-    // SAFETY: for these signals the kernel fills in the address; for others it is a number that is only shown.
-    let address = unsafe { info.union.address };
+    // For these signals the kernel fills in the address; for others it is a number that is only shown.
+    let address = info.address;
     match vcpu() {
         Some(vcpu) if signal == libc::SIGTRAP && info.code == TRAP_TRACE && stepping() => {
             single_step(vcpu, interrupted);

@@ -17,7 +17,7 @@ pub struct Stats {
     pub calls: Vec<(String, u64)>,
     /// Expirations of each timer, overruns included.
     pub expirations: [u64; TIMERS as usize],
-    /// Expirations for which the kernel sent no signal of their own, because one was waiting.
+    /// Expirations that came together with an earlier one of the same timer, because the host was late by a period or more.
     pub overruns: u64,
     /// Upcalls delivered.
     pub upcalls: u64,

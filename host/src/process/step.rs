@@ -46,7 +46,7 @@ impl Step<'_> {
     /// [`Error::NoSuchDevice`] if there is no such line.
     pub fn raise(&mut self, line: u32) -> Result<(), Error> {
         self.raised = true;
-        self.vcpu.lines().raise(&self.vcpu.page, line)
+        self.vcpu.lines().raise(self.vcpu.page.pending(), line)
     }
 }
 

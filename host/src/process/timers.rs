@@ -1,14 +1,16 @@
 // SPDX-License-Identifier: MIT OR Apache-2.0
-//! Timers: POSIX timers that signal the vCPU's thread.
+//! Timers: a POSIX timer that signals the vCPU's thread, and the guest's timers on it.
 
 use std::cell::Cell;
 use std::ptr;
+use std::sync::atomic::Ordering;
 
 use paravirt_abi::error::Error;
-use paravirt_abi::line::TIMERS;
-use paravirt_host_core::timers::SHORTEST_PERIOD;
+use paravirt_abi::line::TIMER;
+use paravirt_host_core::timers::{Alarm, NEVER};
 
 use super::signals;
+use super::vcpu::Vcpu;
 
 const NS_PER_SECOND: u64 = 1_000_000_000;
 
@@ -17,13 +19,12 @@ const NS_PER_SECOND: u64 = 1_000_000_000;
 pub(super) struct PosixTimer(libc::timer_t);
 
 impl PosixTimer {
-    /// A timer that sends `signal` with `value` to this thread.
-    pub(super) fn new(signal: i32, value: usize) -> Option<Self> {
+    /// A timer that sends `signal` to this thread.
+    pub(super) fn new(signal: i32) -> Option<Self> {
         // SAFETY: all zeros is a valid value of this C struct.
         let mut event: libc::sigevent = unsafe { std::mem::zeroed() };
         event.sigev_notify = libc::SIGEV_THREAD_ID;
         event.sigev_signo = signal;
-        event.sigev_value.sival_ptr = ptr::without_provenance_mut(value);
         event.sigev_notify_thread_id = signals::this_thread();
         let mut timer = ptr::null_mut();
         // SAFETY: both point to live variables.
@@ -63,45 +64,69 @@ impl Drop for PosixTimer {
     }
 }
 
-/// The guest's timers, made when they are first started.
+/// The guest's timers on one POSIX timer, which is made when the first of them is started. Times are those of the guest's clock.
 #[derive(Default)]
 pub(super) struct Timers {
-    timers: [Cell<Option<PosixTimer>>; TIMERS as usize],
+    timers: paravirt_host_core::timers::Timers,
+    alarm: Cell<Option<PosixTimer>>,
 }
 
 impl Timers {
-    pub(super) fn start(&self, number: u32, first: u64, period: u64) -> Result<(), Error> {
-        let slot = self.slot(number)?;
-        if period != 0 && period < SHORTEST_PERIOD {
-            return Err(Error::InvalidArgument);
-        }
-        let timer = match slot.take() {
-            Some(timer) => timer,
-            None => PosixTimer::new(signals::timer(), number as usize).ok_or(Error::Device)?,
-        };
-        let started = timer.start(first, period);
-        slot.set(Some(timer));
-        if started { Ok(()) } else { Err(Error::Device) }
+    pub(super) fn start(
+        &self,
+        vcpu: &Vcpu,
+        number: u32,
+        first: u64,
+        period: u64,
+    ) -> Result<(), Error> {
+        self.make_alarm()?;
+        self.timers.start(vcpu, number, first, period)
     }
 
-    pub(super) fn stop(&self, number: u32) -> Result<(), Error> {
-        let slot = self.slot(number)?;
-        if let Some(timer) = slot.take() {
-            timer.stop();
-            slot.set(Some(timer));
-        }
+    pub(super) fn stop(&self, vcpu: &Vcpu, number: u32) -> Result<(), Error> {
+        self.timers.stop(vcpu, number)
+    }
+
+    /// For the signal handler: counts what has expired.
+    pub(super) fn expire(&self, vcpu: &Vcpu) {
+        self.timers.expire(vcpu);
+    }
+
+    /// Deletes the POSIX timer.
+    pub(super) fn clear(&self) {
+        self.alarm.take();
+    }
+
+    fn make_alarm(&self) -> Result<(), Error> {
+        let alarm = match self.alarm.take() {
+            Some(alarm) => alarm,
+            None => PosixTimer::new(signals::timer()).ok_or(Error::Device)?,
+        };
+        self.alarm.set(Some(alarm));
         Ok(())
     }
+}
 
-    /// Deletes all of them.
-    pub(super) fn clear(&self) {
-        for timer in &self.timers {
-            timer.take();
+impl Alarm for Vcpu {
+    fn now(&self) -> u64 {
+        self.clock.now()
+    }
+
+    fn set(&self, deadline: u64) {
+        if let Some(alarm) = self.timers.alarm.take() {
+            match deadline {
+                NEVER => alarm.stop(),
+                _ => alarm.start(deadline.saturating_sub(self.clock.now()), 0),
+            };
+            self.timers.alarm.set(Some(alarm));
         }
     }
 
-    fn slot(&self, number: u32) -> Result<&Cell<Option<PosixTimer>>, Error> {
-        self.timers.get(number as usize).ok_or(Error::NoSuchDevice)
+    fn count(&self, timer: u32, expirations: u64) {
+        self.page.count_expirations(timer as usize, expirations);
+        self.overruns.fetch_add(expirations - 1, Ordering::Relaxed);
+        // The line exists.
+        let _ = self.lines().raise(self.page.pending(), TIMER);
     }
 }
 

@@ -8,7 +8,6 @@ use std::cell::{Cell, RefCell};
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU32, AtomicU64, Ordering};
 
-use paravirt_abi::line;
 use paravirt_abi::signature::Width;
 use paravirt_host_core::explain::{Cause, Record};
 use paravirt_host_core::lines::Lines;
@@ -75,16 +74,6 @@ impl Vcpu {
     pub(super) fn record_fault(&self, record: Record) {
         self.fault.set(Some(record));
         STATE.request_stop(Stop::new(StopKind::Fault, 0));
-    }
-
-    /// Counts an expiration of a timer, with those that the kernel could not signal, and raises its line.
-    pub(super) fn timer_expired(&self, timer: u64, overrun: u64) {
-        if timer < u64::from(line::TIMERS) {
-            self.page.count_expirations(timer as usize, 1 + overrun);
-            self.overruns.fetch_add(overrun, Ordering::Relaxed);
-            // The line exists.
-            let _ = self.lines().raise(&self.page, line::TIMER);
-        }
     }
 
     pub(super) fn count_upcall(&self) {

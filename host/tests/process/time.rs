@@ -76,6 +76,17 @@ fn the_clock_of_the_page_is_kept_where_the_counter_is_a_clock() {
     }
 }
 
+#[test]
+fn a_timer_that_a_handler_and_its_thread_start_first_is_one() {
+    for (arch, guest) in each("first-start") {
+        for round in 0..20 {
+            let output = Command::new(&guest).output().expect("it starts");
+            let printed = text(&output.stdout);
+            assert_eq!(output.status.code(), Some(0), "{arch}, {round}: {printed}");
+        }
+    }
+}
+
 /// A handler whose last act is the next raise: without a throttle it would be the guest's only work.
 #[test]
 fn who_raises_a_line_too_fast_is_made_to_wait() {

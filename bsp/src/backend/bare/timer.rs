@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: MIT OR Apache-2.0
 //! Clocks, and the one-shot timer below all timers of the guest (Intel 8254 data sheet).
 
-use crate::backend::timers::{self, Source};
+use crate::backend::timers::{self, NEVER, Source};
 use crate::local::Local;
 use crate::power;
 use crate::ring0::port::Port;
@@ -21,11 +21,7 @@ const NS_PER_SECOND: u64 = 1_000_000_000;
 /// Unix time at the guest's start, in ns.
 static START: Local<u64> = Local::new(0);
 
-static SOURCE: Source = Source {
-    now,
-    arm,
-    disarm: || COMMAND.out8(ONE_SHOT),
-};
+static SOURCE: Source = Source { now, arm };
 
 const fn port(number: u16) -> Port {
     // SAFETY: of the PC's timer, which touches no memory. Its channel 0 is this module's, and a command names the channel.
@@ -59,10 +55,13 @@ pub(super) extern "C" fn wall() -> u64 {
 
 /// Sets the timer to that guest time. If it comes early, [`timers::expire`] finds nothing due and sets it again.
 fn arm(deadline: u64) {
+    COMMAND.out8(ONE_SHOT);
+    if deadline == NEVER {
+        return;
+    }
     let ns = deadline.saturating_sub(now()).min(LONGEST_NS);
     let count = (ns * TIMER_HZ).div_ceil(NS_PER_SECOND).clamp(1, LONGEST);
     let [low, high, ..] = count.to_le_bytes();
-    COMMAND.out8(ONE_SHOT);
     CHANNEL_0.out8(low);
     CHANNEL_0.out8(high);
 }

@@ -58,6 +58,7 @@ pub(super) extern "C" fn read(buffer: *mut u8, length: usize) -> isize {
     }
 }
 
+#[inline(never)] // three calls of it, and the guest is small
 fn readable() -> bool {
     let mut poll = Poll {
         file: STDIN as i32,
@@ -70,6 +71,7 @@ fn readable() -> bool {
 }
 
 /// Asks for a signal on input. Called when the console line is unmasked; what is there already is announced at once.
+#[inline(never)] // in the table of devices and where that is called, and the guest is small
 pub(super) fn announce_input() {
     // SAFETY: numbers only. A file that cannot signal refuses, which leaves the announcement below.
     unsafe {

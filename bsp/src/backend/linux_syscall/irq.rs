@@ -6,13 +6,13 @@ use core::sync::atomic::Ordering;
 use paravirt_abi::line;
 use paravirt_abi::vcpu::HOST_MASKED;
 
+use super::console;
 use super::syscall::{
     __paravirt_linux_restore, ACTION_FLAGS, FLAGS, INSTRUCTION, MASK, REGISTERS, RT_SIGACTION,
     RT_SIGPROCMASK, SEGMENTS, SIG_UNBLOCK, SIGALTSTACK, SIGNAL_CONSOLE, SIGNAL_TIMER, SIGNALS,
     STACK_POINTER, SignalAction, SignalStack, syscall3, syscall4,
 };
-use super::{console, timer};
-use crate::backend::lines;
+use crate::backend::{lines, timers};
 use crate::vcpu;
 
 /// Notes that the signals are blocked, for the test at the end of turning interrupts on.
@@ -71,11 +71,9 @@ pub(super) fn start() {
 }
 
 /// The signal handler. It marks the line; with interrupts on it leaves through the upcall entry, else with the signals blocked.
-extern "C" fn handle(signal: u32, info: *const u8, context: *mut u8) {
+extern "C" fn handle(signal: u32, _info: *const u8, context: *mut u8) {
     if signal == SIGNAL_TIMER {
-        // SAFETY: the kernel passes the siginfo of a timer.
-        unsafe { timer::expired(info) };
-        lines::signal(line::TIMER);
+        timers::expire();
     } else {
         lines::signal(line::CONSOLE);
     }

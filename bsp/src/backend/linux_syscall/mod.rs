@@ -14,7 +14,7 @@ mod syscall;
 mod timer;
 mod vdso;
 
-use super::{Backend, lines};
+use super::{Backend, lines, timers};
 use crate::in_guest_functions;
 use crate::interface::{
     pv_clock_now, pv_clock_wall, pv_console_read, pv_console_write, pv_cpu_idle, pv_cpu_set_tls,
@@ -45,7 +45,7 @@ in_guest_functions! {
         pv_irq_raise = lines::raise,
         pv_irq_unmask = lines::unmask,
         pv_shutdown = power::shutdown,
-        pv_timer_start = timer::start,
-        pv_timer_stop = timer::stop,
+        pv_timer_start = timers::start,
+        pv_timer_stop = timers::stop,
     };
 }

@@ -63,16 +63,6 @@ pub(super) struct SignalStack {
     pub(super) size: usize,
 }
 
-/// A system call whose pointers the caller answers for; a negative error number on failure.
-///
-/// # Safety
-/// The arguments must be what the call of that number asks for.
-#[inline]
-pub(super) unsafe fn syscall3(number: usize, a: usize, b: usize, c: usize) -> isize {
-    // SAFETY: the fourth argument is ignored by calls of three.
-    unsafe { syscall4(number, a, b, c, 0) }
-}
-
 #[cfg(target_arch = "x86_64")]
 mod x86_64 {
     use core::arch::{asm, global_asm};
@@ -101,8 +91,6 @@ mod x86_64 {
     pub(in super::super) const SEGMENTS: usize = 18;
     /// Offset of `uc_sigmask`.
     pub(in super::super) const MASK: usize = 296;
-    /// Offset of `si_overrun` in `siginfo_t`; `si_value` follows.
-    pub(in super::super) const OVERRUN: usize = 20;
 
     global_asm!(
         ".pushsection .text.paravirt_linux_restore, \"ax\", @progbits",
@@ -115,6 +103,30 @@ mod x86_64 {
         options(att_syntax),
     );
 
+    /// A system call of up to three arguments, whose pointers the caller answers for; a negative error number on failure.
+    ///
+    /// # Safety
+    /// The arguments must be what the call of that number asks for.
+    #[inline]
+    pub(in super::super) unsafe fn syscall3(number: usize, a: usize, b: usize, c: usize) -> isize {
+        let result;
+        // SAFETY: the caller answers for the arguments; the kernel clobbers rcx and r11.
+        unsafe {
+            asm!(
+                "syscall",
+                inlateout("rax") number as isize => result,
+                in("rdi") a, in("rsi") b, in("rdx") c,
+                out("rcx") _, out("r11") _,
+                options(nostack),
+            );
+        }
+        result
+    }
+
+    /// As [`syscall3`], with four arguments.
+    ///
+    /// # Safety
+    /// As there.
     #[inline]
     pub(in super::super) unsafe fn syscall4(
         number: usize,
@@ -199,8 +211,6 @@ mod i386 {
     pub(in super::super) const FLAGS: usize = 16;
     /// Offset of `uc_sigmask`.
     pub(in super::super) const MASK: usize = 108;
-    /// Offset of `si_overrun` in `siginfo_t`; `si_value` follows.
-    pub(in super::super) const OVERRUN: usize = 16;
 
     global_asm!(
         ".pushsection .text.paravirt_linux_restore, \"ax\", @progbits",
@@ -253,6 +263,29 @@ mod i386 {
         }
     }
 
+    /// A system call of up to three arguments, whose pointers the caller answers for; a negative error number on failure.
+    ///
+    /// # Safety
+    /// The arguments must be what the call of that number asks for.
+    #[inline]
+    pub(in super::super) unsafe fn syscall3(number: usize, a: usize, b: usize, c: usize) -> isize {
+        let result;
+        // SAFETY: the caller answers for the arguments.
+        unsafe {
+            asm!(
+                "call {enter}",
+                enter = sym __paravirt_linux_syscall,
+                inlateout("eax") number as isize => result,
+                in("ebx") a, in("ecx") b, in("edx") c,
+            );
+        }
+        result
+    }
+
+    /// As [`syscall3`], with four arguments.
+    ///
+    /// # Safety
+    /// As there.
     #[inline]
     pub(in super::super) unsafe fn syscall4(
         number: usize,
@@ -294,7 +327,7 @@ mod i386 {
         // address, length, rights, MAP_PRIVATE | MAP_ANONYMOUS | MAP_NORESERVE, no file, offset
         let arguments: [usize; 6] = [0, length, rights(), 0x4022, usize::MAX, 0];
         // SAFETY: the old mmap takes a pointer to its six arguments.
-        unsafe { syscall4(OLD_MMAP, arguments.as_ptr() as usize, 0, 0, 0) }
+        unsafe { syscall3(OLD_MMAP, arguments.as_ptr() as usize, 0, 0) }
     }
 }
 

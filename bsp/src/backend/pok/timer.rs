@@ -5,18 +5,18 @@
 //! resolution.
 
 use super::{console, irq, kernel};
-use crate::backend::{entry, timers};
+use crate::backend::entry;
+use crate::backend::timers::{self, NEVER};
 use crate::local::Local;
 
 /// The kernel's time at the guest's start, in ns.
 static ZERO: Local<u64> = Local::new(0);
-/// The next deadline of the guest's timers, in ns of guest time.
-static DEADLINE: Local<u64> = Local::new(u64::MAX);
+/// The next deadline of the guest's timers, in ns of guest time; [`NEVER`] if no timer runs.
+static DEADLINE: Local<u64> = Local::new(NEVER);
 
 static SOURCE: timers::Source = timers::Source {
     now,
     arm: |deadline| DEADLINE.set(deadline),
-    disarm: || DEADLINE.set(u64::MAX),
 };
 
 pub(super) fn start_clock() {
@@ -54,14 +54,14 @@ pub(super) extern "C" fn stop(timer: u32) -> i32 {
     result
 }
 
-/// The next deadline in ns of guest time; `u64::MAX` if no timer runs.
+/// The next deadline in ns of guest time; [`NEVER`] if no timer runs.
 pub(super) fn deadline() -> u64 {
     DEADLINE.get()
 }
 
 /// Handles what is due. Without a timer that runs, the kernel is not asked.
 pub(super) fn find() {
-    if deadline() != u64::MAX {
+    if deadline() != NEVER {
         expire_until(now());
     }
 }

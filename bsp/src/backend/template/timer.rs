@@ -3,19 +3,18 @@
 
 use core::sync::atomic::{AtomicU64, Ordering};
 
-use paravirt_bsp::backend::timers;
+use paravirt_bsp::backend::timers::{self, NEVER};
 
 use super::{hypervisor, irq};
 
 /// The hypervisor's clock at the guest's start, in ns.
 static ZERO: AtomicU64 = AtomicU64::new(0);
-/// The next deadline of the guest's timers, in ns of guest time.
-static DEADLINE: AtomicU64 = AtomicU64::new(u64::MAX);
+/// The next deadline of the guest's timers, in ns of guest time; [`NEVER`] if no timer runs.
+static DEADLINE: AtomicU64 = AtomicU64::new(NEVER);
 
 static SOURCE: timers::Source = timers::Source {
     now: guest_time,
     arm: |deadline| DEADLINE.store(deadline, Ordering::Relaxed),
-    disarm: || DEADLINE.store(u64::MAX, Ordering::Relaxed),
 };
 
 pub(super) fn start_clock() {

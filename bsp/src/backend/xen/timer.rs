@@ -16,13 +16,17 @@ static ZERO: Local<u64> = Local::new(0);
 /// The latest time that was given out, in ns of guest time.
 static LATEST: AtomicU64 = AtomicU64::new(0);
 
-static SOURCE: timers::Source = timers::Source {
-    now,
-    arm: |deadline| {
-        hypercall::set_timer(deadline.saturating_add(ZERO.get()));
-    },
-    disarm: hypercall::stop_timer,
-};
+static SOURCE: timers::Source = timers::Source { now, arm };
+
+/// Xen's time is signed: a deadline beyond its end would have passed already.
+fn arm(deadline: u64) {
+    let deadline = deadline.saturating_add(ZERO.get());
+    if i64::try_from(deadline).is_ok() {
+        hypercall::set_timer(deadline);
+    } else {
+        hypercall::stop_timer();
+    }
+}
 
 /// Begins guest time. Called when the shared page is there.
 pub(super) fn start() {

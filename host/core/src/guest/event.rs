@@ -8,6 +8,7 @@ use paravirt_abi::line::TIMER;
 use super::{End, EndKind, Guest, WIDTH};
 use crate::explain::{Cause, Exception, Record, Registers};
 use crate::gate;
+use crate::timers::Alarm;
 use crate::upcall::{self, Interrupted};
 
 /// Alignment check, direction and trap flag: off in host code.
@@ -26,7 +27,7 @@ impl Guest {
     /// Whether instruction pointer, stack pointer and flags were changed, with which the thread then is to go on. If not,
     /// whoever turns interrupts on, or the tail of the call, looks again.
     pub fn deliver(&self, interrupted: &mut Interrupted) -> bool {
-        self.lines.flush(&self.page);
+        self.lines.flush(self.page.pending());
         let in_guest = self.memory.executable(interrupted.instruction);
         if self.is_stopping() {
             let may_leave = in_guest || gate::in_gate(interrupted.instruction);
@@ -101,15 +102,26 @@ impl Guest {
     }
 
     pub(super) fn expire_if_due(&self) {
-        if !self.alarm_due.swap(false, Ordering::SeqCst) {
-            return;
+        if self.alarm_due.swap(false, Ordering::SeqCst) {
+            self.timers.expire(self);
         }
-        let count = |timer, expirations| self.page.count_expirations(timer, expirations);
-        if self.timers.expire(self.platform.now(), count) {
-            // The line exists.
-            let _ = self.lines.raise(&self.page, TIMER);
-        }
-        self.platform.set_alarm(self.timers.next());
+    }
+}
+
+/// By the platform's clock and alarm. Not where a handler interrupts a host function.
+impl Alarm for Guest {
+    fn now(&self) -> u64 {
+        self.platform.now()
+    }
+
+    fn set(&self, deadline: u64) {
+        self.platform.set_alarm(deadline);
+    }
+
+    fn count(&self, timer: u32, expirations: u64) {
+        self.page.count_expirations(timer as usize, expirations);
+        // The line exists.
+        let _ = self.lines.raise(self.page.pending(), TIMER);
     }
 }
 

@@ -55,7 +55,7 @@ impl Guest {
         let (count, more) = self.platform.console_read(buffer)?;
         if more {
             // The line is raised as long as there is input, so that a handler may take one byte at a time.
-            self.lines.raise(&self.page, CONSOLE)?;
+            self.lines.raise(self.page.pending(), CONSOLE)?;
         }
         Ok(count)
     }
@@ -75,10 +75,7 @@ impl Guest {
     /// # Errors
     /// As the interface says.
     pub fn timer_start(&self, timer: u32, first: u64, period: u64) -> Result<(), Error> {
-        let now = self.platform.now();
-        self.timers.start(timer, now, first, period)?;
-        self.platform.set_alarm(self.timers.next());
-        Ok(())
+        self.timers.start(self, timer, first, period)
     }
 
     /// `pv_timer_stop`.
@@ -86,9 +83,7 @@ impl Guest {
     /// # Errors
     /// As the interface says.
     pub fn timer_stop(&self, timer: u32) -> Result<(), Error> {
-        self.timers.stop(timer)?;
-        self.platform.set_alarm(self.timers.next());
-        Ok(())
+        self.timers.stop(self, timer)
     }
 
     /// `pv_irq_attach`.
@@ -96,7 +91,7 @@ impl Guest {
     /// # Errors
     /// As the interface says.
     pub fn irq_attach(&self, line: u32) -> Result<(), Error> {
-        self.lines.attach(&self.page, line)
+        self.lines.attach(self.page.pending(), line)
     }
 
     /// `pv_irq_detach`.
@@ -104,7 +99,7 @@ impl Guest {
     /// # Errors
     /// As the interface says.
     pub fn irq_detach(&self, line: u32) -> Result<(), Error> {
-        self.lines.detach(&self.page, line)
+        self.lines.detach(self.page.pending(), line)
     }
 
     /// `pv_irq_mask`.
@@ -112,7 +107,7 @@ impl Guest {
     /// # Errors
     /// As the interface says.
     pub fn irq_mask(&self, line: u32) -> Result<(), Error> {
-        self.lines.mask(&self.page, line)
+        self.lines.mask(self.page.pending(), line)
     }
 
     /// `pv_irq_unmask`.
@@ -120,7 +115,7 @@ impl Guest {
     /// # Errors
     /// As the interface says.
     pub fn irq_unmask(&self, line: u32) -> Result<(), Error> {
-        self.lines.unmask(&self.page, line)
+        self.lines.unmask(self.page.pending(), line)
     }
 
     /// `pv_irq_raise`.
@@ -128,14 +123,14 @@ impl Guest {
     /// # Errors
     /// As the interface says.
     pub fn irq_raise(&self, line: u32) -> Result<(), Error> {
-        self.lines.raise(&self.page, line)
+        self.lines.raise(self.page.pending(), line)
     }
 
     /// `pv_cpu_idle`: sleeps until a line is pending or the guest is to be left.
     pub fn cpu_idle(&self) {
         loop {
             self.expire_if_due();
-            self.lines.flush(&self.page);
+            self.lines.flush(self.page.pending());
             if self.page.is_pending() || self.is_stopping() {
                 return;
             }

@@ -153,7 +153,7 @@ impl Guest {
     /// vCPU's thread.
     #[must_use]
     pub fn is_ready(&self, line: u32) -> bool {
-        self.lines.is_ready(&self.page, line)
+        self.lines.is_ready(self.page.pending(), line)
     }
 
     /// Asks for the guest's end, from any thread, at any instruction. The first reason counts. It takes effect when a host
@@ -193,7 +193,7 @@ impl Guest {
             self.platform.leave_host();
             self.in_host.store(false, Ordering::SeqCst);
             // What a host function has latched and nobody delivers: the tail looks at what is pending.
-            self.lines.flush(&self.page);
+            self.lines.flush(self.page.pending());
             // From here on, an alarm is done where it comes.
             if !self.alarm_due.load(Ordering::SeqCst) {
                 return;

@@ -178,7 +178,8 @@ impl fmt::Display for BindError {
         write!(f, "external function {} is declared as ", self.name)?;
         match self.declared {
             Ok(declared) => write!(f, "{declared}")?,
-            Err(error) => write!(f, "nothing valid ({error})")?,
+            // What exactly is for tools to say: no guest need carry the texts.
+            Err(_) => f.write_str("nothing valid, see `pvhost list`,")?,
         }
         write!(f, " but the backend supplies {}", self.supplied)
     }

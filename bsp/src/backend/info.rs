@@ -83,10 +83,12 @@ fn add(start: u64, end: u64, kind: MemoryKind) {
         kind: kind as u32,
         reserved: 0,
     };
-    MEMORY.set(ranges);
+    // SAFETY: not finished, so this is the start, before the first interrupt.
+    unsafe { MEMORY.set_large(ranges) };
     info.memory = MEMORY.as_ptr() as usize as u64;
     info.memory_count += 1;
-    INFO.set(info);
+    // SAFETY: as above.
+    unsafe { INFO.set_large(info) };
 }
 
 /// Copies the command line; runs of white space become one space, and bytes that are not ASCII question marks.
@@ -109,11 +111,13 @@ pub fn set_command_line(text: &[u8]) {
             }
         }
     }
-    LINE.set(line);
+    // SAFETY: not finished, so this is the start, before the first interrupt.
+    unsafe { LINE.set_large(line) };
     let mut info = INFO.get();
     info.command_line = LINE.as_ptr() as usize as u64;
     info.command_line_length = length as u32;
-    INFO.set(info);
+    // SAFETY: as above.
+    unsafe { INFO.set_large(info) };
 }
 
 /// Adds the time at start (Unix time in ns, 0 if there is no such clock) and returns the block, which nothing changes from here on.
@@ -122,7 +126,8 @@ pub fn finish(wall_clock: u64) -> &'static StartInfo {
     if !FINISHED.get() {
         let mut info = INFO.get();
         info.wall_clock = wall_clock;
-        INFO.set(info);
+        // SAFETY: not finished, so this is the start, before the first interrupt.
+        unsafe { INFO.set_large(info) };
         FINISHED.set(true);
     }
     // SAFETY: finished, so nobody changes the static any more.

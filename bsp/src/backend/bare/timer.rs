@@ -39,7 +39,8 @@ pub(super) fn start(wall: u64) {
         );
     };
     tsc::start_clock(rate);
-    START.set(wall * NS_PER_SECOND);
+    // SAFETY: at the start, before the first interrupt.
+    unsafe { START.set_large(wall * NS_PER_SECOND) };
     timers::set_source(&SOURCE);
 }
 

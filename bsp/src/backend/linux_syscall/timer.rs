@@ -42,7 +42,8 @@ pub(super) unsafe fn start_clock(stack: *const usize) {
     if let Some(function) = unsafe { vdso::start(stack) } {
         GETTIME.set(function);
     }
-    ZERO.set(read(CLOCK_MONOTONIC));
+    // SAFETY: at the start, before the first interrupt.
+    unsafe { ZERO.set_large(read(CLOCK_MONOTONIC)) };
     // SAFETY: an event and room for an identifier, which live through the call.
     let error = unsafe {
         syscall3(

@@ -16,11 +16,13 @@ static DEADLINE: Local<u64> = Local::new(NEVER);
 
 static SOURCE: timers::Source = timers::Source {
     now,
-    arm: |deadline| DEADLINE.set(deadline),
+    // SAFETY: interrupts come in the loop of idle alone, if at all, and touch nothing of this.
+    arm: |deadline| unsafe { DEADLINE.set_large(deadline) },
 };
 
 pub(super) fn start_clock() {
-    ZERO.set(read());
+    // SAFETY: at the start, before the first interrupt.
+    unsafe { ZERO.set_large(read()) };
     timers::set_source(&SOURCE);
 }
 

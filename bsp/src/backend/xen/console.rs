@@ -43,7 +43,8 @@ pub(super) fn start_own() {
 
 /// Uses `ring`, whose server is told and tells by the event channel `port`.
 pub(super) fn start_ring(ring: &'static Ring, port: u32) {
-    RING.set(Some((ring, port)));
+    // SAFETY: at the start, before the first interrupt.
+    unsafe { RING.set_large(Some((ring, port))) };
     events::bind_console(port);
     start();
 }
@@ -117,7 +118,8 @@ fn checked<T>(result: Result<T, OutOfRange>) -> T {
     match result {
         Ok(value) => value,
         Err(error) => {
-            RING.set(None);
+            // SAFETY: one word of it tells whether there is a ring, and nothing more is written.
+            unsafe { RING.set_large(None) };
             power::refuse(format_args!("{error}"))
         }
     }

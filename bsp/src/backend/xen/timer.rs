@@ -30,7 +30,8 @@ fn arm(deadline: u64) {
 
 /// Begins guest time. Called when the shared page is there.
 pub(super) fn start() {
-    ZERO.set(system_time());
+    // SAFETY: at the start, before the first interrupt.
+    unsafe { ZERO.set_large(system_time()) };
     timers::set_source(&SOURCE);
 }
 

@@ -49,7 +49,8 @@ pub unsafe fn set_tls(base: usize) -> Result<(), Error> {
     let base = base as u64;
     segments[usize::from(TLS / 8)] =
         0x00cf_9300_0000_ffff | (base & 0xff_ffff) << 16 | (base >> 24) << 56;
-    SEGMENTS.set(segments);
+    // SAFETY: at the start, before the first interrupt.
+    unsafe { SEGMENTS.set_large(segments) };
     // SAFETY: the descriptor was just made; no Rust code for this target uses gs.
     unsafe { asm!("mov gs, {:x}", in(reg) TLS, options(nostack, preserves_flags)) };
     Ok(())

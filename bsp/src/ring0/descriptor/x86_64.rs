@@ -63,7 +63,8 @@ fn gate(entry: u64, stack: u64) -> [u64; 2] {
 pub(crate) fn load() {
     let mut task = TASK_STATE.get();
     task.interrupt_stacks[0] = (FAULT_STACK.as_ptr() as usize + size_of::<Stack>()) as u64;
-    TASK_STATE.set(task);
+    // SAFETY: at the start, before the first interrupt.
+    unsafe { TASK_STATE.set_large(task) };
     let base = TASK_STATE.as_ptr() as u64;
     let mut segments = SEGMENTS.get();
     // An available 64-bit task state (Intel SDM volume 3, 8.2.3).
@@ -72,7 +73,8 @@ pub(crate) fn load() {
         | 0x89 << 40
         | (base >> 24 & 0xff) << 56;
     segments[4] = base >> 32;
-    SEGMENTS.set(segments);
+    // SAFETY: at the start, before the first interrupt.
+    unsafe { SEGMENTS.set_large(segments) };
     let gates: *mut [u64; 2] = GATES.as_ptr().cast();
     for vector in 0..VECTORS {
         let stack = if vector < super::EXCEPTIONS { 1 } else { 0 };

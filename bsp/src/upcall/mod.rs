@@ -67,8 +67,11 @@ pub(crate) static DEFAULT_MXCSR: u32 = 0x1f80;
 #[cfg(any(target_arch = "x86", target_arch = "x86_64"))]
 #[unsafe(export_name = "__paravirt_components")]
 pub(crate) static COMPONENTS: Local<u32> = Local::new(X87 | SSE);
+#[cfg(any(target_arch = "x86", target_arch = "x86_64"))]
 const X87: u32 = 1 << 0;
+#[cfg(any(target_arch = "x86", target_arch = "x86_64"))]
 const SSE: u32 = 1 << 1;
+#[cfg(any(target_arch = "x86", target_arch = "x86_64"))]
 const AVX: u32 = 1 << 2;
 
 #[cfg(any(target_arch = "x86", target_arch = "x86_64"))]

@@ -8,7 +8,7 @@ pub const OWNER: &str = "paravirt";
 /// Type field of the identity note, of which an image has one.
 pub const TYPE: u32 = 1;
 /// Type field of the notes, of the same owner, that name the in-guest backends of an image, one each. The descriptor is the
-/// name as in `image!`, padded with NULs to a multiple of four bytes, at least one.
+/// name as in `image!`, or as a backend of another crate says it, padded with NULs to a multiple of four bytes, at least one.
 pub const BACKEND_TYPE: u32 = 2;
 /// Type field of the notes, of the same owner, by which an image asks for free memory that it may execute. The descriptor is
 /// empty.

@@ -64,16 +64,27 @@ global_asm!(
     ".globl __paravirt_deliver",
     ".hidden __paravirt_deliver",
     ".type __paravirt_deliver, @function",
-    "__paravirt_deliver:",                      // as if an upcall came where the call returns
-    "    movl $0, __paravirt_vcpu + {enabled}",
-    "    popl %eax",                            // the return address
-    "    pushfl",
-    "    cmpl $0, __paravirt_vcpu + {pending}",  // did an interrupt leave the processor's flag off (HOST_MASKED, the sign)?
-    "    jns 8f",
-    "    orb $2, 1(%esp)",                       // yes: handling it turns the flag on
-    "8:",
-    "    pushl %cs",
-    "    pushl %eax",
+    "__paravirt_deliver:",                      // a call, which keeps what calls keep: handlers begin as in an upcall
+    "    subl $44, %esp",                       // room for the words below; the call wants 16-byte alignment
+    "    fnstenv (%esp)",                       // control word and exception flags of x87, 28 bytes,
+    "    testb $2, {components}",               // SSE?
+    "    jz 8f",
+    "    stmxcsr 32(%esp)",                     // and of SSE
+    "8:  movl $0, __paravirt_vcpu + {enabled}",
+    "    fninit",                               // the control words that handlers begin with
+    "    testb $2, {components}",
+    "    jz 9f",
+    "    ldmxcsr {mxcsr}",
+    "9:  call *{body}",                         // runs handlers; returns with the flag off
+    "    movl $1, __paravirt_vcpu + {enabled}",
+    "    cmpl $0, __paravirt_vcpu + {pending}", // did a line come while the flag was off?
+    "    jne 8b",
+    "    testb $2, {components}",
+    "    jz 8f",
+    "    ldmxcsr 32(%esp)",
+    "8:  fldenv (%esp)",
+    "    addl $44, %esp",
+    "    ret",
     ".size __paravirt_deliver, . - __paravirt_deliver",
     ".globl __paravirt_upcall",
     ".type __paravirt_upcall, @function",

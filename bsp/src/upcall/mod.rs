@@ -6,7 +6,8 @@
 //! pending lines and `iret`. An upcall that interrupts in that window finds everything but the outer frame gone, discards its
 //! own frame and goes on with the outer one, so that frames never pile up. The host need not know of the window.
 //!
-//! Whoever turns interrupts on while something is pending comes here as well, with a frame of its own, so there is one contract.
+//! Whoever turns interrupts on while something is pending runs the same body by a call. Handlers begin alike, and of the state below what
+//! a call keeps is kept: control words and exception flags, too. That takes less of the stack.
 //!
 //! # State of the processor
 //!
@@ -76,7 +77,7 @@ const AVX: u32 = 1 << 2;
 
 #[cfg(any(target_arch = "x86", target_arch = "x86_64"))]
 unsafe extern "C" {
-    /// Turns interrupts off, handles what is pending and turns them on: what an upcall does that comes where this call returns.
+    /// Turns interrupts off, handles what is pending and turns them on, until nothing is: as an upcall would do that came here.
     #[cold]
     #[link_name = "__paravirt_deliver"]
     pub(crate) safe fn deliver();

@@ -58,21 +58,21 @@ global_asm!(
     ".globl __paravirt_deliver",
     ".hidden __paravirt_deliver",
     ".type __paravirt_deliver, @function",
-    "__paravirt_deliver:",                      // as if an upcall came where the call returns
-    "    movl $0, __paravirt_vcpu + {enabled}(%rip)",
-    "    popq %rax",                            // the return address
-    "    movq %rsp, %rcx",
-    "    movl %ss, %edx",
-    "    pushq %rdx",
-    "    pushq %rcx",
-    "    pushfq",
-    "    cmpl $0, __paravirt_vcpu + {pending}(%rip)", // did an interrupt leave the processor's flag off (HOST_MASKED, the sign)?
-    "    jns 8f",
-    "    orb $2, 1(%rsp)",                      // yes: handling it turns the flag on
-    "8:",
-    "    movl %cs, %edx",
-    "    pushq %rdx",
-    "    pushq %rax",
+    "__paravirt_deliver:",                      // a call, which keeps what calls keep: handlers begin as in an upcall
+    "    subq $40, %rsp",                       // room for the words below; the call wants 16-byte alignment
+    "    fnstenv (%rsp)",                       // control word and exception flags of x87, 28 bytes,
+    "    stmxcsr 32(%rsp)",                     // and of SSE
+    "8:  movl $0, __paravirt_vcpu + {enabled}(%rip)",
+    "    fninit",                               // the control words that handlers begin with
+    "    ldmxcsr {mxcsr}(%rip)",
+    "    call *{body}(%rip)",                   // runs handlers; returns with the flag off
+    "    movl $1, __paravirt_vcpu + {enabled}(%rip)",
+    "    cmpl $0, __paravirt_vcpu + {pending}(%rip)", // did a line come while the flag was off?
+    "    jne 8b",
+    "    ldmxcsr 32(%rsp)",
+    "    fldenv (%rsp)",
+    "    addq $40, %rsp",
+    "    ret",
     ".size __paravirt_deliver, . - __paravirt_deliver",
     ".globl __paravirt_upcall",
     ".type __paravirt_upcall, @function",

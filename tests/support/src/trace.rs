@@ -231,44 +231,13 @@ impl Traced {
         self.memory.write_all_at(&[byte], address)
     }
 
-    /// Sends it the signal of a POSIX timer whose value is `value`, as if that had expired once.
+    /// Sends it a signal.
     ///
     /// # Errors
     /// It has ended.
-    pub fn send_timer(&self, signal: i32, value: u32) -> io::Result<()> {
-        /// `siginfo_t` of a timer's signal, 128 bytes.
-        #[repr(C, align(8))]
-        struct Info {
-            signal: i32,
-            error: i32,
-            code: i32,
-            padding: i32,
-            timer: i32,
-            overrun: i32,
-            value: u32,
-            rest: [u32; 25],
-        }
-        const { assert!(size_of::<Info>() == size_of::<libc::siginfo_t>()) };
-        let info = Info {
-            signal,
-            error: 0,
-            code: libc::SI_TIMER,
-            padding: 0,
-            timer: 0,
-            overrun: 0,
-            value,
-            rest: [0; 25],
-        };
-        // SAFETY: a live variable of the type that the call reads.
-        check(unsafe {
-            libc::syscall(
-                libc::SYS_rt_sigqueueinfo,
-                self.process,
-                signal,
-                &raw const info,
-            )
-        })
-        .map(drop)
+    pub fn send(&self, signal: i32) -> io::Result<()> {
+        // SAFETY: two numbers. It has not been waited for, so the number is still its own.
+        check(unsafe { libc::kill(self.process, signal) }.into()).map(drop)
     }
 }
 

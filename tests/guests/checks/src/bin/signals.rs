@@ -2,7 +2,7 @@
 //! Goes the paths on which a signal could be lost or come too early, as an ordinary Linux program, again and again until the program
 //! that traces it has enough.
 //!
-//! That program steps through a path and sends the timer's signal between two instructions of its choice. A breakpoint instruction
+//! That program steps through a path and sends the console's signal between two instructions of its choice. A breakpoint instruction
 //! stands before each path, with the path's number in eax and the address of [`REPORT`] in edx, and another behind it. Eax is 0
 //! after the first if this path needs no more.
 #![no_std]
@@ -16,7 +16,6 @@ use core::sync::atomic::{AtomicBool, AtomicU32, Ordering};
 use guest_checks::registers::{self, Registers};
 use paravirt_bsp::abi::line::FIRST_FREE;
 use paravirt_bsp::irq::{self, Line};
-use paravirt_bsp::timer::{TICK, Timer};
 use paravirt_bsp::{cpu, upcall};
 
 paravirt_bsp::image! { main: main, backends: [linux_syscall] }
@@ -24,11 +23,11 @@ paravirt_bsp::image! { main: main, backends: [linux_syscall] }
 /// What the tracing program reads behind a path.
 #[repr(C)]
 struct Report {
-    /// Calls of the timer line's handler in the round.
+    /// Calls of the console line's handler in the round.
     calls: AtomicU32,
     /// Handlers that ran while they must not.
     early: AtomicU32,
-    /// Expirations that the handler has seen, since the start.
+    /// The number of signals that the handler has seen in `sent`.
     seen: AtomicU32,
     /// Lowest and highest stack address in the handler, lower halves.
     lowest: AtomicU32,
@@ -37,6 +36,8 @@ struct Report {
     left: AtomicU32,
     /// Rounds behind which registers were changed, since the start. It is counted behind the second breakpoint.
     changed: AtomicU32,
+    /// Signals that were sent since the start. The tracing program counts them here, each before it sends it.
+    sent: AtomicU32,
 }
 
 static REPORT: Report = Report {
@@ -47,6 +48,7 @@ static REPORT: Report = Report {
     highest: AtomicU32::new(0),
     left: AtomicU32::new(0),
     changed: AtomicU32::new(0),
+    sent: AtomicU32::new(0),
 };
 
 impl Report {
@@ -75,9 +77,9 @@ fn handle(_line: Line) {
     REPORT.calls.fetch_add(1, Ordering::Relaxed);
     REPORT.lowest.fetch_min(stack, Ordering::Relaxed);
     REPORT.highest.fetch_max(stack, Ordering::Relaxed);
-    let timer = Timer::new(TICK).expect("timer 0 exists");
     // With floating point, so that these registers are others afterwards.
-    let seen = black_box(black_box(timer.expirations() as f64) + 0.25);
+    let sent = REPORT.sent.load(Ordering::Relaxed);
+    let seen = black_box(black_box(f64::from(sent)) + 0.25);
     REPORT.seen.store(seen as u32, Ordering::Relaxed);
     registers::disturb();
 }
@@ -93,7 +95,7 @@ fn nest(_line: Line) {
 extern "C" fn body() {
     // SAFETY: called with interrupts off, as the body of an upcall.
     unsafe { irq::dispatch() };
-    let left = u32::from(Line::TIMER.is_pending());
+    let left = u32::from(Line::CONSOLE.is_pending());
     REPORT.left.fetch_add(left, Ordering::Relaxed);
 }
 
@@ -125,7 +127,7 @@ fn ends() {
 }
 
 fn main() -> i32 {
-    Line::TIMER.attach(&handle).expect("a free line");
+    Line::CONSOLE.attach(&handle).expect("a free line");
     OTHER.attach(&nest).expect("a free line");
     // SAFETY: it calls dispatch once, and leaves flag and stack alone.
     unsafe { upcall::set_body(body) };
@@ -153,9 +155,9 @@ fn main() -> i32 {
         &cpu::idle,
         // Mask and unmask.
         &|| {
-            Line::TIMER.mask().expect("the line exists");
+            Line::CONSOLE.mask().expect("the line exists");
             off(|| {});
-            Line::TIMER.unmask().expect("the line exists");
+            Line::CONSOLE.unmask().expect("the line exists");
         },
     ];
     for (number, path) in (0..).zip(paths) {

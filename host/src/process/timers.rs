@@ -69,6 +69,8 @@ impl Drop for PosixTimer {
 pub(super) struct Timers {
     timers: paravirt_host_core::timers::Timers,
     alarm: Cell<Option<PosixTimer>>,
+    /// Whether there is one. To look at it takes it away for a moment, in which a signal would not find it.
+    has_alarm: Cell<bool>,
 }
 
 impl Timers {
@@ -94,15 +96,16 @@ impl Timers {
 
     /// Deletes the POSIX timer.
     pub(super) fn clear(&self) {
+        self.has_alarm.set(false);
         self.alarm.take();
     }
 
     fn make_alarm(&self) -> Result<(), Error> {
-        let alarm = match self.alarm.take() {
-            Some(alarm) => alarm,
-            None => PosixTimer::new(signals::timer()).ok_or(Error::Device)?,
-        };
-        self.alarm.set(Some(alarm));
+        if !self.has_alarm.get() {
+            let alarm = PosixTimer::new(signals::timer()).ok_or(Error::Device)?;
+            self.alarm.set(Some(alarm));
+            self.has_alarm.set(true);
+        }
         Ok(())
     }
 }
@@ -114,6 +117,7 @@ impl Alarm for Vcpu {
 
     fn set(&self, deadline: u64) {
         if let Some(alarm) = self.timers.alarm.take() {
+            // The kernel refuses no time of this range for a timer that there is.
             match deadline {
                 NEVER => alarm.stop(),
                 _ => alarm.start(deadline.saturating_sub(self.clock.now()), 0),

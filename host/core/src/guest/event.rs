@@ -8,7 +8,7 @@ use paravirt_abi::line::TIMER;
 use super::{End, EndKind, Guest, WIDTH};
 use crate::explain::{Cause, Exception, Record, Registers};
 use crate::gate;
-use crate::timers::Alarm;
+use crate::timers::{Alarm, NEVER};
 use crate::upcall::{self, Interrupted};
 
 /// Alignment check, direction and trap flag: off in host code.
@@ -110,12 +110,16 @@ impl Guest {
 
 /// By the platform's clock and alarm. Not where a handler interrupts a host function.
 impl Alarm for Guest {
+    /// Guest time, which is far below 2^63 wherever the platform's began.
     fn now(&self) -> u64 {
-        self.platform.now()
+        self.clock_now()
     }
 
     fn set(&self, deadline: u64) {
-        self.platform.set_alarm(deadline);
+        self.platform.set_alarm(match deadline {
+            NEVER => NEVER,
+            _ => self.start.saturating_add(deadline),
+        });
     }
 
     fn count(&self, timer: u32, expirations: u64) {

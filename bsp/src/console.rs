@@ -255,7 +255,7 @@ macro_rules! print {
     ($($arguments:tt)*) => { $crate::console::print_arguments(::core::format_args!($($arguments)*)) };
 }
 
-/// [`print!`](crate::print!)(crate::print!) with a newline.
+/// [`print!`](crate::print!) with a newline.
 #[macro_export]
 macro_rules! println {
     () => { $crate::print!("\n") };

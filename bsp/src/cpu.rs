@@ -67,7 +67,8 @@ pub unsafe fn enable_interrupts() {
     // What came before must not be moved down behind the store.
     compiler_fence(Ordering::SeqCst);
     vcpu::interrupt_flag().write(1);
-    irq::deliver_if_pending();
+    // SAFETY: it is on.
+    unsafe { irq::deliver_if_pending() };
 }
 
 /// Turns interrupts on if `were_on` says so.

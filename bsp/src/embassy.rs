@@ -51,6 +51,8 @@ pub fn init(timer: Timer) -> Result<(), Error> {
         if DRIVER.timer.borrow(section).get().is_some() {
             return Err(Error::Busy);
         }
+        // A host without timers says so here.
+        timer.stop()?;
         timer.attach(&|_, _| cpu::without_interrupts(|section| DRIVER.wake(section)))?;
         DRIVER.timer.borrow(section).set(Some(timer));
         DRIVER.wake(section);

@@ -227,11 +227,15 @@ pub fn spurious() -> u32 {
 }
 
 /// The test at the end of turning interrupts on.
+///
+/// # Safety
+/// The virtual interrupt flag is on.
 #[inline]
-pub(crate) fn deliver_if_pending() {
+pub(crate) unsafe fn deliver_if_pending() {
     // A line that comes between the store of 1 and the test is delivered by an upcall or found by the test.
     if vcpu::pending().load(Ordering::Relaxed) != 0 {
-        upcall::deliver();
+        // SAFETY: passed on to the caller.
+        unsafe { upcall::deliver() };
     }
 }
 
@@ -243,7 +247,6 @@ pub(crate) fn deliver_if_pending() {
 pub unsafe extern "C" fn dispatch() {
     // SAFETY: interrupts are off, but for handlers that turn them on; none of what it gives access to is held across those.
     let section = unsafe { CriticalSection::new() };
-    let flag = vcpu::interrupt_flag();
     let pending = vcpu::pending();
     loop {
         // HOST_MASKED stays for `open_host`, below or in a handler that turns interrupts on; so do the lines that come after this one.
@@ -269,7 +272,7 @@ pub unsafe extern "C" fn dispatch() {
             None => report_spurious(line),
         }
         // The handler may have turned interrupts on.
-        flag.write(0);
+        cpu::disable_interrupts();
         change(&ACTIVE, |active| active & !bit);
         let again = LATCHED.load(Ordering::Relaxed) & bit;
         if again != 0 {

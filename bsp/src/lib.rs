@@ -30,14 +30,15 @@
 //!   any two instructions while interrupts are on, and under an operating system other threads may run before it returns
 //!   ([`upcall::set_body`]). So the rules for threads hold: [`irq::Line::attach`] and [`timer::Timer::attach`] want handlers that are
 //!   [`Sync`], and that live for ever. `attach_for` takes shorter ones, because it takes them away before it returns: they cannot be
-//!   running then, since whoever is interrupted goes on only after its handler has returned.
+//!   running then, since whoever is interrupted goes on only after its handler has returned. (An operating system that deletes threads
+//!   amid their functions answers for that, see there.)
 //! * **Interrupts off is a critical section.** With the virtual interrupt flag off, no handler and no other thread runs until it is on again.
 //!   [`cpu::without_interrupts`] passes the token of the crate `critical-section` that says so, and that cannot leave the closure; with the
 //!   feature `critical-section`, `critical_section::with` is the same. What interrupts share lies in `Mutex`es that open with the token.
 //! * **Nobody ends the critical section of another.** Turning interrupts off is harmless. Turning them on is `unsafe`
-//!   ([`cpu::enable_interrupts`], [`cpu::restore_interrupts`]), but for three places where no section can be open: before `main` of
-//!   [`image!`], at the end of the outermost `without_interrupts`, and in [`cpu::idle`] and [`cpu::idle_until`] if they were on when it was
-//!   called. A closure that is called with a token cannot turn them on without `unsafe`, so neither can what it calls.
+//!   ([`cpu::enable_interrupts`], [`cpu::restore_interrupts`]), but for places where no section can be open: before `main` of
+//!   [`image!`], at the end of the outermost `without_interrupts`, in [`cpu::idle`] and [`cpu::idle_until`] if they were on when it was
+//!   called, and where an interrupt came while they were on. A closure that is called with a token cannot turn them on without `unsafe`, so neither can what it calls.
 //! * **The vCPU page is written by this crate and the host alone.** [`vcpu::page`] gives it to be read. What it holds decides where
 //!   interrupts enter, so a write to it would be a jump.
 //! * **External functions are `unsafe` unless their declaration says `safe`.** Whoever writes `safe fn` in [`l4_external_func!`] vouches for

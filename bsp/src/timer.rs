@@ -235,6 +235,8 @@ pub unsafe extern "C" fn dispatch(_line: u32, _argument: *mut c_void) {
             told.set(expirations);
             // SAFETY: whoever attached it vouches for these calls.
             unsafe { handler(timer.0, fresh, argument) };
+            // The handler may have turned interrupts on.
+            cpu::disable_interrupts();
         }
     }
 }

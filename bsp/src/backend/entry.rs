@@ -73,6 +73,7 @@ pub fn is_pending() -> bool {
 /// With interrupts on, runs the handlers of what is pending. For backends that poll, at the end of a function.
 pub fn deliver() {
     if vcpu::interrupt_flag().read() != 0 {
-        irq::deliver_if_pending();
+        // SAFETY: it is on.
+        unsafe { irq::deliver_if_pending() };
     }
 }

@@ -32,8 +32,13 @@ const NOTHING: MemoryRange = MemoryRange {
 };
 
 static MEMORY: Local<[MemoryRange; RANGES]> = Local::new([NOTHING; RANGES]);
-/// Whether the block is in use.
 static FINISHED: Local<bool> = Local::new(false);
+
+/// Whether the block is in use, or the guest has another.
+fn is_finished() -> bool {
+    FINISHED.get() || crate::start::info().is_some()
+}
+
 static LINE: Local<[u8; COMMAND_LINE]> = Local::new([0; COMMAND_LINE]);
 static INFO: Local<StartInfo> = Local::new(StartInfo {
     magic: MAGIC,
@@ -73,7 +78,7 @@ fn add(start: u64, end: u64, kind: MemoryKind) {
     let end = end.min(usize::MAX as u64);
     let mut info = INFO.get();
     let index = info.memory_count as usize;
-    if start >= end || index == RANGES || FINISHED.get() {
+    if start >= end || index == RANGES || is_finished() {
         return;
     }
     let mut ranges = MEMORY.get();
@@ -93,7 +98,7 @@ fn add(start: u64, end: u64, kind: MemoryKind) {
 
 /// Copies the command line; runs of white space become one space, and bytes that are not ASCII question marks.
 pub fn set_command_line(text: &[u8]) {
-    if FINISHED.get() {
+    if is_finished() {
         return;
     }
     let mut line = [0; COMMAND_LINE];
@@ -123,7 +128,7 @@ pub fn set_command_line(text: &[u8]) {
 /// Adds the time at start (Unix time in ns, 0 if there is no such clock) and returns the block, which nothing changes from here on.
 #[must_use]
 pub fn finish(wall_clock: u64) -> &'static StartInfo {
-    if !FINISHED.get() {
+    if !is_finished() {
         let mut info = INFO.get();
         info.wall_clock = wall_clock;
         // SAFETY: not finished, so this is the start, before the first interrupt.

@@ -5,11 +5,13 @@
 //! A backend's entry calls [`signal`] for the line of each interrupt that it takes; everything else here are bodies of
 //! external functions.
 
+use core::sync::atomic::AtomicU32;
+
 use paravirt_abi::error::Error;
 use paravirt_vcpu::lines::Lines;
 
 use crate::local::Local;
-use crate::{irq, vcpu};
+use crate::{cpu, vcpu};
 
 /// The lines of the one vCPU.
 static LINES: Lines = Lines::new();
@@ -33,39 +35,44 @@ pub fn signal(line: u32) {
 
 /// Body of `pv_irq_attach`.
 pub extern "C" fn attach(line: u32) -> i32 {
-    finish(line, true, LINES.attach(vcpu::pending(), line))
+    change(line, Lines::attach, Some(true))
 }
 
 /// Body of `pv_irq_detach`.
 pub extern "C" fn detach(line: u32) -> i32 {
-    finish(line, false, LINES.detach(vcpu::pending(), line))
+    change(line, Lines::detach, Some(false))
 }
 
 /// Body of `pv_irq_mask`.
 pub extern "C" fn mask(line: u32) -> i32 {
-    finish(line, false, LINES.mask(vcpu::pending(), line))
+    change(line, Lines::mask, Some(false))
 }
 
 /// Body of `pv_irq_unmask`.
 pub extern "C" fn unmask(line: u32) -> i32 {
-    finish(line, true, LINES.unmask(vcpu::pending(), line))
+    change(line, Lines::unmask, Some(true))
 }
 
 /// Body of `pv_irq_raise`.
 pub extern "C" fn raise(line: u32) -> i32 {
-    let raised = LINES.raise(vcpu::pending(), line);
-    deliver_if_enabled();
-    number(raised)
+    change(line, Lines::raise, None)
 }
 
-/// Tells the devices that a line was masked or unmasked, if it was, and with interrupts on runs the handlers of what is pending.
-#[inline(never)] // four calls of it, and the guest is small
-fn finish(line: u32, unmasked: bool, result: Result<(), Error>) -> i32 {
-    if let (Ok(()), Some(source)) = (result, SOURCE.get()) {
-        source(line, unmasked);
-    }
-    deliver_if_enabled();
-    number(result)
+/// Does that to the line and tells the devices whether it is unmasked now, if it was masked or unmasked. Without interrupts, because
+/// a handler may do the same; with interrupts on, handlers of what is pending have run on return.
+#[inline(never)] // five calls of it, and the guest is small
+fn change(
+    line: u32,
+    operation: fn(&Lines, &AtomicU32, u32) -> Result<(), Error>,
+    unmasked: Option<bool>,
+) -> i32 {
+    number(cpu::without_interrupts(|_| {
+        operation(&LINES, vcpu::pending(), line)?;
+        if let (Some(unmasked), Some(source)) = (unmasked, SOURCE.get()) {
+            source(line, unmasked);
+        }
+        Ok(())
+    }))
 }
 
 /// A result on the wire.
@@ -73,12 +80,5 @@ pub(super) fn number(result: Result<(), Error>) -> i32 {
     match result {
         Ok(()) => 0,
         Err(error) => error.number(),
-    }
-}
-
-#[inline(never)]
-fn deliver_if_enabled() {
-    if vcpu::interrupt_flag().read() != 0 {
-        irq::deliver_if_pending();
     }
 }

@@ -9,7 +9,7 @@
 //! ```no_run
 //! mod my_hypervisor {
 //!     use paravirt_bsp::abi::start::StartInfo;
-//!     use paravirt_bsp::backend::{Backend, info};
+//!     use paravirt_bsp::backend::{Backend, Contract, info};
 //!     use paravirt_bsp::interface::{pv_console_write, pv_shutdown};
 //!     use paravirt_bsp::start::{Entry, EntryPoint};
 //!
@@ -19,6 +19,8 @@
 //!         functions: FUNCTIONS.as_slice(),
 //!         start,
 //!         open_interrupts: || {},
+//!         // SAFETY: the block is that of `info`, which was told nothing wrong.
+//!         contract: unsafe { Contract::kept() },
 //!     };
 //!
 //!     paravirt_bsp::in_guest_functions! {
@@ -104,6 +106,24 @@ pub struct Backend {
     pub start: unsafe fn(&Entry) -> &'static StartInfo,
     /// Opens the host's interrupt flag again, see [`paravirt_abi::vcpu::HOST_MASKED`].
     pub open_interrupts: fn(),
+    /// That all of this may be believed.
+    pub contract: Contract,
+}
+
+/// What whoever makes a [`Backend`] vouches for.
+#[derive(Debug)]
+pub struct Contract(());
+
+impl Contract {
+    /// The promise.
+    ///
+    /// # Safety
+    /// What the block that the backend's `start` returns says is true, and its addresses are those of memory that stays as it is;
+    /// [`info::finish`] makes such a one of what it was told. The functions do what [`crate::interface`] says of them.
+    #[must_use]
+    pub const unsafe fn kept() -> Self {
+        Self(())
+    }
 }
 
 /// The backends of the image, registered by [`crate::image!`].

@@ -50,7 +50,11 @@ static TABLE: Table = Table(Timers::new());
 static SOURCE: Local<Option<&'static Source>> = Local::new(None);
 
 /// Sets what the functions below stand on; without it they say that the device failed. For the start of a backend.
-pub fn set_source(source: &'static Source) {
+///
+/// # Safety
+/// Its functions are called by [`expire`], and so by an entry that interrupts the critical sections of others: they touch what is theirs
+/// alone.
+pub unsafe fn set_source(source: &'static Source) {
     SOURCE.set(Some(source));
 }
 
@@ -70,7 +74,10 @@ pub extern "C" fn stop(timer: u32) -> i32 {
 
 /// For the backend's timer interrupt, at any instant: counts what has expired, raises the timer line, arms the host's timer
 /// for the next deadline.
-pub fn expire() {
+///
+/// # Safety
+/// By an entry of the host, or with interrupts off: no handler comes amid it.
+pub unsafe fn expire() {
     if let Some(source) = SOURCE.get() {
         TABLE.0.expire(source);
     }

@@ -6,7 +6,10 @@ use paravirt_abi::signature::Signature;
 
 /// What [`l4_external_func!`](crate::l4_external_func) knows about a function it declared. The macro implements it
 /// for an empty type of the function's name.
-pub trait External {
+///
+/// # Safety
+/// A function of that name, prototype and type is declared, and what the host promises of it holds for callers of that type.
+pub unsafe trait External {
     /// The type of its address; `unsafe` unless it was declared as safe.
     type Pointer;
     /// The name, as in the string section.
@@ -151,7 +154,8 @@ macro_rules! __l4_external_item {
         #[allow(non_camel_case_types)]
         $visibility enum $name {}
 
-        impl $crate::external::External for $name {
+        // SAFETY: the declaration above.
+        unsafe impl $crate::external::External for $name {
             type Pointer = $crate::__l4_external_pointer! { [$($safe)?] ($($type),*) $(-> $result)? };
             const NAME: &'static str = {
                 ::core::assert!(

@@ -109,23 +109,25 @@ unsafe extern "C" fn report(name: *const *const c_char) -> ! {
 
     // SAFETY: the thunk passes the address of its own symtab entry.
     let name = unsafe { Entry::name_of(name) };
-    if is_usable::<pv_console_write>() {
+    if is_usable(pv_console_write::NAME) {
         write(b"paravirt: call of `");
         write(name.to_bytes());
         write(b"`, which neither the host nor a backend of this image supplies\n");
     }
-    if is_usable::<pv_shutdown>() {
+    if is_usable(pv_shutdown::NAME) {
         pv_shutdown(Reason::Fatal as u32, 1)
     }
     undefined_instruction()
 }
 
 /// Whether a call leads to a function. One without an entry was linked into the image.
-fn is_usable<F: External>() -> bool {
-    Table::of_image().find(F::NAME).is_none_or(Entry::is_bound)
+#[inline(never)] // two calls of it, and the guest is small
+fn is_usable(name: &str) -> bool {
+    Table::of_image().find(name).is_none_or(Entry::is_bound)
 }
 
 /// Writes as much as the console takes without waiting for it.
+#[inline(never)] // three calls of it, and the guest is small
 fn write(mut text: &[u8]) {
     while !text.is_empty() {
         // SAFETY: the slot is bound and the buffer is valid.

@@ -11,7 +11,10 @@ static CONSOLE: Local<Option<fn(&str)>> = Local::new(None);
 
 /// From now on, messages go to the backend's console, by `write`, which writes all of the text. It is called in any
 /// state, also between two bytes of a text that the guest writes.
-pub fn set_console(write: fn(&str)) {
+///
+/// # Safety
+/// It is called in faults and entries, amid the critical sections of others: it touches what is its own alone.
+pub unsafe fn set_console(write: fn(&str)) {
     CONSOLE.set(Some(write));
 }
 

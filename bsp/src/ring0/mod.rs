@@ -30,7 +30,10 @@ use crate::local::Local;
 static STOP: Local<fn(&str, i32) -> !> = Local::new(exit_or_halt);
 
 /// From now on, `stop` ends the guest after a fault: for a backend whose host is to be told, or forbids `hlt`.
-pub fn set_stop(stop: fn(reason: &str, code: i32) -> !) {
+///
+/// # Safety
+/// It is called in faults and entries, amid the critical sections of others: it touches what is its own alone.
+pub unsafe fn set_stop(stop: fn(reason: &str, code: i32) -> !) {
     STOP.set(stop);
 }
 

@@ -19,7 +19,8 @@ pub fn is_in_ring0() -> bool {
 /// Sets the processor's interrupt flag.
 #[inline]
 pub fn open_interrupts() {
-    // SAFETY: the entries of `interrupt` are installed before anything calls this. Not `nomem`: entries change memory.
+    // SAFETY: the entries of `interrupt` are installed before any backend starts, and in user mode the instruction faults. Not `nomem`:
+    // entries change memory.
     unsafe { asm!("sti", options(nostack)) };
 }
 

@@ -125,9 +125,9 @@ fn scale(rate: u64) -> (i32, u32) {
     (shift, u32::try_from(multiplier).unwrap_or(u32::MAX))
 }
 
-/// Starts the guest's clock, at 0, on a counter of `rate` Hz.
+/// Starts the guest's clock, at 0, on a counter of `rate` Hz, 1 MHz to 20 GHz; another rate is taken for the next of these.
 pub fn start_clock(rate: u64) {
-    let (shift, multiplier) = scale(rate);
+    let (shift, multiplier) = scale(rate.clamp(*RATES.start(), *RATES.end()));
     let clock = vcpu::clock();
     let sequence = map_field!(clock.sequence);
     sequence.write(sequence.read().wrapping_add(1));

@@ -262,11 +262,14 @@ unsafe extern "C" {
 #[macro_export]
 macro_rules! image {
     (main: $main:path $(, backends: $backends:tt)? $(,)?) => {
-        #[unsafe(no_mangle)]
-        extern "C" fn paravirt_main() -> i32 {
-            // SAFETY: start-up calls this once, with interrupts off.
-            unsafe { $crate::start::run_main($main) }
-        }
+        // Where nobody but start-up finds it.
+        const _: () = {
+            #[unsafe(no_mangle)]
+            extern "C" fn paravirt_main() -> i32 {
+                // SAFETY: start-up calls this once, with interrupts off.
+                unsafe { $crate::start::run_main($main) }
+            }
+        };
         $($crate::image! { backends: $backends })?
     };
     (backends: [$($backends:tt)*] $(,)?) => {

@@ -77,16 +77,20 @@ const AVX: u32 = 1 << 2;
 
 #[cfg(any(target_arch = "x86", target_arch = "x86_64"))]
 unsafe extern "C" {
-    /// Turns interrupts off, handles what is pending and turns them on, until nothing is: as an upcall would do that came here.
+    /// Turns interrupts off, handles what is pending and turns them on, until nothing is: as an upcall would do that came here. So
+    /// they must be on.
     #[cold]
     #[link_name = "__paravirt_deliver"]
-    pub(crate) safe fn deliver();
+    pub(crate) fn deliver();
 }
 
 /// Handles what is pending. The upcalls of other architectures are not defined by this version of the ABI.
+///
+/// # Safety
+/// Interrupts are on.
 #[cfg(not(any(target_arch = "x86", target_arch = "x86_64")))]
 #[cold]
-pub(crate) fn deliver() {
+pub(crate) unsafe fn deliver() {
     let flag = crate::vcpu::interrupt_flag();
     // A line that comes between the store of 1 and the test is delivered by an upcall or found by the test.
     while crate::vcpu::pending().load(core::sync::atomic::Ordering::Relaxed) != 0 {
@@ -152,7 +156,8 @@ pub(crate) fn without_sse() {
 /// # Safety
 /// `body` is called with interrupts off, on the stack of the interrupted code, with the [state](self) that handlers begin with.
 /// It must call [`irq::dispatch`] once, and return with interrupts off on the stack it was called on. In between it may turn
-/// interrupts on and let other threads run.
+/// interrupts on and let other threads run. A thread that is in [`irq::Line::attach_for`] or [`crate::timer::Timer::attach_for`] must not
+/// be deleted: its handler would stay.
 pub unsafe fn set_body(body: unsafe extern "C" fn()) {
     BODY.set(body);
 }

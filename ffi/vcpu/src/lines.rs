@@ -2,7 +2,8 @@
 //! Interrupt lines: attached or not, masked or not, latched.
 //!
 //! Any thread may latch a line. Only the vCPU's own thread, in a function of the interface or where it is interrupted, turns what is
-//! latched and unmasked into pending. So masking needs no lock: when it returns, the line does not become pending any more.
+//! latched and unmasked into pending. So masking needs no lock: when it returns, the line does not become pending any more. Handlers of
+//! the guest mask and unmask as well: they must not come amid the functions here.
 
 use core::sync::atomic::{AtomicU32, Ordering};
 

@@ -19,7 +19,8 @@ pub(super) fn start() {
     if serial::is_here() {
         IS_HERE.set(true);
         serial::start();
-        message::set_console(|text| serial::write_all(text.as_bytes()));
+        // SAFETY: it writes to the port and waits for nobody.
+        unsafe { message::set_console(|text| serial::write_all(text.as_bytes())) };
     }
 }
 

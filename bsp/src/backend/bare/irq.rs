@@ -65,7 +65,8 @@ fn handle(vector: u8) {
     match vector - interrupt::FIRST {
         TIMER => {
             FIRST.0.out8(END_OF_INTERRUPT);
-            timers::expire();
+            // SAFETY: the entry of interrupts.
+            unsafe { timers::expire() };
         }
         SERIAL => {
             FIRST.0.out8(END_OF_INTERRUPT);

@@ -41,7 +41,8 @@ pub(super) fn start(wall: u64) {
     tsc::start_clock(rate);
     // SAFETY: at the start, before the first interrupt.
     unsafe { START.set_large(wall * NS_PER_SECOND) };
-    timers::set_source(&SOURCE);
+    // SAFETY: they read the counter and set the timer, which is theirs alone.
+    unsafe { timers::set_source(&SOURCE) };
 }
 
 /// Body of `pv_clock_now`.

@@ -1,11 +1,8 @@
 // SPDX-License-Identifier: MIT OR Apache-2.0
 //! Idle and thread-local storage.
 
-use core::sync::atomic::Ordering;
-
-use super::irq;
 use super::syscall::{RT_SIGPROCMASK, RT_SIGSUSPEND, SIG_BLOCK, SIGNALS, syscall3, syscall4};
-use crate::vcpu;
+use crate::backend::entry;
 use paravirt_abi::error::Error;
 
 /// Called with the virtual interrupt flag off: a signal that ends the wait marks its line and leaves the signals blocked.
@@ -14,11 +11,11 @@ pub(super) extern "C" fn idle() {
     // SAFETY: sets of 8 bytes, which live through the calls. With signals blocked, none comes between test and wait.
     unsafe {
         syscall4(RT_SIGPROCMASK, SIG_BLOCK, &raw const signals as usize, 0, 8);
-        while vcpu::pending().load(Ordering::Relaxed) == 0 {
+        while !entry::is_pending() {
             syscall3(RT_SIGSUSPEND, &raw const nothing as usize, 8, 0);
         }
     }
-    irq::mark_closed();
+    entry::mark_host_closed();
 }
 
 /// fs base by `arch_prctl(ARCH_SET_FS)`.

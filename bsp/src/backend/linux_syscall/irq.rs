@@ -1,10 +1,7 @@
 // SPDX-License-Identifier: MIT OR Apache-2.0
 //! The signals behind the lines.
 
-use core::sync::atomic::Ordering;
-
 use paravirt_abi::line;
-use paravirt_abi::vcpu::HOST_MASKED;
 
 use super::console;
 use super::syscall::{
@@ -12,13 +9,8 @@ use super::syscall::{
     RT_SIGPROCMASK, SEGMENTS, SIG_UNBLOCK, SIGALTSTACK, SIGNAL_CONSOLE, SIGNAL_TIMER, SIGNALS,
     STACK_POINTER, SignalAction, SignalStack, syscall3, syscall4,
 };
+use crate::backend::entry::{self, Return};
 use crate::backend::{lines, timers};
-use crate::vcpu;
-
-/// Notes that the signals are blocked, for the test at the end of turning interrupts on.
-pub(super) fn mark_closed() {
-    vcpu::pending().fetch_or(HOST_MASKED, Ordering::Relaxed);
-}
 
 /// Unblocks the signals.
 pub(super) fn open() {
@@ -73,23 +65,20 @@ pub(super) fn start() {
 /// The signal handler. It marks the line; with interrupts on it leaves through the upcall entry, else with the signals blocked.
 extern "C" fn handle(signal: u32, _info: *const u8, context: *mut u8) {
     if signal == SIGNAL_TIMER {
-        timers::expire();
+        // SAFETY: the entry of signals.
+        unsafe { timers::expire() };
     } else {
         lines::signal(line::CONSOLE);
     }
-    if vcpu::pending().load(Ordering::Relaxed) == 0 {
-        return;
-    }
-    let flag = vcpu::interrupt_flag();
     // SAFETY: the kernel passes the context that it restores when this handler returns.
     unsafe {
-        if flag.read() == 0 {
-            let mask = context.add(MASK).cast::<u64>();
-            mask.write_unaligned(mask.read_unaligned() | SIGNALS);
-            mark_closed();
-        } else {
-            flag.write(0);
-            enter_upcall(context);
+        match entry::leave() {
+            Return::AsItWas => {}
+            Return::Closed => {
+                let mask = context.add(MASK).cast::<u64>();
+                mask.write_unaligned(mask.read_unaligned() | SIGNALS);
+            }
+            Return::Upcall => enter_upcall(context),
         }
     }
 }

@@ -14,7 +14,7 @@ mod syscall;
 mod timer;
 mod vdso;
 
-use super::{Backend, lines, timers};
+use super::{Backend, Contract, lines, timers};
 use crate::in_guest_functions;
 use crate::interface::{
     pv_clock_now, pv_clock_wall, pv_console_read, pv_console_write, pv_cpu_idle, pv_cpu_set_tls,
@@ -29,6 +29,8 @@ pub static BACKEND: Backend = Backend {
     functions: FUNCTIONS.as_slice(),
     start: start::start,
     open_interrupts: irq::open,
+    // SAFETY: the block says what Linux gave.
+    contract: unsafe { Contract::kept() },
 };
 
 in_guest_functions! {

@@ -62,11 +62,16 @@ pub(super) unsafe fn start(entry: &Entry) -> &'static StartInfo {
         (*info).command_line = line as usize as u64;
         (*info).command_line_length = length as u32;
         (*info).wall_clock = timer::wall();
-        if let Some(start) = syscall::map_memory(irq::STACK + MEMORY) {
+        let mut start = syscall::map_memory(irq::STACK + MEMORY);
+        (*info).memory_count = start.is_some().into();
+        if start.is_none() {
+            // A process with a limit: no memory beside the image, but signals need their stack.
+            start = syscall::map_memory(irq::STACK);
+        }
+        if let Some(start) = start {
             irq::set_stack(start);
             (*range).start = (start + irq::STACK) as u64;
             (*info).memory = range as usize as u64;
-            (*info).memory_count = 1;
         }
         &*info
     }

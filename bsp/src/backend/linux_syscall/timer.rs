@@ -54,7 +54,8 @@ pub(super) unsafe fn start_clock(stack: *const usize) {
         )
     };
     if error == 0 {
-        timers::set_source(&SOURCE);
+        // SAFETY: they make system calls.
+        unsafe { timers::set_source(&SOURCE) };
     }
 }
 

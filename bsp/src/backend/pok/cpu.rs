@@ -1,13 +1,11 @@
 // SPDX-License-Identifier: MIT OR Apache-2.0
 //! Idle.
 
-use core::sync::atomic::Ordering;
-
 use paravirt_abi::error::Error;
 
 use super::syscall::{THREAD_SLEEP, call};
 use super::{console, interrupt, irq, kernel, timer};
-use crate::vcpu;
+use crate::backend::entry;
 
 /// Longest sleep in ns. Without a timer that runs and without a wish for input nothing ends the wait at all.
 const LONGEST_NS: u64 = 1_000_000_000;
@@ -18,7 +16,7 @@ const INPUT_NS: u64 = 10_000_000;
 pub(super) extern "C" fn idle() {
     loop {
         irq::find();
-        if vcpu::pending().load(Ordering::Relaxed) != 0 {
+        if entry::is_pending() {
             return;
         }
         if kernel::waits_for_interrupts() {

@@ -39,7 +39,7 @@ mod start;
 mod syscall;
 mod timer;
 
-use super::{Backend, lines};
+use super::{Backend, Contract, lines};
 use crate::in_guest_functions;
 use crate::interface::{
     pv_clock_now, pv_console_read, pv_console_write, pv_cpu_idle, pv_cpu_set_tls, pv_irq_attach,
@@ -54,6 +54,8 @@ pub static BACKEND: Backend = Backend {
     functions: FUNCTIONS.as_slice(),
     start: start::start,
     open_interrupts: irq::open,
+    // SAFETY: the block is that of `info`, and says what the host did.
+    contract: unsafe { Contract::kept() },
 };
 
 in_guest_functions! {

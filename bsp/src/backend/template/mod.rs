@@ -24,7 +24,7 @@ mod power;
 mod start;
 mod timer;
 
-use paravirt_bsp::backend::{Backend, lines};
+use paravirt_bsp::backend::{Backend, Contract, lines};
 use paravirt_bsp::in_guest_functions;
 use paravirt_bsp::interface::{
     pv_clock_now, pv_console_read, pv_console_write, pv_cpu_idle, pv_irq_attach, pv_irq_detach,
@@ -38,6 +38,8 @@ pub static BACKEND: Backend = Backend {
     functions: FUNCTIONS.as_slice(),
     start: start::start,
     open_interrupts: irq::open,
+    // SAFETY: the block is that of `info`, and says what the host did.
+    contract: unsafe { Contract::kept() },
 };
 
 in_guest_functions! {

@@ -26,7 +26,8 @@ static READY: Local<bool> = Local::new(false);
 
 /// Has messages come out, before anything else works.
 pub(super) fn start_messages() {
-    message::set_console(write_message);
+    // SAFETY: it writes to the ring or to Xen, and waits for nobody.
+    unsafe { message::set_console(write_message) };
 }
 
 /// Uses Xen's own console.

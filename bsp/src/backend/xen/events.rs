@@ -69,7 +69,8 @@ pub(super) fn take() {
 
 fn deliver(port: u32) {
     if port == TIMER.get() {
-        timers::expire();
+        // SAFETY: the entry of events.
+        unsafe { timers::expire() };
     } else if port == CONSOLE.get() {
         if console::has_input() {
             lines::signal(line::CONSOLE);

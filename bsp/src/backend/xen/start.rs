@@ -60,7 +60,8 @@ fn start_pv(entry: &Entry) {
 fn start_pvh() {
     hypercall::set_instruction(pvh::instruction());
     console::start_messages();
-    ring0::set_stop(power::stop);
+    // SAFETY: it ends the domain.
+    unsafe { ring0::set_stop(power::stop) };
     check_version();
     let features = hypercall::features();
     pvh::start(features);

@@ -32,7 +32,8 @@ fn arm(deadline: u64) {
 pub(super) fn start() {
     // SAFETY: at the start, before the first interrupt.
     unsafe { ZERO.set_large(system_time()) };
-    timers::set_source(&SOURCE);
+    // SAFETY: they read the shared page and make a hypercall.
+    unsafe { timers::set_source(&SOURCE) };
 }
 
 /// Body of `pv_clock_now`.

@@ -73,7 +73,8 @@ unsafe extern "C" fn enter(info: *const StartInfo, stack: *mut c_void) -> ! {
     traps::install();
     domain::set_pv(hypercall::grant_ports());
     console::start_messages();
-    ring0::set_stop(power::stop);
+    // SAFETY: it ends the domain.
+    unsafe { ring0::set_stop(power::stop) };
     ring0::refuse_red_zone();
     if cpuid::has_avx(features()) {
         // SAFETY: Xen lets the domain use it, and does both instructions in its place.

@@ -15,7 +15,7 @@
 //! # fn main() {}
 //! ```
 
-use paravirt_abi::start::{Features, MAGIC, MemoryKind, MemoryRange, StartInfo};
+use paravirt_abi::start::{MemoryKind, MemoryRange, StartInfo};
 
 use crate::local::Local;
 
@@ -40,19 +40,7 @@ fn is_finished() -> bool {
 }
 
 static LINE: Local<[u8; COMMAND_LINE]> = Local::new([0; COMMAND_LINE]);
-static INFO: Local<StartInfo> = Local::new(StartInfo {
-    magic: MAGIC,
-    size: size_of::<StartInfo>() as u32,
-    version: paravirt_abi::VERSION,
-    features: Features::empty().bits(),
-    resolver: 0,
-    memory: 0,
-    memory_count: 0,
-    command_line_length: 0,
-    command_line: 0,
-    wall_clock: 0,
-    reserved: 0,
-});
+static INFO: Local<StartInfo> = Local::new(StartInfo::EMPTY);
 
 unsafe extern "C" {
     static __image_start: u8;
@@ -82,12 +70,7 @@ fn add(start: u64, end: u64, kind: MemoryKind) {
         return;
     }
     let mut ranges = MEMORY.get();
-    ranges[index] = MemoryRange {
-        start,
-        size: end - start,
-        kind: kind as u32,
-        reserved: 0,
-    };
+    ranges[index] = MemoryRange::new(start, end, kind);
     // SAFETY: not finished, so this is the start, before the first interrupt.
     unsafe { MEMORY.set_large(ranges) };
     info.memory = MEMORY.as_ptr() as usize as u64;

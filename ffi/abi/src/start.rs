@@ -52,6 +52,23 @@ pub struct StartInfo {
     pub reserved: u64,
 }
 
+impl StartInfo {
+    /// A block of this version that says nothing yet: no features, no memory, no command line, no time.
+    pub const EMPTY: Self = Self {
+        magic: MAGIC,
+        size: size_of::<Self>() as u32,
+        version: crate::VERSION,
+        features: Features::empty().bits(),
+        resolver: 0,
+        memory: 0,
+        memory_count: 0,
+        command_line_length: 0,
+        command_line: 0,
+        wall_clock: 0,
+        reserved: 0,
+    };
+}
+
 /// Kinds of memory.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 #[repr(u32)]
@@ -74,6 +91,19 @@ pub struct MemoryRange {
     pub kind: u32,
     /// Zero in version 1.
     pub reserved: u32,
+}
+
+impl MemoryRange {
+    /// From address `start` to before `end`, which is not below it.
+    #[must_use]
+    pub const fn new(start: u64, end: u64, kind: MemoryKind) -> Self {
+        Self {
+            start,
+            size: end - start,
+            kind: kind as u32,
+            reserved: 0,
+        }
+    }
 }
 
 const _: () = assert!(size_of::<StartInfo>() == 64 && size_of::<MemoryRange>() == 24);

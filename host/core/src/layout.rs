@@ -136,7 +136,7 @@ pub fn map(request: &Request<'_>, pages: Box<dyn Pages>) -> Result<Layout, Layou
         .first()
         .map_or(0, |segment| segment.address / PAGE * PAGE);
     let end = mapper.next;
-    let mut ranges = vec![range(start, end, MemoryKind::Image)];
+    let mut ranges = vec![MemoryRange::new(start, end, MemoryKind::Image)];
     let others = request
         .code
         .saturating_add(request.data)
@@ -171,7 +171,7 @@ pub fn map(request: &Request<'_>, pages: Box<dyn Pages>) -> Result<Layout, Layou
     let data = mapper.map(request.data, WRITE)?;
     if !legacy && size > 0 {
         let start = mapper.map(size, free)?;
-        ranges.push(range(start, start + size, MemoryKind::Ram));
+        ranges.push(MemoryRange::new(start, start + size, MemoryKind::Ram));
     }
     Ok(Layout {
         memory: mapper.memory,
@@ -181,15 +181,6 @@ pub fn map(request: &Request<'_>, pages: Box<dyn Pages>) -> Result<Layout, Layou
         data,
         image_end,
     })
-}
-
-const fn range(start: u64, end: u64, kind: MemoryKind) -> MemoryRange {
-    MemoryRange {
-        start,
-        size: end - start,
-        kind: kind as u32,
-        reserved: 0,
-    }
 }
 
 /// Maps one part behind the other.

@@ -5,7 +5,7 @@ use alloc::vec;
 use alloc::vec::Vec;
 use core::mem::offset_of;
 
-use paravirt_abi::start::{Features, MAGIC, MemoryRange, StartInfo};
+use paravirt_abi::start::{Features, MemoryRange, StartInfo};
 
 /// What the start info says beside the memory ranges.
 #[derive(Clone, Copy, Debug)]
@@ -47,9 +47,9 @@ pub fn bytes(address: u64, ranges: &[MemoryRange], contents: &Contents<'_>) -> V
             put(offset_of!(StartInfo, $field), &$value.to_le_bytes());
         };
     }
-    field!(magic, MAGIC);
-    field!(size, (size_of::<StartInfo>() as u32));
-    field!(version, paravirt_abi::VERSION);
+    field!(magic, StartInfo::EMPTY.magic);
+    field!(size, StartInfo::EMPTY.size);
+    field!(version, StartInfo::EMPTY.version);
     field!(features, contents.features.bits());
     field!(resolver, contents.resolver);
     field!(memory, (address + RANGES as u64));

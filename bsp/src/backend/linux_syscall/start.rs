@@ -3,7 +3,7 @@
 
 use core::ffi::c_char;
 
-use paravirt_abi::start::{Features, MAGIC, MemoryKind, MemoryRange, StartInfo};
+use paravirt_abi::start::{MemoryKind, MemoryRange, StartInfo};
 
 use super::{irq, syscall, timer};
 use crate::local::Local;
@@ -12,25 +12,8 @@ use crate::start::{Entry, EntryPoint};
 /// Memory that the guest may use beside its image, in bytes. Linux provides its pages when they are touched.
 const MEMORY: usize = 64 << 20;
 
-static RANGE: Local<MemoryRange> = Local::new(MemoryRange {
-    start: 0,
-    size: MEMORY as u64,
-    kind: MemoryKind::Ram as u32,
-    reserved: 0,
-});
-static INFO: Local<StartInfo> = Local::new(StartInfo {
-    magic: MAGIC,
-    size: size_of::<StartInfo>() as u32,
-    version: paravirt_abi::VERSION,
-    features: Features::empty().bits(),
-    resolver: 0,
-    memory: 0,
-    memory_count: 0,
-    command_line_length: 0,
-    command_line: 0,
-    wall_clock: 0,
-    reserved: 0,
-});
+static RANGE: Local<MemoryRange> = Local::new(MemoryRange::new(0, MEMORY as u64, MemoryKind::Ram));
+static INFO: Local<StartInfo> = Local::new(StartInfo::EMPTY);
 
 /// Linux clears the registers, and enters a static program with the count of its arguments on the stack (`ELF_PLAT_INIT` in
 /// arch/x86/include/asm/elf.h, `create_elf_tables` in fs/binfmt_elf.c). The registers come first, because what they rule out may have

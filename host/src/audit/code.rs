@@ -1,19 +1,36 @@
 // SPDX-License-Identifier: MIT OR Apache-2.0
 //! Where an image's code is, cut at its symbols.
 
+use std::fmt;
 use std::ops::Range;
-use std::rc::Rc;
 
 use super::{Gap, GapReason};
-use crate::image::{Image, Section};
+use crate::image::{CodeSymbol, Image, Section};
 
 /// Functions within functions beyond that are not told apart, so that a hostile symbol table costs no more than others.
 const MAX_NESTING: usize = 16;
 
+/// What a piece of code is called. The text is made only for what is found: it may be a thousand times as long as what the file
+/// has of it.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub(super) enum Name<'a> {
+    Symbol(CodeSymbol<'a>),
+    /// Addresses, where no symbol tells.
+    Range(Range<u64>),
+}
+
+impl fmt::Display for Name<'_> {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::Symbol(symbol) => f.write_str(&symbol.name()),
+            Self::Range(range) => write!(f, "{:#x}-{:#x}", range.start, range.end),
+        }
+    }
+}
+
 /// Code from one symbol to the next.
 pub(super) struct Piece<'a> {
-    /// The function, or a range of addresses where no symbol tells.
-    pub(super) function: Rc<str>,
+    pub(super) function: Name<'a>,
     pub(super) address: u64,
     pub(super) bytes: &'a [u8],
 }
@@ -66,12 +83,12 @@ impl<'a> Code<'a> {
     }
 
     /// Cuts the code of a section at its symbols.
-    fn cut(&mut self, image: &Image, section: &Section, start: u64, bytes: &'a [u8]) {
+    fn cut(&mut self, image: &'a Image, section: &Section, start: u64, bytes: &'a [u8]) {
         let end = start + bytes.len() as u64;
-        let unnamed: Rc<str> = format!("{:#x}-{:#x}", section.address, section.end()).into();
+        let unnamed = Name::Range(section.address..section.end());
         // The functions that hold the current address, the innermost last, with their ends; and the last label without a size.
-        let mut functions: Vec<(u64, Rc<str>)> = Vec::new();
-        let mut label = Rc::clone(&unnamed);
+        let mut functions: Vec<(u64, CodeSymbol<'a>)> = Vec::new();
+        let mut label = unnamed.clone();
         let mut from = start;
         let mut symbols = image.symbols().code(start..end).peekable();
         while from < end {
@@ -79,19 +96,21 @@ impl<'a> Code<'a> {
             functions.retain(|(stop, _)| *stop > from);
             if inside && functions.is_empty() {
                 // Labels inside a function say nothing about what follows it.
-                label = Rc::clone(&unnamed);
+                label = unnamed.clone();
             }
             while let Some(symbol) = symbols.next_if(|symbol| symbol.address <= from) {
-                let name: Rc<str> = symbol.name().into();
                 match symbol.size {
-                    0 => label = name,
+                    0 => label = Name::Symbol(symbol),
                     size if functions.len() < MAX_NESTING => {
-                        functions.push((symbol.address.saturating_add(size), name));
+                        functions.push((symbol.address.saturating_add(size), symbol));
                     }
                     _ => {}
                 }
             }
-            let function = functions.last().map_or(&label, |(_, name)| name);
+            let function = match functions.last() {
+                Some((_, symbol)) => Name::Symbol(symbol.clone()),
+                None => label.clone(),
+            };
             let ends = functions.iter().map(|(stop, _)| *stop).min();
             let to = [Some(end), ends, symbols.peek().map(|symbol| symbol.address)]
                 .into_iter()
@@ -99,7 +118,7 @@ impl<'a> Code<'a> {
                 .min()
                 .unwrap_or(end);
             self.pieces.push(Piece {
-                function: Rc::clone(function),
+                function,
                 address: from,
                 bytes: &bytes[(from - start) as usize..(to - start) as usize],
             });

@@ -23,9 +23,9 @@ pub use classify::Class;
 pub use wide::{WideState, check_state};
 
 use classify::Classifier;
-use code::Piece;
+use code::{Name, Piece};
 
-/// More findings than any image of a guest has; bounds the work that a hostile file can ask for.
+/// More findings, or gaps, than any image of a guest has; bounds the work that a hostile file can ask for.
 const MAX_FINDINGS: usize = 1 << 16;
 
 /// What is in an image's code.
@@ -115,9 +115,10 @@ pub enum AuditError {
         /// The image.
         file: String,
     },
-    /// More findings than the limit.
+    /// More findings, or gaps, than the limit.
     #[error(
-        "{file}: more than {limit} privileged or sensitive instructions; this is no guest's code, or not code at all"
+        "{file}: more than {limit} privileged or sensitive instructions, or places without an instruction; this is no guest's code, \
+        or not code at all"
     )]
     TooMany {
         /// The image.
@@ -154,12 +155,13 @@ pub fn audit(image: &Image) -> Result<Audit, AuditError> {
             gaps: code.gaps,
             decoded: 0,
         },
+        undecodable: None,
         classifier: Classifier::new(),
         formatter: formatter(),
     };
     for piece in &code.pieces {
         scan.piece(piece, bits);
-        if scan.audit.findings.len() > MAX_FINDINGS {
+        if scan.is_full() {
             return Err(AuditError::TooMany {
                 file: image.name().to_owned(),
                 limit: MAX_FINDINGS,
@@ -170,17 +172,23 @@ pub fn audit(image: &Image) -> Result<Audit, AuditError> {
     Ok(scan.audit)
 }
 
-struct Scan {
+struct Scan<'a> {
     audit: Audit,
+    /// The function of the last bytes without an instruction, and where they end.
+    undecodable: Option<(Name<'a>, u64)>,
     classifier: Classifier,
     formatter: GasFormatter,
 }
 
-impl Scan {
-    fn piece(&mut self, piece: &Piece<'_>, bits: u32) {
+impl<'a> Scan<'a> {
+    fn is_full(&self) -> bool {
+        self.audit.findings.len().max(self.audit.gaps.len()) > MAX_FINDINGS
+    }
+
+    fn piece(&mut self, piece: &Piece<'a>, bits: u32) {
         let mut decoder = Decoder::with_ip(bits, piece.bytes, piece.address, DecoderOptions::NONE);
         let mut instruction = Instruction::default();
-        while decoder.can_decode() && self.audit.findings.len() <= MAX_FINDINGS {
+        while decoder.can_decode() && !self.is_full() {
             decoder.decode_out(&mut instruction);
             if instruction.is_invalid() {
                 self.gap(piece, &instruction);
@@ -203,11 +211,13 @@ impl Scan {
     }
 
     /// Notes bytes without an instruction, together with those right before them.
-    fn gap(&mut self, piece: &Piece<'_>, instruction: &Instruction) {
+    fn gap(&mut self, piece: &Piece<'a>, instruction: &Instruction) {
         let (address, size) = (instruction.ip(), instruction.len() as u64);
-        if let Some(last) = self.audit.gaps.last_mut()
-            && last.address + last.size == address
-            && matches!(&last.reason, GapReason::Undecodable { function } if *function == *piece.function)
+        let before = self
+            .undecodable
+            .replace((piece.function.clone(), address + size));
+        if before == Some((piece.function.clone(), address))
+            && let Some(last) = self.audit.gaps.last_mut()
         {
             last.size += size;
             return;

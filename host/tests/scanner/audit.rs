@@ -88,6 +88,95 @@ fn code_for_avx_512_does_not_fit() {
     }
 }
 
+/// A mangled name of some hundred bytes that stands for far more than a million: each tuple in it is the one before, eight times.
+fn endless_name() -> String {
+    let mut name = "_RIC1aThhE".to_owned();
+    let mut tuple = name.len() - 4;
+    for _ in 0..12 {
+        let next = name.len();
+        // Positions count from behind `_R`, in base 62; `_` alone is 0.
+        let position = tuple - 2 - 1;
+        let digit = |value: usize| {
+            char::from_digit(value as u32, 36).unwrap_or_else(|| (b'A' + (value - 36) as u8).into())
+        };
+        let high = (position >= 62).then(|| digit(position / 62));
+        let back: String = ['B']
+            .into_iter()
+            .chain(high)
+            .chain([digit(position % 62), '_'])
+            .collect();
+        name += &format!("T{}E", back.repeat(8));
+        tuple = next;
+    }
+    name + "E"
+}
+
+/// A guest whose every byte of code is a function of that name, with a finding or a gap in each.
+fn endless_names() -> Guest {
+    const CODE: u64 = 0x20_0000;
+    const SIZE: u64 = 10_000;
+    let mut guest = Guest::new(Machine::X86_64);
+    // hlt, and no instruction
+    let code = [0xf4, 0x06].repeat(SIZE as usize / 2);
+    guest.loads[0] = crate::guest::Load::new(CODE, code, elf::PF_R | elf::PF_X);
+    guest.entry = CODE;
+    guest.section_of_code(".text", CODE, SIZE);
+    let name = endless_name();
+    guest
+        .symbols
+        .extend((CODE..CODE + SIZE).map(|address| Symbol::new(&name, address, 1, elf::STT_FUNC)));
+    guest
+}
+
+#[test]
+fn endless_names_end() {
+    let image = parse(&endless_names());
+    let audit = audit(&image).expect("code");
+    assert_eq!((audit.findings.len(), audit.gaps.len()), (5_000, 5_000));
+    for finding in &audit.findings {
+        let function = &finding.function;
+        assert!(function.starts_with("a::<(u8, u8), ("), "{function}");
+        assert!(
+            function.ends_with("...") && function.len() < 1100,
+            "{}",
+            function.len()
+        );
+    }
+    let location = image
+        .symbols()
+        .function_at(image.entry())
+        .expect("a symbol");
+    assert!(location.to_string().len() < 1100);
+}
+
+/// What all those names would be has no room in this much memory, a hundredth of it.
+#[cfg(target_os = "linux")]
+#[test]
+fn endless_names_cost_no_memory() {
+    use std::process::Command;
+
+    let folder = Folder::new();
+    folder.write("endless", endless_names().build());
+    for (command, status) in [
+        ("check endless --host linux-process", 1),
+        ("audit endless", 1),
+    ] {
+        let output = Command::new("sh")
+            .current_dir(folder.path())
+            .args([
+                "-c",
+                "ulimit -v 102400 && exec $0 $@",
+                env!("CARGO_BIN_EXE_pvhost"),
+            ])
+            .args(command.split_whitespace())
+            .output()
+            .expect("a shell");
+        let said = String::from_utf8_lossy(&output.stderr);
+        assert_eq!(output.status.code(), Some(status), "{command}: {said}");
+        assert!(said.is_empty(), "{command}: {said}");
+    }
+}
+
 #[test]
 fn what_is_not_decoded_is_said() {
     let audit = audit(&parse(&guest(Machine::I386))).expect("code");
@@ -130,6 +219,16 @@ fn what_cannot_be_audited_is_refused() {
     full.section_of_code(".text", 0x20_0000, 0x2_0000);
     assert!(matches!(
         audit(&parse(&full)),
+        Err(AuditError::TooMany { .. })
+    ));
+    // As many places without an instruction, with one between them.
+    let mut gaps = Guest::new(Machine::X86_64);
+    let code = [0x06, 0x90, 0x90].repeat(0x1_1000);
+    gaps.section_of_code(".text", 0x20_0000, code.len() as u64);
+    gaps.loads[0] = crate::guest::Load::new(0x20_0000, code, elf::PF_R | elf::PF_X);
+    gaps.entry = 0x20_0000;
+    assert!(matches!(
+        audit(&parse(&gaps)),
         Err(AuditError::TooMany { .. })
     ));
 }

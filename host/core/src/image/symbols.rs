@@ -1,11 +1,10 @@
 // SPDX-License-Identifier: MIT OR Apache-2.0
 //! The symbol table, for fault reports and for the few variables a host looks up by name.
 
-use alloc::format;
 use alloc::string::String;
 use alloc::sync::Arc;
 use alloc::vec::Vec;
-use core::fmt;
+use core::fmt::{self, Write as _};
 use core::ops::Range;
 
 /// What a symbol stands for, as far as a host cares.
@@ -40,6 +39,10 @@ pub(super) struct RawSymbols {
 /// More of a name is not looked at, so that many symbols on one endless name cost no more than others.
 const MAX_NAME: usize = 4096;
 
+/// More of a demangled name is not printed. Parts of a mangled name stand for earlier parts, and those for others, so that some
+/// hundred bytes of it can make a million.
+const MAX_PRINTED: usize = 1024;
+
 /// The image's defined symbols. Empty if the image is stripped.
 #[derive(Clone, Debug)]
 pub struct Symbols {
@@ -52,8 +55,8 @@ pub struct Symbols {
 
 /// An address as `function+offset`.
 ///
-/// The name comes demangled from [`fmt::Display`], with control characters escaped: it is the guest's text and may be
-/// printed on a terminal.
+/// The name comes demangled from [`fmt::Display`], with control characters escaped, since it is the guest's text and may be
+/// printed on a terminal; an endless one ends in `...`.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Location<'a> {
     /// The function's name in the file, invalid UTF-8 replaced.
@@ -68,35 +71,55 @@ impl fmt::Display for Location<'_> {
     }
 }
 
-/// The name demangled, with control characters escaped.
+/// The name demangled, with control characters escaped, cut at [`MAX_PRINTED`].
 fn printable(name: &str) -> String {
-    let name = format!("{:#}", rustc_demangle::demangle(name));
-    let mut printable = String::with_capacity(name.len());
-    for character in name.chars() {
-        if character.is_control() {
-            printable.extend(character.escape_default());
-        } else {
-            printable.push(character);
+    let mut printable = Printable(String::new());
+    // It ends with an error where the name was cut, which the name says itself.
+    let _ = write!(printable, "{:#}", rustc_demangle::demangle(name));
+    printable.0
+}
+
+/// Takes a name while it is made, so that no more is made than is taken.
+struct Printable(String);
+
+impl fmt::Write for Printable {
+    fn write_str(&mut self, text: &str) -> fmt::Result {
+        for character in text.chars() {
+            if self.0.len() >= MAX_PRINTED {
+                self.0.push_str("...");
+                return Err(fmt::Error);
+            }
+            if character.is_control() {
+                self.0.extend(character.escape_default());
+            } else {
+                self.0.push(character);
+            }
         }
+        Ok(())
     }
-    printable
+}
+
+/// A name, without its NUL and what follows it.
+fn until_nul(start: &[u8]) -> &[u8] {
+    start.split(|&byte| byte == 0).next().unwrap_or_default()
 }
 
 /// A symbol that may name code: a function, or a label of any kind.
-#[derive(Clone, Debug)]
+#[derive(Clone, Debug, PartialEq, Eq)]
 pub struct CodeSymbol<'a> {
     /// Its address.
     pub address: u64,
     /// In bytes; 0: unknown.
     pub size: u64,
+    /// Where its name begins.
     name: &'a [u8],
 }
 
 impl CodeSymbol<'_> {
-    /// Its name demangled, with control characters escaped.
+    /// Its name demangled, with control characters escaped; an endless one ends in `...`.
     #[must_use]
     pub fn name(&self) -> String {
-        printable(&String::from_utf8_lossy(self.name))
+        printable(&String::from_utf8_lossy(until_nul(self.name)))
     }
 }
 
@@ -114,12 +137,16 @@ impl Symbols {
         }
     }
 
-    /// A symbol's name, without its NUL.
-    fn name(&self, symbol: &Symbol) -> &[u8] {
+    /// Where a symbol's name begins in the string table.
+    fn start_of_name(&self, symbol: &Symbol) -> &[u8] {
         let strings = self.file.get(self.strings.clone()).unwrap_or_default();
         let rest = strings.get(symbol.name as usize..).unwrap_or_default();
-        let rest = &rest[..rest.len().min(MAX_NAME)];
-        rest.split(|&byte| byte == 0).next().unwrap_or_default()
+        &rest[..rest.len().min(MAX_NAME)]
+    }
+
+    /// A symbol's name.
+    fn name(&self, symbol: &Symbol) -> &[u8] {
+        until_nul(self.start_of_name(symbol))
     }
 
     /// Number of symbols.
@@ -153,7 +180,7 @@ impl Symbols {
             .map(|symbol| CodeSymbol {
                 address: symbol.address,
                 size: symbol.size,
-                name: self.name(symbol),
+                name: self.start_of_name(symbol),
             })
             .collect();
         symbols.sort_by_key(|symbol| (symbol.address, core::cmp::Reverse(symbol.size)));

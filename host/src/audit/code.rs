@@ -31,6 +31,8 @@ impl fmt::Display for Name<'_> {
 /// Code from one symbol to the next.
 pub(super) struct Piece<'a> {
     pub(super) function: Name<'a>,
+    /// Whether it lies in what a symbol says to be a function of that size.
+    pub(super) in_function: bool,
     pub(super) address: u64,
     pub(super) bytes: &'a [u8],
 }
@@ -119,6 +121,7 @@ impl<'a> Code<'a> {
                 .unwrap_or(end);
             self.pieces.push(Piece {
                 function,
+                in_function: functions.iter().any(|(_, symbol)| symbol.is_function),
                 address: from,
                 bytes: &bytes[(from - start) as usize..(to - start) as usize],
             });

@@ -20,7 +20,7 @@ use crate::image::{Image, Machine};
 
 pub use allowlist::{Allowlist, AllowlistError, Rule};
 pub use classify::Class;
-pub use wide::{WideState, check_state};
+pub use wide::{StateProblem, check_state};
 
 use classify::Classifier;
 use code::{Name, Piece};

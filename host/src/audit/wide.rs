@@ -10,50 +10,77 @@ use iced_x86::{Decoder, DecoderOptions, Formatter, Instruction, Register};
 use super::{code, formatter};
 use crate::image::{Image, Machine};
 
-/// An image's code uses state that an upcall does not keep.
+/// What is wrong with the state that an image's code uses.
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
-#[error(
-    "{function} uses AVX-512 or AMX at {address:#x} (`{disassembly}`), of which nothing survives an interrupt; build its code for \
-    x86-64-v3 at most, without -mavx512* and -mamx*"
-)]
-pub struct WideState {
-    /// The function, as in [`Finding`](super::Finding).
-    pub function: String,
-    /// Address of the first such instruction.
-    pub address: u64,
-    /// The instruction, in AT&T syntax.
-    pub disassembly: String,
+pub enum StateProblem {
+    /// An upcall does not keep it.
+    #[error(
+        "{function} uses AVX-512 or AMX state at {address:#x} (`{disassembly}`), of which nothing survives an interrupt; build its \
+        code for x86-64-v3 at most, without -mavx512* and -mamx*"
+    )]
+    Wide {
+        /// The function, as in [`Finding`](super::Finding).
+        function: String,
+        /// Address of the first such instruction.
+        address: u64,
+        /// The instruction, in AT&T syntax.
+        disassembly: String,
+    },
+    /// Nobody knows.
+    #[error(
+        "whether its code uses AVX-512 or AMX state, since no function with a symbol and a size could be decoded; link it with its \
+        symbols and with sections of their own for code"
+    )]
+    Unknown,
 }
 
 /// The registers 16 to 31 of SSE and AVX came with AVX-512.
 const NARROW_REGISTERS: usize = 16;
 
 /// Looks for code of an x86 image that uses AVX-512 or AMX state. Code is what [`audit`](super::audit()) takes for it, and is decoded in
-/// the same way.
+/// the same way; but data among it, decoded, looks like any instruction, and a sound image is not to be refused for it. So only what
+/// lies in a function, by a symbol with a size, is judged, and from one symbol to the next only if all of it can be decoded.
+///
+/// It is the registers that are looked at. An instruction of AVX-512 that gets by with those of AVX loses nothing in an upcall.
 ///
 /// # Errors
-/// The first such instruction.
-pub fn check_state(image: &Image) -> Result<(), WideState> {
+/// The first such instruction; or that there was nothing to judge.
+pub fn check_state(image: &Image) -> Result<(), StateProblem> {
     let bits = match image.machine() {
         Machine::I386 => 32,
         Machine::X86_64 => 64,
         _ => return Ok(()),
     };
+    let mut known = false;
     for piece in code::of(image).pieces {
-        let wide = Decoder::with_ip(bits, piece.bytes, piece.address, DecoderOptions::NONE)
-            .into_iter()
-            .find(is_wide);
+        if !piece.in_function {
+            continue;
+        }
+        let mut wide = None;
+        let decoder = Decoder::with_ip(bits, piece.bytes, piece.address, DecoderOptions::NONE);
+        let is_code = decoder.into_iter().all(|instruction| {
+            wide = wide.or_else(|| is_wide(&instruction).then_some(instruction));
+            !instruction.is_invalid()
+        });
+        if !is_code {
+            continue;
+        }
+        known = true;
         if let Some(instruction) = wide {
             let mut disassembly = String::new();
             formatter().format(&instruction, &mut disassembly);
-            return Err(WideState {
+            return Err(StateProblem::Wide {
                 function: piece.function.to_string(),
                 address: instruction.ip(),
                 disassembly,
             });
         }
     }
-    Ok(())
+    if known {
+        Ok(())
+    } else {
+        Err(StateProblem::Unknown)
+    }
 }
 
 /// Whether the instruction names a register that is no part of x87, SSE and AVX state.

@@ -6,7 +6,7 @@ use std::path::{Path, PathBuf};
 
 use clap::builder::PossibleValuesParser;
 use paravirt_abi::signature::Width;
-use pvhost::audit::check_state;
+use pvhost::audit::{StateProblem, check_state};
 use pvhost::image::{External, Image, check_loadable};
 use pvhost::provides::{self, Fit, HOSTS, Host, Provides};
 use serde::Serialize;
@@ -23,6 +23,9 @@ A file of functions has one a line; `#` begins a comment; a name alone fits any 
   my_sensor_read
   my_sensor_range fn(u32, *mut u8, usize) -> i32
 The output of `pvhost header --format json` or `func-list` will do as well.
+
+Whatever the host, a guest for x86 is refused if its functions use AVX-512 or AMX state, which interrupts do not keep; `not judged`
+means that no function could be looked at.
 
 Exit status: 0 the host fits, 1 it does not, or an error, 2 wrong command line.")]
 #[command(group = clap::ArgGroup::new("who").required(true))]
@@ -50,6 +53,8 @@ struct Report {
     fits: bool,
     /// Why the host would not load the image, whatever it provides.
     refused: Option<String>,
+    /// What could not be found out about its code.
+    not_judged: Option<String>,
     functions: Vec<Finding>,
 }
 
@@ -112,7 +117,14 @@ fn report(image: &Image, arguments: &Arguments) -> Result<Report, Error> {
         // The command line demands one of them, and `--host` accepts only known names.
         (None, None) => return Err("name a host with --host or --provides".into()),
     };
-    let refused = refused.or_else(|| check_state(image).err().map(|wide| wide.to_string()));
+    let (refused, not_judged) = match refused {
+        Some(refused) => (Some(refused), None),
+        None => match check_state(image) {
+            Ok(()) => (None, None),
+            Err(wide @ StateProblem::Wide { .. }) => (Some(wide.to_string()), None),
+            Err(unknown @ StateProblem::Unknown) => (None, Some(unknown.to_string())),
+        },
+    };
     // Images of 2013 may name one function several times; once is enough to hear of it.
     let mut seen = HashSet::new();
     let functions: Vec<_> = image
@@ -127,6 +139,7 @@ fn report(image: &Image, arguments: &Arguments) -> Result<Report, Error> {
         host,
         fits: refused.is_none() && functions.iter().all(|finding| finding.status.is_good()),
         refused,
+        not_judged,
         functions,
     })
 }
@@ -162,6 +175,9 @@ fn text(report: &Report) -> String {
     let mut text = String::new();
     if let Some(refused) = &report.refused {
         text += &format!("refused: {refused}\n");
+    }
+    if let Some(not_judged) = &report.not_judged {
+        text += &format!("not judged: {not_judged}\n");
     }
     for finding in &report.functions {
         let Finding { name, nearest, .. } = finding;

@@ -2,7 +2,7 @@
 //! Instructions that a guest should not have.
 
 use object::elf;
-use pvhost::audit::{AuditError, GapReason, audit, check_state};
+use pvhost::audit::{AuditError, GapReason, StateProblem, audit, check_state};
 use pvhost::image::{Image, Machine};
 
 use crate::guest::{CODE, Guest, Section, Symbol};
@@ -75,16 +75,106 @@ fn code_for_avx_512_does_not_fit() {
         assert_eq!(check_state(&parse(&guest)), Ok(()), "{machine}");
         // vpxord %zmm0, %zmm0, %zmm0
         guest.poke(CODE + 0x12, &[0x62, 0xf1, 0x7d, 0x48, 0xef, 0xc0]);
-        let wide = check_state(&parse(&guest)).expect_err("it is wide");
-        assert_eq!((&*wide.function, wide.address), ("_start", CODE + 0x12));
+        assert_eq!(wide(&guest), Some(("_start".to_owned(), CODE + 0x12)));
         folder.write(name, guest.build());
         let output = folder.run(&format!("check {name} --host linux-process"));
         let said = String::from_utf8_lossy(&output.stdout);
         assert!(
-            said.starts_with("refused: _start uses AVX-512 or AMX at 0x100012 (`vpxord"),
+            said.starts_with("refused: _start uses AVX-512 or AMX state at 0x100012 (`vpxord"),
             "{said}"
         );
         assert_eq!(output.status.code(), Some(1), "{machine}");
+    }
+}
+
+/// The first function that uses state which upcalls do not keep, and where.
+fn wide(guest: &Guest) -> Option<(String, u64)> {
+    match check_state(&parse(guest)) {
+        Ok(()) => None,
+        Err(StateProblem::Wide {
+            function, address, ..
+        }) => Some((function, address)),
+        Err(StateProblem::Unknown) => panic!("there is a function to judge"),
+    }
+}
+
+/// What decodes as `vandps` with `ymm19`.
+const TEXT: &[u8] = b"bad T..";
+
+#[test]
+fn data_among_the_code_is_not_taken_for_wide_code() {
+    let mut guest = Guest::new(Machine::X86_64);
+    guest.section_of_code(".text", CODE, 0x40);
+    let start = CODE + 0x10;
+    guest.poke(start, TEXT);
+    assert_eq!(wide(&guest), Some(("_start".to_owned(), start)));
+    // No function: text before every symbol, behind a label, in what has a size but is no function, in a function without a size.
+    guest.poke(start, &[0x90; 7]);
+    for (address, symbol) in [
+        (CODE, None),
+        (CODE + 0x20, Some((0, elf::STT_NOTYPE))),
+        (CODE + 0x28, Some((8, elf::STT_NOTYPE))),
+        (CODE + 0x30, Some((0, elf::STT_FUNC))),
+    ] {
+        guest.poke(address, TEXT);
+        if let Some((size, kind)) = symbol {
+            guest.symbols.push(Symbol::new("text", address, size, kind));
+        }
+        assert_eq!(wide(&guest), None, "{address:#x}, {symbol:?}");
+    }
+}
+
+#[test]
+fn a_function_with_data_is_not_judged_up_to_its_next_symbol() {
+    for (offset, why) in [(0x10, "before"), (0x17, "right behind")] {
+        let mut guest = Guest::new(Machine::X86_64);
+        guest.section_of_code(".text", CODE, 0x40);
+        // No instruction in 64-bit code; then what looks like one of AVX-512, or the other way round.
+        guest.poke(CODE + 0x16, &[0x06]);
+        guest.poke(CODE + offset, &TEXT[..6]);
+        let sound = Symbol::new("sound", CODE + 0x30, 8, elf::STT_FUNC);
+        guest.symbols.push(sound);
+        assert_eq!(wide(&guest), None, "{why}");
+        let next = Symbol::new("next", CODE + 0x20, 8, elf::STT_FUNC);
+        guest.symbols.push(next);
+        guest.poke(CODE + 0x20, TEXT);
+        assert_eq!(
+            wide(&guest),
+            Some(("next".to_owned(), CODE + 0x20)),
+            "{why}"
+        );
+    }
+}
+
+#[test]
+fn what_could_not_be_judged_is_said() {
+    let folder = Folder::new();
+    let mut stripped = guest(Machine::X86_64);
+    stripped.symbols.clear();
+    // The one function of this guest is not in a section of code.
+    let mut unmarked = Guest::new(Machine::X86_64);
+    unmarked.section_of_code(".text", CODE, 8);
+    let mut data = Guest::new(Machine::X86_64);
+    data.section_of_code(".text", CODE, 0x40);
+    data.poke(CODE + 0x10, &[0x06]);
+    let judged = guest(Machine::X86_64);
+    for (name, guest, is_judged) in [
+        ("none", Guest::new(Machine::X86_64), false),
+        ("stripped", stripped, false),
+        ("unmarked", unmarked, false),
+        ("data", data, false),
+        ("judged", judged, true),
+        // There is no such state elsewhere.
+        ("aarch64", Guest::new(Machine::Aarch64), true),
+    ] {
+        folder.write(name, guest.build());
+        folder.run(&format!("header {name} --format json -o functions"));
+        for (option, mark) in [("", "not judged: "), ("--json", "\"not_judged\": \"")] {
+            let output = folder.run(&format!("check {name} --provides functions {option}"));
+            let said = String::from_utf8_lossy(&output.stdout);
+            assert_eq!(said.contains(mark), !is_judged, "{name}: {said}");
+            assert!(output.status.success(), "{name}: {said}");
+        }
     }
 }
 

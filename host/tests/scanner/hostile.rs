@@ -2,7 +2,7 @@
 //! Arbitrary files: whatever the bytes, the parser answers and does not panic.
 
 use proptest::prelude::*;
-use pvhost::audit::audit;
+use pvhost::audit::{audit, check_state};
 use pvhost::bind::bind;
 use pvhost::image::{Image, Machine, Policy, check_loadable};
 use pvhost::provides::Provides;
@@ -17,6 +17,7 @@ fn exercise(bytes: Vec<u8>) {
     let _ = check_loadable(&image, &Policy::default());
     let _ = image.backends();
     let _ = audit(&image);
+    let _ = check_state(&image);
     let _ = bind(&image, &Provides::default(), true);
     for segment in image.segments() {
         assert!(segment.data().len() as u64 <= segment.size);

@@ -111,6 +111,8 @@ pub struct CodeSymbol<'a> {
     pub address: u64,
     /// In bytes; 0: unknown.
     pub size: u64,
+    /// Whether it says to be a function.
+    pub is_function: bool,
     /// Where its name begins.
     name: &'a [u8],
 }
@@ -180,6 +182,7 @@ impl Symbols {
             .map(|symbol| CodeSymbol {
                 address: symbol.address,
                 size: symbol.size,
+                is_function: symbol.kind == Kind::Function,
                 name: self.start_of_name(symbol),
             })
             .collect();

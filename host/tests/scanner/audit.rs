@@ -239,7 +239,7 @@ fn endless_names_end() {
     assert!(location.to_string().len() < 1100);
 }
 
-/// What all those names would be has no room in this much memory, a hundredth of it.
+/// What all those names would be has no room in this much memory.
 #[cfg(target_os = "linux")]
 #[test]
 fn endless_names_cost_no_memory() {
@@ -247,15 +247,22 @@ fn endless_names_cost_no_memory() {
 
     let folder = Folder::new();
     folder.write("endless", endless_names().build());
+    let mut sections = Guest::new(Machine::X86_64);
+    for _ in 0..200 {
+        sections.section_of_code(&"s".repeat(1 << 20), CODE, 1);
+    }
+    folder.write("sections", sections.build());
     for (command, status) in [
         ("check endless --host linux-process", 1),
         ("audit endless", 1),
+        ("check sections --host linux-process", 1),
+        ("audit sections", 0),
     ] {
         let output = Command::new("sh")
             .current_dir(folder.path())
             .args([
                 "-c",
-                "ulimit -v 102400 && exec $0 $@",
+                "ulimit -v 102400 && exec \"$0\" \"$@\"",
                 env!("CARGO_BIN_EXE_pvhost"),
             ])
             .args(command.split_whitespace())

@@ -13,7 +13,7 @@ use super::Machine;
 use super::entries;
 use super::error::FileProblem;
 use super::segments::{Access, RawSegment};
-use super::symbols::{Kind, RawSymbols, Symbol};
+use super::symbols::{self, Kind, RawSymbols, Symbol};
 
 /// Limit of a file's size in bytes, so that a scan has a bound.
 pub(super) const MAX_FILE: u64 = 1 << 28;
@@ -108,7 +108,7 @@ fn read_class<Elf: FileHeader<Endian = LittleEndian>>(data: &[u8]) -> Result<Raw
     if sections.is_empty() {
         return Err(FileProblem::NoSections);
     }
-    raw.sections = read_sections(&sections)?;
+    raw.sections = read_sections(header, &sections, data)?;
     raw.symbols = read_symbols(&sections, data, machine)?;
     Ok(raw)
 }
@@ -186,19 +186,26 @@ fn read_notes<'a, Elf: FileHeader<Endian = LittleEndian>>(
 }
 
 fn read_sections<'a, Elf: FileHeader<Endian = LittleEndian>>(
+    header: &Elf,
     table: &SectionTable<'a, Elf>,
+    data: &'a [u8],
 ) -> Result<Vec<Section<'a>>, FileProblem> {
+    let unreadable = |reason: &dyn ToString| FileProblem::SectionHeaders {
+        reason: reason.to_string(),
+    };
+    let names = header
+        .section_strings_index(ENDIAN, data)
+        .and_then(|index| table.section(index)?.data(ENDIAN, data))
+        .map_err(|error| unreadable(&error))?;
     table
         .iter()
         .filter(|section| section.sh_flags(ENDIAN).0 & elf::SHF_ALLOC.0 != 0)
         .map(|section| {
-            let name = table.section_name(ENDIAN, section).map_err(|error| {
-                FileProblem::SectionHeaders {
-                    reason: error.to_string(),
-                }
-            })?;
+            let start = names
+                .get(section.sh_name(ENDIAN) as usize..)
+                .ok_or_else(|| unreadable(&"Invalid ELF section name offset"))?;
             Ok(Section {
-                name,
+                name: symbols::name_at(start),
                 address: section.sh_addr(ENDIAN).into(),
                 size: section.sh_size(ENDIAN).into(),
                 executable: section.sh_flags(ENDIAN).0 & elf::SHF_EXECINSTR.0 != 0,

@@ -36,7 +36,7 @@ pub(super) struct RawSymbols {
     pub(super) strings: Range<usize>,
 }
 
-/// More of a name is not looked at, so that many symbols on one endless name cost no more than others.
+/// More of a name is not looked at, so that many symbols or sections on one endless name cost no more than others.
 const MAX_NAME: usize = 4096;
 
 /// More of a demangled name is not printed. Parts of a mangled name stand for earlier parts, and those for others, so that some
@@ -99,8 +99,9 @@ impl fmt::Write for Printable {
     }
 }
 
-/// A name, without its NUL and what follows it.
-fn until_nul(start: &[u8]) -> &[u8] {
+/// The name that begins there in a string table, without its NUL.
+pub(super) fn name_at(strings: &[u8]) -> &[u8] {
+    let start = &strings[..strings.len().min(MAX_NAME)];
     start.split(|&byte| byte == 0).next().unwrap_or_default()
 }
 
@@ -121,7 +122,7 @@ impl CodeSymbol<'_> {
     /// Its name demangled, with control characters escaped; an endless one ends in `...`.
     #[must_use]
     pub fn name(&self) -> String {
-        printable(&String::from_utf8_lossy(until_nul(self.name)))
+        printable(&String::from_utf8_lossy(name_at(self.name)))
     }
 }
 
@@ -148,7 +149,7 @@ impl Symbols {
 
     /// A symbol's name.
     fn name(&self, symbol: &Symbol) -> &[u8] {
-        until_nul(self.start_of_name(symbol))
+        name_at(self.start_of_name(symbol))
     }
 
     /// Number of symbols.

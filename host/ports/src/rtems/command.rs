@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: MIT OR Apache-2.0
 //! `cargo xtask rtems`: an RTEMS application on this layer, from a user's RTEMS to its output.
 
+use std::io::{self, Write};
 use std::path::{Path, PathBuf};
 use std::time::Duration;
 
@@ -137,24 +138,39 @@ pub fn run(workspace: &Workspace, arguments: &Arguments) -> Result<bool> {
         eprintln!("{WHAT_TO_INSTALL}");
         return Ok(false);
     };
-    let sound = unbuilt.iter().all(|program| program.why != Why::Fails);
     let programs = Folders::new(workspace).programs();
     if arguments.no_run {
         println!("programs are in {}", workspace.shorten(&programs).display());
-        return Ok(sound);
+        return Ok(failures(&unbuilt).next().is_none());
+    }
+    if !arguments.tests.is_empty() {
+        return run_tests(workspace, arguments, &programs, &unbuilt);
     }
     if arguments.rust_example {
         rust_example::run(workspace, &arguments.location()?)?;
-        println!("\nrtems: ok");
-        return Ok(true);
-    }
-    if arguments.tests.is_empty() {
+    } else {
         let host = arguments.host(workspace)?;
         samples::run(workspace, &arguments.location()?, &host)?;
-        println!("\nrtems: ok");
-        return Ok(sound);
     }
-    run_tests(workspace, arguments, &programs, &unbuilt)
+    conclude(&unbuilt, &mut io::stdout())
+}
+
+/// Those that the user's tools should build.
+fn failures(unbuilt: &[Unbuilt]) -> impl Iterator<Item = &Unbuilt> {
+    unbuilt.iter().filter(|program| program.why == Why::Fails)
+}
+
+/// Says how a run ends in which all that was started did what it should. Whether all was built that these tools can build.
+fn conclude(unbuilt: &[Unbuilt], out: &mut impl Write) -> Result<bool> {
+    writeln!(out)?;
+    if failures(unbuilt).next().is_none() {
+        writeln!(out, "rtems: ok")?;
+        return Ok(true);
+    }
+    for program in failures(unbuilt) {
+        writeln!(out, "failed: {program}")?;
+    }
+    Ok(false)
 }
 
 fn compare_hosts(workspace: &Workspace, left: Kind, right: Kind) -> Result<bool> {
@@ -272,4 +288,32 @@ fn run_tests(
     }
     println!("{tally}");
     Ok(tally.failed.is_empty() && tally.passed > 0)
+}
+
+#[cfg(test)]
+mod tests {
+    use std::slice;
+
+    use super::*;
+
+    #[test]
+    fn a_run_is_ok_if_all_was_built_that_the_tools_can_build() {
+        let program = |test: &str, why| Unbuilt {
+            group: "samples".to_owned(),
+            test: test.to_owned(),
+            why,
+        };
+        let lacks = program("cdtest", Why::Lacks("i386-rtems6-g++".to_owned()));
+        let fails = program("minimum", Why::Fails);
+        let concluded = |unbuilt: &[Unbuilt]| {
+            let mut said = Vec::new();
+            let ok = conclude(unbuilt, &mut said).expect("memory can be written");
+            (ok, String::from_utf8(said).expect("text"))
+        };
+        for unbuilt in [&[][..], slice::from_ref(&lacks)] {
+            assert_eq!(concluded(unbuilt), (true, "\nrtems: ok\n".to_owned()));
+        }
+        let said = "\nfailed: samples/minimum: does not build, see waf.log\n";
+        assert_eq!(concluded(&[lacks, fails]), (false, said.to_owned()));
+    }
 }

@@ -1,10 +1,11 @@
 // SPDX-License-Identifier: MIT OR Apache-2.0
 //! The layer with each backend alone and with each pair: cargo's unification of features hides what one backend takes from another.
 
+use std::path::Path;
 use std::process::Command;
 
 use paravirt_section_tests::arch::Arch;
-use paravirt_section_tests::{scratch, tools, workspace};
+use paravirt_section_tests::{tools, workspace};
 
 /// The features of backends, and what those in ring 0 share.
 const FEATURES: [&str; 7] = [
@@ -32,7 +33,8 @@ fn combinations() -> Vec<Vec<&'static str>> {
 }
 
 fn compiles(arch: Arch, combinations: Vec<Vec<&str>>) {
-    let folder = scratch();
+    let folder = Path::new(env!("CARGO_TARGET_TMPDIR")).join("features");
+    let _guard = test_support::take_kept_folder(&folder);
     let problems: Vec<String> = combinations
         .into_iter()
         .filter_map(|features| {
@@ -43,7 +45,7 @@ fn compiles(arch: Arch, combinations: Vec<Vec<&str>>) {
                 .args(["--target", arch.rust_target()])
                 .args(["--features", &features.join(",")])
                 .env("CARGO_INCREMENTAL", "0")
-                .env("CARGO_TARGET_DIR", folder.path());
+                .env("CARGO_TARGET_DIR", &folder);
             let flags = "-Dwarnings -Crelocation-model=static";
             test_support::build_for(&mut cargo, arch.rust_target(), flags);
             tools::run(&mut cargo).err()

@@ -20,8 +20,9 @@
 #define GUARD 4096
 #define WIDTH 8 /* of a register of AVX, in words */
 
-/* Most that an interrupt with a thread dispatch, during which another one comes, takes of the interrupted task's stack, in bytes. It is
- * more than half of the smallest stack; README.md of the BSP has it, too. */
+/* Most that an interrupt with a thread dispatch, during which another one comes, takes of the interrupted task's stack, in bytes:
+ * two frames of 943, the most that their alignment takes, and between them the dispatch, which may call the host for thread-local storage.
+ * It is more than half of the smallest stack; README.md of the BSP has it, too. */
 #define MOST 2560
 
 static struct {

@@ -192,3 +192,21 @@ fn a_slip_in_a_source_does_not_compile() {
         assert!(messages.contains(message), "{file}, {to:?}: {messages}");
     }
 }
+
+/// The program sees that interrupts do not take more of a task's stack, and README.md promises it.
+#[test]
+fn the_most_that_interrupts_take_of_a_stack_is_documented() {
+    let program = fs::read_to_string(own("apps/depth.c")).expect("the program");
+    let most: u32 = program
+        .lines()
+        .find_map(|line| line.strip_prefix("#define MOST "))
+        .and_then(|number| number.parse().ok())
+        .expect("a number");
+    let document = fs::read_to_string(workspace().join("ffi/rtems/README.md")).expect("README.md");
+    let promise = format!(
+        "An interrupt takes at most {},{:03} bytes",
+        most / 1000,
+        most % 1000
+    );
+    assert!(document.contains(&promise), "{promise:?} is not there");
+}

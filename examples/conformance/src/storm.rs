@@ -20,8 +20,9 @@ static LOWEST: AtomicUsize = AtomicUsize::new(usize::MAX);
 
 /// Calls after which the stack has gone as deep as it should.
 const EARLY: u32 = 200;
-/// What it may go deeper in bytes: code is interrupted here or there, in a function or not. Frames that pile up take more.
-const SLACK: usize = 1024;
+/// What it may go deeper in bytes: the first calls may all come of the line that is raised, which is a call, and a later one of a timer's
+/// upcall, which has a frame of a kilobyte; and code is interrupted here or there, in a function or not. Frames that pile up take more.
+const SLACK: usize = 2048;
 
 fn count(_line: Line) {
     let here = 0u8;

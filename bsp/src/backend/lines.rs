@@ -4,6 +4,26 @@
 //!
 //! A backend's entry calls [`signal`] for the line of each interrupt that it takes; everything else here are bodies of
 //! external functions.
+//!
+//! ```no_run
+//! use paravirt_bsp::abi::line::CONSOLE;
+//! use paravirt_bsp::backend::lines;
+//!
+//! /// At the start of a backend whose console is to be told whether it may interrupt.
+//! fn start() {
+//!     lines::set_source(|line, unmasked| {
+//!         if line == CONSOLE {
+//!             my_console_interrupts(unmasked);
+//!             if unmasked && my_console_has_input() {
+//!                 lines::signal(CONSOLE);
+//!             }
+//!         }
+//!     });
+//! }
+//! # fn my_console_interrupts(_on: bool) {}
+//! # fn my_console_has_input() -> bool { false }
+//! # fn main() {}
+//! ```
 
 use core::sync::atomic::AtomicU32;
 

@@ -2,6 +2,33 @@
 //! All timers of the guest on one one-shot timer of the host.
 //!
 //! The backend's timer interrupt may come at any instant, also while the timers are being changed.
+//!
+//! ```no_run
+//! use paravirt_bsp::backend::timers::{self, NEVER, Source};
+//!
+//! static SOURCE: Source = Source {
+//!     now: my_clock,
+//!     arm: |deadline| match deadline {
+//!         NEVER => {} // an alarm that comes all the same does no harm
+//!         _ => my_alarm(deadline),
+//!     },
+//! };
+//!
+//! /// At the start of the backend.
+//! fn start() {
+//!     // SAFETY: both are hypercalls.
+//!     unsafe { timers::set_source(&SOURCE) };
+//! }
+//!
+//! /// Where the alarm interrupts the guest.
+//! fn on_alarm() {
+//!     // SAFETY: an entry of the host.
+//!     unsafe { timers::expire() };
+//! }
+//! # extern "C" fn my_clock() -> u64 { 0 }
+//! # fn my_alarm(_deadline: u64) {}
+//! # fn main() {}
+//! ```
 
 use paravirt_abi::error::Error;
 use paravirt_abi::line;

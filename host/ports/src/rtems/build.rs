@@ -181,6 +181,10 @@ fn hash_folder(folder: &Path, hasher: &mut impl Hasher) -> Result<()> {
     Ok(())
 }
 
+/// Ends of the names of programs: finished ones, and those of which a table of symbols is made that the finished one has, for RTEMS'
+/// dynamic loader.
+const PROGRAMS: [&str; 2] = ["exe", "pre"];
+
 /// Removes every program below `folder`; waf links those that are missing.
 fn remove_programs(folder: &Path) -> Result<()> {
     let Ok(entries) = fs::read_dir(folder) else {
@@ -190,7 +194,10 @@ fn remove_programs(folder: &Path) -> Result<()> {
         let path = entry?.path();
         if path.is_dir() {
             remove_programs(&path)?;
-        } else if path.extension().is_some_and(|extension| extension == "exe") {
+        } else if path
+            .extension()
+            .is_some_and(|extension| PROGRAMS.iter().any(|program| extension == *program))
+        {
             fs::remove_file(&path)?;
         }
     }

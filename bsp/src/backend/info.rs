@@ -40,7 +40,7 @@ fn is_finished() -> bool {
 }
 
 static LINE: Local<[u8; COMMAND_LINE]> = Local::new([0; COMMAND_LINE]);
-static INFO: Local<StartInfo> = Local::new(StartInfo::EMPTY);
+static INFO: Local<StartInfo> = Local::new(StartInfo::empty());
 
 unsafe extern "C" {
     static __image_start: u8;

@@ -54,19 +54,22 @@ pub struct StartInfo {
 
 impl StartInfo {
     /// A block of this version that says nothing yet: no features, no memory, no command line, no time.
-    pub const EMPTY: Self = Self {
-        magic: MAGIC,
-        size: size_of::<Self>() as u32,
-        version: crate::VERSION,
-        features: Features::empty().bits(),
-        resolver: 0,
-        memory: 0,
-        memory_count: 0,
-        command_line_length: 0,
-        command_line: 0,
-        wall_clock: 0,
-        reserved: 0,
-    };
+    #[must_use]
+    pub const fn empty() -> Self {
+        Self {
+            magic: MAGIC,
+            size: size_of::<Self>() as u32,
+            version: crate::VERSION,
+            features: Features::empty().bits(),
+            resolver: 0,
+            memory: 0,
+            memory_count: 0,
+            command_line_length: 0,
+            command_line: 0,
+            wall_clock: 0,
+            reserved: 0,
+        }
+    }
 }
 
 /// Kinds of memory.

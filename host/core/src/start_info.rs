@@ -47,9 +47,10 @@ pub fn bytes(address: u64, ranges: &[MemoryRange], contents: &Contents<'_>) -> V
             put(offset_of!(StartInfo, $field), &$value.to_le_bytes());
         };
     }
-    field!(magic, StartInfo::EMPTY.magic);
-    field!(size, StartInfo::EMPTY.size);
-    field!(version, StartInfo::EMPTY.version);
+    let empty = StartInfo::empty();
+    field!(magic, empty.magic);
+    field!(size, empty.size);
+    field!(version, empty.version);
     field!(features, contents.features.bits());
     field!(resolver, contents.resolver);
     field!(memory, (address + RANGES as u64));

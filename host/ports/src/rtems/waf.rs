@@ -37,6 +37,8 @@ const FOREIGN: [&str; 17] = [
 #[derive(Debug)]
 pub struct Waf {
     folders: Folders,
+    /// What runs it.
+    interpreter: &'static str,
 }
 
 impl Waf {
@@ -44,6 +46,7 @@ impl Waf {
     pub fn new(folders: &Folders) -> Self {
         Self {
             folders: folders.clone(),
+            interpreter: "python3",
         }
     }
 
@@ -157,7 +160,7 @@ impl Waf {
             self.folders.source().display(),
             arguments.join(" ")
         );
-        let mut python = Command::new("python3");
+        let mut python = Command::new(self.interpreter);
         python
             .current_dir(self.folders.source())
             .arg("waf")
@@ -214,39 +217,42 @@ mod tests {
     /// What ends as RTEMS' waf does if these tasks fail in its runs, one line each; in further runs, those of the last. It keeps its
     /// command lines.
     const WAF: &str = r#"
-import sys
-arguments = " ".join(sys.argv[1:])
-with open("arguments", "a+") as file:
-    file.seek(0)
-    run = len(file.readlines())
-    file.write(arguments + "\n")
-print(f"this is waf {arguments}")
-runs = """TASKS""".split("\n")
-tasks = runs[min(run, len(runs) - 1)].split()
-if not tasks:
-    sys.exit(0)
-print("Build failed")
-for task in tasks:
-    if "--verbose" in arguments:
-        print(f" -> task in '{task}' failed with exit status 1: ")
-        print("\t{task 1: cxx main.cc -> main.cc.1.o}")
-        print("['/lacking/bin/i386-rtems6-g++', 'main.cc']")
-    else:
-        print(f" -> task in '{task}' failed with exit status 1 (run with -v to display more information)")
-sys.exit(1)
+echo "$*" >>arguments
+echo "this is waf $*"
+runs='TASKS'
+run=$(wc -l <arguments)
+all=$(printf '%s\n' "$runs" | wc -l)
+[ "$run" -le "$all" ] || run=$all
+tasks=$(printf '%s\n' "$runs" | sed -n "${run}p")
+[ -n "$tasks" ] || exit 0
+echo "Build failed"
+for task in $tasks; do
+  case $* in
+    *--verbose*)
+      echo " -> task in '$task' failed with exit status 1: "
+      printf '\t{task 1: cxx main.cc -> main.cc.1.o}\n'
+      echo "['/lacking/bin/i386-rtems6-g++', 'main.cc']"
+      ;;
+    *) echo " -> task in '$task' failed with exit status 1 (run with -v to display more information)" ;;
+  esac
+done
+exit 1
 "#;
 
     const PROGRAM: &str = "testsuites/samples/cdtest.exe";
 
     /// In whose runs these tasks fail.
     fn waf(runs: &[&str]) -> (tempfile::TempDir, Waf) {
-        test_support::program("python3");
         let root = tempfile::tempdir().expect("a folder");
         let folders = Folders::at(root.path().to_owned());
         fs::create_dir_all(folders.source()).expect("a folder");
         let script = WAF.replace("TASKS", &runs.join("\n"));
         fs::write(folders.source().join("waf"), script).expect("a file");
-        (root, Waf::new(&folders))
+        let waf = Waf {
+            interpreter: "sh",
+            ..Waf::new(&folders)
+        };
+        (root, waf)
     }
 
     fn arguments(waf: &Waf) -> String {

@@ -47,7 +47,9 @@ fn main() -> i32 {
         let end = now() + PERIOD * u64::from(number) / u64::from(TIMERS);
         while now() < end {}
         timer.start_ns(1000 * SECOND, 0).expect("a time in range");
-        while NEXT.load(Ordering::Relaxed) != 0 {}
+        while NEXT.load(Ordering::Relaxed) != 0 {
+            core::hint::spin_loop();
+        }
         timer.stop().expect("it exists");
         let before = timer.expirations();
         let end = now() + 3 * MILLISECOND;

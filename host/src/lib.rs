@@ -5,7 +5,7 @@
 //! vouches for: what it asks for, who it says it is, what is to be loaded. [`provides`] knows what hosts offer it. The program
 //! `pvhost` shows that on the command line.
 
-pub use paravirt_host_core::{bind, image, prototype};
+pub use paravirt_host_core::{bind, image, prototype, text};
 
 pub mod audit;
 #[cfg(all(target_os = "linux", target_arch = "x86_64"))]

@@ -11,6 +11,7 @@ pub use paravirt_host_core::provides::{Fit, Listed, Provides, ProvidesError, suc
 use serde::Deserialize;
 
 use crate::image::{EntryPoint, Machine, Policy};
+use crate::text::Escaped;
 
 /// Why a list of provided functions cannot be read.
 #[derive(Debug, thiserror::Error)]
@@ -19,7 +20,7 @@ pub enum ListError {
     #[error(transparent)]
     Function(#[from] ProvidesError),
     /// Not the expected JSON.
-    #[error("{file}: {reason}; make it with `pvhost header GUEST --format json`")]
+    #[error("{file}: {reason}; make it with `pvhost header GUEST --format json`", file = Escaped(file))]
     Json {
         /// The file.
         file: String,

@@ -12,6 +12,7 @@ use alloc::vec::Vec;
 use crate::agreement::Disagreement;
 use crate::image::Image;
 use crate::provides::{Fit, Provides};
+use crate::text::Escaped;
 
 /// A bound copy.
 #[derive(Clone, Debug)]
@@ -41,8 +42,7 @@ pub enum BindError {
     /// The host does not provide functions that the guest asks for.
     #[error(
         "{file}: not provided: {}; add them to the list, or leave their slots as they are with --partial",
-        names.join(", ")
-    )]
+        names.join(", "), file = Escaped(file))]
     Missing {
         /// The image.
         file: String,
@@ -50,7 +50,7 @@ pub enum BindError {
         names: Vec<String>,
     },
     /// The host provides functions without saying where.
-    #[error("{file}: no address for {}; write `@ 0xADDRESS` behind each in the list", names.join(", "))]
+    #[error("{file}: no address for {}; write `@ 0xADDRESS` behind each in the list", names.join(", "), file = Escaped(file))]
     NoAddress {
         /// The image.
         file: String,
@@ -58,7 +58,7 @@ pub enum BindError {
         names: Vec<String>,
     },
     /// Guest and host disagree about a function.
-    #[error("{file}: {disagreement}")]
+    #[error("{file}: {disagreement}", file = Escaped(file))]
     Prototype {
         /// The image.
         file: String,
@@ -67,8 +67,7 @@ pub enum BindError {
     },
     /// A slot's bytes are used twice in the file.
     #[error(
-        "{file}: the slot of {name} shares its bytes in the file with other memory; link the image again, with segments of their own"
-    )]
+        "{file}: the slot of {name} shares its bytes in the file with other memory; link the image again, with segments of their own", file = Escaped(file))]
     Shared {
         /// The image.
         file: String,

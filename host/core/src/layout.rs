@@ -12,6 +12,7 @@ use paravirt_abi::start::{MemoryKind, MemoryRange};
 
 use crate::image::{Access, Image};
 use crate::memory::{GuestMemory, MapError, PAGE, Pages};
+use crate::text::Escaped;
 use crate::{legacy, start_info};
 
 /// First address behind everything that a guest can reach.
@@ -75,8 +76,7 @@ pub struct Layout {
 pub enum LayoutError {
     /// Something of the host's lies where the guest goes.
     #[error(
-        "{file}: {size:#x} bytes at {address:#x} are in use in this process; link the guest elsewhere"
-    )]
+        "{file}: {size:#x} bytes at {address:#x} are in use in this process; link the guest elsewhere", file = Escaped(file))]
     AddressTaken {
         /// The image.
         file: String,
@@ -86,7 +86,7 @@ pub enum LayoutError {
         size: u64,
     },
     /// The system below refused memory.
-    #[error("{file}: cannot map {size:#x} bytes at {address:#x} for the guest: {source}")]
+    #[error("{file}: cannot map {size:#x} bytes at {address:#x} for the guest: {source}", file = Escaped(file))]
     Map {
         /// The image.
         file: String,

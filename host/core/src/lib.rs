@@ -11,6 +11,7 @@
 //! | [`legacy`] | the same for images of 2013, and the functions that they call |
 //! | [`page`], [`lines`], [`upcall`] | the virtual processor's state, and how it is interrupted |
 //! | [`explain`] | what a guest did wrong, in words |
+//! | [`text`] | makes what others wrote fit to be printed |
 //! | [`guest`], [`timers`] | run a guest of the host's own width in the host's own address space |
 //!
 //! The crate needs `core` and `alloc` only. Its feature `std` reads images from files.
@@ -36,6 +37,7 @@ pub mod prototype;
 pub mod provides;
 mod spelling;
 pub mod start_info;
+pub mod text;
 pub mod upcall;
 
 pub use paravirt_vcpu::{lines, timers};

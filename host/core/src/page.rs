@@ -12,6 +12,7 @@ use paravirt_abi::vcpu::{self, ClockFlags, HOST_MASKED, VcpuPage};
 
 use crate::image::Image;
 use crate::memory::GuestMemory;
+use crate::text::Escaped;
 
 /// The page of a guest that is loaded. Clearing the interrupt flag, counting and publishing the clock are for the vCPU's thread;
 /// the rest is for any.
@@ -24,8 +25,7 @@ pub enum PageError {
     /// The vCPU page does not look like one.
     #[error(
         "{file}: the vCPU page at {address:#x} has layout version {version}, this host knows version {}; link the guest with the same paravirt-bsp",
-        vcpu::VERSION
-    )]
+        vcpu::VERSION, file = Escaped(file))]
     Version {
         /// The image.
         file: String,
@@ -36,8 +36,7 @@ pub enum PageError {
     },
     /// The upcall entry is not code.
     #[error(
-        "{file}: the upcall entry {entry:#x} in the vCPU page is not in executable memory; is the image stripped of its interrupt code?"
-    )]
+        "{file}: the upcall entry {entry:#x} in the vCPU page is not in executable memory; is the image stripped of its interrupt code?", file = Escaped(file))]
     UpcallEntry {
         /// The image.
         file: String,

@@ -26,6 +26,7 @@ use crate::agreement::{self, Disagreement};
 use crate::image::External;
 use crate::prototype::{self, PrototypeError};
 use crate::spelling;
+use crate::text::Escaped;
 
 /// The interface function that does today what a function of 2013 did; `None` for other names.
 #[must_use]
@@ -81,7 +82,7 @@ pub enum Fit {
 #[derive(Debug, thiserror::Error)]
 pub enum ProvidesError {
     /// A line holds no name.
-    #[error("{file}:{line}: {found:?} is no function name; write `name` or `name fn(u32) -> i32`")]
+    #[error("{file}:{line}: {found:?} is no function name; write `name` or `name fn(u32) -> i32`", file = Escaped(file))]
     Name {
         /// The file.
         file: String,
@@ -91,7 +92,7 @@ pub enum ProvidesError {
         found: String,
     },
     /// A prototype cannot be read.
-    #[error("{file}:{line}: prototype of {name}: {reason}")]
+    #[error("{file}:{line}: prototype of {name}: {reason}", file = Escaped(file))]
     Prototype {
         /// The file.
         file: String,
@@ -104,8 +105,7 @@ pub enum ProvidesError {
     },
     /// An address cannot be read.
     #[error(
-        "{file}:{line}: {found:?} is no address for {name}; write a number other than 0 in hexadecimal, as in `@ 0x40001000`"
-    )]
+        "{file}:{line}: {found:?} is no address for {name}; write a number other than 0 in hexadecimal, as in `@ 0x40001000`", file = Escaped(file))]
     Address {
         /// The file.
         file: String,
@@ -117,7 +117,7 @@ pub enum ProvidesError {
         found: String,
     },
     /// A name occurs twice.
-    #[error("{file}:{line}: {name} is listed already; keep one of the lines")]
+    #[error("{file}:{line}: {name} is listed already; keep one of the lines", file = Escaped(file))]
     Twice {
         /// The file.
         file: String,

@@ -12,6 +12,7 @@
 
 use super::Finding;
 use crate::image::Image;
+use crate::text::Escaped;
 
 /// What the guest layer has in every image.
 const LAYER: &str = include_str!("layer/any.allow");
@@ -47,8 +48,7 @@ pub struct Rule {
 /// Why an allowlist cannot be read.
 #[derive(Debug, thiserror::Error)]
 #[error(
-    "{file}:{line}: {problem} in {found:?}; write `function: instruction  # reason`, as in `board_init: out  # runs before ..`"
-)]
+    "{file}:{line}: {problem} in {found:?}; write `function: instruction  # reason`, as in `board_init: out  # runs before ..`", file = Escaped(file))]
 pub struct AllowlistError {
     file: String,
     line: usize,

@@ -17,6 +17,7 @@ mod wide;
 use iced_x86::{Decoder, DecoderOptions, Formatter, GasFormatter, Instruction};
 
 use crate::image::{Image, Machine};
+use crate::text::Escaped;
 
 pub use allowlist::{Allowlist, AllowlistError, Rule};
 pub use classify::Class;
@@ -100,7 +101,7 @@ impl std::fmt::Display for GapReason {
 #[derive(Debug, thiserror::Error)]
 pub enum AuditError {
     /// Another architecture.
-    #[error("{file}: built for {machine}; only i386 and x86_64 code is decoded here")]
+    #[error("{file}: built for {machine}; only i386 and x86_64 code is decoded here", file = Escaped(file))]
     Machine {
         /// The image.
         file: String,
@@ -109,8 +110,7 @@ pub enum AuditError {
     },
     /// Nothing to decode.
     #[error(
-        "{file}: no section of its executable segments is marked as code; link it with sections of their own for code"
-    )]
+        "{file}: no section of its executable segments is marked as code; link it with sections of their own for code", file = Escaped(file))]
     NoCode {
         /// The image.
         file: String,
@@ -118,8 +118,7 @@ pub enum AuditError {
     /// More findings, or gaps, than the limit.
     #[error(
         "{file}: more than {limit} privileged or sensitive instructions, or places without an instruction; this is no guest's code, \
-        or not code at all"
-    )]
+        or not code at all", file = Escaped(file))]
     TooMany {
         /// The image.
         file: String,

@@ -5,6 +5,7 @@ use std::path::{Path, PathBuf};
 
 use pvhost::audit::{self, Allowlist, Audit, Finding};
 use pvhost::image::Image;
+use pvhost::text::Escaped;
 use serde::Serialize;
 
 use super::{Error, ExitStatus, FAILURE, SUCCESS, Subcommand, output};
@@ -35,7 +36,7 @@ pub(super) struct Arguments {
 
 /// A file could not be read.
 #[derive(Debug, thiserror::Error)]
-#[error("{file}: {source}; give a file with one `function: instruction  # reason` a line")]
+#[error("{file}: {source}; give a file with one `function: instruction  # reason` a line", file = Escaped(file))]
 struct ReadError {
     file: String,
     source: std::io::Error,

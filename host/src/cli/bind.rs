@@ -8,6 +8,7 @@ use std::path::{Path, PathBuf};
 use pvhost::bind::{self, Bound, Slot};
 use pvhost::image::Image;
 use pvhost::provides;
+use pvhost::text::Escaped;
 use serde::Serialize;
 
 use super::{Error, ExitStatus, SUCCESS, Subcommand, output};
@@ -43,11 +44,11 @@ pub(super) struct Arguments {
 /// The copy could not be written.
 #[derive(Debug, thiserror::Error)]
 enum CopyError {
-    #[error("{file} is the guest itself; give the copy another name")]
+    #[error("{file} is the guest itself; give the copy another name", file = Escaped(file))]
     Same { file: String },
-    #[error("{file} exists and is no ordinary file; give the copy a name of its own")]
+    #[error("{file} exists and is no ordinary file; give the copy a name of its own", file = Escaped(file))]
     NotAFile { file: String },
-    #[error("cannot write {file}: {source}")]
+    #[error("cannot write {file}: {source}", file = Escaped(file))]
     Write { file: String, source: io::Error },
 }
 

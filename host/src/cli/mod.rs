@@ -6,6 +6,7 @@
 use std::path::Path;
 
 use clap::{ArgMatches, Args, Command};
+use pvhost::text::Escaped;
 
 mod audit;
 mod bind;
@@ -125,7 +126,7 @@ pub(crate) fn main() -> ExitStatus {
 
 /// A file could not be read.
 #[derive(Debug, thiserror::Error)]
-#[error("{file}: {source}; give a file that lists the host's functions")]
+#[error("{file}: {source}; give a file that lists the host's functions", file = Escaped(file))]
 struct ListError {
     file: String,
     source: std::io::Error,

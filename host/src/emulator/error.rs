@@ -4,6 +4,7 @@
 use std::io;
 
 use crate::image::ImageError;
+use crate::text::Escaped;
 
 /// Why a guest could not be run in QEMU.
 #[derive(Debug, thiserror::Error)]
@@ -34,7 +35,7 @@ pub enum EmulatorError {
         variable: &'static str,
     },
     /// A file cannot be read.
-    #[error("{file}: {source}; {fix}")]
+    #[error("{file}: {source}; {fix}", file = Escaped(file))]
     Read {
         /// The file.
         file: String,
@@ -46,8 +47,7 @@ pub enum EmulatorError {
     /// The file is something else.
     #[error(
         "{file} is not Xen: {reason}; give the compressed or uncompressed file that a boot loader would load, such as \
-        /boot/xen-4.17-amd64.gz"
-    )]
+        /boot/xen-4.17-amd64.gz", file = Escaped(file))]
     NotXen {
         /// The file.
         file: String,

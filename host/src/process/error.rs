@@ -9,6 +9,7 @@ use paravirt_host_core::memory::MapError;
 use paravirt_host_core::page::PageError;
 
 use crate::image::ImageError;
+use crate::text::Escaped;
 
 /// Why a guest could not be started.
 #[derive(Debug, thiserror::Error)]
@@ -36,7 +37,7 @@ pub enum VmError {
     )]
     Occupied,
     /// Guest and host disagree about a function.
-    #[error("{file}: {disagreement}")]
+    #[error("{file}: {disagreement}", file = Escaped(file))]
     Prototype {
         /// The image.
         file: String,

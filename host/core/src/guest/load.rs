@@ -23,6 +23,7 @@ use crate::legacy;
 use crate::lines::Lines;
 use crate::memory::{MapError, PAGE, Pages};
 use crate::page::{Page, PageError};
+use crate::text::Escaped;
 use crate::timers::Timers;
 
 /// Alignment of what follows the stubs, in bytes.
@@ -77,7 +78,7 @@ pub enum GuestError {
     #[error(transparent)]
     Image(#[from] ImageError),
     /// Guest and host disagree about a function.
-    #[error("{file}: {disagreement}")]
+    #[error("{file}: {disagreement}", file = Escaped(file))]
     Prototype {
         /// The image.
         file: String,
@@ -86,8 +87,7 @@ pub enum GuestError {
     },
     /// Neither guest nor host say how a function is called.
     #[error(
-        "{file}: neither guest nor host say the prototype of `{name}`; put its word into the host's table"
-    )]
+        "{file}: neither guest nor host say the prototype of `{name}`; put its word into the host's table", file = Escaped(file))]
     NoPrototype {
         /// The image.
         file: String,
@@ -98,7 +98,7 @@ pub enum GuestError {
     #[error(transparent)]
     Layout(#[from] LayoutError),
     /// The guest does not get its rights to its memory.
-    #[error("{file}: cannot protect the guest's memory: {source}")]
+    #[error("{file}: cannot protect the guest's memory: {source}", file = Escaped(file))]
     Protect {
         /// The image.
         file: String,

@@ -9,11 +9,13 @@ use std::path::Path;
 
 use super::{Image, ImageError, elf};
 
+use crate::text::Escaped;
+
 /// Why a file could not be had as an image.
 #[derive(Debug, thiserror::Error)]
 pub enum OpenError {
     /// The file cannot be read.
-    #[error("{file}: {source}; give the path of the linked guest executable")]
+    #[error("{file}: {source}; give the path of the linked guest executable", file = Escaped(file))]
     Read {
         /// The file as the user named it.
         file: String,

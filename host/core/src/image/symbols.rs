@@ -7,6 +7,8 @@ use alloc::vec::Vec;
 use core::fmt::{self, Write as _};
 use core::ops::Range;
 
+use crate::text::Escaper;
+
 /// What a symbol stands for, as far as a host cares.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(super) enum Kind {
@@ -55,8 +57,7 @@ pub struct Symbols {
 
 /// An address as `function+offset`.
 ///
-/// The name comes demangled from [`fmt::Display`], with control characters escaped, since it is the guest's text and may be
-/// printed on a terminal; an endless one ends in `...`.
+/// The name comes demangled from [`fmt::Display`], [escaped](crate::text), since it is the guest's text; an endless one ends in `...`.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Location<'a> {
     /// The function's name in the file, invalid UTF-8 replaced.
@@ -71,29 +72,25 @@ impl fmt::Display for Location<'_> {
     }
 }
 
-/// The name demangled, with control characters escaped, cut at [`MAX_PRINTED`].
+/// The name demangled, [escaped](crate::text), cut at [`MAX_PRINTED`].
 fn printable(name: &str) -> String {
-    let mut printable = Printable(String::new());
+    let mut printable = Escaper(Limited(String::new()));
     // It ends with an error where the name was cut, which the name says itself.
     let _ = write!(printable, "{:#}", rustc_demangle::demangle(name));
-    printable.0
+    printable.0.0
 }
 
 /// Takes a name while it is made, so that no more is made than is taken.
-struct Printable(String);
+struct Limited(String);
 
-impl fmt::Write for Printable {
+impl fmt::Write for Limited {
     fn write_str(&mut self, text: &str) -> fmt::Result {
         for character in text.chars() {
             if self.0.len() >= MAX_PRINTED {
                 self.0.push_str("...");
                 return Err(fmt::Error);
             }
-            if character.is_control() {
-                self.0.extend(character.escape_default());
-            } else {
-                self.0.push(character);
-            }
+            self.0.push(character);
         }
         Ok(())
     }
@@ -119,7 +116,7 @@ pub struct CodeSymbol<'a> {
 }
 
 impl CodeSymbol<'_> {
-    /// Its name demangled, with control characters escaped; an endless one ends in `...`.
+    /// Its name demangled, [escaped](crate::text); an endless one ends in `...`.
     #[must_use]
     pub fn name(&self) -> String {
         printable(&String::from_utf8_lossy(name_at(self.name)))

@@ -12,6 +12,8 @@ mod table;
 use alloc::boxed::Box;
 use alloc::string::String;
 
+use crate::text::Escaped;
+
 pub use file::FileProblem;
 pub use loader::LoaderProblem;
 pub use note::NoteProblem;
@@ -20,7 +22,7 @@ pub use table::TableProblem;
 
 /// A file that is no usable guest: which file, what is wrong with it, and the fix.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
-#[error("{file}: {problem}")]
+#[error("{file}: {problem}", file = Escaped(file))]
 pub struct ImageError {
     /// The file as the user named it.
     pub file: String,

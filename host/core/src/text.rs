@@ -1,0 +1,88 @@
+// SPDX-License-Identifier: MIT OR Apache-2.0
+//! Text of others, made fit to be printed: names of files, symbols and sections, and what QEMU, Xen or a guest say.
+//!
+//! A terminal obeys control characters, and some that are none change the order in which the rest of the line is shown (U+202E), begin
+//! a new one (U+2028) or are not seen at all (U+200B). None of them reaches a terminal by a text of this crate or of a host.
+
+use core::fmt::{self, Display, Write};
+
+/// A text of others in a text of ours: what is not shown as itself stands as `\n`, `\u{1b}`, `\u{202e}`. Line breaks are no exception.
+#[derive(Clone, Copy, Debug)]
+pub struct Escaped<T>(pub T);
+
+impl<T: Display> Display for Escaped<T> {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(Escaper(f), "{}", self.0)
+    }
+}
+
+/// Escapes what is written to it.
+pub(crate) struct Escaper<W>(pub(crate) W);
+
+impl<W: Write> Write for Escaper<W> {
+    fn write_str(&mut self, text: &str) -> fmt::Result {
+        let mut rest = text;
+        while let Some((at, character)) = rest.char_indices().find(|&(_, c)| !is_shown(c)) {
+            self.0.write_str(&rest[..at])?;
+            write!(self.0, "{}", character.escape_debug())?;
+            rest = &rest[at + character.len_utf8()..];
+        }
+        self.0.write_str(rest)
+    }
+}
+
+/// Whether a terminal shows that character, and does nothing else with it. Of white space only the blank does.
+#[must_use]
+pub fn is_shown(character: char) -> bool {
+    if character.is_ascii() {
+        return matches!(character, ' '..='~');
+    }
+    // The standard library knows what is shown. It would escape what belongs to the letter before, too, unless there is one.
+    let mut text = [b'a', 0, 0, 0, 0];
+    let size = character.encode_utf8(&mut text[1..]).len();
+    core::str::from_utf8(&text[..=size]).is_ok_and(|text| text.escape_debug().count() == 2)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use alloc::format;
+
+    #[test]
+    fn what_a_terminal_obeys_is_escaped() {
+        for (text, escaped) in [
+            (
+                "\x1b[31m\x07\0\r\n\t\x7f",
+                "\\u{1b}[31m\\u{7}\\0\\r\\n\\t\\u{7f}",
+            ),
+            ("\u{9b}2J\u{85}", "\\u{9b}2J\\u{85}"),
+            (
+                "a\u{202e}b\u{2066}c\u{200f}",
+                "a\\u{202e}b\\u{2066}c\\u{200f}",
+            ),
+            (
+                "\u{2028}\u{2029}\u{a0}\u{200b}\u{feff}",
+                "\\u{2028}\\u{2029}\\u{a0}\\u{200b}\\u{feff}",
+            ),
+            ("\u{e0041}\u{e000}", "\\u{e0041}\\u{e000}"),
+        ] {
+            assert_eq!(format!("{}", Escaped(text)), escaped);
+            assert!(escaped.chars().all(is_shown));
+        }
+    }
+
+    #[test]
+    fn what_it_shows_is_left_alone() {
+        for text in [
+            "",
+            "it's \"C:\\x\" $HOME",
+            "Gerät",
+            "Gera\u{308}t",
+            "ファイル",
+            "कि",
+            "→😀",
+        ] {
+            assert_eq!(format!("{}", Escaped(text)), text);
+        }
+    }
+}

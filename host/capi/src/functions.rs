@@ -8,7 +8,7 @@ use alloc::vec::Vec;
 
 use paravirt_abi::signature::Signature;
 use paravirt_host_core::agreement;
-use paravirt_host_core::guest::{self, Function};
+use paravirt_host_core::guest;
 use paravirt_host_core::image::{self, External, check_loadable};
 use paravirt_host_core::legacy::OFFERED;
 use paravirt_host_core::provides::{Fit, Provides};
@@ -17,7 +17,19 @@ use crate::argument::{array, text, value};
 use crate::error::{Error, Number, number};
 use crate::image::Image;
 use crate::layout::{COMPAT_2013, EXECUTABLE_MEMORY, LAZY};
+use crate::platform::Platform;
 use crate::{interface, layout, legacy};
+
+/// A function that the host provides.
+pub struct Function {
+    /// Its prototype; `None`: that of the guest's declaration, or the ABI's of that name.
+    pub signature: Option<Signature>,
+    /// Its address, with the C ABI, a function of 2013 too.
+    pub address: usize,
+}
+
+/// All functions by their names.
+pub type Functions = BTreeMap<String, Function>;
 
 /// All functions that a guest gets: those of the table, and the interface functions that it does not name; with `compat_2013` those
 /// of 2013 as well.
@@ -28,13 +40,13 @@ pub unsafe fn all(
     table: *const layout::Function,
     count: usize,
     compat_2013: bool,
-) -> Result<Vec<Function>, Error> {
+) -> Result<Functions, Error> {
     // SAFETY: the caller's.
     let table = unsafe { array(table, count, "functions")? };
     let of_2013 = legacy::functions().filter(|_| compat_2013);
-    let mut functions: BTreeMap<String, Function> = interface::functions()
-        .chain(of_2013)
-        .map(|function| (function.name.clone(), function))
+    let provided = interface::functions().chain(of_2013);
+    let mut functions: Functions = provided
+        .map(|(name, function)| (name.to_string(), function))
         .collect();
     for (index, entry) in table.iter().enumerate() {
         // SAFETY: the caller's.
@@ -57,18 +69,10 @@ pub unsafe fn all(
                 ))
             })?),
         };
-        let name = name.to_string();
         let address = function as usize;
-        functions.insert(
-            name.clone(),
-            Function {
-                name,
-                signature,
-                address,
-            },
-        );
+        functions.insert(name.to_string(), Function { signature, address });
     }
-    Ok(functions.into_values().collect())
+    Ok(functions)
 }
 
 /// `pvh_image_check`
@@ -88,7 +92,7 @@ pub unsafe extern "C" fn pvh_image_check(
         // SAFETY: the caller's.
         let image = &unsafe { value(image, "image")? }.image;
         // First: a table that was made from an image of 2013 has its names.
-        check_loadable(image, &guest::policy(compat_2013))
+        check_loadable(image, &guest::policy::<Platform>(compat_2013))
             .map_err(|error| Error::new(Number::Image, error))?;
         // SAFETY: the caller's.
         let functions = unsafe { all(table, count, compat_2013)? };
@@ -120,18 +124,14 @@ pub fn check_flags(flags: u32, name: &str) -> Result<(), Error> {
 }
 
 /// What is missing, has another prototype or none at all, in words.
-fn misfits(image: &image::Image, functions: &[Function]) -> Vec<String> {
+fn misfits(image: &image::Image, functions: &Functions) -> Vec<String> {
     let provides: Provides = functions
         .iter()
-        .map(|function| (function.name.clone(), function.signature))
-        .collect();
-    let by_name: BTreeMap<&str, &Function> = functions
-        .iter()
-        .map(|function| (function.name.as_str(), function))
+        .map(|(name, function)| (name.clone(), function.signature))
         .collect();
     let misfit = |external: &External| {
         let name = &external.name;
-        let Some(function) = by_name.get(name.as_str()) else {
+        let Some(function) = functions.get(name) else {
             return Some(missing(external, &provides));
         };
         match agreement::prototype(external, function.signature, guest::WIDTH) {

@@ -19,13 +19,13 @@ use crate::image::Image;
 use crate::layout::{
     self, COMPAT_2013, Context, EXECUTABLE_MEMORY, FAULT_SYSTEM_CALL, Fault, LAZY, Request,
 };
-use crate::platform::Platform;
+use crate::platform::{Address, Platform};
 
 /// `struct pvh_guest`
 #[repr(C)]
 pub struct Guest {
     /// First, because that is what is known of the guest that runs.
-    guest: guest::Guest,
+    guest: guest::Guest<Platform>,
     image: *const Image,
 }
 
@@ -70,15 +70,22 @@ unsafe fn create(image: *const Image, request: &Request) -> Result<Guest, Error>
         unsafe { text(request.command_line, "request.command_line")? }
     };
     let request = guest::Request {
-        functions: &functions,
         command_line,
         memory: request.memory,
         executable_memory: request.flags & EXECUTABLE_MEMORY != 0,
         lazy: request.flags & LAZY != 0,
         compat_2013,
     };
-    let (below, pages) = (Box::new(platform), Box::new(platform));
-    let guest = guest::Guest::load(&scanned.image, &request, below, pages).map_err(refusal)?;
+    let provide = |name: &str, _| {
+        let function = functions.get(name)?;
+        Some(guest::Function {
+            signature: function.signature,
+            function: Address(function.address),
+        })
+    };
+    let pages = Box::new(platform);
+    let guest =
+        guest::Guest::load(&scanned.image, &request, &provide, platform, pages).map_err(refusal)?;
     Ok(Guest { guest, image })
 }
 
@@ -159,7 +166,7 @@ pub unsafe extern "C" fn pvh_end_status(end: *const layout::End) -> i32 {
 #[unsafe(no_mangle)]
 pub extern "C" fn pvh_guest_current() -> *mut Guest {
     // SAFETY: only its address is used here.
-    let guest = unsafe { guest::Guest::current() };
+    let guest = unsafe { guest::Guest::<Platform>::current() };
     // Every guest here is the first member of a `Guest`.
     guest.map_or(ptr::null_mut(), |guest| {
         ptr::from_ref(guest).cast_mut().cast()

@@ -1,15 +1,20 @@
 // SPDX-License-Identifier: MIT OR Apache-2.0
 //! The interface functions, as C functions with the prototypes of the ABI, for the guest that runs.
 
-use alloc::string::ToString;
 use core::ffi::c_void;
 
 use paravirt_abi::error::Error;
 use paravirt_abi::interface;
-use paravirt_host_core::guest::{Function, Guest, WIDTH};
+use paravirt_host_core::guest::{self, WIDTH};
+
+use crate::functions::Function;
+use crate::platform::Platform;
+
+/// A guest on the host's callbacks.
+type Guest = guest::Guest<Platform>;
 
 /// Those that are provided without a word of the host.
-pub fn functions() -> impl Iterator<Item = Function> {
+pub fn functions() -> impl Iterator<Item = (&'static str, Function)> {
     let functions: [(&str, usize); 14] = [
         ("pv_clock_now", pv_clock_now as *const () as usize),
         ("pv_clock_wall", pv_clock_wall as *const () as usize),
@@ -26,10 +31,9 @@ pub fn functions() -> impl Iterator<Item = Function> {
         ("pv_timer_start", pv_timer_start as *const () as usize),
         ("pv_timer_stop", pv_timer_stop as *const () as usize),
     ];
-    functions.into_iter().map(|(name, address)| Function {
-        name: name.to_string(),
-        signature: interface::find(name).map(|function| function.signature(WIDTH)),
-        address,
+    functions.into_iter().map(|(name, address)| {
+        let signature = interface::find(name).map(|function| function.signature(WIDTH));
+        (name, Function { signature, address })
     })
 }
 
@@ -56,12 +60,12 @@ fn transfer(function: impl FnOnce(&Guest) -> Result<usize, Error>) -> isize {
 
 #[unsafe(no_mangle)]
 extern "C" fn pv_console_write(buffer: *const c_void, length: usize) -> isize {
-    transfer(|guest| guest.console_write(buffer as usize, length))
+    transfer(|guest| guest.console_write(buffer as u64, length as u64))
 }
 
 #[unsafe(no_mangle)]
 extern "C" fn pv_console_read(buffer: *mut c_void, length: usize) -> isize {
-    transfer(|guest| guest.console_read(buffer as usize, length))
+    transfer(|guest| guest.console_read(buffer as u64, length as u64))
 }
 
 #[unsafe(no_mangle)]
@@ -116,7 +120,7 @@ extern "C" fn pv_cpu_idle() {
 
 #[unsafe(no_mangle)]
 extern "C" fn pv_cpu_set_tls(base: usize) -> i32 {
-    call(|guest| guest.cpu_set_tls(base))
+    call(|guest| guest.cpu_set_tls(base as u64))
 }
 
 /// Returns, though the guest knows it as a function that does not: its gate leaves the guest.

@@ -1,17 +1,16 @@
 // SPDX-License-Identifier: MIT OR Apache-2.0
 //! The functions of 2013, as C functions with the prototypes of then and today's convention, for the guest that runs.
 
-use alloc::string::ToString;
-
 use paravirt_abi::error::Error;
 use paravirt_host_core::agreement;
-use paravirt_host_core::guest::{Function, WIDTH};
+use paravirt_host_core::guest::WIDTH;
 use paravirt_host_core::legacy;
 
+use crate::functions::Function;
 use crate::interface::with_guest;
 
 /// Those that are provided without a word of the host: all that hosts offer.
-pub fn functions() -> impl Iterator<Item = Function> {
+pub fn functions() -> impl Iterator<Item = (&'static str, Function)> {
     let functions: [(&str, usize); legacy::OFFERED.len()] = [
         ("l4rtems_detachIrq", l4rtems_detachIrq as *const () as usize),
         ("l4rtems_inch", l4rtems_inch as *const () as usize),
@@ -33,10 +32,9 @@ pub fn functions() -> impl Iterator<Item = Function> {
             l4rtems_timer_stop as *const () as usize,
         ),
     ];
-    functions.into_iter().map(|(name, address)| Function {
-        name: name.to_string(),
-        signature: agreement::of_abi(name, WIDTH),
-        address,
+    functions.into_iter().map(|(name, address)| {
+        let signature = agreement::of_abi(name, WIDTH);
+        (name, Function { signature, address })
     })
 }
 

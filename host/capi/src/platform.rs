@@ -7,7 +7,8 @@ use core::fmt;
 use alloc::boxed::Box;
 
 use paravirt_abi::error;
-use paravirt_host_core::guest;
+use paravirt_abi::signature::Signature;
+use paravirt_host_core::guest::{self, Frame, Guest};
 use paravirt_host_core::image::Access;
 use paravirt_host_core::memory::{MapError, Pages};
 
@@ -121,7 +122,18 @@ fn count(number: isize, size: usize) -> Result<usize, error::Error> {
     }
 }
 
+/// The address of a host function.
+pub struct Address(pub usize);
+
 impl guest::Platform for Platform {
+    type Function = Address;
+
+    fn call(_: &Guest<Self>, function: &Address, prototype: Signature, frame: &mut Frame, _: u64) {
+        // SAFETY: who made the table of functions vouches for the prototype, which is the guest's as well; the guest is of the host's
+        // width, and its arguments are readable.
+        unsafe { guest::call_c(function.0, frame, prototype) };
+    }
+
     fn now(&self) -> u64 {
         // SAFETY: as the header says; so below.
         unsafe { (self.now)(self.context) }

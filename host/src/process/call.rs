@@ -3,36 +3,45 @@
 
 use paravirt_abi::error::Error;
 use paravirt_abi::signature::Width;
+use paravirt_host_core::guest::Frame;
 use paravirt_host_core::memory::GuestMemory;
 
 use super::exit::Exit;
 use super::function::{GuestConstPtr, GuestPtr, GuestUsize, Stopped};
-use super::gate::Frame;
+use super::host::Guest;
 use super::lines::LineHandle;
-use super::state::STATE;
-use super::vcpu::Vcpu;
 
 /// One call of a host function.
 pub struct Call {
     frame: *mut Frame,
-    vcpu: *const Vcpu,
+    guest: *const Guest,
+    stack_bytes: u64,
 }
 
 impl Call {
     /// # Safety
-    /// Both outlive the call, and nothing else uses the frame meanwhile.
-    pub(super) const unsafe fn new(frame: *mut Frame, vcpu: *const Vcpu) -> Self {
-        Self { frame, vcpu }
+    /// Both outlive the call, and nothing else uses the frame meanwhile. Of the arguments on the guest's stack, behind the return
+    /// address, that many bytes can be read.
+    pub(super) const unsafe fn new(
+        frame: *mut Frame,
+        guest: *const Guest,
+        stack_bytes: u64,
+    ) -> Self {
+        Self {
+            frame,
+            guest,
+            stack_bytes,
+        }
     }
 
     #[inline]
-    pub(super) const fn vcpu(&self) -> &Vcpu {
+    pub(super) const fn guest(&self) -> &Guest {
         // SAFETY: outlives the call.
-        unsafe { &*self.vcpu }
+        unsafe { &*self.guest }
     }
 
     #[inline]
-    pub(super) const fn frame(&mut self) -> &mut Frame {
+    const fn frame(&mut self) -> &mut Frame {
         // SAFETY: outlives the call and is used by nobody else.
         unsafe { &mut *self.frame }
     }
@@ -41,14 +50,14 @@ impl Call {
     #[inline]
     #[must_use]
     pub const fn width(&self) -> Width {
-        self.vcpu().width
+        self.guest().width()
     }
 
     /// The guest's memory.
     #[inline]
     #[must_use]
     pub const fn memory(&self) -> &GuestMemory {
-        &self.vcpu().memory
+        self.guest().memory()
     }
 
     /// Copies `length` bytes from the guest.
@@ -72,12 +81,12 @@ impl Call {
     /// # Errors
     /// [`Error::NoSuchDevice`] if there is no such line.
     pub fn line(&self, line: u32) -> Result<LineHandle, Error> {
-        LineHandle::new(&self.vcpu().shared_lines, line)
+        self.guest().platform().line(line)
     }
 
     /// Stops the guest: it is left when the host function returns. A fault cannot be asked for; it counts as fatal.
     pub fn stop(&mut self, exit: Exit) -> Stopped {
-        STATE.request_stop(exit.into());
+        self.guest().request_end(exit.end());
         Stopped(())
     }
 
@@ -106,19 +115,22 @@ impl Call {
                 Width::Bits32 => 4,
                 Width::Bits64 => 8,
             }),
+            stack_bytes: self.stack_bytes,
         }
     }
 }
 
-/// The arguments of a call, taken one after the other (System V ABI of the guest's architecture).
-///
-/// The dispatcher has checked that those on the stack are readable.
+/// The arguments of a call, taken one after the other (System V ABI of the guest's architecture). Who takes more than the prototype has
+/// gets zeros.
 pub struct Arguments<'a> {
     frame: &'a Frame,
     width: Width,
     integer: usize,
     float: usize,
+    /// Address of the next one on the guest's stack.
     stack: u64,
+    /// Bytes from there on that the dispatcher has checked to be readable.
+    stack_bytes: u64,
 }
 
 impl Arguments<'_> {
@@ -126,7 +138,7 @@ impl Arguments<'_> {
     #[inline]
     pub(super) fn word(&mut self) -> u64 {
         match self.width {
-            Width::Bits32 => self.stack_word(),
+            Width::Bits32 => self.from_stack(u32::from_le_bytes).into(),
             Width::Bits64 => self.double_word(),
         }
     }
@@ -140,14 +152,14 @@ impl Arguments<'_> {
             self.integer += 1;
             return register;
         }
-        self.stack_double_word()
+        self.from_stack(u64::from_le_bytes)
     }
 
     /// The bits of the next 32-bit float.
     #[inline]
     pub(super) fn float_word(&mut self) -> u64 {
         match self.width {
-            Width::Bits32 => self.stack_word(),
+            Width::Bits32 => self.from_stack(u32::from_le_bytes).into(),
             Width::Bits64 => self.float_double_word(),
         }
     }
@@ -161,22 +173,18 @@ impl Arguments<'_> {
             self.float += 1;
             return register;
         }
-        self.stack_double_word()
+        self.from_stack(u64::from_le_bytes)
     }
 
     #[inline]
-    fn stack_word(&mut self) -> u64 {
-        // SAFETY: readable, see above.
-        let word = unsafe { (self.stack as *const u32).read_unaligned() };
-        self.stack += 4;
-        u64::from(word)
-    }
-
-    #[inline]
-    fn stack_double_word(&mut self) -> u64 {
-        // SAFETY: readable, see above.
-        let word = unsafe { (self.stack as *const u64).read_unaligned() };
-        self.stack += 8;
-        word
+    fn from_stack<const SIZE: usize, T: Default>(&mut self, value: fn([u8; SIZE]) -> T) -> T {
+        let Some(rest) = self.stack_bytes.checked_sub(SIZE as u64) else {
+            return T::default();
+        };
+        // SAFETY: readable, see above; bytes have no alignment.
+        let bytes = unsafe { (self.stack as *const [u8; SIZE]).read() };
+        self.stack += SIZE as u64;
+        self.stack_bytes = rest;
+        value(bytes)
     }
 }

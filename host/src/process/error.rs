@@ -4,6 +4,7 @@
 use std::io;
 
 use paravirt_host_core::agreement::Disagreement;
+use paravirt_host_core::guest::GuestError;
 use paravirt_host_core::layout::LayoutError;
 use paravirt_host_core::memory::MapError;
 use paravirt_host_core::page::PageError;
@@ -66,4 +67,21 @@ pub enum VmError {
         /// Its reason.
         source: io::Error,
     },
+}
+
+impl From<GuestError> for VmError {
+    fn from(error: GuestError) -> Self {
+        match error {
+            GuestError::Image(error) => Self::Image(error),
+            GuestError::Layout(error) => Self::Layout(error),
+            GuestError::Page(error) => Self::Page(error),
+            GuestError::Prototype { file, disagreement } => Self::Prototype { file, disagreement },
+            GuestError::Protect { source, .. } => Self::Protect(source),
+            // A closure has one.
+            GuestError::NoPrototype { .. } => Self::System {
+                what: "cannot bind the guest",
+                source: io::Error::other(error),
+            },
+        }
+    }
 }

@@ -2,6 +2,10 @@
 //! How a guest ended.
 
 use paravirt_host_core::explain::Fault;
+use paravirt_host_core::guest::{End, EndKind};
+
+/// Code of a stop by which this host means that the guest's time is over; others are signals.
+pub(super) const TIMED_OUT: i32 = 0;
 
 /// How a guest ended.
 #[derive(Debug)]
@@ -23,76 +27,39 @@ pub enum Exit {
 }
 
 impl Exit {
+    /// The core's end, with what is known of a fault.
+    pub(super) fn new(end: End, fault: Option<Fault>) -> Self {
+        match (end.kind, fault.map(Box::new)) {
+            (EndKind::Unbound, Some(fault)) => Self::Unbound(fault),
+            (EndKind::Fault, Some(fault)) => Self::Fault(fault),
+            (EndKind::Exit, _) => Self::Exit(end.code),
+            (EndKind::Reset, _) => Self::Reset,
+            (EndKind::Stopped, _) if end.code == TIMED_OUT => Self::Timeout,
+            (EndKind::Stopped, _) => Self::Signal(end.code),
+            (EndKind::Fatal | EndKind::Unbound | EndKind::Fault, _) => Self::Fatal(end.code),
+        }
+    }
+
+    /// As an end of the core's.
+    pub(super) const fn end(&self) -> End {
+        match *self {
+            Self::Exit(code) => End::new(EndKind::Exit, code),
+            Self::Reset => End::new(EndKind::Reset, 0),
+            Self::Fatal(code) => End::new(EndKind::Fatal, code),
+            Self::Unbound(_) => End::new(EndKind::Unbound, 0),
+            Self::Fault(_) => End::new(EndKind::Fault, 0),
+            Self::Timeout => End::new(EndKind::Stopped, TIMED_OUT),
+            Self::Signal(signal) => End::new(EndKind::Stopped, signal),
+        }
+    }
+
     /// The exit status of `pvhost run`.
     #[must_use]
     pub const fn status(&self) -> u8 {
         match self {
-            Self::Exit(code) => *code as u8,
-            Self::Fatal(_) | Self::Unbound(_) => 3,
-            Self::Reset => 4,
-            Self::Fault(_) => 5,
             Self::Timeout => 124,
             Self::Signal(signal) => 128 | *signal as u8,
-        }
-    }
-}
-
-/// A stop in one word, so that a signal handler can ask for it.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(super) struct Stop {
-    pub(super) kind: StopKind,
-    pub(super) code: i32,
-}
-
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-#[repr(u32)]
-pub(super) enum StopKind {
-    Exit = 1,
-    Reset,
-    Fatal,
-    Fault,
-    Timeout,
-    Signal,
-}
-
-impl StopKind {
-    const ALL: [Self; 6] = [
-        Self::Exit,
-        Self::Reset,
-        Self::Fatal,
-        Self::Fault,
-        Self::Timeout,
-        Self::Signal,
-    ];
-}
-
-impl Stop {
-    pub(super) const fn new(kind: StopKind, code: i32) -> Self {
-        Self { kind, code }
-    }
-
-    /// Never 0.
-    pub(super) const fn word(self) -> u64 {
-        (self.kind as u64) << 32 | self.code as u32 as u64
-    }
-
-    pub(super) fn from_word(word: u64) -> Option<Self> {
-        let kind = StopKind::ALL
-            .into_iter()
-            .find(|kind| *kind as u64 == word >> 32)?;
-        Some(Self::new(kind, word as i32))
-    }
-}
-
-impl From<Exit> for Stop {
-    fn from(exit: Exit) -> Self {
-        match exit {
-            Exit::Exit(code) => Self::new(StopKind::Exit, code),
-            Exit::Reset => Self::new(StopKind::Reset, 0),
-            Exit::Fatal(code) => Self::new(StopKind::Fatal, code),
-            Exit::Fault(_) | Exit::Unbound(_) => Self::new(StopKind::Fault, 0),
-            Exit::Timeout => Self::new(StopKind::Timeout, 0),
-            Exit::Signal(signal) => Self::new(StopKind::Signal, signal),
+            other => other.end().status(),
         }
     }
 }

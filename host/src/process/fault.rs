@@ -3,17 +3,21 @@
 
 use std::fmt::{self, Write};
 
-use paravirt_host_core::explain::{AccessKind, Cause, Exception};
+use paravirt_host_core::explain::{AccessKind, Exception};
 
 use super::context::Interrupted;
-use super::state::GUEST_END;
 
 /// `si_code` of a SIGSEGV for which the processor gave no address: general protection (Linux, asm-generic/siginfo.h).
 const SI_KERNEL: i32 = 0x80;
 
 /// What the processor refused, by the signal that Linux makes of it.
-pub(super) fn cause(signal: i32, code: i32, address: u64, interrupted: &Interrupted<'_>) -> Cause {
-    Cause::Exception(match signal {
+pub(super) fn exception(
+    signal: i32,
+    code: i32,
+    address: u64,
+    interrupted: &Interrupted<'_>,
+) -> Exception {
+    match signal {
         libc::SIGBUS if code == libc::BUS_ADRALN => Exception::AlignmentCheck,
         libc::SIGBUS if code == SI_KERNEL => Exception::StackFault,
         libc::SIGSEGV if code == SI_KERNEL => Exception::GeneralProtection,
@@ -25,13 +29,7 @@ pub(super) fn cause(signal: i32, code: i32, address: u64, interrupted: &Interrup
         libc::SIGFPE => Exception::Arithmetic,
         libc::SIGTRAP => Exception::Breakpoint,
         _ => Exception::SystemCall,
-    })
-}
-
-/// Whether a fault on the vCPU's thread is the guest's: its code or, after a wild jump, its stack was in use. The host has both
-/// above the guest.
-pub(super) fn is_of_guest(interrupted: &Interrupted<'_>) -> bool {
-    interrupted.instruction() < GUEST_END || interrupted.stack() < GUEST_END
+    }
 }
 
 /// Says that the host itself failed. From a signal handler: no allocation.

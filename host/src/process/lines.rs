@@ -20,7 +20,7 @@ const INTERVAL: Duration = Duration::from_micros(20);
 /// The lines of a vCPU, and what a thread needs to interrupt it.
 #[derive(Debug, Default)]
 pub(super) struct SharedLines {
-    pub(super) lines: Lines,
+    pub(super) lines: Arc<Lines>,
     bell: Mutex<Bell>,
 }
 

@@ -6,95 +6,47 @@ use std::ptr;
 use std::sync::atomic::Ordering;
 use std::time::Duration;
 
-use paravirt_abi::signature::Width;
+use paravirt_host_core::guest::End;
+use paravirt_host_core::layout::GUEST_END;
 use rustix::mm::{MapFlags, ProtFlags};
 
-use super::exit::{Stop, StopKind};
-use super::gate;
+use super::host::Guest;
 use super::signals::{self, Options};
-use super::state::{GUEST_END, STATE, STEP};
+use super::state::STATE;
 use super::timers::PosixTimer;
-use super::vcpu::Vcpu;
 
 /// Size of the signal stack: room for the largest register state, and for a stepper.
 const SIGNAL_STACK: usize = 256 * 1024;
 
 /// How a guest is run.
 pub(super) struct Run {
-    pub(super) entry: u64,
-    /// Address of the start info.
-    pub(super) start_info: u64,
     pub(super) timeout: Option<Duration>,
     pub(super) handle_signals: bool,
-    pub(super) fsgsbase: bool,
-    /// Whether the page's clock is kept.
-    pub(super) clock: bool,
 }
 
-/// Runs the guest to its end; why it stopped.
-pub(super) fn run(vcpu: &Vcpu, run: &Run) -> io::Result<Stop> {
+/// Runs the guest to its end.
+pub(super) fn run(guest: &Guest, run: &Run) -> io::Result<End> {
     let stack = SignalStack::new()?;
-    publish(vcpu, run, &stack)?;
+    let thread = signals::this_thread();
+    STATE.thread.store(thread, Ordering::SeqCst);
     let handlers = signals::install(Options {
         ends: run.handle_signals,
     });
+    guest.platform().begin()?;
     let deadline = run.timeout.map(start_deadline).transpose()?;
-    if run.clock {
-        vcpu.clock.keep();
-    }
-    vcpu.shared_lines.set_thread(Some(signals::this_thread()));
     let dispatch = SyscallDispatch::on();
 
-    // SAFETY: everything the guest and the handlers need is set up for this thread and outlives the call.
-    unsafe { gate::enter(run.entry, run.start_info, vcpu.width) };
+    // SAFETY: the prototypes of closures come from their types; everything the guest and the handlers need is set up for this thread and
+    // outlives the call.
+    let end = unsafe { guest.enter() };
 
     drop(dispatch);
-    vcpu.shared_lines.set_thread(None);
-    vcpu.timers.clear();
-    vcpu.clock.release();
     drop(deadline);
-    vcpu.console.finish();
-    STATE.vcpu.store(ptr::null_mut(), Ordering::SeqCst);
+    guest.platform().end();
     STATE.thread.store(0, Ordering::SeqCst);
     drop(handlers);
-    STATE.signal_stack.store(0, Ordering::SeqCst);
-    STATE.signal_stack_end.store(0, Ordering::SeqCst);
     drop(stack);
-    let stop = Stop::from_word(STATE.stop.load(Ordering::SeqCst));
-    Ok(stop.unwrap_or(Stop::new(StopKind::Fatal, 0)))
-}
-
-/// Tells gates and signal handlers about this guest.
-fn publish(vcpu: &Vcpu, run: &Run, stack: &SignalStack) -> io::Result<()> {
-    let fsgsbase = run.fsgsbase && user_mode_may_write_fs();
-    STATE.host_fs.store(fs_base()?, Ordering::SeqCst);
-    STATE.fsgsbase.store(fsgsbase.into(), Ordering::SeqCst);
-    STATE.page.store(vcpu.page.address(), Ordering::SeqCst);
-    STATE.upcalls.store(vcpu.upcalls, Ordering::SeqCst);
-    match vcpu.width {
-        Width::Bits64 => STATE.tail_64.store(vcpu.low.tail, Ordering::SeqCst),
-        Width::Bits32 => {
-            let tail = vcpu.low.tail as u32;
-            STATE.tail_32.offset.store(tail, Ordering::SeqCst);
-        }
-    }
-    let step = if vcpu.stepper.borrow().is_some() {
-        STEP
-    } else {
-        0
-    };
-    STATE.action.store(step, Ordering::SeqCst);
-    STATE.returning.store(0, Ordering::SeqCst);
-    STATE.stop.store(0, Ordering::SeqCst);
-    STATE.signal_stack.store(stack.start, Ordering::SeqCst);
-    let end = stack.start + SIGNAL_STACK as u64;
-    STATE.signal_stack_end.store(end, Ordering::SeqCst);
-    let thread = signals::this_thread();
-    STATE.thread.store(thread, Ordering::SeqCst);
-    STATE
-        .vcpu
-        .store(ptr::from_ref(vcpu).cast_mut(), Ordering::SeqCst);
-    Ok(())
+    end.map_err(io::Error::other)
 }
 
 fn start_deadline(timeout: Duration) -> io::Result<PosixTimer> {
@@ -104,25 +56,6 @@ fn start_deadline(timeout: Duration) -> io::Result<PosixTimer> {
         Ok(timer)
     } else {
         Err(io::Error::last_os_error())
-    }
-}
-
-/// Whether the kernel lets user mode write the bases of fs and gs (Linux, x86/x86_64/fsgs.rst).
-fn user_mode_may_write_fs() -> bool {
-    const HWCAP2_FSGSBASE: u64 = 1 << 1;
-    // SAFETY: no pointers.
-    unsafe { libc::getauxval(libc::AT_HWCAP2) & HWCAP2_FSGSBASE != 0 }
-}
-
-/// This thread's fs base.
-fn fs_base() -> io::Result<u64> {
-    /// Linux, asm/prctl.h.
-    const ARCH_GET_FS: i32 = 0x1003;
-    let mut base = 0_u64;
-    // SAFETY: writes a word to a live variable.
-    match unsafe { libc::syscall(libc::SYS_arch_prctl, ARCH_GET_FS, &raw mut base) } {
-        0 => Ok(base),
-        _ => Err(io::Error::last_os_error()),
     }
 }
 
@@ -153,15 +86,18 @@ impl SignalStack {
         if unsafe { libc::sigaltstack(&stack, &mut before) } != 0 {
             return Err(io::Error::last_os_error());
         }
-        Ok(Self {
-            start: start as u64,
-            before,
-        })
+        let start = start as u64;
+        STATE.signal_stack.store(start, Ordering::SeqCst);
+        let end = start + SIGNAL_STACK as u64;
+        STATE.signal_stack_end.store(end, Ordering::SeqCst);
+        Ok(Self { start, before })
     }
 }
 
 impl Drop for SignalStack {
     fn drop(&mut self) {
+        STATE.signal_stack.store(0, Ordering::SeqCst);
+        STATE.signal_stack_end.store(0, Ordering::SeqCst);
         // SAFETY: the old stack is this thread's; ours is not in use, since no handler runs.
         unsafe {
             libc::sigaltstack(&self.before, ptr::null_mut());

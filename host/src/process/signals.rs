@@ -12,12 +12,11 @@ use std::sync::Once;
 use std::sync::atomic::Ordering;
 
 use super::context::Interrupted;
-use super::exit::{Stop, StopKind};
+use super::exit::TIMED_OUT;
 use super::fault;
-use super::gate;
-use super::state::{self, STATE, STEP};
-use super::upcall;
-use super::vcpu::Vcpu;
+use super::host::Guest;
+use super::state::{self, STATE};
+use super::thread;
 use crate::terminal;
 
 /// Signals by which the processor reports a fault, and SIGSYS for a system call that guest code makes.
@@ -83,6 +82,9 @@ struct SignalInfo {
     address: u64,
 }
 
+/// The flags of code that has not changed any; of all of them, only the bit that is always 1.
+const NO_FLAGS: u32 = 1 << 1;
+
 unsafe extern "sysv64" {
     fn pv_signal(signal: i32, info: *mut c_void, context: *mut c_void);
 }
@@ -109,7 +111,8 @@ global_asm!(
     "popq %rbx",
     "retq",
     "2: jmp {handle}",                         // another thread never runs guest code
-    "3: subq $32, %rsp",                       // room for fs base and the arguments
+    "3: movl %fs, %ebx",                       // its selector, which the system call clears
+    "subq $32, %rsp",                          // room for fs base and the arguments
     "movq %rdi, 8(%rsp)",
     "movq %rsi, 16(%rsp)",
     "movq %rdx, 24(%rsp)",
@@ -125,11 +128,15 @@ global_asm!(
     "movq 16(%rsp), %rsi",
     "movq 24(%rsp), %rdx",
     "callq {handle}",
-    "movl $158, %eax",
+    "testl %ebx, %ebx",
+    "jz 4f",
+    "movl %ebx, %fs",                          // with the base of its descriptor
+    "jmp 5f",
+    "4: movl $158, %eax",
     "movl $0x1002, %edi",
     "movq (%rsp), %rsi",
     "syscall",
-    "addq $32, %rsp",
+    "5: addq $32, %rsp",
     "popq %rbx",
     "retq",
     ".size pv_signal, . - pv_signal",
@@ -138,7 +145,7 @@ global_asm!(
     handle = sym handle,
     stack = const state::SIGNAL_STACK,
     stack_end = const state::SIGNAL_STACK_END,
-    no_flags = const gate::NO_FLAGS,
+    no_flags = const NO_FLAGS,
     fsgsbase = const state::FSGSBASE,
     host_fs = const state::HOST_FS,
     options(att_syntax),
@@ -165,56 +172,62 @@ unsafe extern "sysv64" fn handle(
         handle_end(signal, &mut interrupted);
     } else if signal == libc::SIGTSTP {
         handle_suspend();
-    } else if let Some(vcpu) = vcpu() {
-        handle_event(signal, vcpu, &mut interrupted);
+    } else if let Some(guest) = guest() {
+        handle_event(signal, guest, &mut interrupted);
     }
     // SAFETY: as above.
     unsafe { *errno = saved };
 }
 
-/// The running vCPU if this is its thread, which is known by its signal stack.
-fn vcpu<'a>() -> Option<&'a Vcpu> {
+/// The running guest if this is its thread, which is known by its signal stack.
+fn guest<'a>() -> Option<&'a Guest> {
     let here = 0_u8;
     let stack =
         STATE.signal_stack.load(Ordering::SeqCst)..STATE.signal_stack_end.load(Ordering::SeqCst);
     if !stack.contains(&(&raw const here as u64)) {
         return None;
     }
-    // SAFETY: set and cleared by this thread, which cannot clear it while a handler runs.
-    unsafe { STATE.vcpu.load(Ordering::SeqCst).as_ref() }
+    // SAFETY: all guests of this process are this host's; it is set and cleared by this thread, which cannot clear it while a handler
+    // runs.
+    unsafe { Guest::current() }
 }
 
 /// Timers and kicks. A signal that was under way when its guest ended finds none.
-fn handle_event(signal: i32, vcpu: &Vcpu, interrupted: &mut Interrupted<'_>) {
+fn handle_event(signal: i32, guest: &Guest, interrupted: &mut Interrupted<'_>) {
     if signal == timer() {
-        vcpu.timers.expire(vcpu);
+        guest.alarm();
     } else if signal == deadline() {
-        STATE.request_stop(Stop::new(StopKind::Timeout, 0));
+        guest.stop(TIMED_OUT);
     } else if signal == clock() {
-        vcpu.clock.anchor(vcpu.page);
+        guest.platform().clock.anchor(guest.page());
         return;
     }
-    if STATE.stopping() {
-        interrupted.leave();
-        return;
+    deliver(guest, interrupted);
+}
+
+/// Has the guest interrupted, or left.
+fn deliver(guest: &Guest, interrupted: &mut Interrupted<'_>) {
+    guest.platform().wake();
+    let mut frame = interrupted.frame();
+    if guest.deliver(&mut frame) {
+        interrupted.resume(&frame);
     }
-    vcpu.lines().flush(vcpu.page.pending());
-    upcall::deliver(vcpu, interrupted);
 }
 
 /// The first request ends the guest in good order, a second one the process at once.
 fn handle_end(signal: i32, interrupted: &mut Interrupted<'_>) {
-    if STATE.stopping() {
+    let Some(guest) = guest() else {
+        // Another thread's: the guest's is to take it, or, if there is none any more, nobody.
+        forward(signal);
+        return;
+    };
+    if guest.is_stopping() {
         terminal::restore();
         die_by(signal);
         return;
     }
-    STATE.request_stop(Stop::new(StopKind::Signal, signal));
-    if vcpu().is_some() {
-        interrupted.leave();
-    } else {
-        kick(STATE.thread.load(Ordering::SeqCst));
-    }
+    guest.stop(signal);
+    deliver(guest, interrupted);
 }
 
 /// Ctrl-Z: the shell gets its terminal back, and gives it back.
@@ -234,42 +247,30 @@ fn handle_suspend() {
 }
 
 fn handle_fault(signal: i32, info: &SignalInfo, interrupted: &mut Interrupted<'_>) {
-    let guest = vcpu().filter(|_| fault::is_of_guest(interrupted));
     // For these signals the kernel fills in the address; for others it is a number that is only shown.
     let address = info.address;
-    match vcpu() {
-        Some(vcpu) if signal == libc::SIGTRAP && info.code == TRAP_TRACE && stepping() => {
-            single_step(vcpu, interrupted);
+    if let Some(guest) = guest() {
+        let stepping = &guest.platform().stepping;
+        if signal == libc::SIGTRAP && info.code == TRAP_TRACE && stepping.is_on() {
+            if stepping.step(guest, interrupted) {
+                deliver(guest, interrupted);
+            }
+            return;
         }
-        _ => match guest {
-            Some(vcpu) => {
-                let cause = fault::cause(signal, info.code, address, interrupted);
-                vcpu.guest_fault(interrupted, cause);
-            }
-            None => {
-                terminal::restore();
-                fault::report_host_fault(signal, address, interrupted.instruction());
-                die_by(signal);
-            }
-        },
+        if let Some(instruction) = thread::after_fault(interrupted.instruction()) {
+            interrupted.resume_at(instruction);
+            return;
+        }
+        let exception = fault::exception(signal, info.code, address, interrupted);
+        let mut frame = interrupted.frame();
+        if guest.fault(&mut frame, interrupted.general(), exception) {
+            interrupted.resume(&frame);
+            return;
+        }
     }
-}
-
-fn stepping() -> bool {
-    STATE.action.load(Ordering::SeqCst) & STEP != 0
-}
-
-fn single_step(vcpu: &Vcpu, interrupted: &mut Interrupted<'_>) {
-    if interrupted.instruction() < state::GUEST_END {
-        STATE.returning.store(0, Ordering::SeqCst);
-    } else if STATE.returning.load(Ordering::SeqCst) == 0 {
-        // On the way into a gate; the gate steps again on its way back.
-        interrupted.stop_stepping();
-    }
-    // A step alone interrupts nothing, or the guest's own tests of what is pending would never be the first to see it.
-    if super::step::step(vcpu, interrupted) {
-        upcall::deliver(vcpu, interrupted);
-    }
+    terminal::restore();
+    fault::report_host_fault(signal, address, interrupted.instruction());
+    die_by(signal);
 }
 
 /// Lets the process die by that signal as soon as the handler, during which it is blocked, returns.
@@ -371,8 +372,20 @@ fn action(flags: i32) -> libc::sigaction {
 
 /// Interrupts a thread.
 pub(super) fn kick(thread: libc::pid_t) {
+    send(thread, kick_signal());
+}
+
+/// Sends a signal to the vCPU's thread, if there is one.
+fn forward(signal: i32) {
+    match STATE.thread.load(Ordering::SeqCst) {
+        0 => {}
+        thread => send(thread, signal),
+    }
+}
+
+fn send(thread: libc::pid_t, signal: i32) {
     // SAFETY: no pointers; a thread that is gone is an error that does not matter.
-    unsafe { libc::syscall(libc::SYS_tgkill, libc::getpid(), thread, kick_signal()) };
+    unsafe { libc::syscall(libc::SYS_tgkill, libc::getpid(), thread, signal) };
 }
 
 /// This thread's number.

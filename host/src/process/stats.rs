@@ -2,12 +2,11 @@
 //! What was counted while the guest ran.
 
 use std::fmt;
-use std::sync::atomic::Ordering;
 use std::time::Duration;
 
 use paravirt_abi::line::TIMERS;
 
-use super::vcpu::Vcpu;
+use super::host::{Function, Guest};
 use crate::image::Image;
 
 /// What was counted while the guest ran. [`fmt::Display`] prints it as a table.
@@ -30,20 +29,23 @@ pub struct Stats {
 }
 
 impl Stats {
-    pub(super) fn new(vcpu: &Vcpu, image: &Image) -> Self {
+    pub(super) fn new(guest: &Guest, image: &Image) -> Self {
+        let calls = guest
+            .functions()
+            .map(|function| function.map_or(0, Function::calls));
+        let names = image.externals().iter();
+        let (idles, idle_ns) = guest.platform().idle();
         Self {
-            calls: image
-                .externals()
-                .iter()
-                .zip(&vcpu.bindings)
-                .map(|(external, binding)| (external.name.clone(), binding.calls.get()))
+            calls: names
+                .zip(calls)
+                .map(|(external, calls)| (external.name.clone(), calls))
                 .collect(),
-            expirations: vcpu.page.expirations(),
-            overruns: vcpu.overruns.load(Ordering::Relaxed),
-            upcalls: vcpu.upcall_count().into(),
-            spurious: vcpu.page.spurious().into(),
-            idles: vcpu.idles.get(),
-            idle: Duration::from_nanos(vcpu.idle_ns.get()),
+            expirations: guest.page().expirations(),
+            overruns: guest.overruns(),
+            upcalls: guest.upcalls().into(),
+            spurious: guest.page().spurious().into(),
+            idles,
+            idle: Duration::from_nanos(idle_ns),
         }
     }
 }

@@ -1,16 +1,20 @@
 // SPDX-License-Identifier: MIT OR Apache-2.0
 //! Single-stepping the guest, for tests that inject interrupts at every instruction.
 
+use std::arch::asm;
+use std::cell::{Cell, RefCell};
+
 use paravirt_abi::error::Error;
+use paravirt_host_core::layout::GUEST_END;
 use paravirt_host_core::memory::GuestMemory;
 
 use super::context::Interrupted;
-use super::vcpu::Vcpu;
+use super::host::Guest;
 
 /// The vCPU between two of its instructions: the guest's, those of the host's stubs and tails in low memory, and those of the
 /// gates on their way back, where host code runs that an interrupt does not enter.
 pub struct Step<'a> {
-    vcpu: &'a Vcpu,
+    guest: &'a Guest,
     instruction: u64,
     in_guest: bool,
     raised: bool,
@@ -29,13 +33,13 @@ impl Step<'_> {
     /// Whether an interrupt may be delivered before that instruction: it counts as guest code, and interrupts are on.
     #[must_use]
     pub fn interruptible(&self) -> bool {
-        self.in_guest && self.vcpu.page.interrupts_enabled()
+        self.in_guest && self.guest.page().interrupts_enabled()
     }
 
     /// The guest's memory.
     #[must_use]
     pub const fn memory(&self) -> &GuestMemory {
-        &self.vcpu.memory
+        self.guest.memory()
     }
 
     /// Raises a line, as another thread's signal at this instruction would. If it is unmasked and the vCPU
@@ -46,20 +50,65 @@ impl Step<'_> {
     /// [`Error::NoSuchDevice`] if there is no such line.
     pub fn raise(&mut self, line: u32) -> Result<(), Error> {
         self.raised = true;
-        self.vcpu.lines().raise(self.vcpu.page.pending(), line)
+        self.guest.irq_raise(line)
     }
 }
 
-/// Calls the stepper; whether it raised a line.
-pub(super) fn step(vcpu: &Vcpu, interrupted: &Interrupted<'_>) -> bool {
-    let mut step = Step {
-        vcpu,
-        instruction: interrupted.instruction(),
-        in_guest: interrupted.in_guest(vcpu.width),
-        raised: false,
-    };
-    if let Some(stepper) = vcpu.stepper.borrow_mut().as_mut() {
-        stepper(&mut step);
+/// Whether and how the guest is single-stepped.
+pub(super) struct Stepping {
+    stepper: Option<RefCell<Stepper>>,
+    /// Whether host code is on its way back to the guest.
+    returning: Cell<bool>,
+}
+
+impl Stepping {
+    pub(super) fn new(stepper: Option<Stepper>) -> Self {
+        Self {
+            stepper: stepper.map(RefCell::new),
+            returning: Cell::new(false),
+        }
     }
-    step.raised
+
+    pub(super) const fn is_on(&self) -> bool {
+        self.stepper.is_some()
+    }
+
+    #[inline]
+    pub(super) fn enter_host(&self) {
+        if self.is_on() {
+            self.returning.set(false);
+        }
+    }
+
+    /// Steps from here on: what is left of the way back, then the guest.
+    #[inline]
+    pub(super) fn leave_host(&self) {
+        if self.is_on() {
+            self.returning.set(true);
+            // SAFETY: sets the trap flag by way of the stack; the handler knows what to do with traps.
+            unsafe { asm!("pushfq", "or dword ptr [rsp], 0x100", "popfq") };
+        }
+    }
+
+    /// A step has been done. Calls the stepper; whether it raised a line: a step alone interrupts nothing, or the guest's own tests of
+    /// what is pending would never be the first to see it.
+    pub(super) fn step(&self, guest: &Guest, interrupted: &mut Interrupted<'_>) -> bool {
+        let instruction = interrupted.instruction();
+        if instruction < GUEST_END {
+            self.returning.set(false);
+        } else if !self.returning.get() {
+            // On the way into a host function, which steps again on its way back.
+            interrupted.stop_stepping();
+        }
+        let mut step = Step {
+            guest,
+            instruction,
+            in_guest: guest.in_guest(&interrupted.frame()),
+            raised: false,
+        };
+        if let Some(stepper) = &self.stepper {
+            stepper.borrow_mut()(&mut step);
+        }
+        step.raised
+    }
 }

@@ -1,16 +1,9 @@
 // SPDX-License-Identifier: MIT OR Apache-2.0
-//! Timers: a POSIX timer that signals the vCPU's thread, and the guest's timers on it.
+//! Timers of this process that signal the vCPU's thread, and its clocks.
 
-use std::cell::Cell;
 use std::ptr;
-use std::sync::atomic::Ordering;
-
-use paravirt_abi::error::Error;
-use paravirt_abi::line::TIMER;
-use paravirt_host_core::timers::{Alarm, NEVER};
 
 use super::signals;
-use super::vcpu::Vcpu;
 
 const NS_PER_SECOND: u64 = 1_000_000_000;
 
@@ -61,76 +54,6 @@ impl Drop for PosixTimer {
     fn drop(&mut self) {
         // SAFETY: the timer exists and is not used again.
         unsafe { libc::timer_delete(self.0) };
-    }
-}
-
-/// The guest's timers on one POSIX timer, which is made when the first of them is started. Times are those of the guest's clock.
-#[derive(Default)]
-pub(super) struct Timers {
-    timers: paravirt_host_core::timers::Timers,
-    alarm: Cell<Option<PosixTimer>>,
-    /// Whether there is one. To look at it takes it away for a moment, in which a signal would not find it.
-    has_alarm: Cell<bool>,
-}
-
-impl Timers {
-    pub(super) fn start(
-        &self,
-        vcpu: &Vcpu,
-        number: u32,
-        first: u64,
-        period: u64,
-    ) -> Result<(), Error> {
-        self.make_alarm()?;
-        self.timers.start(vcpu, number, first, period)
-    }
-
-    pub(super) fn stop(&self, vcpu: &Vcpu, number: u32) -> Result<(), Error> {
-        self.timers.stop(vcpu, number)
-    }
-
-    /// For the signal handler: counts what has expired.
-    pub(super) fn expire(&self, vcpu: &Vcpu) {
-        self.timers.expire(vcpu);
-    }
-
-    /// Deletes the POSIX timer.
-    pub(super) fn clear(&self) {
-        self.has_alarm.set(false);
-        self.alarm.take();
-    }
-
-    fn make_alarm(&self) -> Result<(), Error> {
-        if !self.has_alarm.get() {
-            let alarm = PosixTimer::new(signals::timer()).ok_or(Error::Device)?;
-            self.alarm.set(Some(alarm));
-            self.has_alarm.set(true);
-        }
-        Ok(())
-    }
-}
-
-impl Alarm for Vcpu {
-    fn now(&self) -> u64 {
-        self.clock.now()
-    }
-
-    fn set(&self, deadline: u64) {
-        if let Some(alarm) = self.timers.alarm.take() {
-            // The kernel refuses no time of this range for a timer that there is.
-            match deadline {
-                NEVER => alarm.stop(),
-                _ => alarm.start(deadline.saturating_sub(self.clock.now()), 0),
-            };
-            self.timers.alarm.set(Some(alarm));
-        }
-    }
-
-    fn count(&self, timer: u32, expirations: u64) {
-        self.page.count_expirations(timer as usize, expirations);
-        self.overruns.fetch_add(expirations - 1, Ordering::Relaxed);
-        // The line exists.
-        let _ = self.lines().raise(self.page.pending(), TIMER);
     }
 }
 

@@ -1,37 +1,30 @@
 // SPDX-License-Identifier: MIT OR Apache-2.0
 //! A guest, from its image to its end.
 
-use std::cell::{Cell, RefCell};
 use std::collections::HashMap;
 use std::io;
-use std::rc::Rc;
-use std::sync::Arc;
-use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
+use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::Duration;
 
 use paravirt_abi::error::Error;
-use paravirt_abi::signature::{Signature, Type, Width};
-use paravirt_host_core::agreement;
-use paravirt_host_core::explain::Fault;
-use paravirt_host_core::page::Page;
+use paravirt_abi::signature::{Signature, Width};
+use paravirt_host_core::guest;
+use paravirt_host_core::layout::GUEST_END;
 
-use super::clock::{self, Clock};
 use super::console::Console;
 use super::error::VmError;
-use super::exit::{Exit, Stop, StopKind};
+use super::exit::Exit;
 use super::function::{Erased, HostFunction};
-use super::layout::Layout;
-use super::lines::{LineHandle, SharedLines};
+use super::host::{Function, Guest, Host};
+use super::lines::LineHandle;
+use super::memory::ProcessPages;
 use super::realtime::Realtime;
 use super::run::{self, Run};
-use super::state::GUEST_END;
 use super::stats::Stats;
-use super::step::{Step, Stepper};
-use super::timers::Timers;
-use super::vcpu::{Binding, Vcpu};
-use super::{dispatch, gate, interface, layout, legacy};
-use crate::image::{Image, Policy, check_loadable};
-use crate::prototype;
+use super::step::{Step, Stepper, Stepping};
+use super::thread::ThreadPointer;
+use super::{clock, interface};
+use crate::image::Image;
 
 /// Memory of a guest beside its image if nothing else is asked for, in bytes.
 pub const DEFAULT_MEMORY: u64 = 16 << 20;
@@ -147,7 +140,7 @@ impl Builder {
     #[must_use]
     pub fn compat_2013(mut self) -> Self {
         self.compat_2013 = true;
-        let functions = legacy::functions().map(|(name, provided)| (name.to_owned(), provided));
+        let functions = interface::of_2013().map(|(name, provided)| (name.to_owned(), provided));
         self.functions.extend(functions);
         self
     }
@@ -186,45 +179,11 @@ impl Builder {
     /// # Errors
     /// If the image is not for this host, a prototype does not fit, or the system refuses something.
     pub fn build(self) -> Result<Vm, VmError> {
-        let policy = if self.compat_2013 {
-            Policy::of_2013()
-        } else {
-            Policy::default()
-        };
-        check_loadable(&self.image, &policy)?;
-        let address = gate::leave_address();
+        let address = run::run as *const () as u64;
         if address < GUEST_END {
             return Err(VmError::HostInTheWay { address });
         }
         let place = Place::take()?;
-        let width = self.image.machine().width();
-        let (mut bindings, prototypes) = bind(&self.image, &self.functions, width)?;
-        let use_clock = clock::usable();
-        let Layout {
-            memory,
-            low,
-            entries,
-            upcalls,
-            spare_page,
-            entry,
-            start_info,
-        } = layout::load(&layout::Request {
-            image: &self.image,
-            memory: self.memory,
-            executable_memory: self.executable_memory,
-            command_line: &self.command_line,
-            prototypes: &prototypes,
-            lazy: self.lazy,
-            clock: use_clock,
-        })?;
-        for (binding, entry) in bindings.iter_mut().zip(entries) {
-            binding.entry = entry;
-        }
-        let takes_interrupts = self.image.vcpu_page().is_some();
-        let page = Page::of(&self.image, &memory)?.unwrap_or_else(|| {
-            // SAFETY: the layout has mapped it for the guest's life, aligned and writable. Its interrupt flag stays off.
-            unsafe { Page::new(spare_page) }
-        });
         let console = match self.console {
             Some(console) => console,
             None => Console::stdio().map_err(|source| VmError::System {
@@ -232,43 +191,36 @@ impl Builder {
                 source,
             })?,
         };
-        let handle_signals = self.handle_signals.unwrap_or(console.is_terminal());
-        let vcpu = Box::new(Vcpu {
-            width,
-            memory,
-            page,
-            takes_interrupts,
-            bindings,
-            low,
-            shared_lines: Arc::new(SharedLines::default()),
-            timers: Timers::default(),
-            clock: Clock::new(),
+        let run = Run {
+            timeout: self.timeout,
+            handle_signals: self.handle_signals.unwrap_or(console.is_terminal()),
+        };
+        let request = guest::Request {
+            command_line: &self.command_line,
+            memory: self.memory,
+            executable_memory: self.executable_memory,
+            lazy: self.lazy,
+            compat_2013: self.compat_2013,
+        };
+        let provide = |name: &str, width| {
+            let provided = self.functions.get(name)?;
+            Some(guest::Function {
+                signature: Some((provided.signature)(width)),
+                function: Function::new(&provided.function),
+            })
+        };
+        let host = Host::new(
+            self.image.machine().width(),
             console,
-            stepper: RefCell::new(self.stepper),
-            upcalls,
-            idles: Cell::new(0),
-            idle_ns: Cell::new(0),
-            overruns: AtomicU64::new(0),
-            fault: Cell::new(None),
-        });
-        if !self.lazy {
-            for index in 0..vcpu.bindings.len() {
-                if vcpu.bindings[index].function.is_some() {
-                    dispatch::fill_slot(&vcpu, index);
-                }
-            }
-        }
-        vcpu.memory.seal().map_err(VmError::Protect)?;
+            clock::usable(),
+            ThreadPointer::new(self.fsgsbase),
+            Stepping::new(self.stepper),
+        );
+        let pages = Box::new(ProcessPages);
+        let guest = Guest::load(&self.image, &request, &provide, host, pages)?;
         Ok(Vm {
-            vcpu,
-            run: Run {
-                entry,
-                start_info,
-                timeout: self.timeout,
-                handle_signals,
-                fsgsbase: self.fsgsbase,
-                clock: use_clock,
-            },
+            guest: Box::new(guest),
+            run,
             image: self.image,
             realtime: self.realtime,
             _place: place,
@@ -278,7 +230,7 @@ impl Builder {
 
 /// A guest that is loaded and ready to run.
 pub struct Vm {
-    vcpu: Box<Vcpu>,
+    guest: Box<Guest>,
     run: Run,
     image: Image,
     realtime: Option<u8>,
@@ -322,8 +274,8 @@ impl Vm {
         self.image
             .externals()
             .iter()
-            .zip(&self.vcpu.bindings)
-            .filter(|(_, binding)| binding.function.is_none())
+            .zip(self.guest.functions())
+            .filter(|(_, function)| function.is_none())
             .map(|(external, _)| external.name.as_str())
     }
 
@@ -332,7 +284,7 @@ impl Vm {
     /// # Errors
     /// [`Error::NoSuchDevice`] if there is no such line.
     pub fn line(&self, line: u32) -> Result<LineHandle, Error> {
-        LineHandle::new(&self.vcpu.shared_lines, line)
+        self.guest.platform().line(line)
     }
 
     /// Runs the guest to its end, on this thread.
@@ -346,68 +298,14 @@ impl Vm {
                 Realtime::enter(priority).map_err(|source| VmError::Realtime { priority, source })
             })
             .transpose()?;
-        let stop =
-            run::run(&self.vcpu, &self.run).map_err(|source: io::Error| VmError::System {
+        let end =
+            run::run(&self.guest, &self.run).map_err(|source: io::Error| VmError::System {
                 what: "cannot run the guest",
                 source,
             })?;
-        let exit = self.exit(stop);
         Ok(Finished {
-            exit,
-            stats: Stats::new(&self.vcpu, &self.image),
+            exit: Exit::new(end, self.guest.explain(&self.image)),
+            stats: Stats::new(&self.guest, &self.image),
         })
     }
-
-    fn exit(&self, stop: Stop) -> Exit {
-        match stop.kind {
-            StopKind::Exit => Exit::Exit(stop.code),
-            StopKind::Reset => Exit::Reset,
-            StopKind::Fatal => Exit::Fatal(stop.code),
-            StopKind::Timeout => Exit::Timeout,
-            StopKind::Signal => Exit::Signal(stop.code),
-            StopKind::Fault => {
-                let record = self.vcpu.fault.take();
-                record.map_or(Exit::Fatal(stop.code), |record| {
-                    let fault = Box::new(Fault::new(&record, &self.vcpu.memory, &self.image));
-                    if record.is_unbound() {
-                        Exit::Unbound(fault)
-                    } else {
-                        Exit::Fault(fault)
-                    }
-                })
-            }
-        }
-    }
-}
-
-/// Finds the host's function for each of the guest's. Where the slots lead is known once the guest is laid out.
-fn bind(
-    image: &Image,
-    functions: &HashMap<String, Provided>,
-    width: Width,
-) -> Result<(Vec<Binding>, Vec<Signature>), VmError> {
-    let mut bindings = Vec::with_capacity(image.externals().len());
-    let mut prototypes = Vec::with_capacity(image.externals().len());
-    for external in image.externals() {
-        let provided = functions.get(&external.name);
-        let prototype = match provided.map(|provided| (provided.signature)(width)) {
-            Some(host) => agreement::prototype(external, Some(host), width)
-                .map_err(|disagreement| VmError::Prototype {
-                    file: image.name().to_owned(),
-                    disagreement,
-                })?
-                .unwrap_or(host),
-            // Who calls a function that nobody provides gets as far as its gate.
-            None => Signature::new(Type::Unit, &[]),
-        };
-        bindings.push(Binding {
-            slot: external.slot,
-            entry: 0,
-            function: provided.map(|provided| Rc::clone(&provided.function)),
-            stack_bytes: prototype::stack_bytes(prototype, width),
-            calls: Cell::new(0),
-        });
-        prototypes.push(prototype);
-    }
-    Ok((bindings, prototypes))
 }

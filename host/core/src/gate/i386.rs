@@ -1,26 +1,27 @@
 // SPDX-License-Identifier: MIT OR Apache-2.0
-//! Gates between a guest and a host for i386 (System V ABI, i386 supplement, 3-12).
+//! Gates of a host for i386 (System V ABI, i386 supplement, 3-12), for its own guests.
 
 use core::arch::global_asm;
 use core::mem::offset_of;
 
+use paravirt_abi::signature::Width;
 use paravirt_abi::vcpu::{HOST_MASKED, INTERRUPTS_ENABLED, PENDING, VcpuPage};
 
 use super::state::{self, STATE};
-use crate::guest::{dispatch, resolve};
+use super::{Gates, tail_32};
 
 /// What a gate saves of the guest on the host's stack.
 #[derive(Debug)]
 #[repr(C, align(16))]
-pub(crate) struct Frame {
+pub struct Frame {
     /// Room for the arguments of what the gate calls.
     arguments: [u32; 2],
     /// The guest's stack pointer. It points to the return address; in the resolver's gate, to the thunk's two words below it.
-    pub(crate) stack: usize,
+    pub stack: usize,
     /// Not 0: the result is in `float_result`.
-    pub(crate) returns_float: u32,
+    pub(super) returns_float: u32,
     /// For edx:eax; from the resolver: where to go on.
-    pub(crate) result: u64,
+    pub result: u64,
     /// For st0, in the unit's own format.
     float_result: [u8; 10],
     /// The guest's control word.
@@ -80,7 +81,7 @@ global_asm!(
     ".balign 64",
     ".globl pvh_gates_enter",
     ".type pvh_gates_enter, @function",
-    "pvh_gates_enter:",                        // arguments: entry point, start info, the word that asks for the end
+    "pvh_gates_enter:",                        // arguments: entry point, start info, the word that asks for the end, ...
     "pushl %ebp",                              // what the ABI preserves
     "pushl %ebx",
     "pushl %esi",
@@ -96,12 +97,13 @@ global_asm!(
     "pvh_gates_start:",                        // from here on, leaving means pvh_gates_leave
     "cmpl $0, 4(%eax)",                        // to end before it began?
     "jne pvh_gates_leave",
+    "andl 44(%esp), %esp",                     // ... a mask: ours until the guest has one, if an event may need it; else 0
     "movl ${magic}, %eax",
     "xorl %ebx, %ebx",                         // the registers that carry nothing
     "xorl %ebp, %ebp",
     "xorl %esi, %esi",
     "xorl %edi, %edi",
-    "jmpl *%ecx",                              // the stack is ours until the guest has one: an event may need it
+    "jmpl *%ecx",
     ".size pvh_gates_enter, . - pvh_gates_enter",
 
     // A function's stub has put its index into eax.
@@ -119,7 +121,7 @@ global_asm!(
     "fninit",                                  // ours; without an exception that waits, with an empty stack
     "movl %eax, (%esp)",                       // first argument: the index
     "movl %esp, 4(%esp)",                      // second: the frame
-    "calll {dispatch}",
+    "calll *{state}+{dispatch}",
     "cmpl $0, 4(%eax)",                        // is the guest to end? (the upper half is then not 0)
     "jne pvh_gates_leave",
     "fnclex",                                  // what host code has masked, the guest may not
@@ -155,7 +157,7 @@ global_asm!(
     "fnstcw {control}(%esp)",
     "fninit",
     "movl %esp, (%esp)",                       // the argument: the frame
-    "calll {resolve}",
+    "calll *{state}+{resolve}",
     "cmpl $0, 4(%eax)",                        // is the guest to end? (the upper half is then not 0)
     "jne pvh_gates_leave",
     "fnclex",
@@ -181,6 +183,7 @@ global_asm!(
     "movl %eax, %ds",
     "movl %eax, %es",
     "movl {state}+{host_stack}, %esp",         // the stack as pvh_gates_enter left it
+    "movl $0, {state}+{host_stack}",           // from here on, there is nothing to leave
     "pushl ${no_flags}",                       // none of the guest's
     "popfl",
     "fninit",
@@ -192,8 +195,6 @@ global_asm!(
     "popl %ebp",
     "retl",
     ".size pvh_gates_leave, . - pvh_gates_leave",
-    ".globl pvh_gates_left",
-    "pvh_gates_left:",
 
     // Calls a host function with the guest's arguments. Its own: the function, the frame, words of the guest's arguments.
     ".globl pvh_gates_function",
@@ -227,27 +228,17 @@ global_asm!(
     ".size pvh_gates_function, . - pvh_gates_function",
     ".popsection",
 
-    // The tail, which is copied into the guest's memory: it knows no address. esp: the return address; ecx: the vCPU page;
-    // eax, edx and st0: the result.
-    ".pushsection .rodata.pvh_tail, \"a\", @progbits",
-    ".globl pvh_tail_start, pvh_tail_end",
-    "pvh_tail_start:",
-    "6: testl ${lines}, {pending}(%ecx)",      // did a line become pending during the call?
-    "jne 4f",
-    "3: retl",
-    "4: cmpl $0, {enabled}(%ecx)",             // yes: are interrupts on?
-    "je 3b",
-    "pushfl",                                  // the frame that an interrupt here would push
-    "pushl %cs",
-    "calll 5f",                                // eip: the next instruction
-    "jmp 6b",                                  // the upcall restored every register: look again
-    "5: movl $0, {enabled}(%ecx)",             // as when a handler delivers
-    "jmpl *{upcall}(%ecx)",
-    "pvh_tail_end:",
+    // The template, which is copied into the guest's memory.
+    ".pushsection .rodata.pvh_templates, \"a\", @progbits",
+    ".globl pvh_template_32, pvh_tail_32, pvh_tail_32_upcalls, pvh_tail_32_end",
+    ".balign 16",
+    "pvh_template_32:",
+    ".quad 0, 0, 0, 0",                        // the gates
+    tail_32!(),
     ".popsection",
     state = sym STATE,
-    dispatch = sym dispatch,
-    resolve = sym resolve,
+    dispatch = const state::DISPATCH,
+    resolve = const state::RESOLVE,
     host_stack = const state::HOST_STACK,
     page = const state::PAGE,
     tail = const state::TAIL,
@@ -270,20 +261,24 @@ global_asm!(
     options(att_syntax),
 );
 
-/// `mov $index, %eax; jmp *word`
-pub(super) fn stub(_at: usize, index: u32, word: usize) -> [u8; super::STUB] {
-    let mut stub = [super::INT3; super::STUB];
-    stub[0] = 0xb8;
-    stub[1..5].copy_from_slice(&index.to_le_bytes());
-    stub[5..7].copy_from_slice(&[0xff, 0x25]);
-    stub[7..11].copy_from_slice(&word.to_le_bytes());
-    stub
+unsafe extern "C" {
+    fn pvh_gates_call();
+    fn pvh_gates_resolve();
+    static pvh_template_32: u8;
+    static pvh_tail_32: u8;
+    static pvh_tail_32_upcalls: u8;
+    static pvh_tail_32_end: u8;
 }
 
-/// `jmp *word`; changes no register.
-pub(super) fn jump(_at: usize, word: usize) -> [u8; super::STUB] {
-    let mut stub = [super::INT3; super::STUB];
-    stub[..2].copy_from_slice(&[0xff, 0x25]);
-    stub[2..6].copy_from_slice(&word.to_le_bytes());
-    stub
+/// The gates for guests of that width, which is the host's: one for integers and floats.
+pub(super) fn gates(_: Width) -> Gates {
+    let first = &raw const pvh_template_32;
+    let call = pvh_gates_call as *const () as usize;
+    Gates {
+        words: [call, call, pvh_gates_resolve as *const () as usize],
+        template: [first, &raw const pvh_tail_32_end],
+        tail: &raw const pvh_tail_32,
+        counter: Some(&raw const pvh_tail_32_upcalls),
+        ways: [0, 8, 16].map(|offset| first.wrapping_add(offset)),
+    }
 }

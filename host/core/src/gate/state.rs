@@ -5,36 +5,68 @@
 //! register to find it.
 
 use core::mem::offset_of;
-use core::sync::atomic::{AtomicPtr, AtomicUsize};
+use core::ptr;
+use core::sync::atomic::{AtomicPtr, AtomicU32, AtomicUsize};
 
-use crate::guest::Guest;
+/// Operand of a far jump with a 32-bit offset.
+#[repr(C)]
+pub(super) struct FarPointer {
+    pub(super) offset: AtomicU32,
+    pub(super) selector: AtomicU32,
+}
+
+impl FarPointer {
+    const fn new() -> Self {
+        Self {
+            offset: AtomicU32::new(0),
+            selector: AtomicU32::new(0),
+        }
+    }
+}
 
 /// The shared words.
 #[repr(C)]
 pub(crate) struct State {
-    /// Stack pointer of the host at which the guest was entered.
-    host_stack: AtomicUsize,
+    /// Stack pointer of the host at which the guest was entered; 0 before, and when it is left.
+    pub(super) host_stack: AtomicUsize,
     /// Address of the vCPU page.
     pub(super) page: AtomicUsize,
-    /// The tail that ends a call.
+    /// Address of the counter of upcalls.
+    pub(super) upcalls: AtomicUsize,
+    /// The tail that ends a call of a guest of the host's width.
     pub(super) tail: AtomicUsize,
-    /// Where the resolver's gate goes on.
-    target: AtomicUsize,
+    /// That of a 32-bit guest on a 64-bit host.
+    pub(super) far_tail: FarPointer,
+    /// Where a gate goes on in 32-bit code.
+    pub(super) target: FarPointer,
+    /// `super::Dispatch`
+    pub(super) dispatch: AtomicUsize,
+    /// `super::Resolve`
+    pub(super) resolve: AtomicUsize,
     /// The running guest, null if none.
-    pub(crate) guest: AtomicPtr<Guest>,
+    pub(crate) guest: AtomicPtr<()>,
 }
 
 /// The one instance.
 pub(crate) static STATE: State = State {
     host_stack: AtomicUsize::new(0),
     page: AtomicUsize::new(0),
+    upcalls: AtomicUsize::new(0),
     tail: AtomicUsize::new(0),
-    target: AtomicUsize::new(0),
-    guest: AtomicPtr::new(core::ptr::null_mut()),
+    far_tail: FarPointer::new(),
+    target: FarPointer::new(),
+    dispatch: AtomicUsize::new(0),
+    resolve: AtomicUsize::new(0),
+    guest: AtomicPtr::new(ptr::null_mut()),
 };
 
 pub(super) const HOST_STACK: usize = offset_of!(State, host_stack);
 pub(super) const PAGE: usize = offset_of!(State, page);
 pub(super) const TAIL: usize = offset_of!(State, tail);
-#[cfg(target_arch = "x86")]
 pub(super) const TARGET: usize = offset_of!(State, target);
+pub(super) const DISPATCH: usize = offset_of!(State, dispatch);
+pub(super) const RESOLVE: usize = offset_of!(State, resolve);
+#[cfg(target_arch = "x86_64")]
+pub(super) const UPCALLS: usize = offset_of!(State, upcalls);
+#[cfg(target_arch = "x86_64")]
+pub(super) const FAR_TAIL: usize = offset_of!(State, far_tail);

@@ -1,35 +1,43 @@
 // SPDX-License-Identifier: MIT OR Apache-2.0
-//! Gates between a guest and a host for x86-64 (System V ABI, AMD64 supplement, 3.2).
+//! Gates of a host for x86-64 (System V ABI, AMD64 supplement, 3.2): for its own guests and for those for i386.
 
 use core::arch::global_asm;
 use core::mem::offset_of;
 
+use paravirt_abi::signature::Width;
 use paravirt_abi::vcpu::{HOST_MASKED, INTERRUPTS_ENABLED, PENDING, VcpuPage};
 
 use super::state::{self, STATE};
-use crate::guest::{dispatch, resolve};
+use super::{Gates, tail_32};
 
 /// SSE control word of host code (System V ABI, 3.2.1).
 static DEFAULT_MXCSR: u32 = 0x1f80;
+/// The status flags of that word, which are nobody's.
+const MXCSR_STATUS: u32 = 0x3f;
 
 /// What a gate saves of the guest on the host's stack.
 #[derive(Debug)]
 #[repr(C, align(16))]
-pub(crate) struct Frame {
-    /// rdi, rsi, rdx, rcx, r8, r9.
-    integers: [u64; 6],
-    /// xmm0 to xmm7, low halves.
-    floats: [u64; 8],
+pub struct Frame {
+    /// Of a guest for x86-64: rdi, rsi, rdx, rcx, r8, r9.
+    pub integers: [u64; 6],
+    /// Of a guest for x86-64, if its function has floats: xmm0 to xmm7, low halves.
+    pub floats: [u64; 8],
     /// The guest's stack pointer. It points to the return address; in the resolver's gate, to the thunk's two words below it.
-    pub(crate) stack: usize,
-    /// For rax; from the resolver: where to go on.
-    pub(crate) result: u64,
-    /// For xmm0.
-    float_result: u64,
+    pub stack: u64,
+    /// For rax or edx:eax; from the resolver: where to go on.
+    pub result: u64,
+    /// For xmm0, or a double for st0.
+    pub float_result: u64,
     /// The guest's flags.
     flags: u64,
-    /// The guest's SSE control word.
+    /// Of a guest for i386: edi and esi, which its ABI preserves and ours does not.
+    preserved: [u64; 2],
+    /// The guest's SSE control word, and whether the gate had to load the host's.
     mxcsr: u32,
+    mxcsr_changed: u32,
+    /// The guest's x87 control word.
+    control: u16,
 }
 
 /// What the resolver's gate saves.
@@ -40,8 +48,8 @@ pub(crate) struct ResolverFrame {
     pub(crate) frame: Frame,
     /// xmm0 to xmm7, whole.
     vectors: [[u64; 2]; 8],
-    /// rax, r10.
-    registers: [u64; 2],
+    /// rax, r10, rcx, rdx.
+    registers: [u64; 4],
 }
 
 const _: () = assert!(
@@ -49,43 +57,208 @@ const _: () = assert!(
     "the stack stays aligned"
 );
 
-/// Turns the guest's alignment check off. Expects the stack pointer at a `Frame`.
-macro_rules! alignment_check_off {
-    () => {
+unsafe extern "C" {
+    fn pvh_gates_call();
+    fn pvh_gates_call_floats();
+    fn pvh_gates_resolve();
+    fn pvh_gates_far_call();
+    fn pvh_gates_far_call_floats();
+    fn pvh_gates_far_resolve();
+    static pvh_template_64: u8;
+    static pvh_tail_64: u8;
+    static pvh_tail_64_end: u8;
+    static pvh_template_32: u8;
+    static pvh_landing: u8;
+    static pvh_landing_floats: u8;
+    static pvh_landing_resolve: u8;
+    static pvh_tail_32: u8;
+    static pvh_tail_32_upcalls: u8;
+    static pvh_tail_32_end: u8;
+}
+
+/// The gates for guests of that width.
+pub(super) fn gates(width: Width) -> Gates {
+    let words = |gates: [unsafe extern "C" fn(); 3]| gates.map(|gate| gate as *const () as usize);
+    match width {
+        Width::Bits64 => {
+            let first = &raw const pvh_template_64;
+            Gates {
+                words: words([pvh_gates_call, pvh_gates_call_floats, pvh_gates_resolve]),
+                template: [first, &raw const pvh_tail_64_end],
+                tail: &raw const pvh_tail_64,
+                counter: None,
+                ways: [0, 8, 16].map(|offset| first.wrapping_add(offset)),
+            }
+        }
+        Width::Bits32 => Gates {
+            words: words([
+                pvh_gates_far_call,
+                pvh_gates_far_call_floats,
+                pvh_gates_far_resolve,
+            ]),
+            template: [&raw const pvh_template_32, &raw const pvh_tail_32_end],
+            tail: &raw const pvh_tail_32,
+            counter: Some(&raw const pvh_tail_32_upcalls),
+            ways: [
+                &raw const pvh_landing,
+                &raw const pvh_landing_floats,
+                &raw const pvh_landing_resolve,
+            ],
+        },
+    }
+}
+
+/// Begins a function.
+macro_rules! function {
+    ($name:literal) => {
         concat!(
-            "pushfq\n",
-            "popq {flags}(%rsp)\n", // the address is that after the pop
-            "testl ${alignment_check}, {flags}(%rsp)\n", // is it on?
-            "jz 7f\n",
-            "pushfq\n",
-            "andl $~{alignment_check}, (%rsp)\n",
-            "popfq\n",
-            "7:\n",
+            ".balign 64\n.globl ",
+            $name,
+            "\n.type ",
+            $name,
+            ", @function\n",
+            $name,
+            ":"
         )
     };
 }
 
-/// The reverse of `alignment_check_off`. The last before the stack is the guest's again: not all in a frame is aligned as the check
-/// would have it.
-macro_rules! alignment_check_back {
+/// Ends one.
+macro_rules! end {
+    ($name:literal) => {
+        concat!(".size ", $name, ", . - ", $name)
+    };
+}
+
+/// From the guest's control word, alignment check and direction flag to the host's, which are mostly the same. Expects the stack pointer
+/// at a `Frame`; changes ecx.
+macro_rules! to_host {
     () => {
+        "pushfq
+        popq {flags}(%rsp)                      # the address is that after the pop
+        testl ${unwanted}, {flags}(%rsp)
+        jnz 21f
+        20: stmxcsr {mxcsr}(%rsp)
+        movl {mxcsr}(%rsp), %ecx
+        andl $~{mxcsr_status}, %ecx
+        movl $0, {mxcsr_changed}(%rsp)
+        cmpl {default_mxcsr}(%rip), %ecx
+        jne 23f
+        22:"
+    };
+}
+
+/// The reverse of `to_host`.
+macro_rules! to_guest {
+    () => {
+        "cmpl $0, {mxcsr_changed}(%rsp)
+        jne 25f
+        24: testl ${alignment_check}, {flags}(%rsp)
+        jnz 27f
+        26:"
+    };
+}
+
+/// What the two above need rarely, behind a gate's last jump.
+macro_rules! rare {
+    () => {
+        "21: pushfq
+        andl $~{unwanted}, (%rsp)
+        popfq
+        jmp 20b
+        23: movl $1, {mxcsr_changed}(%rsp)
+        ldmxcsr {default_mxcsr}(%rip)
+        jmp 22b
+        25: ldmxcsr {mxcsr}(%rsp)
+        jmp 24b
+        27: pushfq
+        orl ${alignment_check}, (%rsp)
+        popfq
+        jmp 26b"
+    };
+}
+
+/// Saves the arguments of a guest for x86-64.
+macro_rules! save_integers {
+    () => {
+        "movq %rdi, {integers}(%rsp)
+        movq %rsi, {integers}+8(%rsp)
+        movq %rdx, {integers}+16(%rsp)
+        movq %rcx, {integers}+24(%rsp)
+        movq %r8, {integers}+32(%rsp)
+        movq %r9, {integers}+40(%rsp)"
+    };
+}
+
+/// The gate for functions of a guest for x86-64: its name, and what it does with floats on the way in and on the way out. Their stub
+/// has put the function's index into r11.
+macro_rules! call {
+    ($name:literal, $floats:literal, $float_result:literal) => {
         concat!(
-            "testl ${alignment_check}, {flags}(%rsp)\n", // was it on?
-            "jz 8f\n",
-            "pushfq\n",
-            "orl ${alignment_check}, (%rsp)\n",
-            "popfq\n",
-            "8:\n",
+            function!($name),
+            "
+            movq %rsp, %r10                         # the guest's stack; points to the return address
+            movq {state}+{host_stack}(%rip), %rsp   # ours
+            subq ${size}, %rsp
+            movq %r10, {stack}(%rsp)\n",
+            save_integers!(), "\n", $floats, "\n", to_host!(),
+            "
+            movl %r11d, %edi
+            movq %rsp, %rsi
+            callq *{state}+{dispatch}(%rip)
+            cmpq $0, (%rax)                         # is the guest to end?
+            jne pvh_gates_leave\n",
+            to_guest!(),
+            "
+            movq {result}(%rsp), %rax\n",
+            $float_result,
+            "
+            movq {state}+{page}(%rip), %rcx         # what the tail needs to deliver a line
+            movq {state}+{upcalls}(%rip), %rsi
+            movq {stack}(%rsp), %rsp
+            jmpq *{state}+{tail}(%rip)\n",
+            rare!(), "\n", end!($name)
+        )
+    };
+}
+
+/// The gate for functions of a guest for i386: its name, and what it does with a float result. The far jump from the guest has come
+/// by a landing; the stub has put the function's index into eax.
+macro_rules! far_call {
+    ($name:literal, $float_result:literal) => {
+        concat!(
+            function!($name),
+            "
+            movl %esp, %r10d                        # the guest's stack; points to the return address
+            movq {state}+{host_stack}(%rip), %rsp   # ours
+            subq ${size}, %rsp
+            movq %r10, {stack}(%rsp)
+            movq %rdi, {preserved}(%rsp)
+            movq %rsi, {preserved}+8(%rsp)\n",
+            to_host!(),
+            "
+            movl %eax, %edi
+            movq %rsp, %rsi
+            callq *{state}+{dispatch}(%rip)
+            cmpq $0, (%rax)                         # is the guest to end?
+            jne pvh_gates_leave\n",
+            to_guest!(), "\n", $float_result,
+            "
+            movl {result}(%rsp), %eax               # 64-bit results are in edx:eax
+            movl {result}+4(%rsp), %edx
+            movl {preserved}(%rsp), %edi
+            movl {preserved}+8(%rsp), %esi
+            movl {state}+{page}(%rip), %ecx         # what the tail needs to deliver a line
+            movl {stack}(%rsp), %esp
+            ljmpl *{state}+{far_tail}(%rip)         # to 32-bit code\n",
+            rare!(), "\n", end!($name)
         )
     };
 }
 
 global_asm!(
     ".pushsection .text.pvh_gates, \"ax\", @progbits",
-    ".balign 64",
-    ".globl pvh_gates_enter",
-    ".type pvh_gates_enter, @function",
-    "pvh_gates_enter:",                        // rdi: entry point, rsi: start info, rdx: the word that asks for the end
+    function!("pvh_gates_enter"),              // rdi: entry point, rsi: start info, rdx: the word that asks for the end
     "pushq %rbp",                              // what the ABI preserves
     "pushq %rbx",
     "pushq %r12",
@@ -102,6 +275,7 @@ global_asm!(
     "pvh_gates_start:",                        // from here on, leaving means pvh_gates_leave
     "cmpq $0, (%rdx)",                         // to end before it began?
     "jne pvh_gates_leave",
+    "andq %rcx, %rsp",                         // ours until the guest has one, if an event may need it; else 0
     "movq %rdi, %rcx",                         // entry point
     "movq %rsi, %rdx",                         // the registers that carry something
     "movl ${magic}, %eax",
@@ -109,6 +283,8 @@ global_asm!(
     "xorl %ebp, %ebp",
     "xorl %esi, %esi",
     "xorl %edi, %edi",
+    "testq %r8, %r8",                          // is it 32-bit code?
+    "jnz 2f",
     "xorl %r8d, %r8d",
     "xorl %r9d, %r9d",
     "xorl %r10d, %r10d",
@@ -117,66 +293,46 @@ global_asm!(
     "xorl %r13d, %r13d",
     "xorl %r14d, %r14d",
     "xorl %r15d, %r15d",
-    "jmpq *%rcx",                              // the stack is ours until the guest has one: an event may need it
-    ".size pvh_gates_enter, . - pvh_gates_enter",
+    "jmpq *%rcx",
+    "2: movl %ecx, {state}+{target}(%rip)",
+    "movl %ss, %ecx",                          // flat data segments
+    "movl %ecx, %ds",
+    "movl %ecx, %es",
+    "xorl %ecx, %ecx",
+    "ljmpl *{state}+{target}(%rip)",
+    end!("pvh_gates_enter"),
 
-    // A function's stub has put its index into r11.
-    ".balign 64",
-    ".globl pvh_gates_call",
-    ".type pvh_gates_call, @function",
-    "pvh_gates_call:",
-    "cld",                                     // the ABI of what we call
-    "movq %rsp, %r10",                         // the guest's stack; points to the return address
-    "movq {state}+{host_stack}(%rip), %rsp",   // ours
-    "subq ${size}, %rsp",
-    "movq %rdi, {integers}(%rsp)",             // arguments in registers
-    "movq %rsi, {integers}+8(%rsp)",
-    "movq %rdx, {integers}+16(%rsp)",
-    "movq %rcx, {integers}+24(%rsp)",
-    "movq %r8, {integers}+32(%rsp)",
-    "movq %r9, {integers}+40(%rsp)",
-    "movq %xmm0, {floats}(%rsp)",
-    "movq %xmm1, {floats}+8(%rsp)",
-    "movq %xmm2, {floats}+16(%rsp)",
-    "movq %xmm3, {floats}+24(%rsp)",
-    "movq %xmm4, {floats}+32(%rsp)",
-    "movq %xmm5, {floats}+40(%rsp)",
-    "movq %xmm6, {floats}+48(%rsp)",
-    "movq %xmm7, {floats}+56(%rsp)",
-    "movq %r10, {stack}(%rsp)",
-    alignment_check_off!(),
-    "stmxcsr {mxcsr}(%rsp)",                   // the guest's SSE control word
-    "ldmxcsr {default_mxcsr}(%rip)",           // ours
-    "movl %r11d, %edi",
-    "movq %rsp, %rsi",
-    "callq {dispatch}",
-    "cmpq $0, (%rax)",                         // is the guest to end?
-    "jne pvh_gates_leave",
-    "ldmxcsr {mxcsr}(%rsp)",
-    "movq {result}(%rsp), %rax",
-    "movq {float_result}(%rsp), %xmm0",
-    "movq {state}+{page}(%rip), %rcx",         // what the tail needs to deliver a line
-    alignment_check_back!(),
-    "movq {stack}(%rsp), %rsp",
-    "jmpq *{state}+{tail}(%rip)",
-    ".size pvh_gates_call, . - pvh_gates_call",
+    call!("pvh_gates_call", "", ""),
+    call!(
+        "pvh_gates_call_floats",
+        "movq %xmm0, {floats}(%rsp)
+        movq %xmm1, {floats}+8(%rsp)
+        movq %xmm2, {floats}+16(%rsp)
+        movq %xmm3, {floats}+24(%rsp)
+        movq %xmm4, {floats}+32(%rsp)
+        movq %xmm5, {floats}+40(%rsp)
+        movq %xmm6, {floats}+48(%rsp)
+        movq %xmm7, {floats}+56(%rsp)",
+        "movq {float_result}(%rsp), %xmm0"
+    ),
+    far_call!("pvh_gates_far_call", ""),
+    far_call!(
+        "pvh_gates_far_call_floats",
+        "fnstcw {control}(%rsp)                 # the guest may have left an exception, which the load would meet
+        fninit
+        fldl {float_result}(%rsp)
+        fnclex                                  # what the load has raised, masked, the guest may not mask
+        fldcw {control}(%rsp)"
+    ),
 
     // A slot's first call in lazy mode: the thunk has pushed the address of the slot and that of the symbol table entry. Every
     // register of the guest but r11 is kept. No line is delivered here: the stub leads to a gate, whose tail does it.
-    ".balign 64",
-    ".globl pvh_gates_resolve",
-    ".type pvh_gates_resolve, @function",
-    "pvh_gates_resolve:",
-    "cld",
+    function!("pvh_gates_resolve"),
     "movq %rsp, %r11",                         // the guest's stack
     "movq {state}+{host_stack}(%rip), %rsp",   // ours
     "subq ${resolver_size}, %rsp",
-    "movq %rdi, {integers}(%rsp)",             // arguments in registers
-    "movq %rsi, {integers}+8(%rsp)",
-    "movq %rdx, {integers}+16(%rsp)",
-    "movq %rcx, {integers}+24(%rsp)",
-    "movq %r8, {integers}+32(%rsp)",
-    "movq %r9, {integers}+40(%rsp)",
+    "movq %r11, {stack}(%rsp)",
+    save_integers!(),
     "movq %rax, {registers}(%rsp)",            // number of vector registers of a variadic call
     "movq %r10, {registers}+8(%rsp)",          // static chain
     "movaps %xmm0, {vectors}(%rsp)",
@@ -187,15 +343,12 @@ global_asm!(
     "movaps %xmm5, {vectors}+80(%rsp)",
     "movaps %xmm6, {vectors}+96(%rsp)",
     "movaps %xmm7, {vectors}+112(%rsp)",
-    "movq %r11, {stack}(%rsp)",
-    alignment_check_off!(),
-    "stmxcsr {mxcsr}(%rsp)",
-    "ldmxcsr {default_mxcsr}(%rip)",
+    to_host!(),
     "movq %rsp, %rdi",
-    "callq {resolve}",
+    "callq *{state}+{resolve}(%rip)",
     "cmpq $0, (%rax)",                         // is the guest to end?
     "jne pvh_gates_leave",
-    "ldmxcsr {mxcsr}(%rsp)",
+    to_guest!(),
     "movaps {vectors}(%rsp), %xmm0",
     "movaps {vectors}+16(%rsp), %xmm1",
     "movaps {vectors}+32(%rsp), %xmm2",
@@ -213,11 +366,41 @@ global_asm!(
     "movq {registers}(%rsp), %rax",
     "movq {registers}+8(%rsp), %r10",
     "movq {result}(%rsp), %r11",               // the function's stub
-    alignment_check_back!(),
     "movq {stack}(%rsp), %rsp",
     "leaq 16(%rsp), %rsp",                     // without the thunk's two words
     "jmpq *%r11",
-    ".size pvh_gates_resolve, . - pvh_gates_resolve",
+    rare!(),
+    end!("pvh_gates_resolve"),
+
+    // The same for i386, where a caller may pass arguments in eax, ecx and edx.
+    function!("pvh_gates_far_resolve"),
+    "movl %esp, %r11d",
+    "movq {state}+{host_stack}(%rip), %rsp",
+    "subq ${resolver_size}, %rsp",
+    "movq %r11, {stack}(%rsp)",
+    "movq %rax, {registers}(%rsp)",
+    "movq %rcx, {registers}+16(%rsp)",
+    "movq %rdx, {registers}+24(%rsp)",
+    "movq %rdi, {preserved}(%rsp)",
+    "movq %rsi, {preserved}+8(%rsp)",
+    to_host!(),
+    "movq %rsp, %rdi",
+    "callq *{state}+{resolve}(%rip)",
+    "cmpq $0, (%rax)",
+    "jne pvh_gates_leave",
+    to_guest!(),
+    "movl {result}(%rsp), %eax",               // the function's stub
+    "movl %eax, {state}+{target}(%rip)",
+    "movl {registers}(%rsp), %eax",
+    "movl {registers}+16(%rsp), %ecx",
+    "movl {registers}+24(%rsp), %edx",
+    "movl {preserved}(%rsp), %edi",
+    "movl {preserved}+8(%rsp), %esi",
+    "movl {stack}(%rsp), %esp",
+    "leal 8(%rsp), %esp",                      // without the thunk's two words
+    "ljmpl *{state}+{target}(%rip)",
+    rare!(),
+    end!("pvh_gates_far_resolve"),
     ".globl pvh_gates_end",
     "pvh_gates_end:",
 
@@ -226,6 +409,7 @@ global_asm!(
     ".type pvh_gates_leave, @function",
     "pvh_gates_leave:",
     "movq {state}+{host_stack}(%rip), %rsp",   // the stack as pvh_gates_enter left it
+    "movq $0, {state}+{host_stack}(%rip)",     // from here on, there is nothing to leave
     "pushq ${no_flags}",                       // none of the guest's
     "popfq",
     "fninit",
@@ -239,14 +423,10 @@ global_asm!(
     "popq %rbx",
     "popq %rbp",
     "retq",
-    ".size pvh_gates_leave, . - pvh_gates_leave",
-    ".globl pvh_gates_left",
-    "pvh_gates_left:",
+    end!("pvh_gates_leave"),
 
     // Calls a host function with the guest's arguments. rdi: the function, rsi: the frame, rdx: words of arguments on the stack.
-    ".globl pvh_gates_function",
-    ".type pvh_gates_function, @function",
-    "pvh_gates_function:",
+    function!("pvh_gates_function"),
     "pushq %rbp",
     "movq %rsp, %rbp",
     "pushq %rbx",
@@ -281,41 +461,67 @@ global_asm!(
     "popq %rbx",
     "popq %rbp",
     "retq",
-    ".size pvh_gates_function, . - pvh_gates_function",
+    end!("pvh_gates_function"),
     ".popsection",
 
-    // The tail, which is copied into the guest's memory: it knows no address. rsp: the return address; rcx: the vCPU page.
-    // Whatever it changes beside the results, the caller expects changed.
-    ".pushsection .rodata.pvh_tail, \"a\", @progbits",
-    ".globl pvh_tail_start, pvh_tail_end",
-    "pvh_tail_start:",
+    // The templates, which are copied into the guest's memory: they know no address. In the tail rsp is the return address, rcx the
+    // vCPU page, rsi the counter of upcalls. Whatever it changes beside the results, the caller expects changed.
+    ".pushsection .rodata.pvh_templates, \"a\", @progbits",
+    ".balign 16",
+    ".globl pvh_template_64, pvh_tail_64, pvh_tail_64_end",
+    "pvh_template_64:",
+    ".quad 0, 0, 0, 0",                        // the gates
+    "pvh_tail_64:",
     "6: testl ${lines}, {pending}(%rcx)",      // did a line become pending during the call?
     "jne 4f",
     "3: retq",
     "4: cmpl $0, {enabled}(%rcx)",             // yes: are interrupts on?
     "je 3b",
+    "incl (%rsi)",
     "movq %rsp, %rdi",                         // build the frame that an interrupt here would push
     "andq $-16, %rsp",
-    "movl %ss, %esi",
-    "pushq %rsi",
+    "movl %ss, %edx",
+    "pushq %rdx",
     "pushq %rdi",                              // rsp
     "pushfq",
-    "movl %cs, %esi",
-    "pushq %rsi",
+    "movl %cs, %edx",
+    "pushq %rdx",
     "callq 5f",                                // rip: the next instruction
     "jmp 6b",                                  // the upcall restored every register: look again
     "5: movl $0, {enabled}(%rcx)",             // as when a handler delivers
     "jmpq *{upcall}(%rcx)",
-    "pvh_tail_end:",
+    ".balign 16",
+    "pvh_tail_64_end:",
+    ".globl pvh_template_32, pvh_landing, pvh_landing_floats, pvh_landing_resolve",
+    ".globl pvh_tail_32, pvh_tail_32_upcalls, pvh_tail_32_end",
+    "pvh_template_32:",
+    "0: .quad 0",                              // the gates
+    "1: .quad 0",
+    "2: .quad 0",
+    "pvh_landing:",                            // where far jumps arrive, in 64-bit code
+    "jmpq *0b(%rip)",
+    "pvh_landing_floats:",
+    "jmpq *1b(%rip)",
+    "pvh_landing_resolve:",
+    "jmpq *2b(%rip)",
+    ".balign 16",
+    ".code32",
+    tail_32!(),
+    ".code64",
     ".popsection",
     state = sym STATE,
-    dispatch = sym dispatch,
-    resolve = sym resolve,
     default_mxcsr = sym DEFAULT_MXCSR,
+    mxcsr_status = const MXCSR_STATUS,
     host_stack = const state::HOST_STACK,
     page = const state::PAGE,
+    upcalls = const state::UPCALLS,
     tail = const state::TAIL,
+    far_tail = const state::FAR_TAIL,
+    target = const state::TARGET,
+    dispatch = const state::DISPATCH,
+    resolve = const state::RESOLVE,
     alignment_check = const super::ALIGNMENT_CHECK,
+    unwanted = const super::ALIGNMENT_CHECK | super::DIRECTION,
     no_flags = const super::NO_FLAGS,
     magic = const paravirt_abi::start::MAGIC,
     size = const size_of::<Frame>(),
@@ -326,7 +532,10 @@ global_asm!(
     result = const offset_of!(Frame, result),
     float_result = const offset_of!(Frame, float_result),
     flags = const offset_of!(Frame, flags),
+    preserved = const offset_of!(Frame, preserved),
     mxcsr = const offset_of!(Frame, mxcsr),
+    mxcsr_changed = const offset_of!(Frame, mxcsr_changed),
+    control = const offset_of!(Frame, control),
     vectors = const offset_of!(ResolverFrame, vectors),
     registers = const offset_of!(ResolverFrame, registers),
     lines = const !HOST_MASKED,
@@ -335,24 +544,3 @@ global_asm!(
     upcall = const offset_of!(VcpuPage, upcall_entry),
     options(att_syntax),
 );
-
-/// `mov $index, %r11d; jmp *word(%rip)`, for code at the address `at`.
-pub(super) fn stub(at: usize, index: u32, word: usize) -> [u8; super::STUB] {
-    let mut stub = [super::INT3; super::STUB];
-    stub[..2].copy_from_slice(&[0x41, 0xbb]);
-    stub[2..6].copy_from_slice(&index.to_le_bytes());
-    stub[6..8].copy_from_slice(&[0xff, 0x25]);
-    // Both lie in one piece of code: the distance is small.
-    let distance = word.wrapping_sub(at + 12) as u32;
-    stub[8..12].copy_from_slice(&distance.to_le_bytes());
-    stub
-}
-
-/// `jmp *word(%rip)`, for code at the address `at`; changes no register.
-pub(super) fn jump(at: usize, word: usize) -> [u8; super::STUB] {
-    let mut stub = [super::INT3; super::STUB];
-    stub[..2].copy_from_slice(&[0xff, 0x25]);
-    let distance = word.wrapping_sub(at + 6) as u32;
-    stub[2..6].copy_from_slice(&distance.to_le_bytes());
-    stub
-}

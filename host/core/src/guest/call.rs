@@ -3,122 +3,139 @@
 
 use core::sync::atomic::Ordering;
 
-use paravirt_abi::signature::Signature;
+use paravirt_abi::signature::{Signature, Width};
 
-use super::Guest;
+use super::{Frame, Guest, Platform};
 use crate::explain::{Cause, Record};
-use crate::gate::{self, Frame, ResolverFrame, STATE};
-use crate::prototype;
-
-/// Size of a pointer in bytes.
-const POINTER: usize = size_of::<usize>();
+use crate::gate::{ResolverFrame, STATE};
 
 /// The host function behind an external function of the guest; bindings have the order of the image's externals.
-#[derive(Clone, Copy, Debug)]
-pub(super) struct Binding {
+#[derive(Debug)]
+pub(super) struct Binding<F> {
     /// Address of its slot.
     pub(super) slot: u64,
     /// Where the slot leads once it is bound: the function's stub, or a shim before it.
     pub(super) entry: u64,
     /// The host's function, `None` if nobody provides it.
-    pub(super) function: Option<Target>,
-}
-
-/// A host function.
-#[derive(Clone, Copy, Debug)]
-pub(super) struct Target {
-    /// Its address.
-    pub(super) address: usize,
+    pub(super) function: Option<F>,
     /// How it is called.
     pub(super) prototype: Signature,
+    /// Bytes of its arguments on the guest's stack.
+    pub(super) stack_bytes: u64,
 }
 
-/// Calls the host function of that index. Returns where the gate sees whether the guest is to be left: the word
-/// is then not 0.
+/// Calls the host function of that index, see [`Dispatch`](crate::gate::Dispatch).
 ///
 /// # Safety
-/// For the gates only: on the vCPU's thread while the guest runs, with a frame that is theirs.
-pub(crate) unsafe extern "C" fn dispatch(index: u32, frame: *mut Frame) -> *const u64 {
+/// For the gates only: on the vCPU's thread while a guest of that platform runs, with a frame that is theirs.
+pub(super) unsafe extern "C" fn dispatch<P: Platform>(index: u32, frame: *mut Frame) -> *const u64 {
     // SAFETY: the guest outlives its run; the frame is the gate's, which does not touch it meanwhile.
-    let (guest, frame) = unsafe { (&*STATE.guest.load(Ordering::Relaxed), &mut *frame) };
+    let (guest, frame) = unsafe { (current::<P>(), &mut *frame) };
     guest.enter_host();
     guest.call(index, frame);
     guest.leave_host();
     guest.end.as_ptr()
 }
 
-/// Fills a slot on its first call and leaves where it leads as the result. Returns where the gate sees whether the guest
-/// is to be left: the word is then not 0.
+/// Fills a slot on its first call, see [`Resolve`](crate::gate::Resolve).
 ///
 /// # Safety
 /// As for [`dispatch`].
-pub(crate) unsafe extern "C" fn resolve(frame: *mut ResolverFrame) -> *const u64 {
+pub(super) unsafe extern "C" fn resolve<P: Platform>(frame: *mut ResolverFrame) -> *const u64 {
     // SAFETY: as for `dispatch`.
-    let (guest, frame) = unsafe { (&*STATE.guest.load(Ordering::Relaxed), &mut (*frame).frame) };
+    let (guest, frame) = unsafe { (current::<P>(), &mut (*frame).frame) };
     guest.enter_host();
     guest.resolve(frame);
     guest.leave_host();
     guest.end.as_ptr()
 }
 
-impl Guest {
+/// # Safety
+/// A guest of that platform runs, and the reference is not used after its end.
+unsafe fn current<'a, P: Platform>() -> &'a Guest<P> {
+    // SAFETY: a guest that runs is not dropped; the rest is the caller's.
+    unsafe { &*STATE.guest.load(Ordering::Relaxed).cast() }
+}
+
+impl<P: Platform> Guest<P> {
+    #[inline]
     fn call(&self, index: u32, frame: &mut Frame) {
         let stack = frame.stack as u64;
         let Some(binding) = self.bindings.get(index as usize) else {
             return self.record(Record::of_call(Cause::WildCall, stack));
         };
-        let Some(target) = binding.function else {
+        let Some(function) = &binding.function else {
             return self.record(Record::of_call(Cause::Unbound(index), stack));
         };
-        let bytes = prototype::stack_bytes(target.prototype, gate::MACHINE.width());
-        if bytes != 0 && !self.memory.readable(stack, bytes + POINTER as u64) {
+        // They lie above the return address.
+        let bytes = binding.stack_bytes;
+        if bytes != 0 && !self.memory.readable(stack, bytes + self.pointer()) {
             return self.record(Record::of_call(Cause::Arguments(index), stack));
         }
-        // SAFETY: who made the table of functions vouches for the prototype, which is the guest's as well; the arguments are
-        // readable.
-        unsafe { gate::call(target.address, frame, target.prototype) };
+        P::call(self, function, binding.prototype, frame, bytes);
     }
 
     fn resolve(&self, frame: &mut Frame) {
         // Above the two words that the thunk has pushed lies the return address; the stack pointer may be anything.
-        let stack = frame.stack.wrapping_add(2 * POINTER) as u64;
-        let Some(index) = self
-            .pushed_slot(frame.stack)
-            .and_then(|slot| self.find(slot))
-        else {
+        let pushed = frame.stack as u64;
+        let stack = pushed.wrapping_add(2 * self.pointer());
+        let index = self.pushed_slot(pushed).and_then(|slot| self.find(slot));
+        let Some(index) = index else {
             return self.record(Record::of_call(Cause::WildResolve, stack));
         };
-        if self.bindings[index].function.is_none() {
+        let binding = &self.bindings[index];
+        if binding.function.is_none() {
             return self.record(Record::of_call(Cause::Unbound(index as u32), stack));
         }
-        self.fill_slot(index);
-        frame.result = self.bindings[index].entry;
+        self.fill_slot(binding);
+        frame.result = binding.entry;
     }
 
     /// Makes the slot of that function lead to it.
-    pub(super) fn fill_slot(&self, index: usize) {
-        let Binding { slot, entry, .. } = self.bindings[index];
-        let slot = slot as *mut [u8; POINTER];
-        // SAFETY: the scanner found the slot in a writable segment, which is mapped. Bytes have no alignment.
-        unsafe { slot.write_volatile((entry as usize).to_le_bytes()) };
+    pub(super) fn fill_slot(&self, binding: &Binding<P::Function>) {
+        let Binding { slot, entry, .. } = *binding;
+        // SAFETY: the scanner found the slot in a writable segment, which is mapped. Bytes have no alignment, nor have slots of 2013.
+        unsafe {
+            match self.width {
+                Width::Bits32 => {
+                    (slot as *mut [u8; 4]).write_volatile((entry as u32).to_le_bytes());
+                }
+                Width::Bits64 => (slot as *mut [u8; 8]).write_volatile(entry.to_le_bytes()),
+            }
+        }
     }
 
     /// The second word that the guest's resolver thunk has pushed: the slot's address.
-    fn pushed_slot(&self, stack: usize) -> Option<u64> {
-        let at = stack.checked_add(POINTER)?;
-        if !self.memory.readable(at as u64, POINTER as u64) {
-            return None;
-        }
-        // SAFETY: readable as checked, and the guest does not run meanwhile.
-        let slot = unsafe { (at as *const usize).read_unaligned() };
-        Some(slot as u64)
+    fn pushed_slot(&self, stack: u64) -> Option<u64> {
+        let word = self.pointer();
+        let bytes = self.memory.read(stack.checked_add(word)?, word).ok()?;
+        let mut slot = [0; 8];
+        slot[..bytes.len()].copy_from_slice(&bytes);
+        Some(u64::from_le_bytes(slot))
     }
 
-    /// Index of the function of that slot.
+    /// Index of the function of that slot: the slots are one table, in the order of the bindings, or two where an image has both
+    /// spellings of the tables' names.
     fn find(&self, slot: u64) -> Option<usize> {
-        // One after the other: each slot is looked for once.
-        self.bindings
-            .iter()
-            .position(|binding| binding.slot == slot)
+        let last = self.bindings.len().checked_sub(1)?;
+        let distance =
+            |from: u64, to: u64| usize::try_from(to.checked_sub(from)? / self.pointer()).ok();
+        let from_first = distance(self.bindings[0].slot, slot);
+        let from_last = distance(slot, self.bindings[last].slot)
+            .and_then(|distance| last.checked_sub(distance));
+        let mut candidates = [from_first, from_last].into_iter().flatten();
+        candidates.find(|&index| {
+            self.bindings
+                .get(index)
+                .is_some_and(|binding| binding.slot == slot)
+        })
+    }
+
+    /// Size of the guest's pointers in bytes.
+    const fn pointer(&self) -> u64 {
+        match self.width {
+            Width::Bits32 => 4,
+            Width::Bits64 => 8,
+        }
     }
 }

@@ -46,7 +46,9 @@ pub struct End {
 }
 
 impl End {
-    pub(crate) const fn new(kind: EndKind, code: i32) -> Self {
+    /// An end of that kind.
+    #[must_use]
+    pub const fn new(kind: EndKind, code: i32) -> Self {
         Self { kind, code }
     }
 

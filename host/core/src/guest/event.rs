@@ -4,8 +4,9 @@
 use core::sync::atomic::Ordering;
 
 use paravirt_abi::line::TIMER;
+use paravirt_abi::signature::Width;
 
-use super::{End, EndKind, Guest, WIDTH};
+use super::{End, EndKind, Guest, Platform};
 use crate::explain::{Cause, Exception, Record, Registers};
 use crate::gate;
 use crate::timers::{Alarm, NEVER};
@@ -14,7 +15,7 @@ use crate::upcall::{self, Interrupted};
 /// Alignment check, direction and trap flag: off in host code.
 const UNWANTED_FLAGS: u64 = 1 << 18 | 1 << 10 | 1 << 8;
 
-impl Guest {
+impl<P: Platform> Guest<P> {
     /// The alarm has come: expires timers, at once or when the host function ends.
     pub fn alarm(&self) {
         self.alarm_due.store(true, Ordering::SeqCst);
@@ -28,9 +29,14 @@ impl Guest {
     /// whoever turns interrupts on, or the tail of the call, looks again.
     pub fn deliver(&self, interrupted: &mut Interrupted) -> bool {
         self.lines.flush(self.page.pending());
-        let in_guest = self.memory.executable(interrupted.instruction);
+        let in_guest = self.in_guest(interrupted);
         if self.is_stopping() {
-            let may_leave = in_guest || gate::in_gate(interrupted.instruction);
+            let Interrupted {
+                instruction, stack, ..
+            } = *interrupted;
+            // Code of the other width is the guest's, too, and so is what a wild jump has led to.
+            let may_leave = !self.in_host()
+                && (self.memory.executable(instruction) || !gate::is_hosts(instruction, stack));
             if may_leave {
                 leave(interrupted);
             }
@@ -39,9 +45,10 @@ impl Guest {
         if !in_guest {
             return false;
         }
-        match upcall::deliver(self.page, &self.memory, WIDTH, interrupted) {
+        match upcall::deliver(self.page, &self.memory, self.width, interrupted) {
             Ok(None) => false,
             Ok(Some(upcall)) => {
+                self.upcall_counter().fetch_add(1, Ordering::Relaxed);
                 interrupted.instruction = upcall.instruction;
                 interrupted.stack = upcall.stack;
                 true
@@ -65,18 +72,9 @@ impl Guest {
         general: [u64; 16],
         exception: Exception,
     ) -> bool {
-        // After a wild jump only the stack is the guest's, or not even that. But then the address at fault is that of the
-        // instruction, and no code of the host's is where none can be executed.
-        let jumped = matches!(
-            exception,
-            Exception::BadAccess { address, .. } if address == interrupted.instruction
-        );
-        let is_of_guest = [interrupted.instruction, interrupted.stack]
-            .into_iter()
-            .any(|address| self.memory.access_at(address).is_some())
-            || jumped;
-        // What has to be left and cannot be is the host's, or it would be left for ever.
-        if !is_of_guest || self.in_host() || gate::is_leaving(interrupted.instruction) {
+        // Where neither a host function runs nor the guest is being left, it is the guest that ran, wherever a wild jump or a wild stack
+        // has led it. What has to be left and cannot be is the host's, or it would be left for ever.
+        if self.in_host() || !gate::can_leave() {
             return false;
         }
         let registers = Registers {
@@ -87,6 +85,15 @@ impl Guest {
         self.record(Record::new(Cause::Exception(exception), registers));
         leave(interrupted);
         true
+    }
+
+    /// Whether code of the guest was interrupted at which it can be interrupted: of its own width. Of a 32-bit guest of a 64-bit host,
+    /// the landings are the host's already.
+    #[must_use]
+    pub fn in_guest(&self, interrupted: &Interrupted) -> bool {
+        let of_32 = |selector| interrupted.code_selector == u64::from(selector);
+        self.memory.executable(interrupted.instruction)
+            && P::CODE_32.is_none_or(|selector| of_32(selector) == (self.width == Width::Bits32))
     }
 
     /// Records what the guest did; it is left by who calls this.
@@ -102,14 +109,16 @@ impl Guest {
     }
 
     pub(super) fn expire_if_due(&self) {
-        if self.alarm_due.swap(false, Ordering::SeqCst) {
+        // Mostly for nothing, so that first it is only read. A handler that comes between sets it, and nobody else clears it.
+        if self.alarm_due.load(Ordering::Relaxed) {
+            self.alarm_due.store(false, Ordering::SeqCst);
             self.timers.expire(self);
         }
     }
 }
 
 /// By the platform's clock and alarm. Not where a handler interrupts a host function.
-impl Alarm for Guest {
+impl<P: Platform> Alarm for Guest<P> {
     /// Guest time, which is far below 2^63 wherever the platform's began.
     fn now(&self) -> u64 {
         self.clock_now()
@@ -118,12 +127,13 @@ impl Alarm for Guest {
     fn set(&self, deadline: u64) {
         self.platform.set_alarm(match deadline {
             NEVER => NEVER,
-            _ => self.start.saturating_add(deadline),
+            _ => self.start_time.saturating_add(deadline),
         });
     }
 
     fn count(&self, timer: u32, expirations: u64) {
         self.page.count_expirations(timer as usize, expirations);
+        self.overruns.fetch_add(expirations - 1, Ordering::Relaxed);
         // The line exists.
         let _ = self.lines.raise(self.page.pending(), TIMER);
     }
@@ -131,6 +141,9 @@ impl Alarm for Guest {
 
 /// Has the handler continue where the guest is left.
 fn leave(interrupted: &mut Interrupted) {
+    let gate::Selectors { code, stack, .. } = gate::selectors();
     interrupted.instruction = gate::leave_address();
+    interrupted.code_selector = code.into();
+    interrupted.stack_selector = stack.into();
     interrupted.flags &= !UNWANTED_FLAGS;
 }

@@ -8,23 +8,23 @@ use core::slice;
 use paravirt_abi::error::Error;
 use paravirt_abi::line::CONSOLE;
 use paravirt_abi::shutdown::Reason;
+use paravirt_abi::signature::Width;
 
-use super::{End, EndKind, Guest};
+use super::{End, EndKind, Guest, Platform};
 
-impl Guest {
+impl<P: Platform> Guest<P> {
     /// `pv_console_write`.
     ///
     /// # Errors
     /// As the interface says.
-    pub fn console_write(&self, buffer: usize, length: usize) -> Result<usize, Error> {
-        if !self.memory.readable(buffer as u64, length as u64) {
+    pub fn console_write(&self, buffer: u64, length: u64) -> Result<usize, Error> {
+        if !self.memory.readable(buffer, length) {
             return Err(Error::BadAddress);
         }
         if length == 0 {
             return Ok(0);
         }
-        // As much as the result can say, which is also as long as a slice may be.
-        let length = length.min(isize::MAX as usize);
+        let length = length.min(self.longest()) as usize;
         // SAFETY: readable as checked, and the guest does not run meanwhile.
         let bytes = unsafe { slice::from_raw_parts(buffer as *const u8, length) };
         self.platform.console_write(bytes)
@@ -34,20 +34,27 @@ impl Guest {
     ///
     /// # Errors
     /// As the interface says.
-    pub fn console_read(&self, buffer: usize, length: usize) -> Result<usize, Error> {
-        if !self.memory.writable(buffer as u64, length as u64) {
+    pub fn console_read(&self, buffer: u64, length: u64) -> Result<usize, Error> {
+        if !self.memory.writable(buffer, length) {
             return Err(Error::BadAddress);
         }
         if length == 0 {
             return Ok(0);
         }
-        // More than the result can say, or than a slice may have.
-        if isize::try_from(length).is_err() {
+        if length > self.longest() {
             return Err(Error::InvalidArgument);
         }
         // SAFETY: writable as checked, and the guest does not run meanwhile.
-        let bytes = unsafe { slice::from_raw_parts_mut(buffer as *mut u8, length) };
+        let bytes = unsafe { slice::from_raw_parts_mut(buffer as *mut u8, length as usize) };
         self.take_input(bytes)
+    }
+
+    /// The most bytes that the guest's `isize` can say; no slice is longer.
+    const fn longest(&self) -> u64 {
+        match self.width {
+            Width::Bits32 => i32::MAX as u64,
+            Width::Bits64 => i64::MAX as u64,
+        }
     }
 
     /// Takes input without waiting; the number of bytes.
@@ -62,7 +69,7 @@ impl Guest {
 
     /// `pv_clock_now`.
     pub fn clock_now(&self) -> u64 {
-        self.platform.now().saturating_sub(self.start)
+        self.platform.now().saturating_sub(self.start_time)
     }
 
     /// `pv_clock_wall`.
@@ -91,7 +98,11 @@ impl Guest {
     /// # Errors
     /// As the interface says.
     pub fn irq_attach(&self, line: u32) -> Result<(), Error> {
-        self.lines.attach(self.page.pending(), line)
+        self.lines.attach(self.page.pending(), line)?;
+        if line == CONSOLE {
+            self.platform.console_attach()?;
+        }
+        Ok(())
     }
 
     /// `pv_irq_detach`.
@@ -142,8 +153,8 @@ impl Guest {
     ///
     /// # Errors
     /// As the interface says.
-    pub fn cpu_set_tls(&self, base: usize) -> Result<(), Error> {
-        self.platform.set_tls(base as u64)
+    pub fn cpu_set_tls(&self, base: u64) -> Result<(), Error> {
+        self.platform.set_tls(base)
     }
 
     /// `pv_shutdown`: the guest is left when the host function returns.

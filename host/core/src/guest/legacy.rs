@@ -3,10 +3,10 @@
 
 use paravirt_abi::error::Error;
 
-use super::Guest;
+use super::{Guest, Platform};
 use crate::legacy::Today;
 
-impl Today for Guest {
+impl<P: Platform> Today for Guest<P> {
     fn write_byte(&self, byte: u8) {
         // There is nothing to tell the guest; so below.
         let _ = self.platform.console_write(&[byte]);

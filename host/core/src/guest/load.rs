@@ -3,62 +3,56 @@
 
 use alloc::borrow::ToOwned;
 use alloc::boxed::Box;
-use alloc::collections::BTreeMap;
 use alloc::string::String;
 use alloc::vec;
 use alloc::vec::Vec;
 use core::cell::Cell;
 use core::sync::atomic::{AtomicBool, AtomicU64};
 
-use paravirt_abi::signature::Signature;
+use paravirt_abi::signature::{Signature, Type, Width};
 
-use super::call::{Binding, Target};
-use super::entry::Entry;
-use super::{Guest, Platform, WIDTH};
+use super::call::Binding;
+use super::{Guest, Platform, entry};
 use crate::agreement::{self, Disagreement};
 use crate::gate::{self, Code};
-use crate::image::{External, Image, ImageError, Policy, check_loadable};
+use crate::image::{External, Image, ImageError, Machine, Policy, check_loadable};
 use crate::layout::{self, Layout, LayoutError};
-use crate::legacy;
-use crate::lines::Lines;
 use crate::memory::{MapError, PAGE, Pages};
 use crate::page::{Page, PageError};
 use crate::text::Escaped;
 use crate::timers::Timers;
+use crate::{legacy, prototype};
 
 /// Alignment of what follows the stubs, in bytes.
 const CODE_ALIGNMENT: u64 = 16;
 
-/// What a host of this width may load; with `compat_2013` images of 2013 as well.
+/// What a host on that platform may load; with `compat_2013` images of 2013 as well.
 #[must_use]
-pub fn policy(compat_2013: bool) -> Policy {
+pub fn policy<P: Platform>(compat_2013: bool) -> Policy {
     let policy = if compat_2013 {
         Policy::of_2013()
     } else {
         Policy::default()
     };
-    Policy {
-        machines: vec![gate::MACHINE],
-        ..policy
+    let mut machines = vec![gate::MACHINE];
+    if P::CODE_32.is_some() && gate::MACHINE != Machine::I386 {
+        machines.push(Machine::I386);
     }
+    Policy { machines, ..policy }
 }
 
 /// A function that the host provides.
 #[derive(Clone, Debug)]
-pub struct Function {
-    /// Its name.
-    pub name: String,
+pub struct Function<F> {
     /// Its prototype; `None`: that of the guest's declaration, or the ABI's of that name.
     pub signature: Option<Signature>,
-    /// Its address, with the C ABI, a function of 2013 too.
-    pub address: usize,
+    /// The function, as the platform calls it.
+    pub function: F,
 }
 
 /// What a guest is to be given.
 #[derive(Clone, Copy, Debug)]
 pub struct Request<'a> {
-    /// The host's functions, each name once.
-    pub functions: &'a [Function],
     /// The command line.
     pub command_line: &'a str,
     /// Memory beside the image, in bytes.
@@ -110,21 +104,24 @@ pub enum GuestError {
     Page(#[from] PageError),
 }
 
-impl Guest {
-    /// Maps the guest's memory, loads the image and binds its slots. Functions that nobody provides keep their slots as they are.
+impl<P: Platform> Guest<P> {
+    /// Maps the guest's memory, loads the image and binds its slots. `provide` gives the host's function of a name, for a guest of that
+    /// width; those that nobody provides keep their slots as they are.
     ///
     /// # Errors
     /// If the image is not for this host, a prototype does not fit, or the memory cannot be had.
     pub fn load(
         image: &Image,
         request: &Request<'_>,
-        platform: Box<dyn Platform>,
+        provide: &dyn Fn(&str, Width) -> Option<Function<P::Function>>,
+        platform: P,
         pages: Box<dyn Pages>,
     ) -> Result<Self, GuestError> {
-        check_loadable(image, &policy(request.compat_2013))?;
-        let mut bindings = bind(image, request.functions)?;
+        check_loadable(image, &policy::<P>(request.compat_2013))?;
+        let width = image.machine().width();
+        let mut bindings = bind::<P>(image, provide)?;
         // The stubs and the shims of what is called as in 2013 lie one behind the other.
-        let stubs = (Code::size(bindings.len()) as u64).next_multiple_of(CODE_ALIGNMENT);
+        let stubs = (Code::size(width, bindings.len()) as u64).next_multiple_of(CODE_ALIGNMENT);
         let shims = legacy::Code::size(bindings.len()) as u64;
         let takes_interrupts = image.vcpu_page().is_some();
         let mut layout = layout::map(
@@ -134,57 +131,61 @@ impl Guest {
                 executable_memory: request.executable_memory,
                 command_line: request.command_line,
                 code: stubs + shims,
-                // A vCPU page for an image that has none.
-                data: if takes_interrupts { 0 } else { PAGE },
+                // The counter of upcalls, and a vCPU page for an image that has none.
+                data: if takes_interrupts { PAGE } else { 2 * PAGE },
             },
             pages,
         )?;
-        let (code, bytes) = Code::write(layout.code as usize, bindings.len());
-        layout.memory.initialize(layout.code, &bytes);
-        let mut code_of_2013 = legacy::Code::new(layout.code + stubs);
+        let (at, upcalls) = (layout.code, layout.data);
+        let prototypes = bindings.iter().map(|binding| binding.prototype);
+        let (code, mut bytes) = Code::write(at, width, prototypes, upcalls);
+        bytes.resize(stubs as usize, 0);
+        let mut code_of_2013 = legacy::Code::new(at + stubs);
         for (index, binding) in bindings.iter_mut().enumerate() {
-            let (name, stub) = (&image.externals()[index].name, code.stub(index) as u64);
-            binding.entry = code_of_2013.entry(name, WIDTH, stub);
+            let name = &image.externals()[index].name;
+            binding.entry = code_of_2013.entry(name, width, code.stub(index));
         }
-        let entry = Entry::prepare(
+        let start = entry::prepare(
             image,
             request,
-            &*platform,
+            &platform,
             &mut layout,
-            code.resolver as u64,
+            code.resolver,
             &mut code_of_2013,
         );
-        let Layout {
-            mut memory, data, ..
-        } = layout;
-        memory.initialize(layout.code + stubs, &code_of_2013.bytes);
+        let Layout { mut memory, .. } = layout;
+        bytes.extend(code_of_2013.bytes);
+        memory.initialize(at, &bytes);
         let page = Page::of(image, &memory)?.unwrap_or_else(|| {
             // SAFETY: the layout has mapped it for the guest's life, aligned and writable. Its interrupt flag stays off.
-            unsafe { Page::new(data) }
+            unsafe { Page::new(upcalls + PAGE) }
         });
         let guest = Self {
-            start: platform.now(),
+            start_time: platform.start(),
+            lines: platform.lines(),
             platform,
+            width,
             memory,
             page,
+            upcalls,
             takes_interrupts,
-            lines: Lines::new(),
             timers: Timers::default(),
             bindings,
             code,
-            entry,
+            start,
             end: AtomicU64::new(0),
             in_host: AtomicBool::new(true),
             alarm_due: AtomicBool::new(false),
+            overruns: AtomicU64::new(0),
             fault: Cell::new(None),
             has_run: AtomicBool::new(false),
         };
         if !request.lazy {
-            for index in 0..guest.bindings.len() {
-                if guest.bindings[index].function.is_some() {
-                    guest.fill_slot(index);
-                }
-            }
+            let bound = guest
+                .bindings
+                .iter()
+                .filter(|binding| binding.function.is_some());
+            bound.for_each(|binding| guest.fill_slot(binding));
         }
         guest.memory.seal().map_err(|source| GuestError::Protect {
             file: image.name().to_owned(),
@@ -195,23 +196,14 @@ impl Guest {
 }
 
 /// Finds the host's function for each of the guest's. Where the slots lead is known once the guest is laid out.
-fn bind(image: &Image, functions: &[Function]) -> Result<Vec<Binding>, GuestError> {
-    let functions: BTreeMap<&str, &Function> = functions
-        .iter()
-        .map(|function| (function.name.as_str(), function))
-        .collect();
+fn bind<P: Platform>(
+    image: &Image,
+    provide: &dyn Fn(&str, Width) -> Option<Function<P::Function>>,
+) -> Result<Vec<Binding<P::Function>>, GuestError> {
+    let width = image.machine().width();
     let file = || image.name().to_owned();
-    let bind_one = |external: &External| {
-        let (slot, entry) = (external.slot, 0);
-        let Some(function) = functions.get(external.name.as_str()) else {
-            let function = None;
-            return Ok(Binding {
-                slot,
-                entry,
-                function,
-            });
-        };
-        let prototype = agreement::prototype(external, function.signature, WIDTH)
+    let prototype = |external: &External, host| {
+        agreement::prototype(external, host, width)
             .map_err(|disagreement| GuestError::Prototype {
                 file: file(),
                 disagreement,
@@ -219,13 +211,23 @@ fn bind(image: &Image, functions: &[Function]) -> Result<Vec<Binding>, GuestErro
             .ok_or_else(|| GuestError::NoPrototype {
                 file: file(),
                 name: external.name.clone(),
-            })?;
-        let address = function.address;
-        let function = Some(Target { address, prototype });
+            })
+    };
+    let bind_one = |external: &External| {
+        let (prototype, function) = match provide(&external.name, width) {
+            Some(Function {
+                signature,
+                function,
+            }) => (prototype(external, signature)?, Some(function)),
+            // Who calls a function that nobody provides gets as far as its gate.
+            None => (Signature::new(Type::Unit, &[]), None),
+        };
         Ok(Binding {
-            slot,
-            entry,
+            slot: external.slot,
+            entry: 0,
             function,
+            prototype,
+            stack_bytes: prototype::stack_bytes(prototype, width),
         })
     };
     image.externals().iter().map(bind_one).collect()

@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: MIT OR Apache-2.0
-//! A guest of the host's own width in the host's own address space: from its image to its end.
+//! A guest in the host's own address space: from its image to its end.
 //!
 //! What is below the host is a [`Platform`]. While the guest runs, the platform's event handlers call [`Guest::alarm`],
 //! [`Guest::deliver`] and [`Guest::fault`] on the vCPU's thread, at any instruction; host functions are not disturbed by that:
@@ -14,58 +14,61 @@ mod legacy;
 mod load;
 mod platform;
 
-use alloc::boxed::Box;
+use alloc::sync::Arc;
 use alloc::vec::Vec;
 use core::cell::Cell;
 use core::ptr;
-use core::sync::atomic::{AtomicBool, AtomicU64, Ordering};
+use core::sync::atomic::{AtomicBool, AtomicU32, AtomicU64, Ordering, compiler_fence};
 
 use paravirt_abi::error::Error;
 use paravirt_abi::signature::Width;
 
-pub(crate) use call::{dispatch, resolve};
 pub use end::{End, EndKind};
 pub use load::{Function, GuestError, Request, policy};
 pub use platform::Platform;
 
 use crate::explain::{Fault, Record};
-use crate::gate::{self, Code, STATE};
+use crate::gate::{self, Code, STATE, Start};
+pub use crate::gate::{Frame, call_c};
 use crate::image::Image;
 use crate::lines::Lines;
 use crate::memory::GuestMemory;
 use crate::page::Page;
 use crate::timers::{NEVER, Timers};
 use call::Binding;
-use entry::Entry;
 
 /// A guest with its vCPU.
 ///
 /// Host functions and event handlers share it on one thread, and a handler may interrupt a host function at any instruction. What
 /// both change is atomic; the timers are changed by a handler only if no host function runs.
-pub struct Guest {
-    platform: Box<dyn Platform>,
+pub struct Guest<P: Platform> {
+    platform: P,
+    width: Width,
     memory: GuestMemory,
     page: Page,
+    /// Address of the counter of upcalls, in the guest's memory, where the tails find it.
+    upcalls: u64,
     /// Whether the page is the guest's, so that it can be interrupted.
     takes_interrupts: bool,
-    lines: Lines,
+    lines: Arc<Lines>,
     timers: Timers,
-    bindings: Vec<Binding>,
+    bindings: Vec<Binding<P::Function>>,
     code: Code,
-    entry: Entry,
+    start: Start,
     /// The platform's time when guest time was 0.
-    start: u64,
+    start_time: u64,
     /// Why the guest is to be left: an [`End`] as a word, 0 if it is not.
     end: AtomicU64,
-    /// Whether host code runs: between entering and leaving the host.
+    /// Whether host code runs: between entering and leaving the host. On the vCPU's thread, as the next.
     in_host: AtomicBool,
     /// Whether the alarm has come and nobody has looked at the timers.
     alarm_due: AtomicBool,
+    overruns: AtomicU64,
     fault: Cell<Option<Record>>,
     has_run: AtomicBool,
 }
 
-/// Pointer width of guest and host.
+/// Pointer width of the host.
 pub const WIDTH: Width = gate::MACHINE.width();
 
 /// Why a guest cannot be entered.
@@ -79,7 +82,7 @@ pub enum EnterError {
     HasRun,
 }
 
-impl Guest {
+impl<P: Platform> Guest<P> {
     /// Runs the guest to its end, on this thread.
     ///
     /// # Errors
@@ -92,7 +95,7 @@ impl Guest {
         if self.has_run.load(Ordering::SeqCst) {
             return Err(EnterError::HasRun);
         }
-        let this = ptr::from_ref(self).cast_mut();
+        let this = ptr::from_ref(self).cast_mut().cast();
         let none = ptr::null_mut();
         if STATE
             .guest
@@ -102,11 +105,13 @@ impl Guest {
             return Err(EnterError::Occupied);
         }
         self.has_run.store(true, Ordering::SeqCst);
-        self.code.publish(self.page.address());
+        let page = self.page.address();
+        self.code
+            .publish(page, self.upcalls, call::dispatch::<P>, call::resolve::<P>);
         self.leave_host();
         if !self.in_host() {
             // SAFETY: the guest is mapped, bound and published; the rest is the caller's.
-            unsafe { gate::enter(self.entry.point, self.entry.info, &self.end) };
+            unsafe { gate::enter(&self.start, &self.end) };
         }
         if !self.in_host() {
             self.enter_host();
@@ -120,11 +125,53 @@ impl Guest {
     /// The guest that runs, if one does.
     ///
     /// # Safety
-    /// The reference is not used after the guest's end.
+    /// Guests that run have this platform, and the reference is not used after the guest's end.
     #[must_use]
     pub unsafe fn current<'a>() -> Option<&'a Self> {
-        // SAFETY: a guest that runs is not dropped.
-        unsafe { STATE.guest.load(Ordering::SeqCst).as_ref() }
+        // SAFETY: a guest that runs is not dropped; the rest is the caller's.
+        unsafe { STATE.guest.load(Ordering::SeqCst).cast::<Self>().as_ref() }
+    }
+
+    /// What it stands on.
+    #[must_use]
+    pub const fn platform(&self) -> &P {
+        &self.platform
+    }
+
+    /// Pointer width of the guest.
+    #[must_use]
+    pub const fn width(&self) -> Width {
+        self.width
+    }
+
+    /// Its functions, in the order of the image's externals; `None` where nobody provides one.
+    pub fn functions(&self) -> impl ExactSizeIterator<Item = Option<&P::Function>> {
+        self.bindings
+            .iter()
+            .map(|binding| binding.function.as_ref())
+    }
+
+    /// Its vCPU page, or what an image without one has in its place.
+    #[must_use]
+    pub const fn page(&self) -> Page {
+        self.page
+    }
+
+    /// Upcalls so far.
+    #[must_use]
+    pub fn upcalls(&self) -> u32 {
+        self.upcall_counter().load(Ordering::Relaxed)
+    }
+
+    fn upcall_counter(&self) -> &AtomicU32 {
+        // SAFETY: mapped, aligned and writable for the guest's life.
+        unsafe { AtomicU32::from_ptr(self.upcalls as *mut u32) }
+    }
+
+    /// Expirations so far that came together with an earlier one of the same timer, because the host was late by a period or more.
+    #[must_use]
+    pub fn overruns(&self) -> u64 {
+        self.overruns.load(Ordering::Relaxed)
     }
 
     /// The guest's memory.
@@ -162,28 +209,39 @@ impl Guest {
         self.request_end(End::new(EndKind::Stopped, code));
     }
 
-    /// Whether this is the first reason to end.
-    fn request_end(&self, end: End) -> bool {
+    /// As [`stop`](Self::stop), with another kind of end. Whether it is the first reason.
+    pub fn request_end(&self, end: End) -> bool {
         let none = 0;
         self.end
             .compare_exchange(none, end.word(), Ordering::SeqCst, Ordering::SeqCst)
             .is_ok()
     }
 
-    fn is_stopping(&self) -> bool {
+    /// Whether the guest is to be left.
+    #[must_use]
+    pub fn is_stopping(&self) -> bool {
         self.end.load(Ordering::SeqCst) != 0
     }
 
     fn in_host(&self) -> bool {
-        self.in_host.load(Ordering::SeqCst)
+        self.in_host.load(Ordering::Relaxed)
     }
 
+    /// Tells handlers, which are on the same thread.
+    fn set_in_host(&self, in_host: bool) {
+        compiler_fence(Ordering::SeqCst);
+        self.in_host.store(in_host, Ordering::Relaxed);
+        compiler_fence(Ordering::SeqCst);
+    }
+
+    #[inline]
     fn enter_host(&self) {
-        self.in_host.store(true, Ordering::SeqCst);
+        self.set_in_host(true);
         self.platform.enter_host();
     }
 
     /// Leaves the host for the guest, unless that is to be left. What came meanwhile for the timers is done before.
+    #[inline]
     fn leave_host(&self) {
         loop {
             self.expire_if_due();
@@ -191,11 +249,11 @@ impl Guest {
                 return;
             }
             self.platform.leave_host();
-            self.in_host.store(false, Ordering::SeqCst);
+            self.set_in_host(false);
             // What a host function has latched and nobody delivers: the tail looks at what is pending.
             self.lines.flush(self.page.pending());
             // From here on, an alarm is done where it comes.
-            if !self.alarm_due.load(Ordering::SeqCst) {
+            if !self.alarm_due.load(Ordering::Relaxed) {
                 return;
             }
             self.enter_host();

@@ -138,7 +138,7 @@ impl Arguments<'_> {
     #[inline]
     pub(super) fn word(&mut self) -> u64 {
         match self.width {
-            Width::Bits32 => self.from_stack(u32::from_le_bytes).into(),
+            Width::Bits32 => self.pop(u32::from_le_bytes).into(),
             Width::Bits64 => self.double_word(),
         }
     }
@@ -152,14 +152,14 @@ impl Arguments<'_> {
             self.integer += 1;
             return register;
         }
-        self.from_stack(u64::from_le_bytes)
+        self.pop(u64::from_le_bytes)
     }
 
     /// The bits of the next 32-bit float.
     #[inline]
     pub(super) fn float_word(&mut self) -> u64 {
         match self.width {
-            Width::Bits32 => self.from_stack(u32::from_le_bytes).into(),
+            Width::Bits32 => self.pop(u32::from_le_bytes).into(),
             Width::Bits64 => self.float_double_word(),
         }
     }
@@ -173,11 +173,11 @@ impl Arguments<'_> {
             self.float += 1;
             return register;
         }
-        self.from_stack(u64::from_le_bytes)
+        self.pop(u64::from_le_bytes)
     }
 
     #[inline]
-    fn from_stack<const SIZE: usize, T: Default>(&mut self, value: fn([u8; SIZE]) -> T) -> T {
+    fn pop<const SIZE: usize, T: Default>(&mut self, value: fn([u8; SIZE]) -> T) -> T {
         let Some(rest) = self.stack_bytes.checked_sub(SIZE as u64) else {
             return T::default();
         };

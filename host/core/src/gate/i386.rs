@@ -32,6 +32,13 @@ pub struct Frame {
     registers: [u32; 3],
 }
 
+impl Frame {
+    /// The guest's stack pointer.
+    pub(crate) const fn stack_pointer(&self) -> u64 {
+        self.stack as u64
+    }
+}
+
 /// What the resolver's gate saves.
 #[derive(Debug)]
 #[repr(C, align(16))]

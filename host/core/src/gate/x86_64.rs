@@ -40,6 +40,13 @@ pub struct Frame {
     control: u16,
 }
 
+impl Frame {
+    /// The guest's stack pointer.
+    pub(crate) const fn stack_pointer(&self) -> u64 {
+        self.stack
+    }
+}
+
 /// What the resolver's gate saves.
 #[derive(Debug)]
 #[repr(C, align(16))]

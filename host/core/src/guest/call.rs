@@ -60,7 +60,7 @@ unsafe fn current<'a, P: Platform>() -> &'a Guest<P> {
 impl<P: Platform> Guest<P> {
     #[inline]
     fn call(&self, index: u32, frame: &mut Frame) {
-        let stack = frame.stack as u64;
+        let stack = frame.stack_pointer();
         let Some(binding) = self.bindings.get(index as usize) else {
             return self.record(Record::of_call(Cause::WildCall, stack));
         };
@@ -77,7 +77,7 @@ impl<P: Platform> Guest<P> {
 
     fn resolve(&self, frame: &mut Frame) {
         // Above the two words that the thunk has pushed lies the return address; the stack pointer may be anything.
-        let pushed = frame.stack as u64;
+        let pushed = frame.stack_pointer();
         let stack = pushed.wrapping_add(2 * self.pointer());
         let index = self.pushed_slot(pushed).and_then(|slot| self.find(slot));
         let Some(index) = index else {

@@ -50,6 +50,9 @@ pub struct Function<F> {
     pub function: F,
 }
 
+/// Gives the host's function of a name, for a guest of that width.
+pub type Provide<'a, F> = dyn Fn(&str, Width) -> Option<Function<F>> + 'a;
+
 /// What a guest is to be given.
 #[derive(Clone, Copy, Debug)]
 pub struct Request<'a> {
@@ -105,15 +108,15 @@ pub enum GuestError {
 }
 
 impl<P: Platform> Guest<P> {
-    /// Maps the guest's memory, loads the image and binds its slots. `provide` gives the host's function of a name, for a guest of that
-    /// width; those that nobody provides keep their slots as they are.
+    /// Maps the guest's memory, loads the image and binds its slots. Functions that nobody provides keep their
+    /// slots as they are.
     ///
     /// # Errors
     /// If the image is not for this host, a prototype does not fit, or the memory cannot be had.
     pub fn load(
         image: &Image,
         request: &Request<'_>,
-        provide: &dyn Fn(&str, Width) -> Option<Function<P::Function>>,
+        provide: &Provide<'_, P::Function>,
         platform: P,
         pages: Box<dyn Pages>,
     ) -> Result<Self, GuestError> {
@@ -198,7 +201,7 @@ impl<P: Platform> Guest<P> {
 /// Finds the host's function for each of the guest's. Where the slots lead is known once the guest is laid out.
 fn bind<P: Platform>(
     image: &Image,
-    provide: &dyn Fn(&str, Width) -> Option<Function<P::Function>>,
+    provide: &Provide<'_, P::Function>,
 ) -> Result<Vec<Binding<P::Function>>, GuestError> {
     let width = image.machine().width();
     let file = || image.name().to_owned();

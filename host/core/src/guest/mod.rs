@@ -24,7 +24,7 @@ use paravirt_abi::error::Error;
 use paravirt_abi::signature::Width;
 
 pub use end::{End, EndKind};
-pub use load::{Function, GuestError, Request, policy};
+pub use load::{Function, GuestError, Provide, Request, policy};
 pub use platform::Platform;
 
 use crate::explain::{Fault, Record};

@@ -7,7 +7,7 @@
 use paravirt_abi::signature::Width;
 use paravirt_abi::{interface, legacy};
 use paravirt_host_core::legacy::OFFERED;
-pub use paravirt_host_core::provides::{Fit, Listed, Provides, ProvidesError, successor};
+pub use paravirt_host_core::provides::{Fit, Listed, Nearest, Provides, ProvidesError, successor};
 use serde::Deserialize;
 
 use crate::image::{EntryPoint, Machine, Policy};
@@ -240,9 +240,10 @@ mod tests {
         let provides = Host::find("linux-process")
             .unwrap()
             .provides(Machine::X86_64);
-        let nearest = |name| match provides.fit(&external(name, None), Width::Bits64) {
-            Fit::Missing { nearest } => nearest,
-            other => panic!("{other:?}"),
+        let nearest = |name| {
+            let fit = provides.fit(&external(name, None), Width::Bits64);
+            assert_eq!(fit, Fit::Missing);
+            Nearest::new(&provides).to(name)
         };
         assert_eq!(nearest("pv_console_wirte"), ["pv_console_write"]);
         assert_eq!(nearest("pv_timer_top"), ["pv_timer_stop"]);

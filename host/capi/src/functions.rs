@@ -11,7 +11,7 @@ use paravirt_host_core::agreement;
 use paravirt_host_core::guest;
 use paravirt_host_core::image::{self, External, check_loadable};
 use paravirt_host_core::legacy::OFFERED;
-use paravirt_host_core::provides::{Fit, Provides};
+use paravirt_host_core::provides::{Nearest, Provides};
 
 use crate::argument::{array, text, value};
 use crate::error::{Error, Number, number};
@@ -129,10 +129,11 @@ fn misfits(image: &image::Image, functions: &Functions) -> Vec<String> {
         .iter()
         .map(|(name, function)| (name.clone(), function.signature))
         .collect();
+    let mut nearest = Nearest::new(&provides);
     let misfit = |external: &External| {
         let name = &external.name;
         let Some(function) = functions.get(name) else {
-            return Some(missing(external, &provides));
+            return Some(missing(external, &mut nearest));
         };
         match agreement::prototype(external, function.signature, guest::WIDTH) {
             Ok(Some(_)) => None,
@@ -146,16 +147,15 @@ fn misfits(image: &image::Image, functions: &Functions) -> Vec<String> {
 }
 
 /// What is said of a function that the host does not have.
-fn missing(external: &External, provides: &Provides) -> String {
+fn missing(external: &External, nearest: &mut Nearest<'_>) -> String {
     let name = &external.name;
     // With the flag, the library has them all.
     if OFFERED.contains(&name.as_str()) {
         return format!("missing: {name}, of 2013; set PVH_COMPAT_2013 (option `--compat 2013`)");
     }
-    match provides.fit(external, guest::WIDTH) {
-        Fit::Missing { nearest } if !nearest.is_empty() => {
-            format!("missing: {name} (did you mean {}?)", nearest.join(", "))
-        }
-        _ => format!("missing: {name}"),
+    let nearest = nearest.to(name);
+    if nearest.is_empty() {
+        return format!("missing: {name}");
     }
+    format!("missing: {name} (did you mean {}?)", nearest.join(", "))
 }

@@ -6,6 +6,7 @@
 
 use alloc::borrow::ToOwned;
 use alloc::collections::BTreeSet;
+use alloc::format;
 use alloc::string::String;
 use alloc::vec::Vec;
 
@@ -42,7 +43,7 @@ pub enum BindError {
     /// The host does not provide functions that the guest asks for.
     #[error(
         "{file}: not provided: {}; add them to the list, or leave their slots as they are with --partial",
-        names.join(", "), file = Escaped(file))]
+        some(names), file = Escaped(file))]
     Missing {
         /// The image.
         file: String,
@@ -50,7 +51,7 @@ pub enum BindError {
         names: Vec<String>,
     },
     /// The host provides functions without saying where.
-    #[error("{file}: no address for {}; write `@ 0xADDRESS` behind each in the list", names.join(", "), file = Escaped(file))]
+    #[error("{file}: no address for {}; write `@ 0xADDRESS` behind each in the list", some(names), file = Escaped(file))]
     NoAddress {
         /// The image.
         file: String,
@@ -76,6 +77,16 @@ pub enum BindError {
     },
 }
 
+/// So many names in words as a person reads.
+fn some(names: &[String]) -> String {
+    const SOME: usize = 20;
+    let first = names[..names.len().min(SOME)].join(", ");
+    match names.len().saturating_sub(SOME) {
+        0 => first,
+        more => format!("{first} and {more} more"),
+    }
+}
+
 /// Makes a copy of the image whose slots hold the host's addresses. With `partial`, slots of functions that the host does not
 /// provide stay as they are, for a resolver or a backend in the guest.
 ///
@@ -94,7 +105,7 @@ pub fn bind(image: &Image, provides: &Provides, partial: bool) -> Result<Bound, 
                 let file = file();
                 return Err(BindError::Prototype { file, disagreement });
             }
-            Fit::Missing { .. } => {
+            Fit::Missing => {
                 missing.insert(name.clone());
                 None
             }

@@ -1,11 +1,12 @@
 // SPDX-License-Identifier: MIT OR Apache-2.0
 //! Prototypes as text, in Rust's notation.
 
-use alloc::borrow::ToOwned;
 use alloc::string::String;
 use alloc::vec::Vec;
 
 use paravirt_abi::signature::{Signature, Type, Width};
+
+use crate::text::beginning;
 
 /// Why a text is no prototype.
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
@@ -30,7 +31,7 @@ pub enum PrototypeError {
 /// # Errors
 /// Says which part cannot be read.
 pub fn parse(text: &str, width: Width) -> Result<Signature, PrototypeError> {
-    let form = || PrototypeError::Form(text.to_owned());
+    let form = || PrototypeError::Form(beginning(text));
     let (arguments, result) = text
         .trim()
         .strip_prefix("fn")
@@ -54,7 +55,7 @@ pub fn parse(text: &str, width: Width) -> Result<Signature, PrototypeError> {
                 let ty = argument.rsplit(':').next().unwrap_or(argument).trim();
                 parse_type(ty, width)
                     .filter(|ty| ty.is_argument())
-                    .ok_or_else(|| PrototypeError::Type(argument.trim().to_owned()))
+                    .ok_or_else(|| PrototypeError::Type(beginning(argument.trim())))
             })
             .collect::<Result<Vec<_>, _>>()?,
     };
@@ -62,7 +63,7 @@ pub fn parse(text: &str, width: Width) -> Result<Signature, PrototypeError> {
         return Err(PrototypeError::TooMany(types.len()));
     }
     let result =
-        parse_type(result, width).ok_or_else(|| PrototypeError::Type(result.to_owned()))?;
+        parse_type(result, width).ok_or_else(|| PrototypeError::Type(beginning(result)))?;
     Ok(Signature::new(result, &types))
 }
 

@@ -4,7 +4,12 @@
 //! A terminal obeys control characters, and some that are none change the order in which the rest of the line is shown (U+202E), begin
 //! a new one (U+2028) or are not seen at all (U+200B). None of them reaches a terminal by a text of this crate or of a host.
 
+use alloc::borrow::ToOwned;
+use alloc::string::String;
 use core::fmt::{self, Display, Write};
+
+/// More of a text that cannot be read is not repeated in a message.
+const MAX_REPEATED: usize = 100;
 
 /// A text of others in a text of ours: what is not shown as itself stands as `\n`, `\u{1b}`, `\u{202e}`. Line breaks are no exception.
 #[derive(Clone, Copy, Debug)]
@@ -13,6 +18,15 @@ pub struct Escaped<T>(pub T);
 impl<T: Display> Display for Escaped<T> {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         write!(Escaper(f), "{}", self.0)
+    }
+}
+
+/// The beginning of a text that cannot be read, for a message; an endless one ends in `...`.
+#[must_use]
+pub fn beginning(text: &str) -> String {
+    match text.char_indices().nth(MAX_REPEATED) {
+        Some((end, _)) => text[..end].to_owned() + "...",
+        None => text.to_owned(),
     }
 }
 
@@ -69,6 +83,13 @@ mod tests {
             assert_eq!(format!("{}", Escaped(text)), escaped);
             assert!(escaped.chars().all(is_shown));
         }
+    }
+
+    #[test]
+    fn of_an_endless_text_the_beginning_is_repeated() {
+        let hundred = "ä".repeat(100);
+        assert_eq!(beginning(&hundred), hundred);
+        assert_eq!(beginning(&(hundred.clone() + "b")), hundred + "...");
     }
 
     #[test]

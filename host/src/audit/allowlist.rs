@@ -12,7 +12,7 @@
 
 use super::Finding;
 use crate::image::Image;
-use crate::text::Escaped;
+use crate::text::{Escaped, beginning};
 
 /// What the guest layer has in every image.
 const LAYER: &str = include_str!("layer/any.allow");
@@ -45,15 +45,35 @@ pub struct Rule {
     pub reason: String,
 }
 
+/// Limit of the number of rules. Each is compared with each finding.
+const MAX_RULES: usize = 1000;
+
 /// Why an allowlist cannot be read.
 #[derive(Debug, thiserror::Error)]
-#[error(
-    "{file}:{line}: {problem} in {found:?}; write `function: instruction  # reason`, as in `board_init: out  # runs before ..`", file = Escaped(file))]
-pub struct AllowlistError {
-    file: String,
-    line: usize,
-    found: String,
-    problem: &'static str,
+pub enum AllowlistError {
+    /// A line is no rule.
+    #[error(
+        "{file}:{line}: {problem} in {found:?}; write `function: instruction  # reason`, as in `board_init: out  # runs before ..`", file = Escaped(file))]
+    Rule {
+        /// The file.
+        file: String,
+        /// Number of the line, from 1.
+        line: usize,
+        /// What stands there, or how it begins.
+        found: String,
+        /// What is missing.
+        problem: &'static str,
+    },
+    /// More rules than the limit.
+    #[error("{file}:{line}: more than {limit} rules; let one stand for several functions: `my_driver::*: out  # why`", file = Escaped(file))]
+    TooMany {
+        /// The file.
+        file: String,
+        /// Number of the line, from 1.
+        line: usize,
+        /// The limit.
+        limit: usize,
+    },
 }
 
 impl Rule {
@@ -80,10 +100,17 @@ impl Allowlist {
             if line.is_empty() || line.starts_with('#') {
                 continue;
             }
-            let rule = rule(index + 1, line).map_err(|problem| AllowlistError {
+            if rules.len() == MAX_RULES {
+                return Err(AllowlistError::TooMany {
+                    file: file.to_owned(),
+                    line: index + 1,
+                    limit: MAX_RULES,
+                });
+            }
+            let rule = rule(index + 1, line).map_err(|problem| AllowlistError::Rule {
                 file: file.to_owned(),
                 line: index + 1,
-                found: line.to_owned(),
+                found: beginning(line),
                 problem,
             })?;
             rules.push(rule);

@@ -56,20 +56,21 @@ impl Classifier {
 
     /// `None` for what any program may do.
     pub(super) fn classify(&mut self, instruction: &Instruction) -> Option<Classified> {
-        let mnemonic = self.mnemonic(instruction);
         let classified = |name, class, why| Some(Classified { name, class, why });
         if is_far(instruction) {
+            let mnemonic = self.mnemonic(instruction);
             let why = "loads a code selector of the host's tables";
             return classified(format!("far {mnemonic}"), Class::Sensitive, why);
         }
         if let Some((class, why)) = by_mnemonic(instruction.mnemonic()) {
             let name = match instruction.mnemonic() {
                 Mnemonic::Int => format!("int {:#x}", instruction.immediate8()),
-                _ => mnemonic,
+                _ => self.mnemonic(instruction),
             };
             return classified(name, class, why);
         }
         if instruction.is_privileged() {
+            let mnemonic = self.mnemonic(instruction);
             let name = match special_register(instruction) {
                 Some(register) => format!(
                     "{mnemonic} with {}",
@@ -85,8 +86,9 @@ impl Classifier {
             .used_registers()
             .iter()
             .find(|used| used.register().is_segment_register() && is_write(used.access()))?;
-        let register = self.formatter.format_register(loaded.register());
-        let name = format!("{mnemonic} to {register}");
+        let register = loaded.register();
+        let mnemonic = self.mnemonic(instruction);
+        let name = format!("{mnemonic} to {}", self.formatter.format_register(register));
         let why = "loads a selector of the host's tables, or faults";
         classified(name, Class::Sensitive, why)
     }

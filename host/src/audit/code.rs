@@ -12,11 +12,24 @@ const MAX_NESTING: usize = 16;
 
 /// What a piece of code is called. The text is made only for what is found: it may be a thousand times as long as what the file
 /// has of it.
-#[derive(Clone, Debug, PartialEq, Eq)]
+#[derive(Clone, Debug)]
 pub(super) enum Name<'a> {
     Symbol(CodeSymbol<'a>),
     /// Addresses, where no symbol tells.
     Range(Range<u64>),
+}
+
+impl Name<'_> {
+    /// Whether it names the same function or range of the image, without a look at its text.
+    pub(super) fn is(&self, other: &Self) -> bool {
+        match (self, other) {
+            (Self::Symbol(one), Self::Symbol(other)) => {
+                (one.address, one.size) == (other.address, other.size)
+            }
+            (Self::Range(one), Self::Range(other)) => one == other,
+            _ => false,
+        }
+    }
 }
 
 impl fmt::Display for Name<'_> {
@@ -37,16 +50,19 @@ pub(super) struct Piece<'a> {
     pub(super) bytes: &'a [u8],
 }
 
-/// An image's code, and what else its executable segments hold.
-#[derive(Default)]
-pub(super) struct Code<'a> {
-    pub(super) pieces: Vec<Piece<'a>>,
-    pub(super) gaps: Vec<Gap>,
+/// A part of an executable segment.
+pub(super) enum Part<'a> {
+    Code(Piece<'a>),
+    /// Not marked as code.
+    Other(Gap),
 }
 
-/// The code of the executable segments, as far as sections mark it.
-pub(super) fn of(image: &Image) -> Code<'_> {
-    let mut code = Code::default();
+/// Hands over the parts of the executable segments by address, one by one since there may be millions, until `take` fails.
+pub(super) fn walk<'a, E>(
+    image: &'a Image,
+    take: &mut impl FnMut(Part<'a>) -> Result<(), E>,
+) -> Result<(), E> {
+    let symbols = image.symbols().code(0..u64::MAX);
     for segment in image.segments().iter().filter(|s| s.access.execute) {
         let end = segment.address + segment.data().len() as u64;
         let mut next = segment.address;
@@ -57,75 +73,89 @@ pub(super) fn of(image: &Image) -> Code<'_> {
             if start >= stop {
                 continue;
             }
-            code.gap(next..start, GapReason::NoSection);
+            other(next..start, GapReason::NoSection, take)?;
             next = stop;
             if section.executable {
                 let from = (start - segment.address) as usize;
                 let to = (stop - segment.address) as usize;
-                code.cut(image, section, start, &segment.data()[from..to]);
+                cut(&symbols, section, start, &segment.data()[from..to], take)?;
             } else {
                 let section = section.name.clone();
-                code.gap(start..stop, GapReason::Data { section });
+                other(start..stop, GapReason::Data { section }, take)?;
             }
         }
-        code.gap(next..end, GapReason::NoSection);
+        other(next..end, GapReason::NoSection, take)?;
     }
-    code
+    Ok(())
 }
 
-impl<'a> Code<'a> {
-    fn gap(&mut self, range: Range<u64>, reason: GapReason) {
-        if !range.is_empty() {
-            self.gaps.push(Gap {
-                address: range.start,
-                size: range.end - range.start,
-                reason,
-            });
-        }
+fn other<'a, E>(
+    range: Range<u64>,
+    reason: GapReason,
+    take: &mut impl FnMut(Part<'a>) -> Result<(), E>,
+) -> Result<(), E> {
+    if range.is_empty() {
+        return Ok(());
     }
+    take(Part::Other(Gap {
+        address: range.start,
+        size: range.end - range.start,
+        reason,
+    }))
+}
 
-    /// Cuts the code of a section at its symbols.
-    fn cut(&mut self, image: &'a Image, section: &Section, start: u64, bytes: &'a [u8]) {
-        let end = start + bytes.len() as u64;
-        let unnamed = Name::Range(section.address..section.end());
-        // The functions that hold the current address, the innermost last, with their ends; and the last label without a size.
-        let mut functions: Vec<(u64, CodeSymbol<'a>)> = Vec::new();
-        let mut label = unnamed.clone();
-        let mut from = start;
-        let mut symbols = image.symbols().code(start..end).peekable();
-        while from < end {
-            let inside = !functions.is_empty();
-            functions.retain(|(stop, _)| *stop > from);
-            if inside && functions.is_empty() {
-                // Labels inside a function say nothing about what follows it.
-                label = unnamed.clone();
-            }
-            while let Some(symbol) = symbols.next_if(|symbol| symbol.address <= from) {
-                match symbol.size {
-                    0 => label = Name::Symbol(symbol),
-                    size if functions.len() < MAX_NESTING => {
-                        functions.push((symbol.address.saturating_add(size), symbol));
-                    }
-                    _ => {}
-                }
-            }
-            let function = match functions.last() {
-                Some((_, symbol)) => Name::Symbol(symbol.clone()),
-                None => label.clone(),
-            };
-            let ends = functions.iter().map(|(stop, _)| *stop).min();
-            let to = [Some(end), ends, symbols.peek().map(|symbol| symbol.address)]
-                .into_iter()
-                .flatten()
-                .min()
-                .unwrap_or(end);
-            self.pieces.push(Piece {
-                function,
-                in_function: functions.iter().any(|(_, symbol)| symbol.is_function),
-                address: from,
-                bytes: &bytes[(from - start) as usize..(to - start) as usize],
-            });
-            from = to;
+/// Cuts the code of a section at the symbols, which are sorted by address.
+fn cut<'a, E>(
+    symbols: &[CodeSymbol<'a>],
+    section: &Section,
+    start: u64,
+    bytes: &'a [u8],
+    take: &mut impl FnMut(Part<'a>) -> Result<(), E>,
+) -> Result<(), E> {
+    let end = start + bytes.len() as u64;
+    let unnamed = Name::Range(section.address..section.end());
+    // The functions that hold the current address, the innermost last, with their ends; and the last label without a size.
+    let mut functions: Vec<(u64, &CodeSymbol<'a>)> = Vec::new();
+    let mut label = None;
+    let mut from = start;
+    let first = symbols.partition_point(|symbol| symbol.address < start);
+    let mut symbols = symbols[first..]
+        .iter()
+        .take_while(|symbol| symbol.address < end)
+        .peekable();
+    while from < end {
+        let inside = !functions.is_empty();
+        functions.retain(|(stop, _)| *stop > from);
+        if inside && functions.is_empty() {
+            // Labels inside a function say nothing about what follows it.
+            label = None;
         }
+        while let Some(symbol) = symbols.next_if(|symbol| symbol.address <= from) {
+            match symbol.size {
+                0 => label = Some(symbol),
+                size if functions.len() < MAX_NESTING => {
+                    functions.push((symbol.address.saturating_add(size), symbol));
+                }
+                _ => {}
+            }
+        }
+        let function = match functions.last().map(|(_, symbol)| *symbol).or(label) {
+            Some(symbol) => Name::Symbol(symbol.clone()),
+            None => unnamed.clone(),
+        };
+        let ends = functions.iter().map(|(stop, _)| *stop).min();
+        let to = [Some(end), ends, symbols.peek().map(|symbol| symbol.address)]
+            .into_iter()
+            .flatten()
+            .min()
+            .unwrap_or(end);
+        take(Part::Code(Piece {
+            function,
+            in_function: functions.iter().any(|(_, symbol)| symbol.is_function),
+            address: from,
+            bytes: &bytes[(from - start) as usize..(to - start) as usize],
+        }))?;
+        from = to;
     }
+    Ok(())
 }

@@ -24,10 +24,14 @@ pub use classify::Class;
 pub use wide::{StateProblem, check_state};
 
 use classify::Classifier;
-use code::{Name, Piece};
+use code::{Name, Part, Piece};
 
 /// More findings, or gaps, than any image of a guest has; bounds the work that a hostile file can ask for.
 const MAX_FINDINGS: usize = 1 << 16;
+
+/// Limit of the text of all names in a report, in bytes. A name is at most a thousand times as long as what the file has of it, and is
+/// there with each finding.
+const MAX_NAMES: usize = 1 << 21;
 
 /// What is in an image's code.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -125,6 +129,16 @@ pub enum AuditError {
         /// The limit.
         limit: usize,
     },
+    /// Names longer than the limit.
+    #[error(
+        "{file}: the names of the functions with privileged or sensitive instructions, or with places without an instruction, are longer \
+        than {limit} bytes together; this is no guest's code, or its symbol table is damaged: strip it (`strip`)", file = Escaped(file))]
+    NamesTooLong {
+        /// The image.
+        file: String,
+        /// The limit.
+        limit: usize,
+    },
 }
 
 /// Finds the privileged and sensitive instructions of an x86 image.
@@ -142,37 +156,49 @@ pub fn audit(image: &Image) -> Result<Audit, AuditError> {
             });
         }
     };
-    let code = code::of(image);
-    if code.pieces.is_empty() {
-        return Err(AuditError::NoCode {
-            file: image.name().to_owned(),
-        });
-    }
     let mut scan = Scan {
+        bits,
         audit: Audit {
             findings: Vec::new(),
-            gaps: code.gaps,
+            gaps: Vec::new(),
             decoded: 0,
         },
+        has_code: false,
+        names: 0,
         undecodable: None,
         classifier: Classifier::new(),
         formatter: formatter(),
     };
-    for piece in &code.pieces {
-        scan.piece(piece, bits);
-        if scan.is_full() {
-            return Err(AuditError::TooMany {
-                file: image.name().to_owned(),
-                limit: MAX_FINDINGS,
-            });
-        }
+    let file = || image.name().to_owned();
+    code::walk(image, &mut |part| scan.part(part)).map_err(|full| match full {
+        Full::Entries => AuditError::TooMany {
+            file: file(),
+            limit: MAX_FINDINGS,
+        },
+        Full::Names => AuditError::NamesTooLong {
+            file: file(),
+            limit: MAX_NAMES,
+        },
+    })?;
+    if !scan.has_code {
+        return Err(AuditError::NoCode { file: file() });
     }
-    scan.audit.gaps.sort_by_key(|gap| gap.address);
     Ok(scan.audit)
 }
 
+/// A limit is reached.
+enum Full {
+    Entries,
+    Names,
+}
+
 struct Scan<'a> {
+    bits: u32,
     audit: Audit,
+    /// Whether there was code, if only a byte.
+    has_code: bool,
+    /// Bytes of all names in the report.
+    names: usize,
     /// The function of the last bytes without an instruction, and where they end.
     undecodable: Option<(Name<'a>, u64)>,
     classifier: Classifier,
@@ -180,25 +206,39 @@ struct Scan<'a> {
 }
 
 impl<'a> Scan<'a> {
-    fn is_full(&self) -> bool {
-        self.audit.findings.len().max(self.audit.gaps.len()) > MAX_FINDINGS
+    fn part(&mut self, part: Part<'a>) -> Result<(), Full> {
+        match part {
+            Part::Code(piece) => self.piece(&piece),
+            Part::Other(gap) => {
+                if let GapReason::Data { section } = &gap.reason {
+                    self.count_name(section)?;
+                }
+                self.gap(gap)
+            }
+        }
     }
 
-    fn piece(&mut self, piece: &Piece<'a>, bits: u32) {
-        let mut decoder = Decoder::with_ip(bits, piece.bytes, piece.address, DecoderOptions::NONE);
+    fn piece(&mut self, piece: &Piece<'a>) -> Result<(), Full> {
+        self.has_code = true;
+        let mut decoder =
+            Decoder::with_ip(self.bits, piece.bytes, piece.address, DecoderOptions::NONE);
         let mut instruction = Instruction::default();
-        while decoder.can_decode() && !self.is_full() {
+        while decoder.can_decode() {
             decoder.decode_out(&mut instruction);
             if instruction.is_invalid() {
-                self.gap(piece, &instruction);
+                self.undecodable(piece, &instruction)?;
                 continue;
             }
             self.audit.decoded += instruction.len() as u64;
             if let Some(classified) = self.classifier.classify(&instruction) {
+                if self.audit.findings.len() == MAX_FINDINGS {
+                    return Err(Full::Entries);
+                }
                 let mut disassembly = String::new();
                 self.formatter.format(&instruction, &mut disassembly);
+                let function = self.name(piece)?;
                 self.audit.findings.push(Finding {
-                    function: piece.function.to_string(),
+                    function,
                     address: instruction.ip(),
                     instruction: classified.name,
                     disassembly,
@@ -207,27 +247,50 @@ impl<'a> Scan<'a> {
                 });
             }
         }
+        Ok(())
     }
 
     /// Notes bytes without an instruction, together with those right before them.
-    fn gap(&mut self, piece: &Piece<'a>, instruction: &Instruction) {
+    fn undecodable(&mut self, piece: &Piece<'a>, instruction: &Instruction) -> Result<(), Full> {
         let (address, size) = (instruction.ip(), instruction.len() as u64);
         let before = self
             .undecodable
             .replace((piece.function.clone(), address + size));
-        if before == Some((piece.function.clone(), address))
+        if before.is_some_and(|(function, end)| end == address && function.is(&piece.function))
             && let Some(last) = self.audit.gaps.last_mut()
         {
             last.size += size;
-            return;
+            return Ok(());
         }
-        self.audit.gaps.push(Gap {
+        let function = self.name(piece)?;
+        self.gap(Gap {
             address,
             size,
-            reason: GapReason::Undecodable {
-                function: piece.function.to_string(),
-            },
-        });
+            reason: GapReason::Undecodable { function },
+        })
+    }
+
+    fn gap(&mut self, gap: Gap) -> Result<(), Full> {
+        if self.audit.gaps.len() == MAX_FINDINGS {
+            return Err(Full::Entries);
+        }
+        self.audit.gaps.push(gap);
+        Ok(())
+    }
+
+    /// The piece's name, for the report.
+    fn name(&mut self, piece: &Piece<'a>) -> Result<String, Full> {
+        let name = piece.function.to_string();
+        self.count_name(&name)?;
+        Ok(name)
+    }
+
+    fn count_name(&mut self, name: &str) -> Result<(), Full> {
+        self.names += name.len();
+        if self.names > MAX_NAMES {
+            return Err(Full::Names);
+        }
+        Ok(())
     }
 }
 

@@ -7,7 +7,8 @@
 
 use iced_x86::{Decoder, DecoderOptions, Formatter, Instruction, Register};
 
-use super::{code, formatter};
+use super::code::{self, Part, Piece};
+use super::formatter;
 use crate::image::{Image, Machine};
 
 /// What is wrong with the state that an image's code uses.
@@ -52,35 +53,44 @@ pub fn check_state(image: &Image) -> Result<(), StateProblem> {
         _ => return Ok(()),
     };
     let mut known = false;
-    for piece in code::of(image).pieces {
-        if !piece.in_function {
-            continue;
+    code::walk(image, &mut |part| match part {
+        Part::Code(piece) if piece.in_function => {
+            known |= check_piece(&piece, bits)?;
+            Ok(())
         }
-        let mut wide = None;
-        let decoder = Decoder::with_ip(bits, piece.bytes, piece.address, DecoderOptions::NONE);
-        let is_code = decoder.into_iter().all(|instruction| {
-            wide = wide.or_else(|| is_wide(&instruction).then_some(instruction));
-            !instruction.is_invalid()
-        });
-        if !is_code {
-            continue;
-        }
-        known = true;
-        if let Some(instruction) = wide {
-            let mut disassembly = String::new();
-            formatter().format(&instruction, &mut disassembly);
-            return Err(StateProblem::Wide {
-                function: piece.function.to_string(),
-                address: instruction.ip(),
-                disassembly,
-            });
-        }
-    }
+        _ => Ok(()),
+    })?;
     if known {
         Ok(())
     } else {
         Err(StateProblem::Unknown)
     }
+}
+
+/// Whether all of the piece could be decoded, so that it was judged.
+fn check_piece(piece: &Piece<'_>, bits: u32) -> Result<bool, StateProblem> {
+    let mut wide = None;
+    let mut decoder = Decoder::with_ip(bits, piece.bytes, piece.address, DecoderOptions::NONE);
+    let mut instruction = Instruction::default();
+    while decoder.can_decode() {
+        decoder.decode_out(&mut instruction);
+        if instruction.is_invalid() {
+            return Ok(false);
+        }
+        if wide.is_none() && is_wide(&instruction) {
+            wide = Some(instruction);
+        }
+    }
+    let Some(instruction) = wide else {
+        return Ok(true);
+    };
+    let mut disassembly = String::new();
+    formatter().format(&instruction, &mut disassembly);
+    Err(StateProblem::Wide {
+        function: piece.function.to_string(),
+        address: instruction.ip(),
+        disassembly,
+    })
 }
 
 /// Whether the instruction names a register that is no part of x87, SSE and AVX state.

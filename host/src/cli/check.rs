@@ -8,7 +8,7 @@ use clap::builder::PossibleValuesParser;
 use paravirt_abi::signature::Width;
 use pvhost::audit::{StateProblem, check_state};
 use pvhost::image::{External, Image, check_loadable};
-use pvhost::provides::{self, Fit, HOSTS, Host, Provides};
+use pvhost::provides::{self, Fit, HOSTS, Host, Nearest, Provides};
 use serde::Serialize;
 
 use super::{Error, ExitStatus, FAILURE, SUCCESS, Subcommand, output};
@@ -127,11 +127,12 @@ fn report(image: &Image, arguments: &Arguments) -> Result<Report, Error> {
     };
     // Images of 2013 may name one function several times; once is enough to hear of it.
     let mut seen = HashSet::new();
+    let mut nearest = Nearest::new(&provides);
     let functions: Vec<_> = image
         .externals()
         .iter()
         .filter(|external| seen.insert((&external.name, external.signature)))
-        .map(|external| finding(external, &provides, image.machine().width()))
+        .map(|external| finding(external, &provides, &mut nearest, image.machine().width()))
         .collect();
     Ok(Report {
         file: image.name().to_owned(),
@@ -150,7 +151,12 @@ fn read(file: &Path, image: &Image) -> Result<Provides, Error> {
     Ok(provides::parse(&name, &text, image.machine().width())?)
 }
 
-fn finding(external: &External, provides: &Provides, width: Width) -> Finding {
+fn finding(
+    external: &External,
+    provides: &Provides,
+    nearest: &mut Nearest<'_>,
+    width: Width,
+) -> Finding {
     let mut mismatch = None;
     let (status, offered, nearest) = match provides.fit(external, width) {
         Fit::Fits => (Status::Fits, external.signature, Vec::new()),
@@ -159,7 +165,7 @@ fn finding(external: &External, provides: &Provides, width: Width) -> Finding {
             mismatch = Some(disagreement.entry());
             (Status::Mismatch, Some(disagreement.offered()), Vec::new())
         }
-        Fit::Missing { nearest } => (Status::Missing, None, nearest),
+        Fit::Missing => (Status::Missing, None, nearest.to(&external.name)),
     };
     Finding {
         name: external.name.clone(),

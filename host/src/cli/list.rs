@@ -4,8 +4,9 @@
 use std::path::PathBuf;
 
 use paravirt_abi::note::Flags;
+use paravirt_abi::signature::Width;
 use pvhost::image::{Backend, External, Image};
-use pvhost::provides::{self, Fit, HOSTS, Host};
+use pvhost::provides::{self, Fit, HOSTS, Host, Provides};
 use serde::Serialize;
 
 use super::{Error, ExitStatus, SUCCESS, Subcommand, output};
@@ -85,6 +86,13 @@ impl Subcommand for Arguments {
 fn listing(image: &Image) -> Listing {
     let identity = image.identity();
     let backends = image.backends();
+    // Where a backend is needed, that one is named; a host of today has nothing for an image of 2013.
+    let suits = |host: &&Host| !host.needs_backend() && host.is_for_2013() == image.is_of_2013();
+    let hosts: Vec<_> = HOSTS
+        .iter()
+        .filter(suits)
+        .map(|host| (host.name, host.provides(image.machine())))
+        .collect();
     let entries = image.entries();
     Listing {
         file: image.name().to_owned(),
@@ -103,28 +111,27 @@ fn listing(image: &Image) -> Listing {
         functions: image
             .externals()
             .iter()
-            .map(|external| function(external, image, &backends))
+            .map(|external| function(external, image.machine().width(), &hosts, &backends))
             .collect(),
     }
 }
 
-fn function(external: &External, image: &Image, backends: &[Backend]) -> Function {
+fn function(
+    external: &External,
+    width: Width,
+    known: &[(&str, Provides)],
+    backends: &[Backend],
+) -> Function {
     let mut hosts = Vec::new();
     let mut mismatches = Vec::new();
-    // Where a backend is needed, that one is named; a host of today has nothing for an image of 2013.
-    let suits = |host: &&Host| !host.needs_backend() && host.is_for_2013() == image.is_of_2013();
-    for host in HOSTS.iter().filter(suits) {
-        let host_name = host.name.to_owned();
-        match host
-            .provides(image.machine())
-            .fit(external, image.machine().width())
-        {
-            Fit::Fits | Fit::Unchecked => hosts.push(host_name),
+    for (host, provides) in known {
+        match provides.fit(external, width) {
+            Fit::Fits | Fit::Unchecked => hosts.push((*host).to_owned()),
             Fit::Mismatch { disagreement } => mismatches.push(Mismatch {
-                host: host_name,
+                host: (*host).to_owned(),
                 prototype: disagreement.offered().to_string(),
             }),
-            Fit::Missing { .. } => {}
+            Fit::Missing => {}
         }
     }
     Function {
@@ -134,7 +141,7 @@ fn function(external: &External, image: &Image, backends: &[Backend]) -> Functio
         hosts,
         backends: backends
             .iter()
-            .filter(|backend| backend.functions.contains(&external.name))
+            .filter(|backend| backend.functions.binary_search(&external.name).is_ok())
             .map(|backend| backend.name.clone())
             .collect(),
         mismatches,

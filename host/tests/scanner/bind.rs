@@ -96,11 +96,12 @@ fn what_does_not_fit_is_named() {
 fn a_slot_whose_bytes_are_the_guests_elsewhere_too_is_refused() {
     let mut guest = Guest::new(Machine::I386);
     let mut again = crate::guest::Load::new(0x80_0000, Vec::new(), object::elf::PF_R);
-    // All of the file: the data segment's bytes are among them.
-    again.file_offset = Some(0);
-    again.file_size = Some(0x2000);
-    again.size = 0x2000;
+    (again.file_offset, again.file_size, again.size) = (Some(0), Some(4), 4);
     guest.loads.push(again);
+    let slot = image(&guest)
+        .file_offset(TABLES + 0x800, 4)
+        .expect("in the file");
+    guest.loads[2].file_offset = Some(slot as u64);
     let result = bind(&image(&guest), &provides(LIST, Machine::I386), false);
     assert!(
         matches!(result, Err(BindError::Shared { .. })),

@@ -21,7 +21,7 @@ fn missing_and_unbound(
     let missing = image
         .externals()
         .iter()
-        .filter(|external| matches!(provides.fit(external, width), Fit::Missing { .. }))
+        .filter(|external| provides.fit(external, width) == Fit::Missing)
         .map(|external| external.name.clone())
         .collect();
     // The prototypes agree, or it would refuse to build.

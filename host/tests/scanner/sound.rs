@@ -358,6 +358,7 @@ fn symbols_of_code_are_those_in_the_range_without_variables_and_marks() {
     let code: Vec<_> = image
         .symbols()
         .code(CODE + 4..CODE + 0x20)
+        .into_iter()
         .map(|symbol| (symbol.name(), symbol.address - CODE, symbol.size))
         .collect();
     let expected = [("first", 4, 8), ("label", 4, 0), ("last", 0x1f, 1)];

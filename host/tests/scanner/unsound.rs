@@ -87,6 +87,17 @@ fn file_cases() -> Vec<Case> {
             let table = u64::from_le_bytes(b[SH_OFFSET..SH_OFFSET + 8].try_into().unwrap());
             b[table as usize + 64 + 3] = 0x7f;
         }),
+        bent("TooManySections", |g| {
+            let sections = g.sections.len();
+            let code = g.section("str").clone();
+            g.sections.resize(
+                sections.max((1 << 16) + 1),
+                guest::Section {
+                    name: "s".into(),
+                    ..code
+                },
+            );
+        }),
         // The last section but one, the string table, out of the file.
         patched("SymbolTable", |b| {
             let header = b.len() - 2 * 64;
@@ -149,6 +160,16 @@ fn segment_cases() -> Vec<Case> {
             g.loads[0].file_offset = Some(length);
         }),
         bent("SegmentLargerInFile", |g| g.loads[1].size = 0x2fff),
+        // Each once, and a byte of one twice.
+        bent("SegmentsShareFile", |g| {
+            let mut again = Load::new(0x20_0000, Vec::new(), elf::PF_R);
+            again.file_offset = Some(0);
+            let length = g.build().len() as u64 + 0x38;
+            let sizes = g.loads.iter().map(|load| load.data.len() as u64);
+            again.size = length - sizes.sum::<u64>() + 1;
+            again.file_size = Some(again.size);
+            g.loads.push(again);
+        }),
         bent("SegmentWraps", extra(u64::MAX - 0xf, 0x20)),
         bent("SegmentWraps", extra(0x20_0000, u64::MAX)),
         bent_for(Machine::I386, "SegmentWraps", extra(0xffff_f000, 0x1001)),
@@ -265,6 +286,10 @@ fn note_cases() -> Vec<Case> {
     vec![
         bent("Notes", |g| g.notes.truncate(13)),
         bent("Notes", |g| g.notes[4] = 0xff),
+        bent("NotesOverlap", |g| {
+            g.notes = g.notes.repeat(100);
+            g.other_headers = vec![elf::PT_NOTE; 8];
+        }),
         bent("DuplicateNote", |g| g.notes = g.notes.repeat(2)),
         bent("NoteSize", |g| g.identify(&[1, 0])),
         bent("NoteSize", |g| {
@@ -295,6 +320,16 @@ fn note_cases() -> Vec<Case> {
         bent("BackendNote", backends(&[b"b\xffre\0"])),
         bent("BackendNote", backends(&[b"\x1b[2J\0"])),
         bent(
+            "BackendNote",
+            backends(&[&[&[b'b'; 64][..], &[0]].concat()]),
+        ),
+        bent("TooManyBackends", |g| {
+            let names: Vec<_> = (b'a'..b'a' + 17).map(|name| [name, 0]).collect();
+            for name in &names {
+                backends(&[name])(g);
+            }
+        }),
+        bent(
             "DuplicateBackend",
             backends(&[b"xen\0", b"bare\0", b"xen\0\0\0\0\0"]),
         ),
@@ -311,7 +346,7 @@ fn note_cases() -> Vec<Case> {
 }
 
 /// Adds notes of backends.
-fn backends(names: &'static [&[u8]]) -> impl Fn(&mut Guest) {
+fn backends(names: &[&[u8]]) -> impl Fn(&mut Guest) {
     move |guest| {
         for name in names {
             guest

@@ -4,19 +4,25 @@
 use alloc::string::ToString;
 use alloc::sync::Arc;
 use alloc::vec::Vec;
+use core::ops::Range;
 
 use object::LittleEndian;
 use object::elf::{self, FileHeader32, FileHeader64};
-use object::read::elf::{FileHeader, ProgramHeader, SectionHeader, SectionTable, Sym};
+use object::read::elf::{FileHeader, ProgramHeader, SectionHeader, SectionTable};
 
 use super::Machine;
 use super::entries;
 use super::error::FileProblem;
 use super::segments::{Access, RawSegment};
-use super::symbols::{self, Kind, RawSymbols, Symbol};
+use super::symbols::{self, SymbolTable, Symbols};
 
 /// Limit of a file's size in bytes, so that a scan has a bound.
 pub(super) const MAX_FILE: u64 = 1 << 28;
+
+/// Limit of the number of sections that are part of the image's memory. A linker script makes some dozens of them.
+const MAX_SECTIONS: usize = 1 << 16;
+/// More of a section's name is not looked at: longer than the names of all tables, and of what a linker script makes.
+const MAX_SECTION_NAME: usize = 256;
 
 const ENDIAN: LittleEndian = LittleEndian;
 
@@ -31,7 +37,7 @@ pub(super) struct Raw<'a> {
     pub(super) notes: Vec<Note<'a>>,
     /// Sections that are part of the image's memory.
     pub(super) sections: Vec<Section<'a>>,
-    pub(super) symbols: RawSymbols,
+    pub(super) symbols: SymbolTable,
 }
 
 /// A note.
@@ -97,7 +103,7 @@ fn read_class<Elf: FileHeader<Endian = LittleEndian>>(data: &[u8]) -> Result<Raw
         segments: Vec::new(),
         notes: Vec::new(),
         sections: Vec::new(),
-        symbols: RawSymbols::default(),
+        symbols: SymbolTable::default(),
     };
     read_segments(header, data, &mut raw)?;
     let sections = header
@@ -134,6 +140,8 @@ fn read_segments<'a, Elf: FileHeader<Endian = LittleEndian>>(
             .map_err(|error| FileProblem::ProgramHeaders {
                 reason: error.to_string(),
             })?;
+    // Several headers over the same notes would have them read so many times.
+    let mut noted: u64 = 0;
     for header in headers {
         match header.p_type(ENDIAN) {
             elf::PT_LOAD => {
@@ -152,6 +160,13 @@ fn read_segments<'a, Elf: FileHeader<Endian = LittleEndian>>(
             }
             elf::PT_INTERP | elf::PT_DYNAMIC => raw.dynamic = true,
             elf::PT_NOTE => {
+                noted = noted.saturating_add(header.p_filesz(ENDIAN).into());
+                if noted > data.len() as u64 {
+                    return Err(FileProblem::NotesOverlap {
+                        size: noted,
+                        length: data.len() as u64,
+                    });
+                }
                 let notes =
                     read_notes::<Elf>(header, data).map_err(|error| FileProblem::Notes {
                         reason: error.to_string(),
@@ -197,28 +212,35 @@ fn read_sections<'a, Elf: FileHeader<Endian = LittleEndian>>(
         .section_strings_index(ENDIAN, data)
         .and_then(|index| table.section(index)?.data(ENDIAN, data))
         .map_err(|error| unreadable(&error))?;
-    table
-        .iter()
-        .filter(|section| section.sh_flags(ENDIAN).0 & elf::SHF_ALLOC.0 != 0)
-        .map(|section| {
-            let start = names
-                .get(section.sh_name(ENDIAN) as usize..)
-                .ok_or_else(|| unreadable(&"Invalid ELF section name offset"))?;
-            Ok(Section {
-                name: symbols::name_at(start),
-                address: section.sh_addr(ENDIAN).into(),
-                size: section.sh_size(ENDIAN).into(),
-                executable: section.sh_flags(ENDIAN).0 & elf::SHF_EXECINSTR.0 != 0,
-            })
-        })
-        .collect()
+    let mut sections = Vec::new();
+    for section in table.iter() {
+        let flags = section.sh_flags(ENDIAN).0;
+        if flags & elf::SHF_ALLOC.0 == 0 {
+            continue;
+        }
+        if sections.len() == MAX_SECTIONS {
+            return Err(FileProblem::TooManySections {
+                limit: MAX_SECTIONS,
+            });
+        }
+        let start = names
+            .get(section.sh_name(ENDIAN) as usize..)
+            .ok_or_else(|| unreadable(&"Invalid ELF section name offset"))?;
+        sections.push(Section {
+            name: symbols::name_at(start, MAX_SECTION_NAME),
+            address: section.sh_addr(ENDIAN).into(),
+            size: section.sh_size(ENDIAN).into(),
+            executable: flags & elf::SHF_EXECINSTR.0 != 0,
+        });
+    }
+    Ok(sections)
 }
 
 fn read_symbols<Elf: FileHeader<Endian = LittleEndian>>(
     sections: &SectionTable<'_, Elf>,
     data: &[u8],
     machine: Machine,
-) -> Result<RawSymbols, FileProblem> {
+) -> Result<SymbolTable, FileProblem> {
     let unreadable = |error: object::read::Error| FileProblem::SymbolTable {
         reason: error.to_string(),
     };
@@ -226,45 +248,19 @@ fn read_symbols<Elf: FileHeader<Endian = LittleEndian>>(
         .symbols(ENDIAN, data, elf::SHT_SYMTAB)
         .map_err(unreadable)?;
     if table.is_empty() {
-        return Ok(RawSymbols::default());
+        return Ok(SymbolTable::default());
     }
-    let section = sections
-        .section(table.string_section())
-        .map_err(unreadable)?;
-    let strings = section.data(ENDIAN, data).map_err(unreadable)?;
-    let (offset, _) = section.file_range(ENDIAN).unwrap_or_default();
-    // The section's data was there, so its offset fits.
-    let offset = offset as usize;
-
-    let mut symbols = Vec::with_capacity(table.len());
-    for symbol in table.iter() {
-        let kind = match symbol.st_type() {
-            elf::STT_FUNC | elf::STT_GNU_IFUNC => Kind::Function,
-            elf::STT_NOTYPE => Kind::Untyped,
-            elf::STT_OBJECT => Kind::Object,
-            _ => continue,
-        };
-        let name = symbol.st_name(ENDIAN);
-        let first = strings
-            .get(name as usize)
-            .ok_or(FileProblem::SymbolName { name })?;
-        // `$x`, `$d`: marks of code and data on Arm and RISC-V, not names.
-        if symbol.is_undefined(ENDIAN) || matches!(first, 0 | b'$') {
-            continue;
-        }
-        let value = symbol.st_value(ENDIAN).into();
-        symbols.push(Symbol {
-            address: match kind {
-                Kind::Function => machine.code_address(value),
-                Kind::Untyped | Kind::Object => value,
-            },
-            size: symbol.st_size(ENDIAN).into(),
-            kind,
-            name,
-        });
-    }
-    Ok(RawSymbols {
-        symbols,
-        strings: offset..offset + strings.len(),
-    })
+    let place = |index| -> object::read::Result<Range<usize>> {
+        let section = sections.section(index)?;
+        // The section's data was there, so its place fits.
+        let (offset, _) = section.file_range(ENDIAN).unwrap_or_default();
+        let offset = offset as usize;
+        Ok(offset..offset + section.data(ENDIAN, data)?.len())
+    };
+    let table = SymbolTable {
+        symbols: place(table.section()).map_err(unreadable)?,
+        strings: place(table.string_section()).map_err(unreadable)?,
+    };
+    Symbols::new(data, &table, machine).check()?;
+    Ok(table)
 }

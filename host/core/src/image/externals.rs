@@ -100,7 +100,8 @@ fn parse_spelling(
     let slots = slots.as_ref().ok_or_else(|| missing(SLOTS))?;
 
     let count = slots.bytes.len() as u64 / pointer;
-    if count > MAX_EXTERNALS {
+    // Those of both spellings together.
+    if externals.len() as u64 + count > MAX_EXTERNALS {
         return Err(TableProblem::TooManyExternals {
             section: slots.section.clone(),
             count,

@@ -36,6 +36,7 @@ pub use note::Identity;
 #[cfg(feature = "std")]
 pub use open::OpenError;
 pub use segments::{Access, Segment};
+use symbols::SymbolTable;
 pub use symbols::{CodeSymbol, Location, Symbols};
 
 /// A guest's image.
@@ -53,7 +54,7 @@ pub struct Image {
     backends: Vec<String>,
     executable_memory: bool,
     entries: Entries,
-    symbols: Symbols,
+    symbols: SymbolTable,
     resolver: Option<u64>,
 }
 
@@ -83,7 +84,7 @@ impl Section {
 pub struct Backend {
     /// Its name, an identifier.
     pub name: String,
-    /// Those of the image's external functions that it provides; empty if the symbols do not tell.
+    /// Those of the image's external functions that it provides, sorted, each once; empty if the symbols do not tell.
     pub functions: Vec<String>,
 }
 
@@ -199,10 +200,10 @@ impl Image {
         self.executable_memory
     }
 
-    /// The symbols.
+    /// The symbols. They are read from the file with each use.
     #[must_use]
-    pub const fn symbols(&self) -> &Symbols {
-        &self.symbols
+    pub fn symbols(&self) -> Symbols<'_> {
+        Symbols::new(&self.file, &self.symbols, self.machine)
     }
 
     /// Address of the variable through which unbound slots reach the resolver: a pointer in writable memory. `None` if
@@ -227,18 +228,14 @@ impl Image {
     /// The in-guest backends it carries, sorted by name.
     #[must_use]
     pub fn backends(&self) -> Vec<Backend> {
-        let scan = backends::Scan {
-            symbols: &self.symbols,
-            machine: self.machine,
-            segments: &self.segments,
-            externals: &self.externals,
-        };
+        if self.backends.is_empty() {
+            return Vec::new();
+        }
+        let symbols = self.symbols();
+        let scan = backends::Scan::new(symbols, self.machine, &self.segments, &self.externals);
         self.backends
             .iter()
-            .map(|name| Backend {
-                name: name.clone(),
-                functions: scan.functions(name),
-            })
+            .map(|name| scan.backend(name))
             .collect()
     }
 
@@ -262,7 +259,7 @@ fn parse(name: String, file: &Arc<Vec<u8>>) -> Result<Image, Problem> {
     let identity = note::identity(&raw.notes, machine, &segments)?;
     let backends = note::backends(&raw.notes)?;
     let entries = entries::parse(&raw.notes, machine, &segments)?;
-    let symbols = Symbols::new(Arc::clone(file), raw.symbols);
+    let symbols = Symbols::new(file, &raw.symbols, machine);
     let resolver = resolver(&symbols, machine, &segments)?;
     Ok(Image {
         name,
@@ -277,7 +274,7 @@ fn parse(name: String, file: &Arc<Vec<u8>>) -> Result<Image, Problem> {
         backends,
         executable_memory: note::asks_for_executable_memory(&raw.notes),
         entries,
-        symbols,
+        symbols: raw.symbols,
         resolver,
     })
 }
@@ -298,7 +295,7 @@ fn sections(raw: &[elf::Section<'_>]) -> Vec<Section> {
 }
 
 fn resolver(
-    symbols: &Symbols,
+    symbols: &Symbols<'_>,
     machine: Machine,
     segments: &[Segment],
 ) -> Result<Option<u64>, TableProblem> {

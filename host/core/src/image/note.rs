@@ -16,6 +16,11 @@ use crate::prototype::is_identifier;
 
 const DESCRIPTOR_SIZE: usize = size_of::<paravirt_abi::note::IdentityNote>();
 
+/// Limit of the number of in-guest backends; an image has one for each kind of host.
+pub(super) const MAX_BACKENDS: usize = 16;
+/// Limit of a backend's name in bytes: what a C compiler must tell apart (C11, 5.2.4.1).
+const MAX_BACKEND_NAME: usize = 63;
+
 /// What the guest says about itself, checked.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Identity {
@@ -51,7 +56,14 @@ pub(super) fn identity(
 
 /// Reads the names of the in-guest backends, sorted.
 pub(super) fn backends(notes: &[Note<'_>]) -> Result<Vec<String>, NoteProblem> {
-    let mut names = descriptors(notes, BACKEND_TYPE)
+    let descriptors = descriptors(notes, BACKEND_TYPE);
+    if descriptors.len() > MAX_BACKENDS {
+        return Err(NoteProblem::TooManyBackends {
+            count: descriptors.len(),
+            limit: MAX_BACKENDS,
+        });
+    }
+    let mut names = descriptors
         .into_iter()
         .map(backend)
         .collect::<Result<Vec<_>, _>>()?;
@@ -75,11 +87,13 @@ fn backend(descriptor: &[u8]) -> Result<String, NoteProblem> {
     let (name, padding) = descriptor.split_at(end.unwrap_or(descriptor.len()));
     core::str::from_utf8(name)
         .ok()
+        .filter(|name| name.len() <= MAX_BACKEND_NAME)
         .filter(|name| is_identifier(name) && !padding.is_empty())
         .filter(|_| padding.iter().all(|&byte| byte == 0))
         .map(str::to_owned)
         .ok_or_else(|| NoteProblem::BackendNote {
             found: String::from_utf8_lossy(&descriptor[..descriptor.len().min(64)]).into_owned(),
+            limit: MAX_BACKEND_NAME,
         })
 }
 

@@ -111,6 +111,12 @@ pub(super) fn check(
     if segments.is_empty() {
         return Err(SegmentProblem::NoSegments);
     }
+    // Whoever loads or decodes the segments works on no more than the file then. Each is in the file, so the sum cannot overflow.
+    let size = segments.iter().map(|s| s.range.len() as u64).sum();
+    let length = file.len() as u64;
+    if size > length {
+        return Err(SegmentProblem::SegmentsShareFile { size, length });
+    }
     segments.sort_by_key(|segment| segment.address);
     for pair in segments.windows(2) {
         if pair[1].address < pair[0].end() {

@@ -1,17 +1,28 @@
 // SPDX-License-Identifier: MIT OR Apache-2.0
-//! The symbol table, for fault reports and for the few variables a host looks up by name.
+//! The symbol table, for reports and for the few variables a host looks up by name.
+//!
+//! It is read anew for each question, straight from the file: most runs of a guest ask only one.
 
+use alloc::borrow::Cow;
 use alloc::string::String;
-use alloc::sync::Arc;
 use alloc::vec::Vec;
+use core::cmp::Reverse;
 use core::fmt::{self, Write as _};
 use core::ops::Range;
 
+use object::LittleEndian;
+use object::elf::{self, Sym32, Sym64};
+use object::pod;
+use object::read::elf::Sym;
+use paravirt_abi::signature::Width;
+
+use super::Machine;
+use super::error::FileProblem;
 use crate::text::Escaper;
 
 /// What a symbol stands for, as far as a host cares.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(super) enum Kind {
+enum Kind {
     /// A function with its size.
     Function,
     /// Whatever the assembler or the linker script left untyped; a label if it lies in code.
@@ -20,39 +31,43 @@ pub(super) enum Kind {
     Object,
 }
 
-/// A defined symbol, its name still in the file.
-#[derive(Clone, Debug)]
-pub(super) struct Symbol {
-    pub(super) address: u64,
-    pub(super) size: u64,
-    pub(super) kind: Kind,
-    /// Offset of its name in the string table.
-    pub(super) name: u32,
+/// A defined symbol.
+#[derive(Clone, Copy, Debug)]
+struct Symbol<'a> {
+    address: u64,
+    size: u64,
+    kind: Kind,
+    /// The string table from where its name begins.
+    name: &'a [u8],
 }
 
-/// What the file's symbol table says.
+/// Where in the file the symbols are, and their names.
 #[derive(Clone, Debug, Default)]
-pub(super) struct RawSymbols {
-    pub(super) symbols: Vec<Symbol>,
-    /// The string table's place in the file.
+pub(super) struct SymbolTable {
+    pub(super) symbols: Range<usize>,
     pub(super) strings: Range<usize>,
 }
 
-/// More of a name is not looked at, so that many symbols or sections on one endless name cost no more than others.
+/// More of a name is not looked at, so that many symbols on one endless name cost no more than others. C++ makes names of that length.
 const MAX_NAME: usize = 4096;
 
 /// More of a demangled name is not printed. Parts of a mangled name stand for earlier parts, and those for others, so that some
 /// hundred bytes of it can make a million.
 const MAX_PRINTED: usize = 1024;
 
-/// The image's defined symbols. Empty if the image is stripped.
-#[derive(Clone, Debug)]
-pub struct Symbols {
-    file: Arc<Vec<u8>>,
-    /// The string table's place in the file.
-    strings: Range<usize>,
-    /// Sorted by address.
-    symbols: Vec<Symbol>,
+/// The image's defined symbols. None if the image is stripped.
+#[derive(Clone, Copy, Debug)]
+pub struct Symbols<'a> {
+    machine: Machine,
+    table: Table<'a>,
+    strings: &'a [u8],
+}
+
+/// The entries, as they are in the file.
+#[derive(Clone, Copy, Debug)]
+enum Table<'a> {
+    Bits32(&'a [Sym32<LittleEndian>]),
+    Bits64(&'a [Sym64<LittleEndian>]),
 }
 
 /// An address as `function+offset`.
@@ -61,7 +76,7 @@ pub struct Symbols {
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Location<'a> {
     /// The function's name in the file, invalid UTF-8 replaced.
-    pub name: alloc::borrow::Cow<'a, str>,
+    pub name: Cow<'a, str>,
     /// Bytes from the function's start.
     pub offset: u64,
 }
@@ -96,9 +111,9 @@ impl fmt::Write for Limited {
     }
 }
 
-/// The name that begins there in a string table, without its NUL.
-pub(super) fn name_at(strings: &[u8]) -> &[u8] {
-    let start = &strings[..strings.len().min(MAX_NAME)];
+/// The name that begins there in a string table, without its NUL, and no more of it than that many bytes.
+pub(super) fn name_at(start: &[u8], most: usize) -> &[u8] {
+    let start = &start[..start.len().min(most)];
     start.split(|&byte| byte == 0).next().unwrap_or_default()
 }
 
@@ -119,83 +134,102 @@ impl CodeSymbol<'_> {
     /// Its name demangled, [escaped](crate::text); an endless one ends in `...`.
     #[must_use]
     pub fn name(&self) -> String {
-        printable(&String::from_utf8_lossy(name_at(self.name)))
+        printable(&String::from_utf8_lossy(name_at(self.name, MAX_NAME)))
     }
 }
 
-impl Symbols {
-    pub(super) fn new(file: Arc<Vec<u8>>, raw: RawSymbols) -> Self {
-        let RawSymbols {
-            mut symbols,
-            strings,
-        } = raw;
-        symbols.sort_by_key(|symbol| symbol.address);
+impl<'a> Symbols<'a> {
+    /// Those of a file, whose table has been read.
+    pub(super) fn new(file: &'a [u8], place: &SymbolTable, machine: Machine) -> Self {
+        let bytes = file.get(place.symbols.clone()).unwrap_or_default();
         Self {
-            file,
-            strings,
-            symbols,
+            machine,
+            table: match machine.width() {
+                Width::Bits32 => Table::Bits32(entries(bytes)),
+                Width::Bits64 => Table::Bits64(entries(bytes)),
+            },
+            strings: file.get(place.strings.clone()).unwrap_or_default(),
         }
     }
 
-    /// Where a symbol's name begins in the string table.
-    fn start_of_name(&self, symbol: &Symbol) -> &[u8] {
-        let strings = self.file.get(self.strings.clone()).unwrap_or_default();
-        let rest = strings.get(symbol.name as usize..).unwrap_or_default();
-        &rest[..rest.len().min(MAX_NAME)]
+    /// Looks at all of them.
+    ///
+    /// # Errors
+    /// A name is not in the string table.
+    pub(super) fn check(&self) -> Result<(), FileProblem> {
+        self.all().try_for_each(|symbol| symbol.map(drop))
     }
 
-    /// A symbol's name.
-    fn name(&self, symbol: &Symbol) -> &[u8] {
-        name_at(self.start_of_name(symbol))
+    /// Every entry that counts, in the file's order.
+    fn all(&self) -> impl Iterator<Item = Result<Symbol<'a>, FileProblem>> {
+        let Self {
+            machine,
+            table,
+            strings,
+        } = *self;
+        let count = match table {
+            Table::Bits32(entries) => entries.len(),
+            Table::Bits64(entries) => entries.len(),
+        };
+        (0..count).filter_map(move |index| match table {
+            Table::Bits32(entries) => symbol(&entries[index], strings, machine).transpose(),
+            Table::Bits64(entries) => symbol(&entries[index], strings, machine).transpose(),
+        })
+    }
+
+    fn iter(&self) -> impl Iterator<Item = Symbol<'a>> {
+        // When the image was read, there was no error.
+        self.all().filter_map(Result::ok)
     }
 
     /// Number of symbols.
     #[must_use]
     pub fn len(&self) -> usize {
-        self.symbols.len()
+        self.iter().count()
     }
 
     /// Whether the image is stripped.
     #[must_use]
     pub fn is_empty(&self) -> bool {
-        self.symbols.is_empty()
+        self.iter().next().is_none()
     }
 
     /// Address of the symbol of that name; the first by address if there are several.
     #[must_use]
     pub fn address_of(&self, name: &str) -> Option<u64> {
-        self.symbols
-            .iter()
-            .find(|symbol| self.name(symbol) == name.as_bytes())
+        self.iter()
+            .filter(|symbol| is_name(symbol.name, name.as_bytes()))
             .map(|symbol| symbol.address)
+            .min()
     }
 
     /// The symbols in that range that may name code, by address; of those at one address, the largest first.
-    pub fn code(&self, range: Range<u64>) -> impl Iterator<Item = CodeSymbol<'_>> {
-        let start = self.symbols.partition_point(|s| s.address < range.start);
-        let end = self.symbols.partition_point(|s| s.address < range.end);
-        let mut symbols: Vec<_> = self.symbols[start..end]
+    #[must_use]
+    pub fn code(&self, range: Range<u64>) -> Vec<CodeSymbol<'a>> {
+        let mut symbols: Vec<_> = self
             .iter()
-            .filter(|symbol| symbol.kind != Kind::Object)
+            .filter(|symbol| symbol.kind != Kind::Object && range.contains(&symbol.address))
             .map(|symbol| CodeSymbol {
                 address: symbol.address,
                 size: symbol.size,
                 is_function: symbol.kind == Kind::Function,
-                name: self.start_of_name(symbol),
+                name: symbol.name,
             })
             .collect();
-        symbols.sort_by_key(|symbol| (symbol.address, core::cmp::Reverse(symbol.size)));
-        symbols.into_iter()
+        symbols.sort_by_key(|symbol| (symbol.address, Reverse(symbol.size)));
+        symbols
     }
 
-    /// Size of the variable at exactly that address.
-    pub(super) fn size_of_variable(&self, address: u64) -> Option<u64> {
-        let first = self.symbols.partition_point(|s| s.address < address);
-        self.symbols[first..]
+    /// Addresses and sizes of the variables, by address.
+    pub(super) fn variables(&self) -> Vec<(u64, u64)> {
+        let mut variables: Vec<_> = self
             .iter()
-            .take_while(|s| s.address == address)
-            .find(|s| s.kind == Kind::Object)
-            .map(|s| s.size)
+            .filter(|symbol| symbol.kind == Kind::Object)
+            .map(|symbol| (symbol.address, symbol.size))
+            .collect();
+        variables.sort_by_key(|&(address, _)| address);
+        variables.dedup_by_key(|&mut (address, _)| address);
+        variables
     }
 
     /// The function that holds `address`: the innermost one whose size covers it, or else the label of unknown size
@@ -203,15 +237,69 @@ impl Symbols {
     ///
     /// Meaningful for code addresses only: labels of data are not told apart from labels of code.
     #[must_use]
-    pub fn function_at(&self, address: u64) -> Option<Location<'_>> {
-        let end = self.symbols.partition_point(|s| s.address <= address);
-        let before = || self.symbols[..end].iter().rev();
-        let symbol = before()
-            .find(|s| s.kind == Kind::Function && address - s.address < s.size)
-            .or_else(|| before().find(|s| s.kind != Kind::Object && s.size == 0))?;
+    pub fn function_at(&self, address: u64) -> Option<Location<'a>> {
+        let (mut function, mut label) = (None::<Symbol<'a>>, None::<Symbol<'a>>);
+        for symbol in self.iter().filter(|symbol| symbol.address <= address) {
+            let key = (symbol.address, Reverse(symbol.size));
+            let holds = address - symbol.address < symbol.size;
+            let best = match (symbol.kind, symbol.size) {
+                (Kind::Function, _) if holds => &mut function,
+                (Kind::Function | Kind::Untyped, 0) => &mut label,
+                _ => continue,
+            };
+            if best.is_none_or(|best| (best.address, Reverse(best.size)) <= key) {
+                *best = Some(symbol);
+            }
+        }
+        let symbol = function.or(label)?;
         Some(Location {
-            name: String::from_utf8_lossy(self.name(symbol)),
+            name: String::from_utf8_lossy(name_at(symbol.name, MAX_NAME)),
             offset: address - symbol.address,
         })
     }
+}
+
+/// The entries of a table; what is no whole entry is none.
+fn entries<T: pod::Pod>(bytes: &[u8]) -> &[T] {
+    pod::slice_from_all_bytes(bytes).unwrap_or_default()
+}
+
+/// An entry of the table, if it is a symbol that counts.
+fn symbol<'a>(
+    entry: &impl Sym<Endian = LittleEndian>,
+    strings: &'a [u8],
+    machine: Machine,
+) -> Result<Option<Symbol<'a>>, FileProblem> {
+    let kind = match entry.st_type() {
+        elf::STT_FUNC | elf::STT_GNU_IFUNC => Kind::Function,
+        elf::STT_NOTYPE => Kind::Untyped,
+        elf::STT_OBJECT => Kind::Object,
+        _ => return Ok(None),
+    };
+    let name = entry.st_name(LittleEndian);
+    let start = strings.get(name as usize..).unwrap_or_default();
+    // `$x`, `$d`: marks of code and data on Arm and RISC-V, not names.
+    match start.first() {
+        None => return Err(FileProblem::SymbolName { name }),
+        Some(0 | b'$') => return Ok(None),
+        Some(_) if entry.is_undefined(LittleEndian) => return Ok(None),
+        Some(_) => {}
+    }
+    let value = entry.st_value(LittleEndian).into();
+    Ok(Some(Symbol {
+        address: match kind {
+            Kind::Function => machine.code_address(value),
+            Kind::Untyped | Kind::Object => value,
+        },
+        size: entry.st_size(LittleEndian).into(),
+        kind,
+        name: start,
+    }))
+}
+
+/// Whether the name that begins there is that one.
+fn is_name(start: &[u8], name: &[u8]) -> bool {
+    start
+        .strip_prefix(name)
+        .is_some_and(|rest| matches!(rest.first(), None | Some(0)))
 }

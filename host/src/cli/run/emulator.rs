@@ -47,7 +47,7 @@ fn warn_of_missing(image: &Image, platform: Platform) {
     let provides = host.provides(image.machine());
     for external in image.externals() {
         let fit = provides.fit(external, image.machine().width());
-        if matches!(fit, Fit::Missing { .. }) {
+        if fit == Fit::Missing {
             super::warn_of_unbound(&external.name);
         }
     }

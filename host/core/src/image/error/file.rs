@@ -96,6 +96,14 @@ pub enum FileProblem {
         /// The ELF reader's reason.
         reason: String,
     },
+    /// More sections than the limit.
+    #[error(
+        "more than {limit} sections are part of the image's memory; collect them in the linker script of the guest's architecture"
+    )]
+    TooManySections {
+        /// The limit.
+        limit: usize,
+    },
     /// The symbol table is out of the file or malformed.
     #[error(
         "symbol table is unreadable ({reason}); copy or link the file again, or strip it (`strip`)"
@@ -111,6 +119,17 @@ pub enum FileProblem {
     SymbolName {
         /// Offset of the name in the string table.
         name: u32,
+    },
+    /// The note segments are larger than the file.
+    #[error(
+        "note segments of {size} bytes in a file of {length} hold the same notes several times; give notes one segment in the linker \
+        script"
+    )]
+    NotesOverlap {
+        /// Sum of their sizes.
+        size: u64,
+        /// Length of the file.
+        length: u64,
     },
     /// A note segment is out of the file or malformed.
     #[error(

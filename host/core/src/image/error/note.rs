@@ -73,12 +73,22 @@ pub enum NoteProblem {
     },
     /// A backend's note holds no name.
     #[error(
-        "note of a backend in {section} holds {found:?}, not a name padded with NULs; link the guest layer's own objects",
+        "note of a backend in {section} holds {found:?}, not a name of at most {limit} bytes padded with NULs; link the guest layer's own objects",
         section = paravirt_abi::note::SECTION
     )]
     BackendNote {
         /// The beginning of what it holds.
         found: String,
+        /// Limit of a name's length.
+        limit: usize,
+    },
+    /// More backends than the limit.
+    #[error("{count} notes of backends are more than {limit}; name fewer in `image!`")]
+    TooManyBackends {
+        /// Number found.
+        count: usize,
+        /// The limit.
+        limit: usize,
     },
     /// Two backends of one name.
     #[error("two backends are called {name}; name each once in `image!`")]

@@ -32,6 +32,16 @@ pub enum SegmentProblem {
         /// Length of the file.
         length: u64,
     },
+    /// The segments' bytes are more than the file has.
+    #[error(
+        "segments of {size} bytes in a file of {length} hold the same bytes several times; check the linker script, or link it again"
+    )]
+    SegmentsShareFile {
+        /// Sum of their sizes in the file.
+        size: u64,
+        /// Length of the file.
+        length: u64,
+    },
     /// A segment is larger in the file than in memory.
     #[error(
         "segment at {address:#x} has {file_size:#x} bytes in the file but {size:#x} in memory; the file is damaged"

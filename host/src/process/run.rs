@@ -18,6 +18,9 @@ use super::timers::PosixTimer;
 /// Size of the signal stack: room for the largest register state, and for a stepper.
 const SIGNAL_STACK: usize = 256 * 1024;
 
+/// Linux, linux/signal.h, from 4.7 on.
+const SS_AUTODISARM: i32 = 1 << 31;
+
 /// How a guest is run.
 pub(super) struct Run {
     pub(super) timeout: Option<Duration>,
@@ -78,7 +81,8 @@ impl SignalStack {
         }?;
         let stack = libc::stack_t {
             ss_sp: start,
-            ss_flags: 0,
+            // While a handler runs, it is off: a guest that has set its own stack to somewhere in it is not taken for a handler.
+            ss_flags: SS_AUTODISARM,
             ss_size: SIGNAL_STACK,
         };
         let mut before = stack;

@@ -5,7 +5,7 @@ use std::io::Read;
 use std::os::unix::process::ExitStatusExt;
 use std::process::Stdio;
 
-use super::guests::{Running, each, pvhost, run, text};
+use super::guests::{Arch, Running, each, pvhost, run, text};
 
 /// Runs the guest that ends in that way and checks that the report has all of these.
 fn report(end: &str, expected: &[&str]) {
@@ -103,6 +103,50 @@ fn a_jump_to_nowhere_without_a_stack_is_the_guests() {
         "lost",
         &["bad execution at address 0x50,", "there is no stack"],
     );
+}
+
+/// Where guests have nothing, where nobody has, where nobody can, where the host may have something, and what the kernel answers itself.
+const WILD: [u64; 7] = [
+    0x50,
+    0xffff_f000,
+    1 << 32,
+    0x5555_0000_0000,
+    (1 << 47) - 16,
+    1 << 63,
+    0xffff_ffff_ff60_0001,
+];
+
+#[test]
+fn a_wild_jump_is_the_guests_wherever_it_leads_and_whatever_the_stack() {
+    for (arch, guest) in each("fault") {
+        // The first stack is the guest's own.
+        let stacks = [&[0], &WILD[..]].concat();
+        for (target, stack) in WILD
+            .iter()
+            .flat_map(|to| stacks.iter().map(move |stack| (to, stack)))
+        {
+            if arch == Arch::I386 && (*target).max(*stack) >= 1 << 32 {
+                continue;
+            }
+            let what = format!("{arch} to {target:#x} with stack {stack:#x}");
+            let output = run(
+                &guest,
+                &[],
+                &["wild", &target.to_string(), &stack.to_string()],
+            );
+            let stderr = text(&output.stderr);
+            assert_eq!(
+                output.status.code(),
+                Some(5),
+                "{what}: {}, {stderr}",
+                output.status
+            );
+            assert!(
+                stderr.starts_with("pvhost: guest fault: "),
+                "{what}: {stderr}"
+            );
+        }
+    }
 }
 
 /// The guest checks alignment. The host does not, in host functions and in signal handlers.

@@ -5,10 +5,11 @@ use std::alloc::{GlobalAlloc, Layout, System};
 use std::arch::asm;
 use std::sync::atomic::{AtomicBool, AtomicI32, Ordering};
 
-use pvhost::process::{Call, Exit, Finished};
+use paravirt_abi::signature::{Type, Width};
+use pvhost::process::{Arguments, Builder, Call, Exit, Finished, GuestArgument};
 
 use super::calls::{floats, integers};
-use super::guests::{each, output, place, read_back, vm};
+use super::guests::{Arch, each, guest, output, place, read_back, vm};
 
 /// Direction flag.
 const DIRECTION: u64 = 1 << 10;
@@ -81,9 +82,25 @@ fn watch(_: &mut Call, on: u32) -> i32 {
 /// Runs the guest `misuse`; how it ended and what it printed.
 fn misuse(guest: &std::path::Path, lazy: bool, how: &str) -> (Finished, String) {
     let (console, written) = output();
-    let finished = vm(guest, console)
-        .lazy(lazy)
+    let builder = vm(guest, console).lazy(lazy);
+    (finish(builder, how), read_back(written))
+}
+
+fn finish(builder: Builder, how: &str) -> Finished {
+    run(provide(builder), how)
+}
+
+fn run(builder: Builder, how: &str) -> Finished {
+    builder
         .command_line(how)
+        .build()
+        .expect("a guest for this host")
+        .run()
+        .expect("the guest runs")
+}
+
+fn provide(builder: Builder) -> Builder {
+    builder
         .provide("check_integers", integers)
         .provide("check_floats", floats)
         .provide("check_flags", |_: &mut Call| flags() as u32)
@@ -91,11 +108,6 @@ fn misuse(guest: &std::path::Path, lazy: bool, how: &str) -> (Finished, String) 
             zero + flags() as f64
         })
         .provide("check_watch", watch)
-        .build()
-        .expect("a guest for this host")
-        .run()
-        .expect("the guest runs");
-    (finished, read_back(written))
 }
 
 /// The report of the fault that such a run must end in.
@@ -188,5 +200,105 @@ fn the_direction_flag_is_clear_when_the_guest_has_been_left() {
         let exit = finished.expect("the guest runs").exit;
         assert!(matches!(exit, Exit::Fault(_)), "{arch}: {exit:?}");
         assert_eq!(flags & DIRECTION, 0, "{arch}");
+    }
+}
+
+#[test]
+fn an_exception_that_waits_in_the_guest_is_not_met_by_the_host() {
+    let _place = place();
+    for (arch, guest) in each("misuse") {
+        let (finished, written) = misuse(&guest, false, "exception");
+        let exit = finished.exit;
+        assert!(matches!(exit, Exit::Exit(0)), "{arch}: {exit:?}\n{written}");
+    }
+}
+
+#[test]
+fn a_selector_in_fs_is_the_guests_also_without_fsgsbase() {
+    let _place = place();
+    for (arch, guest) in each("misuse") {
+        for fsgsbase in [true, false] {
+            let (console, written) = output();
+            let builder = vm(&guest, console);
+            let builder = if fsgsbase {
+                builder
+            } else {
+                builder.without_fsgsbase()
+            };
+            let exit = finish(builder, "selector").exit;
+            let written = read_back(written);
+            let what = format!("{arch} fsgsbase {fsgsbase}");
+            assert!(matches!(exit, Exit::Exit(0)), "{what}: {exit:?}\n{written}");
+        }
+    }
+}
+
+/// A guest may have set its stack to what the host handles signals on.
+#[test]
+fn a_guest_on_the_signal_stack_is_told_from_a_handler() {
+    let _place = place();
+    let guest = guest(Arch::X86_64, "misuse");
+    for (place, bytes) in [("bottom", 64), ("lowest page", 4096), ("top", 200_000)] {
+        let (console, _) = output();
+        let builder = provide(vm(&guest, console));
+        let builder = builder.provide("check_flags_float", move |_: &mut Call, _: f64| {
+            // SAFETY: asks for what there is.
+            let stack = unsafe {
+                let mut stack = std::mem::zeroed::<libc::stack_t>();
+                libc::sigaltstack(std::ptr::null(), &mut stack);
+                stack
+            };
+            (stack.ss_sp as usize + bytes) as f64
+        });
+        let exit = run(builder, "stack").exit;
+        let Exit::Fault(fault) = exit else {
+            panic!("{place}: {exit:?}");
+        };
+        assert!(
+            fault.to_string().starts_with("illegal instruction"),
+            "{place}: {fault}"
+        );
+    }
+}
+
+/// An argument that takes more than its type says.
+struct Greedy {
+    own: u32,
+    /// Of the rest, what is not zero.
+    more: usize,
+}
+
+impl GuestArgument for Greedy {
+    fn type_on(_: Width) -> Type {
+        Type::U32
+    }
+
+    fn take(arguments: &mut Arguments<'_>) -> Self {
+        let own = u32::take(arguments);
+        let rest = (0..100_000).map(|_| u64::take(arguments) | f64::take(arguments).to_bits());
+        let more = rest.filter(|&word| word != 0).count();
+        Self { own, more }
+    }
+}
+
+#[test]
+fn who_takes_more_than_the_prototype_has_gets_no_more_of_the_guest() {
+    let _place = place();
+    for (arch, guest) in each("misuse") {
+        let (console, written) = output();
+        let builder = provide(vm(&guest, console));
+        let builder = builder.provide("check_watch", |_: &mut Call, argument: Greedy| {
+            // Registers may hold anything.
+            match argument.own {
+                0 if argument.more <= 8 => -1_i32,
+                _ => 0,
+            }
+        });
+        let exit = run(builder, "direction").exit;
+        let written = read_back(written);
+        assert!(
+            written.ends_with(", -1 times in between\n"),
+            "{arch}: {exit:?} {written}"
+        );
     }
 }

@@ -1,16 +1,18 @@
 // SPDX-License-Identifier: MIT OR Apache-2.0
 //! Requests to end: by whom they are heard, and when.
 
+use std::cell::Cell;
 use std::env;
 use std::io::Write;
 use std::os::unix::process::{CommandExt, ExitStatusExt};
 use std::path::Path;
 use std::process::{Command, Stdio};
+use std::rc::Rc;
 
 use paravirt_abi::error::Error;
-use pvhost::process::{Call, GuestConstPtr, GuestUsize};
+use pvhost::process::{Call, Exit, GuestConstPtr, GuestUsize};
 
-use super::guests::{Running, each, output, pvhost, text, vm, with_usual_signals};
+use super::guests::{Running, each, output, place, pvhost, text, vm, with_usual_signals};
 
 #[test]
 fn a_request_to_end_is_honoured_by_a_guest_that_sleeps_and_one_that_spins() {
@@ -29,6 +31,45 @@ fn a_request_to_end_is_honoured_by_a_guest_that_sleeps_and_one_that_spins() {
                 );
             }
         }
+    }
+}
+
+/// From before the guest's first instruction on: the handler may find the way in half done, with nothing to leave.
+#[test]
+fn a_request_to_end_is_honoured_at_every_instruction_of_the_start() {
+    /// Instructions of the guest with which that is tried as well.
+    const OF_GUEST: usize = 20;
+    let _place = place();
+    for (arch, guest) in each("hello") {
+        let first_of_guest = Rc::new(Cell::new(usize::MAX));
+        let mut at = 0;
+        while at < first_of_guest.get().saturating_add(OF_GUEST) {
+            let (console, _) = output();
+            let (mut step, first) = (0, Rc::clone(&first_of_guest));
+            let vm = vm(&guest, console)
+                .handle_signals(true)
+                .on_step(move |next| {
+                    if u32::try_from(next.instruction()).is_ok() && first.get() == usize::MAX {
+                        first.set(step);
+                    }
+                    if step == at {
+                        // SAFETY: no pointers; it comes when the stepper is done, at the instruction that is next.
+                        unsafe { libc::raise(libc::SIGTERM) };
+                    }
+                    step += 1;
+                });
+            let finished = vm.build().expect("a guest for this host").run();
+            let exit = finished.expect("the guest runs").exit;
+            assert!(
+                matches!(exit, Exit::Signal(libc::SIGTERM)),
+                "{arch} {at}: {exit:?}"
+            );
+            at += 1;
+        }
+        assert!(
+            at > OF_GUEST + 20,
+            "{arch}: the way in has that many instructions at least, not {at}"
+        );
     }
 }
 

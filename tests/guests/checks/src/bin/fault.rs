@@ -22,6 +22,21 @@ fn main() -> i32 {
         "jump" => jump_nowhere(),
         // SAFETY: it faults, without a stack; that is its purpose.
         "lost" => unsafe { asm!("xor esp, esp", "jmp {}", in(reg) 0x50_usize, options(noreturn)) },
+        // SAFETY: as above, with a stack that may be none.
+        "wild" => unsafe {
+            let (target, stack) = (number(1, 0) as usize, number(2, 0) as usize);
+            match stack {
+                0 => asm!("jmp {}", in(reg) target, options(noreturn)),
+                #[cfg(target_arch = "x86_64")]
+                _ => {
+                    asm!("mov rsp, {}", "jmp {}", in(reg) stack, in(reg) target, options(noreturn))
+                }
+                #[cfg(target_arch = "x86")]
+                _ => {
+                    asm!("mov esp, {}", "jmp {}", in(reg) stack, in(reg) target, options(noreturn))
+                }
+            }
+        },
         "overflow" => {
             black_box(recurse(1));
         }

@@ -7,10 +7,15 @@
 //! | `resolver SLOT` | calls the resolver for an address that is no slot: `before`, `inside`, `behind`, `null`, `last`, or with its stack where there is `no-stack` |
 //! | `stub` | jumps into a stub, with an index that no function has |
 //! | `direction` | calls with the direction flag set |
+//! | `exception` | calls with an exception pending in the x87 unit |
+//! | `selector` | calls with a selector of its own in `fs` |
+//! | `stack` | faults with the stack that `check_flags_float` tells |
 #![no_std]
 #![no_main]
 
 use core::arch::asm;
+#[cfg(target_arch = "x86")]
+use core::mem::MaybeUninit;
 
 use guest_checks::number;
 use paravirt_bsp::abi::start::MemoryKind;
@@ -54,6 +59,14 @@ fn main() -> i32 {
         "resolver" => call_the_resolver(which),
         "stub" => jump_into_a_stub(),
         "direction" => return call_backwards(),
+        "exception" => call_with_an_exception(),
+        "selector" => call_with_a_selector(),
+        // SAFETY: the host ends the guest.
+        #[cfg(target_arch = "x86_64")]
+        "stack" => unsafe {
+            let stack = check_flags_float(0.0) as u64;
+            asm!("mov rsp, {}", "ud2", in(reg) stack, options(noreturn));
+        },
         _ => {}
     }
     println!("nothing is amiss");
@@ -326,7 +339,8 @@ fn call_float_with(flags: u32, function: usize) -> (u32, u32) {
     #[cfg(target_arch = "x86_64")]
     let result: f64;
     #[cfg(target_arch = "x86")]
-    let mut result = 0.0_f64;
+    // Nothing of the unit comes before the call.
+    let mut result = MaybeUninit::<f64>::uninit();
     // SAFETY: as above.
     unsafe {
         #[cfg(target_arch = "x86_64")]
@@ -363,10 +377,63 @@ fn call_float_with(flags: u32, function: usize) -> (u32, u32) {
             "fstp qword ptr [ecx]",
             inout("edi") flags as usize => after,
             in("eax") function,
-            in("ecx") &raw mut result,
+            in("ecx") result.as_mut_ptr(),
             clobber_abi("C"),
             clear = const !((DIRECTION | TRAP) as i32),
         );
     }
+    // SAFETY: the code above has stored it.
+    #[cfg(target_arch = "x86")]
+    let result = unsafe { result.assume_init() };
     (result as u32, after as u32)
+}
+
+/// With a division by zero that nobody has met yet, and that is not masked.
+fn call_with_an_exception() {
+    /// The default but for the mask of that exception.
+    const CONTROL: u16 = 0x37b;
+    // As `fstenv` stores it: status with the exception, its summary and "busy"; tags that say empty.
+    let environment = [u32::from(CONTROL), 0x8084, 0xffff, 0, 0, 0, 0];
+    let mut control = 0_u16;
+    let load = || {
+        // SAFETY: an environment; the exception comes with the next instruction of the unit that waits.
+        unsafe { asm!("fldenv [{}]", in(reg) &raw const environment, options(nostack)) };
+    };
+    let mut check = |what: &str| {
+        // SAFETY: stores the control word, then makes the unit as it was at the start.
+        unsafe {
+            asm!(
+                "fnstcw [{}]",
+                "fninit",
+                in(reg) &raw mut control,
+                out("st(0)") _, out("st(1)") _, out("st(2)") _, out("st(3)") _,
+                out("st(4)") _, out("st(5)") _, out("st(6)") _, out("st(7)") _,
+                options(nostack),
+            );
+        };
+        assert_eq!(control, CONTROL, "the control word behind {what}");
+    };
+    load();
+    // SAFETY: it asks nothing of its callers.
+    let flags = unsafe { check_flags() };
+    check("a function without floats");
+    load();
+    let (same, _) = call_float_with(0, check_flags_float as *const () as usize);
+    check("one with a float result");
+    assert!(flags != 0 && same != 0, "the functions' results");
+}
+
+/// Loads `fs` with the flat data segment, whose base is not where the host finds its own data.
+fn call_with_a_selector() {
+    let (selector, after): (u16, u16);
+    // SAFETY: guests without thread-local storage do not use it.
+    unsafe { asm!("mov {0:x}, ss", "mov fs, {0:x}", out(reg) selector, options(nostack)) };
+    // Twice: the host may take notice at the first.
+    for _ in 0..2 {
+        // SAFETY: it asks nothing of its callers.
+        unsafe { check_flags() };
+    }
+    // SAFETY: reads a register.
+    unsafe { asm!("mov {:x}, fs", out(reg) after, options(nostack)) };
+    assert_eq!(after, selector, "the selector behind a call");
 }

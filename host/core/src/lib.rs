@@ -10,6 +10,7 @@
 //! | [`start_info`] | what the guest is told when it is entered |
 //! | [`legacy`] | the same for images of 2013, and the functions that they call |
 //! | [`page`], [`lines`], [`upcall`] | the virtual processor's state, and how it is interrupted |
+//! | [`clock`] | guest time by a counter, against the host's clock |
 //! | [`explain`] | what a guest did wrong, in words |
 //! | [`text`] | makes what others wrote fit to be printed |
 //! | [`guest`], [`timers`] | run a guest of the host's own width in the host's own address space |
@@ -23,6 +24,7 @@ extern crate std;
 
 pub mod agreement;
 pub mod bind;
+pub mod clock;
 pub mod explain;
 #[cfg(any(target_arch = "x86", target_arch = "x86_64"))]
 mod gate;

@@ -10,6 +10,7 @@ use core::sync::atomic::{AtomicI32, AtomicU32, AtomicU64, Ordering, compiler_fen
 use paravirt_abi::line::TIMERS;
 use paravirt_abi::vcpu::{self, ClockFlags, HOST_MASKED, VcpuPage};
 
+pub use crate::clock::ClockFields;
 use crate::image::Image;
 use crate::memory::GuestMemory;
 use crate::text::Escaped;
@@ -43,19 +44,6 @@ pub enum PageError {
         /// The address.
         entry: u64,
     },
-}
-
-/// The fields of the clock, see [`paravirt_abi::vcpu::Clock`].
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub struct ClockFields {
-    /// ns per (shifted) TSC cycle, as a fraction of 2^32.
-    pub multiplier: u32,
-    /// Shift of the TSC difference, -31 to 31.
-    pub shift: i32,
-    /// TSC value of the anchor.
-    pub base_tsc: u64,
-    /// Guest time of the anchor in ns.
-    pub base_ns: u64,
 }
 
 macro_rules! field {
@@ -178,6 +166,11 @@ impl Page {
         sequence.store(before.wrapping_add(2), Ordering::Relaxed);
     }
 
+    /// Withdraws the clock: from now on the guest calls. As for [`Page::set_clock`].
+    pub fn clear_clock(self) {
+        field!(self, AtomicU32, clock.flags).store(0, Ordering::Relaxed);
+    }
+
     /// The word of pending lines: bit n is line n, beside [`HOST_MASKED`].
     #[must_use]
     pub fn pending(&self) -> &AtomicU32 {
@@ -222,6 +215,10 @@ mod tests {
             };
             assert_eq!(found, fields);
         }
+        page.clear_clock();
+        // SAFETY: nobody else uses the page.
+        let clock = unsafe { (&raw const (*page.0).clock).read() };
+        assert_eq!(clock.flags, 0);
         // SAFETY: allocated above with that layout.
         unsafe { dealloc(memory, layout) };
     }

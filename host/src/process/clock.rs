@@ -1,87 +1,55 @@
 // SPDX-License-Identifier: MIT OR Apache-2.0
 //! Guest time, and the clock in the vCPU page by which the guest reads it without a call.
 //!
-//! The page's clock starts invalid, because the counter's rate is not known until some time has passed. A timer anchors
-//! it anew every 50 ms against the host's monotonic clock. Where the old anchor's extrapolation is ahead, the clock goes on from there
-//! and runs slower until it is right again, so it never steps back.
+//! What the page's clock shows is [`Anchor`]'s to say; here are the readings for it. The page's clock starts invalid, because the
+//! counter's rate is not known until some time has passed.
 
-use std::arch::x86_64::{__cpuid, _rdtsc};
+use std::arch::x86_64::_rdtsc;
 use std::cell::Cell;
 use std::sync::atomic::{AtomicU32, Ordering, compiler_fence};
 
-use paravirt_abi::vcpu::cycles_to_ns;
-use paravirt_host_core::page::{ClockFields, Page};
+use paravirt_host_core::clock::{Anchor, ClockFields, Sample, Steps};
+use paravirt_host_core::page::Page;
 
-use super::signals;
-use super::timers::{PosixTimer, monotonic};
-
-/// Time from the start to the first anchor, in ns: long enough for a rate that is good to some 10^-6.
-const FIRST: u64 = 10_000_000;
-/// Time between anchors in ns; the interface promises 100 ms, and signals may be late.
-const PERIOD: u64 = 50_000_000;
-/// Time in ns over which the rate is measured at least, once that much has passed.
-const BASELINE: u64 = 1_000_000_000;
-
-/// The counter and the monotonic clock at one moment.
-#[derive(Clone, Copy, Debug)]
-struct Sample {
-    tsc: u64,
-    ns: u64,
-}
-
-impl Sample {
-    /// The tightest of a few readings, so that an interruption between the two clocks does no harm.
-    fn take() -> Self {
-        let read = || {
-            let before = tsc();
-            let ns = monotonic();
-            let width = tsc().wrapping_sub(before);
-            let tsc = before.wrapping_add(width / 2);
-            (width, Self { tsc, ns })
-        };
-        (0..4)
-            .map(|_| read())
-            .min_by_key(|(width, _)| *width)
-            .map_or_else(|| read().1, |(_, sample)| sample)
-    }
+/// The tightest of a few readings, so that an interruption between the clocks does no harm.
+fn sample(counter: fn() -> u64) -> Sample {
+    let read = || Sample {
+        before: monotonic(),
+        counter: counter(),
+        after: monotonic(),
+    };
+    (0..4)
+        .map(|_| read())
+        .min_by_key(Sample::width)
+        .unwrap_or_else(read)
 }
 
 /// Guest time.
 pub(super) struct Clock {
-    start: Sample,
-    /// Measuring points for the rate: at least, and at most, [`BASELINE`] old.
-    measured: Cell<[Sample; 2]>,
+    anchor: Cell<Anchor>,
+    /// What the page's clock shows: the anchor's.
     fields: Cell<Option<ClockFields>>,
-    /// Counts changes of the fields, for readers that a signal interrupts.
+    /// Counts changes of both, for readers that a signal interrupts.
     generation: AtomicU32,
-    timer: Cell<Option<PosixTimer>>,
+    /// Whether the counter may be read.
+    usable: bool,
 }
 
 impl Clock {
-    /// Guest time starts now.
-    pub(super) fn new() -> Self {
-        let start = Sample::take();
+    /// Guest time starts now. `usable`: by [`usable`].
+    pub(super) fn new(usable: bool) -> Self {
+        let start = sample(if usable { tsc } else { || 0 });
         Self {
-            start,
-            measured: Cell::new([start; 2]),
+            anchor: Cell::new(Anchor::new(start)),
             fields: Cell::new(None),
             generation: AtomicU32::new(0),
-            timer: Cell::new(None),
+            usable,
         }
     }
 
-    /// Starts to anchor the page's clock, on this thread.
-    pub(super) fn keep(&self) {
-        let timer = PosixTimer::new(signals::clock());
-        if let Some(timer) = &timer {
-            timer.start(FIRST, PERIOD);
-        }
-        self.timer.set(timer);
-    }
-
-    /// Stops to anchor it.
-    pub(super) fn release(&self) {
-        self.timer.take();
+    /// Time in ns from now to the next sample; `None`: the page's clock is not kept.
+    pub(super) fn pause(&self) -> Option<u64> {
+        self.usable.then(|| self.anchor.get().pause())
     }
 
     /// Guest time in ns, by the same clock that the guest reads.
@@ -89,125 +57,80 @@ impl Clock {
         loop {
             let generation = self.generation.load(Ordering::Relaxed);
             compiler_fence(Ordering::SeqCst);
-            let fields = self.fields.get();
-            let tsc = tsc();
+            let time = match self.fields.get() {
+                Some(fields) => fields.at(tsc()),
+                None => self.anchor.get().time(monotonic()),
+            };
             compiler_fence(Ordering::SeqCst);
             if self.generation.load(Ordering::Relaxed) == generation {
-                return match fields {
-                    Some(fields) => at(&fields, tsc),
-                    None => monotonic() - self.start.ns,
-                };
+                return time;
             }
         }
     }
 
-    /// Anchors the clock anew. For the signal handler.
-    pub(super) fn anchor(&self, page: Page) {
-        let sample = Sample::take();
-        let [mut old, mut recent] = self.measured.get();
-        if sample.ns - recent.ns > BASELINE {
-            (old, recent) = (recent, sample);
-            self.measured.set([old, recent]);
-        }
-        let truth = sample.ns - self.start.ns;
-        let shown = self.fields.get().map(|fields| at(&fields, sample.tsc));
-        if let Some(fields) = anchored(old, sample, truth, shown) {
-            self.fields.set(Some(fields));
-            self.generation.fetch_add(1, Ordering::Relaxed);
-            page.set_clock(&fields);
+    /// Anchors the clock anew. For the signal handler, on the vCPU's thread.
+    pub(super) fn sample(&self, page: Page) {
+        let mut anchor = self.anchor.get();
+        anchor.sample(sample(tsc));
+        let fields = anchor.fields();
+        self.anchor.set(anchor);
+        self.fields.set(fields);
+        self.generation.fetch_add(1, Ordering::Relaxed);
+        match fields {
+            Some(fields) => page.set_clock(&fields),
+            None => page.clear_clock(),
         }
     }
-}
 
-/// The fields of an anchor at `now`, where guest time is `truth` and the clock has shown `shown`, at the rate since `old`.
-fn anchored(old: Sample, now: Sample, truth: u64, shown: Option<u64>) -> Option<ClockFields> {
-    let cycles = now.tsc.checked_sub(old.tsc)?;
-    let ahead = shown.map_or(0, |shown| shown.saturating_sub(truth));
-    // Lose in one period what the clock is ahead, but never stand still.
-    let loss = ahead.min(PERIOD / 2);
-    let elapsed = u128::from(now.ns - old.ns) * u128::from(PERIOD - loss) / u128::from(PERIOD);
-    let mut shift = 0;
-    let mut multiplier = (elapsed << 32).checked_div(u128::from(cycles))?;
-    while multiplier > u128::from(u32::MAX) {
-        multiplier >>= 1;
-        shift += 1;
+    /// Steps of guest time until now.
+    pub(super) fn steps(&self) -> Steps {
+        self.anchor.get().steps()
     }
-    Some(ClockFields {
-        multiplier: multiplier as u32,
-        shift,
-        base_tsc: now.tsc,
-        base_ns: truth + ahead,
-    })
-}
-
-/// Guest time at a value of the counter, as the interface defines it.
-fn at(fields: &ClockFields, tsc: u64) -> u64 {
-    let cycles = tsc.saturating_sub(fields.base_tsc);
-    fields.base_ns + cycles_to_ns(cycles, fields.shift, fields.multiplier)
 }
 
 fn tsc() -> u64 {
-    // SAFETY: every x86-64 processor has the counter.
+    // SAFETY: every x86-64 processor has the counter, and `usable` has found that this process may read it.
     unsafe { _rdtsc() }
 }
 
-/// Whether the counter runs at one rate on all processors: the kernel uses it for its own clock, or the processor says that it
-/// neither stops nor changes its rate.
+/// Whether the counter is a clock, by the word of the kernel: it takes the time from it itself. A processor that says that its
+/// counter is invariant does not know of others in the machine, of firmware that sets it, and of the hypervisor. Where the kernel says
+/// nothing, or does not let this process read the counter, the guest calls.
 pub(super) fn usable() -> bool {
     const SOURCE: &str = "/sys/devices/system/clocksource/clocksource0/current_clocksource";
-    // Advanced power management information (AMD APM volume 3, E.4.6): invariant TSC.
-    const LEAF: u32 = 0x8000_0007;
-    const INVARIANT: u32 = 1 << 8;
-    std::fs::read_to_string(SOURCE).is_ok_and(|source| source.trim() == "tsc")
-        || __cpuid(0x8000_0000).eax >= LEAF && __cpuid(LEAF).edx & INVARIANT != 0
+    /// Linux, prctl.h.
+    const PR_GET_TSC: i32 = 25;
+    const PR_TSC_ENABLE: i32 = 1;
+    let mut access = 0_i32;
+    // SAFETY: writes an int to a live variable.
+    let asked = unsafe { libc::prctl(PR_GET_TSC, &raw mut access) };
+    (asked != 0 || access == PR_TSC_ENABLE)
+        && std::fs::read(SOURCE).is_ok_and(|source| source.trim_ascii() == b"tsc")
 }
 
-#[cfg(test)]
-mod tests {
-    use super::*;
+const NS_PER_SECOND: u64 = 1_000_000_000;
 
-    const GIGAHERTZ_3: fn(u64) -> Sample = |ns| Sample { tsc: 3 * ns, ns };
-
-    #[test]
-    fn the_rate_is_that_of_the_counter() {
-        let fields = anchored(GIGAHERTZ_3(0), GIGAHERTZ_3(10_000_000), 10_000_000, None)
-            .expect("time has passed");
-        assert_eq!(at(&fields, 30_000_000), 10_000_000);
-        let later = at(&fields, 330_000_000);
-        assert!(later.abs_diff(110_000_000) < 100, "{later}");
+/// For system calls.
+pub(super) fn timespec(ns: u64) -> libc::timespec {
+    libc::timespec {
+        tv_sec: (ns / NS_PER_SECOND) as i64,
+        tv_nsec: (ns % NS_PER_SECOND) as i64,
     }
+}
 
-    #[test]
-    fn a_slow_counter_needs_a_shift() {
-        let slow = |ns| Sample { tsc: ns / 8, ns };
-        let fields = anchored(slow(0), slow(8_000_000), 0, None).expect("time has passed");
-        assert!(fields.shift > 0);
-        assert!(at(&fields, 2_000_000).abs_diff(8_000_000) < 10);
-    }
+/// The host's monotonic clock in ns.
+pub(super) fn monotonic() -> u64 {
+    read_clock(libc::CLOCK_MONOTONIC)
+}
 
-    #[test]
-    fn a_clock_that_is_ahead_waits_without_stepping_back() {
-        let ahead = 10_000_000 + 1_000;
-        let fields = anchored(
-            GIGAHERTZ_3(0),
-            GIGAHERTZ_3(10_000_000),
-            10_000_000,
-            Some(ahead),
-        )
-        .expect("time has passed");
-        assert_eq!(at(&fields, 30_000_000), ahead);
-        assert_eq!(
-            at(&fields, 29_000_000),
-            ahead,
-            "an older counter shows no older time"
-        );
-        let caught_up = at(&fields, 3 * (10_000_000 + PERIOD));
-        assert!(caught_up.abs_diff(10_000_000 + PERIOD) < 100, "{caught_up}");
-    }
+/// The host's wall clock: Unix time in ns.
+pub(super) fn wall() -> u64 {
+    read_clock(libc::CLOCK_REALTIME)
+}
 
-    #[test]
-    fn a_counter_that_stands_is_not_used() {
-        let still = Sample { tsc: 5, ns: 10 };
-        assert_eq!(anchored(still, Sample { tsc: 5, ns: 20 }, 10, None), None);
-    }
+fn read_clock(clock: libc::clockid_t) -> u64 {
+    let mut time = timespec(0);
+    // SAFETY: points to a live variable; these two clocks always exist.
+    unsafe { libc::clock_gettime(clock, &mut time) };
+    time.tv_sec as u64 * NS_PER_SECOND + time.tv_nsec as u64
 }

@@ -56,6 +56,16 @@ pub enum VmError {
         /// The system's reason.
         source: io::Error,
     },
+    /// The system refused the timers that every guest stands on.
+    #[error(
+        "cannot make the two timers that a guest stands on: the limit of signals that may wait for this user, {limit}, is reached, and \
+        each timer of each of the user's processes counts; raise it (`ulimit -i {}`)",
+        limit.saturating_add(2)
+    )]
+    PendingSignals {
+        /// The limit, RLIMIT_SIGPENDING.
+        limit: u64,
+    },
     /// The system refused the guest's rights to its memory.
     #[error("cannot protect the guest's memory: {0}")]
     Protect(MapError),

@@ -1,8 +1,7 @@
 // SPDX-License-Identifier: MIT OR Apache-2.0
 //! What the core's guest stands on here: this process, its console, clock and timers, its signals, and closures.
 
-use std::cell::{Cell, OnceCell};
-use std::io;
+use std::cell::Cell;
 use std::rc::Rc;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
@@ -13,17 +12,18 @@ use paravirt_abi::signature::{Signature, Width};
 use paravirt_abi::start::Features;
 use paravirt_host_core::guest::{self, Frame, Platform};
 use paravirt_host_core::lines::Lines;
+use paravirt_host_core::page::Page;
 use paravirt_host_core::timers::NEVER;
 
 use super::call::Call;
-use super::clock::Clock;
+use super::clock::{self, Clock, monotonic};
 use super::console::Console;
 use super::function::Erased;
 use super::lines::{LineHandle, SharedLines};
 use super::signals;
 use super::step::Stepping;
 use super::thread::ThreadPointer;
-use super::timers::{self, PosixTimer, monotonic};
+use super::timers::{Alarm, Ender, PosixTimer};
 
 /// A guest of this host.
 pub(super) type Guest = guest::Guest<Host>;
@@ -54,10 +54,8 @@ pub(super) struct Host {
     console: Console,
     pub(super) lines: Arc<SharedLines>,
     pub(super) clock: Clock,
-    /// Whether the page's clock is kept.
-    keeps_clock: bool,
-    /// The one of all the guest's timers, while it runs.
-    alarm: OnceCell<PosixTimer>,
+    pub(super) alarm: Alarm,
+    pub(super) ender: Ender,
     /// Whether a signal has come since the guest was last idle.
     woken: AtomicBool,
     pub(super) thread_pointer: ThreadPointer,
@@ -78,9 +76,9 @@ impl Host {
             width,
             console,
             lines: Arc::default(),
-            clock: Clock::new(),
-            keeps_clock,
-            alarm: OnceCell::new(),
+            clock: Clock::new(keeps_clock),
+            alarm: Alarm::default(),
+            ender: Ender::default(),
             woken: AtomicBool::new(false),
             thread_pointer,
             stepping,
@@ -89,25 +87,34 @@ impl Host {
         }
     }
 
-    /// From now on this thread is the vCPU's.
-    pub(super) fn begin(&self) -> io::Result<()> {
-        let alarm = PosixTimer::new(signals::timer()).ok_or_else(io::Error::last_os_error)?;
-        // It is made once.
-        let _ = self.alarm.set(alarm);
-        if self.keeps_clock {
-            self.clock.keep();
-        }
+    /// From now on this thread is the vCPU's, with these timers. `limit`: when the guest's time is over, in ns of the monotonic clock.
+    pub(super) fn begin(&self, alarm: &PosixTimer, ender: &PosixTimer, limit: u64) {
         self.thread_pointer.begin();
+        self.alarm.use_timer(Some(alarm));
+        self.ender.use_timer(Some(ender), limit);
+        self.schedule_sample();
         self.lines.set_thread(Some(signals::this_thread()));
-        Ok(())
     }
 
     /// The reverse of [`begin`](Self::begin); ends reading and restores the terminal.
     pub(super) fn end(&self) {
         self.lines.set_thread(None);
+        self.ender.use_timer(None, NEVER);
+        self.alarm.use_timer(None);
         self.thread_pointer.end();
-        self.clock.release();
         self.console.finish();
+    }
+
+    /// Anchors the page's clock anew. For the alarm's handler.
+    pub(super) fn sample_clock(&self, page: Page) {
+        self.clock.sample(page);
+        self.schedule_sample();
+    }
+
+    fn schedule_sample(&self) {
+        if let Some(pause) = self.clock.pause() {
+            self.alarm.set_sample(monotonic() + pause);
+        }
     }
 
     /// A signal has come that may end the guest's idling. For the handler.
@@ -155,7 +162,7 @@ impl Platform for Host {
 
     fn features(&self) -> Features {
         let mut features = Features::empty();
-        features.set(Features::CLOCK_TSC, self.keeps_clock);
+        features.set(Features::CLOCK_TSC, self.clock.pause().is_some());
         features
     }
 
@@ -169,18 +176,14 @@ impl Platform for Host {
     }
 
     fn wall(&self) -> u64 {
-        timers::wall()
+        clock::wall()
     }
 
     fn set_alarm(&self, deadline: u64) {
-        let Some(alarm) = self.alarm.get() else {
-            return;
-        };
-        // The kernel refuses no time of this range for a timer that there is.
-        match deadline {
-            NEVER => alarm.stop(),
-            _ => alarm.start(deadline.saturating_sub(self.clock.now()), 0),
-        };
+        self.alarm.set_timers(match deadline {
+            NEVER => NEVER,
+            _ => monotonic().saturating_add(deadline.saturating_sub(self.clock.now())),
+        });
     }
 
     fn wait(&self) {

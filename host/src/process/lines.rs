@@ -13,9 +13,9 @@ use super::signals;
 
 /// Longest burst of raises from other threads that each interrupt the guest at once.
 const BURST: u32 = 32;
-/// After a burst, raises from other threads interrupt the guest at most once in this time: an interrupt costs a few
-/// microseconds, and the guest's main loop must go on in a storm.
-const INTERVAL: Duration = Duration::from_micros(20);
+/// After a burst, raises from other threads interrupt the guest at most once in this time, and so does the alarm: an interrupt costs a
+/// few microseconds, and the guest's main loop must go on in a storm.
+pub(super) const INTERVAL: Duration = Duration::from_micros(20);
 
 /// The lines of a vCPU, and what a thread needs to interrupt it.
 #[derive(Debug, Default)]

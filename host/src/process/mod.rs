@@ -33,6 +33,7 @@ mod lines;
 mod memory;
 mod realtime;
 mod run;
+mod session;
 mod signals;
 mod state;
 mod stats;

@@ -8,10 +8,14 @@ use std::time::Duration;
 
 use paravirt_host_core::guest::End;
 use paravirt_host_core::layout::GUEST_END;
+use paravirt_host_core::timers::NEVER;
 use rustix::mm::{MapFlags, ProtFlags};
 
+use super::clock::monotonic;
+use super::error::VmError;
 use super::host::Guest;
-use super::signals::{self, Options};
+use super::session::Session;
+use super::signals::Event;
 use super::state::STATE;
 use super::timers::PosixTimer;
 
@@ -28,15 +32,16 @@ pub(super) struct Run {
 }
 
 /// Runs the guest to its end.
-pub(super) fn run(guest: &Guest, run: &Run) -> io::Result<End> {
-    let stack = SignalStack::new()?;
-    let thread = signals::this_thread();
-    STATE.thread.store(thread, Ordering::SeqCst);
-    let handlers = signals::install(Options {
-        ends: run.handle_signals,
+pub(super) fn run(guest: &Guest, run: &Run) -> Result<End, VmError> {
+    let stack = SignalStack::new().map_err(refused)?;
+    let session = Session::begin(run.handle_signals);
+    let alarm = PosixTimer::new(Event::Alarm.signal()).map_err(no_timer)?;
+    let ender = PosixTimer::new(Event::End.signal()).map_err(no_timer)?;
+    let limit = run.timeout.map_or(NEVER, |timeout| {
+        let ns = u64::try_from(timeout.as_nanos()).unwrap_or(NEVER);
+        monotonic().saturating_add(ns)
     });
-    guest.platform().begin()?;
-    let deadline = run.timeout.map(start_deadline).transpose()?;
+    guest.platform().begin(&alarm, &ender, limit);
     let dispatch = SyscallDispatch::on();
 
     // SAFETY: the prototypes of closures come from their types; everything the guest and the handlers need is set up for this thread and
@@ -44,21 +49,33 @@ pub(super) fn run(guest: &Guest, run: &Run) -> io::Result<End> {
     let end = unsafe { guest.enter() };
 
     drop(dispatch);
-    drop(deadline);
     guest.platform().end();
-    STATE.thread.store(0, Ordering::SeqCst);
-    drop(handlers);
+    drop((alarm, ender));
+    drop(session);
     drop(stack);
-    end.map_err(io::Error::other)
+    end.map_err(|error| refused(io::Error::other(error)))
 }
 
-fn start_deadline(timeout: Duration) -> io::Result<PosixTimer> {
-    let timer = PosixTimer::new(signals::deadline()).ok_or_else(io::Error::last_os_error)?;
-    let ns = u64::try_from(timeout.as_nanos()).unwrap_or(u64::MAX);
-    if timer.start(ns, 0) {
-        Ok(timer)
-    } else {
-        Err(io::Error::last_os_error())
+fn refused(source: io::Error) -> VmError {
+    VmError::System {
+        what: "cannot run the guest",
+        source,
+    }
+}
+
+/// Linux counts each timer as a signal that waits.
+fn no_timer(source: io::Error) -> VmError {
+    if source.raw_os_error() != Some(libc::EAGAIN) {
+        return refused(source);
+    }
+    let mut limit = libc::rlimit {
+        rlim_cur: 0,
+        rlim_max: 0,
+    };
+    // SAFETY: a live variable.
+    unsafe { libc::getrlimit(libc::RLIMIT_SIGPENDING, &mut limit) };
+    VmError::PendingSignals {
+        limit: limit.rlim_cur,
     }
 }
 

@@ -1,26 +1,40 @@
 // SPDX-License-Identifier: MIT OR Apache-2.0
-//! Signals: one real-time signal per purpose, the faults, and what asks the host to end.
+//! Signals: one real-time signal per purpose, the faults, and what asks the host to end. Those of the program around the host are
+//! handed on to its own handlers.
 //!
 //! The kernel enters a handler with whatever fs base the interrupted code had, on the vCPU's thread perhaps the guest's. So the
 //! handler is assembly, which loads the host's before any Rust runs. Handlers allocate nothing and take no lock.
 
 use std::arch::global_asm;
 use std::ffi::c_void;
-use std::mem::MaybeUninit;
-use std::ptr;
-use std::sync::Once;
-use std::sync::atomic::Ordering;
+use std::sync::atomic::{AtomicU32, Ordering};
 
 use super::context::Interrupted;
 use super::exit::TIMED_OUT;
 use super::fault;
 use super::host::Guest;
+use super::session::{self, Action};
 use super::state::{self, STATE};
 use super::thread;
 use crate::terminal;
 
+/// What our own signals are for.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum Event {
+    /// The guest is to be left: its time is over, or somebody has asked for its end. It interrupts system calls.
+    End,
+    /// Another thread asks the vCPU's to look at its lines.
+    Kick,
+    /// The [alarm](super::timers::Alarm).
+    Alarm,
+}
+
+impl Event {
+    pub(super) const ALL: [Self; 3] = [Self::End, Self::Kick, Self::Alarm];
+}
+
 /// Signals by which the processor reports a fault, and SIGSYS for a system call that guest code makes.
-const FAULTS: [i32; 6] = [
+pub(super) const FAULTS: [i32; 6] = [
     libc::SIGSEGV,
     libc::SIGBUS,
     libc::SIGILL,
@@ -30,46 +44,10 @@ const FAULTS: [i32; 6] = [
 ];
 
 /// Signals that ask the host to end.
-const ENDS: [i32; 4] = [libc::SIGINT, libc::SIGTERM, libc::SIGHUP, libc::SIGQUIT];
+pub(super) const ENDS: [i32; 4] = [libc::SIGINT, libc::SIGTERM, libc::SIGHUP, libc::SIGQUIT];
 
 /// `si_code` of a single step (Linux, asm-generic/siginfo.h).
 const TRAP_TRACE: i32 = 2;
-
-/// Signal of the guest's timers.
-pub(super) fn timer() -> i32 {
-    libc::SIGRTMIN()
-}
-
-/// Signal by which another thread asks the vCPU's to look at its lines.
-fn kick_signal() -> i32 {
-    libc::SIGRTMIN() + 1
-}
-
-/// Signal of the timer that ends the guest's time.
-pub(super) fn deadline() -> i32 {
-    libc::SIGRTMIN() + 2
-}
-
-/// Signal of the timer that anchors the page's clock.
-pub(super) fn clock() -> i32 {
-    libc::SIGRTMIN() + 3
-}
-
-/// Those of our signals that may come at any instruction.
-fn asynchronous() -> [i32; 9] {
-    let [interrupt, terminate, hangup, quit] = ENDS;
-    [
-        timer(),
-        kick_signal(),
-        deadline(),
-        clock(),
-        interrupt,
-        terminate,
-        hangup,
-        quit,
-        libc::SIGTSTP,
-    ]
-}
 
 /// The beginning of `siginfo_t` as Linux fills it in on 64-bit machines.
 #[repr(C)]
@@ -86,7 +64,8 @@ struct SignalInfo {
 const NO_FLAGS: u32 = 1 << 1;
 
 unsafe extern "sysv64" {
-    fn pv_signal(signal: i32, info: *mut c_void, context: *mut c_void);
+    /// The handler of every signal that is handled.
+    pub(super) fn pv_signal(signal: i32, info: *mut c_void, context: *mut c_void);
 }
 
 global_asm!(
@@ -151,7 +130,10 @@ global_asm!(
     options(att_syntax),
 );
 
-/// Every signal of ours ends here.
+/// How many handlers run on the vCPU's thread: all but the first have interrupted another.
+static RUNNING: AtomicU32 = AtomicU32::new(0);
+
+/// Every signal ends here.
 ///
 /// # Safety
 /// For the kernel, by way of `pv_signal`.
@@ -165,15 +147,42 @@ unsafe extern "sysv64" fn handle(
     // SAFETY: as above.
     let saved = unsafe { *errno };
     // SAFETY: the kernel passes both, and both live until the handler returns.
-    let (info, mut interrupted) = unsafe { (&*info, Interrupted(&mut *context)) };
-    if FAULTS.contains(&signal) {
-        handle_fault(signal, info, &mut interrupted);
-    } else if ENDS.contains(&signal) {
-        handle_end(signal, &mut interrupted);
-    } else if signal == libc::SIGTSTP {
+    let (details, mut interrupted) = unsafe { (&*info, Interrupted(&mut *context)) };
+    let guest = guest();
+    let nested = guest.is_some() && RUNNING.fetch_add(1, Ordering::SeqCst) != 0;
+    let is_done = if let Some(event) = Event::of(signal) {
+        // One that was under way when its guest ended finds none.
+        if let Some(guest) = guest {
+            handle_event(event, guest, &mut interrupted);
+        }
+        true
+    } else if FAULTS.contains(&signal) {
+        // In a handler it is the host's.
+        guest.is_some_and(|guest| !nested && handle_fault(signal, details, guest, &mut interrupted))
+    } else if session::handles_ends() && ENDS.contains(&signal) {
+        handle_end(signal, guest, nested, &mut interrupted);
+        true
+    } else if session::handles_ends() && signal == libc::SIGTSTP {
         handle_suspend();
-    } else if let Some(guest) = guest() {
-        handle_event(signal, guest, &mut interrupted);
+        true
+    } else {
+        false
+    };
+    if !is_done {
+        // Of another thread, it may be the way in which the program around us works.
+        if FAULTS.contains(&signal) && (guest.is_some() || !session::has_previous(signal)) {
+            terminal::restore();
+            fault::report_host_fault(signal, details.address, interrupted.instruction());
+        }
+        if session::has_previous(signal) {
+            // SAFETY: the kernel's arguments, on the thread's signal stack and with the host's thread pointer.
+            unsafe { session::call_previous(signal, info.cast_mut().cast(), context.cast()) };
+        } else {
+            die_by(signal);
+        }
+    }
+    if guest.is_some() {
+        RUNNING.fetch_sub(1, Ordering::SeqCst);
     }
     // SAFETY: as above.
     unsafe { *errno = saved };
@@ -192,15 +201,20 @@ fn guest<'a>() -> Option<&'a Guest> {
     unsafe { Guest::current() }
 }
 
-/// Timers and kicks. A signal that was under way when its guest ended finds none.
-fn handle_event(signal: i32, guest: &Guest, interrupted: &mut Interrupted<'_>) {
-    if signal == timer() {
-        guest.alarm();
-    } else if signal == deadline() {
-        guest.stop(TIMED_OUT);
-    } else if signal == clock() {
-        guest.platform().clock.anchor(guest.page());
-        return;
+fn handle_event(event: Event, guest: &Guest, interrupted: &mut Interrupted<'_>) {
+    let platform = guest.platform();
+    match event {
+        Event::End if platform.ender.is_over() => guest.stop(TIMED_OUT),
+        Event::End | Event::Kick => {}
+        Event::Alarm => platform.alarm.handle(|due| {
+            if due.sample {
+                platform.sample_clock(guest.page());
+            }
+            // The clock may have stepped.
+            if due.sample || due.timers {
+                guest.alarm();
+            }
+        }),
     }
     deliver(guest, interrupted);
 }
@@ -214,9 +228,9 @@ fn deliver(guest: &Guest, interrupted: &mut Interrupted<'_>) {
     }
 }
 
-/// The first request ends the guest in good order, a second one the process at once.
-fn handle_end(signal: i32, interrupted: &mut Interrupted<'_>) {
-    let Some(guest) = guest() else {
+/// The first request ends the guest in good order, a second one the process at once. `nested`: in another handler.
+fn handle_end(signal: i32, guest: Option<&Guest>, nested: bool, interrupted: &mut Interrupted<'_>) {
+    let Some(guest) = guest else {
         // Another thread's: the guest's is to take it, or, if there is none any more, nobody.
         forward(signal);
         return;
@@ -227,152 +241,64 @@ fn handle_end(signal: i32, interrupted: &mut Interrupted<'_>) {
         return;
     }
     guest.stop(signal);
-    deliver(guest, interrupted);
+    // What is amid a handler, or about to make a system call, is interrupted again.
+    guest.platform().ender.hurry();
+    if !nested {
+        deliver(guest, interrupted);
+    }
 }
 
 /// Ctrl-Z: the shell gets its terminal back, and gives it back.
 fn handle_suspend() {
     terminal::restore();
-    let old = set_default(libc::SIGTSTP);
-    // SAFETY: the set is filled in by the calls; the signal that is raised takes effect when it is unblocked.
-    unsafe {
-        let mut set = empty_set();
-        libc::sigaddset(&mut set, libc::SIGTSTP);
-        libc::raise(libc::SIGTSTP);
-        libc::pthread_sigmask(libc::SIG_UNBLOCK, &set, ptr::null_mut());
-        libc::pthread_sigmask(libc::SIG_BLOCK, &set, ptr::null_mut());
-        libc::sigaction(libc::SIGTSTP, &old, ptr::null_mut());
-    }
+    let old = session::swap_action(libc::SIGTSTP, Some(&Action::DEFAULT));
+    // SAFETY: no pointers. The signal takes effect when it is unblocked.
+    unsafe { libc::raise(libc::SIGTSTP) };
+    let suspend = session::set_of([libc::SIGTSTP]);
+    session::mask(libc::SIG_UNBLOCK, suspend);
+    session::mask(libc::SIG_BLOCK, suspend);
+    session::swap_action(libc::SIGTSTP, Some(&old));
     terminal::resume();
 }
 
-fn handle_fault(signal: i32, info: &SignalInfo, interrupted: &mut Interrupted<'_>) {
-    // For these signals the kernel fills in the address; for others it is a number that is only shown.
-    let address = info.address;
-    if let Some(guest) = guest() {
-        let stepping = &guest.platform().stepping;
-        if signal == libc::SIGTRAP && info.code == TRAP_TRACE && stepping.is_on() {
-            if stepping.step(guest, interrupted) {
-                deliver(guest, interrupted);
-            }
-            return;
+/// Whether the fault was the guest's, or is otherwise seen to.
+fn handle_fault(
+    signal: i32,
+    info: &SignalInfo,
+    guest: &Guest,
+    interrupted: &mut Interrupted<'_>,
+) -> bool {
+    let stepping = &guest.platform().stepping;
+    if signal == libc::SIGTRAP && info.code == TRAP_TRACE && stepping.is_on() {
+        if stepping.step(guest, interrupted) {
+            deliver(guest, interrupted);
         }
-        if let Some(instruction) = thread::after_fault(interrupted.instruction()) {
-            interrupted.resume_at(instruction);
-            return;
-        }
-        let exception = fault::exception(signal, info.code, address, interrupted);
-        let mut frame = interrupted.frame();
-        if guest.fault(&mut frame, interrupted.general(), exception) {
-            interrupted.resume(&frame);
-            return;
-        }
+        return true;
     }
-    terminal::restore();
-    fault::report_host_fault(signal, address, interrupted.instruction());
-    die_by(signal);
+    if let Some(instruction) = thread::after_fault(interrupted.instruction()) {
+        interrupted.resume_at(instruction);
+        return true;
+    }
+    // For these signals the kernel fills in the address; for others it is a number that is only shown.
+    let exception = fault::exception(signal, info.code, info.address, interrupted);
+    let mut frame = interrupted.frame();
+    let is_of_guest = guest.fault(&mut frame, interrupted.general(), exception);
+    if is_of_guest {
+        interrupted.resume(&frame);
+    }
+    is_of_guest
 }
 
 /// Lets the process die by that signal as soon as the handler, during which it is blocked, returns.
 fn die_by(signal: i32) {
-    set_default(signal);
+    session::swap_action(signal, Some(&Action::DEFAULT));
     // SAFETY: no pointers.
     unsafe { libc::raise(signal) };
 }
 
-fn set_default(signal: i32) -> libc::sigaction {
-    let mut action = empty_action();
-    action.sa_sigaction = libc::SIG_DFL;
-    swap_action(signal, &action)
-}
-
-fn swap_action(signal: i32, action: &libc::sigaction) -> libc::sigaction {
-    let mut old = empty_action();
-    // SAFETY: both point to live variables.
-    unsafe { libc::sigaction(signal, action, &mut old) };
-    old
-}
-
-fn empty_action() -> libc::sigaction {
-    // SAFETY: all zeros is a valid value of this C struct.
-    unsafe { MaybeUninit::zeroed().assume_init() }
-}
-
-fn empty_set() -> libc::sigset_t {
-    // SAFETY: all zeros is a valid value of this C struct, and the empty set on Linux.
-    unsafe { MaybeUninit::zeroed().assume_init() }
-}
-
-fn set_of(signals: &[i32]) -> libc::sigset_t {
-    let mut set = empty_set();
-    for &signal in signals {
-        // SAFETY: a live variable and a valid signal number.
-        unsafe { libc::sigaddset(&mut set, signal) };
-    }
-    set
-}
-
-/// Which signals are handled.
-#[derive(Clone, Copy, Debug)]
-pub(super) struct Options {
-    /// Whether requests to end the process are handled, and the terminal on Ctrl-Z.
-    pub(super) ends: bool,
-}
-
-/// Handlers that are taken back when the guest has ended.
-pub(super) struct Handlers {
-    old: Vec<(i32, libc::sigaction)>,
-}
-
-/// Installs the handlers.
-///
-/// Those of the real-time signals stay for good: one that was under way when its guest ended must not kill the process.
-pub(super) fn install(options: Options) -> Handlers {
-    static EVENTS: Once = Once::new();
-    EVENTS.call_once(|| {
-        for signal in [timer(), kick_signal(), clock()] {
-            swap_action(signal, &action(libc::SA_RESTART));
-        }
-        swap_action(deadline(), &action(0));
-    });
-    let mut old = Vec::new();
-    for signal in FAULTS {
-        old.push((signal, swap_action(signal, &action(0))));
-    }
-    if options.ends {
-        for signal in ENDS.into_iter().chain([libc::SIGTSTP]) {
-            let before = swap_action(signal, &action(0));
-            if before.sa_sigaction == libc::SIG_IGN {
-                // Whoever started us wants it ignored, as nohup does.
-                swap_action(signal, &before);
-            } else {
-                old.push((signal, before));
-            }
-        }
-    }
-    Handlers { old }
-}
-
-impl Drop for Handlers {
-    fn drop(&mut self) {
-        for (signal, action) in &self.old {
-            swap_action(*signal, action);
-        }
-    }
-}
-
-/// Our handler. Asynchronous signals wait for each other; a fault in a handler is still reported.
-fn action(flags: i32) -> libc::sigaction {
-    let mut action = empty_action();
-    action.sa_sigaction = pv_signal as *const () as usize;
-    action.sa_flags = libc::SA_SIGINFO | libc::SA_ONSTACK | flags;
-    action.sa_mask = set_of(&asynchronous());
-    action
-}
-
-/// Interrupts a thread.
+/// Interrupts a thread, so that it looks at its lines.
 pub(super) fn kick(thread: libc::pid_t) {
-    send(thread, kick_signal());
+    send(thread, Event::Kick.signal());
 }
 
 /// Sends a signal to the vCPU's thread, if there is one.
@@ -394,17 +320,11 @@ pub(super) fn this_thread() -> libc::pid_t {
     unsafe { libc::gettid() }
 }
 
-/// Runs `body` with our asynchronous signals blocked; threads that it starts keep them blocked. The function that it is given
+/// Runs `body` with asynchronous signals blocked; threads that it starts keep them blocked. The function that it is given
 /// waits with the signals let in, until one has been handled.
 pub(super) fn with_blocked<R>(body: impl FnOnce(&dyn Fn()) -> R) -> R {
-    let mut before = empty_set();
-    // SAFETY: live variables.
-    unsafe { libc::pthread_sigmask(libc::SIG_BLOCK, &set_of(&asynchronous()), &mut before) };
-    // SAFETY: a live variable.
-    let result = body(&|| unsafe {
-        libc::sigsuspend(&before);
-    });
-    // SAFETY: a live variable.
-    unsafe { libc::pthread_sigmask(libc::SIG_SETMASK, &before, ptr::null_mut()) };
+    let before = session::mask(libc::SIG_BLOCK, session::asynchronous());
+    let result = body(&|| session::wait(before));
+    session::mask(libc::SIG_SETMASK, before);
     result
 }

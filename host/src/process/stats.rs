@@ -26,6 +26,11 @@ pub struct Stats {
     pub idles: u64,
     /// Time spent in them.
     pub idle: Duration,
+    /// How often guest time has stepped ahead, because the processor's counter and the system's clock drifted apart, as when the machine
+    /// is suspended. Guest time never steps back, so it stays ahead.
+    pub clock_steps: u64,
+    /// By how much in all.
+    pub clock_stepped: Duration,
 }
 
 impl Stats {
@@ -35,6 +40,7 @@ impl Stats {
             .map(|function| function.map_or(0, Function::calls));
         let names = image.externals().iter();
         let (idles, idle_ns) = guest.platform().idle();
+        let steps = guest.platform().clock.steps();
         Self {
             calls: names
                 .zip(calls)
@@ -46,6 +52,8 @@ impl Stats {
             spurious: guest.page().spurious().into(),
             idles,
             idle: Duration::from_nanos(idle_ns),
+            clock_steps: steps.count,
+            clock_stepped: Duration::from_nanos(steps.ns),
         }
     }
 }
@@ -65,6 +73,11 @@ impl fmt::Display for Stats {
         row("upcalls", self.upcalls)?;
         row("spurious", self.spurious)?;
         row("idle calls", self.idles)?;
-        row("idle ms", self.idle.as_millis() as u64)
+        row("idle ms", self.idle.as_millis() as u64)?;
+        if self.clock_steps != 0 {
+            row("clock steps", self.clock_steps)?;
+            row("clock stepped ms", self.clock_stepped.as_millis() as u64)?;
+        }
+        Ok(())
     }
 }

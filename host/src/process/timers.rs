@@ -1,82 +1,211 @@
 // SPDX-License-Identifier: MIT OR Apache-2.0
-//! Timers of this process that signal the vCPU's thread, and its clocks.
+//! The two POSIX timers of a run: the alarm, on which the guest's timers and the samples of its clock stand, and the one that ends it.
+//!
+//! Both are made before the guest starts, so what the system refuses it refuses then. They signal the vCPU's thread.
 
+use std::cell::Cell;
+use std::io;
+use std::mem;
 use std::ptr;
 
+use paravirt_host_core::timers::NEVER;
+
+use super::clock::{monotonic, timespec};
+use super::lines::INTERVAL;
 use super::signals;
 
-const NS_PER_SECOND: u64 = 1_000_000_000;
+/// The kernel's number of a POSIX timer.
+type Number = i32;
 
 /// A POSIX timer on the monotonic clock.
 #[derive(Debug)]
-pub(super) struct PosixTimer(libc::timer_t);
+pub(super) struct PosixTimer(Number);
 
 impl PosixTimer {
     /// A timer that sends `signal` to this thread.
-    pub(super) fn new(signal: i32) -> Option<Self> {
+    pub(super) fn new(signal: i32) -> io::Result<Self> {
         // SAFETY: all zeros is a valid value of this C struct.
-        let mut event: libc::sigevent = unsafe { std::mem::zeroed() };
+        let mut event: libc::sigevent = unsafe { mem::zeroed() };
         event.sigev_notify = libc::SIGEV_THREAD_ID;
         event.sigev_signo = signal;
         event.sigev_notify_thread_id = signals::this_thread();
-        let mut timer = ptr::null_mut();
-        // SAFETY: both point to live variables.
-        let result = unsafe { libc::timer_create(libc::CLOCK_MONOTONIC, &mut event, &mut timer) };
-        (result == 0).then_some(Self(timer))
-    }
-
-    /// Starts the timer anew. `first`: ns from now; `period`: ns, 0 for once. Times that the kernel cannot count end at its
-    /// limit, centuries from now.
-    pub(super) fn start(&self, first: u64, period: u64) -> bool {
-        let now = monotonic();
-        let setting = libc::itimerspec {
-            it_value: timespec(now.saturating_add(first).max(1)),
-            it_interval: timespec(period),
+        let (clock, mut number) = (libc::CLOCK_MONOTONIC, 0 as Number);
+        // SAFETY: both point to live variables, of the types that the kernel has for them.
+        let result = unsafe {
+            libc::syscall(
+                libc::SYS_timer_create,
+                clock,
+                &raw mut event,
+                &raw mut number,
+            )
         };
-        self.set(libc::TIMER_ABSTIME, &setting)
-    }
-
-    pub(super) fn stop(&self) -> bool {
-        let never = libc::itimerspec {
-            it_value: timespec(0),
-            it_interval: timespec(0),
-        };
-        self.set(0, &never)
-    }
-
-    fn set(&self, flags: i32, setting: &libc::itimerspec) -> bool {
-        // SAFETY: the timer exists, and the setting is live.
-        unsafe { libc::timer_settime(self.0, flags, setting, ptr::null_mut()) == 0 }
+        if result == 0 {
+            Ok(Self(number))
+        } else {
+            Err(io::Error::last_os_error())
+        }
     }
 }
 
 impl Drop for PosixTimer {
     fn drop(&mut self) {
-        // SAFETY: the timer exists and is not used again.
-        unsafe { libc::timer_delete(self.0) };
+        // SAFETY: no pointers; the timer is ours and is not used again.
+        unsafe { libc::syscall(libc::SYS_timer_delete, self.0) };
     }
 }
 
-fn timespec(ns: u64) -> libc::timespec {
-    libc::timespec {
-        tv_sec: (ns / NS_PER_SECOND) as i64,
-        tv_nsec: (ns % NS_PER_SECOND) as i64,
+/// Sets a timer: at `at` ns of the monotonic clock, at once if that has passed, and then every `period` ns; [`NEVER`] stops it, 0 as a
+/// period is once. At any instruction; a timer that there is not is left alone.
+fn set(timer: Number, at: u64, period: u64) {
+    let value = match at {
+        NEVER => timespec(0),
+        // Zero would stop it.
+        at => timespec(at.max(1)),
+    };
+    let setting = libc::itimerspec {
+        it_value: value,
+        it_interval: timespec(period),
+    };
+    let (absolute, none) = (libc::TIMER_ABSTIME, ptr::null_mut::<libc::itimerspec>());
+    // SAFETY: the setting is live, and nothing is written.
+    unsafe {
+        libc::syscall(
+            libc::SYS_timer_settime,
+            timer,
+            absolute,
+            &raw const setting,
+            none,
+        )
+    };
+}
+
+/// What the alarm has come for.
+#[derive(Clone, Copy, Debug)]
+pub(super) struct Due {
+    /// The guest's timers.
+    pub(super) timers: bool,
+    /// A sample of the guest's clock.
+    pub(super) sample: bool,
+}
+
+/// The vCPU thread's alarm. Times are ns of the monotonic clock.
+///
+/// The handler of its signal may interrupt the functions here at any instruction. What they then miss is a later time: the alarm comes
+/// early, and is set anew.
+#[derive(Debug)]
+pub(super) struct Alarm {
+    timer: Cell<Option<Number>>,
+    /// When the guest's next timer is due.
+    timers: Cell<u64>,
+    /// When the guest's clock is to be sampled next.
+    sample: Cell<u64>,
+    /// Not before: the guest's main loop must go on, and other signals come through, however many timers are due.
+    earliest: Cell<u64>,
+    /// Whether the alarm is being handled, and will be set at the end of that.
+    handled: Cell<bool>,
+}
+
+impl Default for Alarm {
+    fn default() -> Self {
+        Self {
+            timer: Cell::new(None),
+            timers: Cell::new(NEVER),
+            sample: Cell::new(NEVER),
+            earliest: Cell::new(0),
+            handled: Cell::new(false),
+        }
     }
 }
 
-/// The host's monotonic clock in ns.
-pub(super) fn monotonic() -> u64 {
-    read_clock(libc::CLOCK_MONOTONIC)
+impl Alarm {
+    /// From now on it comes by that timer; `None`: no more.
+    pub(super) fn use_timer(&self, timer: Option<&PosixTimer>) {
+        self.timer.set(timer.map(|timer| timer.0));
+        self.arm();
+    }
+
+    /// Sets when the guest's next timer is due.
+    pub(super) fn set_timers(&self, at: u64) {
+        self.timers.set(at);
+        self.arm();
+    }
+
+    /// Sets when the guest's clock is to be sampled next.
+    pub(super) fn set_sample(&self, at: u64) {
+        self.sample.set(at);
+        self.arm();
+    }
+
+    /// For the handler of the alarm's signal: calls `handle` with what is due, which sets when that is next. Until then it is not.
+    pub(super) fn handle(&self, handle: impl FnOnce(Due)) {
+        self.handled.set(true);
+        let now = monotonic();
+        let is_due = |time: &Cell<u64>| {
+            let is_due = time.get() <= now;
+            if is_due {
+                time.set(NEVER);
+            }
+            is_due
+        };
+        handle(Due {
+            timers: is_due(&self.timers),
+            sample: is_due(&self.sample),
+        });
+        self.handled.set(false);
+        self.earliest.set(monotonic() + INTERVAL.as_nanos() as u64);
+        self.arm();
+    }
+
+    fn arm(&self) {
+        if let Some(timer) = self.timer.get().filter(|_| !self.handled.get()) {
+            let due = self.timers.get().min(self.sample.get());
+            set(timer, due.max(self.earliest.get()), 0);
+        }
+    }
 }
 
-/// The host's wall clock: Unix time in ns.
-pub(super) fn wall() -> u64 {
-    read_clock(libc::CLOCK_REALTIME)
+/// Interrupts the vCPU's thread again and again from its guest's time limit on, or from when somebody asked for its end, until the
+/// guest has been left. Once is not enough: a system call may be about to begin that waits for ever.
+#[derive(Debug)]
+pub(super) struct Ender {
+    timer: Cell<Option<Number>>,
+    /// When the guest's time is over, in ns of the monotonic clock.
+    limit: Cell<u64>,
 }
 
-fn read_clock(clock: libc::clockid_t) -> u64 {
-    let mut time = timespec(0);
-    // SAFETY: points to a live variable; these two clocks always exist.
-    unsafe { libc::clock_gettime(clock, &mut time) };
-    time.tv_sec as u64 * NS_PER_SECOND + time.tv_nsec as u64
+impl Default for Ender {
+    fn default() -> Self {
+        Self {
+            timer: Cell::new(None),
+            limit: Cell::new(NEVER),
+        }
+    }
+}
+
+impl Ender {
+    /// Time between two interruptions, in ns.
+    const PERIOD: u64 = 10_000_000;
+
+    /// From now on it has that timer; `None`: none. `limit`: when the guest's time is over.
+    pub(super) fn use_timer(&self, timer: Option<&PosixTimer>, limit: u64) {
+        self.timer.set(timer.map(|timer| timer.0));
+        self.limit.set(limit);
+        self.begin(limit);
+    }
+
+    /// Begins at once. For signal handlers.
+    pub(super) fn hurry(&self) {
+        self.begin(0);
+    }
+
+    /// Whether the guest's time is over.
+    pub(super) fn is_over(&self) -> bool {
+        monotonic() >= self.limit.get()
+    }
+
+    fn begin(&self, at: u64) {
+        if let Some(timer) = self.timer.get() {
+            set(timer, at, Self::PERIOD);
+        }
+    }
 }

@@ -2,7 +2,6 @@
 //! A guest, from its image to its end.
 
 use std::collections::HashMap;
-use std::io;
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::Duration;
 
@@ -287,7 +286,8 @@ impl Vm {
         self.guest.platform().line(line)
     }
 
-    /// Runs the guest to its end, on this thread.
+    /// Runs the guest to its end, on this thread. Meanwhile some signals are the host's, and handlers of the program's own are called by
+    /// way of the host's, see `host/README.md`; when it returns, they are as they were.
     ///
     /// # Errors
     /// If the system refuses what running needs.
@@ -298,11 +298,7 @@ impl Vm {
                 Realtime::enter(priority).map_err(|source| VmError::Realtime { priority, source })
             })
             .transpose()?;
-        let end =
-            run::run(&self.guest, &self.run).map_err(|source: io::Error| VmError::System {
-                what: "cannot run the guest",
-                source,
-            })?;
+        let end = run::run(&self.guest, &self.run)?;
         Ok(Finished {
             exit: Exit::new(end, self.guest.explain(&self.image)),
             stats: Stats::new(&self.guest, &self.image),

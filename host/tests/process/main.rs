@@ -7,6 +7,7 @@
 mod calls;
 mod compat;
 mod console;
+mod embedding;
 mod emulator;
 mod fake_qemu;
 mod faults;

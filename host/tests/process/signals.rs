@@ -73,6 +73,25 @@ fn a_request_to_end_is_honoured_at_every_instruction_of_the_start() {
     }
 }
 
+/// All timers with the shortest period, which leave hardly a moment between two signals.
+#[test]
+fn a_storm_of_timers_keeps_neither_a_request_to_end_nor_the_time_limit_away() {
+    for (arch, guest) in each("timers") {
+        for how in ["spin", "off"] {
+            for signal in [libc::SIGINT, libc::SIGTERM] {
+                let mut command = pvhost(&guest, &[], &[how]);
+                let mut running = Running::start_until(&mut command, "spinning\n");
+                running.signal(signal);
+                let status = running.ends();
+                assert_eq!(status.signal(), Some(signal), "{arch} {how}: {status}");
+            }
+            let mut command = pvhost(&guest, &["--timeout", "0.3"], &[how]);
+            let status = Running::start(command.stdout(Stdio::null())).ends();
+            assert_eq!(status.code(), Some(124), "{arch} {how}: {status}");
+        }
+    }
+}
+
 /// As under nohup and in the background of a script.
 #[test]
 fn what_whoever_started_it_ignores_stays_ignored() {

@@ -87,6 +87,15 @@ fn a_timer_that_a_handler_and_its_thread_start_first_is_one() {
     }
 }
 
+#[test]
+fn all_timers_with_the_shortest_period_are_counted_exactly_while_the_guest_goes_on() {
+    for (arch, guest) in each("timers") {
+        let output = run(&guest, &[], &["count"]);
+        let printed = text(&output.stdout);
+        assert_eq!(output.status.code(), Some(0), "{arch}: {printed}");
+    }
+}
+
 /// A handler whose last act is the next raise: without a throttle it would be the guest's only work.
 #[test]
 fn who_raises_a_line_too_fast_is_made_to_wait() {

@@ -33,6 +33,13 @@ pub(super) fn run(image: Image, arguments: &Arguments) -> Result<ExitStatus, Err
         Exit::Timeout => super::say_timeout(),
         _ => {}
     }
+    let (steps, stepped) = (finished.stats.clock_steps, finished.stats.clock_stepped);
+    if steps > 0 {
+        eprintln!(
+            "pvhost: guest time has stepped ahead by {stepped:?} in all, in {steps} steps: the processor's counter and the system's clock \
+             drifted apart, as when the machine is suspended"
+        );
+    }
     if arguments.stats {
         eprint!("{}", finished.stats);
     }

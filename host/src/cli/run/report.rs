@@ -1,6 +1,8 @@
 // SPDX-License-Identifier: MIT OR Apache-2.0
 //! `pvhost run --json`: a run for programs to read.
 
+use std::time::Duration;
+
 use pvhost::process::{Exit, Finished};
 use serde::Serialize;
 
@@ -20,6 +22,8 @@ struct Report<'a> {
     spurious: u64,
     idle_calls: u64,
     idle_ns: u64,
+    clock_steps: u64,
+    clock_stepped_ns: u64,
 }
 
 #[derive(Serialize)]
@@ -60,6 +64,13 @@ pub(super) fn line(arguments: &Arguments, finished: &Finished) -> serde_json::Re
         upcalls: stats.upcalls,
         spurious: stats.spurious,
         idle_calls: stats.idles,
-        idle_ns: u64::try_from(stats.idle.as_nanos()).unwrap_or(u64::MAX),
+        idle_ns: ns(stats.idle),
+        clock_steps: stats.clock_steps,
+        clock_stepped_ns: ns(stats.clock_stepped),
     })
+}
+
+/// A time as a number.
+fn ns(time: Duration) -> u64 {
+    u64::try_from(time.as_nanos()).unwrap_or(u64::MAX)
 }

@@ -1,0 +1,327 @@
+// SPDX-License-Identifier: MIT OR Apache-2.0
+//! What signals do while a guest runs, and what they did before and do again after: numbers, dispositions, the thread's mask.
+//!
+//! The program around the host has signals of its own. For those with a handler ours stands in, which comes on a stack and with the
+//! thread pointer that handlers are made for, and calls it. Ours have numbers that nobody uses.
+//!
+//! The system calls are made without the C library: that hides signals of its own, whose handlers need the same.
+
+use std::arch::global_asm;
+use std::ffi::c_void;
+use std::mem::{self, MaybeUninit};
+use std::ptr;
+use std::sync::atomic::{AtomicBool, AtomicI32, AtomicU64, AtomicUsize, Ordering};
+
+use super::signals::{ENDS, Event, FAULTS, pv_signal, this_thread};
+use super::state::STATE;
+
+/// Signals that Linux has; their numbers begin at 1.
+const SIGNALS: usize = 64;
+/// Linux, asm/signal.h.
+const SA_RESTORER: u64 = 0x0400_0000;
+
+/// A disposition, as Linux has it.
+#[repr(C)]
+#[derive(Clone, Copy, Debug)]
+pub(super) struct Action {
+    handler: usize,
+    flags: u64,
+    restorer: usize,
+    mask: u64,
+}
+
+unsafe extern "sysv64" {
+    /// Where a handler returns to.
+    fn pv_return_from_signal();
+}
+
+global_asm!(
+    ".pushsection .text.pv_return_from_signal, \"ax\", @progbits",
+    "nop", // unwinders look one byte before
+    ".globl pv_return_from_signal",
+    ".type pv_return_from_signal, @function",
+    "pv_return_from_signal:", // by these bytes unwinders know it
+    "movq $15, %rax",         // rt_sigreturn
+    "syscall",
+    ".size pv_return_from_signal, . - pv_return_from_signal",
+    ".popsection",
+    options(att_syntax),
+);
+
+impl Action {
+    /// What a signal does by itself.
+    pub(super) const DEFAULT: Self = Self {
+        handler: libc::SIG_DFL,
+        flags: 0,
+        restorer: 0,
+        mask: 0,
+    };
+
+    /// Our handler.
+    fn ours(flags: i32, mask: u64) -> Self {
+        Self {
+            handler: pv_signal as *const () as usize,
+            flags: flags as u64 | (libc::SA_SIGINFO | libc::SA_ONSTACK) as u64 | SA_RESTORER,
+            restorer: pv_return_from_signal as *const () as usize,
+            mask,
+        }
+    }
+
+    fn is_ours(&self) -> bool {
+        self.handler == pv_signal as *const () as usize
+    }
+
+    fn is_ignored(&self) -> bool {
+        self.handler == libc::SIG_IGN
+    }
+
+    fn has_handler(&self) -> bool {
+        self.handler != libc::SIG_DFL && !self.is_ignored()
+    }
+}
+
+/// The disposition of a signal, replaced if there is a new one.
+pub(super) fn swap_action(signal: i32, new: Option<&Action>) -> Action {
+    let mut old = Action::DEFAULT;
+    let new = new.map_or(ptr::null(), ptr::from_ref);
+    // SAFETY: structures as Linux has them, live. What the new one names is code that is made to be called so.
+    unsafe {
+        libc::syscall(
+            libc::SYS_rt_sigaction,
+            signal,
+            new,
+            &raw mut old,
+            size_of::<u64>(),
+        )
+    };
+    old
+}
+
+/// A set of signals.
+pub(super) fn set_of(signals: impl IntoIterator<Item = i32>) -> u64 {
+    signals
+        .into_iter()
+        .fold(0, |set, signal| set | 1 << (signal - 1))
+}
+
+/// Changes this thread's mask; as it was.
+pub(super) fn mask(how: i32, set: u64) -> u64 {
+    let mut old = 0_u64;
+    // SAFETY: live variables of the size that is given.
+    unsafe {
+        libc::syscall(
+            libc::SYS_rt_sigprocmask,
+            how,
+            &raw const set,
+            &raw mut old,
+            size_of::<u64>(),
+        )
+    };
+    old
+}
+
+/// Waits until a signal has been handled that is not in that mask.
+pub(super) fn wait(mask: u64) {
+    // SAFETY: a live variable of the size that is given.
+    unsafe { libc::syscall(libc::SYS_rt_sigsuspend, &raw const mask, size_of::<u64>()) };
+}
+
+/// Signals that wait for this thread.
+fn pending() -> u64 {
+    let mut set = 0_u64;
+    // SAFETY: a live variable of the size that is given.
+    unsafe { libc::syscall(libc::SYS_rt_sigpending, &raw mut set, size_of::<u64>()) };
+    set
+}
+
+/// The numbers of our own signals, in the order of [`Event::ALL`]; 0: none.
+static NUMBERS: [AtomicI32; Event::ALL.len()] = [const { AtomicI32::new(0) }; Event::ALL.len()];
+
+impl Event {
+    /// Its signal while a guest runs.
+    pub(super) fn signal(self) -> i32 {
+        NUMBERS[self as usize].load(Ordering::SeqCst)
+    }
+
+    /// What that signal is for, if it is ours.
+    pub(super) fn of(signal: i32) -> Option<Self> {
+        Self::ALL.into_iter().find(|event| event.signal() == signal)
+    }
+}
+
+/// Handlers of the program around us, by signal.
+static PREVIOUS: [Previous; SIGNALS + 1] = [const {
+    Previous {
+        handler: AtomicUsize::new(libc::SIG_DFL),
+        flags: AtomicU64::new(0),
+    }
+}; SIGNALS + 1];
+
+struct Previous {
+    handler: AtomicUsize,
+    flags: AtomicU64,
+}
+
+/// Whether somebody else has a handler for that signal.
+pub(super) fn has_previous(signal: i32) -> bool {
+    let handler = PREVIOUS[signal as usize].handler.load(Ordering::SeqCst);
+    handler != libc::SIG_DFL && handler != libc::SIG_IGN
+}
+
+/// Calls the handler that [is there](has_previous).
+///
+/// # Safety
+/// What the kernel has called our handler with, on a stack and with the thread pointer that handlers are made for.
+pub(super) unsafe fn call_previous(signal: i32, info: *mut c_void, context: *mut c_void) {
+    type Plain = extern "C" fn(i32);
+    type WithInfo = extern "C" fn(i32, *mut c_void, *mut c_void);
+    let Previous { handler, flags } = &PREVIOUS[signal as usize];
+    let handler = handler.load(Ordering::SeqCst);
+    // SAFETY: somebody has given the kernel a handler of that type for this signal.
+    unsafe {
+        if flags.load(Ordering::SeqCst) & libc::SA_SIGINFO as u64 != 0 {
+            mem::transmute::<usize, WithInfo>(handler)(signal, info, context);
+        } else {
+            mem::transmute::<usize, Plain>(handler)(signal);
+        }
+    }
+}
+
+static HANDLES_ENDS: AtomicBool = AtomicBool::new(false);
+
+/// Whether requests to end the process are ours, and Ctrl-Z.
+pub(super) fn handles_ends() -> bool {
+    HANDLES_ENDS.load(Ordering::SeqCst)
+}
+
+/// Our own signals.
+fn events() -> u64 {
+    set_of(Event::ALL.map(Event::signal))
+}
+
+/// Requests to end the process, and Ctrl-Z.
+fn ends() -> u64 {
+    set_of(ENDS.into_iter().chain([libc::SIGTSTP]))
+}
+
+/// All that may come at any instruction, but for those that the C library sends to all threads and waits for.
+pub(super) fn asynchronous() -> u64 {
+    !set_of(FAULTS.into_iter().chain(32..libc::SIGRTMIN()))
+}
+
+/// Signals as a guest needs them. When dropped, they are as before, but for what somebody else has changed meanwhile.
+pub(super) struct Session {
+    actions: Vec<(i32, Action)>,
+    mask: u64,
+}
+
+impl Session {
+    /// Installs our handler and lets our signals through to this thread. `handles_ends`: also requests to end the process, where whoever
+    /// started us does not want them ignored.
+    pub(super) fn begin(handles_ends: bool) -> Self {
+        let mask_before = mask(libc::SIG_BLOCK, 0);
+        let before = |signal| swap_action(signal, None);
+        let signals = (1..=SIGNALS as i32)
+            .filter(|signal| ![libc::SIGKILL, libc::SIGSTOP].contains(signal))
+            .map(|signal| (signal, before(signal)));
+        let mut actions: Vec<_> = signals.collect();
+        for (signal, action) in &actions {
+            let previous = &PREVIOUS[*signal as usize];
+            previous.handler.store(action.handler, Ordering::SeqCst);
+            previous.flags.store(action.flags, Ordering::SeqCst);
+        }
+        choose_numbers(&actions, mask_before);
+        HANDLES_ENDS.store(handles_ends, Ordering::SeqCst);
+        STATE.thread.store(this_thread(), Ordering::SeqCst);
+        // Faults and requests wait for no event, or a storm of these would keep them away.
+        let all = events() | ends();
+        let mut wanted = 0;
+        actions.retain(|&(signal, action)| {
+            let is_end = handles_ends && ends() & set_of([signal]) != 0;
+            let (flags, mask) = match Event::of(signal) {
+                Some(Event::End) => (0, events()),
+                Some(Event::Kick | Event::Alarm) => (libc::SA_RESTART, events()),
+                None if FAULTS.contains(&signal) => (0, all),
+                // As nohup does.
+                None if is_end && action.is_ignored() => return false,
+                None if is_end => (0, all),
+                None if action.has_handler() => {
+                    let ours = Action::ours(0, action.mask | all);
+                    let flags = ours.flags | action.flags;
+                    swap_action(signal, Some(&Action { flags, ..ours }));
+                    return true;
+                }
+                None => return false,
+            };
+            wanted |= set_of([signal]);
+            swap_action(signal, Some(&Action::ours(flags, mask)));
+            true
+        });
+        mask(libc::SIG_UNBLOCK, wanted);
+        Self {
+            actions,
+            mask: mask_before,
+        }
+    }
+}
+
+impl Drop for Session {
+    /// Nobody sends our signals any more.
+    fn drop(&mut self) {
+        STATE.thread.store(0, Ordering::SeqCst);
+        mask(libc::SIG_BLOCK, events());
+        discard(events());
+        for (signal, action) in &self.actions {
+            let ours = swap_action(*signal, None).is_ours();
+            if ours {
+                swap_action(*signal, Some(action));
+            }
+        }
+        HANDLES_ENDS.store(false, Ordering::SeqCst);
+        mask(libc::SIG_SETMASK, self.mask);
+        for number in &NUMBERS {
+            number.store(0, Ordering::SeqCst);
+        }
+    }
+}
+
+/// Gives our signals numbers: to the timers' those that nobody handles, and that are neither blocked nor waiting if there are such: then
+/// somebody is about to take them in another way. From the highest on: programs begin with the lowest.
+fn choose_numbers(actions: &[(i32, Action)], blocked: u64) {
+    let waiting = pending();
+    let mut candidates: Vec<_> = actions
+        .iter()
+        .filter(|(signal, _)| (libc::SIGRTMIN()..=libc::SIGRTMAX()).contains(signal))
+        .map(|&(signal, action)| {
+            let is_in = |set: u64| set & set_of([signal]) != 0;
+            let used = (action.has_handler(), is_in(waiting), is_in(blocked));
+            (used, -signal)
+        })
+        .collect();
+    candidates.sort_unstable();
+    for (event, (_, signal)) in [Event::Alarm, Event::End].into_iter().zip(candidates) {
+        NUMBERS[event as usize].store(-signal, Ordering::SeqCst);
+    }
+    // A signal of old arrives however many wait for the user (`ulimit -i`), and this one Linux never sends.
+    NUMBERS[Event::Kick as usize].store(libc::SIGSTKFLT, Ordering::SeqCst);
+}
+
+/// Takes signals of that set that wait for this thread, which has them blocked.
+fn discard(set: u64) {
+    let now = libc::timespec {
+        tv_sec: 0,
+        tv_nsec: 0,
+    };
+    let mut info = MaybeUninit::<libc::siginfo_t>::uninit();
+    // SAFETY: live variables of the sizes that are given.
+    while unsafe {
+        libc::syscall(
+            libc::SYS_rt_sigtimedwait,
+            &raw const set,
+            info.as_mut_ptr(),
+            &raw const now,
+            size_of::<u64>(),
+        )
+    } > 0
+    {}
+}

@@ -7,10 +7,12 @@
 use paravirt_abi::signature::Width;
 use paravirt_abi::{interface, legacy};
 use paravirt_host_core::legacy::OFFERED;
-pub use paravirt_host_core::provides::{Fit, Listed, Nearest, Provides, ProvidesError, successor};
+pub use paravirt_host_core::provides::{
+    Fit, Listed, Missing, Nearest, Provides, ProvidesError, successor,
+};
 use serde::Deserialize;
 
-use crate::image::{EntryPoint, Machine, Policy};
+use crate::image::{EntryPoint, External, Image, Machine, Policy};
 use crate::text::Escaped;
 
 /// Why a list of provided functions cannot be read.
@@ -71,6 +73,8 @@ pub fn parse(file: &str, text: &str, width: Width) -> Result<Provides, ListError
 pub struct Host {
     /// Its name on the command line.
     pub name: &'static str,
+    /// Its name in JSON, which the command line takes, too.
+    pub id: &'static str,
     /// What it is, in a line.
     pub summary: &'static str,
     /// Interface functions that it does not offer.
@@ -84,7 +88,8 @@ pub struct Host {
 /// The hosts known, sorted by name. Those in QEMU provide what the backend for them does, which is in the image.
 pub const HOSTS: [Host; 5] = [
     Host {
-        name: "linux-process",
+        name: "process",
+        id: "linux-process",
         summary: "`pvhost run`: a Linux process, without root or KVM",
         // A user-mode process has no ports to grant.
         withheld: &["pv_port_in", "pv_port_out"],
@@ -92,7 +97,8 @@ pub const HOSTS: [Host; 5] = [
         policy: Policy::default,
     },
     Host {
-        name: "linux-process-2013",
+        name: "process-2013",
+        id: "linux-process-2013",
         summary: "`pvhost run --compat 2013`: the same for images of 2013",
         withheld: &["pv_port_in", "pv_port_out"],
         legacy: &OFFERED,
@@ -100,6 +106,7 @@ pub const HOSTS: [Host; 5] = [
     },
     Host {
         name: "qemu",
+        id: "qemu",
         summary: "`pvhost run --host qemu`: a PC without a hypervisor, backend `bare`",
         withheld: &[],
         legacy: &[],
@@ -107,6 +114,7 @@ pub const HOSTS: [Host; 5] = [
     },
     Host {
         name: "xen-pv",
+        id: "xen-pv",
         summary: "`pvhost run --host xen-pv`: a paravirtualized domain of Xen, backend `xen`",
         // Xen grants no ports.
         withheld: &["pv_port_in", "pv_port_out"],
@@ -119,6 +127,7 @@ pub const HOSTS: [Host; 5] = [
     },
     Host {
         name: "xen-pvh",
+        id: "xen-pvh",
         summary: "`pvhost run --host xen-pvh`: a domain of Xen in a hardware container, backend `xen`",
         // Xen grants no ports.
         withheld: &["pv_port_in", "pv_port_out"],
@@ -143,10 +152,12 @@ fn in_machine(backend: &'static str, entry: EntryPoint) -> Policy {
 }
 
 impl Host {
-    /// The host of that name.
+    /// The host of that name, by whichever of the two.
     #[must_use]
     pub fn find(name: &str) -> Option<&'static Self> {
-        HOSTS.iter().find(|host| host.name == name)
+        HOSTS
+            .iter()
+            .find(|host| [host.name, host.id].contains(&name))
     }
 
     /// What it refuses to load.
@@ -185,10 +196,32 @@ impl Host {
     }
 }
 
+impl Host {
+    /// The functions that this image finds there: those of the host, or those of the backend for it, which is in the image and may have
+    /// others than this version's. Where symbols do not tell which those are, they are taken to be this version's.
+    #[must_use]
+    pub fn provides_to(&self, image: &Image) -> Provides {
+        let provides = self.provides(image.machine());
+        let policy = self.policy();
+        let mut named: Vec<_> = (image.backends().into_iter())
+            .filter(|backend| policy.accepts_backend(&backend.name))
+            .flat_map(|backend| backend.functions)
+            .collect();
+        if named.is_empty() {
+            return provides;
+        }
+        named.sort_unstable();
+        let in_backend = |external: &&External| named.binary_search(&external.name).is_ok();
+        // A backend is linked with the guest, which declares a function with the same prototype.
+        let of_backend = (image.externals().iter().filter(in_backend))
+            .map(|external| (external.name.clone(), external.signature));
+        of_backend.collect()
+    }
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::image::External;
     use crate::prototype;
 
     fn external(name: &str, prototype: Option<&str>) -> External {
@@ -212,7 +245,7 @@ mod tests {
 
     #[test]
     fn a_host_offers_nothing_to_a_machine_it_cannot_run() {
-        let host = Host::find("linux-process").unwrap();
+        let host = Host::find("process").unwrap();
         assert_eq!(host.provides(Machine::Riscv64), Provides::default());
         let write = external("pv_console_write", Some("fn(*const u8, usize) -> isize"));
         assert_eq!(
@@ -237,9 +270,7 @@ mod tests {
 
     #[test]
     fn a_misspelt_or_old_name_finds_what_was_meant() {
-        let provides = Host::find("linux-process")
-            .unwrap()
-            .provides(Machine::X86_64);
+        let provides = Host::find("process").unwrap().provides(Machine::X86_64);
         let nearest = |name| {
             let fit = provides.fit(&external(name, None), Width::Bits64);
             assert_eq!(fit, Fit::Missing);

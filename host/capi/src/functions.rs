@@ -11,7 +11,7 @@ use paravirt_host_core::agreement;
 use paravirt_host_core::guest;
 use paravirt_host_core::image::{self, External, check_loadable};
 use paravirt_host_core::legacy::OFFERED;
-use paravirt_host_core::provides::{Nearest, Provides};
+use paravirt_host_core::provides::{Missing, Nearest, Provides};
 
 use crate::argument::{array, text, value};
 use crate::error::{Error, Number, number};
@@ -153,9 +153,6 @@ fn missing(external: &External, nearest: &mut Nearest<'_>) -> String {
     if OFFERED.contains(&name.as_str()) {
         return format!("missing: {name}, of 2013; set PVH_COMPAT_2013 (option `--compat 2013`)");
     }
-    let nearest = nearest.to(name);
-    if nearest.is_empty() {
-        return format!("missing: {name}");
-    }
-    format!("missing: {name} (did you mean {}?)", nearest.join(", "))
+    let nearest = &nearest.to(name);
+    Missing { external, nearest }.to_string()
 }

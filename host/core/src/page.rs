@@ -3,8 +3,6 @@
 //!
 //! The guest may change it at any time its code runs, so every access is atomic, through pointers to single fields.
 
-use alloc::borrow::ToOwned;
-use alloc::string::String;
 use core::sync::atomic::{AtomicI32, AtomicU32, AtomicU64, Ordering, compiler_fence};
 
 use paravirt_abi::line::TIMERS;
@@ -13,38 +11,11 @@ use paravirt_abi::vcpu::{self, ClockFlags, HOST_MASKED, VcpuPage};
 pub use crate::clock::ClockFields;
 use crate::image::Image;
 use crate::memory::GuestMemory;
-use crate::text::Escaped;
 
 /// The page of a guest that is loaded. Clearing the interrupt flag, counting and publishing the clock are for the vCPU's thread;
 /// the rest is for any.
 #[derive(Clone, Copy, Debug)]
 pub struct Page(*mut VcpuPage);
-
-/// Why a vCPU page is not used.
-#[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
-pub enum PageError {
-    /// The vCPU page does not look like one.
-    #[error(
-        "{file}: the vCPU page at {address:#x} has layout version {version}, this host knows version {}; link the guest with the same paravirt-bsp",
-        vcpu::VERSION, file = Escaped(file))]
-    Version {
-        /// The image.
-        file: String,
-        /// Its address.
-        address: u64,
-        /// Its version.
-        version: u32,
-    },
-    /// The upcall entry is not code.
-    #[error(
-        "{file}: the upcall entry {entry:#x} in the vCPU page is not in executable memory; is the image stripped of its interrupt code?", file = Escaped(file))]
-    UpcallEntry {
-        /// The image.
-        file: String,
-        /// The address.
-        entry: u64,
-    },
-}
 
 macro_rules! field {
     ($page:expr, $ty:ty, $($field:tt)+) => {
@@ -54,33 +25,14 @@ macro_rules! field {
 }
 
 impl Page {
-    /// The page of an image that is loaded in `memory`, checked; `None` if the image has none. It is used no longer than the memory.
-    ///
-    /// # Errors
-    /// If the page is another version's, or the upcall entry in it is not code.
-    pub fn of(image: &Image, memory: &GuestMemory) -> Result<Option<Self>, PageError> {
-        let Some(address) = image.vcpu_page() else {
-            return Ok(None);
-        };
-        // SAFETY: the scanner has found the page aligned and in a writable segment, which is mapped as long as the guest.
-        let page = unsafe { Self::new(address) };
-        let file = || image.name().to_owned();
-        let version = page.version();
-        if version != vcpu::VERSION {
-            return Err(PageError::Version {
-                file: file(),
-                address,
-                version,
-            });
-        }
-        let entry = page.upcall_entry();
-        if !memory.executable(entry) {
-            return Err(PageError::UpcallEntry {
-                file: file(),
-                entry,
-            });
-        }
-        Ok(Some(page))
+    /// The page of an image that is loaded in `memory`; `None` if the image has none. It is used no longer than the memory.
+    #[must_use]
+    pub fn of(image: &Image, memory: &GuestMemory) -> Option<Self> {
+        let address = image.vcpu_page()?;
+        memory.writable(address, vcpu::SIZE as u64).then(|| {
+            // SAFETY: the page is mapped and writable, and the scanner has found it aligned.
+            unsafe { Self::new(address) }
+        })
     }
 
     /// The page at that address of the guest, which is one of the host too.
@@ -125,12 +77,6 @@ impl Page {
     #[must_use]
     pub fn spurious(self) -> u32 {
         field!(self, AtomicU32, spurious).load(Ordering::Relaxed)
-    }
-
-    /// Version of the layout, as the guest has it.
-    #[must_use]
-    pub fn version(self) -> u32 {
-        field!(self, AtomicU32, version).load(Ordering::Relaxed)
     }
 
     /// Counts expirations of a timer. On the vCPU's thread, with one 64-bit store: a guest that reads halves is interrupted

@@ -19,6 +19,7 @@ use alloc::borrow::ToOwned;
 use alloc::collections::BTreeMap;
 use alloc::string::String;
 use alloc::vec::Vec;
+use core::fmt;
 
 use paravirt_abi::signature::{Signature, Width};
 
@@ -78,6 +79,28 @@ pub enum Fit {
     },
     /// Not provided; [`Nearest`] may know what was meant.
     Missing,
+}
+
+/// A function that nobody provides, in one line: its name, its prototype where the guest says it, and what could be meant.
+#[derive(Clone, Copy, Debug)]
+pub struct Missing<'a> {
+    /// As the guest declares it.
+    pub external: &'a External,
+    /// Provided functions of similar names.
+    pub nearest: &'a [String],
+}
+
+impl fmt::Display for Missing<'_> {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "missing: {}", self.external.name)?;
+        if let Some(signature) = self.external.signature {
+            write!(f, " {signature}")?;
+        }
+        if !self.nearest.is_empty() {
+            write!(f, " (did you mean {}?)", self.nearest.join(", "))?;
+        }
+        Ok(())
+    }
 }
 
 /// Why a list of provided functions cannot be read.

@@ -8,7 +8,8 @@ use pvhost::image::Image;
 use pvhost::text::Escaped;
 use serde::Serialize;
 
-use super::{Error, ExitStatus, FAILURE, SUCCESS, Subcommand, output};
+use super::say::BAD;
+use super::{Error, ExitStatus, FAILURE, SUCCESS, Subcommand, json, output, read, say};
 
 #[derive(Debug, clap::Args)]
 #[command(after_help = "\
@@ -19,7 +20,7 @@ Examples:
 
 A list has one rule a line, each with its reason; `#` at the beginning of a line makes it a comment:
   _CPU_Exception_frame_print: mov with cr2  # no exception reaches the guest on this host
-A function that ends with `*` stands for all that begin so, the instruction `*` for any. The guest layer's own instructions
+A function that ends with `*` stands for all that begin so, the instruction `*` for any. The guest layer's own instructions \
 are allowed already.
 
 Exit status: 0 nothing is left that is not allowed, 1 something is, or a rule allows nothing, or an error, 2 wrong command line.")]
@@ -32,14 +33,12 @@ pub(super) struct Arguments {
     /// Print JSON instead of text
     #[arg(long)]
     json: bool,
-}
-
-/// A file could not be read.
-#[derive(Debug, thiserror::Error)]
-#[error("{file}: {source}; give a file with one `function: instruction  # reason` a line", file = Escaped(file))]
-struct ReadError {
-    file: String,
-    source: std::io::Error,
+    /// Print nothing: the exit status tells
+    #[arg(short, long, conflicts_with_all = ["json", "verbose"])]
+    quiet: bool,
+    /// Print what is allowed, too, and why
+    #[arg(short, long)]
+    verbose: bool,
 }
 
 /// What was found. Addresses are texts in hexadecimal: not every reader of JSON keeps 64-bit numbers.
@@ -89,31 +88,29 @@ impl Subcommand for Arguments {
     const ABOUT: &str = "List privileged and sensitive instructions left in a guest, by function";
 
     fn run(&self) -> Result<ExitStatus, Error> {
-        let image = Image::open(&self.guest)?;
+        let file = self.allow.as_deref().unwrap_or(Path::new(""));
+        if let Err(refusal) = read::check_stdin(&[&self.guest, file]) {
+            return Ok(super::explain(refusal));
+        }
+        let image = read::image(&self.guest)?;
         let allowlist = match &self.allow {
-            Some(file) => read(file)?,
+            Some(file) => allowlist(file)?,
             None => Allowlist::default(),
         };
         let audit = audit::audit(&image)?;
-        let file = self.allow.as_deref().unwrap_or(Path::new(""));
         let report = report(&image, &audit, &allowlist, file);
-        let text = if self.json {
-            format!("{}\n", serde_json::to_string_pretty(&report)?)
-        } else {
-            text(&report)
-        };
-        output::print(&text)?;
+        if self.json {
+            output::print(&json::pretty(&report)?)?;
+        } else if !self.quiet {
+            output::print(&say::for_stdout(&text(&report, self.verbose)))?;
+        }
         Ok(if report.clean { SUCCESS } else { FAILURE })
     }
 }
 
-fn read(file: &Path) -> Result<Allowlist, Error> {
-    let name = file.display().to_string();
-    let text = std::fs::read_to_string(file).map_err(|source| ReadError {
-        file: name.clone(),
-        source,
-    })?;
-    Ok(Allowlist::parse(&name, &text)?)
+fn allowlist(file: &Path) -> Result<Allowlist, Error> {
+    let text = read::list(file, "one `function: instruction  # reason` a line")?;
+    Ok(Allowlist::parse(&file.display().to_string(), &text)?)
 }
 
 fn report(image: &Image, audit: &Audit, allowlist: &Allowlist, file: &Path) -> Report {
@@ -166,7 +163,7 @@ fn entry(finding: &Finding, allowlist: &Allowlist, layer: &Allowlist) -> Entry {
     }
 }
 
-fn text(report: &Report) -> String {
+fn text(report: &Report, verbose: bool) -> String {
     let mut text = String::new();
     let mut before = None;
     for entry in report.findings.iter().filter(|e| e.allowed.is_none()) {
@@ -174,16 +171,35 @@ fn text(report: &Report) -> String {
         let heading = (&entry.function, &entry.instruction);
         if before.replace(heading) != Some(heading) {
             text += &format!(
-                "{}: {}  # {}: {}\n",
+                "{BAD}{}: {}{BAD:#}  # {}: {}\n",
                 entry.function, entry.instruction, entry.class, entry.why
             );
         }
         text += &format!("    {}  {}\n", entry.address, entry.disassembly);
     }
+    if verbose {
+        let allowed = |entry: &Entry| {
+            let reason = entry.allowed.as_ref().map(Escaped)?;
+            let Entry {
+                function,
+                instruction,
+                address,
+                disassembly,
+                ..
+            } = entry;
+            Some(format!(
+                "allowed: {function}: {instruction}  # {reason}\n    {address}  {disassembly}\n"
+            ))
+        };
+        text.extend(report.findings.iter().filter_map(allowed));
+    }
     for rule in &report.unused {
         text += &format!(
             "{}:{}: nothing in the image is allowed by `{}: {}`; remove the rule, or correct it\n",
-            rule.file, rule.line, rule.function, rule.instruction
+            Escaped(&rule.file),
+            rule.line,
+            Escaped(&rule.function),
+            Escaped(&rule.instruction)
         );
     }
     for gap in &report.not_decoded {
@@ -195,7 +211,7 @@ fn text(report: &Report) -> String {
     let count = |found: fn(&&Entry) -> bool| report.findings.iter().filter(found).count();
     text + &format!(
         "{} ({}): {} not allowed, {} allowed, {} of the guest layer; {} bytes decoded\n",
-        report.file,
+        Escaped(&report.file),
         report.machine,
         count(|entry| entry.allowed.is_none()),
         count(|entry| entry.allowed.is_some() && !entry.of_layer),

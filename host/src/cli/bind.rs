@@ -11,7 +11,7 @@ use pvhost::provides;
 use pvhost::text::Escaped;
 use serde::Serialize;
 
-use super::{Error, ExitStatus, SUCCESS, Subcommand, output};
+use super::{Error, ExitStatus, SUCCESS, Subcommand, json, output, read, say};
 
 #[derive(Debug, clap::Args)]
 #[command(after_help = "\
@@ -39,6 +39,9 @@ pub(super) struct Arguments {
     /// Print JSON instead of text
     #[arg(long)]
     json: bool,
+    /// Print nothing but errors
+    #[arg(short, long, conflicts_with = "json")]
+    quiet: bool,
 }
 
 /// The copy could not be written.
@@ -77,20 +80,22 @@ impl Subcommand for Arguments {
     const ABOUT: &str = "Write a copy of a guest whose slots hold fixed addresses, for hosts whose functions have such";
 
     fn run(&self) -> Result<ExitStatus, Error> {
-        let image = Image::open(&self.guest)?;
         let list = &self.provides;
-        let functions = super::read_list(list)?;
+        if let Err(refusal) = read::check_stdin(&[&self.guest, list]) {
+            return Ok(super::explain(refusal));
+        }
+        let image = read::image(&self.guest)?;
+        let functions = read::list(list, "the host's functions and their addresses")?;
         let width = image.machine().width();
         let provides = provides::parse(&list.display().to_string(), &functions, width)?;
         let bound = bind::bind(&image, &provides, self.partial)?;
         write(&self.guest, &self.output, &bound.file)?;
         let report = report(&image, self, &bound);
-        let text = if self.json {
-            format!("{}\n", serde_json::to_string_pretty(&report)?)
-        } else {
-            text(&report)
-        };
-        output::print(&text)?;
+        if self.json {
+            output::print(&json::pretty(&report)?)?;
+        } else if !self.quiet {
+            output::print(&say::for_stdout(&text(&report)))?;
+        }
         Ok(SUCCESS)
     }
 }
@@ -128,7 +133,7 @@ fn text(report: &Report) -> String {
             address.unwrap_or_else(|| "as it was".to_owned()),
         ]
     }));
-    let mut text = output::table(&rows);
+    let mut text = say::table(&rows);
     let bound = report.slots.iter().filter(|entry| entry.address.is_some());
     let unchecked = bound.filter(|entry| !entry.checked).count();
     if unchecked > 0 {
@@ -136,7 +141,7 @@ fn text(report: &Report) -> String {
     }
     text + &format!(
         "{}: {} of {} slots bound ({})\n",
-        report.output,
+        Escaped(&report.output),
         report.bound,
         report.slots.len(),
         report.machine

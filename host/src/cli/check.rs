@@ -4,19 +4,21 @@
 use std::collections::HashSet;
 use std::path::{Path, PathBuf};
 
-use clap::builder::PossibleValuesParser;
 use paravirt_abi::signature::Width;
 use pvhost::audit::{StateProblem, check_state};
-use pvhost::image::{External, Image, check_loadable};
-use pvhost::provides::{self, Fit, HOSTS, Host, Nearest, Provides};
+use pvhost::image::{External, Image, ImageError, check_loadable, check_vcpu_page};
+use pvhost::provides::{self, Fit, Missing, Nearest, Provides};
+use pvhost::text::Escaped;
 use serde::Serialize;
 
-use super::{Error, ExitStatus, FAILURE, SUCCESS, Subcommand, output};
+use super::host::HostName;
+use super::say::{BAD, GOOD, ODD};
+use super::{Error, ExitStatus, FAILURE, SUCCESS, Subcommand, json, output, read, say};
 
 #[derive(Debug, clap::Args)]
 #[command(after_help = "\
 Examples:
-  pvhost check hello --host linux-process
+  pvhost check hello --host process
   pvhost check hello --provides functions.txt --json
 
 A file of functions has one a line; `#` begins a comment; a name alone fits any prototype:
@@ -24,8 +26,8 @@ A file of functions has one a line; `#` begins a comment; a name alone fits any 
   my_sensor_range fn(u32, *mut u8, usize) -> i32
 The output of `pvhost header --format json` or `func-list` will do as well.
 
-Whatever the host, a guest for x86 is refused if its functions use AVX-512 or AMX state, which interrupts do not keep; `not judged`
-means that no function could be looked at.
+What `pvhost run` would refuse before the start is refused, with the same words. Whatever the host, a guest for x86 is refused if its \
+functions use AVX-512 or AMX state, which interrupts do not keep; `not judged` means that no function could be looked at.
 
 Exit status: 0 the host fits, 1 it does not, or an error, 2 wrong command line.")]
 #[command(group = clap::ArgGroup::new("who").required(true))]
@@ -33,15 +35,20 @@ pub(super) struct Arguments {
     /// The guest, a linked ELF executable
     guest: PathBuf,
     /// A host that pvhost knows
-    #[arg(long, group = "who", value_name = "NAME",
-          value_parser = PossibleValuesParser::new(HOSTS.iter().map(|host| host.name)))]
-    host: Option<String>,
+    #[arg(long, group = "who", value_enum, value_name = "HOST")]
+    host: Option<HostName>,
     /// A file that lists the functions of another host
     #[arg(long, group = "who", value_name = "FILE")]
     provides: Option<PathBuf>,
     /// Print JSON instead of text
     #[arg(long)]
     json: bool,
+    /// Print nothing: the exit status tells
+    #[arg(short, long, conflicts_with_all = ["json", "verbose"])]
+    quiet: bool,
+    /// Print what fits, too
+    #[arg(short, long)]
+    verbose: bool,
 }
 
 /// What was found.
@@ -50,6 +57,9 @@ struct Report {
     file: String,
     machine: String,
     host: String,
+    /// The same for a reader of text.
+    #[serde(skip)]
+    shown: String,
     fits: bool,
     /// Why the host would not load the image, whatever it provides.
     refused: Option<String>,
@@ -65,9 +75,9 @@ struct Finding {
     declared: Option<String>,
     offered: Option<String>,
     nearest: Vec<String>,
-    /// What a reader of text is told of a mismatch.
+    /// What a reader of text is told.
     #[serde(skip)]
-    mismatch: Option<String>,
+    text: String,
 }
 
 #[derive(Clone, Copy, PartialEq, Eq, Serialize)]
@@ -91,32 +101,48 @@ impl Subcommand for Arguments {
         "Check whether a host provides what a guest asks for, with the same prototypes";
 
     fn run(&self) -> Result<ExitStatus, Error> {
-        let image = Image::open(&self.guest)?;
+        let list = self.provides.as_deref().unwrap_or(Path::new(""));
+        if let Err(refusal) = read::check_stdin(&[&self.guest, list]) {
+            return Ok(super::explain(refusal));
+        }
+        let image = read::image(&self.guest)?;
         let report = report(&image, self)?;
-        let text = if self.json {
-            format!("{}\n", serde_json::to_string_pretty(&report)?)
-        } else {
-            text(&report)
-        };
-        output::print(&text)?;
+        if self.json {
+            output::print(&json::pretty(&report)?)?;
+        } else if !self.quiet {
+            output::print(&say::for_stdout(&text(&report, self.verbose)))?;
+        }
         Ok(if report.fits { SUCCESS } else { FAILURE })
     }
 }
 
 fn report(image: &Image, arguments: &Arguments) -> Result<Report, Error> {
-    let known = arguments.host.as_deref().and_then(Host::find);
-    let (host, provides, refused) = match (known, &arguments.provides) {
-        (Some(host), _) => (
-            host.name.to_owned(),
-            host.provides(image.machine()),
-            check_loadable(image, &host.policy())
-                .err()
-                .map(|refusal| refusal.problem.to_string()),
-        ),
-        (None, Some(file)) => (file.display().to_string(), read(file, image)?, None),
-        // The command line demands one of them, and `--host` accepts only known names.
+    let (host, shown, provides, loadable) = match (arguments.host, &arguments.provides) {
+        (Some(name), _) => {
+            let host = name.host(image);
+            let loadable = check_loadable(image, &host.policy());
+            (
+                host.id.to_owned(),
+                host.name.to_owned(),
+                host.provides_to(image),
+                loadable,
+            )
+        }
+        (None, Some(file)) => {
+            let name = file.display().to_string();
+            (
+                name.clone(),
+                name,
+                list(file, image)?,
+                check_vcpu_page(image),
+            )
+        }
+        // The command line demands one of them.
         (None, None) => return Err("name a host with --host or --provides".into()),
     };
+    let refused = loadable
+        .err()
+        .map(|ImageError { problem, .. }| problem.to_string());
     let (refused, not_judged) = match refused {
         Some(refused) => (Some(refused), None),
         None => match check_state(image) {
@@ -138,6 +164,7 @@ fn report(image: &Image, arguments: &Arguments) -> Result<Report, Error> {
         file: image.name().to_owned(),
         machine: image.machine().to_string(),
         host,
+        shown,
         fits: refused.is_none() && functions.iter().all(|finding| finding.status.is_good()),
         refused,
         not_judged,
@@ -145,9 +172,9 @@ fn report(image: &Image, arguments: &Arguments) -> Result<Report, Error> {
     })
 }
 
-fn read(file: &Path, image: &Image) -> Result<Provides, Error> {
+fn list(file: &Path, image: &Image) -> Result<Provides, Error> {
     let name = file.display().to_string();
-    let text = super::read_list(file)?;
+    let text = read::list(file, "a host's functions")?;
     Ok(provides::parse(&name, &text, image.machine().width())?)
 }
 
@@ -157,43 +184,67 @@ fn finding(
     nearest: &mut Nearest<'_>,
     width: Width,
 ) -> Finding {
-    let mut mismatch = None;
-    let (status, offered, nearest) = match provides.fit(external, width) {
-        Fit::Fits => (Status::Fits, external.signature, Vec::new()),
-        Fit::Unchecked => (Status::Unchecked, None, Vec::new()),
-        Fit::Mismatch { disagreement } => {
-            mismatch = Some(disagreement.entry());
-            (Status::Mismatch, Some(disagreement.offered()), Vec::new())
+    let name = &external.name;
+    let declared = external.signature.map(|signature| signature.to_string());
+    let shown = declared
+        .as_ref()
+        .map_or(name.clone(), |prototype| format!("{name} {prototype}"));
+    let (status, offered, nearest, text) = match provides.fit(external, width) {
+        Fit::Fits => {
+            let text = format!("fits: {shown}");
+            (Status::Fits, external.signature, Vec::new(), text)
         }
-        Fit::Missing => (Status::Missing, None, nearest.to(&external.name)),
+        Fit::Unchecked => {
+            let text = format!("unchecked: {shown}");
+            (Status::Unchecked, None, Vec::new(), text)
+        }
+        Fit::Mismatch { disagreement } => {
+            let text = format!("mismatch: {}", disagreement.entry());
+            let offered = Some(disagreement.offered());
+            (Status::Mismatch, offered, Vec::new(), text)
+        }
+        Fit::Missing => {
+            let nearest = nearest.to(name);
+            let text = Missing {
+                external,
+                nearest: &nearest,
+            }
+            .to_string();
+            (Status::Missing, None, nearest, text)
+        }
     };
     Finding {
-        name: external.name.clone(),
+        name: name.clone(),
         status,
-        declared: external.signature.map(|signature| signature.to_string()),
+        declared,
         offered: offered.map(|signature| signature.to_string()),
         nearest,
-        mismatch,
+        text,
     }
 }
 
-fn text(report: &Report) -> String {
+fn text(report: &Report, verbose: bool) -> String {
     let mut text = String::new();
     if let Some(refused) = &report.refused {
-        text += &format!("refused: {refused}\n");
+        text += &format!("{BAD}refused:{BAD:#} {refused}\n");
     }
     if let Some(not_judged) = &report.not_judged {
-        text += &format!("not judged: {not_judged}\n");
+        text += &format!("{ODD}not judged:{ODD:#} {not_judged}\n");
     }
-    for finding in &report.functions {
-        let Finding { name, nearest, .. } = finding;
-        if let Some(mismatch) = &finding.mismatch {
-            text += &format!("mismatch: {mismatch}\n");
-        } else if !nearest.is_empty() {
-            text += &format!("missing: {name} (did you mean {}?)\n", nearest.join(", "));
-        } else if finding.status == Status::Missing {
-            text += &format!("missing: {name}\n");
+    for Finding {
+        status, text: line, ..
+    } in &report.functions
+    {
+        if status.is_good() && !verbose {
+            continue;
         }
+        let style = match status {
+            Status::Fits => GOOD,
+            Status::Unchecked => ODD,
+            Status::Mismatch | Status::Missing => BAD,
+        };
+        let (kind, rest) = line.split_once(' ').unwrap_or((line, ""));
+        text += &format!("{style}{kind}{style:#} {rest}\n");
     }
     let unchecked = report
         .functions
@@ -201,16 +252,28 @@ fn text(report: &Report) -> String {
         .filter(|finding| finding.status == Status::Unchecked)
         .count();
     if unchecked > 0 {
-        text += &format!("unchecked: {unchecked} without a prototype to compare\n");
+        text += &format!("{ODD}unchecked:{ODD:#} {unchecked} without a prototype to compare\n");
     }
-    let good = report.functions.iter().filter(|f| f.status.is_good());
-    let verdict = if report.fits { "fits" } else { "does not fit" };
-    text + &format!(
-        "{} {verdict} {} ({}): {} of {} functions provided\n",
-        report.host,
-        report.file,
-        report.machine,
-        good.count(),
-        report.functions.len()
-    )
+    let (style, verdict) = if report.fits {
+        (GOOD, "fits")
+    } else {
+        (BAD, "does not fit")
+    };
+    text += &format!(
+        "{} {style}{verdict}{style:#} {} ({})",
+        Escaped(&report.shown),
+        Escaped(&report.file),
+        report.machine
+    );
+    // What a host provides is no consolation where it does not load the image.
+    if report.refused.is_none() {
+        let good = report.functions.iter().filter(|f| f.status.is_good());
+        text += &format!(
+            ": {} of {} functions provided",
+            good.count(),
+            report.functions.len()
+        );
+    }
+    text.push('\n');
+    text
 }

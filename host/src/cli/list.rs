@@ -5,11 +5,12 @@ use std::path::PathBuf;
 
 use paravirt_abi::note::Flags;
 use paravirt_abi::signature::Width;
-use pvhost::image::{Backend, External, Image};
+use pvhost::image::{Backend, External, Image, Segment};
 use pvhost::provides::{self, Fit, HOSTS, Host, Provides};
+use pvhost::text::Escaped;
 use serde::Serialize;
 
-use super::{Error, ExitStatus, SUCCESS, Subcommand, output};
+use super::{Error, ExitStatus, SUCCESS, Subcommand, json, output, read, say};
 
 #[derive(Debug, clap::Args)]
 #[command(after_help = "\
@@ -17,15 +18,17 @@ Examples:
   pvhost list hello
   pvhost list hello --json | jq -r '.functions[].name'
 
-A slot is the address that holds the function's address at run time. Images of 2013 carry no prototypes.
-Memory beside the image is for data, unless the image asks to execute it, which is listed, or the user does: `pvhost run
---executable-memory`.")]
+A slot is the address that holds the function's address at run time. Images of 2013 carry no prototypes. Memory beside the image is \
+for data, unless the image asks to execute it, which is listed, or the user does: `pvhost run --executable-memory`.")]
 pub(super) struct Arguments {
     /// The guest, a linked ELF executable
     guest: PathBuf,
     /// Print JSON instead of text
     #[arg(long)]
     json: bool,
+    /// Print the image's segments, too
+    #[arg(short, long, conflicts_with = "json")]
+    verbose: bool,
 }
 
 /// What is listed. Addresses are texts in hexadecimal: not every reader of JSON keeps 64-bit numbers.
@@ -71,12 +74,13 @@ impl Subcommand for Arguments {
     const ABOUT: &str = "Show what a guest asks for: each external function, its prototype and slot, and which host provides it";
 
     fn run(&self) -> Result<ExitStatus, Error> {
-        let image = Image::open(&self.guest)?;
+        let image = read::image(&self.guest)?;
         let listing = listing(&image);
         let text = if self.json {
-            format!("{}\n", serde_json::to_string_pretty(&listing)?)
+            json::pretty(&listing)?
         } else {
-            text(&listing)
+            let segments: &[_] = if self.verbose { image.segments() } else { &[] };
+            say::for_stdout(&text(&listing, segments)).into_owned()
         };
         output::print(&text)?;
         Ok(SUCCESS)
@@ -91,7 +95,7 @@ fn listing(image: &Image) -> Listing {
     let hosts: Vec<_> = HOSTS
         .iter()
         .filter(suits)
-        .map(|host| (host.name, host.provides(image.machine())))
+        .map(|host| (host.id, host.provides(image.machine())))
         .collect();
     let entries = image.entries();
     Listing {
@@ -149,10 +153,10 @@ fn function(
     }
 }
 
-fn text(listing: &Listing) -> String {
+fn text(listing: &Listing, segments: &[Segment]) -> String {
     let mut text = format!(
         "{}: {}, entry {}, {}\n",
-        listing.file,
+        Escaped(&listing.file),
         listing.machine,
         listing.entry,
         identity(listing)
@@ -174,21 +178,33 @@ fn text(listing: &Listing) -> String {
     if listing.executable_memory {
         text += "memory beside the image: executable, as a note of the image asks\n";
     }
+    for segment in segments {
+        let (address, end) = (hexadecimal(segment.address), hexadecimal(segment.end()));
+        text += &format!("segment: {address} to {end}, {}\n", segment.access);
+    }
     text.push('\n');
     if listing.functions.is_empty() {
         text += "No external functions: it calls none, or its linker script lacks the linkcmds fragment for them.\n";
         return text;
     }
-    let mut rows = vec![["FUNCTION", "PROTOTYPE", "SLOT", "PROVIDED BY"].map(str::to_owned)];
+    let in_image = "BACKENDS IN THE IMAGE";
+    let mut rows =
+        vec![["FUNCTION", "PROTOTYPE", "SLOT", "PROVIDED BY", in_image].map(str::to_owned)];
     rows.extend(listing.functions.iter().map(|function| {
         [
             function.name.clone(),
             function.prototype.clone().unwrap_or_else(|| "?".to_owned()),
             function.slot.clone(),
             provided_by(function),
+            or_none(function.backends.join(", ")),
         ]
     }));
-    text + &output::table(&rows)
+    if listing.backends.is_empty() {
+        for [.., of_backends] in &mut rows {
+            of_backends.clear();
+        }
+    }
+    text + &say::table(&rows)
 }
 
 fn identity(listing: &Listing) -> String {
@@ -206,23 +222,23 @@ fn identity(listing: &Listing) -> String {
 }
 
 fn provided_by(function: &Function) -> String {
-    let mut parts = function.hosts.clone();
-    parts.extend(
-        function
-            .backends
-            .iter()
-            .map(|backend| format!("{backend} (in the image)")),
-    );
+    let name = |id: &str| Host::find(id).map_or(id.to_owned(), |host| host.name.to_owned());
+    let mut parts: Vec<_> = function.hosts.iter().map(|host| name(host)).collect();
     for Mismatch { host, prototype } in &function.mismatches {
-        parts.push(format!("({host}: only as {prototype})"));
+        parts.push(format!("({}: only as {prototype})", name(host)));
     }
     if let Some(successor) = function.successor {
         parts.push(format!("(name of 2013, now {successor})"));
     }
-    if parts.is_empty() {
-        parts.push("-".to_owned());
+    or_none(parts.join(", "))
+}
+
+fn or_none(text: String) -> String {
+    if text.is_empty() {
+        "-".to_owned()
+    } else {
+        text
     }
-    parts.join(", ")
 }
 
 fn hexadecimal(address: u64) -> String {

@@ -3,19 +3,29 @@
 //!
 //! Errors go to stderr as `pvhost: error: ...` and end with status 1; a wrong command line ends with status 2.
 
-use std::path::Path;
+use std::env;
+use std::ffi::OsString;
 
+use clap::error::ContextValue;
 use clap::{ArgMatches, Args, Command};
 use pvhost::text::Escaped;
 
 mod audit;
 mod bind;
 mod check;
+mod completions;
 mod header;
+mod host;
+mod json;
 mod list;
+mod man;
 mod output;
+mod read;
 #[cfg(all(target_os = "linux", target_arch = "x86_64"))]
 mod run;
+mod say;
+#[cfg(all(target_os = "linux", target_arch = "x86_64"))]
+mod units;
 
 /// Exit status of the program.
 pub(crate) type ExitStatus = u8;
@@ -31,12 +41,15 @@ type Error = Box<dyn std::error::Error>;
 const EXAMPLES: &str = "\
 Examples:
   pvhost list hello                              what hello asks for, and who provides it
-  pvhost header hello --format c -o hello.h      prototypes for a host written in C
-  pvhost check hello --host linux-process        does this host fit?
+  pvhost header hello -o hello.h                 prototypes for a host written in C
+  pvhost check hello --host process              does this host fit?
   pvhost check hello --provides functions.txt    does mine?
   pvhost audit hello                             what touches hardware behind the host's back?
-  pvhost bind hello --provides host.txt -o bound  put the host's addresses into its slots
+  pvhost bind hello --provides host.txt -o bound
+                                                 put the host's addresses into its slots
   pvhost run hello                               run it in a process
+
+Where a file is read, `-` is standard input. Colours are for terminals, unless NO_COLOR is set.
 
 Exit status: 0 success, 1 error or guest and host do not fit, 2 wrong command line; of `run` see `pvhost run --help`.";
 
@@ -65,7 +78,7 @@ impl Entry {
             describe: S::augment_args,
             run: |matches| match S::from_arg_matches(matches) {
                 Ok(arguments) => arguments.run(),
-                Err(refusal) => Ok(explain(&refusal)),
+                Err(refusal) => Ok(explain(refusal)),
             },
         }
     }
@@ -80,16 +93,24 @@ const SUBCOMMANDS: &[Entry] = &[
     Entry::of::<bind::Arguments>(),
     #[cfg(all(target_os = "linux", target_arch = "x86_64"))]
     Entry::of::<run::Arguments>(),
+    Entry::of::<completions::Arguments>(),
+    Entry::of::<man::Arguments>(),
 ];
 
-/// The command line. Only the subcommand that is asked for has its arguments described: to describe those of all takes a tenth of
-/// the time from the start of `pvhost run hello` to its exit.
+/// Longest line of help on a terminal that has room for it.
+const WIDTH: usize = 120;
+
+impl Entry {
+    fn command(&self) -> Command {
+        Command::new(self.name)
+            .about(self.about)
+            .max_term_width(WIDTH)
+    }
+}
+
+/// The whole command line. The subcommands' arguments are described only where that is asked for.
 fn command_line() -> Command {
-    let subcommand = |entry: &Entry| {
-        Command::new(entry.name)
-            .about(entry.about)
-            .defer(entry.describe)
-    };
+    let subcommand = |entry: &Entry| entry.command().defer(entry.describe);
     Command::new("pvhost")
         .version(env!("CARGO_PKG_VERSION"))
         .about("Host side of the RTEMS paravirtualization layer")
@@ -99,59 +120,63 @@ fn command_line() -> Command {
              generates the header to implement it, and checks that a host fits before anything runs.",
         )
         .after_help(EXAMPLES)
+        .max_term_width(WIDTH)
         .arg_required_else_help(true)
         .subcommand_required(true)
         .subcommands(SUBCOMMANDS.iter().map(subcommand))
 }
 
+/// The subcommand that is asked for and its arguments. Where it is the first word, nothing else is described: the rest is a tenth of
+/// the time from the start of `pvhost run hello` to its exit.
+fn parse(arguments: &[OsString]) -> Result<(&'static Entry, ArgMatches), clap::Error> {
+    let find = |name: &str| SUBCOMMANDS.iter().find(|entry| entry.name == name);
+    let first = arguments.get(1).and_then(|word| find(word.to_str()?));
+    if let Some(entry) = first {
+        let command = (entry.describe)(entry.command()).bin_name(format!("pvhost {}", entry.name));
+        return Ok((entry, command.try_get_matches_from(&arguments[1..])?));
+    }
+    let mut command = command_line();
+    let mut matches = command.try_get_matches_from_mut(arguments)?;
+    matches
+        .remove_subcommand()
+        .and_then(|(name, matches)| Some((find(&name)?, matches)))
+        .ok_or_else(|| command.error(clap::error::ErrorKind::MissingSubcommand, "no command"))
+}
+
 /// Runs the program.
 pub(crate) fn main() -> ExitStatus {
-    let matches = match command_line().try_get_matches() {
-        Ok(matches) => matches,
-        Err(refusal) => return explain(&refusal),
-    };
-    let asked = matches.subcommand().and_then(|(name, matches)| {
-        let entry = SUBCOMMANDS.iter().find(|entry| entry.name == name)?;
-        Some((entry, matches))
-    });
-    let Some((entry, matches)) = asked else {
-        // clap refuses a command line without a subcommand, and any other subcommand.
-        return USAGE;
-    };
-    (entry.run)(matches).unwrap_or_else(|error| {
-        eprintln!("pvhost: error: {error}");
-        FAILURE
-    })
-}
-
-/// A file could not be read.
-#[derive(Debug, thiserror::Error)]
-#[error("{file}: {source}; give a file that lists the host's functions", file = Escaped(file))]
-struct ListError {
-    file: String,
-    source: std::io::Error,
-}
-
-/// The text of a list of functions.
-fn read_list(file: &Path) -> Result<String, ListError> {
-    std::fs::read_to_string(file).map_err(|source| ListError {
-        file: file.display().to_string(),
-        source,
-    })
+    let arguments: Vec<_> = env::args_os().collect();
+    match parse(&arguments) {
+        Ok((entry, matches)) => (entry.run)(&matches).unwrap_or_else(|error| {
+            say::error(error);
+            FAILURE
+        }),
+        Err(refusal) => explain(refusal),
+    }
 }
 
 /// Prints help, version, or what is wrong with the command line.
-fn explain(refusal: &clap::Error) -> ExitStatus {
+fn explain(mut refusal: clap::Error) -> ExitStatus {
+    // What was typed, or made by a script, stands in it.
+    let said: Vec<_> = (refusal.context())
+        .filter_map(|(kind, value)| match value {
+            ContextValue::String(text) => Some((kind, Escaped(text).to_string())),
+            _ => None,
+        })
+        .collect();
+    for (kind, text) in said {
+        refusal.insert(kind, ContextValue::String(text));
+    }
+    let text = refusal.render().ansi().to_string();
     if refusal.use_stderr() {
-        eprint!("pvhost: {}", refusal.render());
-        USAGE
-    } else {
-        match output::print(&refusal.render().to_string()) {
-            Ok(()) => SUCCESS,
-            Err(error) => {
-                eprintln!("pvhost: error: {error}");
-                FAILURE
-            }
+        say::say(format_args!("pvhost: {text}"));
+        return USAGE;
+    }
+    match output::print(&say::for_stdout(&text)) {
+        Ok(()) => SUCCESS,
+        Err(error) => {
+            say::error(error);
+            FAILURE
         }
     }
 }

@@ -4,6 +4,8 @@
 use std::io::{self, Write};
 use std::path::Path;
 
+use pvhost::text::Escaped;
+
 /// A result could not be written.
 #[derive(Debug, thiserror::Error)]
 #[error("cannot write {target}: {source}")]
@@ -32,27 +34,8 @@ pub(super) fn write(file: Option<&Path>, text: &str) -> Result<(), WriteError> {
     match file {
         None => print(text),
         Some(path) => std::fs::write(path, text).map_err(|source| WriteError {
-            target: path.display().to_string(),
+            target: Escaped(path.display()).to_string(),
             source,
         }),
     }
-}
-
-/// A table whose columns are as wide as they need to be, separated by two spaces.
-pub(super) fn table<const COLUMNS: usize>(rows: &[[String; COLUMNS]]) -> String {
-    let width = |column: usize| {
-        let widths = rows.iter().map(|row| row[column].chars().count());
-        widths.max().unwrap_or(0)
-    };
-    let widths: [usize; COLUMNS] = std::array::from_fn(width);
-    let mut text = String::new();
-    for row in rows {
-        let mut line = String::new();
-        for (cell, width) in row.iter().zip(widths) {
-            line += &format!("{cell:width$}  ");
-        }
-        text += line.trim_end();
-        text.push('\n');
-    }
-    text
 }

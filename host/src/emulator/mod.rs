@@ -52,6 +52,14 @@ pub enum Platform {
 }
 
 impl Platform {
+    /// The one of that name among the [`HOSTS`](crate::provides::HOSTS); `None`: that host is no machine in QEMU.
+    #[must_use]
+    pub fn find(name: &str) -> Option<Self> {
+        [Self::Bare, Self::XenPv, Self::XenPvh]
+            .into_iter()
+            .find(|platform| platform.name() == name)
+    }
+
     /// Its name among the [`HOSTS`](crate::provides::HOSTS).
     #[must_use]
     pub const fn name(self) -> &'static str {

@@ -88,7 +88,9 @@ pub(super) fn run(qemu: Qemu, options: &Options) -> Result<Exit, EmulatorError> 
 
 impl Session<'_> {
     fn run(mut self) -> Result<Exit, EmulatorError> {
-        let deadline = self.options.timeout.map(|timeout| Instant::now() + timeout);
+        // What no clock can show is never.
+        let deadline =
+            (self.options.timeout).and_then(|timeout| Instant::now().checked_add(timeout));
         let wait_error = EmulatorError::system("cannot wait for QEMU");
         let io_error = |what| EmulatorError::system(what);
         while !self.done() {

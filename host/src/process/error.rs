@@ -7,7 +7,6 @@ use paravirt_host_core::agreement::Disagreement;
 use paravirt_host_core::guest::GuestError;
 use paravirt_host_core::layout::LayoutError;
 use paravirt_host_core::memory::MapError;
-use paravirt_host_core::page::PageError;
 
 use crate::image::ImageError;
 use crate::text::Escaped;
@@ -21,9 +20,6 @@ pub enum VmError {
     /// It cannot be laid out in memory.
     #[error(transparent)]
     Layout(#[from] LayoutError),
-    /// Its vCPU page cannot be used.
-    #[error(transparent)]
-    Page(#[from] PageError),
     /// The host program itself is linked where guests go.
     #[error(
         "this program is linked at {address:#x}, in the guest's address space; link it position-independent (the default)"
@@ -84,7 +80,6 @@ impl From<GuestError> for VmError {
         match error {
             GuestError::Image(error) => Self::Image(error),
             GuestError::Layout(error) => Self::Layout(error),
-            GuestError::Page(error) => Self::Page(error),
             GuestError::Prototype { file, disagreement } => Self::Prototype { file, disagreement },
             GuestError::Protect { source, .. } => Self::Protect(source),
             // A closure has one.

@@ -54,7 +54,6 @@ pub use lines::LineHandle;
 pub use paravirt_host_core::explain::{Fault, Place};
 pub use paravirt_host_core::layout::LayoutError;
 pub use paravirt_host_core::memory::GuestMemory;
-pub use paravirt_host_core::page::PageError;
 pub use realtime::Realtime;
 pub use stats::Stats;
 pub use step::Step;

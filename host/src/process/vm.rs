@@ -268,6 +268,12 @@ impl Vm {
         }
     }
 
+    /// The image that it was made of.
+    #[must_use]
+    pub const fn image(&self) -> &Image {
+        &self.image
+    }
+
     /// External functions of the guest that nobody provides. A call of one ends the guest.
     pub fn unbound(&self) -> impl Iterator<Item = &str> {
         self.image

@@ -165,7 +165,11 @@ fn when_the_time_is_over_xen_is_heard() {
             .filter(|line| line.starts_with("(XEN) "));
         assert_eq!(of_xen.collect::<String>(), stderr, "{body} {options:?}");
         let last = said.lines().last();
-        assert_eq!(last, Some("pvhost: the guest's time is over"), "{said}");
+        assert_eq!(
+            last,
+            Some("pvhost: timed out after 2 s (--timeout)"),
+            "{said}"
+        );
     }
 }
 
@@ -209,7 +213,6 @@ fn options_of_another_host_are_a_wrong_command_line() {
         (&["--host", "qemu", "--json"], "--json"),
         (&["--host", "qemu", "--realtime"], "--realtime"),
         (&["--icount"], "--icount"),
-        (&["--verbose"], "--verbose"),
         (&["--host", "qemu", "--xen", "x"], "--xen"),
         (&["--host", "kvm"], "kvm"),
     ] {
@@ -219,6 +222,22 @@ fn options_of_another_host_are_a_wrong_command_line() {
         let stderr = text(&output.stderr);
         assert_eq!(output.status.code(), Some(2), "{options:?}: {stderr}");
         assert!(stderr.contains(named), "{options:?}: {stderr}");
+    }
+}
+
+/// No clock can show when it ends.
+#[test]
+fn a_timeout_beyond_all_time_is_none() {
+    for timeout in ["1e19", "5e15h"] {
+        let fake = Fake::new("echo 'paravirt: shutdown exit 7' >$debug");
+        let output = fake.command("qemu", &["--timeout", timeout]).output();
+        let output = output.expect("pvhost starts");
+        assert_eq!(
+            output.status.code(),
+            Some(7),
+            "{timeout}: {}",
+            text(&output.stderr)
+        );
     }
 }
 

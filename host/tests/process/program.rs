@@ -1,6 +1,9 @@
 // SPDX-License-Identifier: MIT OR Apache-2.0
 //! `pvhost run`: exit statuses and options.
 
+use std::ffi::OsStr;
+use std::fs::Permissions;
+use std::os::unix::fs::PermissionsExt;
 use std::os::unix::process::{CommandExt, ExitStatusExt};
 use std::process::{Command, Output, Stdio};
 use std::time::{Duration, Instant};
@@ -54,7 +57,10 @@ fn a_timeout_ends_a_guest_that_sleeps_and_one_that_spins() {
                 (TIMEOUT..3 * TIMEOUT).contains(&taken),
                 "{arch} {end}: {taken:?}"
             );
-            assert_eq!(text(&output.stderr), "pvhost: the guest's time is over\n");
+            assert_eq!(
+                text(&output.stderr),
+                "pvhost: timed out after 1.5 s (--timeout)\n"
+            );
         }
     }
 }
@@ -65,7 +71,8 @@ fn errors_of_the_host_and_of_the_command_line_have_their_own_status() {
         for (options, status, reason) in [
             (&["--memory", "3.5G"][..], 2, "not a size"),
             (&["--memory", "5G"], 1, "do not fit below 4 GiB"),
-            (&["--timeout", "0"], 2, "not a positive number"),
+            (&["--timeout", "0"], 2, "not a time"),
+            (&["--timeout", "1d"], 2, "not a time"),
             (&["--realtime=100"], 2, "not in 1..=99"),
             (&["--unknown"], 2, "--unknown"),
         ] {
@@ -81,10 +88,183 @@ fn errors_of_the_host_and_of_the_command_line_have_their_own_status() {
     }
 }
 
+/// No clock can show when it ends.
+#[test]
+fn a_timeout_beyond_all_time_is_none() {
+    for (arch, guest) in each("hello") {
+        for timeout in ["1e19", "5e15h"] {
+            let output = run(&guest, &["--timeout", timeout], &[]);
+            assert_eq!(
+                output.status.code(),
+                Some(0),
+                "{arch} {timeout}: {}",
+                text(&output.stderr)
+            );
+        }
+    }
+}
+
+/// The program with these arguments and nothing else.
+fn plain<S: AsRef<OsStr>>(arguments: &[S]) -> Command {
+    let mut command = Command::new(env!("CARGO_BIN_EXE_pvhost"));
+    command.args(arguments).stdin(Stdio::null());
+    command
+}
+
+#[test]
+fn what_stands_behind_two_dashes_is_guest_and_arguments_if_no_guest_stands_before() {
+    for (arch, guest) in each("fault") {
+        let guest = guest.as_os_str();
+        let word = OsStr::new;
+        for arguments in [
+            vec![word("run"), guest, word("--"), word("exit"), word("7")],
+            vec![word("run"), word("--"), guest, word("exit"), word("7")],
+            vec![
+                word("run"),
+                word("--timeout"),
+                word("60s"),
+                word("--"),
+                guest,
+                word("exit"),
+                word("7"),
+            ],
+        ] {
+            let output = plain(&arguments).output().expect("pvhost starts");
+            assert_eq!(
+                output.status.code(),
+                Some(7),
+                "{arch} {arguments:?}: {}",
+                text(&output.stderr)
+            );
+        }
+    }
+    // Options behind the guest are the guest's.
+    for (arch, guest) in each("api") {
+        let arguments = ["a", "--help", "--", "-q"];
+        let expected = run(&guest, &[], &arguments);
+        let mut command = plain(&["run", "--"]);
+        let found = command
+            .arg(&guest)
+            .args(arguments)
+            .output()
+            .expect("pvhost starts");
+        assert_eq!(text(&found.stdout), text(&expected.stdout), "{arch}");
+        assert_eq!(found.status.code(), expected.status.code(), "{arch}");
+    }
+    for arguments in [&["run"][..], &["run", "--"], &["run", "--timeout", "1"]] {
+        let output = plain(arguments).output().expect("pvhost starts");
+        assert_eq!(output.status.code(), Some(2), "{arguments:?}");
+    }
+}
+
+#[test]
+fn cargo_runs_a_guest_with_a_runner() {
+    /// A linker that ignores what it is given and brings a guest: what cargo builds is a guest then.
+    const LINKER: &str =
+        "#!/bin/sh\nwhile [ \"$1\" != -o ]; do shift; done\nexec cp \"$GUEST\" \"$2\"\n";
+    for (arch, guest) in each("fault") {
+        let folder = tempfile::tempdir().expect("a folder");
+        let write = |name: &str, text: &str| {
+            let file = folder.path().join(name);
+            std::fs::create_dir_all(file.parent().expect("a folder")).expect("a folder");
+            std::fs::write(&file, text).expect("a file");
+            file
+        };
+        write(
+            "Cargo.toml",
+            "[package]\nname = \"guest\"\nedition = \"2024\"\n[workspace]\n",
+        );
+        write("src/main.rs", "fn main() {}\n");
+        let linker = write("linker", LINKER);
+        std::fs::set_permissions(&linker, Permissions::from_mode(0o755)).expect("a script");
+        let pvhost = env!("CARGO_BIN_EXE_pvhost");
+        let config =
+            format!("[target.'cfg(all())']\nrunner = \"{pvhost} run --\"\nlinker = \"./linker\"\n");
+        write(".cargo/config.toml", &config);
+        let output = Command::new(env!("CARGO"))
+            .args(["run", "--quiet", "--", "exit", "7"])
+            .current_dir(folder.path())
+            .env("GUEST", &guest)
+            .env_remove("CARGO_TARGET_DIR")
+            .env_remove("RUSTFLAGS")
+            .output()
+            .expect("cargo starts");
+        assert_eq!(
+            output.status.code(),
+            Some(7),
+            "{arch}: {}",
+            text(&output.stderr)
+        );
+    }
+}
+
+#[test]
+fn a_guest_may_come_by_standard_input() {
+    for (arch, guest) in each("hello") {
+        let input = std::fs::File::open(&guest).expect("a guest");
+        let output = plain(&["run", "-"])
+            .stdin(input)
+            .output()
+            .expect("pvhost starts");
+        assert_eq!(
+            text(&output.stdout),
+            "Hello from a paravirtualized guest\n",
+            "{arch}"
+        );
+        let output = plain(&["run", "--host", "qemu", "-"])
+            .output()
+            .expect("pvhost starts");
+        assert_eq!(output.status.code(), Some(2), "{arch}");
+    }
+}
+
+#[test]
+fn quiet_leaves_errors_and_faults_only() {
+    for (arch, guest) in each("table") {
+        let said = text(&run(&guest, &["--quiet"], &["call"]).stderr);
+        assert!(!said.contains("missing: "), "{arch}: {said}");
+    }
+    for (arch, guest) in each("fault") {
+        let output = run(&guest, &["-q", "--timeout", "200ms"], &["hang"]);
+        assert_eq!(output.status.code(), Some(124), "{arch}");
+        assert_eq!(text(&output.stderr), "", "{arch}");
+        let output = run(&guest, &["-q"], &["null"]);
+        assert!(
+            text(&output.stderr).starts_with("pvhost: guest fault: "),
+            "{arch}"
+        );
+        let output = run(&guest, &["-v"], &["exit", "0"]);
+        assert!(
+            text(&output.stderr).contains("functions bound, 16 MiB of memory"),
+            "{arch}"
+        );
+    }
+}
+
+#[test]
+fn old_names_of_hosts_are_accepted() {
+    for (arch, guest) in each("hello") {
+        for host in [
+            "process",
+            "linux-process",
+            "process-2013",
+            "linux-process-2013",
+        ] {
+            let output = run(&guest, &["--host", host], &[]);
+            assert_eq!(
+                output.status.code(),
+                Some(0),
+                "{arch} {host}: {}",
+                text(&output.stderr)
+            );
+        }
+    }
+}
+
 #[test]
 fn much_and_little_memory_work() {
     for (arch, guest) in each("hello") {
-        for size in ["0", "1", "64K", "1G", "3G"] {
+        for size in ["0", "1", "64K", "64KiB", "1G", "3GiB"] {
             let output = run(&guest, &["--memory", size], &[]);
             assert_eq!(
                 output.status.code(),
@@ -198,7 +378,7 @@ fn who_may_not_have_real_time_priority_is_told_how_to() {
 }
 
 #[test]
-fn an_unbound_function_is_warned_of_and_ends_the_guest_as_fatal() {
+fn a_missing_function_is_named_in_one_line_and_ends_the_guest_as_fatal() {
     for (arch, guest) in each("table") {
         for options in [&[][..], &["--lazy"]] {
             let output = run(&guest, options, &["call"]);
@@ -208,8 +388,10 @@ fn an_unbound_function_is_warned_of_and_ends_the_guest_as_fatal() {
                 Some(3),
                 "{arch} {options:?}: {stderr}"
             );
-            assert!(
-                stderr.starts_with("pvhost: warning: no host function for `check_missing`"),
+            let about = stderr.lines().filter(|line| line.contains("missing: "));
+            assert_eq!(
+                about.collect::<Vec<_>>(),
+                ["pvhost: missing: check_missing fn(u32) -> i32"],
                 "{arch} {options:?}: {stderr}"
             );
             let named = text(&output.stdout) + &stderr;

@@ -4,10 +4,11 @@
 use std::ffi::c_void;
 use std::fs;
 use std::path::Path;
+use std::process::Command;
 
 use paravirt_abi::vcpu::VcpuPage;
-use pvhost::image::Image;
-use pvhost::process::{Call, LayoutError, PageError, Vm, VmError};
+use pvhost::image::{Image, LoaderProblem, Problem};
+use pvhost::process::{Call, LayoutError, Vm, VmError};
 use rustix::mm::{MapFlags, ProtFlags, mmap_anonymous, munmap};
 
 use super::guests::{Arch, each, guest, place, run, text};
@@ -20,8 +21,20 @@ fn refused(result: Result<Vm, VmError>) -> VmError {
     }
 }
 
-/// The image with the bytes at `offset` of its vCPU page replaced.
-fn with_page(guest: &Path, offset: usize, bytes: &[u8]) -> Image {
+/// What the host has against loading the image.
+#[track_caller]
+fn loader_problem(image: Image) -> LoaderProblem {
+    match refused(Vm::builder(image).build()) {
+        VmError::Image(error) => match *error.problem {
+            Problem::Loader(problem) => problem,
+            other => panic!("{other}"),
+        },
+        other => panic!("{other}"),
+    }
+}
+
+/// The image's file with the bytes at `offset` of its vCPU page replaced.
+fn with_page(guest: &Path, offset: usize, bytes: &[u8]) -> Vec<u8> {
     let image = Image::open(guest).expect("a sound image");
     let page = image.vcpu_page().expect("it has a vCPU page");
     let segment = image.segment_at(page, 4096).expect("in a segment");
@@ -34,7 +47,16 @@ fn with_page(guest: &Path, offset: usize, bytes: &[u8]) -> Image {
         .expect("the file has the segment");
     let at = start + (page - segment.address) as usize + offset;
     file[at..at + bytes.len()].copy_from_slice(bytes);
-    Image::parse("patched", file).expect("a sound image")
+    file
+}
+
+/// Files that no host takes: with a vCPU page of another version, with an upcall entry that is no code.
+fn with_unusable_pages(guest: &Path) -> [Vec<u8>; 2] {
+    let offset = std::mem::offset_of!(VcpuPage, upcall_entry);
+    [
+        with_page(guest, 0, &77_u32.to_le_bytes()),
+        with_page(guest, offset, &0x10_u64.to_le_bytes()),
+    ]
 }
 
 #[test]
@@ -101,7 +123,7 @@ fn a_refusal_of_memory_is_the_systems() {
         "ulimit -v {} && exec \"$0\" run --memory 2G \"$1\"",
         512 * 1024
     );
-    let output = std::process::Command::new("sh")
+    let output = Command::new("sh")
         .args(["-c", &limited])
         .args([env!("CARGO_BIN_EXE_pvhost").as_ref(), guest.as_os_str()])
         .output()
@@ -112,32 +134,46 @@ fn a_refusal_of_memory_is_the_systems() {
 }
 
 #[test]
-fn a_vcpu_page_of_another_version_is_refused() {
+fn a_vcpu_page_of_another_version_and_an_upcall_entry_that_is_no_code_are_refused() {
     let _place = place();
     for (arch, guest) in each("hello") {
-        let image = with_page(&guest, 0, &77_u32.to_le_bytes());
-        let error = refused(Vm::builder(image).build());
+        let [version, entry] = with_unusable_pages(&guest)
+            .map(|file| loader_problem(Image::parse("patched", file).expect("a sound image")));
         assert!(
-            matches!(error, VmError::Page(PageError::Version { version: 77, .. })),
-            "{arch}: {error}"
+            matches!(version, LoaderProblem::VcpuVersion { version: 77, .. }),
+            "{arch}: {version}"
         );
+        assert_eq!(entry, LoaderProblem::UpcallEntry { entry: 0x10 }, "{arch}");
     }
 }
 
+/// Neither needs QEMU for that.
 #[test]
-fn an_upcall_entry_that_is_no_code_is_refused() {
-    let _place = place();
+fn check_refuses_what_run_refuses_and_with_the_same_words() {
+    let folder = tempfile::tempdir().expect("a folder");
+    let file = folder.path().join("patched");
     for (arch, guest) in each("hello") {
-        let offset = std::mem::offset_of!(VcpuPage, upcall_entry);
-        let image = with_page(&guest, offset, &0x10_u64.to_le_bytes());
-        let error = refused(Vm::builder(image).build());
-        assert!(
-            matches!(
-                error,
-                VmError::Page(PageError::UpcallEntry { entry: 0x10, .. })
-            ),
-            "{arch}: {error}"
-        );
+        for bytes in with_unusable_pages(&guest) {
+            fs::write(&file, bytes).expect("a file");
+            for host in ["process", "qemu", "xen", "xen-pvh"] {
+                let ran = run(&file, &["--host", host], &[]);
+                let refusal = text(&ran.stderr);
+                assert_eq!(ran.status.code(), Some(1), "{arch} {host}: {refusal}");
+                let (_, reason) = refusal.split_once("patched: ").expect("it is named");
+                let checked = Command::new(env!("CARGO_BIN_EXE_pvhost"))
+                    .arg("check")
+                    .arg(&file)
+                    .args(["--host", host])
+                    .output()
+                    .expect("pvhost starts");
+                let verdict = text(&checked.stdout);
+                assert_eq!(checked.status.code(), Some(1), "{arch} {host}: {verdict}");
+                assert!(
+                    verdict.starts_with(&format!("refused: {reason}")),
+                    "{arch} {host}: {verdict} but {refusal}"
+                );
+            }
+        }
     }
 }
 

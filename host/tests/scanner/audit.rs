@@ -77,7 +77,7 @@ fn code_for_avx_512_does_not_fit() {
         guest.poke(CODE + 0x12, &[0x62, 0xf1, 0x7d, 0x48, 0xef, 0xc0]);
         assert_eq!(wide(&guest), Some(("_start".to_owned(), CODE + 0x12)));
         folder.write(name, guest.build());
-        let output = folder.run(&format!("check {name} --host linux-process"));
+        let output = folder.run(&format!("check {name} --host process"));
         let said = String::from_utf8_lossy(&output.stdout);
         assert!(
             said.starts_with("refused: _start uses AVX-512 or AMX state at 0x100012 (`vpxord"),
@@ -253,9 +253,9 @@ fn endless_names_cost_no_memory() {
     }
     folder.write("sections", sections.build());
     for (command, status) in [
-        ("check endless --host linux-process", 1),
+        ("check endless --host process", 1),
         ("audit endless", 1),
-        ("check sections --host linux-process", 1),
+        ("check sections --host process", 1),
         ("audit sections", 0),
     ] {
         let output = Command::new("sh")

@@ -46,7 +46,7 @@ fn the_process_host_binds_what_it_is_said_to_provide() {
             .collect();
         let guest = Guest::with(machine, sections::PREFIX, &entries);
         let image = Image::parse("guest", guest.build()).expect("sound");
-        let (missing, unbound) = missing_and_unbound("linux-process", image, Vm::builder);
+        let (missing, unbound) = missing_and_unbound("process", image, Vm::builder);
         assert_eq!(unbound, missing, "{machine}");
         assert_eq!(missing, ["pv_port_in", "pv_port_out"], "{machine}");
     }
@@ -80,11 +80,11 @@ fn the_process_host_binds_what_it_is_said_to_provide_to_images_of_2013() {
         let image = Image::parse("guest", guest.build()).expect("sound");
         assert_eq!(image.is_of_2013(), !with_note);
         let builder = |image| Vm::builder(image).compat_2013();
-        let (missing, unbound) = missing_and_unbound("linux-process-2013", image.clone(), builder);
+        let (missing, unbound) = missing_and_unbound("process-2013", image.clone(), builder);
         assert_eq!(unbound, missing, "{machine}");
         assert_eq!(missing, ["l4rtems_inport", "l4rtems_outport"], "{machine}");
         if with_note {
-            let (missing, unbound) = missing_and_unbound("linux-process", image, Vm::builder);
+            let (missing, unbound) = missing_and_unbound("process", image, Vm::builder);
             assert_eq!(
                 (missing, unbound.len()),
                 (names.iter().map(ToString::to_string).collect(), 9),

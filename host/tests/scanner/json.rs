@@ -75,10 +75,7 @@ fn every_member_is_documented_and_there() {
             &["list leftovers --json", "list old --json"][..],
         ),
         ("header --format json", &["header guest --format json"]),
-        (
-            "check --json",
-            &["check leftovers --host linux-process --json"],
-        ),
+        ("check --json", &["check leftovers --host process --json"]),
         (
             "audit --json",
             &["audit leftovers --allow list.allow --json"],
@@ -104,7 +101,7 @@ fn errors_stay_text_with_the_same_status() {
     let folder = folder();
     for command in [
         "list absent",
-        "check absent --host linux-process",
+        "check absent --host process",
         "audit absent",
         "audit leftovers --allow absent",
         "bind leftovers --provides absent -o out",
@@ -121,7 +118,7 @@ fn errors_stay_text_with_the_same_status() {
         assert_eq!(json.status.code(), Some(1), "{command}");
     }
     for (command, status) in [
-        ("check leftovers --host linux-process", 1),
+        ("check leftovers --host process", 1),
         ("audit leftovers", 1),
         ("list leftovers", 0),
     ] {

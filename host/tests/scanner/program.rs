@@ -32,11 +32,17 @@ impl Folder {
     }
 
     pub fn run(&self, arguments: &str) -> Output {
-        Command::new(env!("CARGO_BIN_EXE_pvhost"))
-            .current_dir(self.path())
-            .args(arguments.split_whitespace())
+        self.pvhost(arguments.split_whitespace())
             .output()
             .expect("pvhost")
+    }
+
+    /// The program with these arguments, and without settings of whoever runs the tests.
+    pub fn pvhost<'a>(&self, arguments: impl IntoIterator<Item = &'a str>) -> Command {
+        let mut command = Command::new(env!("CARGO_BIN_EXE_pvhost"));
+        command.current_dir(self.path()).args(arguments);
+        command.env_remove("COLUMNS");
+        command
     }
 
     /// Everything a user sees.
@@ -51,7 +57,7 @@ impl Folder {
     }
 }
 
-fn text(bytes: &[u8]) -> String {
+pub fn text(bytes: &[u8]) -> String {
     String::from_utf8(bytes.to_vec()).expect("UTF-8")
 }
 
@@ -192,12 +198,19 @@ fn check_against_a_known_host() {
     refused.notes.clear();
     folder.write("refused", refused.build());
     let text: Vec<_> = ["guest", "fits", "misspelt", "mismatch", "old", "refused"]
-        .map(|name| folder.transcript(&format!("check {name} --host linux-process")))
+        .map(|name| folder.transcript(&format!("check {name} --host process")))
         .into_iter()
-        .chain([folder.transcript("check old --host linux-process-2013")])
+        .chain(
+            [
+                "check old --host process-2013",
+                "check guest --host xen",
+                "check fits --host process --verbose",
+            ]
+            .map(|arguments| folder.transcript(arguments)),
+        )
         .collect();
     insta::assert_snapshot!(text.join("\n"));
-    insta::assert_snapshot!(folder.transcript("check mismatch --host linux-process --json"));
+    insta::assert_snapshot!(folder.transcript("check mismatch --host process --json"));
 }
 
 #[test]
@@ -237,12 +250,12 @@ fn errors_name_the_culprit_and_the_fix() {
         "list absent",
         "header bad",
         "header guest -o absent/header.h",
-        "check bad --host linux-process",
+        "check bad --host process",
         "check guest --provides absent.txt",
         "check guest --provides bad.txt",
         "check guest",
         "check guest --host nowhere",
-        "check guest --host linux-process --provides bad.txt",
+        "check guest --host process --provides bad.txt",
         "header guest --format cobol",
         "frobnicate",
     ]
@@ -262,6 +275,8 @@ fn help() {
         "audit --help",
         "bind --help",
         "run --help",
+        "completions --help",
+        "man --help",
     ]
     .map(|arguments| folder.transcript(arguments))
     .into();

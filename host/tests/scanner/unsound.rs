@@ -3,8 +3,10 @@
 
 use std::collections::BTreeSet;
 use std::fmt::Write;
+use std::mem::offset_of;
 
 use object::elf;
+use paravirt_abi::vcpu::VcpuPage;
 use paravirt_abi::{note, sections};
 use pvhost::image::{EntryPoint, Image, Machine, Policy, Problem, check_loadable};
 
@@ -371,6 +373,12 @@ fn loader_cases() -> Vec<Case> {
                 .push(Load::new(address, vec![0; 0x10], elf::PF_R));
         }
     };
+    let upcall_entry = |entry: u64| {
+        move |guest: &mut Guest| {
+            let field = VCPU_PAGE + offset_of!(VcpuPage, upcall_entry) as u64;
+            guest.poke(field, &entry.to_le_bytes());
+        }
+    };
     vec![
         forbidden("MachineNotSupported", sound, |p| {
             p.machines = vec![Machine::I386]
@@ -417,6 +425,21 @@ fn loader_cases() -> Vec<Case> {
             },
             |p| p.pushes_into_red_zone = true,
         ),
+        forbidden("VcpuVersion", |g| g.poke(VCPU_PAGE, &[7]), usual),
+        // A page that the file does not fill is zero.
+        forbidden(
+            "VcpuVersion",
+            |g| {
+                g.loads[1].size = 0x6000;
+                let mut descriptor = guest::identity(g.machine);
+                descriptor[16..24].copy_from_slice(&(DATA + 0x5000).to_le_bytes());
+                g.identify(&descriptor);
+            },
+            usual,
+        ),
+        forbidden("UpcallEntry", upcall_entry(0), usual),
+        forbidden("UpcallEntry", upcall_entry(DATA), usual),
+        forbidden("UpcallEntry", upcall_entry(u64::MAX), usual),
     ]
 }
 

@@ -18,7 +18,7 @@ use crate::gate::{self, Code};
 use crate::image::{External, Image, ImageError, Machine, Policy, check_loadable};
 use crate::layout::{self, Layout, LayoutError};
 use crate::memory::{MapError, PAGE, Pages};
-use crate::page::{Page, PageError};
+use crate::page::Page;
 use crate::text::Escaped;
 use crate::timers::Timers;
 use crate::{legacy, prototype};
@@ -102,9 +102,6 @@ pub enum GuestError {
         /// The reason of the system below.
         source: MapError,
     },
-    /// The vCPU page is not used.
-    #[error(transparent)]
-    Page(#[from] PageError),
 }
 
 impl<P: Platform> Guest<P> {
@@ -159,7 +156,7 @@ impl<P: Platform> Guest<P> {
         let Layout { mut memory, .. } = layout;
         bytes.extend(code_of_2013.bytes);
         memory.initialize(at, &bytes);
-        let page = Page::of(image, &memory)?.unwrap_or_else(|| {
+        let page = Page::of(image, &memory).unwrap_or_else(|| {
             // SAFETY: the layout has mapped it for the guest's life, aligned and writable. Its interrupt flag stays off.
             unsafe { Page::new(upcalls + PAGE) }
         });

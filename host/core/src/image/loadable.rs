@@ -1,9 +1,12 @@
 // SPDX-License-Identifier: MIT OR Apache-2.0
 //! What a host may refuse to load although the file is sound.
 
-use alloc::string::{String, ToString};
+use alloc::string::ToString;
 use alloc::vec;
 use alloc::vec::Vec;
+use core::mem::offset_of;
+
+use paravirt_abi::vcpu::{self, VcpuPage};
 
 use super::entries::{ENTRY, PHYS32_ENTRY};
 use super::error::{ImageError, LoaderProblem};
@@ -68,6 +71,12 @@ impl Default for Policy {
 }
 
 impl Policy {
+    /// Whether the image may use its backend of that name there. Of one that is not this version's only its author knows.
+    #[must_use]
+    pub fn accepts_backend(&self, name: &str) -> bool {
+        (self.backend).is_some_and(|wanted| name == wanted || !BACKENDS.contains(&name))
+    }
+
     /// The same host for images of 2013, too: they carry no note, and were linked with writable code.
     #[must_use]
     pub fn of_2013() -> Self {
@@ -79,7 +88,8 @@ impl Policy {
     }
 }
 
-/// Checks whether a host of that policy may load the image.
+/// Checks whether a host of that policy may load the image: all that is asked of an image before a guest is made of it, by whoever
+/// does that and by `pvhost check`.
 ///
 /// # Errors
 /// Names the first thing the policy forbids.
@@ -112,8 +122,44 @@ fn check(image: &Image, policy: &Policy) -> Result<(), LoaderProblem> {
         identity if policy.pushes_into_red_zone && uses_red_zone(identity, machine) => {
             Err(LoaderProblem::RedZone)
         }
-        _ => Ok(()),
+        _ => vcpu_page(image),
     }
+}
+
+/// Checks what the image has in its vCPU page, if it has one, whatever the host.
+///
+/// # Errors
+/// If the page is another version's, or the upcall entry in it is not code.
+pub fn check_vcpu_page(image: &Image) -> Result<(), ImageError> {
+    vcpu_page(image).map_err(|problem| image.error(problem.into()))
+}
+
+fn vcpu_page(image: &Image) -> Result<(), LoaderProblem> {
+    // The scanner has found the page in one segment.
+    let page = image.vcpu_page().and_then(|address| {
+        let segment = image.segment_at(address, vcpu::SIZE as u64)?;
+        Some((address, segment, address - segment.address))
+    });
+    let Some((address, segment, start)) = page else {
+        return Ok(());
+    };
+    // What the file does not say is zero.
+    let word = |offset: usize, size: usize| {
+        let bytes = segment.data().iter().skip(start as usize + offset);
+        bytes
+            .take(size)
+            .rfold(0, |word, &byte| word << 8 | u64::from(byte))
+    };
+    let version = word(offset_of!(VcpuPage, version), 4) as u32;
+    if version != vcpu::VERSION {
+        return Err(LoaderProblem::VcpuVersion { address, version });
+    }
+    let entry = word(offset_of!(VcpuPage, upcall_entry), 8);
+    let code = image.segment_at(entry, 1);
+    if !code.is_some_and(|segment| segment.access.execute) {
+        return Err(LoaderProblem::UpcallEntry { entry });
+    }
+    Ok(())
 }
 
 fn check_backend(image: &Image, policy: &Policy) -> Result<(), LoaderProblem> {
@@ -121,8 +167,7 @@ fn check_backend(image: &Image, policy: &Policy) -> Result<(), LoaderProblem> {
         return Ok(());
     };
     let carried = image.backend_names();
-    let may_do = |name: &String| name == wanted || !BACKENDS.contains(&name.as_str());
-    if !carried.iter().any(may_do) {
+    if !carried.iter().any(|name| policy.accepts_backend(name)) {
         return Err(LoaderProblem::NoBackend {
             wanted,
             carried: carried.to_vec(),

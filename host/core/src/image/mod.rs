@@ -30,7 +30,7 @@ pub use error::{
     FileProblem, ImageError, LoaderProblem, NoteProblem, Problem, SegmentProblem, TableProblem,
 };
 pub use externals::External;
-pub use loadable::{EntryPoint, Policy, check_loadable};
+pub use loadable::{EntryPoint, Policy, check_loadable, check_vcpu_page};
 pub use machine::Machine;
 pub use note::Identity;
 #[cfg(feature = "std")]

@@ -33,21 +33,34 @@ impl Image {
     /// # Errors
     /// Names the file, what is wrong with it and the fix.
     pub fn open(path: &Path) -> Result<Self, OpenError> {
-        let name = path.display().to_string();
-        let bytes = read(path).map_err(|source| OpenError::Read {
-            file: name.clone(),
-            source,
-        })?;
-        Ok(Self::parse(name, bytes)?)
+        let bytes = File::open(path).and_then(|file| {
+            let length = file.metadata()?.len();
+            read(file, length)
+        });
+        Self::of(path.display().to_string(), bytes)
+    }
+
+    /// Reads and parses a file that is open, to its end; `name` is for messages.
+    ///
+    /// # Errors
+    /// As [`Image::open`].
+    pub fn read(name: impl Into<String>, file: impl Read) -> Result<Self, OpenError> {
+        Self::of(name.into(), read(file, 0))
+    }
+
+    fn of(file: String, bytes: std::io::Result<Vec<u8>>) -> Result<Self, OpenError> {
+        match bytes {
+            Ok(bytes) => Ok(Self::parse(file, bytes)?),
+            Err(source) => Err(OpenError::Read { file, source }),
+        }
     }
 }
 
-fn read(path: &Path) -> std::io::Result<Vec<u8>> {
-    let file = File::open(path)?;
+/// The bytes of a file that may have that length.
+fn read(file: impl Read, length: u64) -> std::io::Result<Vec<u8>> {
     // One byte more than a guest may have is enough to refuse it, be the file endless.
     let limit = elf::MAX_FILE + 1;
-    let length = file.metadata()?.len().min(limit);
-    let mut bytes = Vec::with_capacity(length as usize);
+    let mut bytes = Vec::with_capacity(length.min(limit) as usize);
     file.take(limit).read_to_end(&mut bytes)?;
     Ok(bytes)
 }

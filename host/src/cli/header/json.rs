@@ -4,6 +4,7 @@
 use serde::Serialize;
 
 use super::Header;
+use crate::cli::json;
 
 #[derive(Serialize)]
 struct Document<'a> {
@@ -38,5 +39,5 @@ pub(super) fn format(header: &Header<'_>) -> serde_json::Result<String> {
             })
             .collect(),
     };
-    Ok(serde_json::to_string_pretty(&document)? + "\n")
+    json::pretty(&document)
 }

@@ -6,8 +6,9 @@ use std::path::PathBuf;
 use paravirt_abi::signature::{Signature, Width};
 use paravirt_host_core::agreement::of_abi;
 use pvhost::image::{Image, Machine};
+use pvhost::text::is_shown;
 
-use super::{Error, ExitStatus, SUCCESS, Subcommand, output};
+use super::{Error, ExitStatus, SUCCESS, Subcommand, output, read};
 
 mod c;
 mod func_list;
@@ -16,20 +17,14 @@ mod rust;
 
 #[derive(Debug, clap::Args)]
 #[command(after_help = "\
-Formats:
-  func-list  one `EF(name)` a line, to include where EF is a macro of yours, as in 2013
-  c          C and C++ prototypes, and a table of names and prototype words
-  rust       function types, and a table of names and prototype words
-  json       names, prototypes and words; `pvhost check --provides` reads it back
-
 Examples:
-  pvhost header hello --format c -o hello.h
+  pvhost header hello -o hello.h
   pvhost header hello --format json -o functions.json && pvhost check other --provides functions.json")]
 pub(super) struct Arguments {
     /// The guest, a linked ELF executable
     guest: PathBuf,
     /// What to generate
-    #[arg(long, value_enum, default_value_t = Format::FuncList)]
+    #[arg(long, value_enum, default_value_t = Format::C)]
     format: Format,
     /// Write to this file instead of standard output
     #[arg(short, long, value_name = "FILE")]
@@ -38,10 +33,14 @@ pub(super) struct Arguments {
 
 #[derive(Clone, Copy, Debug, clap::ValueEnum)]
 enum Format {
-    FuncList,
+    /// C and C++ prototypes, and a table of names and prototype words
     C,
+    /// Function types, and a table of names and prototype words
     Rust,
+    /// Names, prototypes and words; `pvhost check --provides` reads it back
     Json,
+    /// One `EF(name)` a line, to include where EF is a macro of yours, as in 2013
+    FuncList,
 }
 
 /// What the formats have in common.
@@ -72,7 +71,7 @@ impl Subcommand for Arguments {
     const ABOUT: &str = "Generate what a host has to implement for a guest";
 
     fn run(&self) -> Result<ExitStatus, Error> {
-        let image = Image::open(&self.guest)?;
+        let image = read::image(&self.guest)?;
         let header = Header::new(&image, self);
         let text = match self.format {
             Format::FuncList => func_list::format(&header),
@@ -100,10 +99,10 @@ impl<'a> Header<'a> {
         functions.dedup_by_key(|function| function.name);
         let name = arguments.guest.file_name().unwrap_or_default();
         Self {
-            // It ends up in comments: nothing in it may end one.
+            // It ends up in comments: nothing in it may end one, or be shown as something else.
             guest: name
                 .to_string_lossy()
-                .replace(|c: char| c.is_control() || c == '*' || c == '\\', "?"),
+                .replace(|c: char| !is_shown(c) || c == '*' || c == '\\', "?"),
             machine: image.machine(),
             abi_version: image.identity().map(|identity| identity.version),
             functions,

@@ -1,42 +1,57 @@
 // SPDX-License-Identifier: MIT OR Apache-2.0
 //! `pvhost run`: runs a guest.
 
-use std::path::PathBuf;
+use std::collections::HashSet;
+use std::ffi::{OsStr, OsString};
+use std::path::{Path, PathBuf};
 use std::time::Duration;
 
 use clap::error::ErrorKind;
 use clap::{Args, ValueEnum};
 use pvhost::emulator::Platform;
 use pvhost::image::Image;
-use pvhost::process::DEFAULT_MEMORY;
+use pvhost::provides::{Host, Missing, Nearest};
 
-use super::{Error, ExitStatus, Subcommand};
+use super::host::HostName;
+use super::{Error, ExitStatus, Subcommand, read, say, units};
 
 mod emulator;
 mod process;
 mod report;
 
 #[derive(Debug, Args)]
-#[command(after_help = EXAMPLES)]
+#[command(
+    after_help = EXAMPLES,
+    override_usage = "pvhost run [OPTIONS] <GUEST> [-- <ARGS>...]\n       pvhost run [OPTIONS] -- <GUEST> [ARGS]..."
+)]
 pub(super) struct Arguments {
     /// Linked guest executable, for x86-64 or i386
-    guest: PathBuf,
+    #[arg(required_unless_present = "arguments")]
+    guest: Option<PathBuf>,
 
     /// Where it runs
-    #[arg(long, value_enum, value_name = "HOST", default_value_t = Host::Process)]
-    host: Host,
+    #[arg(long, value_enum, value_name = "HOST", default_value_t = HostName::Process)]
+    host: HostName,
 
-    /// Memory for the guest beside its image: bytes, or with suffix K, M or G
-    #[arg(long, value_name = "SIZE", value_parser = size, default_value_t = DEFAULT_MEMORY)]
+    /// Memory for the guest beside its image: bytes, or with a unit (KiB, MiB, GiB, short K, M, G)
+    #[arg(long, value_name = "SIZE", value_parser = units::size, default_value = DEFAULT_MEMORY)]
     memory: u64,
 
     /// Let the guest execute that memory, even if its image does not ask for it; in QEMU it always may
     #[arg(long)]
     executable_memory: bool,
 
-    /// Stop the guest after that many seconds, with status 124
-    #[arg(long, value_name = "SECS", value_parser = seconds)]
+    /// Stop the guest after that time, with status 124: seconds, or with a unit (ms, s, min, h)
+    #[arg(long, value_name = "TIME", value_parser = units::time)]
     timeout: Option<Duration>,
+
+    /// Say nothing but errors: not what is missing, nor that the time is over
+    #[arg(short, long, conflicts_with = "verbose")]
+    quiet: bool,
+
+    /// Say on stderr what is bound; QEMU: its command line and everything Xen says
+    #[arg(short, long)]
+    verbose: bool,
 
     /// Process: bind each external function on its first call instead of all before the start
     #[arg(long)]
@@ -69,33 +84,17 @@ pub(super) struct Arguments {
     #[arg(long)]
     icount: bool,
 
-    /// QEMU: print its command line and everything Xen says on stderr
-    #[arg(long)]
-    verbose: bool,
-
     /// The file with Xen [default: $PVHOST_XEN, or the newest that `cargo xtask setup` unpacked, or in /boot]
     #[arg(long, value_name = "FILE")]
     xen: Option<PathBuf>,
 
-    /// Arguments for the guest
+    /// Arguments for the guest; the first one is the guest if there is none before `--`
     #[arg(last = true, value_name = "ARGS")]
-    arguments: Vec<String>,
+    arguments: Vec<OsString>,
 }
 
-/// Where a guest runs.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, ValueEnum)]
-enum Host {
-    /// A Linux process
-    Process,
-    /// QEMU, a PC without a hypervisor
-    Qemu,
-    /// Xen in QEMU, paravirtualized if the guest can be
-    Xen,
-    /// Xen in QEMU, paravirtualized (x86-64)
-    XenPv,
-    /// Xen in QEMU, in a hardware container (PVH)
-    XenPvh,
-}
+/// What [`pvhost::process::DEFAULT_MEMORY`] is on the command line.
+const DEFAULT_MEMORY: &str = "16MiB";
 
 /// Whose images are accepted.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, ValueEnum)]
@@ -108,14 +107,15 @@ enum Compat {
 const EXAMPLES: &str = "\
 Examples:
   pvhost run hello
-  pvhost run ticker --timeout 10 --stats -- 5      the guest gets the argument 5
+  pvhost run ticker --timeout 10s --stats -- 5     the guest gets the argument 5
+  pvhost run -- ticker 5                           the same; with `runner = \"pvhost run --\"` cargo can run a guest
   pvhost run hello --host qemu
   pvhost run hello --host xen --verbose            with all that Xen says
 
-Input and output are the guest's console. A terminal is put into raw mode while the guest reads from it; Ctrl-C ends the
+Input and output are the guest's console. A terminal is put into raw mode while the guest reads from it; Ctrl-C ends the \
 guest. In QEMU the console is a serial line: the end of the input reaches the guest as Ctrl-D.
 
-QEMU and Xen are Debian's packages qemu-system-x86 and xen-hypervisor-VERSION-amd64, 4.17 or later; `cargo xtask setup` brings
+QEMU and Xen are Debian's packages qemu-system-x86 and xen-hypervisor-VERSION-amd64, 4.17 or later; `cargo xtask setup` brings \
 them. The guest is Xen's first domain and carries a backend for where it runs (`pvhost list`).
 
 Exit status: the guest's own (modulo 256), or
@@ -129,31 +129,43 @@ impl Subcommand for Arguments {
 
     fn run(&self) -> Result<ExitStatus, Error> {
         if let Err(refusal) = self.check() {
-            return Ok(super::explain(&refusal));
+            return Ok(super::explain(refusal));
         }
-        let image = Image::open(&self.guest)?;
-        let platform = match self.host {
-            Host::Process => return process::run(image, self),
-            Host::Qemu => Platform::Bare,
-            Host::XenPv => Platform::XenPv,
-            Host::XenPvh => Platform::XenPvh,
-            Host::Xen if image.entries().xen_pv.is_some() => Platform::XenPv,
-            Host::Xen => Platform::XenPvh,
-        };
-        emulator::run(&image, platform, self)
+        let image = read::image(self.guest())?;
+        let host = self.host.host(&image);
+        match Platform::find(host.name) {
+            None => process::run(image, host, self),
+            Some(platform) => emulator::run(&image, host, platform, self),
+        }
     }
 }
 
 impl Arguments {
+    /// The guest's file, wherever on the command line it stands.
+    fn guest(&self) -> &Path {
+        let first = || self.arguments.first().map(Path::new);
+        self.guest
+            .as_deref()
+            .or_else(first)
+            .unwrap_or(Path::new(""))
+    }
+
     /// The guest's command line.
-    fn command_line(&self) -> String {
-        self.arguments.join(" ")
+    fn command_line(&self) -> Result<String, Error> {
+        let arguments = &self.arguments[usize::from(self.guest.is_none())..];
+        arguments
+            .join(OsStr::new(" "))
+            .into_string()
+            .map_err(|text| {
+                format!("the guest's arguments {text:?} are no UTF-8, which a command line is")
+                    .into()
+            })
     }
 
     /// Refuses options of another host.
     fn check(&self) -> Result<(), clap::Error> {
-        let process = self.host == Host::Process;
-        let xen = !process && self.host != Host::Qemu;
+        let process = matches!(self.host, HostName::Process | HostName::Process2013);
+        let xen = !process && self.host != HostName::Qemu;
         let given = [
             ("--lazy", self.lazy, process, "process"),
             ("--compat", self.compat.is_some(), process, "process"),
@@ -161,7 +173,6 @@ impl Arguments {
             ("--stats", self.stats, process, "process"),
             ("--json", self.json, process, "process"),
             ("--icount", self.icount, !process, "qemu` or `--host xen"),
-            ("--verbose", self.verbose, !process, "qemu` or `--host xen"),
             ("--xen", self.xen.is_some(), xen, "xen"),
         ];
         for (option, given, fits, host) in given {
@@ -172,20 +183,40 @@ impl Arguments {
                 ));
             }
         }
+        if !process && read::is_stdin(self.guest()) {
+            return Err(clap::Error::raw(
+                ErrorKind::ArgumentConflict,
+                "a guest from standard input is for `--host process` only, since QEMU reads a file; give its name\n",
+            ));
+        }
         Ok(())
+    }
+
+    fn say_timeout(&self) {
+        if let (false, Some(timeout)) = (self.quiet, self.timeout) {
+            say::note(format_args!(
+                "timed out after {} s (--timeout)",
+                timeout.as_secs_f64()
+            ));
+        }
     }
 }
 
-/// Warns of a function that nobody provides.
-fn warn_of_unbound(name: &str) {
-    eprintln!(
-        "pvhost: warning: no host function for `{name}`; a call of it ends the guest \
-         (`pvhost check` shows what was meant)"
-    );
-}
-
-fn say_timeout() {
-    eprintln!("pvhost: the guest's time is over");
+/// Says of each function that is missing which one it is. A call of it ends the guest.
+fn say_missing<'a>(image: &'a Image, host: &Host, missing: impl Iterator<Item = &'a str>) {
+    let mut missing: HashSet<&str> = missing.collect();
+    if missing.is_empty() {
+        return;
+    }
+    let provides = host.provides_to(image);
+    let mut nearest = Nearest::new(&provides);
+    for external in image.externals() {
+        // Images of 2013 may name one function several times.
+        if missing.remove(external.name.as_str()) {
+            let nearest = &nearest.to(&external.name);
+            say::note(Missing { external, nearest });
+        }
+    }
 }
 
 /// Ends as whoever sent the signal expects.
@@ -202,47 +233,19 @@ fn die_by(signal: i32) {
     }
 }
 
-fn seconds(text: &str) -> Result<Duration, String> {
-    text.parse()
-        .ok()
-        .and_then(|seconds| Duration::try_from_secs_f64(seconds).ok())
-        .filter(|duration| !duration.is_zero())
-        .ok_or_else(|| "not a positive number of seconds".into())
-}
-
-fn size(text: &str) -> Result<u64, String> {
-    let (digits, shift) = match text.char_indices().next_back() {
-        Some((end, 'k' | 'K')) => (&text[..end], 10),
-        Some((end, 'm' | 'M')) => (&text[..end], 20),
-        Some((end, 'g' | 'G')) => (&text[..end], 30),
-        _ => (text, 0),
-    };
-    digits
-        .parse::<u64>()
-        .ok()
-        .and_then(|number| number.checked_mul(1 << shift))
-        .ok_or_else(|| "not a size: a number of bytes, or with suffix K, M or G".into())
-}
-
 #[cfg(test)]
 mod tests {
     use super::*;
 
     #[test]
-    fn sizes_have_suffixes() {
-        assert_eq!(size("4096"), Ok(4096));
-        assert_eq!(size("64k"), Ok(65536));
-        assert_eq!(size("2G"), Ok(2 << 30));
-        for wrong in ["", "M", "-1", "1T", "1.5M", "99999999999G"] {
-            assert!(size(wrong).is_err(), "{wrong}");
-        }
-    }
-
-    #[test]
-    fn times_are_positive() {
-        assert_eq!(seconds("0.5"), Ok(Duration::from_millis(500)));
-        for wrong in ["0", "-1", "nan", "inf", "1s", ""] {
-            assert!(seconds(wrong).is_err(), "{wrong}");
-        }
+    fn the_default_is_the_librarys() {
+        assert_eq!(
+            units::size(DEFAULT_MEMORY),
+            Ok(pvhost::process::DEFAULT_MEMORY)
+        );
+        assert_eq!(
+            units::size(DEFAULT_MEMORY),
+            Ok(pvhost::emulator::DEFAULT_MEMORY)
+        );
     }
 }

@@ -3,15 +3,18 @@
 
 use pvhost::image::Image;
 use pvhost::process::{Exit, Vm};
+use pvhost::provides::Host;
 
-use super::{Arguments, Compat, Error, ExitStatus, report};
+use super::{Arguments, Error, ExitStatus, report};
+use crate::cli::say::{self, BAD};
+use crate::cli::units;
 
 /// Runs the guest; its end is the program's.
-pub(super) fn run(image: Image, arguments: &Arguments) -> Result<ExitStatus, Error> {
+pub(super) fn run(image: Image, host: &Host, arguments: &Arguments) -> Result<ExitStatus, Error> {
     let mut builder = Vm::builder(image)
         .memory(arguments.memory)
         .executable_memory(arguments.executable_memory)
-        .command_line(arguments.command_line())
+        .command_line(arguments.command_line()?)
         .lazy(arguments.lazy)
         .handle_signals(true);
     if let Some(timeout) = arguments.timeout {
@@ -20,17 +23,28 @@ pub(super) fn run(image: Image, arguments: &Arguments) -> Result<ExitStatus, Err
     if let Some(priority) = arguments.realtime {
         builder = builder.realtime(priority);
     }
-    if arguments.compat == Some(Compat::L4Rtems) {
+    if host.is_for_2013() || arguments.compat.is_some() {
         builder = builder.compat_2013();
     }
     let vm = builder.build()?;
-    for name in vm.unbound() {
-        super::warn_of_unbound(name);
+    if !arguments.quiet {
+        super::say_missing(vm.image(), host, vm.unbound());
+    }
+    if arguments.verbose {
+        let all = vm.image().externals().len();
+        say::note(format_args!(
+            "{}: {} of {all} functions bound, {} of memory beside the image",
+            host.name,
+            all - vm.unbound().count(),
+            units::shown(arguments.memory)
+        ));
     }
     let finished = vm.run()?;
     match &finished.exit {
-        Exit::Fault(fault) | Exit::Unbound(fault) => eprintln!("pvhost: guest fault: {fault}"),
-        Exit::Timeout => super::say_timeout(),
+        Exit::Fault(fault) | Exit::Unbound(fault) => {
+            say::note(format_args!("{BAD}guest fault:{BAD:#} {fault}"));
+        }
+        Exit::Timeout => arguments.say_timeout(),
         _ => {}
     }
     let (steps, stepped) = (finished.stats.clock_steps, finished.stats.clock_stepped);
@@ -41,10 +55,10 @@ pub(super) fn run(image: Image, arguments: &Arguments) -> Result<ExitStatus, Err
         );
     }
     if arguments.stats {
-        eprint!("{}", finished.stats);
+        say::say(&finished.stats);
     }
     if arguments.json {
-        eprintln!("{}", report::line(arguments, &finished)?);
+        say::say(report::line(arguments, &finished)? + "\n");
     }
     if let Exit::Signal(signal) = finished.exit {
         super::die_by(signal);

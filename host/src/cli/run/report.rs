@@ -7,6 +7,7 @@ use pvhost::process::{Exit, Finished};
 use serde::Serialize;
 
 use super::Arguments;
+use crate::cli::json;
 
 #[derive(Serialize)]
 struct Report<'a> {
@@ -52,8 +53,8 @@ pub(super) fn line(arguments: &Arguments, finished: &Finished) -> serde_json::Re
         name,
         count: *count,
     });
-    serde_json::to_string(&Report {
-        file: arguments.guest.display().to_string(),
+    json::line(&Report {
+        file: arguments.guest().display().to_string(),
         end,
         code,
         fault,

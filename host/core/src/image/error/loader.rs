@@ -5,6 +5,8 @@ use alloc::borrow::ToOwned;
 use alloc::string::String;
 use alloc::vec::Vec;
 
+use paravirt_abi::vcpu;
+
 use crate::image::{Access, Machine};
 
 /// Why a host does not load an image that is sound. Addresses are the guest's, sizes in bytes.
@@ -123,4 +125,23 @@ pub enum LoaderProblem {
         `cargo xtask guests NAME` do (options for another build: `-C no-redzone --cfg paravirt_no_redzone`, for C `-mno-red-zone`)"
     )]
     RedZone,
+    /// The vCPU page does not look like one.
+    #[error(
+        "the vCPU page at {address:#x} has layout version {version}, this host knows version {}; link the guest with the same paravirt-bsp",
+        vcpu::VERSION
+    )]
+    VcpuVersion {
+        /// Its address.
+        address: u64,
+        /// Its version.
+        version: u32,
+    },
+    /// The upcall entry is not code.
+    #[error(
+        "the upcall entry {entry:#x} in the vCPU page is not in executable memory; is the image stripped of its interrupt code?"
+    )]
+    UpcallEntry {
+        /// The address.
+        entry: u64,
+    },
 }

@@ -1,0 +1,62 @@
+// SPDX-License-Identifier: MIT OR Apache-2.0
+//! The hosts by their names on the command line.
+
+use clap::ValueEnum;
+use pvhost::image::Image;
+use pvhost::provides::Host;
+
+/// Where a guest runs.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, ValueEnum)]
+pub(super) enum HostName {
+    /// A Linux process
+    #[value(alias = "linux-process")]
+    Process,
+    /// The same for images of 2013
+    #[value(name = "process-2013", alias = "linux-process-2013")]
+    Process2013,
+    /// QEMU, a PC without a hypervisor
+    Qemu,
+    /// Xen in QEMU, paravirtualized if the guest can be
+    Xen,
+    /// Xen in QEMU, paravirtualized (x86-64)
+    XenPv,
+    /// Xen in QEMU, in a hardware container (PVH)
+    XenPvh,
+}
+
+impl HostName {
+    /// The host of that name for that image.
+    pub(super) fn host(self, image: &Image) -> &'static Host {
+        let name = match self {
+            Self::Process => "process",
+            Self::Process2013 => "process-2013",
+            Self::Qemu => "qemu",
+            Self::XenPv => "xen-pv",
+            Self::XenPvh => "xen-pvh",
+            Self::Xen if image.entries().xen_pv.is_some() => "xen-pv",
+            Self::Xen => "xen-pvh",
+        };
+        Host::find(name).expect("a test finds every host")
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use pvhost::provides::HOSTS;
+
+    #[test]
+    fn the_names_are_those_of_the_hosts() {
+        let mut names = vec!["xen"];
+        names.extend(HOSTS.iter().flat_map(|host| [host.name, host.id]));
+        names.dedup();
+        let mut taken = Vec::new();
+        for variant in HostName::value_variants() {
+            let value = variant.to_possible_value().expect("none is hidden");
+            taken.extend(value.get_name_and_aliases().map(str::to_owned));
+        }
+        names.sort_unstable();
+        taken.sort_unstable();
+        assert_eq!(taken, names);
+    }
+}

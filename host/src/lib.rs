@@ -14,4 +14,6 @@ pub mod emulator;
 pub mod process;
 pub mod provides;
 #[cfg(all(target_os = "linux", target_arch = "x86_64"))]
+pub mod streams;
+#[cfg(all(target_os = "linux", target_arch = "x86_64"))]
 mod terminal;

@@ -17,9 +17,7 @@ use std::os::fd::IntoRawFd;
 #[unsafe(no_mangle)]
 unsafe extern "C" fn main(_: c_int, _: *const *const c_char) -> c_int {
     open_standard_streams();
-    // A reader that closes its pipe is an error of the write, not this program's death.
-    // SAFETY: no pointers; no other thread runs yet.
-    unsafe { libc::signal(libc::SIGPIPE, libc::SIG_IGN) };
+    crate::cli::signal::ignore_sigpipe();
     crate::cli::main().into()
 }
 

@@ -1,9 +1,7 @@
 // SPDX-License-Identifier: MIT OR Apache-2.0
 //! `pvhost bind`: a copy of a guest with the host's addresses in its slots.
 
-use std::fs::{self, File, OpenOptions, Permissions};
-use std::io::{self, Write};
-use std::path::{Path, PathBuf};
+use std::path::PathBuf;
 
 use pvhost::bind::{self, Bound, Slot};
 use pvhost::image::Image;
@@ -11,6 +9,7 @@ use pvhost::provides;
 use pvhost::text::Escaped;
 use serde::Serialize;
 
+use super::replace::Mode;
 use super::{Error, ExitStatus, SUCCESS, Subcommand, json, output, read, say};
 
 #[derive(Debug, clap::Args)]
@@ -42,17 +41,6 @@ pub(super) struct Arguments {
     /// Print nothing but errors
     #[arg(short, long, conflicts_with = "json")]
     quiet: bool,
-}
-
-/// The copy could not be written.
-#[derive(Debug, thiserror::Error)]
-enum CopyError {
-    #[error("{file} is the guest itself; give the copy another name", file = Escaped(file))]
-    Same { file: String },
-    #[error("{file} exists and is no ordinary file; give the copy a name of its own", file = Escaped(file))]
-    NotAFile { file: String },
-    #[error("cannot write {file}: {source}", file = Escaped(file))]
-    Write { file: String, source: io::Error },
 }
 
 /// What was bound. Addresses are texts in hexadecimal: not every reader of JSON keeps 64-bit numbers.
@@ -89,13 +77,17 @@ impl Subcommand for Arguments {
         let width = image.machine().width();
         let provides = provides::parse(&list.display().to_string(), &functions, width)?;
         let bound = bind::bind(&image, &provides, self.partial)?;
-        write(&self.guest, &self.output, &bound.file)?;
         let report = report(&image, self, &bound);
-        if self.json {
-            output::print(&json::pretty(&report)?)?;
-        } else if !self.quiet {
-            output::print(&say::for_stdout(&text(&report)))?;
-        }
+        let summary = if self.json {
+            json::pretty(&report)?
+        } else if self.quiet {
+            String::new()
+        } else {
+            text(&report)
+        };
+        let inputs = [self.guest.as_path(), list];
+        let mode = Mode::Of(read::name(&self.guest));
+        output::write(&self.output, &bound.file, mode, &inputs, &summary)?;
         Ok(SUCCESS)
     }
 }
@@ -146,38 +138,4 @@ fn text(report: &Report) -> String {
         report.slots.len(),
         report.machine
     )
-}
-
-/// Writes the copy beside its final name and renames it, so that nobody ever finds half of it there.
-fn write(guest: &Path, to: &Path, bytes: &[u8]) -> Result<(), CopyError> {
-    let file = || to.display().to_string();
-    if let Ok(there) = fs::metadata(to) {
-        if !there.is_file() {
-            return Err(CopyError::NotAFile { file: file() });
-        }
-        if matches!((fs::canonicalize(guest), fs::canonicalize(to)), (Ok(a), Ok(b)) if a == b) {
-            return Err(CopyError::Same { file: file() });
-        }
-    }
-    let mut name = to.file_name().unwrap_or_default().to_owned();
-    name.push(format!(".{}.new", std::process::id()));
-    let temporary = to.with_file_name(name);
-    let written = write_new(&temporary, guest, bytes).and_then(|()| fs::rename(&temporary, to));
-    written.map_err(|source| {
-        // What is there is ours; if it was not made, there is nothing to remove.
-        let _ = fs::remove_file(&temporary);
-        CopyError::Write {
-            file: file(),
-            source,
-        }
-    })
-}
-
-/// A new file with these bytes and the guest's permissions.
-fn write_new(path: &Path, guest: &Path, bytes: &[u8]) -> io::Result<()> {
-    let permissions: Permissions = fs::metadata(guest)?.permissions();
-    let mut file: File = OpenOptions::new().write(true).create_new(true).open(path)?;
-    file.write_all(bytes)?;
-    file.set_permissions(permissions)?;
-    file.sync_all()
 }

@@ -21,9 +21,12 @@ mod list;
 mod man;
 mod output;
 mod read;
+mod replace;
 #[cfg(all(target_os = "linux", target_arch = "x86_64"))]
 mod run;
 mod say;
+#[cfg(all(target_os = "linux", target_arch = "x86_64"))]
+pub(crate) mod signal;
 #[cfg(all(target_os = "linux", target_arch = "x86_64"))]
 mod units;
 

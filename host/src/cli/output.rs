@@ -1,41 +1,137 @@
 // SPDX-License-Identifier: MIT OR Apache-2.0
-//! Where results go.
+//! Where results and messages go.
 
-use std::io::{self, Write};
+use std::io;
 use std::path::Path;
 
 use pvhost::text::Escaped;
 
+use super::replace::{self, Mode, Target};
+#[cfg(all(target_os = "linux", target_arch = "x86_64"))]
+use super::signal;
+use super::{read, say};
+
 /// A result could not be written.
 #[derive(Debug, thiserror::Error)]
-#[error("cannot write {target}: {source}")]
-pub(super) struct WriteError {
-    target: String,
-    source: io::Error,
+pub(super) enum WriteError {
+    #[error("cannot write {target}: {source}", target = Escaped(target))]
+    Write { target: String, source: io::Error },
+    #[error(
+        "{file} is the file {input}, which would be lost; give the result another name",
+        file = Escaped(file),
+        input = Escaped(input)
+    )]
+    Same { file: String, input: String },
 }
 
-/// Writes to stdout. A reader that has seen enough and closed its pipe is no error.
+/// Writes to standard error. That nobody can be told changes nothing else: least of all the exit status.
+pub(super) fn print_message(text: &str) {
+    let _ = streams::stderr(text.as_bytes());
+}
+
+/// The program has been asked to end: from now on no message waits long for its reader.
+#[cfg(all(target_os = "linux", target_arch = "x86_64"))]
+pub(super) fn hurry() {
+    streams::HURRIED.store(true, std::sync::atomic::Ordering::Relaxed);
+}
+
+/// Writes to standard output.
 pub(super) fn print(text: &str) -> Result<(), WriteError> {
-    let mut stdout = io::stdout().lock();
-    match stdout
-        .write_all(text.as_bytes())
-        .and_then(|()| stdout.flush())
-    {
-        Err(error) if error.kind() != io::ErrorKind::BrokenPipe => Err(WriteError {
-            target: "standard output".to_owned(),
-            source: error,
-        }),
-        _ => Ok(()),
+    streams::stdout(text.as_bytes()).map_err(|source| lost("standard output", source))
+}
+
+/// What could not be written. A reader that has seen enough and closed its pipe is the program's end, as of others.
+fn lost(target: impl ToString, source: io::Error) -> WriteError {
+    #[cfg(all(target_os = "linux", target_arch = "x86_64"))]
+    if source.kind() == io::ErrorKind::BrokenPipe && signal::is_deadly(libc::SIGPIPE) {
+        signal::die_by(libc::SIGPIPE);
+    }
+    WriteError::Write {
+        target: target.to_string(),
+        source,
     }
 }
 
-/// Writes to the file, or to stdout where none is named.
-pub(super) fn write(file: Option<&Path>, text: &str) -> Result<(), WriteError> {
-    match file {
-        None => print(text),
-        Some(path) => std::fs::write(path, text).map_err(|source| WriteError {
-            target: Escaped(path.display()).to_string(),
-            source,
-        }),
+/// Writes a result to a file, whole or not at all, where `inputs` are what it was made of. `summary` is printed, unless the file is
+/// standard output, where it would be taken for a part of it; then it is said.
+pub(super) fn write(
+    file: &Path,
+    bytes: &[u8],
+    mode: Mode<'_>,
+    inputs: &[&Path],
+    summary: &str,
+) -> Result<(), WriteError> {
+    let error = |source| lost(file.display(), source);
+    let target = Target::find(file).map_err(error)?;
+    if let Some(input) = (inputs.iter()).find(|input| target.is_file(read::name(input))) {
+        return Err(WriteError::Same {
+            file: file.display().to_string(),
+            input: input.display().to_string(),
+        });
+    }
+    replace::write(&target, bytes, mode).map_err(error)?;
+    if target.is_stdout() {
+        say::say(summary);
+        Ok(())
+    } else {
+        print(&say::for_stdout(summary))
+    }
+}
+
+#[cfg(all(target_os = "linux", target_arch = "x86_64"))]
+mod streams {
+    use std::io;
+    use std::os::fd::AsFd;
+    use std::sync::atomic::{AtomicBool, Ordering};
+    use std::time::{Duration, Instant};
+
+    use pvhost::streams::Stream;
+    use rustix::io::Errno;
+
+    /// Who is in a hurry waits that long for a reader.
+    const PATIENCE: Duration = Duration::from_millis(200);
+    /// Milliseconds until it looks at the time.
+    const WAIT: u32 = 50;
+
+    pub(super) static HURRIED: AtomicBool = AtomicBool::new(false);
+
+    pub(super) fn stdout(bytes: &[u8]) -> io::Result<()> {
+        write(&io::stdout(), bytes, || false)
+    }
+
+    pub(super) fn stderr(bytes: &[u8]) -> io::Result<()> {
+        let start = Instant::now();
+        write(&io::stderr(), bytes, || {
+            HURRIED.load(Ordering::Relaxed) && start.elapsed() >= PATIENCE
+        })
+    }
+
+    /// Writes all, unless somebody gives up.
+    fn write(file: &impl AsFd, bytes: &[u8], gives_up: impl Fn() -> bool) -> io::Result<()> {
+        let stream = Stream::writer(file.as_fd().try_clone_to_owned()?);
+        let mut rest = bytes;
+        while !rest.is_empty() {
+            match stream.write(rest) {
+                Ok(count) => rest = &rest[count..],
+                Err(Errno::INTR) => {}
+                Err(Errno::AGAIN) if !gives_up() => stream.wait(WAIT),
+                Err(error) => return Err(error.into()),
+            }
+        }
+        Ok(())
+    }
+}
+
+#[cfg(not(all(target_os = "linux", target_arch = "x86_64")))]
+mod streams {
+    use std::io::{self, Write};
+
+    pub(super) fn stdout(bytes: &[u8]) -> io::Result<()> {
+        let mut stdout = io::stdout().lock();
+        stdout.write_all(bytes).and_then(|()| stdout.flush())
+    }
+
+    pub(super) fn stderr(bytes: &[u8]) -> io::Result<()> {
+        io::stderr().write_all(bytes)
     }
 }

@@ -26,6 +26,15 @@ pub(super) fn is_stdin(file: &Path) -> bool {
     file.as_os_str() == "-"
 }
 
+/// A name under which the system knows the file.
+pub(super) fn name(file: &Path) -> &Path {
+    if is_stdin(file) {
+        Path::new("/dev/stdin")
+    } else {
+        file
+    }
+}
+
 /// The image of a guest.
 pub(super) fn image(file: &Path) -> Result<Image, OpenError> {
     if is_stdin(file) {

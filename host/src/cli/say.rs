@@ -6,11 +6,13 @@
 
 use std::borrow::Cow;
 use std::fmt::Display;
-use std::io::{self, Write};
+use std::io;
 
 use anstream::stream::RawStream;
 use anstream::{AutoStream, ColorChoice};
 use clap::builder::styling::{AnsiColor, Style};
+
+use super::output;
 
 /// Of what went wrong.
 pub(super) const BAD: Style = AnsiColor::Red.on_default().bold();
@@ -31,11 +33,9 @@ pub(super) fn note(message: impl Display) {
     say(format_args!("pvhost: {message}\n"));
 }
 
-/// Writes a text to standard error. That nobody can be told changes nothing else: least of all the exit status.
+/// Writes a text to standard error.
 pub(super) fn say(text: impl Display) {
-    let text = text.to_string();
-    let stderr = io::stderr();
-    let _ = stderr.lock().write_all(fit(&text, &stderr).as_bytes());
+    output::print_message(&fit(&text.to_string(), &io::stderr()));
 }
 
 /// The text with or without its styles, for standard output.

@@ -9,7 +9,7 @@ use crate::guest::{CODE, Guest, Section, Symbol};
 use crate::program::Folder;
 
 /// A guest with code: `nop` but for a few instructions in a function, behind it, and behind a label.
-fn guest(machine: Machine) -> Guest {
+pub fn guest(machine: Machine) -> Guest {
     let mut guest = Guest::new(machine);
     for (offset, bytes) in [
         (0x02, &[0xf4][..]),         // hlt before every symbol

@@ -12,5 +12,9 @@ mod json;
 mod manners;
 mod program;
 mod sound;
+#[cfg(all(target_os = "linux", target_arch = "x86_64"))]
+mod streams;
 mod text;
 mod unsound;
+#[cfg(all(target_os = "linux", target_arch = "x86_64"))]
+mod written;

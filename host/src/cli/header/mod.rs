@@ -8,6 +8,7 @@ use paravirt_host_core::agreement::of_abi;
 use pvhost::image::{Image, Machine};
 use pvhost::text::is_shown;
 
+use super::replace::Mode;
 use super::{Error, ExitStatus, SUCCESS, Subcommand, output, read};
 
 mod c;
@@ -79,7 +80,12 @@ impl Subcommand for Arguments {
             Format::Rust => rust::format(&header),
             Format::Json => json::format(&header)?,
         };
-        output::write(self.output.as_deref(), &text)?;
+        match &self.output {
+            None => output::print(&text)?,
+            Some(file) => {
+                output::write(file, text.as_bytes(), Mode::Usual, &[&self.guest], "")?;
+            }
+        }
         Ok(SUCCESS)
     }
 }

@@ -1,0 +1,180 @@
+// SPDX-License-Identifier: MIT OR Apache-2.0
+//! Writing a file that was named: whole or not at all, and never in the place of something else.
+//!
+//! A file gets its new content under another name in the same folder, and then its own name: until then, and if anything fails, what
+//! was there stays. Links are followed, and stay. What is no file, such as a pipe or a terminal, is written to.
+
+use std::fs::{self, File, Metadata, OpenOptions};
+use std::io::{self, ErrorKind, Write};
+use std::path::{Path, PathBuf};
+
+/// Links that are followed, as the kernel does.
+const LINKS: usize = 40;
+
+/// Who may do what with a new file.
+#[derive(Clone, Copy, Debug)]
+pub(super) enum Mode<'a> {
+    /// What they may with the file that is replaced; else with any new file.
+    Usual,
+    /// What they may with this file, of which it is a copy. From something else, such as a pipe, it is a new file.
+    Of(&'a Path),
+}
+
+/// Where the result goes.
+#[derive(Debug)]
+pub(super) enum Target {
+    /// A file or none yet, in a folder.
+    File { folder: PathBuf, file: PathBuf },
+    /// Something else of that name.
+    Other(PathBuf),
+    /// What this program has open already, such as `/dev/stdout`: to open it by its name again would lose its position.
+    Open(File),
+}
+
+impl Target {
+    /// What that name stands for.
+    pub(super) fn find(name: &Path) -> io::Result<Self> {
+        if name.as_os_str().as_encoded_bytes().ends_with(b"/") {
+            return Err(ErrorKind::IsADirectory.into());
+        }
+        let mut name = name.to_owned();
+        for _ in 0..LINKS {
+            let Some(last) = name.file_name() else {
+                return Err(ErrorKind::IsADirectory.into());
+            };
+            let folder = match name.parent() {
+                Some(parent) if parent != "" => parent,
+                _ => Path::new("."),
+            };
+            let folder = folder.canonicalize()?;
+            if let Some(open) = opened(&folder, Path::new(last))? {
+                return Ok(Self::Open(open));
+            }
+            let file = folder.join(last);
+            match fs::symlink_metadata(&file) {
+                Ok(there) if there.is_symlink() => name = folder.join(fs::read_link(&file)?),
+                Ok(there) if there.is_dir() => return Err(ErrorKind::IsADirectory.into()),
+                Ok(there) if !there.is_file() => return Ok(Self::Other(file)),
+                Err(error) if error.kind() != ErrorKind::NotFound => return Err(error),
+                Ok(_) | Err(_) => return Ok(Self::File { folder, file }),
+            }
+        }
+        Err(io::Error::other("too many levels of symbolic links"))
+    }
+
+    /// Whether it is the file of that name, whatever other names both have.
+    pub(super) fn is_file(&self, name: &Path) -> bool {
+        let ours = match self {
+            Self::File { file, .. } | Self::Other(file) => fs::metadata(file),
+            Self::Open(file) => file.metadata(),
+        };
+        matches!((ours, fs::metadata(name)), (Ok(ours), Ok(other)) if ours.is_file() && is_same(&ours, &other))
+    }
+
+    /// Whether it is standard output.
+    pub(super) fn is_stdout(&self) -> bool {
+        let ours = match self {
+            Self::Open(file) => file.metadata(),
+            Self::Other(file) => fs::metadata(file),
+            Self::File { .. } => return false,
+        };
+        matches!((ours, stdout_metadata()), (Ok(ours), Ok(stdout)) if is_same(&ours, &stdout))
+    }
+}
+
+/// Writes to it.
+pub(super) fn write(target: &Target, bytes: &[u8], mode: Mode<'_>) -> io::Result<()> {
+    match target {
+        Target::File { folder, file } => replace(folder, file, bytes, mode),
+        Target::Other(file) => OpenOptions::new().write(true).open(file)?.write_all(bytes),
+        Target::Open(file) => (&mut &*file).write_all(bytes),
+    }
+}
+
+fn replace(folder: &Path, file: &Path, bytes: &[u8], mode: Mode<'_>) -> io::Result<()> {
+    // Who may not write a file may not replace it either. Its content is left alone.
+    match OpenOptions::new().write(true).open(file) {
+        Err(error) if error.kind() == ErrorKind::PermissionDenied => return Err(error),
+        _ => {}
+    }
+    let model = match mode {
+        Mode::Of(source) => fs::metadata(source),
+        Mode::Usual => fs::metadata(file),
+    };
+    let permissions = model
+        .ok()
+        .filter(Metadata::is_file)
+        .map(|model| model.permissions());
+    let mut builder = tempfile::Builder::new();
+    builder.prefix(".pvhost-");
+    #[cfg(unix)]
+    if permissions.is_none() {
+        // Less what the user's umask takes away.
+        builder.permissions(std::os::unix::fs::PermissionsExt::from_mode(0o666));
+    }
+    // As long as nothing else is said, only we may read it.
+    let mut temporary = builder.tempfile_in(folder)?;
+    temporary.as_file_mut().write_all(bytes)?;
+    if let Some(permissions) = permissions {
+        temporary.as_file().set_permissions(plain(permissions))?;
+    }
+    temporary.as_file().sync_all()?;
+    temporary.persist(file)?;
+    Ok(())
+}
+
+/// Without the right to run as its owner, who need not be that of the file that it was taken from.
+#[cfg(unix)]
+fn plain(permissions: fs::Permissions) -> fs::Permissions {
+    use std::os::unix::fs::PermissionsExt;
+    fs::Permissions::from_mode(permissions.mode() & 0o777)
+}
+
+#[cfg(not(unix))]
+fn plain(permissions: fs::Permissions) -> fs::Permissions {
+    permissions
+}
+
+#[cfg(unix)]
+fn is_same(one: &Metadata, other: &Metadata) -> bool {
+    use std::os::unix::fs::MetadataExt;
+    (one.dev(), one.ino()) == (other.dev(), other.ino())
+}
+
+#[cfg(not(unix))]
+fn is_same(_: &Metadata, _: &Metadata) -> bool {
+    false
+}
+
+/// If the folder is the one in which the system shows what this program has open, a handle to what has that number.
+#[cfg(target_os = "linux")]
+fn opened(folder: &Path, name: &Path) -> io::Result<Option<File>> {
+    use std::os::fd::BorrowedFd;
+    let number = name.to_str().and_then(|name| name.parse::<i32>().ok());
+    let is_ours = Path::new("/proc/self/fd")
+        .canonicalize()
+        .is_ok_and(|ours| ours == folder);
+    match number.filter(|&number| is_ours && number >= 0) {
+        // SAFETY: it is borrowed only to be duplicated, which fails if it is not open.
+        Some(number) => unsafe { BorrowedFd::borrow_raw(number) }
+            .try_clone_to_owned()
+            .map(|file| Some(File::from(file))),
+        None => Ok(None),
+    }
+}
+
+#[cfg(not(target_os = "linux"))]
+fn opened(_: &Path, _: &Path) -> io::Result<Option<File>> {
+    Ok(None)
+}
+
+#[cfg(unix)]
+fn stdout_metadata() -> io::Result<Metadata> {
+    use std::os::fd::AsFd;
+    File::from(io::stdout().as_fd().try_clone_to_owned()?).metadata()
+}
+
+#[cfg(not(unix))]
+fn stdout_metadata() -> io::Result<Metadata> {
+    Err(ErrorKind::Unsupported.into())
+}

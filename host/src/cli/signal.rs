@@ -1,0 +1,38 @@
+// SPDX-License-Identifier: MIT OR Apache-2.0
+//! Death by a signal, as whoever sent it expects.
+
+use std::sync::atomic::{AtomicBool, Ordering};
+
+/// Whether whoever started the program wants SIGPIPE ignored.
+static SIGPIPE_IGNORED: AtomicBool = AtomicBool::new(false);
+
+/// A reader that closes its pipe is an error of the write, not this program's death: there may be a guest and a terminal to take care
+/// of. To be called before any thread is started.
+#[cfg_attr(
+    test,
+    allow(dead_code, reason = "the test program has a start of its own")
+)]
+pub(crate) fn ignore_sigpipe() {
+    // SAFETY: no pointers; no other thread runs yet.
+    let before = unsafe { libc::signal(libc::SIGPIPE, libc::SIG_IGN) };
+    SIGPIPE_IGNORED.store(before == libc::SIG_IGN, Ordering::Relaxed);
+}
+
+/// Whether that signal is to be the program's end. Of those that come here, only a SIGPIPE may be one that whoever started the
+/// program wants ignored.
+pub(super) fn is_deadly(signal: i32) -> bool {
+    signal != libc::SIGPIPE || !SIGPIPE_IGNORED.load(Ordering::Relaxed)
+}
+
+/// Dies by that signal.
+pub(super) fn die_by(signal: i32) {
+    // SAFETY: a live variable, filled in by the calls; the default action of these signals ends the process.
+    unsafe {
+        let mut set = std::mem::MaybeUninit::uninit();
+        libc::sigemptyset(set.as_mut_ptr());
+        libc::sigaddset(set.as_mut_ptr(), signal);
+        libc::signal(signal, libc::SIG_DFL);
+        libc::raise(signal);
+        libc::pthread_sigmask(libc::SIG_UNBLOCK, set.as_ptr(), std::ptr::null_mut());
+    }
+}

@@ -1,110 +1,307 @@
 // SPDX-License-Identifier: MIT OR Apache-2.0
-//! The terminal: no line editing and no echo while a guest reads from it, as it was on every way out.
+//! The terminal: no line editing and no echo while a guest reads from it and the shell lets us have it, and as it was on every way
+//! out. Ctrl-C and Ctrl-Z stay signals.
 //!
-//! What was is kept in a static, because signal handlers and the panic hook restore it. Ctrl-C and Ctrl-Z stay signals.
+//! Nobody tells a program that it has been put into the background or brought forward: it looks before it reads, see
+//! [`RawMode::refresh`]. What was is kept in a static, because signal handlers and the panic hook restore it. Those may run with the
+//! guest's thread pointer and flags, where no function of the C library may be called, so here are system calls only.
 
+use std::arch::asm;
 use std::cell::UnsafeCell;
 use std::mem::MaybeUninit;
 use std::os::fd::{AsRawFd, BorrowedFd};
+use std::ptr;
 use std::sync::Once;
 use std::sync::atomic::{AtomicBool, AtomicI32, Ordering};
+use std::time::Duration;
 
-/// The terminal's settings before and during raw mode.
-struct Saved {
+/// How long it may take at most until a program that is brought forward has the terminal.
+pub(crate) const GLANCE: Duration = Duration::from_millis(200);
+
+/// A terminal that is ours.
+struct Terminal {
+    /// Whether some thread looks at the rest or changes it. It has all signals blocked, so a handler may wait for it.
+    busy: AtomicBool,
+    /// Its number; -1: there is none.
     fd: AtomicI32,
+    /// Whether it is in raw mode by us.
     raw: AtomicBool,
-    before: UnsafeCell<MaybeUninit<libc::termios>>,
-    during: UnsafeCell<MaybeUninit<libc::termios>>,
+    /// Whether we are about to stop, or have been.
+    suspended: AtomicBool,
+    /// Its settings before that.
+    before: UnsafeCell<MaybeUninit<libc::termios2>>,
 }
 
-// SAFETY: the cells are written by `enter` before it sets `raw`, and read only while `raw` is set or was.
-unsafe impl Sync for Saved {}
+// SAFETY: the cell is used only by who has set `busy`.
+unsafe impl Sync for Terminal {}
 
-static SAVED: Saved = Saved {
+static TERMINAL: Terminal = Terminal {
+    busy: AtomicBool::new(false),
     fd: AtomicI32::new(-1),
     raw: AtomicBool::new(false),
+    suspended: AtomicBool::new(false),
     before: UnsafeCell::new(MaybeUninit::uninit()),
-    during: UnsafeCell::new(MaybeUninit::uninit()),
 };
+
+impl Terminal {
+    /// Has the terminal to itself while `body` runs.
+    ///
+    /// All signals are blocked on the thread meanwhile: SIGTTOU, by which the system stops who changes a terminal from the
+    /// background, and those whose handlers come here, too.
+    fn alone<R>(&self, body: impl FnOnce(i32) -> R) -> R {
+        let all = u64::MAX;
+        let mut before = 0_u64;
+        let size = size_of_val(&all);
+        // SAFETY: live variables of that size.
+        unsafe {
+            syscall(
+                libc::SYS_rt_sigprocmask,
+                [
+                    libc::SIG_SETMASK as usize,
+                    &raw const all as usize,
+                    &raw mut before as usize,
+                    size,
+                ],
+            )
+        };
+        while self.busy.swap(true, Ordering::SeqCst) {
+            std::hint::spin_loop();
+        }
+        let result = body(self.fd.load(Ordering::SeqCst));
+        self.busy.store(false, Ordering::SeqCst);
+        // SAFETY: a live variable of that size.
+        unsafe {
+            syscall(
+                libc::SYS_rt_sigprocmask,
+                [
+                    libc::SIG_SETMASK as usize,
+                    &raw const before as usize,
+                    0,
+                    size,
+                ],
+            )
+        };
+        result
+    }
+
+    /// Puts the settings back, if they are ours and the terminal still is. By who is alone.
+    fn put_back(&self, fd: i32) {
+        if self.raw.swap(false, Ordering::SeqCst) && is_in_foreground(fd) {
+            // SAFETY: settings that `refresh` has filled in.
+            unsafe { ioctl(fd, libc::TCSETS2, self.before.get()) };
+        }
+    }
+}
 
 /// Raw mode; its end restores the terminal.
 #[derive(Debug)]
-pub(crate) struct RawMode(());
+pub(crate) struct RawMode {
+    /// Signals whose handler is [`last_words`].
+    handled: Vec<i32>,
+}
 
 impl RawMode {
-    /// Sets raw mode if `fd` is a terminal and none is in raw mode already.
+    /// Sets raw mode, now or when the program is brought forward, if `fd` is a terminal and none is in raw mode already. The file
+    /// must stay open as long as the mode lives.
     pub(crate) fn enter(fd: BorrowedFd<'_>) -> Option<Self> {
-        static HOOK: Once = Once::new();
-        if SAVED.raw.load(Ordering::SeqCst) {
-            return None;
-        }
         let fd = fd.as_raw_fd();
-        // SAFETY: nobody reads the cell while `raw` is clear.
-        let before = unsafe { &mut *SAVED.before.get() };
-        // SAFETY: points to memory for the settings.
-        if unsafe { libc::tcgetattr(fd, before.as_mut_ptr()) } != 0 {
-            return None;
-        }
-        // SAFETY: filled in by the call above.
-        let mut during = unsafe { before.assume_init() };
-        during.c_lflag &= !(libc::ICANON | libc::ECHO);
-        during.c_cc[libc::VMIN] = 1;
-        during.c_cc[libc::VTIME] = 0;
-        // SAFETY: nobody reads the cell while `raw` is clear.
-        unsafe { (*SAVED.during.get()).write(during) };
-        SAVED.fd.store(fd, Ordering::SeqCst);
-        SAVED.raw.store(true, Ordering::SeqCst);
-        HOOK.call_once(|| {
-            let next = std::panic::take_hook();
-            std::panic::set_hook(Box::new(move |info| {
-                restore();
-                next(info);
-            }));
-        });
-        resume();
-        Some(Self(()))
+        settings(fd)?;
+        let free = TERMINAL
+            .fd
+            .compare_exchange(-1, fd, Ordering::SeqCst, Ordering::SeqCst);
+        free.ok()?;
+        restore_on_panic();
+        let mode = Self {
+            handled: handle_last_signals(),
+        };
+        mode.refresh();
+        Some(mode)
+    }
+
+    /// Sets raw mode if the terminal is ours and it is not set, as after Ctrl-Z or if we began in the background; whether it may be
+    /// read from. From the background, a read would stop the program.
+    pub(crate) fn refresh(&self) -> bool {
+        TERMINAL.alone(|fd| {
+            if TERMINAL.suspended.load(Ordering::SeqCst) || !is_in_foreground(fd) {
+                return false;
+            }
+            let Some(mut settings) = settings(fd) else {
+                // What is wrong with it, a read tells.
+                return true;
+            };
+            let editing = libc::ICANON | libc::ECHO;
+            if TERMINAL.raw.load(Ordering::SeqCst) && settings.c_lflag & editing == 0 {
+                return true;
+            }
+            // SAFETY: nobody else uses the cell now.
+            unsafe { (*TERMINAL.before.get()).write(settings) };
+            TERMINAL.raw.store(true, Ordering::SeqCst);
+            settings.c_lflag &= !editing;
+            settings.c_cc[libc::VMIN] = 1;
+            settings.c_cc[libc::VTIME] = 0;
+            // SAFETY: a live variable of the type that the call reads.
+            unsafe { ioctl(fd, libc::TCSETS2, &raw mut settings) };
+            true
+        })
     }
 }
 
 impl Drop for RawMode {
     fn drop(&mut self) {
         restore();
-        SAVED.raw.store(false, Ordering::SeqCst);
+        TERMINAL.fd.store(-1, Ordering::SeqCst);
+        for &signal in &self.handled {
+            // SAFETY: a live variable; the default action is what there was.
+            unsafe {
+                let mut action: libc::sigaction = MaybeUninit::zeroed().assume_init();
+                libc::sigaction(signal, ptr::null(), &mut action);
+                if action.sa_sigaction == last_words as *const () as usize {
+                    action.sa_sigaction = libc::SIG_DFL;
+                    libc::sigaction(signal, &action, ptr::null_mut());
+                }
+            }
+        }
     }
 }
 
 /// Puts the terminal back as it was. May be called from a signal handler, and more than once.
 pub(crate) fn restore() {
-    set(&SAVED.before);
+    TERMINAL.alone(|fd| TERMINAL.put_back(fd));
 }
 
-/// Sets raw mode again after [`restore`], unless the process has been put into the background.
+/// Gives the terminal back before the program stops. May be called from a signal handler.
+pub(crate) fn suspend() {
+    TERMINAL.alone(|fd| {
+        TERMINAL.suspended.store(true, Ordering::SeqCst);
+        TERMINAL.put_back(fd);
+    });
+}
+
+/// The program goes on; the terminal is taken again by who looks next. May be called from a signal handler.
 pub(crate) fn resume() {
-    let fd = SAVED.fd.load(Ordering::SeqCst);
-    // SAFETY: two system calls without pointers.
-    if unsafe { libc::tcgetpgrp(fd) == libc::getpgrp() } {
-        set(&SAVED.during);
+    TERMINAL.suspended.store(false, Ordering::SeqCst);
+}
+
+/// Whether nothing is to keep us from that terminal: it is not another program's turn. Of one that does not control us it is
+/// nobody's.
+fn is_in_foreground(fd: i32) -> bool {
+    let mut group = 0_i32;
+    // SAFETY: a live variable of the type that the call writes.
+    let is_ours = unsafe { ioctl(fd, libc::TIOCGPGRP, &raw mut group) } == 0;
+    // SAFETY: no pointers.
+    !is_ours || group as isize == unsafe { syscall(libc::SYS_getpgrp, [0; 4]) }
+}
+
+/// The terminal's settings; `None`: it is none.
+fn settings(fd: i32) -> Option<libc::termios2> {
+    let mut settings = MaybeUninit::uninit();
+    // SAFETY: a live variable of the type that the call writes; it is initialized if that succeeds.
+    unsafe {
+        (ioctl(fd, libc::TCGETS2, settings.as_mut_ptr()) == 0).then(|| settings.assume_init())
     }
 }
 
-fn set(settings: &UnsafeCell<MaybeUninit<libc::termios>>) {
-    if !SAVED.raw.load(Ordering::SeqCst) {
-        return;
-    }
-    // SAFETY: all zeros is a valid value of this C struct.
-    let mut blocked: libc::sigset_t = unsafe { std::mem::zeroed() };
-    // SAFETY: as above.
-    let mut mask: libc::sigset_t = unsafe { std::mem::zeroed() };
-    // SAFETY: live variables and, while `raw` is set, settings that were filled in. A background process may change its
-    // terminal with SIGTTOU blocked.
+fn restore_on_panic() {
+    static HOOK: Once = Once::new();
+    HOOK.call_once(|| {
+        let next = std::panic::take_hook();
+        std::panic::set_hook(Box::new(move |info| {
+            restore();
+            next(info);
+        }));
+    });
+}
+
+/// Whether that signal ends a program that does nothing about it, and can be caught.
+pub(crate) fn ends_by_default(signal: i32) -> bool {
+    !matches!(
+        signal,
+        libc::SIGKILL
+            | libc::SIGSTOP
+            | libc::SIGTSTP
+            | libc::SIGTTIN
+            | libc::SIGTTOU
+            | libc::SIGCONT
+            | libc::SIGCHLD
+            | libc::SIGURG
+            | libc::SIGWINCH
+    )
+}
+
+/// What is done about that signal; `None`: it is none, or the C library keeps it to itself.
+pub(crate) fn action(signal: i32) -> Option<libc::sigaction> {
+    let mut action = MaybeUninit::uninit();
+    // SAFETY: a live variable, initialized if that succeeds; nothing is changed.
     unsafe {
-        libc::sigaddset(&mut blocked, libc::SIGTTOU);
-        libc::pthread_sigmask(libc::SIG_BLOCK, &blocked, &mut mask);
-        libc::tcsetattr(
-            SAVED.fd.load(Ordering::SeqCst),
-            libc::TCSANOW,
-            (*settings.get()).as_ptr(),
-        );
-        libc::pthread_sigmask(libc::SIG_SETMASK, &mask, std::ptr::null_mut());
+        (libc::sigaction(signal, ptr::null(), action.as_mut_ptr()) == 0)
+            .then(|| action.assume_init())
     }
+}
+
+/// Has the terminal restored by every signal that would end the program and about which nobody does anything; these signals.
+fn handle_last_signals() -> Vec<i32> {
+    let unhandled = |&signal: &i32| {
+        ends_by_default(signal)
+            && action(signal).is_some_and(|action| action.sa_sigaction == libc::SIG_DFL)
+    };
+    let signals: Vec<i32> = (1..=libc::SIGRTMAX()).filter(unhandled).collect();
+    for &signal in &signals {
+        // SAFETY: all zeros is a valid value of this C struct; the rest are live variables. The handler may come at any instruction.
+        unsafe {
+            let mut action: libc::sigaction = MaybeUninit::zeroed().assume_init();
+            action.sa_sigaction = last_words as *const () as usize;
+            action.sa_flags = libc::SA_ONSTACK | libc::SA_RESETHAND;
+            libc::sigfillset(&mut action.sa_mask);
+            libc::sigaction(signal, &action, ptr::null_mut());
+        }
+    }
+    signals
+}
+
+/// Restores the terminal and lets the signal have its default action, which the kernel has put back.
+extern "C" fn last_words(signal: i32) {
+    // SAFETY: sets flags as the compiler expects them: what was interrupted may be the guest, with its alignment check.
+    unsafe { asm!("push 2", "popfq") };
+    restore();
+    // SAFETY: no pointers. The signal is blocked until this handler returns.
+    unsafe {
+        let process = syscall(libc::SYS_getpid, [0; 4]) as usize;
+        let thread = syscall(libc::SYS_gettid, [0; 4]) as usize;
+        syscall(libc::SYS_tgkill, [process, thread, signal as usize, 0]);
+    }
+}
+
+/// # Safety
+/// As of that request.
+unsafe fn ioctl<T>(fd: i32, request: libc::Ioctl, argument: *mut T) -> isize {
+    // SAFETY: as of the request.
+    unsafe {
+        syscall(
+            libc::SYS_ioctl,
+            [fd as usize, request as u32 as usize, argument as usize, 0],
+        )
+    }
+}
+
+/// A system call, without errno and whatever else the C library finds by the thread pointer. A negative result is an error.
+///
+/// # Safety
+/// As of that system call.
+unsafe fn syscall(number: libc::c_long, arguments: [usize; 4]) -> isize {
+    let result;
+    // SAFETY: the kernel changes what is named here, and what the call says.
+    unsafe {
+        asm!(
+            "syscall",
+            inlateout("rax") number as isize => result,
+            in("rdi") arguments[0],
+            in("rsi") arguments[1],
+            in("rdx") arguments[2],
+            in("r10") arguments[3],
+            lateout("rcx") _,
+            lateout("r11") _,
+            options(nostack),
+        );
+    }
+    result
 }

@@ -3,11 +3,11 @@
 
 use std::ffi::{OsStr, OsString};
 use std::os::fd::{AsRawFd, OwnedFd};
-use std::path::Path;
 
 use super::programs::{Files, Xen};
 use super::{EmulatorError, Options, Platform};
 use crate::image::Image;
+use crate::text::Escaped;
 
 const MIB: u64 = 1 << 20;
 
@@ -31,7 +31,6 @@ const XEN_OPTIONS: &str = "console=com1 conswitch=` guest_loglvl=all";
 /// The arguments. The debug console is added when there is a pipe for it.
 pub(super) fn arguments(
     image: &Image,
-    guest: &Path,
     files: &Files,
     options: &Options,
 ) -> Result<Vec<OsString>, EmulatorError> {
@@ -65,18 +64,23 @@ pub(super) fn arguments(
     match &files.xen {
         None => {
             arguments.extend(["-m".into(), megabytes(memory), "-kernel".into()]);
-            arguments.push(guest.into());
+            arguments.push(inherited(&files.guest).into());
             arguments.extend(["-append".into(), options.command_line.clone().into()]);
         }
         Some(xen) => {
             arguments.extend(["-m".into(), megabytes(memory + XEN_MEMORY)]);
-            arguments.extend(under_xen(xen, memory, options)?);
+            arguments.extend(under_xen(xen, &files.guest, memory, options)?);
         }
     }
     Ok(arguments)
 }
 
-fn under_xen(xen: &Xen, memory: u64, options: &Options) -> Result<[OsString; 6], EmulatorError> {
+fn under_xen(
+    xen: &Xen,
+    guest: &OwnedFd,
+    memory: u64,
+    options: &Options,
+) -> Result<[OsString; 6], EmulatorError> {
     let length = options.command_line.len();
     if length > XEN_COMMAND_LINE {
         return Err(EmulatorError::CommandLine {
@@ -92,7 +96,7 @@ fn under_xen(xen: &Xen, memory: u64, options: &Options) -> Result<[OsString; 6],
     let memory = megabytes(memory).to_string_lossy().into_owned();
     let xen_line = format!("{XEN_OPTIONS} dom0_mem={memory}{mode}");
     // The list of modules: each is a file name, a space and the module's command line, up to a comma; two are one.
-    let guest = inherited(&xen.guest);
+    let guest = inherited(guest);
     let module = format!("{guest} {}", options.command_line.replace(',', ",,"));
     Ok([
         "-kernel".into(),
@@ -134,21 +138,23 @@ fn megabytes(bytes: u64) -> OsString {
 }
 
 /// The command line for people, as they would type it in a shell.
-pub(super) fn shown(files: &Files, arguments: &[OsString]) -> String {
-    let mut text = String::new();
+pub(super) fn shown(image: &Image, files: &Files, arguments: &[OsString]) -> String {
+    let mut text = format!(
+        "pvhost: {} is {}, as it was read\n",
+        inherited(&files.guest),
+        Escaped(image.name())
+    );
     if let Some(xen) = &files.xen {
-        let (kernel, path) = (inherited(&xen.kernel), xen.path.display());
-        text += &format!(
-            "pvhost: {kernel} is {path}, unpacked; {} is the guest\n",
-            inherited(&xen.guest)
-        );
+        let (kernel, path) = (inherited(&xen.kernel), Escaped(xen.path.display()));
+        text +=
+            &format!("pvhost: {kernel} is {path}, unpacked, with marks of its own for its lines\n");
     }
     text += "pvhost:";
     let words =
         std::iter::once(files.qemu.as_os_str()).chain(arguments.iter().map(OsString::as_os_str));
     for word in words {
         text.push(' ');
-        text += &quoted(word);
+        text += &Escaped(quoted(word)).to_string();
     }
     text.push('\n');
     text

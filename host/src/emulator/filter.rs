@@ -1,14 +1,11 @@
 // SPDX-License-Identifier: MIT OR Apache-2.0
 //! Takes Xen's own lines out of the stream that it shares with the guest.
 //!
-//! A line of Xen's begins with `(XEN) `, perhaps in the middle of one of the guest's, which goes on behind it. A line of a PVH
-//! guest's debug console comes as `(d0) `. Xen puts a carriage return before each newline, which is taken out, too. A guest
-//! that itself prints one of those beginnings loses the rest of that line.
+//! A line of Xen's begins with a mark, perhaps in the middle of one of the guest's, which goes on behind it, and so does a line of a
+//! PVH guest's debug console. Xen puts a carriage return before each newline, which is taken out, too.
 
 use super::lines::Lines;
-
-/// A beginning, and whose line it is.
-const BEGINNINGS: [(&[u8], Speaker); 2] = [(b"(XEN) ", Speaker::Xen), (b"(d0) ", Speaker::Debug)];
+use super::marks::Marks;
 
 /// Who speaks on the serial line beside the guest's console.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -36,9 +33,18 @@ pub(super) struct Filter {
     /// Inside such a line.
     speaker: Option<Speaker>,
     lines: Lines,
+    marks: Marks,
 }
 
 impl Filter {
+    /// For a Xen with these marks.
+    pub(super) fn new(marks: Marks) -> Self {
+        Self {
+            marks,
+            ..Self::default()
+        }
+    }
+
     /// Takes a byte.
     pub(super) fn push(&mut self, byte: u8, take: &mut dyn FnMut(Part)) {
         if let Some(speaker) = self.speaker {
@@ -81,20 +87,21 @@ impl Filter {
             self.held.remove(0);
             return false;
         }
-        let found = BEGINNINGS.iter().find(|(text, _)| self.held == *text);
-        if let Some(&(_, speaker)) = found {
-            self.held.clear();
-            self.speaker = Some(speaker);
-        }
-        found.is_some()
+        self.speaker = if self.held == self.marks.xen {
+            Some(Speaker::Xen)
+        } else if self.held == self.marks.debug {
+            Some(Speaker::Debug)
+        } else {
+            return false;
+        };
+        self.held.clear();
+        true
     }
 
     /// Whether what is held may still become something.
     fn undecided(&self) -> bool {
-        self.held == b"\r"
-            || BEGINNINGS
-                .iter()
-                .any(|(text, _)| text.starts_with(&self.held))
+        let marks = [&self.marks.xen, &self.marks.debug];
+        self.held == b"\r" || marks.iter().any(|mark| mark.starts_with(&self.held))
     }
 }
 

@@ -6,13 +6,15 @@
 //! bytes before anybody reads it. What that ring cannot hold is lost, so under Xen input is slow.
 
 use std::io;
-use std::os::fd::{AsFd, AsRawFd, BorrowedFd, OwnedFd};
+use std::os::fd::{AsFd, AsRawFd};
 use std::os::unix::net::UnixStream;
 use std::time::{Duration, Instant};
 
+use rustix::event::PollFd;
 use rustix::io::Errno;
 
 use super::Platform;
+use crate::streams::Stream;
 
 /// Ctrl-D, end of transmission.
 const END: u8 = 4;
@@ -30,7 +32,7 @@ const XEN_PAUSE: Duration = Duration::from_millis(20);
 #[derive(Debug)]
 pub(super) struct Input {
     /// `None`: ended.
-    file: Option<OwnedFd>,
+    file: Option<Stream>,
     waiting: Vec<u8>,
     under_xen: bool,
     /// From when on the guest takes input; `None`: not known.
@@ -42,7 +44,8 @@ pub(super) struct Input {
 impl Input {
     /// Standard input; if it is closed, it has ended.
     pub(super) fn stdin(platform: Platform) -> Self {
-        let file = io::stdin().as_fd().try_clone_to_owned().ok();
+        let file = io::stdin().as_fd().try_clone_to_owned();
+        let file = file.ok().map(Stream::reader);
         let waiting = if file.is_none() {
             vec![END]
         } else {
@@ -71,10 +74,10 @@ impl Input {
         }
     }
 
-    /// The file, if it has not ended and nothing waits.
-    pub(super) fn wanted(&self) -> Option<BorrowedFd<'_>> {
+    /// To wait for the file, if it has not ended and nothing waits.
+    pub(super) fn wanted(&self) -> Option<PollFd<'_>> {
         let file = self.file.as_ref()?;
-        self.waiting.is_empty().then(|| file.as_fd())
+        self.waiting.is_empty().then(|| file.poll_fd())
     }
 
     /// When the serial line is wanted for what waits; `None`: it is not.
@@ -86,7 +89,7 @@ impl Input {
     pub(super) fn read(&mut self) {
         let Some(file) = &self.file else { return };
         let mut chunk = [0; CHUNK];
-        match rustix::io::read(file, &mut chunk) {
+        match file.read(&mut chunk) {
             Err(Errno::INTR | Errno::AGAIN) => {}
             Ok(count) if count > 0 => self.waiting.extend(&chunk[..count]),
             Ok(_) | Err(_) => {

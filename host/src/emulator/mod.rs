@@ -7,8 +7,8 @@
 //!
 //! | stream | way |
 //! |---|---|
-//! | console | COM1, a socket that QEMU has as its standard input and output; under Xen, Xen's lines are taken out |
-//! | debug console | port 0xe9, a pipe; Xen keeps that port of a PVH guest to itself and prints the lines as `(d0) ...` |
+//! | console | COM1, a socket that QEMU has as its standard input and output; under Xen, Xen's lines are taken out, which begin with a mark of this run |
+//! | debug console | port 0xe9, a pipe; Xen keeps that port of a PVH guest to itself and prints the lines with another mark |
 //! | QEMU's messages | its standard error, a pipe; shown if it fails |
 //!
 //! A guest ends by the line `paravirt: shutdown REASON CODE` on the debug console and a write to port 0xf4, which ends QEMU.
@@ -19,6 +19,7 @@ mod exit;
 mod filter;
 mod input;
 mod lines;
+mod marks;
 mod output;
 mod programs;
 mod qemu;
@@ -27,7 +28,8 @@ mod session;
 mod signals;
 mod xen;
 
-use std::path::{Path, PathBuf};
+use std::io;
+use std::path::PathBuf;
 use std::time::Duration;
 
 pub use error::EmulatorError;
@@ -91,22 +93,30 @@ pub struct Options {
     pub xen: Option<PathBuf>,
 }
 
-/// Runs the guest, which was read from the file `guest`, to its end, with standard input and output as its console.
+/// A guest's end.
+#[derive(Debug)]
+pub struct Finished {
+    /// How it ended.
+    pub exit: Exit,
+    /// Why output of the guest was lost, if any was.
+    pub lost: Option<io::Error>,
+}
+
+/// Runs the guest to its end, with standard input and output as its console. What was read of its file is what QEMU gets.
 ///
-/// While it runs, SIGINT, SIGTERM, SIGHUP and SIGQUIT end it in good order; the program must have no other threads then, which
-/// could take them.
+/// While it runs, every signal that would end the program, and can be caught, ends it in good order; the program must have no other
+/// threads then, which could take them. A reader of standard output who goes away ends it as SIGPIPE would.
 ///
 /// # Errors
 /// The image is not for that platform, QEMU or Xen are not there, or the system refuses something.
-pub fn run(image: &Image, guest: &Path, options: &Options) -> Result<Exit, EmulatorError> {
+pub fn run(image: &Image, options: &Options) -> Result<Finished, EmulatorError> {
     if let Some(host) = Host::find(options.platform.name()) {
         check_loadable(image, &host.policy())?;
     }
-    let files = programs::find(guest, options)?;
-    let arguments = arguments::arguments(image, guest, &files, options)?;
-    if options.verbose {
-        eprint!("{}", arguments::shown(&files, &arguments));
-    }
+    let files = programs::find(image, options)?;
+    let arguments = arguments::arguments(image, &files, options)?;
+    let shown = arguments::shown(image, &files, &arguments);
     let qemu = qemu::start(&files, &arguments)?;
-    session::run(qemu, options)
+    let marks = files.xen.map(|xen| xen.marks);
+    session::run(qemu, marks, &shown, options)
 }

@@ -1,39 +1,43 @@
 // SPDX-License-Identifier: MIT OR Apache-2.0
-//! The guest's output on its way to standard output.
+//! What is to be written, on its way to who reads it.
 
 use std::io;
-use std::os::fd::{AsFd, BorrowedFd, OwnedFd};
+use std::os::fd::AsFd;
 
+use rustix::event::PollFd;
 use rustix::io::Errno;
+
+use crate::streams::Stream;
 
 /// More is not taken from the guest before some has gone out, in bytes.
 const CAPACITY: usize = 64 * 1024;
-/// What a pipe that is ready takes without making us wait.
-const AT_ONCE: usize = 4096;
 
 /// Bytes that wait to be written.
 #[derive(Debug)]
 pub(super) struct Output {
-    file: OwnedFd,
+    stream: Stream,
     waiting: Vec<u8>,
+    /// The first error. What could not be written is lost.
+    failure: Option<Errno>,
 }
 
 impl Output {
-    /// Standard output.
-    pub(super) fn stdout() -> io::Result<Self> {
+    /// To that file.
+    pub(super) fn to(file: impl AsFd) -> io::Result<Self> {
         Ok(Self {
-            file: io::stdout().as_fd().try_clone_to_owned()?,
+            stream: Stream::writer(file.as_fd().try_clone_to_owned()?),
             waiting: Vec::new(),
+            failure: None,
         })
     }
 
-    pub(super) fn push(&mut self, byte: u8) {
-        self.waiting.push(byte);
+    pub(super) fn push(&mut self, bytes: &[u8]) {
+        self.waiting.extend_from_slice(bytes);
     }
 
-    /// The file, if something waits for it.
-    pub(super) fn wanted(&self) -> Option<BorrowedFd<'_>> {
-        (!self.waiting.is_empty()).then(|| self.file.as_fd())
+    /// To wait for the file, if something waits for it.
+    pub(super) fn wanted(&self) -> Option<PollFd<'_>> {
+        (!self.waiting.is_empty()).then(|| self.stream.poll_fd())
     }
 
     /// Whether there is room for more.
@@ -41,16 +45,20 @@ impl Output {
         self.waiting.len() < CAPACITY
     }
 
-    /// Writes what can be written without waiting, once the file is ready.
-    pub(super) fn write(&mut self) -> io::Result<()> {
-        let size = self.waiting.len().min(AT_ONCE);
-        match rustix::io::write(&self.file, &self.waiting[..size]) {
-            Ok(count) => {
-                self.waiting.drain(..count);
-                Ok(())
+    /// Writes what can be written without waiting.
+    pub(super) fn write(&mut self) {
+        match self.stream.write(&self.waiting) {
+            Ok(count) => drop(self.waiting.drain(..count)),
+            Err(Errno::INTR | Errno::AGAIN) => {}
+            Err(error) => {
+                self.failure.get_or_insert(error);
+                self.waiting.clear();
             }
-            Err(Errno::INTR | Errno::AGAIN) => Ok(()),
-            Err(error) => Err(error.into()),
         }
+    }
+
+    /// Why it could not be written.
+    pub(super) fn failure(&self) -> Option<Errno> {
+        self.failure
     }
 }

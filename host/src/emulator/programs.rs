@@ -2,15 +2,18 @@
 //! Finding QEMU and Xen.
 
 use std::env;
-use std::ffi::OsStr;
+use std::ffi::{CStr, OsStr};
 use std::fs::{self, File};
 use std::io::{self, Read, Write};
-use std::os::fd::{FromRawFd, OwnedFd};
+use std::os::fd::OwnedFd;
 use std::path::{Path, PathBuf};
 
 use flate2::read::MultiGzDecoder;
+use rustix::fs::{MemfdFlags, memfd_create};
 
+use super::marks::Marks;
 use super::{EmulatorError, Options, Platform};
+use crate::image::Image;
 
 /// Environment variable that may name the file with Xen.
 pub const XEN_VARIABLE: &str = "PVHOST_XEN";
@@ -31,23 +34,26 @@ const LARGEST_XEN: u64 = 64 << 20;
 pub(super) struct Files {
     /// The program.
     pub(super) qemu: PathBuf,
+    /// The guest as it was read, in memory: what was checked is what runs, whatever becomes of its file. It has no name, in which QEMU
+    /// might take commas and spaces for something else.
+    pub(super) guest: OwnedFd,
     /// Under Xen: what QEMU loads in place of the guest.
     pub(super) xen: Option<Xen>,
 }
 
-/// Xen, and the guest for it, as open files: QEMU would take commas and spaces in a module's name for something else.
+/// Xen.
 #[derive(Debug)]
 pub(super) struct Xen {
     /// The file's name.
     pub(super) path: PathBuf,
     /// Its content, unpacked, in memory.
     pub(super) kernel: OwnedFd,
-    /// The guest.
-    pub(super) guest: OwnedFd,
+    /// How its lines begin.
+    pub(super) marks: Marks,
 }
 
 /// Finds everything.
-pub(super) fn find(guest: &Path, options: &Options) -> Result<Files, EmulatorError> {
+pub(super) fn find(image: &Image, options: &Options) -> Result<Files, EmulatorError> {
     let qemu = (env::var_os("PATH").and_then(|path| in_path(&path, QEMU)))
         .or_else(|| Some(beside(QEMU_BESIDE)?.join(QEMU)).filter(|file| file.is_file()))
         .ok_or(EmulatorError::NoQemu { program: QEMU })?;
@@ -59,19 +65,19 @@ pub(super) fn find(guest: &Path, options: &Options) -> Result<Files, EmulatorErr
                 .clone()
                 .or_else(|| env::var_os(XEN_VARIABLE).map(PathBuf::from))
                 .map_or_else(installed_xen, Ok)?;
-            let kernel = unpack(&path)?;
-            let guest = File::open(guest).map_err(read_error(
-                guest,
-                "give the path of the linked guest executable",
-            ))?;
+            let mut content = unpack(&path)?;
+            let marks = Marks::make(&mut content)
+                .map_err(EmulatorError::system("cannot get random numbers"))?;
+            let kernel = in_memory(c"xen", &content)?;
             Some(Xen {
                 path,
                 kernel,
-                guest: guest.into(),
+                marks,
             })
         }
     };
-    Ok(Files { qemu, xen })
+    let guest = in_memory(c"guest", image.file())?;
+    Ok(Files { qemu, guest, xen })
 }
 
 fn in_path(path: &OsStr, program: &str) -> Option<PathBuf> {
@@ -122,8 +128,8 @@ fn read_error(file: &Path, fix: &'static str) -> impl FnOnce(io::Error) -> Emula
     move |source| EmulatorError::Read { file, source, fix }
 }
 
-/// The file's content in memory, without a name: nothing is left behind, however the run ends.
-fn unpack(path: &Path) -> Result<OwnedFd, EmulatorError> {
+/// The file's content.
+fn unpack(path: &Path) -> Result<Vec<u8>, EmulatorError> {
     let not_xen = |reason| EmulatorError::NotXen {
         file: path.display().to_string(),
         reason,
@@ -149,20 +155,18 @@ fn unpack(path: &Path) -> Result<OwnedFd, EmulatorError> {
     if !content.starts_with(b"\x7fELF") {
         return Err(not_xen("it holds no ELF file"));
     }
-    let memory = in_memory().map_err(EmulatorError::system("cannot make a file in memory"))?;
-    let mut file = File::from(memory);
-    file.write_all(&content)
-        .map_err(EmulatorError::system("cannot write a file in memory"))?;
-    Ok(file.into())
+    Ok(content)
 }
 
-fn in_memory() -> io::Result<OwnedFd> {
-    // SAFETY: a string with its NUL.
-    match unsafe { libc::memfd_create(c"xen".as_ptr(), libc::MFD_CLOEXEC) } {
-        -1 => Err(io::Error::last_os_error()),
-        // SAFETY: a new file descriptor, which nobody else has.
-        fd => Ok(unsafe { OwnedFd::from_raw_fd(fd) }),
-    }
+/// A file in memory, without a name: nothing is left behind, however the run ends. `name` is for who lists open files.
+fn in_memory(name: &CStr, content: &[u8]) -> Result<OwnedFd, EmulatorError> {
+    let write = || -> io::Result<File> {
+        let mut file = File::from(memfd_create(name, MemfdFlags::CLOEXEC)?);
+        file.write_all(content)?;
+        Ok(file)
+    };
+    let file = write().map_err(EmulatorError::system("cannot make a file in memory"))?;
+    Ok(file.into())
 }
 
 #[cfg(test)]

@@ -35,10 +35,8 @@ pub(super) fn start(files: &Files, arguments: &[OsString]) -> Result<Qemu, Emula
     let (debug, debug_far) = io::pipe().map_err(system("cannot make a pipe"))?;
     let (messages, messages_far) = io::pipe().map_err(system("cannot make a pipe"))?;
     let debug_far = OwnedFd::from(debug_far);
-    let mut keep: Vec<RawFd> = vec![debug_far.as_raw_fd()];
-    if let Some(xen) = &files.xen {
-        keep.extend([xen.kernel.as_raw_fd(), xen.guest.as_raw_fd()]);
-    }
+    let mut keep: Vec<RawFd> = vec![debug_far.as_raw_fd(), files.guest.as_raw_fd()];
+    keep.extend(files.xen.iter().map(|xen| xen.kernel.as_raw_fd()));
     let mut command = Command::new(&files.qemu);
     command
         .args(arguments)
@@ -87,9 +85,9 @@ impl Qemu {
         self.child.wait()
     }
 
-    /// Waits for its end.
-    pub(super) fn wait(&mut self) -> io::Result<ExitStatus> {
-        self.child.wait()
+    /// Whether it has ended.
+    pub(super) fn has_ended(&mut self) -> io::Result<bool> {
+        Ok(self.child.try_wait()?.is_some())
     }
 }
 

@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: MIT OR Apache-2.0
 //! A run: streams and signals until QEMU has ended.
 
-use std::io::{self, IsTerminal, PipeReader, Read};
+use std::io::{self, PipeReader, Read};
 use std::os::fd::AsFd;
 use std::process::ExitStatus;
 use std::time::{Duration, Instant};
@@ -12,17 +12,23 @@ use rustix::io::Errno;
 use super::filter::{Filter, Part, Speaker};
 use super::input::Input;
 use super::lines::Lines;
+use super::marks::Marks;
 use super::output::Output;
 use super::qemu::Qemu;
-use super::signals::Signals;
+use super::signals::{self, Signals};
 use super::xen::{Event, Log};
-use super::{EmulatorError, Exit, Options, Platform, record};
-use crate::terminal::{self, RawMode};
+use super::{EmulatorError, Exit, Finished, Options, record};
+use crate::terminal::{self, GLANCE, RawMode};
+use crate::text::Escaped;
 
 /// Time for QEMU to end after the guest has said that it does.
 const GRACE: Duration = Duration::from_secs(5);
 /// After such a silence of a guest that has started, what looks like the beginning of a line of Xen's is none.
 const SILENCE: Duration = Duration::from_millis(200);
+/// A QEMU whose streams have ended ends at once, and is looked at that often until it has.
+const WAIT: Duration = Duration::from_millis(20);
+/// Who reads the rest of what there is to say has that long if the run is to end.
+const PATIENCE: Duration = Duration::from_millis(200);
 /// Bytes read at a time.
 const CHUNK: usize = 4096;
 /// Bytes of QEMU's own messages that are kept.
@@ -38,6 +44,7 @@ enum Source {
     Messages,
     Input,
     Output,
+    Errors,
 }
 
 /// A run.
@@ -46,7 +53,11 @@ struct Session<'a> {
     options: &'a Options,
     signals: Signals,
     input: Input,
+    /// Standard input, if it is a terminal.
+    terminal: Option<RawMode>,
     output: Output,
+    /// On its way to standard error.
+    errors: Output,
     /// Under Xen only.
     filter: Option<Filter>,
     log: Log,
@@ -58,49 +69,59 @@ struct Session<'a> {
     exit: Option<(Exit, Instant)>,
 }
 
-/// Runs until QEMU has ended.
-pub(super) fn run(qemu: Qemu, options: &Options) -> Result<Exit, EmulatorError> {
+/// Runs until QEMU has ended. `shown` is its command line; with `marks`, there are lines of Xen's.
+pub(super) fn run(
+    qemu: Qemu,
+    marks: Option<Marks>,
+    shown: &str,
+    options: &Options,
+) -> Result<Finished, EmulatorError> {
     let signals = Signals::wait().map_err(EmulatorError::system("cannot wait for signals"))?;
-    let stdin = io::stdin();
-    let _raw = stdin
-        .is_terminal()
-        .then(|| RawMode::enter(stdin.as_fd()))
-        .flatten();
     qemu.typing
         .set_nonblocking(true)
         .map_err(EmulatorError::system("cannot set up a socket"))?;
-    let output = Output::stdout();
-    let session = Session {
+    let output = Output::to(io::stdout());
+    let errors = Output::to(io::stderr());
+    let mut session = Session {
         qemu,
         options,
         signals,
         input: Input::stdin(options.platform),
+        terminal: RawMode::enter(io::stdin().as_fd()),
         output: output.map_err(EmulatorError::system("cannot use standard output"))?,
-        filter: (options.platform != Platform::Bare).then(Filter::default),
+        errors: errors.map_err(EmulatorError::system("cannot use standard error"))?,
+        filter: marks.map(Filter::new),
         log: Log::default(),
         debug: Lines::default(),
         messages: Vec::new(),
         closed: Vec::new(),
         exit: None,
     };
+    if options.verbose {
+        session.say(shown);
+    }
     session.run()
 }
 
 impl Session<'_> {
-    fn run(mut self) -> Result<Exit, EmulatorError> {
+    fn run(mut self) -> Result<Finished, EmulatorError> {
         // What no clock can show is never.
         let deadline =
             (self.options.timeout).and_then(|timeout| Instant::now().checked_add(timeout));
         let wait_error = EmulatorError::system("cannot wait for QEMU");
-        let io_error = |what| EmulatorError::system(what);
-        while !self.done() {
+        loop {
             let now = Instant::now();
+            if self.exit.as_ref().is_some_and(|(_, end)| *end <= now) {
+                break;
+            }
             if deadline.is_some_and(|deadline| deadline <= now) {
                 self.exit = Some((Exit::Timeout, now));
                 break;
             }
-            if self.exit.as_ref().is_some_and(|(_, end)| *end <= now) {
-                break;
+            match self.done() {
+                Ok(true) => break,
+                Ok(false) => {}
+                Err(error) => return Err(wait_error(error)),
             }
             let ready = match self.wait(now, deadline) {
                 Ok(ready) => ready,
@@ -108,8 +129,7 @@ impl Session<'_> {
                 Err(error) => return Err(wait_error(error.into())),
             };
             for source in &ready {
-                self.serve(*source)
-                    .map_err(io_error("cannot write the guest's output"))?;
+                self.serve(*source);
             }
             if ready.is_empty() && self.guest_may_mean_it() {
                 self.part(|filter, take| filter.flush(take));
@@ -119,55 +139,63 @@ impl Session<'_> {
         if let Some(line) = self.debug.rest() {
             self.debug_line(&line);
         }
-        self.write_rest(deadline)
-            .map_err(io_error("cannot write the guest's output"))?;
-        let status = if self.streams_open() {
-            self.qemu.end()
-        } else {
-            self.qemu.wait()
+        let status = self.qemu.end().map_err(wait_error)?;
+        self.complain();
+        self.write_rest(deadline);
+        let failure = self.output.failure();
+        let exit = match self.exit {
+            _ if failure == Some(Errno::PIPE) => Exit::Signal(libc::SIGPIPE),
+            Some((exit, _)) => exit,
+            None => Exit::Unknown(unexplained(status)),
         };
-        let status = status.map_err(wait_error)?;
-        Ok(self.report(status))
+        Ok(Finished {
+            exit,
+            lost: failure.map(io::Error::from),
+        })
     }
 
     /// Writes what is left, even if nobody is in a hurry to take it; unless the guest's time is over, or somebody wants an end.
-    fn write_rest(&mut self, deadline: Option<Instant>) -> io::Result<()> {
-        while let Some(file) = self.output.wanted() {
+    fn write_rest(&mut self, deadline: Option<Instant>) {
+        let mut hurried_from = None;
+        loop {
             let now = Instant::now();
-            let is_hurried = matches!(&self.exit, Some((Exit::Timeout | Exit::Signal(_), _)));
-            let end = if is_hurried { Some(now) } else { deadline };
-            let timeout =
-                end.and_then(|end| Timespec::try_from(end.saturating_duration_since(now)).ok());
-            let mut files = [
-                PollFd::from_borrowed_fd(file, PollFlags::OUT),
-                PollFd::new(&self.signals.file, PollFlags::IN),
-            ];
-            match poll(&mut files, timeout.as_ref()) {
-                Err(Errno::INTR) => continue,
-                result => result?,
-            };
-            let [output, signal] = files.map(|file| !file.revents().is_empty());
-            if signal {
-                self.serve(Source::Signal)?;
-            } else if output {
-                self.output.write()?;
-            } else {
-                if !is_hurried {
-                    self.exit = Some((Exit::Timeout, now));
+            let mut end = deadline;
+            if matches!(&self.exit, Some((Exit::Timeout | Exit::Signal(_), _))) {
+                end = Some(*hurried_from.get_or_insert(now) + PATIENCE);
+                if end.is_some_and(|end| end <= now) {
+                    return;
                 }
-                return Ok(());
+            } else if deadline.is_some_and(|deadline| deadline <= now) {
+                self.exit = Some((Exit::Timeout, now));
+                continue;
             }
+            let mut files: Vec<_> = [&self.output, &self.errors]
+                .into_iter()
+                .filter_map(Output::wanted)
+                .collect();
+            if files.is_empty() {
+                return;
+            }
+            files.push(PollFd::new(&self.signals.file, PollFlags::IN));
+            let timeout = until(end, now);
+            // Who waited in vain sees it by what is still there.
+            let _ = poll(&mut files, timeout.as_ref());
+            self.serve(Source::Signal);
+            self.output.write();
+            self.errors.write();
         }
-        Ok(())
     }
 
-    /// Whether QEMU has ended: only then are all its streams closed.
-    fn done(&self) -> bool {
-        !self.streams_open()
+    /// Whether all is over: QEMU and what it has said, or whoever listens has gone.
+    fn done(&mut self) -> io::Result<bool> {
+        if self.output.failure() == Some(Errno::PIPE) {
+            return Ok(true);
+        }
+        Ok(self.streams_ended() && self.qemu.has_ended()?)
     }
 
-    fn streams_open(&self) -> bool {
-        self.closed.len() < 3
+    fn streams_ended(&self) -> bool {
+        self.closed.len() == 3
     }
 
     /// Whether something is held back that the guest may have printed: until it has started, only Xen speaks, at times haltingly.
@@ -181,43 +209,50 @@ impl Session<'_> {
             Source::Signal,
             PollFd::new(&self.signals.file, PollFlags::IN),
         )];
-        let mut add = |source, file, flags| {
-            files.push((source, PollFd::from_borrowed_fd(file, flags)));
-        };
+        let mut add = |source, file| files.push((source, file));
         let input_due = self.input.due();
+        let has_room = self.errors.has_room();
         if !self.closed.contains(&Source::Serial) {
-            if self.output.has_room() {
-                add(Source::Serial, self.qemu.serial.as_fd(), PollFlags::IN);
+            if has_room && self.output.has_room() {
+                add(
+                    Source::Serial,
+                    PollFd::new(&self.qemu.serial, PollFlags::IN),
+                );
             }
             if input_due.is_some_and(|due| due <= now) {
-                add(Source::Typing, self.qemu.typing.as_fd(), PollFlags::OUT);
+                add(
+                    Source::Typing,
+                    PollFd::new(&self.qemu.typing, PollFlags::OUT),
+                );
             }
         }
-        for (source, pipe) in [
-            (Source::Debug, &self.qemu.debug),
-            (Source::Messages, &self.qemu.messages),
-        ] {
-            if !self.closed.contains(&source) {
-                add(source, pipe.as_fd(), PollFlags::IN);
-            }
+        if has_room && !self.closed.contains(&Source::Debug) {
+            add(Source::Debug, PollFd::new(&self.qemu.debug, PollFlags::IN));
         }
-        if let Some(file) = self.input.wanted() {
-            add(Source::Input, file, PollFlags::IN);
+        if !self.closed.contains(&Source::Messages) {
+            add(
+                Source::Messages,
+                PollFd::new(&self.qemu.messages, PollFlags::IN),
+            );
+        }
+        if let Some(file) = self.input.wanted().filter(|_| self.may_read()) {
+            add(Source::Input, file);
         }
         if let Some(file) = self.output.wanted() {
-            add(Source::Output, file, PollFlags::OUT);
+            add(Source::Output, file);
+        }
+        if let Some(file) = self.errors.wanted() {
+            add(Source::Errors, file);
         }
         let next = [
             deadline,
             self.exit.as_ref().map(|(_, end)| *end),
             input_due.filter(|&due| due > now),
             self.guest_may_mean_it().then(|| now + SILENCE),
+            self.terminal.as_ref().map(|_| now + GLANCE),
+            self.streams_ended().then(|| now + WAIT),
         ];
-        let timeout = next
-            .into_iter()
-            .flatten()
-            .min()
-            .and_then(|next| Timespec::try_from(next.saturating_duration_since(now)).ok());
+        let timeout = until(next.into_iter().flatten().min(), now);
         let (sources, mut files): (Vec<_>, Vec<_>) = files.into_iter().unzip();
         poll(&mut files, timeout.as_ref())?;
         let ready = sources.into_iter().zip(&files);
@@ -227,8 +262,13 @@ impl Session<'_> {
             .collect())
     }
 
-    /// Does what there is to do at a source that is ready. Fails only if standard output does.
-    fn serve(&mut self, source: Source) -> io::Result<()> {
+    /// Whether standard input is ours to read from.
+    fn may_read(&self) -> bool {
+        self.terminal.as_ref().is_none_or(RawMode::refresh)
+    }
+
+    /// Does what there is to do at a source that is ready.
+    fn serve(&mut self, source: Source) {
         match source {
             Source::Signal => match self.signals.next() {
                 Some(libc::SIGTSTP) => stop(),
@@ -255,10 +295,12 @@ impl Session<'_> {
                 self.messages
                     .extend(chunk[..count.unwrap_or(0)].iter().take(room));
             }
-            Source::Input => self.input.read(),
-            Source::Output => self.output.write()?,
+            Source::Input if self.may_read() => self.input.read(),
+            // Meanwhile we have been put into the background.
+            Source::Input => {}
+            Source::Output => self.output.write(),
+            Source::Errors => self.errors.write(),
         }
-        Ok(())
     }
 
     /// Takes what the guest, and Xen, print.
@@ -298,12 +340,12 @@ impl Session<'_> {
 
     fn console(&mut self, byte: u8) {
         self.input.guest_printed();
-        self.output.push(byte);
+        self.output.push(&[byte]);
     }
 
     fn xen_line(&mut self, line: String) {
         if self.options.verbose {
-            eprintln!("(XEN) {line}");
+            self.say(&format!("(XEN) {}\n", Escaped(&line)));
         }
         match self.log.push(line) {
             Some(Event::Started) => self.input.guest_started(),
@@ -320,7 +362,7 @@ impl Session<'_> {
         match record::parse(line) {
             Some(exit) if self.exit.is_none() => self.exit = Some((exit, Instant::now() + GRACE)),
             Some(_) => {}
-            None => eprintln!("guest: {}", line.escape_debug()),
+            None => self.say(&format!("guest: {}\n", Escaped(line))),
         }
     }
 
@@ -330,22 +372,35 @@ impl Session<'_> {
         }
     }
 
-    /// How the guest ended; what is not for standard output goes to standard error.
-    fn report(self, status: ExitStatus) -> Exit {
-        let exit = match self.exit {
-            Some((exit, _)) => exit,
-            None => Exit::Unknown(unexplained(status)),
-        };
-        if matches!(exit, Exit::Unknown(_)) {
-            eprint!("{}", String::from_utf8_lossy(&self.messages));
-        }
-        if matches!(exit, Exit::Fault | Exit::Timeout | Exit::Unknown(_)) && !self.options.verbose {
-            for line in self.log.report() {
-                eprintln!("(XEN) {line}");
+    /// For standard error.
+    fn say(&mut self, text: &str) {
+        self.errors.push(text.as_bytes());
+    }
+
+    /// Says what QEMU and Xen have said, if the guest has not ended by itself.
+    fn complain(&mut self) {
+        let exit = self.exit.as_ref().map(|(exit, _)| exit);
+        if matches!(exit, Some(Exit::Unknown(_)) | None) {
+            for line in String::from_utf8_lossy(&self.messages).lines() {
+                self.errors.push(format!("{}\n", Escaped(line)).as_bytes());
             }
         }
-        exit
+        let is_of_interest = matches!(
+            exit,
+            Some(Exit::Fault | Exit::Timeout | Exit::Unknown(_)) | None
+        );
+        if is_of_interest && !self.options.verbose {
+            for line in self.log.report() {
+                let line = format!("(XEN) {}\n", Escaped(line));
+                self.errors.push(line.as_bytes());
+            }
+        }
     }
+}
+
+/// The time from `now` on, for `poll`; without an end there is none.
+fn until(end: Option<Instant>, now: Instant) -> Option<Timespec> {
+    end.and_then(|end| Timespec::try_from(end.saturating_duration_since(now)).ok())
 }
 
 /// Reads what is there; `None`: nothing now.
@@ -359,9 +414,8 @@ fn read(mut pipe: &PipeReader, chunk: &mut [u8]) -> Option<usize> {
 
 /// Ctrl-Z: the shell gets its terminal back, and gives it back. QEMU is in the same group and gets the signal, too.
 fn stop() {
-    terminal::restore();
-    // SAFETY: no pointers.
-    unsafe { libc::raise(libc::SIGSTOP) };
+    terminal::suspend();
+    signals::stop();
     terminal::resume();
 }
 

@@ -6,16 +6,19 @@ use std::mem::MaybeUninit;
 use std::os::fd::{AsRawFd, FromRawFd, OwnedFd};
 use std::ptr;
 
-/// Signals that ask the host to end, and the terminal's request to stop.
-const SIGNALS: [i32; 5] = [
-    libc::SIGINT,
-    libc::SIGTERM,
-    libc::SIGHUP,
-    libc::SIGQUIT,
-    libc::SIGTSTP,
+use crate::terminal::{action, ends_by_default};
+
+/// By which the processor tells of a fault: one of our own cannot wait.
+const FAULTS: [i32; 6] = [
+    libc::SIGSEGV,
+    libc::SIGBUS,
+    libc::SIGILL,
+    libc::SIGFPE,
+    libc::SIGTRAP,
+    libc::SIGSYS,
 ];
 
-/// As long as it lives, those signals wait in the file.
+/// As long as it lives, signals that would end the program, and the terminal's request to stop, wait in the file.
 #[derive(Debug)]
 pub(super) struct Signals {
     pub(super) file: OwnedFd,
@@ -23,11 +26,14 @@ pub(super) struct Signals {
 }
 
 impl Signals {
-    /// From now on. Signals that whoever started us wants ignored, as nohup does, stay ignored.
+    /// From now on. Signals that whoever started us wants ignored, as nohup does, stay ignored, and those that the program handles are
+    /// left to it.
     pub(super) fn wait() -> io::Result<Self> {
         let mut set = empty_set();
-        for signal in SIGNALS {
-            if !ignored(signal) {
+        for signal in 1..=libc::SIGRTMAX() {
+            let is_ours = signal == libc::SIGTSTP || ends_by_default(signal);
+            let is_free = action(signal).is_some_and(|action| action.sa_sigaction == libc::SIG_DFL);
+            if is_ours && is_free && !FAULTS.contains(&signal) {
                 // SAFETY: a live variable and a valid signal number.
                 unsafe { libc::sigaddset(&mut set, signal) };
             }
@@ -63,15 +69,19 @@ impl Drop for Signals {
     }
 }
 
+/// Stops, as the terminal asks for, until somebody lets it go on. Where nobody could, the system does not stop it.
+pub(super) fn stop() {
+    let mut set = empty_set();
+    // SAFETY: live variables. The signal is blocked, and comes when it is let in.
+    unsafe {
+        libc::sigaddset(&mut set, libc::SIGTSTP);
+        libc::raise(libc::SIGTSTP);
+        libc::pthread_sigmask(libc::SIG_UNBLOCK, &set, ptr::null_mut());
+        libc::pthread_sigmask(libc::SIG_BLOCK, &set, ptr::null_mut());
+    }
+}
+
 fn empty_set() -> libc::sigset_t {
     // SAFETY: all zeros is a valid value of this C struct, and the empty set on Linux.
     unsafe { MaybeUninit::zeroed().assume_init() }
-}
-
-fn ignored(signal: i32) -> bool {
-    // SAFETY: all zeros is a valid value of this C struct.
-    let mut action: libc::sigaction = unsafe { MaybeUninit::zeroed().assume_init() };
-    // SAFETY: a live variable; nothing is changed.
-    unsafe { libc::sigaction(signal, ptr::null(), &mut action) };
-    action.sa_sigaction == libc::SIG_IGN
 }

@@ -4,42 +4,49 @@
 use std::collections::VecDeque;
 use std::io::{self, IsTerminal};
 use std::os::fd::{AsFd, OwnedFd};
+use std::sync::atomic::{AtomicBool, AtomicI32, Ordering};
 use std::sync::{Arc, Condvar, Mutex, MutexGuard, PoisonError};
 use std::thread::{self, JoinHandle};
 
 use paravirt_abi::error::Error;
-use rustix::event::{EventfdFlags, PollFd, PollFlags, eventfd, poll};
+use rustix::event::{EventfdFlags, PollFd, PollFlags, Timespec, eventfd, poll};
 use rustix::io::Errno;
 
 use super::lines::LineHandle;
 use super::signals;
 use super::state::STATE;
-use crate::terminal::RawMode;
+use crate::streams::Stream;
+use crate::terminal::{GLANCE, RawMode};
 
 /// Bytes of input that may wait for the guest.
 const CAPACITY: usize = 64 * 1024;
 /// Bytes read at a time.
 const CHUNK: usize = 4096;
+/// A guest that waits for its output to be taken is looked at that often, in milliseconds: a request to end it may have come to
+/// another thread, or just before it began to wait.
+const WAIT: u32 = 50;
 
 /// Input and output of a guest: files, pipes, terminals.
 ///
 /// A terminal is put into raw mode (no line editing, no echo) when the guest first asks for input or attaches the console
-/// line, and put back when the guest has ended. Ctrl-C stays a signal.
+/// line, and put back when the guest has ended. Ctrl-C stays a signal. In the background the guest goes on, and its input waits.
+///
+/// Neither makes the guest's end wait, and both may be shared with other processes.
 #[derive(Debug)]
 pub struct Console {
-    input: Option<OwnedFd>,
-    output: OwnedFd,
+    input: Option<Arc<Stream>>,
+    output: Stream,
     reader: Mutex<Option<Reader>>,
+    /// Whether the guest ends when nobody reads its output any more.
+    ends: AtomicBool,
+    /// The first error of a write; 0: none.
+    failure: AtomicI32,
 }
 
 impl Console {
     /// A console on these two.
     pub fn new(input: impl Into<OwnedFd>, output: impl Into<OwnedFd>) -> Self {
-        Self {
-            input: Some(input.into()),
-            output: output.into(),
-            reader: Mutex::new(None),
-        }
+        Self::on(Some(input.into()), output.into())
     }
 
     /// A console on standard input and output. If standard input is closed, the input has ended.
@@ -47,34 +54,72 @@ impl Console {
     /// # Errors
     /// If standard output is closed, or there are no file descriptors left.
     pub fn stdio() -> io::Result<Self> {
-        Ok(Self {
-            input: io::stdin().as_fd().try_clone_to_owned().ok(),
-            output: io::stdout().as_fd().try_clone_to_owned()?,
+        let input = io::stdin().as_fd().try_clone_to_owned().ok();
+        let output = io::stdout().as_fd().try_clone_to_owned()?;
+        Ok(Self::on(input, output))
+    }
+
+    fn on(input: Option<OwnedFd>, output: OwnedFd) -> Self {
+        Self {
+            input: input.map(Stream::reader).map(Arc::new),
+            output: Stream::writer(output),
             reader: Mutex::new(None),
-        })
+            ends: AtomicBool::new(false),
+            failure: AtomicI32::new(0),
+        }
+    }
+
+    /// From now on, a reader who goes away ends the guest as SIGPIPE would.
+    pub(super) fn end_with_its_reader(&self) {
+        self.ends.store(true, Ordering::Relaxed);
+    }
+
+    /// Why output was lost, if any was.
+    pub(super) fn failure(&self) -> Option<io::Error> {
+        match self.failure.load(Ordering::Relaxed) {
+            0 => None,
+            error => Some(io::Error::from_raw_os_error(error)),
+        }
     }
 
     /// Whether the input is a terminal.
     pub(super) fn is_terminal(&self) -> bool {
-        self.input.as_ref().is_some_and(IsTerminal::is_terminal)
+        self.input
+            .as_ref()
+            .is_some_and(|input| input.as_fd().is_terminal())
     }
 
     /// Writes; how many bytes were taken. Fewer only if the guest is to be left or the output failed midway.
     pub(super) fn write(&self, bytes: &[u8]) -> Result<usize, Error> {
         let mut taken = 0;
         while taken < bytes.len() && !STATE.stopping() {
-            match rustix::io::write(&self.output, &bytes[taken..]) {
+            match self.output.write(&bytes[taken..]) {
                 Ok(count) => taken += count,
                 Err(Errno::INTR) => {}
-                Err(Errno::AGAIN) => {
-                    // An interrupted wait looks at the reason by itself.
-                    let _ = poll(&mut [PollFd::new(&self.output, PollFlags::OUT)], None);
+                Err(Errno::AGAIN) => self.output.wait(WAIT),
+                Err(error) => {
+                    self.fail(error);
+                    if taken > 0 {
+                        break;
+                    }
+                    return Err(Error::Device);
                 }
-                Err(_) if taken > 0 => break,
-                Err(_) => return Err(Error::Device),
             }
         }
         Ok(taken)
+    }
+
+    fn fail(&self, error: Errno) {
+        let none = 0;
+        let _ = self.failure.compare_exchange(
+            none,
+            error.raw_os_error(),
+            Ordering::Relaxed,
+            Ordering::Relaxed,
+        );
+        if error == Errno::PIPE && self.ends.load(Ordering::Relaxed) {
+            STATE.stop(libc::SIGPIPE);
+        }
     }
 
     /// Takes what has been read, at most `size` bytes, and whether more is there.
@@ -138,12 +183,11 @@ struct Reader {
     shared: Arc<Shared>,
     cancel: Arc<OwnedFd>,
     thread: Option<JoinHandle<()>>,
-    /// Refers to the console's own handle, since the thread closes its copy when the input ends.
-    _raw: Option<RawMode>,
+    _raw: Option<Arc<RawMode>>,
 }
 
 impl Reader {
-    fn start(input: Option<&OwnedFd>, line: LineHandle) -> io::Result<Self> {
+    fn start(input: Option<&Arc<Stream>>, line: LineHandle) -> io::Result<Self> {
         let shared = Arc::new(Shared::default());
         let cancel = Arc::new(eventfd(0, EventfdFlags::CLOEXEC)?);
         let Some(input) = input else {
@@ -156,14 +200,18 @@ impl Reader {
                 _raw: None,
             });
         };
-        let raw = RawMode::enter(input.as_fd());
+        let raw = RawMode::enter(input.as_fd()).map(Arc::new);
         let thread = {
-            let input = input.try_clone()?;
-            let (shared, cancel) = (Arc::clone(&shared), Arc::clone(&cancel));
+            let input = Input {
+                stream: Arc::clone(input),
+                cancel: Arc::clone(&cancel),
+                terminal: raw.clone(),
+            };
+            let shared = Arc::clone(&shared);
             signals::with_blocked(|_| {
                 thread::Builder::new()
                     .name("console input".into())
-                    .spawn(move || read_all(&input, &cancel, &shared, &line))
+                    .spawn(move || read_all(&input, &shared, &line))
             })?
         };
         Ok(Self {
@@ -190,10 +238,17 @@ impl Drop for Reader {
     }
 }
 
-fn read_all(input: &OwnedFd, cancel: &OwnedFd, shared: &Shared, line: &LineHandle) {
+/// What the thread reads from.
+struct Input {
+    stream: Arc<Stream>,
+    cancel: Arc<OwnedFd>,
+    terminal: Option<Arc<RawMode>>,
+}
+
+fn read_all(input: &Input, shared: &Shared, line: &LineHandle) {
     let mut chunk = [0; CHUNK];
     loop {
-        let count = match wait_and_read(input, cancel, &mut chunk) {
+        let count = match input.wait_and_read(&mut chunk) {
             Some(count) => count,
             None => return,
         };
@@ -217,23 +272,32 @@ fn read_all(input: &OwnedFd, cancel: &OwnedFd, shared: &Shared, line: &LineHandl
     }
 }
 
-/// Number of bytes read, 0 at the end of the input or if it fails, `None` if reading is to end.
-fn wait_and_read(input: &OwnedFd, cancel: &OwnedFd, chunk: &mut [u8]) -> Option<usize> {
-    loop {
-        let mut ready = [
-            PollFd::new(input, PollFlags::IN),
-            PollFd::new(cancel, PollFlags::IN),
-        ];
-        match poll(&mut ready, None) {
-            Ok(_) if !ready[1].revents().is_empty() => return None,
-            Ok(_) => {}
-            Err(Errno::INTR) => continue,
-            Err(_) => return Some(0),
-        }
-        match rustix::io::read(input, &mut *chunk) {
-            Ok(count) => return Some(count),
-            Err(Errno::INTR | Errno::AGAIN) => {}
-            Err(_) => return Some(0),
+impl Input {
+    /// Number of bytes read, 0 at the end of the input or if it fails, `None` if reading is to end.
+    fn wait_and_read(&self, chunk: &mut [u8]) -> Option<usize> {
+        let glance = Timespec::try_from(GLANCE).ok();
+        loop {
+            let may_read = self.terminal.as_ref().is_none_or(|raw| raw.refresh());
+            let mut ready = vec![PollFd::new(&self.cancel, PollFlags::IN)];
+            if may_read {
+                ready.push(self.stream.poll_fd());
+            }
+            let glance = self.terminal.as_ref().and(glance.as_ref());
+            match poll(&mut ready, glance) {
+                Ok(_) if !ready[0].revents().is_empty() => return None,
+                Ok(count) if count > 0 => {}
+                Ok(_) | Err(Errno::INTR) => continue,
+                Err(_) => return Some(0),
+            }
+            // Meanwhile we may have been put into the background.
+            if self.terminal.as_ref().is_some_and(|raw| !raw.refresh()) {
+                continue;
+            }
+            match self.stream.read(chunk) {
+                Ok(count) => return Some(count),
+                Err(Errno::INTR | Errno::AGAIN) => {}
+                Err(_) => return Some(0),
+            }
         }
     }
 }

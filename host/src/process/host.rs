@@ -2,6 +2,7 @@
 //! What the core's guest stands on here: this process, its console, clock and timers, its signals, and closures.
 
 use std::cell::Cell;
+use std::io;
 use std::rc::Rc;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
@@ -115,6 +116,11 @@ impl Host {
         if let Some(pause) = self.clock.pause() {
             self.alarm.set_sample(monotonic() + pause);
         }
+    }
+
+    /// Why output of the guest was lost, if any was.
+    pub(super) fn lost(&self) -> Option<io::Error> {
+        self.console.failure()
     }
 
     /// A signal has come that may end the guest's idling. For the handler.

@@ -250,7 +250,7 @@ fn handle_end(signal: i32, guest: Option<&Guest>, nested: bool, interrupted: &mu
 
 /// Ctrl-Z: the shell gets its terminal back, and gives it back.
 fn handle_suspend() {
-    terminal::restore();
+    terminal::suspend();
     let old = session::swap_action(libc::SIGTSTP, Some(&Action::DEFAULT));
     // SAFETY: no pointers. The signal takes effect when it is unblocked.
     unsafe { libc::raise(libc::SIGTSTP) };

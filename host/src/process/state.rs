@@ -35,8 +35,19 @@ pub(super) static STATE: State = State {
 impl State {
     /// Whether the guest is to be left. On the vCPU's thread.
     pub(super) fn stopping(&self) -> bool {
+        self.guest().is_some_and(Guest::is_stopping)
+    }
+
+    /// Asks for the guest to be left, as by that signal. On the vCPU's thread.
+    pub(super) fn stop(&self, signal: i32) {
+        if let Some(guest) = self.guest() {
+            guest.stop(signal);
+        }
+    }
+
+    fn guest(&self) -> Option<&Guest> {
         // SAFETY: all guests of this process are this host's, and this thread is not at the end of one meanwhile.
-        unsafe { Guest::current() }.is_some_and(Guest::is_stopping)
+        unsafe { Guest::current() }
     }
 }
 

@@ -2,6 +2,7 @@
 //! A guest, from its image to its end.
 
 use std::collections::HashMap;
+use std::io;
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::Duration;
 
@@ -145,7 +146,8 @@ impl Builder {
     }
 
     /// While the guest runs, handles SIGINT, SIGTERM, SIGHUP and SIGQUIT by ending it in good order ([`Exit::Signal`]), and
-    /// gives the terminal back on Ctrl-Z. If not given, that is done if the console's input is a terminal.
+    /// gives the terminal back on Ctrl-Z. If nobody reads the console's output any more, that is the end, too, as by SIGPIPE;
+    /// otherwise the guest is told that the console failed. If not given, that is done if the console's input is a terminal.
     #[must_use]
     pub const fn handle_signals(mut self, handle: bool) -> Self {
         self.handle_signals = Some(handle);
@@ -194,6 +196,9 @@ impl Builder {
             timeout: self.timeout,
             handle_signals: self.handle_signals.unwrap_or(console.is_terminal()),
         };
+        if run.handle_signals {
+            console.end_with_its_reader();
+        }
         let request = guest::Request {
             command_line: &self.command_line,
             memory: self.memory,
@@ -243,6 +248,8 @@ pub struct Finished {
     pub exit: Exit,
     /// What was counted.
     pub stats: Stats,
+    /// Why output of the guest was lost, if any was.
+    pub lost: Option<io::Error>,
 }
 
 impl Vm {
@@ -308,6 +315,7 @@ impl Vm {
         Ok(Finished {
             exit: Exit::new(end, self.guest.explain(&self.image)),
             stats: Stats::new(&self.guest, &self.image),
+            lost: self.guest.platform().lost(),
         })
     }
 }

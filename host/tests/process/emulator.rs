@@ -323,7 +323,7 @@ fn the_terminal_is_raw_while_the_guest_runs_and_as_it_was_afterwards() {
 
         let mut session = Session::start_command(command(host, &guest, &[], &[]));
         session.wait_until_raw();
-        let qemu = qemu_of(&session.child);
+        let qemu = qemu_of(&session.child.0);
         session.press(b"\x03");
         assert_eq!(session.end().signal(), Some(libc::SIGINT), "{host} {arch}");
         ends(qemu);

@@ -98,6 +98,14 @@ impl Running {
         });
     }
 
+    /// Waits until it gets no further: it sleeps, again and again. One that asks in a loop whether it may go on never does.
+    pub fn wait_until_stalled(&self) {
+        for _ in 0..10 {
+            self.wait_until_asleep();
+            thread::sleep(Duration::from_millis(10));
+        }
+    }
+
     /// Waits until it has ended; that must be soon.
     pub fn ends(&mut self) -> ExitStatus {
         let mut status = None;

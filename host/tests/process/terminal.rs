@@ -4,14 +4,30 @@
 use std::fs::File;
 use std::io::{Read, Write};
 use std::os::fd::{AsFd, OwnedFd};
+use std::os::unix::fs::OpenOptionsExt;
 use std::os::unix::process::{CommandExt, ExitStatusExt};
 use std::path::Path;
-use std::process::{Child, Command, ExitStatus, Stdio};
+use std::process::{Command, ExitStatus, Stdio};
 
 use rustix::pty::{OpenptFlags, grantpt, openpt, ptsname, unlockpt};
 use rustix::termios::{LocalModes, tcgetattr};
 
-use super::guests::{each, pvhost, wait_for, with_usual_signals};
+use super::guests::{Running, each, pvhost, wait_for, with_usual_signals};
+
+/// A terminal that controls nobody: the keyboard's end, and the program's.
+pub fn terminal() -> (File, File) {
+    let keyboard = openpt(OpenptFlags::RDWR | OpenptFlags::NOCTTY).expect("a terminal");
+    grantpt(&keyboard).expect("a terminal");
+    unlockpt(&keyboard).expect("a terminal");
+    let name = ptsname(&keyboard, Vec::new()).expect("a terminal");
+    let terminal = File::options()
+        .read(true)
+        .write(true)
+        .custom_flags(libc::O_NOCTTY)
+        .open(name.to_str().expect("a path"))
+        .expect("a terminal");
+    (keyboard.into(), terminal)
+}
 
 /// A guest on a terminal of its own.
 pub struct Session {
@@ -19,7 +35,7 @@ pub struct Session {
     keyboard: File,
     /// The guest's end, held open so that its settings can be looked at to the last.
     terminal: OwnedFd,
-    pub child: Child,
+    pub child: Running,
 }
 
 impl Session {
@@ -29,20 +45,10 @@ impl Session {
 
     /// Starts a program as the leader of a session on a terminal of its own.
     pub fn start_command(mut command: Command) -> Self {
-        let keyboard = openpt(OpenptFlags::RDWR | OpenptFlags::NOCTTY).expect("a terminal");
-        grantpt(&keyboard).expect("a terminal");
-        unlockpt(&keyboard).expect("a terminal");
-        let name = ptsname(&keyboard, Vec::new()).expect("a terminal");
-        let name = Path::new(name.to_str().expect("a path")).to_owned();
-        let open = || {
-            File::options()
-                .read(true)
-                .write(true)
-                .open(&name)
-                .expect("a terminal")
-        };
-        let terminal: OwnedFd = open().into();
-        command.stdin(open()).stdout(open()).stderr(Stdio::null());
+        let (keyboard, terminal) = terminal();
+        let handle = || terminal.try_clone().expect("a second handle");
+        command.stdin(handle()).stdout(handle());
+        command.stderr(Stdio::null());
         with_usual_signals(&mut command);
         // SAFETY: two system calls, which a forked child may make: a session of its own, with this terminal.
         unsafe {
@@ -54,10 +60,10 @@ impl Session {
                 }
             });
         }
-        let child = command.spawn().expect("pvhost starts");
+        let child = Running::start(&mut command);
         Self {
-            keyboard: keyboard.into(),
-            terminal,
+            keyboard,
+            terminal: terminal.into(),
             child,
         }
     }
@@ -82,13 +88,12 @@ impl Session {
     }
 
     pub fn signal(&self, signal: i32) {
-        // SAFETY: no pointers; the child has not been waited for.
-        unsafe { libc::kill(self.child.id() as i32, signal) };
+        self.child.signal(signal);
     }
 
     /// Waits for the end; the terminal must be as it was.
     pub fn end(mut self) -> ExitStatus {
-        let status = self.child.wait().expect("it ends");
+        let status = self.child.ends();
         assert!(!self.raw(), "the terminal was left in raw mode: {status}");
         status
     }
@@ -117,6 +122,28 @@ fn keys_arrive_at_once_and_ctrl_d_ends_the_guest() {
     }
 }
 
+/// Signals that end a program, which it can catch; of those without a name the last.
+pub const DEADLY: [i32; 18] = [
+    libc::SIGTERM,
+    libc::SIGHUP,
+    libc::SIGQUIT,
+    libc::SIGABRT,
+    libc::SIGALRM,
+    libc::SIGBUS,
+    libc::SIGFPE,
+    libc::SIGILL,
+    libc::SIGIO,
+    libc::SIGPROF,
+    libc::SIGPWR,
+    libc::SIGSEGV,
+    libc::SIGSYS,
+    libc::SIGUSR1,
+    libc::SIGVTALRM,
+    libc::SIGXCPU,
+    libc::SIGXFSZ,
+    64,
+];
+
 #[test]
 fn signals_restore_the_terminal() {
     for (arch, guest) in each("echo") {
@@ -124,7 +151,7 @@ fn signals_restore_the_terminal() {
         session.wait_until_raw();
         session.press(b"\x03");
         assert_eq!(session.end().signal(), Some(libc::SIGINT), "{arch}: Ctrl-C");
-        for signal in [libc::SIGTERM, libc::SIGHUP, libc::SIGQUIT, libc::SIGSEGV] {
+        for signal in DEADLY {
             let session = Session::start(&guest, &[]);
             session.wait_until_raw();
             session.signal(signal);
@@ -150,6 +177,108 @@ fn ctrl_z_gives_the_terminal_back_and_takes_it_again() {
         session.expect("stopped");
         assert!(!session.raw(), "{arch}: the shell has its terminal back");
         session.press(b"\n");
+        session.wait_until_raw();
+        session.press(b"\x04");
+        assert_eq!(session.end().code(), Some(0), "{arch}");
+    }
+}
+
+/// A shell with job control on a terminal of its own; its script finds `pvhost run --timeout 60 GUEST` in `"$@"`.
+pub fn shell(script: &str, command: &Command) -> Session {
+    let mut shell = Command::new("sh");
+    shell.args(["-mc", script, "sh"]).arg(command.get_program());
+    shell.args(command.get_args());
+    for (name, value) in command.get_envs() {
+        if let Some(value) = value {
+            shell.env(name, value);
+        }
+    }
+    Session::start_command(shell)
+}
+
+/// What was begun in the background leaves the terminal alone until it is brought forward.
+pub fn comes_forward(what: &str, command: &Command) {
+    let script = "\"$@\" & echo begun; read line; fg";
+    let mut session = shell(script, command);
+    session.expect("begun");
+    session.expect("Ctrl-D ends");
+    assert!(!session.raw(), "{what}: the terminal is the shell's");
+    // The shell gets its line.
+    session.press(b"line\n");
+    session.wait_until_raw();
+    session.press(b"x");
+    session.expect("x");
+    session.press(b"\x04");
+    assert_eq!(session.end().code(), Some(0), "{what}");
+}
+
+/// Stopped, sent on in the background, and brought forward.
+pub fn goes_back_and_forth(what: &str, command: &Command) {
+    let script = "\"$@\"; echo stopped; read line; bg; echo going; read line; fg";
+    let mut session = shell(script, command);
+    session.wait_until_raw();
+    session.expect("Ctrl-D ends");
+    for round in ["stopped", "going"] {
+        if round == "stopped" {
+            session.press(b"\x1a");
+        }
+        session.expect(round);
+        assert!(!session.raw(), "{what} {round}");
+        session.press(b"line\n");
+    }
+    session.wait_until_raw();
+    session.press(b"\x04");
+    assert_eq!(session.end().code(), Some(0), "{what}");
+}
+
+/// It is given back as it is by then, and not as it was when the guest began.
+pub fn keeps_new_settings(what: &str, command: &Command) {
+    let script = "\"$@\"; stty -echoe; echo stopped; fg; stty -a";
+    let mut session = shell(script, command);
+    session.wait_until_raw();
+    session.press(b"\x1a");
+    session.expect("stopped");
+    session.wait_until_raw();
+    session.press(b"\x04");
+    session.expect("-echoe ");
+    assert_eq!(session.end().code(), Some(0), "{what}");
+}
+
+#[test]
+fn a_guest_that_is_begun_in_the_background_has_the_terminal_when_it_is_brought_forward() {
+    for (arch, guest) in each("echo") {
+        comes_forward(&arch.to_string(), &pvhost(&guest, &[], &[]));
+    }
+}
+
+#[test]
+fn a_guest_that_was_sent_to_the_background_has_the_terminal_when_it_is_brought_forward() {
+    for (arch, guest) in each("echo") {
+        goes_back_and_forth(&arch.to_string(), &pvhost(&guest, &[], &[]));
+    }
+}
+
+#[test]
+fn settings_that_were_changed_meanwhile_stay() {
+    for (arch, guest) in each("echo") {
+        keeps_new_settings(&arch.to_string(), &pvhost(&guest, &[], &[]));
+    }
+}
+
+/// It is no shell's business who reads from it.
+#[test]
+fn a_terminal_that_controls_nobody_is_in_raw_mode_too() {
+    for (arch, guest) in each("echo") {
+        let (keyboard, terminal) = terminal();
+        let mut command = pvhost(&guest, &[], &[]);
+        let handle = || terminal.try_clone().expect("a second handle");
+        command.stdin(handle()).stdout(handle());
+        let child = Running::start(&mut command);
+        let mut session = Session {
+            keyboard,
+            terminal: terminal.into(),
+            child,
+        };
         session.wait_until_raw();
         session.press(b"\x04");
         assert_eq!(session.end().code(), Some(0), "{arch}");

@@ -97,7 +97,7 @@ pub fn run(image: Image, limit: Duration, setup: impl FnOnce(Builder) -> Builder
     let builder = Vm::builder(image)
         .console(Console::new(input, writer))
         .timeout(limit);
-    let Finished { exit, stats } = setup(builder)
+    let Finished { exit, stats, .. } = setup(builder)
         .build()
         .expect("a guest for this host")
         .run()

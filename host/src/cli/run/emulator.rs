@@ -6,7 +6,7 @@ use pvhost::image::{External, Image, check_loadable};
 use pvhost::provides::{Fit, Host};
 use pvhost::text::Escaped;
 
-use super::{Arguments, Error, ExitStatus};
+use super::{Arguments, Error, ExitStatus, signal};
 use crate::cli::say;
 
 /// Runs the guest; its end is the program's.
@@ -34,8 +34,9 @@ pub(super) fn run(
         verbose: arguments.verbose,
         xen: arguments.xen.clone(),
     };
-    let exit = emulator::run(image, arguments.guest(), &options)?;
-    match &exit {
+    let finished = emulator::run(image, &options)?;
+    let mut signal = None;
+    match &finished.exit {
         Exit::Timeout => arguments.say_timeout(),
         Exit::Unknown(reason) => {
             say::error(format_args!(
@@ -43,8 +44,13 @@ pub(super) fn run(
                 Escaped(reason)
             ));
         }
-        Exit::Signal(signal) => super::die_by(*signal),
+        Exit::Signal(number) => signal = Some(*number),
         Exit::Exit(_) | Exit::Reset | Exit::Fatal(_) | Exit::Fault => {}
     }
-    Ok(exit.status())
+    let status = finished.exit.status();
+    let (status, death) = super::conclude(status, signal, finished.lost.as_ref());
+    if let Some(signal) = death {
+        signal::die_by(signal);
+    }
+    Ok(status)
 }

@@ -3,6 +3,7 @@
 
 use std::collections::HashSet;
 use std::ffi::{OsStr, OsString};
+use std::io;
 use std::path::{Path, PathBuf};
 use std::time::Duration;
 
@@ -13,7 +14,7 @@ use pvhost::image::Image;
 use pvhost::provides::{Host, Missing, Nearest};
 
 use super::host::HostName;
-use super::{Error, ExitStatus, Subcommand, read, say, units};
+use super::{Error, ExitStatus, FAILURE, SUCCESS, Subcommand, output, read, say, signal, units};
 
 mod emulator;
 mod process;
@@ -183,16 +184,11 @@ impl Arguments {
                 ));
             }
         }
-        if !process && read::is_stdin(self.guest()) {
-            return Err(clap::Error::raw(
-                ErrorKind::ArgumentConflict,
-                "a guest from standard input is for `--host process` only, since QEMU reads a file; give its name\n",
-            ));
-        }
         Ok(())
     }
 
     fn say_timeout(&self) {
+        output::hurry();
         if let (false, Some(timeout)) = (self.quiet, self.timeout) {
             say::note(format_args!(
                 "timed out after {} s (--timeout)",
@@ -219,18 +215,26 @@ fn say_missing<'a>(image: &'a Image, host: &Host, missing: impl Iterator<Item = 
     }
 }
 
-/// Ends as whoever sent the signal expects.
-fn die_by(signal: i32) {
-    // SAFETY: a live variable, filled in by the calls; the default action of these signals ends the process.
-    unsafe {
-        let mut set = std::mem::MaybeUninit::uninit();
-        libc::sigemptyset(set.as_mut_ptr());
-        libc::sigaddset(set.as_mut_ptr(), signal);
-        libc::signal(signal, libc::SIG_DFL);
-        libc::raise(signal);
-        // Whoever started us may have it blocked.
-        libc::pthread_sigmask(libc::SIG_UNBLOCK, set.as_ptr(), std::ptr::null_mut());
+/// What the program ends with after a guest's end with that status, by that signal if by any, with `lost` output if any was lost: a
+/// status, and the signal that it is to die by.
+fn conclude(
+    status: ExitStatus,
+    signal: Option<i32>,
+    lost: Option<&io::Error>,
+) -> (ExitStatus, Option<i32>) {
+    if let Some(signal) = signal {
+        output::hurry();
+        if signal::is_deadly(signal) {
+            return (status, Some(signal));
+        }
     }
+    let status = if signal.is_some() { SUCCESS } else { status };
+    let Some(source) = lost else {
+        return (status, None);
+    };
+    say::error(format_args!("cannot write the guest's output: {source}"));
+    let is_well = status == SUCCESS;
+    (if is_well { FAILURE } else { status }, None)
 }
 
 #[cfg(test)]

@@ -5,7 +5,7 @@ use pvhost::image::Image;
 use pvhost::process::{Exit, Vm};
 use pvhost::provides::Host;
 
-use super::{Arguments, Error, ExitStatus, report};
+use super::{Arguments, Error, ExitStatus, report, signal};
 use crate::cli::say::{self, BAD};
 use crate::cli::units;
 
@@ -40,28 +40,32 @@ pub(super) fn run(image: Image, host: &Host, arguments: &Arguments) -> Result<Ex
         ));
     }
     let finished = vm.run()?;
+    let mut signal = None;
     match &finished.exit {
         Exit::Fault(fault) | Exit::Unbound(fault) => {
             say::note(format_args!("{BAD}guest fault:{BAD:#} {fault}"));
         }
         Exit::Timeout => arguments.say_timeout(),
+        Exit::Signal(number) => signal = Some(*number),
         _ => {}
     }
     let (steps, stepped) = (finished.stats.clock_steps, finished.stats.clock_stepped);
     if steps > 0 {
-        eprintln!(
-            "pvhost: guest time has stepped ahead by {stepped:?} in all, in {steps} steps: the processor's counter and the system's clock \
+        say::note(format_args!(
+            "guest time has stepped ahead by {stepped:?} in all, in {steps} steps: the processor's counter and the system's clock \
              drifted apart, as when the machine is suspended"
-        );
+        ));
     }
+    let status = finished.exit.status();
+    let (status, death) = super::conclude(status, signal, finished.lost.as_ref());
     if arguments.stats {
         say::say(&finished.stats);
     }
     if arguments.json {
-        say::say(report::line(arguments, &finished)? + "\n");
+        say::say(report::line(arguments, &finished, status)? + "\n");
     }
-    if let Exit::Signal(signal) = finished.exit {
-        super::die_by(signal);
+    if let Some(signal) = death {
+        signal::die_by(signal);
     }
-    Ok(finished.exit.status())
+    Ok(status)
 }

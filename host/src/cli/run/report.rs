@@ -6,7 +6,7 @@ use std::time::Duration;
 use pvhost::process::{Exit, Finished};
 use serde::Serialize;
 
-use super::Arguments;
+use super::{Arguments, ExitStatus};
 use crate::cli::json;
 
 #[derive(Serialize)]
@@ -34,7 +34,11 @@ struct Calls<'a> {
 }
 
 /// The run as one line.
-pub(super) fn line(arguments: &Arguments, finished: &Finished) -> serde_json::Result<String> {
+pub(super) fn line(
+    arguments: &Arguments,
+    finished: &Finished,
+    status: ExitStatus,
+) -> serde_json::Result<String> {
     let (exit, stats) = (&finished.exit, &finished.stats);
     let (end, code) = match exit {
         Exit::Exit(code) => ("exit", Some(*code)),
@@ -58,7 +62,7 @@ pub(super) fn line(arguments: &Arguments, finished: &Finished) -> serde_json::Re
         end,
         code,
         fault,
-        status: exit.status(),
+        status,
         calls: calls.collect(),
         timer_expirations: &stats.expirations,
         overruns: stats.overruns,

@@ -31,6 +31,6 @@ fn main() -> Result<ExitCode, Box<dyn Error>> {
         verbose: false,
         xen: None,
     };
-    let exit = emulator::run(&Image::open(file)?, file, &options)?;
+    let exit = emulator::run(&Image::open(file)?, &options)?.exit;
     Ok(ExitCode::from(exit.status()))
 }

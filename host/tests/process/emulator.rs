@@ -165,6 +165,28 @@ fn a_guest_hears_what_is_typed_and_the_end_of_it() {
     }
 }
 
+/// What Xen itself would say, and what a guest would on its debug console.
+#[test]
+fn a_guest_may_print_what_xen_would_say() {
+    for (host, arch, guest) in one_each("echo") {
+        let said = "a (XEN) Hardware Dom0 crashed: rebooting\n\
+            (XEN) Hardware Dom0 crashed: rebooting machine in 5 seconds.\n\
+            (d0) paravirt: shutdown exit 9\n(XEN) Reboot in five seconds...\nend\n";
+        let mut child = command(host, &guest, &[], &[])
+            .stdin(Stdio::piped())
+            .stdout(Stdio::piped())
+            .spawn()
+            .expect("pvhost starts");
+        let mut stdin = child.stdin.take().expect("piped");
+        stdin.write_all(said.as_bytes()).expect("it listens");
+        drop(stdin);
+        let output = child.wait_with_output().expect("it ends");
+        assert_eq!(output.status.code(), Some(0), "{host} {arch}");
+        let stdout = text(&output.stdout);
+        assert!(stdout.contains(said), "{host} {arch}: {stdout}");
+    }
+}
+
 #[test]
 fn a_timeout_ends_a_guest_that_sleeps_and_one_that_spins() {
     const TIMEOUT: Duration = Duration::from_secs(4);
@@ -274,7 +296,7 @@ fn much_and_little_memory_work() {
 }
 
 /// The QEMU that `pvhost` has started.
-fn qemu_of(pvhost: &Child) -> u32 {
+pub fn qemu_of(pvhost: &Child) -> u32 {
     let process = pvhost.id();
     let children = format!("/proc/{process}/task/{process}/children");
     let mut qemu = None;
@@ -288,11 +310,13 @@ fn qemu_of(pvhost: &Child) -> u32 {
 
 /// Waits until it has ended.
 fn ends(process: u32) {
+    wait_for("QEMU to end", || has_ended(process));
+}
+
+/// Whether it has ended. A dead one whose new parent has not taken note of it yet is gone, too.
+pub fn has_ended(process: u32) -> bool {
     let stat = format!("/proc/{process}/stat");
-    wait_for("QEMU to end", || {
-        // A dead one whose new parent has not taken note of it yet is gone, too.
-        fs::read_to_string(&stat).map_or(true, |stat| stat.contains(") Z "))
-    });
+    fs::read_to_string(stat).map_or(true, |stat| stat.contains(") Z "))
 }
 
 #[test]

@@ -1,15 +1,20 @@
 // SPDX-License-Identifier: MIT OR Apache-2.0
 //! `pvhost run --host qemu|xen-pv` with a shell script in QEMU's place, for ends and errors that a real one does not come to.
 
-use std::fs;
-use std::io::Read;
-use std::os::unix::process::ExitStatusExt;
-use std::process::Command;
+use std::fs::{self, File};
+use std::io::{PipeReader, PipeWriter, Read, Write};
+use std::os::unix::process::{CommandExt, ExitStatusExt};
+use std::path::Path;
+use std::process::{Command, Stdio};
 
+use rustix::fs::{OFlags, fcntl_getfl, fcntl_setfl};
 use rustix::io::ioctl_fionread;
 use tempfile::TempDir;
 
+use super::console::FULL;
+use super::emulator::{has_ended, qemu_of};
 use super::guests::{Arch, Running, guest, pvhost, text, wait_for};
+use super::terminal::{self, DEADLY, Session};
 
 /// A folder with a program `qemu-system-x86_64`, gone when the test has ended.
 struct Fake {
@@ -38,7 +43,10 @@ impl Fake {
 
     /// The command that runs hello on that host.
     fn command(&self, host: &str, options: &[&str]) -> Command {
-        let guest = guest(Arch::I386, "hello");
+        self.command_of(&guest(Arch::I386, "hello"), host, options)
+    }
+
+    fn command_of(&self, guest: &Path, host: &str, options: &[&str]) -> Command {
         let xen = self.folder.path().join("xen");
         let mut all = vec!["--host", host];
         if host != "qemu" {
@@ -46,7 +54,7 @@ impl Fake {
         }
         all.extend(options);
         let path = format!("{}:/usr/bin:/bin", self.folder.path().display());
-        let mut command = pvhost(&guest, &all, &[]);
+        let mut command = pvhost(guest, &all, &[]);
         command.env("PATH", path);
         command
     }
@@ -241,53 +249,265 @@ fn a_timeout_beyond_all_time_is_none() {
     }
 }
 
-/// A guest that prints more than any pipe holds, and goes on for ever or not.
-const TALKATIVE: [&str; 2] = [
-    "head -c 200000 /dev/zero | tr '\\0' x; exec sleep 1000",
-    "head -c 100000 /dev/zero | tr '\\0' x; echo 'paravirt: shutdown exit 0' >$debug",
+/// A guest that prints more than any pipe holds, and goes on for ever or not; one of which Xen has as much to say; and one that has
+/// closed whatever it could be heard by, and does not end.
+const TALKATIVE: [(&str, &[&str], &str); 4] = [
+    (
+        "qemu",
+        &[],
+        "head -c 200000 /dev/zero | tr '\\0' x; exec sleep 1000",
+    ),
+    (
+        "qemu",
+        &[],
+        "head -c 100000 /dev/zero | tr '\\0' x; echo 'paravirt: shutdown exit 0' >$debug",
+    ),
+    (
+        "xen-pvh",
+        &["--verbose"],
+        "yes '(XEN) it goes on' | head -n 20000; exec sleep 1000",
+    ),
+    (
+        "qemu",
+        &[],
+        "head -c 200000 /dev/zero | tr '\\0' x; eval \"exec ${debug##*/}>&- >&- 2>&-\"; exec sleep 1000",
+    ),
 ];
 
-/// What is in a pipe in which there is no room for a page more, at least.
-const FULL: u64 = 60_000;
+/// Standard output and standard error that nobody reads, in which blocking is a property that all who share it have.
+fn stalled(blocking: bool) -> (PipeReader, PipeWriter) {
+    let (reader, writer) = std::io::pipe().expect("a pipe");
+    if !blocking {
+        let flags = fcntl_getfl(&writer).expect("flags");
+        fcntl_setfl(&writer, flags | OFlags::NONBLOCK).expect("flags");
+    }
+    (reader, writer)
+}
+
+/// Starts it with both streams there, and waits until it gets no further.
+fn start_stalled(command: &mut Command, blocking: bool) -> (PipeReader, Running) {
+    let (reader, writer) = stalled(blocking);
+    let again = writer.try_clone().expect("a second handle");
+    let running = Running::start(command.stdout(writer).stderr(again));
+    command.stdout(Stdio::null()).stderr(Stdio::null());
+    (reader, running)
+}
 
 #[test]
 fn a_timeout_is_one_also_if_nobody_takes_the_output() {
-    for body in TALKATIVE {
-        let fake = Fake::new(body);
-        let (_reader, writer) = std::io::pipe().expect("a pipe");
-        let mut command = fake.command("qemu", &["--timeout", "1"]);
-        let mut running = Running::start(command.stdout(writer));
-        assert_eq!(running.ends().code(), Some(124), "{body}");
+    for (host, options, body) in TALKATIVE {
+        for blocking in [true, false] {
+            let fake = Fake::new(body);
+            let options = [options, &["--timeout", "1"]].concat();
+            let mut command = fake.command(host, &options);
+            let (_reader, mut running) = start_stalled(&mut command, blocking);
+            let status = running.ends();
+            assert_eq!(status.code(), Some(124), "{body} {blocking}: {status}");
+        }
     }
 }
 
 #[test]
 fn a_request_to_end_is_honoured_also_if_nobody_takes_the_output() {
-    for body in TALKATIVE {
-        for signal in [libc::SIGINT, libc::SIGTERM] {
+    for (host, options, body) in TALKATIVE {
+        for signal in [libc::SIGINT, libc::SIGTERM, libc::SIGHUP, libc::SIGQUIT] {
             let fake = Fake::new(body);
-            let (reader, writer) = std::io::pipe().expect("a pipe");
-            let mut command = fake.command("qemu", &[]);
-            let mut running = Running::start(command.stdout(writer));
+            let blocking = signal == libc::SIGTERM;
+            let mut command = fake.command(host, options);
+            let (reader, mut running) = start_stalled(&mut command, blocking);
             wait_for("a full pipe", || {
                 ioctl_fionread(&reader).expect("a pipe") > FULL
             });
+            running.wait_until_stalled();
+            // One of them has ended by then.
+            let qemu = body.contains("sleep").then(|| qemu_of(&running.0));
             running.signal(signal);
-            assert_eq!(running.ends().signal(), Some(signal), "{body}");
+            let status = running.ends();
+            assert_eq!(status.signal(), Some(signal), "{body}: {status}");
+            // It was the first to go.
+            assert!(qemu.is_none_or(has_ended), "{body}: {signal}");
         }
     }
 }
 
 #[test]
 fn output_that_is_taken_late_is_whole() {
-    let fake = Fake::new(TALKATIVE[1]);
+    let fake = Fake::new(TALKATIVE[1].2);
     let (mut reader, writer) = std::io::pipe().expect("a pipe");
     let mut command = fake.command("qemu", &[]);
     let mut running = Running::start(command.stdout(writer));
     drop(command);
-    running.wait_until_asleep();
+    running.wait_until_stalled();
     let mut output = Vec::new();
     reader.read_to_end(&mut output).expect("it prints");
     assert_eq!(running.ends().code(), Some(0));
     assert_eq!(output.len(), 100_000);
+}
+
+#[test]
+fn a_reader_that_goes_away_is_the_end_as_of_other_programs() {
+    for body in [
+        "exec yes",
+        "echo out; echo 'paravirt: shutdown exit 7' >$debug",
+    ] {
+        for ignored in [false, true] {
+            let fake = Fake::new(body);
+            let (reader, writer) = std::io::pipe().expect("a pipe");
+            drop(reader);
+            let mut command = fake.command("qemu", &[]);
+            if ignored {
+                // SAFETY: one system call, which a forked child may make.
+                unsafe {
+                    command.pre_exec(|| {
+                        libc::signal(libc::SIGPIPE, libc::SIG_IGN);
+                        Ok(())
+                    });
+                }
+            }
+            let output = command.stdout(writer).output().expect("pvhost starts");
+            let (status, stderr) = (output.status, text(&output.stderr));
+            if ignored {
+                assert_eq!(status.code(), Some(1), "{body}: {status}: {stderr}");
+                let error = "pvhost: error: cannot write the guest's output: Broken pipe";
+                assert!(stderr.starts_with(error), "{body}: {stderr}");
+            } else {
+                assert_eq!(status.signal(), Some(libc::SIGPIPE), "{body}: {status}");
+                assert_eq!(stderr, "", "{body}");
+            }
+        }
+    }
+}
+
+#[test]
+fn output_to_a_full_disk_is_an_error_unless_the_guests_end_is_one() {
+    let full = || File::options().write(true).open("/dev/full");
+    for (words, status) in [("exit 0", 1), ("exit 7", 7), ("fatal 1", 3), ("fault 6", 5)] {
+        let fake = Fake::new(&format!(
+            "echo out; echo 'paravirt: shutdown {words}' >$debug"
+        ));
+        let mut command = fake.command("qemu", &[]);
+        let command = command.stdout(full().expect("there is a /dev/full"));
+        let output = command.output().expect("pvhost starts");
+        let stderr = text(&output.stderr);
+        assert_eq!(output.status.code(), Some(status), "{words}: {stderr}");
+        let error = "pvhost: error: cannot write the guest's output: No space left";
+        assert!(stderr.starts_with(error), "{words}: {stderr}");
+        // That nobody can be told changes nothing.
+        let command = command.stderr(full().expect("there is a /dev/full"));
+        let ended = command.status().expect("pvhost starts");
+        assert_eq!(ended.code(), Some(status), "{words}");
+    }
+}
+
+/// Each is told that there is something, and only one of them gets it.
+#[test]
+fn runs_that_share_their_input_end_all_the_same() {
+    // It prints something, so that input is wanted.
+    let fake = Fake::new("echo ready; exec sleep 1000");
+    let (reader, mut writer) = std::io::pipe().expect("a pipe");
+    let mut all: Vec<_> = (0..6)
+        .map(|_| {
+            let mut command = fake.command("qemu", &[]);
+            command.stdin(reader.try_clone().expect("a second handle"));
+            Running::start_until(&mut command, "ready\n")
+        })
+        .collect();
+    for running in &all {
+        running.wait_until_stalled();
+    }
+    writer.write_all(b"x").expect("somebody reads");
+    for running in &all {
+        running.signal(libc::SIGTERM);
+    }
+    for running in &mut all {
+        assert_eq!(running.ends().signal(), Some(libc::SIGTERM));
+    }
+}
+
+/// The guest's file is another by the time QEMU reads it, or was none to begin with.
+#[test]
+fn what_was_checked_is_what_runs() {
+    const SHOW: &str = "while [ $# -gt 1 ]; do
+            case $1 in -kernel) kernel=$2;; -initrd) module=${2%% *};; esac; shift
+        done
+        rm \"$GUEST\"; echo other >\"$GUEST\"
+        cat \"${module:-$kernel}\"; echo 'paravirt: shutdown exit 0' >$debug";
+    let fake = Fake::new(SHOW);
+    let checked = guest(Arch::I386, "hello");
+    let content = fs::read(&checked).expect("a guest");
+    let copy = fake.folder.path().join("guest");
+    for host in ["qemu", "xen-pvh"] {
+        for standard_input in [false, true] {
+            fs::write(&copy, &content).expect("a copy");
+            let name = if standard_input {
+                "-"
+            } else {
+                copy.to_str().expect("a plain name")
+            };
+            let mut command = fake.command_of(name.as_ref(), host, &[]);
+            command.env("GUEST", &copy);
+            if standard_input {
+                command.stdin(File::open(&checked).expect("a guest"));
+            }
+            let output = command.output().expect("pvhost starts");
+            let stderr = text(&output.stderr);
+            assert_eq!(output.status.code(), Some(0), "{host}: {stderr}");
+            assert!(output.stdout == content, "{host}: another file");
+            assert_eq!(fs::read(&copy).expect("the file"), b"other\n", "{host}");
+        }
+    }
+}
+
+/// Xen's lines begin with what its copy in memory says, which no guest knows.
+#[test]
+fn a_guest_that_speaks_like_xen_is_not_taken_for_it() {
+    let body = "while [ \"$1\" != -kernel ]; do shift; done
+        mark=$(dd if=\"$2\" bs=1 skip=5 count=6 2>/dev/null)
+        debug_mark=$(dd if=\"$2\" bs=1 skip=12 count=6 2>/dev/null)
+        debug_mark=${debug_mark%%%*}0${debug_mark#*%d}
+        printf '%s' \"$mark\"; printf 'boot\\r\\n'
+        printf '%s' \"$mark\"; printf 'Freed 1kB init memory\\r\\n'
+        printf '(XEN) Hardware Dom0 crashed: rebooting\\r\\n(d0) paravirt: shutdown exit 9\\r\\n(XEN) Reboot in five seconds...\\r\\n'
+        printf 'be%s' \"$mark\"; printf 'between\\r\\nhind\\r\\n'
+        printf '%s' \"$debug_mark\"; printf 'paravirt: shutdown exit 6\\r\\n'";
+    let fake = Fake::new(body);
+    fs::write(fake.folder.path().join("xen"), "\x7fELF\0(XEN) \0(d%d) \0").expect("a file");
+    let output = fake.command("xen-pvh", &["--verbose"]).output();
+    let output = output.expect("pvhost starts");
+    let (stdout, stderr) = (text(&output.stdout), text(&output.stderr));
+    assert_eq!(output.status.code(), Some(6), "{stdout}{stderr}");
+    assert_eq!(
+        stdout,
+        "(XEN) Hardware Dom0 crashed: rebooting\n(d0) paravirt: shutdown exit 9\n(XEN) Reboot in five seconds...\nbehind\n"
+    );
+    let of_xen = stderr.lines().filter(|line| line.starts_with("(XEN) "));
+    assert_eq!(
+        of_xen.collect::<Vec<_>>(),
+        ["(XEN) boot", "(XEN) Freed 1kB init memory", "(XEN) between"]
+    );
+}
+
+/// A guest that reads, in a script.
+const ECHO: &str = "echo 'type, Ctrl-D ends'
+    while c=$(dd bs=1 count=1 2>/dev/null) && [ \"$c\" != \"$(printf '\\004')\" ]; do printf '%s' \"$c\"; done
+    echo 'paravirt: shutdown exit 0' >$debug";
+
+#[test]
+fn the_terminal_is_as_it_was_on_every_way_out() {
+    for signal in DEADLY {
+        let fake = Fake::new(ECHO);
+        let session = Session::start_command(fake.command("qemu", &[]));
+        session.wait_until_raw();
+        session.signal(signal);
+        assert_eq!(session.end().signal(), Some(signal));
+    }
+}
+
+#[test]
+fn the_terminal_is_the_guests_when_it_is_brought_forward() {
+    let fake = Fake::new(ECHO);
+    let command = fake.command("qemu", &[]);
+    terminal::comes_forward("qemu", &command);
+    terminal::goes_back_and_forth("qemu", &command);
+    terminal::keeps_new_settings("qemu", &command);
 }

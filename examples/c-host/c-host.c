@@ -11,6 +11,7 @@
 #define _GNU_SOURCE
 #include <errno.h>
 #include <paravirt/host.h>
+#include <poll.h>
 #include <pthread.h>
 #include <signal.h>
 #include <stdio.h>
@@ -313,6 +314,15 @@ static void handle_signals(void) {
 
 /* ---- The console; input comes by a thread ---- */
 
+/* Why output was lost, 0 if none was. */
+static int lost;
+
+/* Who shares a stream may have made it one that does not wait. */
+static void wait_for(int file, short direction) {
+  struct pollfd ready = {.fd = file, .events = direction};
+  poll(&ready, 1, -1);
+}
+
 static struct {
   pthread_mutex_t lock;
   pthread_cond_t empty;
@@ -327,6 +337,11 @@ static void *read_input(void *unused) {
   ssize_t count;
   do {
     count = read(STDIN_FILENO, bytes, sizeof(bytes));
+    if (count < 0 && (errno == EAGAIN || errno == EINTR)) {
+      wait_for(STDIN_FILENO, POLLIN);
+      count = 1;
+      continue;
+    }
     pthread_mutex_lock(&input.lock);
     while (input.count)
       pthread_cond_wait(&input.empty, &input.lock);
@@ -373,7 +388,15 @@ static intptr_t console_write(void *context, const void *bytes, size_t size) {
   ssize_t count = write(STDOUT_FILENO, bytes, size);
   if (count >= 0)
     return count;
-  return errno == EAGAIN || errno == EINTR ? 0 : PV_ERROR_DEVICE;
+  int error = errno;
+  if (error == EAGAIN)
+    wait_for(STDOUT_FILENO, POLLOUT);
+  if (error == EAGAIN || error == EINTR)
+    return 0;
+  if (error == EPIPE) /* whoever started us wants SIGPIPE ignored; nobody will read again */
+    fail("c-host: cannot write the guest's output");
+  lost = lost ? lost : error;
+  return PV_ERROR_DEVICE;
 }
 
 /* ---- From the command line to the end ---- */
@@ -491,5 +514,10 @@ int main(int argc, char **argv) {
   pthread_join(reader, NULL);
   pvh_guest_release(guest);
   pvh_image_release(image);
-  return pvh_end_status(&end);
+  int status = pvh_end_status(&end);
+  if (lost) {
+    fprintf(stderr, "c-host: cannot write the guest's output: %s\n", strerror(lost));
+    return status ? status : 1;
+  }
+  return status;
 }

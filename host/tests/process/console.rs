@@ -23,8 +23,8 @@ use super::guests::{Arch, Running, each, pvhost, text, wait_for, with_usual_sign
 use super::program::report;
 use super::terminal::terminal;
 
-/// What is in a pipe in which there is no room for a page more, at least.
-pub const FULL: u64 = 60_000;
+/// What is in a pipe in which there is no room for a page more, at least, if it was filled in large pieces.
+const FULL: u64 = 60_000;
 
 #[test]
 fn input_comes_from_a_pipe_in_pieces() {

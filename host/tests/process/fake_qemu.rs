@@ -7,11 +7,10 @@ use std::os::unix::process::{CommandExt, ExitStatusExt};
 use std::path::Path;
 use std::process::{Command, Stdio};
 
+use rustix::event::{PollFd, PollFlags, Timespec, poll};
 use rustix::fs::{OFlags, fcntl_getfl, fcntl_setfl};
-use rustix::io::ioctl_fionread;
 use tempfile::TempDir;
 
-use super::console::FULL;
 use super::emulator::{has_ended, qemu_of};
 use super::guests::{Arch, Running, guest, pvhost, text, wait_for};
 use super::terminal::{self, DEADLY, Session};
@@ -284,13 +283,12 @@ fn stalled(blocking: bool) -> (PipeReader, PipeWriter) {
     (reader, writer)
 }
 
-/// Starts it with both streams there, and waits until it gets no further.
-fn start_stalled(command: &mut Command, blocking: bool) -> (PipeReader, Running) {
-    let (reader, writer) = stalled(blocking);
-    let again = writer.try_clone().expect("a second handle");
-    let running = Running::start(command.stdout(writer).stderr(again));
-    command.stdout(Stdio::null()).stderr(Stdio::null());
-    (reader, running)
+/// Starts it with both streams there; the pipe.
+fn start_stalled(command: &mut Command, blocking: bool) -> ((PipeReader, PipeWriter), Running) {
+    let pipe = stalled(blocking);
+    let writer = || pipe.1.try_clone().expect("a second handle");
+    let running = Running::start(command.stdout(writer()).stderr(writer()));
+    (pipe, running)
 }
 
 #[test]
@@ -300,7 +298,7 @@ fn a_timeout_is_one_also_if_nobody_takes_the_output() {
             let fake = Fake::new(body);
             let options = [options, &["--timeout", "1"]].concat();
             let mut command = fake.command(host, &options);
-            let (_reader, mut running) = start_stalled(&mut command, blocking);
+            let (_pipe, mut running) = start_stalled(&mut command, blocking);
             let status = running.ends();
             assert_eq!(status.code(), Some(124), "{body} {blocking}: {status}");
         }
@@ -314,9 +312,10 @@ fn a_request_to_end_is_honoured_also_if_nobody_takes_the_output() {
             let fake = Fake::new(body);
             let blocking = signal == libc::SIGTERM;
             let mut command = fake.command(host, options);
-            let (reader, mut running) = start_stalled(&mut command, blocking);
+            let ((_reader, writer), mut running) = start_stalled(&mut command, blocking);
             wait_for("a full pipe", || {
-                ioctl_fionread(&reader).expect("a pipe") > FULL
+                let mut files = [PollFd::new(&writer, PollFlags::OUT)];
+                poll(&mut files, Some(&Timespec::default())).expect("a pipe") == 0
             });
             running.wait_until_stalled();
             // One of them has ended by then.

@@ -133,3 +133,156 @@ impl AsFd for Stream {
         self.file.as_fd()
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use std::os::unix::net::UnixStream;
+    use std::sync::mpsc;
+    use std::thread;
+    use std::time::Duration;
+
+    use rustix::fs::CWD;
+    use rustix::pty::{OpenptFlags, grantpt, openpt, ptsname, unlockpt};
+    use rustix::termios::{OptionalActions, tcgetattr, tcsetattr};
+    use tempfile::TempDir;
+
+    use super::*;
+
+    /// Both ends of a stream of that kind: to write to, to read from.
+    fn ends(kind: &str) -> (OwnedFd, OwnedFd) {
+        let open = |name: &str, flags| {
+            open(
+                name,
+                flags | OFlags::NOCTTY | OFlags::CLOEXEC,
+                Mode::empty(),
+            )
+            .expect("it is there")
+        };
+        match kind {
+            "pipe" => {
+                let (reader, writer) = std::io::pipe().expect("a pipe");
+                (writer.into(), reader.into())
+            }
+            "FIFO" => {
+                let folder = TempDir::new().expect("a folder");
+                let name = folder.path().join("fifo");
+                rustix::fs::mknodat(CWD, &name, FileType::Fifo, Mode::RWXU, 0).expect("a FIFO");
+                let name = name.to_str().expect("a plain name");
+                // Both, or it would wait for the other one.
+                let both = open(name, OFlags::RDWR);
+                let (reader, writer) = (open(name, OFlags::RDONLY), open(name, OFlags::WRONLY));
+                drop(both);
+                (writer, reader)
+            }
+            "socket" => {
+                let (near, far) = UnixStream::pair().expect("a socket");
+                (near.into(), far.into())
+            }
+            _ => {
+                let keyboard = openpt(OpenptFlags::RDWR | OpenptFlags::NOCTTY).expect("a terminal");
+                grantpt(&keyboard).expect("a terminal");
+                unlockpt(&keyboard).expect("a terminal");
+                let mut settings = tcgetattr(&keyboard).expect("a terminal");
+                settings.make_raw();
+                tcsetattr(&keyboard, OptionalActions::Now, &settings).expect("a terminal");
+                let name = ptsname(&keyboard, Vec::new()).expect("a terminal");
+                let terminal = open(name.to_str().expect("a path"), OFlags::RDWR);
+                if kind == "keyboard" {
+                    (keyboard, terminal)
+                } else {
+                    (terminal, keyboard)
+                }
+            }
+        }
+    }
+
+    /// What it comes to, which must not take long.
+    fn at_once<T: Send + 'static>(what: &str, body: impl FnOnce() -> T + Send + 'static) -> T {
+        let (sender, receiver) = mpsc::channel();
+        thread::spawn(move || sender.send(body()));
+        let limit = Duration::from_secs(20);
+        receiver
+            .recv_timeout(limit)
+            .unwrap_or_else(|_| panic!("{what}: it waits"))
+    }
+
+    #[test]
+    fn what_another_has_taken_is_not_waited_for() {
+        for kind in ["pipe", "FIFO", "socket", "keyboard"] {
+            let (writer, reader) = ends(kind);
+            let other = reader.try_clone().expect("a second handle");
+            let stream = Stream::reader(reader);
+            assert!(!stream.is_ready(), "{kind}");
+            rustix::io::write(&writer, b"x").expect("there is room");
+            stream.wait(20_000);
+            assert!(stream.is_ready(), "{kind}");
+            let mut byte = [0];
+            assert_eq!(rustix::io::read(&other, &mut byte), Ok(1), "{kind}");
+            let (stream, read) = at_once(kind, move || {
+                let read = stream.read(&mut [0; 8]);
+                (stream, read)
+            });
+            assert_eq!(read, Err(Errno::AGAIN), "{kind}");
+            rustix::io::write(&writer, b"y").expect("there is room");
+            stream.wait(20_000);
+            let mut bytes = [0; 8];
+            assert_eq!((stream.read(&mut bytes), bytes[0]), (Ok(1), b'y'), "{kind}");
+            drop(writer);
+            stream.wait(20_000);
+            let end = stream.read(&mut bytes);
+            // A terminal that is gone is an error.
+            assert!(matches!(end, Ok(0) | Err(Errno::IO)), "{kind}: {end:?}");
+        }
+    }
+
+    #[test]
+    fn room_that_another_has_taken_is_not_waited_for() {
+        for kind in ["pipe", "FIFO", "socket", "screen"] {
+            let (writer, reader) = ends(kind);
+            let other = Stream::writer(writer.try_clone().expect("a second handle"));
+            let stream = Stream::writer(writer);
+            assert!(stream.is_ready(), "{kind}");
+            let fill = move |stream: &Stream| {
+                let mut size = 0;
+                loop {
+                    match stream.write(&[b'x'; 1 << 20]) {
+                        Ok(count) => size += count,
+                        Err(error) => return (size, error),
+                    }
+                }
+            };
+            let (size, error) = at_once(kind, move || fill(&other));
+            assert!(size > 0, "{kind}");
+            assert_eq!(error, Errno::AGAIN, "{kind}");
+            let (stream, written) = at_once(kind, move || {
+                let written = stream.write(b"y");
+                (stream, written)
+            });
+            assert_eq!(written, Err(Errno::AGAIN), "{kind}");
+            drop(reader);
+            let lost = at_once(kind, move || stream.write(b"y"));
+            assert!(
+                matches!(lost, Err(Errno::PIPE | Errno::IO)),
+                "{kind}: {lost:?}"
+            );
+        }
+    }
+
+    #[test]
+    fn what_we_may_not_open_is_asked_first() {
+        let (writer, reader) = ends("pipe");
+        let stream = |file, direction| Stream {
+            file,
+            direction,
+            way: Way::Ask,
+        };
+        let (reader, writer) = (
+            stream(reader, PollFlags::IN),
+            stream(writer, PollFlags::OUT),
+        );
+        assert_eq!(reader.read(&mut [0; 8]), Err(Errno::AGAIN));
+        while writer.write(&[b'x'; 1 << 20]).is_ok() {}
+        assert_eq!(writer.write(b"y"), Err(Errno::AGAIN));
+        assert_eq!(reader.read(&mut [0; 8]), Ok(8));
+    }
+}

@@ -144,6 +144,7 @@ impl Session<'_> {
         self.write_rest(deadline);
         let failure = self.output.failure();
         let exit = match self.exit {
+            Some((exit @ (Exit::Timeout | Exit::Signal(_)), _)) => exit,
             _ if failure == Some(Errno::PIPE) => Exit::Signal(libc::SIGPIPE),
             Some((exit, _)) => exit,
             None => Exit::Unknown(unexplained(status)),

@@ -28,6 +28,11 @@ pub(super) fn error(message: impl Display) {
     say(format_args!("pvhost: {BAD}error:{BAD:#} {message}\n"));
 }
 
+/// Says what the user should know, and may do something about.
+pub(super) fn warning(message: impl Display) {
+    say(format_args!("pvhost: {ODD}warning:{ODD:#} {message}\n"));
+}
+
 /// Says something else.
 pub(super) fn note(message: impl Display) {
     say(format_args!("pvhost: {message}\n"));

@@ -54,6 +54,11 @@ impl Interrupted<'_> {
         }
     }
 
+    /// Gives the interrupted system call that result.
+    pub(super) fn set_result(&mut self, result: i64) {
+        self.set_register(REG_RAX, result as u64);
+    }
+
     /// Continues there.
     pub(super) fn resume(&mut self, frame: &upcall::Interrupted) {
         self.resume_at(frame.instruction);

@@ -44,14 +44,35 @@ pub(super) fn report_host_fault(signal: i32, address: u64, instruction: u64) {
         "pvhost: internal error: signal {signal} at {instruction:#x} in the host's own code (address {address:#x}); \
          this is a bug in the host or in a host function, not in the guest"
     );
-    let text = &line.bytes[..line.length];
-    // SAFETY: writes from a live buffer to standard error.
-    unsafe { libc::write(libc::STDERR_FILENO, text.as_ptr().cast(), text.len()) };
+    line.write();
+}
+
+/// Says that the sandbox has refused a call of the host's own code. From a signal handler: no allocation.
+pub(super) fn report_refused_call(number: u32, address: u64) {
+    let mut line = Line {
+        bytes: [0; 256],
+        length: 0,
+    };
+    let _ = writeln!(
+        line,
+        "pvhost: internal error: the sandbox does not permit system call {number} at {address:#x}, of the host's own code; \
+         it fails, and the host goes on without (`--no-sandbox` permits it)"
+    );
+    line.write();
 }
 
 struct Line {
     bytes: [u8; 256],
     length: usize,
+}
+
+impl Line {
+    /// To standard error.
+    fn write(&self) {
+        let text = &self.bytes[..self.length];
+        // SAFETY: writes from a live buffer.
+        unsafe { libc::write(libc::STDERR_FILENO, text.as_ptr().cast(), text.len()) };
+    }
 }
 
 impl fmt::Write for Line {

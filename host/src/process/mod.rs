@@ -3,8 +3,8 @@
 //!
 //! The guest's image is mapped where it was linked, below 4 GiB, and its code runs directly, in user mode. Its external functions
 //! lead through gates to host functions, which are Rust closures ([`Builder::provide`]). Interrupts are signals that a
-//! handler turns into upcalls. The guest is checked, not confined: bad pointers and instructions are caught and
-//! reported, but code in one's own process is to be trusted like a plug-in.
+//! handler turns into upcalls. The guest is checked, and on request its thread's system calls are confined ([`Builder::sandbox`]): bad
+//! pointers, instructions and system calls are caught and reported. The process's memory is open to it, as to a plug-in.
 //!
 //! ```no_run
 //! use pvhost::image::Image;
@@ -33,6 +33,7 @@ mod lines;
 mod memory;
 mod realtime;
 mod run;
+mod sandbox;
 mod session;
 mod signals;
 mod state;
@@ -55,6 +56,7 @@ pub use paravirt_host_core::explain::{Fault, Place};
 pub use paravirt_host_core::layout::LayoutError;
 pub use paravirt_host_core::memory::GuestMemory;
 pub use realtime::Realtime;
+pub use sandbox::{Confinement, SandboxError, SandboxPolicy};
 pub use stats::Stats;
 pub use step::Step;
 pub use vm::{Builder, DEFAULT_MEMORY, Finished, Vm};

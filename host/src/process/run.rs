@@ -7,13 +7,13 @@ use std::sync::atomic::Ordering;
 use std::time::Duration;
 
 use paravirt_host_core::guest::End;
-use paravirt_host_core::layout::GUEST_END;
 use paravirt_host_core::timers::NEVER;
 use rustix::mm::{MapFlags, ProtFlags};
 
 use super::clock::monotonic;
 use super::error::VmError;
 use super::host::Guest;
+use super::sandbox::{self, Confinement, Sandbox, SandboxPolicy};
 use super::session::Session;
 use super::signals::Event;
 use super::state::STATE;
@@ -31,8 +31,12 @@ pub(super) struct Run {
     pub(super) handle_signals: bool,
 }
 
-/// Runs the guest to its end.
-pub(super) fn run(guest: &Guest, run: &Run) -> Result<End, VmError> {
+/// Runs the guest to its end; what it was kept from.
+pub(super) fn run(
+    guest: &Guest,
+    run: &Run,
+    policy: Option<SandboxPolicy>,
+) -> Result<(End, Confinement), VmError> {
     let stack = SignalStack::new().map_err(refused)?;
     let session = Session::begin(run.handle_signals);
     let alarm = PosixTimer::new(Event::Alarm.signal()).map_err(no_timer)?;
@@ -42,18 +46,24 @@ pub(super) fn run(guest: &Guest, run: &Run) -> Result<End, VmError> {
         monotonic().saturating_add(ns)
     });
     guest.platform().begin(&alarm, &ender, limit);
-    let dispatch = SyscallDispatch::on();
 
-    // SAFETY: the prototypes of closures come from their types; everything the guest and the handlers need is set up for this thread and
-    // outlives the call.
-    let end = unsafe { guest.enter() };
+    let confined = Sandbox::install(policy).map(|sandbox| {
+        // SAFETY: the prototypes of closures come from their types; everything the guest and the handlers need is set up for this thread
+        // and outlives the call.
+        let end = unsafe { guest.enter() };
+        (end, sandbox.leave())
+    });
 
-    drop(dispatch);
     guest.platform().end();
     drop((alarm, ender));
     drop(session);
     drop(stack);
-    end.map_err(|error| refused(io::Error::other(error)))
+    let (end, confinement) = confined?;
+    if confinement == Confinement::Filter {
+        sandbox::stay();
+    }
+    let end = end.map_err(|error| refused(io::Error::other(error)))?;
+    Ok((end, confinement))
 }
 
 fn refused(source: io::Error) -> VmError {
@@ -123,43 +133,6 @@ impl Drop for SignalStack {
         unsafe {
             libc::sigaltstack(&self.before, ptr::null_mut());
             let _ = rustix::mm::munmap(self.start as *mut _, SIGNAL_STACK);
-        }
-    }
-}
-
-/// Makes every system call from the guest's address space a SIGSYS, so that the gates are the only way to the host.
-/// Kernels before 5.11 do not have that; there a guest that wants to can call Linux.
-struct SyscallDispatch(bool);
-
-impl SyscallDispatch {
-    fn on() -> Self {
-        Self(Self::set(true))
-    }
-
-    fn set(on: bool) -> bool {
-        /// Linux, prctl.h.
-        const PR_SET_SYSCALL_USER_DISPATCH: i32 = 59;
-        /// What is above the guest may make system calls.
-        const HOST: u64 = (1 << 47) - GUEST_END;
-        let (start, size) = if on { (GUEST_END, HOST) } else { (0, 0) };
-        // SAFETY: no pointers; without a selector the range alone decides.
-        let result = unsafe {
-            libc::prctl(
-                PR_SET_SYSCALL_USER_DISPATCH,
-                u64::from(on),
-                start,
-                size,
-                0_u64,
-            )
-        };
-        result == 0
-    }
-}
-
-impl Drop for SyscallDispatch {
-    fn drop(&mut self) {
-        if self.0 {
-            Self::set(false);
         }
     }
 }

@@ -13,6 +13,7 @@ use super::context::Interrupted;
 use super::exit::TIMED_OUT;
 use super::fault;
 use super::host::Guest;
+use super::sandbox;
 use super::session::{self, Action};
 use super::state::{self, STATE};
 use super::thread;
@@ -58,6 +59,9 @@ struct SignalInfo {
     padding: i32,
     /// Where a fault is about an address, that; else whatever the kernel has put there.
     address: u64,
+    /// Of a system call that was stopped; else the same.
+    number: u32,
+    architecture: u32,
 }
 
 /// The flags of code that has not changed any; of all of them, only the bit that is always 1.
@@ -155,6 +159,18 @@ unsafe extern "sysv64" fn handle(
         if let Some(guest) = guest {
             handle_event(event, guest, &mut interrupted);
         }
+        true
+    } else if signal == libc::SIGSYS
+        // Anybody may send the signal; only the kernel gives it a positive code.
+        && details.code > 0
+        && (guest.is_some() || !session::has_previous(signal))
+    {
+        let call = sandbox::Stopped {
+            address: details.address,
+            number: details.number,
+            architecture: details.architecture,
+        };
+        sandbox::handle(call, &mut interrupted, guest.filter(|_| !nested));
         true
     } else if FAULTS.contains(&signal) {
         // In a handler it is the host's.

@@ -7,6 +7,7 @@ use std::time::Duration;
 use paravirt_abi::line::TIMERS;
 
 use super::host::{Function, Guest};
+use super::sandbox::Confinement;
 use crate::image::Image;
 
 /// What was counted while the guest ran. [`fmt::Display`] prints it as a table.
@@ -31,10 +32,12 @@ pub struct Stats {
     pub clock_steps: u64,
     /// By how much in all.
     pub clock_stepped: Duration,
+    /// What kept the guest's code from calling Linux.
+    pub confinement: Confinement,
 }
 
 impl Stats {
-    pub(super) fn new(guest: &Guest, image: &Image) -> Self {
+    pub(super) fn new(guest: &Guest, image: &Image, confinement: Confinement) -> Self {
         let calls = guest
             .functions()
             .map(|function| function.map_or(0, Function::calls));
@@ -54,6 +57,7 @@ impl Stats {
             idle: Duration::from_nanos(idle_ns),
             clock_steps: steps.count,
             clock_stepped: Duration::from_nanos(steps.ns),
+            confinement,
         }
     }
 }
@@ -78,6 +82,6 @@ impl fmt::Display for Stats {
             row("clock steps", self.clock_steps)?;
             row("clock stepped ms", self.clock_stepped.as_millis() as u64)?;
         }
-        Ok(())
+        writeln!(f, "{:<24} {:>12}", "sandbox", self.confinement)
     }
 }

@@ -20,6 +20,7 @@ use super::lines::LineHandle;
 use super::memory::ProcessPages;
 use super::realtime::Realtime;
 use super::run::{self, Run};
+use super::sandbox::SandboxPolicy;
 use super::stats::Stats;
 use super::step::{Step, Stepper, Stepping};
 use super::thread::ThreadPointer;
@@ -79,6 +80,7 @@ pub struct Builder {
     handle_signals: Option<bool>,
     realtime: Option<u8>,
     fsgsbase: bool,
+    sandbox: Option<SandboxPolicy>,
     stepper: Option<Stepper>,
 }
 
@@ -168,6 +170,23 @@ impl Builder {
         self
     }
 
+    /// Confines the guest by a seccomp filter, from just before its first instruction on: guest code cannot call Linux in any way, and
+    /// host code on the thread that runs the guest only as the policy says. Another call ends the guest with [`Exit::Fault`]. If not
+    /// given, the weaker [`Confinement::Guard`] is in force.
+    ///
+    /// No privilege is needed, and none can be gained any more (`PR_SET_NO_NEW_PRIVS`). **The filter stays on the thread that calls
+    /// [`Vm::run`], and on every thread and process that this starts from then on, for good**; when the guest has ended, a call that is
+    /// not permitted fails with ENOSYS. So a program that goes on after the guest builds and runs it on a thread of its own. Host functions
+    /// that need more than the policy allows ask a thread that was there before.
+    ///
+    /// The process's memory is not confined: the guest can read and write it all, and with it what other threads do. Only in a process
+    /// whose every thread was started by the guest's, as in the program `pvhost`, is that no way out.
+    #[must_use]
+    pub fn sandbox(mut self, policy: SandboxPolicy) -> Self {
+        self.sandbox = Some(policy);
+        self
+    }
+
     /// Single-steps the guest and calls `stepper` before each of its instructions, also those of the host's stubs. For tests.
     #[must_use]
     pub fn on_step(mut self, stepper: impl FnMut(&mut Step<'_>) + 'static) -> Self {
@@ -227,6 +246,7 @@ impl Builder {
             run,
             image: self.image,
             realtime: self.realtime,
+            sandbox: self.sandbox,
             _place: place,
         })
     }
@@ -238,6 +258,7 @@ pub struct Vm {
     run: Run,
     image: Image,
     realtime: Option<u8>,
+    sandbox: Option<SandboxPolicy>,
     _place: Place,
 }
 
@@ -271,6 +292,7 @@ impl Vm {
             handle_signals: None,
             realtime: None,
             fsgsbase: true,
+            sandbox: None,
             stepper: None,
         }
     }
@@ -304,17 +326,18 @@ impl Vm {
     ///
     /// # Errors
     /// If the system refuses what running needs.
-    pub fn run(self) -> Result<Finished, VmError> {
+    pub fn run(mut self) -> Result<Finished, VmError> {
         let _realtime = self
             .realtime
             .map(|priority| {
                 Realtime::enter(priority).map_err(|source| VmError::Realtime { priority, source })
             })
             .transpose()?;
-        let end = run::run(&self.guest, &self.run)?;
+        let policy = self.sandbox.take();
+        let (end, confinement) = run::run(&self.guest, &self.run, policy)?;
         Ok(Finished {
             exit: Exit::new(end, self.guest.explain(&self.image)),
-            stats: Stats::new(&self.guest, &self.image),
+            stats: Stats::new(&self.guest, &self.image, confinement),
             lost: self.guest.platform().lost(),
         })
     }

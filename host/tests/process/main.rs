@@ -16,6 +16,7 @@ mod gates;
 mod guests;
 mod program;
 mod refusals;
+mod sandbox;
 mod signals;
 mod terminal;
 mod time;

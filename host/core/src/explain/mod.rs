@@ -14,14 +14,21 @@ use paravirt_abi::signature::Width;
 
 use crate::image::Image;
 use crate::memory::GuestMemory;
-pub use record::{AccessKind, Cause, Exception, Record, Registers};
+pub use record::{
+    AccessKind, CallSite, Cause, Exception, Record, Registers, SystemCall, SystemCallTable,
+};
 
 /// The longest x86 instruction in bytes.
 const LONGEST_INSTRUCTION: u64 = 15;
+/// Bytes of `syscall`, `sysenter` and `int`.
+const SYSTEM_CALL_SIZE: u64 = 2;
 /// The breakpoint instruction.
 const INT3: u8 = 0xcc;
 /// Addresses that a null pointer with an offset reaches.
 const NULL_REACH: u64 = 0x1000;
+
+const HINT_OF_SYSTEM_CALL: &str = "a guest reaches its host through external functions only; is this a program for Linux, or was the wrong \
+     in-guest backend chosen?";
 
 /// What a guest did that it may not, with all that helps to find it. [`fmt::Display`] prints several lines.
 #[derive(Clone, Debug)]
@@ -97,7 +104,15 @@ impl Fault {
                 let caller = if executing { caller() } else { None };
                 (Some(place(instruction)), caller)
             }
-            None => (caller(), None),
+            None => match record.cause {
+                // The kernel has returned from the page on the guest's behalf.
+                Cause::SystemCall(SystemCall {
+                    site: CallSite::Vsyscall(_),
+                    ..
+                }) => (None, record.registers.map(|at| place(at.instruction))),
+                Cause::SystemCall(_) => (None, None),
+                _ => (caller(), None),
+            },
         };
         Self {
             what: describe(record, guest),
@@ -177,9 +192,16 @@ impl fmt::Display for Shown {
     }
 }
 
-/// Address of the instruction at fault; `None` if the guest was in a host function.
+/// Address of the instruction at fault; `None` if the guest was in a host function, or nobody knows.
 fn faulting_instruction(record: &Record, guest: Guest<'_>) -> Option<u64> {
     let next = record.instruction?;
+    if let Cause::SystemCall(SystemCall {
+        site: CallSite::Guest(_),
+        ..
+    }) = record.cause
+    {
+        return Some(next.wrapping_sub(SYSTEM_CALL_SIZE));
+    }
     let breakpoint = record.cause == Cause::Exception(Exception::Breakpoint);
     let before = next.wrapping_sub(1);
     // The processor reports a breakpoint behind it.
@@ -245,6 +267,7 @@ fn describe(record: &Record, guest: Guest<'_>) -> String {
     };
     match record.cause {
         Cause::Exception(exception) => describe_exception(exception, guest.memory),
+        Cause::SystemCall(call) => describe_system_call(call, record.stack, name),
         Cause::UpcallStack => format!(
             "no memory for an interrupt frame below the stack pointer {:#x}",
             record.stack
@@ -263,6 +286,40 @@ fn describe(record: &Record, guest: Guest<'_>) -> String {
         Cause::WildCall => "jump into the middle of the host's gates".to_owned(),
         Cause::WildResolve => {
             "call of the resolver that does not come from a function's thunk".to_owned()
+        }
+    }
+}
+
+/// `name` says how a function is called, by its index.
+fn describe_system_call<'a>(call: SystemCall, stack: u64, name: impl Fn(u32) -> &'a str) -> String {
+    let table = match call.table {
+        SystemCallTable::I386 => "i386",
+        SystemCallTable::X86_64 => "x86-64",
+        SystemCallTable::X32 => "x32",
+    };
+    let which = format!("system call {} ({table})", call.number);
+    match call.site {
+        CallSite::Guest(_) => format!("{which} by guest code"),
+        CallSite::Vsyscall(address) => {
+            format!("{which} by guest code, through the vsyscall page at {address:#x}")
+        }
+        CallSite::Lost => {
+            let last = match call.last_call {
+                Some(index) => format!("the last external call was `{}`", name(index)),
+                None => "there was no external call before".to_owned(),
+            };
+            format!(
+                "{which} by guest code, of which the kernel does not keep the address; the stack pointer was {stack:#x}, {last}"
+            )
+        }
+        CallSite::Host(address) => {
+            format!("{which} at {address:#x}, in host code that the guest has jumped to")
+        }
+        CallSite::Function(address) => {
+            let function = call.last_call.map_or("?", name);
+            format!(
+                "{which} at {address:#x} by the host function `{function}`, which the sandbox does not permit"
+            )
         }
     }
 }
@@ -302,9 +359,21 @@ fn hint(
     instruction: Option<&Instruction>,
 ) -> Option<String> {
     let hint = match record.cause {
-        Cause::Exception(Exception::SystemCall) => {
-            "a guest reaches its host through external functions only; is this a program for Linux, or was the wrong \
-             in-guest backend chosen?"
+        Cause::SystemCall(SystemCall {
+            site: CallSite::Host(_),
+            ..
+        }) => "a wild jump, or an attempt to leave the sandbox?",
+        Cause::SystemCall(SystemCall {
+            site: CallSite::Function(_),
+            ..
+        }) => {
+            "let the policy allow it (`SandboxPolicy::allow`), or make it on another thread that runs already"
+        }
+        Cause::SystemCall(_) | Cause::Exception(Exception::SystemCall) => HINT_OF_SYSTEM_CALL,
+        Cause::Exception(Exception::IllegalInstruction)
+            if instruction.is_some_and(is_system_call) =>
+        {
+            HINT_OF_SYSTEM_CALL
         }
         Cause::Exception(_) if guest.image.is_of_2013() && calls_l4(bad, instruction) => {
             "this asks the L4 microkernel of then, which is not here; of an image of 2013 only the external functions work"
@@ -381,6 +450,14 @@ fn stack_overflowed(record: &Record, image: &Image) -> bool {
         .symbols()
         .address_of("__stack_start")
         .is_some_and(|stack| (start..stack + SLACK).contains(&record.stack))
+}
+
+/// Whether the instruction enters a kernel. Not every processor has each of them in each mode.
+fn is_system_call(instruction: &Instruction) -> bool {
+    matches!(
+        instruction.mnemonic(),
+        Mnemonic::Syscall | Mnemonic::Sysenter
+    )
 }
 
 /// Whether the instruction needs ring 0, or access to ports or interrupts that user mode does not have.

@@ -6,6 +6,8 @@
 pub enum Cause {
     /// The processor refused an instruction.
     Exception(Exception),
+    /// A system call of what is below the host, which only the host may make, or nobody in this run.
+    SystemCall(SystemCall),
     /// There is no memory for an interrupt frame below the stack pointer.
     UpcallStack,
     /// The upcall entry in the vCPU page, this address, is not in executable memory.
@@ -18,6 +20,46 @@ pub enum Cause {
     WildCall,
     /// The resolver was entered other than through a thunk.
     WildResolve,
+}
+
+/// A system call of Linux that was stopped.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct SystemCall {
+    /// Its number.
+    pub number: u32,
+    /// Of which of the kernel's tables.
+    pub table: SystemCallTable,
+    /// What is known of where it was made.
+    pub site: CallSite,
+    /// Index of the function that the guest has called last, if it has called any.
+    pub last_call: Option<u32>,
+}
+
+/// The numbers of system calls are those of one of these tables.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum SystemCallTable {
+    /// That of 32-bit code, and of `int 0x80` anywhere.
+    I386,
+    /// That of 64-bit code.
+    X86_64,
+    /// That of 64-bit code with 32-bit pointers.
+    X32,
+}
+
+/// Where a system call was made.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum CallSite {
+    /// In guest code; the address behind the instruction.
+    Guest(u64),
+    /// In guest code, by `sysenter` or, on AMD's processors, `syscall` in 32-bit code: of these the kernel keeps no address.
+    Lost,
+    /// In host code that the guest has jumped to; the address behind the instruction.
+    Host(u64),
+    /// By a call of the page with the system calls of old at this fixed address; the guest's return address is the instruction
+    /// pointer.
+    Vsyscall(u64),
+    /// In host code on the host's own stack: by the host function that was called last.
+    Function(u64),
 }
 
 /// Why the processor refused an instruction.
@@ -134,6 +176,19 @@ impl Record {
             stack: registers.stack(),
             instruction: Some(registers.instruction),
             registers: Some(registers),
+        }
+    }
+
+    /// A system call. The registers are those that the kernel shows.
+    #[must_use]
+    pub const fn of_system_call(call: SystemCall, registers: Registers) -> Self {
+        let instruction = match call.site {
+            CallSite::Guest(address) | CallSite::Host(address) => Some(address),
+            CallSite::Lost | CallSite::Vsyscall(_) | CallSite::Function(_) => None,
+        };
+        Self {
+            instruction,
+            ..Self::new(Cause::SystemCall(call), registers)
         }
     }
 

@@ -72,6 +72,7 @@ impl<P: Platform> Guest<P> {
         if bytes != 0 && !self.memory.readable(stack, bytes + self.pointer()) {
             return self.record(Record::of_call(Cause::Arguments(index), stack));
         }
+        self.last_call.set(Some(index));
         P::call(self, function, binding.prototype, frame, bytes);
     }
 

@@ -7,7 +7,7 @@ use paravirt_abi::line::TIMER;
 use paravirt_abi::signature::Width;
 
 use super::{End, EndKind, Guest, Platform};
-use crate::explain::{Cause, Exception, Record, Registers};
+use crate::explain::{CallSite, Cause, Exception, Record, Registers, SystemCall, SystemCallTable};
 use crate::gate;
 use crate::timers::{Alarm, NEVER};
 use crate::upcall::{self, Interrupted};
@@ -83,6 +83,35 @@ impl<P: Platform> Guest<P> {
             flags: interrupted.flags,
         };
         self.record(Record::new(Cause::Exception(exception), registers));
+        leave(interrupted);
+        true
+    }
+
+    /// Ends the guest for a system call that was stopped. Whether the guest itself made it, and is left as by [`Guest::fault`]: otherwise a
+    /// host function did, which is to go on without, and the guest is left when it returns.
+    pub fn system_call(
+        &self,
+        interrupted: &mut Interrupted,
+        general: [u64; 16],
+        number: u32,
+        table: SystemCallTable,
+        site: CallSite,
+    ) -> bool {
+        let call = SystemCall {
+            number,
+            table,
+            site,
+            last_call: self.last_call.get(),
+        };
+        let registers = Registers {
+            general,
+            instruction: interrupted.instruction,
+            flags: interrupted.flags,
+        };
+        self.record(Record::of_system_call(call, registers));
+        if self.in_host() {
+            return false;
+        }
         leave(interrupted);
         true
     }

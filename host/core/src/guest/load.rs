@@ -178,6 +178,7 @@ impl<P: Platform> Guest<P> {
             alarm_due: AtomicBool::new(false),
             overruns: AtomicU64::new(0),
             fault: Cell::new(None),
+            last_call: Cell::new(None),
             has_run: AtomicBool::new(false),
         };
         if !request.lazy {

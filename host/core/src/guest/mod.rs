@@ -65,6 +65,8 @@ pub struct Guest<P: Platform> {
     alarm_due: AtomicBool,
     overruns: AtomicU64,
     fault: Cell<Option<Record>>,
+    /// Index of the function that the guest has called last.
+    last_call: Cell<Option<u32>>,
     has_run: AtomicBool,
 }
 
@@ -223,7 +225,9 @@ impl<P: Platform> Guest<P> {
         self.end.load(Ordering::SeqCst) != 0
     }
 
-    fn in_host(&self) -> bool {
+    /// Whether host code runs, of a call: asked on the vCPU's thread, where a handler may have interrupted it.
+    #[must_use]
+    pub fn in_host(&self) -> bool {
         self.in_host.load(Ordering::Relaxed)
     }
 

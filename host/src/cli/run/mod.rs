@@ -73,6 +73,10 @@ pub(super) struct Arguments {
     )]
     realtime: Option<u8>,
 
+    /// Process: leave out the sandbox, the seccomp filter around the guest; then its code can do what you can
+    #[arg(long)]
+    no_sandbox: bool,
+
     /// Process: print what was counted on stderr when the guest has ended
     #[arg(long)]
     stats: bool,
@@ -118,6 +122,9 @@ guest. In QEMU the console is a serial line: the end of the input reaches the gu
 
 QEMU and Xen are Debian's packages qemu-system-x86 and xen-hypervisor-VERSION-amd64, 4.17 or later; `cargo xtask setup` brings \
 them. The guest is Xen's first domain and carries a backend for where it runs (`pvhost list`).
+
+A guest in a process can read and write all of this process's memory, but it cannot call Linux: a seccomp filter ends it with a
+report, unless you say --no-sandbox. SECURITY.md says what that holds and what it does not.
 
 Exit status: the guest's own (modulo 256), or
   1 the guest cannot be started, 2 wrong command line, 3 the guest reported a fatal error, 4 it asked for a reset,
@@ -171,6 +178,7 @@ impl Arguments {
             ("--lazy", self.lazy, process, "process"),
             ("--compat", self.compat.is_some(), process, "process"),
             ("--realtime", self.realtime.is_some(), process, "process"),
+            ("--no-sandbox", self.no_sandbox, process, "process"),
             ("--stats", self.stats, process, "process"),
             ("--json", self.json, process, "process"),
             ("--icount", self.icount, !process, "qemu` or `--host xen"),

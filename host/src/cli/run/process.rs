@@ -1,13 +1,18 @@
 // SPDX-License-Identifier: MIT OR Apache-2.0
 //! `pvhost run --host process`: runs a guest in this process.
 
+use std::sync::{Arc, OnceLock};
+
 use pvhost::image::Image;
-use pvhost::process::{Exit, Vm};
+use pvhost::process::{Confinement, Exit, SandboxPolicy, Vm};
 use pvhost::provides::Host;
 
 use super::{Arguments, Error, ExitStatus, report, signal};
 use crate::cli::say::{self, BAD};
 use crate::cli::units;
+
+/// What is so without a sandbox.
+const OPEN: &str = "a guest that breaks out of its code can do what you can";
 
 /// Runs the guest; its end is the program's.
 pub(super) fn run(image: Image, host: &Host, arguments: &Arguments) -> Result<ExitStatus, Error> {
@@ -25,6 +30,17 @@ pub(super) fn run(image: Image, host: &Host, arguments: &Arguments) -> Result<Ex
     }
     if host.is_for_2013() || arguments.compat.is_some() {
         builder = builder.compat_2013();
+    }
+    let refused = Arc::new(OnceLock::new());
+    if arguments.no_sandbox {
+        say::warning(format_args!("no sandbox (--no-sandbox): {OPEN}"));
+    } else {
+        let refused = Arc::clone(&refused);
+        builder = builder.sandbox(SandboxPolicy::new().or_without(move |error| {
+            say::warning(format_args!("no sandbox: {error}: {OPEN}"));
+            // It is called once.
+            let _ = refused.set(error.to_string());
+        }));
     }
     let vm = builder.build()?;
     if !arguments.quiet {
@@ -56,13 +72,17 @@ pub(super) fn run(image: Image, host: &Host, arguments: &Arguments) -> Result<Ex
              drifted apart, as when the machine is suspended"
         ));
     }
+    if finished.stats.confinement == Confinement::Nothing {
+        say::warning("nothing has kept the guest's code from calling Linux");
+    }
     let status = finished.exit.status();
     let (status, death) = super::conclude(status, signal, finished.lost.as_ref());
     if arguments.stats {
         say::say(&finished.stats);
     }
     if arguments.json {
-        say::say(report::line(arguments, &finished, status)? + "\n");
+        let refused = refused.get().map(String::as_str);
+        say::say(report::line(arguments, &finished, status, refused)? + "\n");
     }
     if let Some(signal) = death {
         signal::die_by(signal);

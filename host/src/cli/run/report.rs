@@ -25,6 +25,8 @@ struct Report<'a> {
     idle_ns: u64,
     clock_steps: u64,
     clock_stepped_ns: u64,
+    sandbox: String,
+    sandbox_refused: Option<&'a str>,
 }
 
 #[derive(Serialize)]
@@ -33,11 +35,12 @@ struct Calls<'a> {
     count: u64,
 }
 
-/// The run as one line.
+/// The run as one line; `refused` says why there is no sandbox, if the system is to blame.
 pub(super) fn line(
     arguments: &Arguments,
     finished: &Finished,
     status: ExitStatus,
+    refused: Option<&str>,
 ) -> serde_json::Result<String> {
     let (exit, stats) = (&finished.exit, &finished.stats);
     let (end, code) = match exit {
@@ -72,6 +75,8 @@ pub(super) fn line(
         idle_ns: ns(stats.idle),
         clock_steps: stats.clock_steps,
         clock_stepped_ns: ns(stats.clock_stepped),
+        sandbox: stats.confinement.to_string(),
+        sandbox_refused: refused,
     })
 }
 

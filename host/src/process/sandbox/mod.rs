@@ -1,0 +1,157 @@
+// SPDX-License-Identifier: MIT OR Apache-2.0
+//! What keeps guest code from calling Linux: a seccomp filter, or a guard that is weaker but can be taken off again.
+//!
+//! The filter ([`filter`]) is made from one table ([`table`]) and stays on the thread, and on all that this starts, for good. What it
+//! stops arrives as SIGSYS ([`trap`]).
+
+mod filter;
+mod table;
+mod trap;
+
+use std::fmt;
+use std::io;
+
+pub(super) use trap::{Stopped, handle, stay};
+
+use paravirt_host_core::layout::GUEST_END;
+
+/// What is told that the system refuses.
+type Told = Box<dyn FnOnce(&SandboxError) + Send>;
+
+/// What a guest's thread may ask of Linux, see [`Builder::sandbox`](super::Builder::sandbox): what the host itself needs for console,
+/// timers, signals and memory, and what is [allowed](SandboxPolicy::allow) beside that.
+#[derive(Default)]
+pub struct SandboxPolicy {
+    allowed: Vec<u32>,
+    refused: Option<Told>,
+}
+
+impl SandboxPolicy {
+    /// Only what the host itself needs. Where the system refuses the sandbox, the guest is not started.
+    #[must_use]
+    pub fn new() -> Self {
+        Self::default()
+    }
+
+    /// Allows a system call, by its number for x86-64 (`libc::SYS_openat`), with any arguments: for host functions that make it.
+    #[must_use]
+    pub fn allow(mut self, call: u32) -> Self {
+        self.allowed.push(call);
+        self
+    }
+
+    /// Runs the guest even where the system refuses the sandbox. `told` gets the reason before the guest's first instruction.
+    #[must_use]
+    pub fn or_without(mut self, told: impl FnOnce(&SandboxError) + Send + 'static) -> Self {
+        self.refused = Some(Box::new(told));
+        self
+    }
+}
+
+impl fmt::Debug for SandboxPolicy {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("SandboxPolicy")
+            .field("allowed", &self.allowed)
+            .field("required", &self.refused.is_none())
+            .finish()
+    }
+}
+
+/// What kept a guest's code from calling Linux while it ran. [`fmt::Display`] is one word.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Confinement {
+    /// `filter`: a seccomp filter, on all code of the guest's thread and of the threads that it has started.
+    Filter,
+    /// `guard`: the instructions `syscall` and `int 0x80` in the guest's own code are stopped. Other ways are open: `sysenter`, on
+    /// AMD's processors `syscall` in 32-bit code, the vsyscall page, and jumps into the host's code.
+    Guard,
+    /// `none`: nothing.
+    Nothing,
+}
+
+impl fmt::Display for Confinement {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.pad(match self {
+            Self::Filter => "filter",
+            Self::Guard => "guard",
+            Self::Nothing => "none",
+        })
+    }
+}
+
+/// The system refuses the sandbox.
+#[derive(Debug, thiserror::Error)]
+#[error("the system refuses a seccomp filter ({call}: {source}); {}", because(.source))]
+pub struct SandboxError {
+    /// The system call that failed.
+    call: &'static str,
+    /// The system's reason.
+    source: io::Error,
+}
+
+/// What may be behind the system's reason.
+fn because(error: &io::Error) -> &'static str {
+    match error.raw_os_error() {
+        Some(libc::EPERM | libc::EACCES) => {
+            "a seccomp profile of whoever started this program forbids it (of a container, a service, another sandbox)"
+        }
+        Some(libc::ENOSYS | libc::EINVAL) => {
+            "this kernel has none (CONFIG_SECCOMP_FILTER), or it is another program that acts as Linux"
+        }
+        _ => "see seccomp(2)",
+    }
+}
+
+/// What is in force on this thread.
+pub(super) struct Sandbox(Confinement);
+
+impl Sandbox {
+    /// Confines this thread: to be called last before the guest is entered.
+    ///
+    /// # Errors
+    /// If the policy asks for a filter, the system refuses it, and the policy does not go without.
+    pub(super) fn install(policy: Option<SandboxPolicy>) -> Result<Self, SandboxError> {
+        if let Some(policy) = policy {
+            match filter::install(&policy.allowed) {
+                Ok(()) => return Ok(Self(Confinement::Filter)),
+                Err(error) => match policy.refused {
+                    Some(told) => told(&error),
+                    None => return Err(error),
+                },
+            }
+        }
+        Ok(Self(if guard(true) {
+            Confinement::Guard
+        } else {
+            Confinement::Nothing
+        }))
+    }
+
+    /// To be called when the guest has been left; what there was.
+    pub(super) fn leave(self) -> Confinement {
+        if self.0 == Confinement::Guard {
+            guard(false);
+        }
+        self.0
+    }
+}
+
+/// Makes system calls from the guest's address space a SIGSYS, or no longer; whether the kernel does that (since Linux 5.11).
+fn guard(on: bool) -> bool {
+    /// Linux, prctl.h.
+    const PR_SET_SYSCALL_USER_DISPATCH: i32 = 59;
+    /// What is above the guest may make system calls.
+    const HOST: u64 = (1 << 47) - GUEST_END;
+    let (start, size) = if on { (GUEST_END, HOST) } else { (0, 0) };
+    // SAFETY: no pointers; without a selector the range alone decides.
+    let result = unsafe {
+        libc::prctl(
+            PR_SET_SYSCALL_USER_DISPATCH,
+            u64::from(on),
+            start,
+            size,
+            0_u64,
+        )
+    };
+    result == 0
+}

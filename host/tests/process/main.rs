@@ -14,6 +14,7 @@ mod fake_qemu;
 mod faults;
 mod gates;
 mod guests;
+mod pointers;
 mod program;
 mod refusals;
 mod sandbox;

@@ -8,6 +8,7 @@ use paravirt_host_core::guest::GuestError;
 use paravirt_host_core::layout::LayoutError;
 use paravirt_host_core::memory::MapError;
 
+use super::conditions::Condition;
 use super::sandbox::SandboxError;
 use crate::image::ImageError;
 use crate::text::Escaped;
@@ -66,6 +67,9 @@ pub enum VmError {
     /// The system refused the guest's rights to its memory.
     #[error("cannot protect the guest's memory: {0}")]
     Protect(MapError),
+    /// The system does not let this process do what a guest needs.
+    #[error(transparent)]
+    Condition(#[from] Condition),
     /// The system refused the sandbox.
     #[error(transparent)]
     Sandbox(#[from] SandboxError),

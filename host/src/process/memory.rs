@@ -2,12 +2,12 @@
 //! Memory of this process for a guest. All of the guest lies below 4 GiB, where the host maps nothing of its own.
 
 use std::ffi::c_void;
-use std::io;
 
 use paravirt_host_core::memory::{MapError, Pages};
 use rustix::io::Errno;
 use rustix::mm::{MapFlags, MprotectFlags, ProtFlags};
 
+use super::conditions;
 use crate::image::Access;
 
 /// Mappings of this process.
@@ -29,7 +29,7 @@ unsafe impl Pages for ProcessPages {
         }
         .map_err(|error| match error {
             Errno::EXIST => MapError::Taken,
-            other => refused(other),
+            other => conditions::refused_map(start, other),
         })?;
         // Kernels before 4.17 take the address for a hint.
         if mapped as u64 == start {
@@ -46,15 +46,11 @@ unsafe impl Pages for ProcessPages {
         rights.set(MprotectFlags::EXEC, access.execute);
         // SAFETY: the pages were mapped for the guest.
         unsafe { rustix::mm::mprotect(start as *mut c_void, size as usize, rights) }
-            .map_err(refused)
+            .map_err(|error| conditions::refused_rights(access, error))
     }
 
     fn unmap(&self, start: u64, size: u64) {
         // SAFETY: the pages were mapped for the guest, which has ended.
         let _ = unsafe { rustix::mm::munmap(start as *mut c_void, size as usize) };
     }
-}
-
-fn refused(error: Errno) -> MapError {
-    MapError::System(Box::new(io::Error::from(error)))
 }

@@ -21,6 +21,7 @@
 
 mod call;
 mod clock;
+mod conditions;
 mod console;
 mod context;
 mod error;
@@ -44,6 +45,7 @@ mod timers;
 mod vm;
 
 pub use call::{Arguments, Call};
+pub use conditions::Condition;
 pub use console::Console;
 pub use error::VmError;
 pub use exit::Exit;

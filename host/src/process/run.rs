@@ -2,6 +2,7 @@
 //! The vCPU's thread: what it needs set up around the guest.
 
 use std::io;
+use std::mem::MaybeUninit;
 use std::ptr;
 use std::sync::atomic::Ordering;
 use std::time::Duration;
@@ -106,17 +107,23 @@ impl SignalStack {
                 MapFlags::PRIVATE | MapFlags::NORESERVE,
             )
         }?;
-        let stack = libc::stack_t {
-            ss_sp: start,
-            // While a handler runs, it is off: a guest that has set its own stack to somewhere in it is not taken for a handler.
-            ss_flags: SS_AUTODISARM,
-            ss_size: SIGNAL_STACK,
-        };
-        let mut before = stack;
-        // SAFETY: the memory stays mapped until the old stack is back.
-        if unsafe { libc::sigaltstack(&stack, &mut before) } != 0 {
+        let mut before = MaybeUninit::uninit();
+        // While a handler runs, it is off: a guest that has set its own stack to somewhere in it is not taken for a handler. Kernels
+        // before 4.7, and some that act as Linux, do not have that.
+        let set = [SS_AUTODISARM, 0].into_iter().any(|ss_flags| {
+            let stack = libc::stack_t {
+                ss_sp: start,
+                ss_flags,
+                ss_size: SIGNAL_STACK,
+            };
+            // SAFETY: the memory stays mapped until the old stack is back.
+            unsafe { libc::sigaltstack(&stack, before.as_mut_ptr()) == 0 }
+        });
+        if !set {
             return Err(io::Error::last_os_error());
         }
+        // SAFETY: filled in by the call that succeeded.
+        let before = unsafe { before.assume_init() };
         let start = start as u64;
         STATE.signal_stack.store(start, Ordering::SeqCst);
         let end = start + SIGNAL_STACK as u64;

@@ -24,7 +24,7 @@ use super::sandbox::SandboxPolicy;
 use super::stats::Stats;
 use super::step::{Step, Stepper, Stepping};
 use super::thread::ThreadPointer;
-use super::{clock, interface};
+use super::{clock, conditions, interface};
 use crate::image::Image;
 
 /// Memory of a guest beside its image if nothing else is asked for, in bytes.
@@ -204,6 +204,7 @@ impl Builder {
             return Err(VmError::HostInTheWay { address });
         }
         let place = Place::take()?;
+        conditions::check(self.image.machine().width())?;
         let console = match self.console {
             Some(console) => console,
             None => Console::stdio().map_err(|source| VmError::System {

@@ -15,6 +15,7 @@ mod faults;
 mod gates;
 mod guests;
 mod pointers;
+mod policies;
 mod program;
 mod refusals;
 mod sandbox;

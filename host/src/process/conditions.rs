@@ -1,0 +1,346 @@
+// SPDX-License-Identifier: MIT OR Apache-2.0
+//! What a system must let this process do for a guest to run in it: asked before the start, since a guest that finds out by a fault
+//! would be blamed for it.
+
+use std::arch::{asm, global_asm};
+use std::ffi::c_void;
+use std::fs;
+use std::io;
+use std::mem::MaybeUninit;
+use std::ptr;
+use std::sync::Mutex;
+use std::sync::PoisonError;
+use std::sync::atomic::{AtomicI32, AtomicU64, Ordering};
+
+use paravirt_abi::signature::Width;
+use paravirt_host_core::guest::Platform;
+use paravirt_host_core::memory::{MapError, PAGE};
+use rustix::io::Errno;
+use rustix::mm::{MapFlags, MprotectFlags, ProtFlags};
+
+use super::host::Host;
+use super::signals;
+use crate::image::Access;
+
+/// What this system does not let the process do.
+#[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
+pub enum Condition {
+    /// Read the processor's counter.
+    #[error(
+        "this process may not read the time-stamp counter (prctl PR_SET_TSC, by whoever started it), by which Linux's clock is read, too; \
+         start it without"
+    )]
+    Counter,
+    /// Change stacks as a guest does.
+    #[error(
+        "this process has a shadow stack, which does not follow a guest to its own stacks; start it without \
+         (`GLIBC_TUNABLES=glibc.cpu.x86_shstk=off`)"
+    )]
+    ShadowStack,
+    /// Run 32-bit code.
+    #[error(
+        "this system does not run 32-bit code in a 64-bit process, as a guest for i386 needs ({how}); an emulator or a sandbox in Linux's \
+         place? Run the guest in QEMU (`--host qemu`), or on Linux itself, or build it for x86-64"
+    )]
+    Code32 {
+        /// What became of an attempt.
+        how: String,
+    },
+}
+
+/// Asks what can be asked before the guest is laid out. For one guest at a time.
+pub(super) fn check(width: Width) -> Result<(), Condition> {
+    if counter_is_forbidden() {
+        return Err(Condition::Counter);
+    }
+    if shadow_stack() != 0 {
+        return Err(Condition::ShadowStack);
+    }
+    match width {
+        Width::Bits32 => probe_code_32().map_err(|how| Condition::Code32 { how }),
+        Width::Bits64 => Ok(()),
+    }
+}
+
+/// Whether reading the counter is a fault (Linux, prctl.h). Emulations of Linux that do not know the question do not forbid it.
+fn counter_is_forbidden() -> bool {
+    let mut access = 0_i32;
+    // SAFETY: writes to a live variable.
+    let asked = unsafe { libc::prctl(libc::PR_GET_TSC, &raw mut access) };
+    asked == 0 && access == libc::PR_TSC_SIGSEGV
+}
+
+/// The pointer of this thread's shadow stack, 0 if it has none (Linux, x86/shstk.rst).
+fn shadow_stack() -> u64 {
+    let pointer;
+    // SAFETY: `rdsspq %rax`; without a shadow stack, and on processors that do not have it, it does nothing.
+    unsafe {
+        asm!(".byte 0xf3, 0x48, 0x0f, 0x1e, 0xc8", inout("rax") 0_u64 => pointer, options(nomem, nostack, preserves_flags));
+    }
+    pointer
+}
+
+/// Why memory is refused, with the policy that may be behind it.
+pub(super) fn refused_map(start: u64, error: Errno) -> MapError {
+    // Linux, admin-guide/sysctl/vm.rst.
+    const LOWEST: &str = "/proc/sys/vm/mmap_min_addr";
+    let lowest = || fs::read_to_string(LOWEST).ok()?.trim().parse::<u64>().ok();
+    let error = io::Error::from(error);
+    match lowest().filter(|_| error.raw_os_error() == Some(libc::EPERM)) {
+        Some(lowest) if start < lowest => because(
+            error,
+            &format!(
+                "here nothing may be mapped below {lowest:#x} (`sysctl vm.mmap_min_addr`); link the guest higher, or have it lowered"
+            ),
+        ),
+        _ => MapError::System(Box::new(error)),
+    }
+}
+
+/// Why rights to memory are refused, with the policy that may be behind it.
+pub(super) fn refused_rights(access: Access, error: Errno) -> MapError {
+    let error = io::Error::from(error);
+    let forbidden = matches!(error.raw_os_error(), Some(libc::EACCES | libc::EPERM));
+    if !forbidden || !access.execute {
+        return MapError::System(Box::new(error));
+    }
+    // SAFETY: no pointers.
+    let denied = unsafe { libc::prctl(libc::PR_GET_MDWE, 0, 0, 0, 0) };
+    let policy = if denied > 0 {
+        "this process may not execute what it has written (prctl PR_SET_MDWE; a service's MemoryDenyWriteExecute=), and a guest's code is \
+         written to memory before it runs; start it without"
+    } else {
+        "a policy forbids to execute what was written to memory (as SELinux's execmem), and a guest's code is; have it permitted"
+    };
+    because(error, policy)
+}
+
+fn because(error: io::Error, policy: &str) -> MapError {
+    MapError::System(format!("{error}: {policy}").into())
+}
+
+/// The signals of an attempt that fails, or succeeds: it ends with `ud2`.
+const SIGNALS: [i32; 4] = [libc::SIGILL, libc::SIGSEGV, libc::SIGBUS, libc::SIGTRAP];
+/// `inc %eax; ud2` as 32-bit code; as 64-bit code, one undefined instruction.
+const CODE: [u8; 3] = [0x40, 0x0f, 0x0b];
+/// `eax` before it.
+const BEFORE: u32 = 0x1234;
+/// Size of the stack for its signal.
+const STACK: usize = 256 * 1024;
+
+/// The thread that tries.
+static THREAD: AtomicI32 = AtomicI32::new(0);
+/// Its stack pointer before, and the far pointer it goes by.
+static PROBE: [AtomicU64; 2] = [const { AtomicU64::new(0) }; 2];
+/// What the signal has shown: the signal, code selector, instruction pointer and eax.
+static SEEN: [AtomicU64; 4] = [const { AtomicU64::new(0) }; 4];
+
+unsafe extern "sysv64" {
+    /// Goes to 32-bit code by the far pointer, with eax as given; returns when the handler has continued at `pv_probe_end`.
+    fn pv_probe(eax: u32);
+    fn pv_probe_end();
+}
+
+global_asm!(
+    ".pushsection .text.pv_probe, \"ax\", @progbits",
+    ".globl pv_probe, pv_probe_end",
+    ".type pv_probe, @function",
+    "pv_probe:",
+    "pushq %rbp",                              // in 32-bit code no register has an upper half to keep
+    "pushq %rbx",
+    "pushq %r12",
+    "pushq %r13",
+    "pushq %r14",
+    "pushq %r15",
+    "movq %rsp, {probe}(%rip)",
+    "movl %edi, %eax",
+    "ljmpl *{probe}+8(%rip)",
+    "pv_probe_end:",
+    "movq {probe}(%rip), %rsp",
+    "popq %r15",
+    "popq %r14",
+    "popq %r13",
+    "popq %r12",
+    "popq %rbx",
+    "popq %rbp",
+    "retq",
+    ".size pv_probe, . - pv_probe",
+    ".popsection",
+    probe = sym PROBE,
+    options(att_syntax),
+);
+
+/// Runs three bytes of 32-bit code; how that failed.
+fn probe_code_32() -> Result<(), String> {
+    // Handlers and the words above are the process's.
+    static ONE: Mutex<()> = Mutex::new(());
+    let _one = ONE.lock().unwrap_or_else(PoisonError::into_inner);
+    let Some(selector) = Host::CODE_32 else {
+        return Ok(());
+    };
+    let Some(low) = LowMemory::new() else {
+        // What refuses this refuses the guest's own memory, and is named there.
+        return Ok(());
+    };
+    let target = low.start as u64;
+    PROBE[1].store(target | u64::from(selector) << 32, Ordering::SeqCst);
+    THREAD.store(signals::this_thread(), Ordering::SeqCst);
+    let handlers = Handlers::install(low.stack());
+    // SAFETY: the code is mapped, and its fault is handled on a stack of its own, from where the thread goes on at the end.
+    unsafe { pv_probe(BEFORE) };
+    drop(handlers);
+    THREAD.store(0, Ordering::SeqCst);
+    let [signal, code, instruction, eax] = SEEN.each_ref().map(|word| word.load(Ordering::SeqCst));
+    if signal != libc::SIGILL as u64 || !(target..target + PAGE).contains(&instruction) {
+        return Err(format!(
+            "a far jump to it is signal {signal} at {instruction:#x}"
+        ));
+    }
+    if instruction != target + 1 || eax != u64::from(BEFORE) + 1 {
+        return Err("it runs as 64-bit code".to_owned());
+    }
+    if code != u64::from(selector) {
+        return Err(format!("its faults show the code selector {code:#x}"));
+    }
+    Ok(())
+}
+
+/// Where 32-bit code can be (Linux, mmap(2): MAP_32BIT).
+const BELOW_2G: MapFlags = MapFlags::from_bits_retain(libc::MAP_32BIT as u32);
+
+/// Memory below 2 GiB: a page with the code, then a stack.
+struct LowMemory {
+    start: *mut c_void,
+}
+
+impl LowMemory {
+    const SIZE: usize = PAGE as usize + STACK;
+
+    fn new() -> Option<Self> {
+        let flags = MapFlags::PRIVATE | MapFlags::NORESERVE | BELOW_2G;
+        let rights = ProtFlags::READ | ProtFlags::WRITE;
+        // SAFETY: a new mapping where the kernel finds room.
+        let start =
+            unsafe { rustix::mm::mmap_anonymous(ptr::null_mut(), Self::SIZE, rights, flags) }
+                .ok()?;
+        let memory = Self { start };
+        let rights = MprotectFlags::READ | MprotectFlags::EXEC;
+        // SAFETY: the first page of the mapping, which nothing else refers to.
+        unsafe {
+            start.cast::<[u8; 3]>().write(CODE);
+            rustix::mm::mprotect(start, PAGE as usize, rights).ok()?;
+        }
+        Some(memory)
+    }
+
+    fn stack(&self) -> libc::stack_t {
+        libc::stack_t {
+            ss_sp: self.start.wrapping_byte_add(PAGE as usize),
+            ss_flags: 0,
+            ss_size: STACK,
+        }
+    }
+}
+
+impl Drop for LowMemory {
+    fn drop(&mut self) {
+        // SAFETY: the mapping is ours and no longer used.
+        let _ = unsafe { rustix::mm::munmap(self.start, Self::SIZE) };
+    }
+}
+
+/// The handlers and the signal stack of the attempt.
+struct Handlers {
+    stack: libc::stack_t,
+    actions: [libc::sigaction; SIGNALS.len()],
+    mask: libc::sigset_t,
+}
+
+impl Handlers {
+    fn install(stack: libc::stack_t) -> Self {
+        // SAFETY: all zeros is a valid value of these C structs; all are live.
+        unsafe {
+            let mut before: Self = MaybeUninit::zeroed().assume_init();
+            let mut action: libc::sigaction = MaybeUninit::zeroed().assume_init();
+            action.sa_sigaction = observe as *const () as usize;
+            action.sa_flags = libc::SA_SIGINFO | libc::SA_ONSTACK;
+            libc::sigfillset(&mut action.sa_mask);
+            libc::sigaltstack(&stack, &mut before.stack);
+            let mut ours: libc::sigset_t = MaybeUninit::zeroed().assume_init();
+            for (signal, old) in SIGNALS.into_iter().zip(&mut before.actions) {
+                libc::sigaddset(&mut ours, signal);
+                libc::sigaction(signal, &action, old);
+            }
+            libc::pthread_sigmask(libc::SIG_UNBLOCK, &ours, &mut before.mask);
+            before
+        }
+    }
+}
+
+impl Drop for Handlers {
+    fn drop(&mut self) {
+        // SAFETY: what was there before, on this thread.
+        unsafe {
+            libc::pthread_sigmask(libc::SIG_SETMASK, &self.mask, ptr::null_mut());
+            for (signal, action) in SIGNALS.into_iter().zip(&self.actions) {
+                libc::sigaction(signal, action, ptr::null_mut());
+            }
+            libc::sigaltstack(&self.stack, ptr::null_mut());
+        }
+    }
+}
+
+/// Notes what has come, and ends the attempt.
+///
+/// # Safety
+/// For the kernel.
+unsafe extern "C" fn observe(signal: i32, _: *const c_void, context: *mut libc::ucontext_t) {
+    if THREAD.load(Ordering::SeqCst) != signals::this_thread() {
+        // A fault of another thread at this moment comes again, and has its default.
+        // SAFETY: no pointers.
+        unsafe { libc::signal(signal, libc::SIG_DFL) };
+        return;
+    }
+    // SAFETY: the kernel's, until the handler returns.
+    let registers = unsafe { &mut (*context).uc_mcontext.gregs };
+    let selectors = registers[libc::REG_CSGSFS as usize] as u64;
+    let seen = [
+        signal as u64,
+        u64::from(selectors as u16),
+        registers[libc::REG_RIP as usize] as u64,
+        registers[libc::REG_RAX as usize] as u64,
+    ];
+    for (word, value) in SEEN.iter().zip(seen) {
+        word.store(value, Ordering::SeqCst);
+    }
+    registers[libc::REG_RIP as usize] = pv_probe_end as *const () as i64;
+    registers[libc::REG_CSGSFS as usize] = (selectors & !0xffff | u64::from(HOST_CODE)) as i64;
+}
+
+/// Linux's 64-bit code.
+const HOST_CODE: u16 = 0x33;
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn this_system_runs_guests_of_both_widths() {
+        assert_eq!(check(Width::Bits64), Ok(()));
+        assert_eq!(check(Width::Bits32), Ok(()));
+    }
+
+    #[test]
+    fn an_address_that_is_too_low_is_explained() {
+        let explained = |start| refused_map(start, Errno::PERM).to_string();
+        let low = explained(0);
+        assert!(low.starts_with("Operation not permitted"), "{low}");
+        assert!(low.contains("vm.mmap_min_addr"), "{low}");
+        assert!(!explained(1 << 31).contains("mmap_min_addr"));
+        assert!(
+            !refused_map(0, Errno::NOMEM)
+                .to_string()
+                .contains("mmap_min_addr")
+        );
+    }
+}

@@ -6,7 +6,6 @@ use std::arch::{asm, global_asm};
 use std::ffi::c_void;
 use std::fs;
 use std::io;
-use std::mem::MaybeUninit;
 use std::ptr;
 use std::sync::Mutex;
 use std::sync::PoisonError;
@@ -19,6 +18,7 @@ use rustix::io::Errno;
 use rustix::mm::{MapFlags, MprotectFlags, ProtFlags};
 
 use super::host::Host;
+use super::session::{self, Action};
 use super::signals;
 use crate::image::Access;
 
@@ -252,41 +252,32 @@ impl Drop for LowMemory {
 /// The handlers and the signal stack of the attempt.
 struct Handlers {
     stack: libc::stack_t,
-    actions: [libc::sigaction; SIGNALS.len()],
-    mask: libc::sigset_t,
+    actions: [Action; SIGNALS.len()],
+    mask: u64,
 }
 
 impl Handlers {
     fn install(stack: libc::stack_t) -> Self {
-        // SAFETY: all zeros is a valid value of these C structs; all are live.
-        unsafe {
-            let mut before: Self = MaybeUninit::zeroed().assume_init();
-            let mut action: libc::sigaction = MaybeUninit::zeroed().assume_init();
-            action.sa_sigaction = observe as *const () as usize;
-            action.sa_flags = libc::SA_SIGINFO | libc::SA_ONSTACK;
-            libc::sigfillset(&mut action.sa_mask);
-            libc::sigaltstack(&stack, &mut before.stack);
-            let mut ours: libc::sigset_t = MaybeUninit::zeroed().assume_init();
-            for (signal, old) in SIGNALS.into_iter().zip(&mut before.actions) {
-                libc::sigaddset(&mut ours, signal);
-                libc::sigaction(signal, &action, old);
-            }
-            libc::pthread_sigmask(libc::SIG_UNBLOCK, &ours, &mut before.mask);
-            before
+        let mut before = stack;
+        // SAFETY: live variables; the stack stays until the attempt has ended.
+        unsafe { libc::sigaltstack(&stack, &mut before) };
+        let ours = Action::of(observe as *const () as usize, 0, u64::MAX);
+        Self {
+            stack: before,
+            actions: SIGNALS.map(|signal| session::swap_action(signal, Some(&ours))),
+            mask: session::mask(libc::SIG_UNBLOCK, session::set_of(SIGNALS)),
         }
     }
 }
 
 impl Drop for Handlers {
     fn drop(&mut self) {
-        // SAFETY: what was there before, on this thread.
-        unsafe {
-            libc::pthread_sigmask(libc::SIG_SETMASK, &self.mask, ptr::null_mut());
-            for (signal, action) in SIGNALS.into_iter().zip(&self.actions) {
-                libc::sigaction(signal, action, ptr::null_mut());
-            }
-            libc::sigaltstack(&self.stack, ptr::null_mut());
+        session::mask(libc::SIG_SETMASK, self.mask);
+        for (signal, action) in SIGNALS.into_iter().zip(&self.actions) {
+            session::swap_action(signal, Some(action));
         }
+        // SAFETY: the stack that was there before, on this thread.
+        unsafe { libc::sigaltstack(&self.stack, ptr::null_mut()) };
     }
 }
 

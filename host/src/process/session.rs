@@ -59,8 +59,13 @@ impl Action {
 
     /// Our handler.
     fn ours(flags: i32, mask: u64) -> Self {
+        Self::of(pv_signal as *const () as usize, flags, mask)
+    }
+
+    /// A handler with siginfo, on the signal stack.
+    pub(super) fn of(handler: usize, flags: i32, mask: u64) -> Self {
         Self {
-            handler: pv_signal as *const () as usize,
+            handler,
             flags: flags as u64 | (libc::SA_SIGINFO | libc::SA_ONSTACK) as u64 | SA_RESTORER,
             restorer: pv_return_from_signal as *const () as usize,
             mask,

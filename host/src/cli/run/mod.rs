@@ -46,7 +46,7 @@ pub(super) struct Arguments {
     #[arg(long, value_name = "TIME", value_parser = units::time)]
     timeout: Option<Duration>,
 
-    /// Say nothing but errors: not what is missing, nor that the time is over
+    /// Say nothing but errors, and that there is no sandbox: not what is missing, nor that the time is over
     #[arg(short, long, conflicts_with = "verbose")]
     quiet: bool,
 

@@ -33,7 +33,7 @@ enum Way {
     Twin(OwnedFd),
     /// By a flag of each call.
     Socket,
-    /// By asking first: the system does not let us open it, as a terminal of another user.
+    /// By asking first: it is not to be opened, or the system does not let us, as a terminal of another user.
     Ask,
     /// A file, which nobody has to wait for.
     File,
@@ -76,6 +76,17 @@ impl Stream {
             file,
             direction: PollFlags::OUT,
             way,
+        }
+    }
+
+    /// To write to as it is, without opening anything, which a sandbox may not permit and takes its time. Where several write, one may
+    /// take the room that another was told of.
+    #[must_use]
+    pub fn writer_as_it_is(file: OwnedFd) -> Self {
+        Self {
+            file,
+            direction: PollFlags::OUT,
+            way: Way::Ask,
         }
     }
 

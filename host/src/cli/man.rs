@@ -1,28 +1,20 @@
 // SPDX-License-Identifier: MIT OR Apache-2.0
 //! `pvhost man`: the manual's pages.
 
-use std::io;
 use std::path::PathBuf;
 
-use pvhost::text::Escaped;
+use clap_mangen::Man;
 
-use super::{Error, ExitStatus, SUCCESS, Subcommand, command_line};
+use super::replace::Mode;
+use super::{Error, ExitStatus, SUCCESS, Subcommand, command_line, output};
 
 #[derive(Debug, clap::Args)]
 #[command(after_help = "\
 Examples:
   pvhost man ~/.local/share/man/man1")]
 pub(super) struct Arguments {
-    /// The folder
+    /// The folder, which must exist
     folder: PathBuf,
-}
-
-/// The pages could not be written.
-#[derive(Debug, thiserror::Error)]
-#[error("cannot write manual pages to {folder}: {source}; give a folder that exists", folder = Escaped(folder))]
-struct ManError {
-    folder: String,
-    source: io::Error,
 }
 
 impl Subcommand for Arguments {
@@ -31,10 +23,16 @@ impl Subcommand for Arguments {
         "Write the manual's pages, one for pvhost and one for each command, into a folder";
 
     fn run(&self) -> Result<ExitStatus, Error> {
-        clap_mangen::generate_to(command_line(), &self.folder).map_err(|source| ManError {
-            folder: self.folder.display().to_string(),
-            source,
-        })?;
+        let mut command = command_line().disable_help_subcommand(true);
+        command.build();
+        let shown = command.get_subcommands().filter(|sub| !sub.is_hide_set());
+        for command in shown.chain([&command]) {
+            let man = Man::new(command.clone());
+            let mut page = Vec::new();
+            man.render(&mut page)?;
+            let file = self.folder.join(man.get_filename());
+            output::write(&file, &page, Mode::Usual, &[], "")?;
+        }
         Ok(SUCCESS)
     }
 }

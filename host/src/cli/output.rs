@@ -29,10 +29,10 @@ pub(super) fn print_message(text: &str) {
     let _ = streams::stderr(text.as_bytes());
 }
 
-/// The program has been asked to end: from now on no message waits long for its reader.
+/// From then on no message waits long for its reader. The program has been asked to end, or will be by its time limit.
 #[cfg(all(target_os = "linux", target_arch = "x86_64"))]
-pub(super) fn hurry() {
-    streams::HURRIED.store(true, std::sync::atomic::Ordering::Relaxed);
+pub(super) fn hurry_from(time: std::time::Instant) {
+    *streams::hurried_from() = Some(time);
 }
 
 /// Writes to standard output.
@@ -82,7 +82,7 @@ pub(super) fn write(
 mod streams {
     use std::io;
     use std::os::fd::AsFd;
-    use std::sync::atomic::{AtomicBool, Ordering};
+    use std::sync::{Mutex, MutexGuard, PoisonError};
     use std::time::{Duration, Instant};
 
     use pvhost::streams::Stream;
@@ -93,7 +93,10 @@ mod streams {
     /// Milliseconds until it looks at the time.
     const WAIT: u32 = 50;
 
-    pub(super) static HURRIED: AtomicBool = AtomicBool::new(false);
+    pub(super) fn hurried_from() -> MutexGuard<'static, Option<Instant>> {
+        static HURRIED_FROM: Mutex<Option<Instant>> = Mutex::new(None);
+        HURRIED_FROM.lock().unwrap_or_else(PoisonError::into_inner)
+    }
 
     pub(super) fn stdout(bytes: &[u8]) -> io::Result<()> {
         write(&io::stdout(), bytes, || false)
@@ -102,13 +105,14 @@ mod streams {
     pub(super) fn stderr(bytes: &[u8]) -> io::Result<()> {
         let start = Instant::now();
         write(&io::stderr(), bytes, || {
-            HURRIED.load(Ordering::Relaxed) && start.elapsed() >= PATIENCE
+            let from = *hurried_from();
+            from.is_some_and(|from| from.max(start).elapsed() >= PATIENCE)
         })
     }
 
     /// Writes all, unless somebody gives up.
     fn write(file: &impl AsFd, bytes: &[u8], gives_up: impl Fn() -> bool) -> io::Result<()> {
-        let stream = Stream::writer(file.as_fd().try_clone_to_owned()?);
+        let stream = Stream::writer_as_it_is(file.as_fd().try_clone_to_owned()?);
         let mut rest = bytes;
         while !rest.is_empty() {
             match stream.write(rest) {

@@ -22,9 +22,6 @@ use crate::terminal::{GLANCE, RawMode};
 const CAPACITY: usize = 64 * 1024;
 /// Bytes read at a time.
 const CHUNK: usize = 4096;
-/// A guest that waits for its output to be taken is looked at that often, in milliseconds: a request to end it may have come to
-/// another thread, or just before it began to wait.
-const WAIT: u32 = 50;
 
 /// Input and output of a guest: files, pipes, terminals.
 ///
@@ -35,7 +32,7 @@ const WAIT: u32 = 50;
 #[derive(Debug)]
 pub struct Console {
     input: Option<Arc<Stream>>,
-    output: Stream,
+    output: OwnedFd,
     reader: Mutex<Option<Reader>>,
     /// Whether the guest ends when nobody reads its output any more.
     ends: AtomicBool,
@@ -62,7 +59,7 @@ impl Console {
     fn on(input: Option<OwnedFd>, output: OwnedFd) -> Self {
         Self {
             input: input.map(Stream::reader).map(Arc::new),
-            output: Stream::writer(output),
+            output,
             reader: Mutex::new(None),
             ends: AtomicBool::new(false),
             failure: AtomicI32::new(0),
@@ -93,10 +90,13 @@ impl Console {
     pub(super) fn write(&self, bytes: &[u8]) -> Result<usize, Error> {
         let mut taken = 0;
         while taken < bytes.len() && !STATE.stopping() {
-            match self.output.write(&bytes[taken..]) {
+            // Who asks for the guest's end interrupts this again and again.
+            match rustix::io::write(&self.output, &bytes[taken..]) {
                 Ok(count) => taken += count,
                 Err(Errno::INTR) => {}
-                Err(Errno::AGAIN) => self.output.wait(WAIT),
+                Err(Errno::AGAIN) => {
+                    let _ = poll(&mut [PollFd::new(&self.output, PollFlags::OUT)], None);
+                }
                 Err(error) => {
                     self.fail(error);
                     if taken > 0 {

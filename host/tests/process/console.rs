@@ -15,6 +15,7 @@ use std::time::Duration;
 
 use pvhost::image::Image;
 use pvhost::process::{Console, Exit, Vm};
+use pvhost::streams::Stream;
 use rustix::fs::{OFlags, fcntl_getfl, fcntl_setfl};
 use rustix::io::ioctl_fionread;
 use rustix::termios::{Action, tcflow};
@@ -259,6 +260,24 @@ fn a_reader_that_does_not_read_blocks_the_guest_but_no_end() {
                 }
             }
         }
+    }
+}
+
+/// What is said before the guest's start and after its end.
+#[test]
+fn messages_that_nobody_reads_keep_no_run_beyond_its_time() {
+    for (arch, guest) in each("table") {
+        let options = ["--stats", "--json", "--timeout", "1"];
+        let status = pvhost(&guest, &options, &[])
+            .output()
+            .expect("pvhost starts")
+            .status;
+        let (_reader, writer) = pipe().expect("a pipe");
+        let stream = Stream::writer(writer.try_clone().expect("a second handle").into());
+        while stream.write(&[b'x'; 4096]).is_ok() {}
+        let mut command = pvhost(&guest, &options, &[]);
+        let mut running = Running::start(command.stdout(Stdio::null()).stderr(writer));
+        assert_eq!(running.ends(), status, "{arch}");
     }
 }
 

@@ -262,6 +262,35 @@ fn a_secret_guest_is_secret_from_the_first_moment() {
     }
 }
 
+/// Pages of a manual are files, too.
+#[test]
+fn pages_of_the_manual_are_written_whole_or_not_at_all() {
+    let folder = Folder::new();
+    fs::create_dir(folder.path().join("man")).expect("a folder");
+    assert!(folder.run("man man").status.success());
+    let pages = || {
+        let entries = fs::read_dir(folder.path().join("man")).expect("a folder");
+        let path = |entry: std::io::Result<fs::DirEntry>| entry.expect("an entry").path();
+        let mut pages: Vec<_> = entries
+            .map(path)
+            .map(|path| (fs::read(&path).expect("a page"), path))
+            .collect();
+        pages.sort();
+        pages
+    };
+    let before = pages();
+    assert!(before.len() > 7, "{}", before.len());
+    let output = shell(&folder, "trap '' XFSZ; ulimit -f 0; \"$@\"", "man man");
+    let said = String::from_utf8_lossy(&output.stderr);
+    assert_eq!(output.status.code(), Some(1), "{said}");
+    assert!(said.contains("File too large"), "{said}");
+    assert!(pages() == before, "pages are lost");
+    let output = folder.run("man absent");
+    let said = String::from_utf8_lossy(&output.stderr);
+    assert_eq!(output.status.code(), Some(1), "{said}");
+    assert!(said.contains("cannot write absent/pvhost"), "{said}");
+}
+
 #[test]
 fn a_reader_of_the_result_that_goes_is_the_end_as_of_others() {
     for command in COMMANDS {

@@ -5,7 +5,7 @@ use std::collections::HashSet;
 use std::ffi::{OsStr, OsString};
 use std::io;
 use std::path::{Path, PathBuf};
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
 use clap::error::ErrorKind;
 use clap::{Args, ValueEnum};
@@ -127,8 +127,9 @@ A guest in a process can read and write all of this process's memory, but it can
 report, unless you say --no-sandbox. SECURITY.md says what that holds and what it does not.
 
 Exit status: the guest's own (modulo 256), or
-  1 the guest cannot be started, 2 wrong command line, 3 the guest reported a fatal error, 4 it asked for a reset,
-  5 it did what it may not (reported on stderr), 124 timeout; on a signal, death by that signal.";
+  1 the guest cannot be started, or it ended well but output of it was lost, 2 wrong command line,
+  3 the guest reported a fatal error, 4 it asked for a reset, 5 it did what it may not (reported
+  on stderr), 124 timeout; on a signal, death by that signal; SIGPIPE: nobody reads the output.";
 
 impl Subcommand for Arguments {
     const NAME: &str = "run";
@@ -138,6 +139,9 @@ impl Subcommand for Arguments {
     fn run(&self) -> Result<ExitStatus, Error> {
         if let Err(refusal) = self.check() {
             return Ok(super::explain(refusal));
+        }
+        if let Some(end) = (self.timeout).and_then(|timeout| Instant::now().checked_add(timeout)) {
+            output::hurry_from(end);
         }
         let image = read::image(self.guest())?;
         let host = self.host.host(&image);
@@ -196,7 +200,7 @@ impl Arguments {
     }
 
     fn say_timeout(&self) {
-        output::hurry();
+        output::hurry_from(Instant::now());
         if let (false, Some(timeout)) = (self.quiet, self.timeout) {
             say::note(format_args!(
                 "timed out after {} s (--timeout)",
@@ -231,7 +235,7 @@ fn conclude(
     lost: Option<&io::Error>,
 ) -> (ExitStatus, Option<i32>) {
     if let Some(signal) = signal {
-        output::hurry();
+        output::hurry_from(Instant::now());
         if signal::is_deadly(signal) {
             return (status, Some(signal));
         }

@@ -4,6 +4,7 @@
 use libc::{
     REG_CSGSFS, REG_EFL, REG_ERR, REG_R8, REG_R9, REG_R10, REG_R11, REG_R12, REG_R13, REG_R14,
     REG_R15, REG_RAX, REG_RBP, REG_RBX, REG_RCX, REG_RDI, REG_RDX, REG_RIP, REG_RSI, REG_RSP,
+    REG_TRAPNO,
 };
 use paravirt_host_core::upcall;
 
@@ -35,6 +36,11 @@ impl Interrupted<'_> {
     /// The processor's error code, for faults.
     pub(super) fn error_code(&self) -> u64 {
         self.register(REG_ERR)
+    }
+
+    /// The number of a fault's exception.
+    pub(super) fn vector(&self) -> u64 {
+        self.register(REG_TRAPNO)
     }
 
     /// For a report.

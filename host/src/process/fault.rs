@@ -7,8 +7,12 @@ use paravirt_host_core::explain::{AccessKind, Exception};
 
 use super::context::Interrupted;
 
-/// `si_code` of a SIGSEGV for which the processor gave no address: general protection (Linux, asm-generic/siginfo.h).
+/// `si_code` of a SIGSEGV for which the processor gave no address (Linux, asm-generic/siginfo.h): general protection, and these.
 const SI_KERNEL: i32 = 0x80;
+/// The exception of `into` (Intel SDM volume 3, 6.3.1).
+const OVERFLOW: u64 = 4;
+/// The exception of `bound`.
+const OUT_OF_BOUNDS: u64 = 5;
 
 /// What the processor refused, by the signal that Linux makes of it.
 pub(super) fn exception(
@@ -20,7 +24,11 @@ pub(super) fn exception(
     match signal {
         libc::SIGBUS if code == libc::BUS_ADRALN => Exception::AlignmentCheck,
         libc::SIGBUS if code == SI_KERNEL => Exception::StackFault,
-        libc::SIGSEGV if code == SI_KERNEL => Exception::GeneralProtection,
+        libc::SIGSEGV if code == SI_KERNEL => match interrupted.vector() {
+            OVERFLOW => Exception::Overflow,
+            OUT_OF_BOUNDS => Exception::OutOfBounds,
+            _ => Exception::GeneralProtection,
+        },
         libc::SIGSEGV | libc::SIGBUS => Exception::BadAccess {
             address,
             access: AccessKind::from_error_code(interrupted.error_code()),

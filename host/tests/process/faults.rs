@@ -5,7 +5,7 @@ use std::io::Read;
 use std::os::unix::process::ExitStatusExt;
 use std::process::Stdio;
 
-use super::guests::{Arch, Running, each, pvhost, run, text};
+use super::guests::{Arch, Running, each, guest, pvhost, run, text};
 
 /// Runs the guest that ends in that way and checks that the report has all of these.
 fn report(end: &str, expected: &[&str]) {
@@ -195,6 +195,23 @@ fn other_faults_are_told_apart() {
             "__stack_size",
         ],
     );
+}
+
+/// x86-64 does not have these instructions.
+#[test]
+fn what_into_and_bound_find_is_named() {
+    let guest = guest(Arch::I386, "fault");
+    for (end, found) in [
+        ("into", "overflow, raised by `into`"),
+        ("bound", "index out of bounds, raised by `bound`"),
+    ] {
+        let output = run(&guest, &[], &[end]);
+        let stderr = text(&output.stderr);
+        assert_eq!(output.status.code(), Some(5), "{end}: {stderr}");
+        for part in [found, &format!("instruction: {end}")] {
+            assert!(stderr.contains(part), "{end}: no {part:?} in {stderr}");
+        }
+    }
 }
 
 #[test]

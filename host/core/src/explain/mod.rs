@@ -24,6 +24,8 @@ const LONGEST_INSTRUCTION: u64 = 15;
 const SYSTEM_CALL_SIZE: u64 = 2;
 /// The breakpoint instruction.
 const INT3: u8 = 0xcc;
+/// The instruction that reports an overflow.
+const INTO: u8 = 0xce;
 /// Addresses that a null pointer with an offset reaches.
 const NULL_REACH: u64 = 0x1000;
 
@@ -202,10 +204,14 @@ fn faulting_instruction(record: &Record, guest: Guest<'_>) -> Option<u64> {
     {
         return Some(next.wrapping_sub(SYSTEM_CALL_SIZE));
     }
-    let breakpoint = record.cause == Cause::Exception(Exception::Breakpoint);
+    // The processor reports these behind them.
+    let trap = match record.cause {
+        Cause::Exception(Exception::Breakpoint) => INT3,
+        Cause::Exception(Exception::Overflow) => INTO,
+        _ => return Some(next),
+    };
     let before = next.wrapping_sub(1);
-    // The processor reports a breakpoint behind it.
-    if breakpoint && guest.memory.read(before, 1) == Ok(vec![INT3]) {
+    if guest.memory.read(before, 1) == Ok(vec![trap]) {
         return Some(before);
     }
     Some(next)
@@ -343,6 +349,8 @@ fn describe_exception(exception: Exception, memory: &GuestMemory) -> String {
         Exception::Arithmetic => {
             "division by zero or overflow, or an unmasked floating-point exception".to_owned()
         }
+        Exception::Overflow => "overflow, raised by `into`".to_owned(),
+        Exception::OutOfBounds => "index out of bounds, raised by `bound`".to_owned(),
         Exception::AlignmentCheck => {
             "access to an address that is not aligned, with the alignment check on".to_owned()
         }

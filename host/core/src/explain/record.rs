@@ -80,6 +80,10 @@ pub enum Exception {
     IllegalInstruction,
     /// A division error, or an unmasked floating-point exception.
     Arithmetic,
+    /// An overflow, raised by `into`.
+    Overflow,
+    /// An index out of its bounds, raised by `bound`.
+    OutOfBounds,
     /// An access to an address that is not aligned, while the flag for that check is on.
     AlignmentCheck,
     /// A breakpoint or a single step. The instruction pointer is behind a breakpoint.
@@ -124,6 +128,8 @@ impl Exception {
         match vector {
             0 | 16 | 19 => Self::Arithmetic,
             1 | 3 => Self::Breakpoint,
+            4 => Self::Overflow,
+            5 => Self::OutOfBounds,
             6 => Self::IllegalInstruction,
             12 => Self::StackFault,
             13 => Self::GeneralProtection,

@@ -56,6 +56,12 @@ fn main() -> i32 {
         "out" => unsafe { asm!("out 0x80, al") },
         // SAFETY: as above.
         "breakpoint" => unsafe { asm!("int3") },
+        // SAFETY: as above, after an addition that overflows.
+        #[cfg(target_arch = "x86")]
+        "into" => unsafe { asm!("mov al, 127", "add al, 1", "into", out("al") _) },
+        // SAFETY: as above: 2 is not in 0..=1.
+        #[cfg(target_arch = "x86")]
+        "bound" => unsafe { asm!("bound {}, [{}]", in(reg) 2, in(reg) &[0, 1]) },
         "syscall" => call_linux(),
         // SAFETY: as above: eax = 0 divided by ecx = 0.
         "divide" => unsafe {

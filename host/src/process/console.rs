@@ -5,7 +5,7 @@ use std::collections::VecDeque;
 use std::io::{self, IsTerminal};
 use std::os::fd::{AsFd, OwnedFd};
 use std::sync::atomic::{AtomicBool, AtomicI32, Ordering};
-use std::sync::{Arc, Condvar, Mutex, MutexGuard, PoisonError};
+use std::sync::{Arc, Condvar, Mutex, MutexGuard, OnceLock, PoisonError};
 use std::thread::{self, JoinHandle};
 
 use paravirt_abi::error::Error;
@@ -36,6 +36,8 @@ pub struct Console {
     reader: Mutex<Option<Reader>>,
     /// Whether the guest ends when nobody reads its output any more.
     ends: AtomicBool,
+    /// Why the input cannot be read, if it was asked for.
+    refusal: OnceLock<io::Error>,
     /// The first error of a write; 0: none.
     failure: AtomicI32,
 }
@@ -63,6 +65,7 @@ impl Console {
             reader: Mutex::new(None),
             ends: AtomicBool::new(false),
             failure: AtomicI32::new(0),
+            refusal: OnceLock::new(),
         }
     }
 
@@ -77,6 +80,12 @@ impl Console {
             0 => None,
             error => Some(io::Error::from_raw_os_error(error)),
         }
+    }
+
+    /// Why the guest could not have its input, if it has asked for it: the first reason.
+    pub(super) fn refusal(&self) -> Option<io::Error> {
+        let error = self.refusal.get()?;
+        Some(io::Error::new(error.kind(), error.to_string()))
     }
 
     /// Whether the input is a terminal.
@@ -143,7 +152,11 @@ impl Console {
         let mut reader = self.reader.lock().unwrap_or_else(PoisonError::into_inner);
         if reader.is_none() {
             let started = Reader::start(self.input.as_ref(), line);
-            *reader = Some(started.map_err(|_| Error::Device)?);
+            *reader = Some(started.map_err(|error| {
+                // The guest may ask again.
+                let _ = self.refusal.set(error);
+                Error::Device
+            })?);
         }
         Ok(())
     }
@@ -189,7 +202,8 @@ struct Reader {
 impl Reader {
     fn start(input: Option<&Arc<Stream>>, line: LineHandle) -> io::Result<Self> {
         let shared = Arc::new(Shared::default());
-        let cancel = Arc::new(eventfd(0, EventfdFlags::CLOEXEC)?);
+        let cancel = eventfd(0, EventfdFlags::CLOEXEC);
+        let cancel = Arc::new(cancel.map_err(|error| refused("eventfd", &error.into()))?);
         let Some(input) = input else {
             shared.buffer().ended = true;
             line.raise();
@@ -212,7 +226,8 @@ impl Reader {
                 thread::Builder::new()
                     .name("console input".into())
                     .spawn(move || read_all(&input, &shared, &line))
-            })?
+            })
+            .map_err(|error| refused("a thread", &error))?
         };
         Ok(Self {
             shared,
@@ -221,6 +236,11 @@ impl Reader {
             _raw: raw,
         })
     }
+}
+
+/// Says what the system has refused.
+fn refused(what: &str, error: &io::Error) -> io::Error {
+    io::Error::new(error.kind(), format!("{what}: {error}"))
 }
 
 impl Drop for Reader {

@@ -123,6 +123,11 @@ impl Host {
         self.console.failure()
     }
 
+    /// Why the guest could not have its input, if it has asked for it.
+    pub(super) fn unread(&self) -> Option<io::Error> {
+        self.console.refusal()
+    }
+
     /// A signal has come that may end the guest's idling. For the handler.
     pub(super) fn wake(&self) {
         self.woken.store(true, Ordering::SeqCst);

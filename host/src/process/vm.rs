@@ -272,6 +272,8 @@ pub struct Finished {
     pub stats: Stats,
     /// Why output of the guest was lost, if any was.
     pub lost: Option<io::Error>,
+    /// Why the guest could not have its input, if it has asked for it.
+    pub unread: Option<io::Error>,
 }
 
 impl Vm {
@@ -340,6 +342,7 @@ impl Vm {
             exit: Exit::new(end, self.guest.explain(&self.image)),
             stats: Stats::new(&self.guest, &self.image, confinement),
             lost: self.guest.platform().lost(),
+            unread: self.guest.platform().unread(),
         })
     }
 }

@@ -11,7 +11,7 @@ use libc::{BPF_ABS, BPF_JEQ, BPF_JMP, BPF_JSET, BPF_K, BPF_LD, BPF_RET, BPF_W, s
 use pvhost::image::Image;
 use pvhost::process::{Condition, Vm, VmError};
 
-use super::guests::{each, place, pvhost, text};
+use super::guests::{Arch, each, guest, place, pvhost, text};
 
 /// Linux, prctl.h.
 const PR_SET_SYSCALL_USER_DISPATCH: u32 = 59;
@@ -234,5 +234,29 @@ fn a_counter_that_may_not_be_read_is_named() {
             matches!(refused, Err(VmError::Condition(Condition::Counter))),
             "{arch}: {refused:?}"
         );
+    }
+}
+
+/// The guest is told of an error, and whoever runs it is told which.
+#[test]
+fn a_console_that_cannot_be_read_is_explained() {
+    let guest = guest(Arch::X86_64, "echo");
+    let cases: &[(&[Refuse], &str)] = &[
+        (&[Refuse::All(libc::SYS_eventfd2)], "eventfd"),
+        (
+            &[Refuse::All(libc::SYS_clone), Refuse::All(libc::SYS_clone3)],
+            "a thread",
+        ),
+    ];
+    for (calls, what) in cases {
+        let mut command = pvhost(&guest, &["--json"], &[]);
+        let (output, stderr) = output(under_profile(&mut command, calls, libc::EPERM));
+        assert_ne!(output.status.code(), Some(0), "{what}: {stderr}");
+        let message = format!(
+            "pvhost: warning: the guest's input cannot be read: {what}: Operation not permitted"
+        );
+        assert!(stderr.contains(&message), "{what}: {stderr}");
+        let member = format!(r#""input_refused":"{what}: Operation not permitted"#);
+        assert!(stderr.contains(&member), "{what}: {stderr}");
     }
 }

@@ -75,6 +75,9 @@ pub(super) fn run(image: Image, host: &Host, arguments: &Arguments) -> Result<Ex
     if finished.stats.confinement == Confinement::Nothing {
         say::warning("nothing has kept the guest's code from calling Linux");
     }
+    if let Some(error) = &finished.unread {
+        say::warning(format_args!("the guest's input cannot be read: {error}"));
+    }
     let status = finished.exit.status();
     let (status, death) = super::conclude(status, signal, finished.lost.as_ref());
     if arguments.stats {

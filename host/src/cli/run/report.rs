@@ -25,6 +25,7 @@ struct Report<'a> {
     idle_ns: u64,
     clock_steps: u64,
     clock_stepped_ns: u64,
+    input_refused: Option<String>,
     sandbox: String,
     sandbox_refused: Option<&'a str>,
 }
@@ -75,6 +76,7 @@ pub(super) fn line(
         idle_ns: ns(stats.idle),
         clock_steps: stats.clock_steps,
         clock_stepped_ns: ns(stats.clock_stepped),
+        input_refused: finished.unread.as_ref().map(ToString::to_string),
         sandbox: stats.confinement.to_string(),
         sandbox_refused: refused,
     })

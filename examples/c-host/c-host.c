@@ -180,11 +180,14 @@ static uint64_t wall(void *context) {
   return read_clock(CLOCK_REALTIME);
 }
 
+/* No sooner from now on, in ns: however many timers are due, the guest's main loop is to go on. */
+#define SOONEST 20000
+
 static void set_alarm(void *context, uint64_t deadline) {
-  (void)context;
   struct itimerspec setting = {0}; /* stops it */
-  if (deadline == 0)
-    deadline = 1;
+  uint64_t soonest = now(context) + SOONEST;
+  if (deadline < soonest)
+    deadline = soonest;
   if (deadline != PVH_NEVER && deadline / NS_PER_SECOND < INT32_MAX) {
     setting.it_value.tv_sec = deadline / NS_PER_SECOND;
     setting.it_value.tv_nsec = deadline % NS_PER_SECOND;
@@ -304,12 +307,16 @@ static void handle_signals(void) {
   sigaction(KICK, &action, NULL);
   action.sa_sigaction = on_fault;
   static const int faults[] = {SIGSEGV, SIGBUS, SIGILL, SIGFPE, SIGTRAP};
-  for (size_t i = 0; i < sizeof(faults) / sizeof(faults[0]); ++i)
+  sigset_t ours = event_signals();
+  for (size_t i = 0; i < sizeof(faults) / sizeof(faults[0]); ++i) {
     sigaction(faults[i], &action, NULL);
+    sigaddset(&ours, faults[i]);
+  }
+  pthread_sigmask(SIG_UNBLOCK, &ours, NULL); /* whoever started us may have them blocked */
   struct sigevent event = {.sigev_notify = SIGEV_THREAD_ID, .sigev_signo = ALARM};
   event._sigev_un._tid = gettid();
   if (timer_create(CLOCK_MONOTONIC, &event, &alarm_clock))
-    fail("timer_create");
+    fail("timer_create (each timer counts for `ulimit -i`)");
 }
 
 /* ---- The console; input comes by a thread ---- */

@@ -6,6 +6,8 @@
 
 use std::arch::x86_64::_rdtsc;
 use std::cell::Cell;
+use std::fs;
+use std::io;
 use std::sync::atomic::{AtomicU32, Ordering, compiler_fence};
 
 use paravirt_host_core::clock::{Anchor, ClockFields, Sample, Steps};
@@ -95,17 +97,16 @@ fn tsc() -> u64 {
 
 /// Whether the counter is a clock, by the word of the kernel: it takes the time from it itself. A processor that says that its
 /// counter is invariant does not know of others in the machine, of firmware that sets it, and of the hypervisor. Where the kernel says
-/// nothing, or does not let this process read the counter, the guest calls.
+/// nothing, the guest calls.
 pub(super) fn usable() -> bool {
-    const SOURCE: &str = "/sys/devices/system/clocksource/clocksource0/current_clocksource";
-    /// Linux, prctl.h.
-    const PR_GET_TSC: i32 = 25;
-    const PR_TSC_ENABLE: i32 = 1;
-    let mut access = 0_i32;
-    // SAFETY: writes an int to a live variable.
-    let asked = unsafe { libc::prctl(PR_GET_TSC, &raw mut access) };
-    (asked != 0 || access == PR_TSC_ENABLE)
-        && std::fs::read(SOURCE).is_ok_and(|source| source.trim_ascii() == b"tsc")
+    is_counter(fs::read(
+        "/sys/devices/system/clocksource/clocksource0/current_clocksource",
+    ))
+}
+
+/// Whether that is the name of the counter as the kernel's clock source, where it has taken it for good.
+fn is_counter(source: io::Result<Vec<u8>>) -> bool {
+    source.is_ok_and(|source| source.trim_ascii() == b"tsc")
 }
 
 const NS_PER_SECOND: u64 = 1_000_000_000;
@@ -133,4 +134,26 @@ fn read_clock(clock: libc::clockid_t) -> u64 {
     // SAFETY: points to a live variable; these two clocks always exist.
     unsafe { libc::clock_gettime(clock, &mut time) };
     time.tv_sec as u64 * NS_PER_SECOND + time.tv_nsec as u64
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn the_counter_is_a_clock_only_where_the_kernel_says_so() {
+        let says = |source: &str| is_counter(Ok(source.into()));
+        assert!(says("tsc\n"));
+        for other in [
+            "hpet\n",
+            "acpi_pm\n",
+            "kvm-clock\n",
+            "tsc-early\n",
+            "\n",
+            "",
+        ] {
+            assert!(!says(other), "{other:?}");
+        }
+        assert!(!is_counter(Err(io::ErrorKind::NotFound.into())));
+    }
 }

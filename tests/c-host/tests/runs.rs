@@ -38,6 +38,8 @@ on_each_architecture!(
     the_direction_flag_is_clear_in_the_host_and_behind_each_call,
     the_wall_clock_is_that_of_the_machine,
     faults_are_explained,
+    signals_that_whoever_started_it_blocks_come_all_the_same,
+    a_storm_of_timers_is_counted_exactly_while_the_guest_goes_on,
     guests_that_do_not_fit_are_refused,
     a_host_in_the_guests_place_is_told_so,
 );
@@ -150,6 +152,27 @@ fn a_line_is_lost_at_no_instruction(arch: Arch) {
     let ran = run(&host, &[argument(&guest)]);
     println!("{}", ran.output);
     assert_eq!(ran.status, Some(0), "{}{}", ran.output, ran.messages);
+}
+
+/// As many starters do.
+fn signals_that_whoever_started_it_blocks_come_all_the_same(arch: Arch) {
+    let host = c_host(arch, "c-host");
+    for (name, argument_of_guest, status) in [("timers", "count", 0), ("fault", "null", 5)] {
+        let guest = guest(arch, name);
+        let arguments = [argument(&host), argument(&guest), "--", argument_of_guest];
+        let ran = run(
+            "env".as_ref(),
+            &[&["--block-signal"], &arguments[..]].concat(),
+        );
+        assert_eq!(ran.status, Some(status), "{name}: {ran:?}");
+    }
+}
+
+/// All timers with the shortest period.
+fn a_storm_of_timers_is_counted_exactly_while_the_guest_goes_on(arch: Arch) {
+    let (host, guest) = (c_host(arch, "c-host"), guest(arch, "timers"));
+    let ran = run(&host, &[argument(&guest), "--", "count"]);
+    assert_eq!(ran.status, Some(0), "{ran:?}");
 }
 
 /// Runs the guest `misuse` on a host of its own.

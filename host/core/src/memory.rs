@@ -27,6 +27,9 @@ pub unsafe trait Pages: Debug {
     /// If something is there already, or the memory cannot be had.
     fn map(&self, start: u64, size: u64) -> Result<(), MapError>;
 
+    /// The host is about to write there, in memory that was mapped: what has its pages brought in at once is faster then.
+    fn prepare(&self, _start: u64, _size: u64) {}
+
     /// Gives the guest its rights to memory that was mapped with that start and size.
     ///
     /// # Errors
@@ -117,6 +120,11 @@ impl GuestMemory {
     pub fn initialize(&mut self, address: u64, bytes: &[u8]) {
         let size = bytes.len() as u64;
         assert!(self.allows(address, size, |_| true), "inside the mappings");
+        let (start, end) = (
+            address / PAGE * PAGE,
+            (address + size).next_multiple_of(PAGE),
+        );
+        self.pages.prepare(start, end - start);
         // SAFETY: mapped and not yet sealed, and nothing else refers to it.
         unsafe { (address as *mut u8).copy_from_nonoverlapping(bytes.as_ptr(), bytes.len()) };
     }

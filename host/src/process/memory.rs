@@ -5,7 +5,7 @@ use std::ffi::c_void;
 
 use paravirt_host_core::memory::{MapError, Pages};
 use rustix::io::Errno;
-use rustix::mm::{MapFlags, MprotectFlags, ProtFlags};
+use rustix::mm::{Advice, MapFlags, MprotectFlags, ProtFlags};
 
 use super::conditions;
 use crate::image::Access;
@@ -37,6 +37,17 @@ unsafe impl Pages for ProcessPages {
         }
         self.unmap(mapped as u64, size);
         Err(MapError::Taken)
+    }
+
+    fn prepare(&self, start: u64, size: u64) {
+        // SAFETY: the pages were mapped for the guest, to be written. Kernels before 5.14 bring them in one by one.
+        let _ = unsafe {
+            rustix::mm::madvise(
+                start as *mut c_void,
+                size as usize,
+                Advice::LinuxPopulateWrite,
+            )
+        };
     }
 
     fn protect(&self, start: u64, size: u64, access: Access) -> Result<(), MapError> {

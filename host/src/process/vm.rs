@@ -3,6 +3,7 @@
 
 use std::collections::HashMap;
 use std::io;
+use std::mem::ManuallyDrop;
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::Duration;
 
@@ -330,6 +331,18 @@ impl Vm {
     /// # Errors
     /// If the system refuses what running needs.
     pub fn run(mut self) -> Result<Finished, VmError> {
+        self.run_once()
+    }
+
+    /// As [`run`](Self::run), of the last guest of this process: its memory is not given back, which the process's own end does faster.
+    ///
+    /// # Errors
+    /// As of [`run`](Self::run).
+    pub fn run_last(self) -> Result<Finished, VmError> {
+        ManuallyDrop::new(self).run_once()
+    }
+
+    fn run_once(&mut self) -> Result<Finished, VmError> {
         let _realtime = self
             .realtime
             .map(|priority| {

@@ -55,7 +55,7 @@ pub(super) fn run(image: Image, host: &Host, arguments: &Arguments) -> Result<Ex
             units::shown(arguments.memory)
         ));
     }
-    let finished = vm.run()?;
+    let finished = vm.run_last()?;
     let mut signal = None;
     match &finished.exit {
         Exit::Fault(fault) | Exit::Unbound(fault) => {

@@ -18,7 +18,7 @@ use crate::error::{Error, Number, number};
 use crate::image::Image;
 use crate::layout::{COMPAT_2013, EXECUTABLE_MEMORY, LAZY};
 use crate::platform::Platform;
-use crate::{interface, layout, legacy};
+use crate::{interface, layout};
 
 /// A function that the host provides.
 pub struct Function {
@@ -43,7 +43,7 @@ pub unsafe fn all(
 ) -> Result<Functions, Error> {
     // SAFETY: the caller's.
     let table = unsafe { array(table, count, "functions")? };
-    let of_2013 = legacy::functions().filter(|_| compat_2013);
+    let of_2013 = interface::of_2013().filter(|_| compat_2013);
     let provided = interface::functions().chain(of_2013);
     let mut functions: Functions = provided
         .map(|(name, function)| (name.to_string(), function))

@@ -19,5 +19,4 @@ mod guest;
 mod image;
 mod interface;
 mod layout;
-mod legacy;
 mod platform;

@@ -143,6 +143,15 @@ impl Arguments<'_> {
         }
     }
 
+    /// The next signed integer of a pointer's width.
+    #[inline]
+    pub(super) fn signed_word(&mut self) -> i64 {
+        match self.width {
+            Width::Bits32 => self.pop(i32::from_le_bytes).into(),
+            Width::Bits64 => self.double_word() as i64,
+        }
+    }
+
     /// The next 64-bit integer.
     #[inline]
     pub(super) fn double_word(&mut self) -> u64 {

@@ -70,30 +70,44 @@ pub trait GuestResult {
     fn give(self, call: &mut Call);
 }
 
-macro_rules! integers {
-    ($($ty:ty => $code:ident),* $(,)?) => {$(
-        impl GuestArgument for $ty {
-            fn type_on(_: Width) -> Type {
-                Type::$code
+/// A type that crosses both ways: its code on a guest of a width, how it is taken and how it is given.
+macro_rules! crossing {
+    ([$($generic:ident)?] $ty:ty:
+        |$width:pat_param| $code:expr, |$arguments:ident| $take:expr, |$value:ident, $call:ident| $give:expr
+    ) => {
+        impl$(<$generic>)? GuestArgument for $ty {
+            fn type_on($width: Width) -> Type {
+                $code
             }
             #[inline]
-            fn take(arguments: &mut Arguments<'_>) -> Self {
-                // The ABI leaves the upper bits of a narrow argument undefined.
-                if size_of::<Self>() == 8 {
-                    arguments.double_word() as Self
-                } else {
-                    arguments.word() as Self
-                }
+            fn take($arguments: &mut Arguments<'_>) -> Self {
+                $take
             }
         }
-        impl GuestResult for $ty {
-            fn type_on(_: Width) -> Type {
-                Type::$code
+        impl$(<$generic>)? GuestResult for $ty {
+            fn type_on($width: Width) -> Type {
+                $code
             }
             #[inline]
-            fn give(self, call: &mut Call) {
-                call.set_result(self as i64 as u64);
+            fn give(self, $call: &mut Call) {
+                let $value = self;
+                $give;
             }
+        }
+    };
+}
+
+macro_rules! integers {
+    ($($ty:ty => $code:ident),* $(,)?) => {$(
+        crossing! { [] $ty:
+            |_| Type::$code,
+            // The ABI leaves the upper bits of a narrow argument undefined.
+            |arguments| if size_of::<Self>() == 8 {
+                arguments.double_word() as Self
+            } else {
+                arguments.word() as Self
+            },
+            |value, call| call.set_result(value as i64 as u64)
         }
     )*};
 }
@@ -102,104 +116,51 @@ integers! {
     i8 => I8, u8 => U8, i16 => I16, u16 => U16, i32 => I32, u32 => U32, i64 => I64, u64 => U64,
 }
 
-macro_rules! guest_words {
-    ($($ty:ident($inner:ty) => $narrow:ident, $wide:ident;)*) => {$(
-        impl GuestArgument for $ty {
-            fn type_on(width: Width) -> Type {
-                match width {
-                    Width::Bits32 => Type::$narrow,
-                    Width::Bits64 => Type::$wide,
-                }
-            }
-            #[inline]
-            fn take(arguments: &mut Arguments<'_>) -> Self {
-                Self(arguments.word() as $inner)
-            }
-        }
-        impl GuestResult for $ty {
-            fn type_on(width: Width) -> Type {
-                <Self as GuestArgument>::type_on(width)
-            }
-            #[inline]
-            fn give(self, call: &mut Call) {
-                call.set_result(self.0 as u64);
-            }
-        }
-    )*};
+const fn by_width(width: Width, narrow: Type, wide: Type) -> Type {
+    match width {
+        Width::Bits32 => narrow,
+        Width::Bits64 => wide,
+    }
 }
 
-guest_words! {
-    GuestUsize(u64) => U32, U64;
-    GuestIsize(i64) => I32, I64;
+crossing! { [] GuestUsize:
+    |width| by_width(width, Type::U32, Type::U64),
+    |arguments| Self(arguments.word()),
+    |value, call| call.set_result(value.0)
+}
+
+crossing! { [] GuestIsize:
+    |width| by_width(width, Type::I32, Type::I64),
+    |arguments| Self(arguments.signed_word()),
+    |value, call| call.set_result(value.0 as u64)
 }
 
 macro_rules! pointers {
     ($($ty:ident => $code:ident),*) => {$(
-        impl<T> GuestArgument for $ty<T> {
-            fn type_on(_: Width) -> Type {
-                Type::$code
-            }
-            #[inline]
-            fn take(arguments: &mut Arguments<'_>) -> Self {
-                Self { address: arguments.word(), to: PhantomData }
-            }
-        }
-        impl<T> GuestResult for $ty<T> {
-            fn type_on(_: Width) -> Type {
-                Type::$code
-            }
-            #[inline]
-            fn give(self, call: &mut Call) {
-                call.set_result(self.address);
-            }
+        crossing! { [T] $ty<T>:
+            |_| Type::$code,
+            |arguments| Self { address: arguments.word(), to: PhantomData },
+            |value, call| call.set_result(value.address)
         }
     )*};
 }
 
 pointers!(GuestPtr => Pointer, GuestConstPtr => ConstPointer);
 
-impl GuestArgument for f32 {
-    fn type_on(_: Width) -> Type {
-        Type::F32
-    }
-    #[inline]
-    fn take(arguments: &mut Arguments<'_>) -> Self {
-        Self::from_bits(arguments.float_word() as u32)
-    }
+crossing! { [] f32:
+    |_| Type::F32,
+    |arguments| Self::from_bits(arguments.float_word() as u32),
+    |value, call| call.set_float_result(match call.width() {
+        // st0 holds any float; the gate loads a double.
+        Width::Bits32 => f64::from(value).to_bits(),
+        Width::Bits64 => u64::from(value.to_bits()),
+    })
 }
 
-impl GuestArgument for f64 {
-    fn type_on(_: Width) -> Type {
-        Type::F64
-    }
-    #[inline]
-    fn take(arguments: &mut Arguments<'_>) -> Self {
-        Self::from_bits(arguments.float_double_word())
-    }
-}
-
-impl GuestResult for f32 {
-    fn type_on(_: Width) -> Type {
-        Type::F32
-    }
-    #[inline]
-    fn give(self, call: &mut Call) {
-        call.set_float_result(match call.width() {
-            // st0 holds any float; the gate loads a double.
-            Width::Bits32 => f64::from(self).to_bits(),
-            Width::Bits64 => u64::from(self.to_bits()),
-        });
-    }
-}
-
-impl GuestResult for f64 {
-    fn type_on(_: Width) -> Type {
-        Type::F64
-    }
-    #[inline]
-    fn give(self, call: &mut Call) {
-        call.set_float_result(self.to_bits());
-    }
+crossing! { [] f64:
+    |_| Type::F64,
+    |arguments| Self::from_bits(arguments.float_double_word()),
+    |value, call| call.set_float_result(value.to_bits())
 }
 
 impl GuestResult for () {

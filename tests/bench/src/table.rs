@@ -49,6 +49,8 @@ pub enum Limit {
     Ratio(f64),
     /// At most so much.
     AtMost(Quantity),
+    /// At most so much more than its baseline.
+    Above(Quantity),
     /// So much more than its baseline, neither more nor less.
     Exactly(Quantity),
     /// Reported, not judged.
@@ -98,6 +100,10 @@ impl Row {
         match self.limit {
             Limit::Ratio(most) => self.ratio().map(|ratio| ratio <= most),
             Limit::AtMost(most) => Some(self.value.number() <= most.number()),
+            Limit::Above(most) => self
+                .baseline
+                .as_ref()
+                .map(|(_, baseline)| self.value.number() - baseline.number() <= most.number()),
             // Counts are divided by the number of calls, hence the tolerance.
             Limit::Exactly(more) => self.baseline.as_ref().map(|(_, baseline)| {
                 (self.value.number() - baseline.number() - more.number()).abs() < 1e-6
@@ -120,6 +126,7 @@ impl Row {
             match self.limit {
                 Limit::Ratio(most) => format!("{most} x"),
                 Limit::AtMost(most) => most.to_string(),
+                Limit::Above(most) => format!("< + {most}"),
                 Limit::Exactly(more) => format!("+ {more}"),
                 Limit::None => String::new(),
             },
@@ -183,6 +190,9 @@ mod tests {
         assert_eq!(row(5.0, one).is_kept(), Some(true));
         assert_eq!(row(6.0, one).is_kept(), Some(false));
         assert_eq!(row(3.0, one).is_kept(), Some(false));
+        let above = Limit::Above(Quantity::Instructions(2.0));
+        assert_eq!(row(6.0, above).is_kept(), Some(true));
+        assert_eq!(row(6.1, above).is_kept(), Some(false));
         let most = Limit::AtMost(Quantity::Instructions(5.0));
         assert_eq!(row(5.0, most).is_kept(), Some(true));
         assert_eq!(row(5.5, most).is_kept(), Some(false));

@@ -72,8 +72,8 @@ fn gate(setup: &Setup, times: &Times, arch: Arch) -> Result<Vec<Row>> {
         format!("host function through the gate, {arch}"),
         Time(times.get("host_call")?),
         match arch {
-            Arch::X86_64 => Limit::None,
-            Arch::I386 => Limit::Ratio(2.0),
+            Arch::X86_64 => Limit::Above(Time(15.0)),
+            Arch::I386 => Limit::Ratio(1.15),
         },
     );
     let time = match arch {

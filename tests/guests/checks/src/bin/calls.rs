@@ -69,6 +69,7 @@ fn main() -> i32 {
     check("byte", check_byte() == -5);
     check("wide", check_wide() == 0x0123_4567_89ab_cdef);
     check("negative", check_negative(7) == -7);
+    check("positive", check_negative(-7) == 7);
     let bad = Error::BadAddress.number();
     // SAFETY: the host checks what it is given; that is the purpose.
     unsafe {

@@ -38,9 +38,36 @@ pub(super) fn name(file: &Path) -> &Path {
 /// The image of a guest.
 pub(super) fn image(file: &Path) -> Result<Image, OpenError> {
     if is_stdin(file) {
-        Image::read("-", io::stdin().lock())
-    } else {
-        Image::open(file)
+        return Image::read("-", io::stdin().lock(), Vec::new());
+    }
+    let name = file.display().to_string();
+    match File::open(file).and_then(|open| Ok((open.metadata()?.len(), open))) {
+        Ok((length, open)) => Image::read(name, open, buffer(length)),
+        Err(source) => Err(OpenError::Read { file: name, source }),
+    }
+}
+
+/// Room for a file of that length. The system brings its memory at once: page by page, as the file is read, takes a twentieth of the
+/// time from the start of `pvhost run hello` to its exit, and more of that of a larger guest.
+fn buffer(length: u64) -> Vec<u8> {
+    /// More is brought as it is needed: a file may be much shorter than it says.
+    const AT_ONCE: u64 = 16 << 20;
+    // With the room for a last read, which finds the end.
+    let buffer = Vec::with_capacity(length.min(AT_ONCE) as usize + 64);
+    #[cfg(all(target_os = "linux", target_arch = "x86_64"))]
+    populate(&buffer);
+    buffer
+}
+
+#[cfg(all(target_os = "linux", target_arch = "x86_64"))]
+fn populate(buffer: &Vec<u8>) {
+    const PAGE: usize = 4096;
+    let start = buffer.as_ptr() as usize;
+    let (first, end) = (start.next_multiple_of(PAGE), start + buffer.capacity());
+    if first < end {
+        // SAFETY: whole pages of the buffer, and the last one, which holds its end; nothing in them changes. Linux before 5.14 refuses,
+        // and does it as ever.
+        unsafe { libc::madvise(first as *mut _, end - first, libc::MADV_POPULATE_WRITE) };
     }
 }
 

@@ -33,34 +33,30 @@ impl Image {
     /// # Errors
     /// Names the file, what is wrong with it and the fix.
     pub fn open(path: &Path) -> Result<Self, OpenError> {
-        let bytes = File::open(path).and_then(|file| {
-            let length = file.metadata()?.len();
-            read(file, length)
-        });
-        Self::of(path.display().to_string(), bytes)
+        let name = path.display().to_string();
+        match File::open(path).and_then(|file| Ok((file.metadata()?.len(), file))) {
+            Ok((length, file)) => {
+                let buffer = Vec::with_capacity(length.min(elf::MAX_FILE + 1) as usize);
+                Self::read(name, file, buffer)
+            }
+            Err(source) => Err(OpenError::Read { file: name, source }),
+        }
     }
 
-    /// Reads and parses a file that is open, to its end; `name` is for messages.
+    /// Reads a file that is open, to its end, into an empty buffer, and parses it; `name` is for messages.
     ///
     /// # Errors
     /// As [`Image::open`].
-    pub fn read(name: impl Into<String>, file: impl Read) -> Result<Self, OpenError> {
-        Self::of(name.into(), read(file, 0))
-    }
-
-    fn of(file: String, bytes: std::io::Result<Vec<u8>>) -> Result<Self, OpenError> {
-        match bytes {
-            Ok(bytes) => Ok(Self::parse(file, bytes)?),
-            Err(source) => Err(OpenError::Read { file, source }),
+    pub fn read(
+        name: impl Into<String>,
+        file: impl Read,
+        mut buffer: Vec<u8>,
+    ) -> Result<Self, OpenError> {
+        let name = name.into();
+        // One byte more than a guest may have is enough to refuse it, be the file endless.
+        match file.take(elf::MAX_FILE + 1).read_to_end(&mut buffer) {
+            Ok(_) => Ok(Self::parse(name, buffer)?),
+            Err(source) => Err(OpenError::Read { file: name, source }),
         }
     }
-}
-
-/// The bytes of a file that may have that length.
-fn read(file: impl Read, length: u64) -> std::io::Result<Vec<u8>> {
-    // One byte more than a guest may have is enough to refuse it, be the file endless.
-    let limit = elf::MAX_FILE + 1;
-    let mut bytes = Vec::with_capacity(length.min(limit) as usize);
-    file.take(limit).read_to_end(&mut bytes)?;
-    Ok(bytes)
 }

@@ -4,6 +4,7 @@
 use std::collections::HashSet;
 use std::ffi::{OsStr, OsString};
 use std::io;
+use std::os::unix::ffi::OsStrExt;
 use std::path::{Path, PathBuf};
 use std::time::{Duration, Instant};
 
@@ -20,7 +21,7 @@ mod emulator;
 mod process;
 mod report;
 
-#[derive(Debug, Args)]
+#[derive(Debug, PartialEq, Args)]
 #[command(
     after_help = EXAMPLES,
     override_usage = "pvhost run [OPTIONS] <GUEST> [-- <ARGS>...]\n       pvhost run [OPTIONS] -- <GUEST> [ARGS]..."
@@ -135,6 +136,40 @@ impl Subcommand for Arguments {
     const NAME: &str = "run";
     const ABOUT: &str =
         "Run a guest: as a Linux process, in QEMU, or under Xen; none needs root or KVM";
+
+    /// One guest and its arguments.
+    fn plain(words: &[OsString]) -> Option<Self> {
+        let dashes = words.iter().position(|word| word == "--");
+        let (before, arguments) = match dashes {
+            Some(at) => (&words[..at], &words[at + 1..]),
+            None => (words, &[][..]),
+        };
+        let guest = match before {
+            [] if arguments.is_empty() => return None,
+            [] => None,
+            [word] if word.is_empty() || word.as_bytes().starts_with(b"-") => return None,
+            [word] => Some(PathBuf::from(word)),
+            _ => return None,
+        };
+        Some(Self {
+            guest,
+            arguments: arguments.to_vec(),
+            host: HostName::Process,
+            memory: pvhost::process::DEFAULT_MEMORY,
+            executable_memory: false,
+            timeout: None,
+            quiet: false,
+            verbose: false,
+            lazy: false,
+            compat: None,
+            realtime: None,
+            no_sandbox: false,
+            stats: false,
+            json: false,
+            icount: false,
+            xen: None,
+        })
+    }
 
     fn run(&self) -> Result<ExitStatus, Error> {
         if let Err(refusal) = self.check() {
@@ -251,7 +286,46 @@ fn conclude(
 
 #[cfg(test)]
 mod tests {
+    use clap::{Command, FromArgMatches};
+
     use super::*;
+
+    /// What clap makes of these words; `None`: a refusal.
+    fn by_clap(words: &[OsString]) -> Option<Arguments> {
+        let command = Arguments::augment_args(Command::new("run")).no_binary_name(true);
+        let matches = command.try_get_matches_from(words).ok()?;
+        Some(Arguments::from_arg_matches(&matches).expect("clap accepts them"))
+    }
+
+    #[test]
+    fn plain_words_say_what_they_say_to_clap() {
+        for (line, is_plain) in [
+            ("hello", true),
+            ("hello --", true),
+            ("hello -- a", true),
+            ("hello -- a -- --stats -q", true),
+            ("-- hello", true),
+            ("-- hello a -- b", true),
+            ("-- -", true),
+            ("-", false),
+            ("", false),
+            ("--", false),
+            ("a b", false),
+            ("a b -- c", false),
+            ("hello --stats", false),
+            ("--stats hello", false),
+            ("-q -- hello", false),
+            ("--timeout 1 hello", false),
+        ] {
+            let words: Vec<_> = line.split_whitespace().map(OsString::from).collect();
+            let plain = Arguments::plain(&words);
+            assert_eq!(plain.is_some(), is_plain, "{line}");
+            if is_plain {
+                assert_eq!(plain, by_clap(&words), "{line}");
+            }
+        }
+        assert_eq!(Arguments::plain(&["".into()]), None);
+    }
 
     #[test]
     fn the_default_is_the_librarys() {

@@ -2,18 +2,29 @@
 //! Running other programs, with errors that say which.
 
 use std::ffi::OsString;
-use std::io::{BufRead, BufReader};
+use std::io::{BufRead, BufReader, Write};
 use std::path::PathBuf;
 use std::process::{Command, ExitCode, ExitStatus, Stdio};
 use std::time::Duration;
 
 use anyhow::{Context, Result, bail};
 
-/// Has this program end as others do when nobody reads its output any more, such as `head`: by the signal, without a panic. To be called
-/// before any thread is started.
-pub fn end_with_the_reader() {
+/// Has this program end as others do when its output cannot be written: by the signal if nobody reads it any more, such as `head`; with a
+/// message and status 1, as on a full disk; and without a panic. To be called before any thread is started.
+pub fn end_with_its_output() {
     // SAFETY: the default action of a signal; no handler is set, and no other thread sets one.
     unsafe { libc::signal(libc::SIGPIPE, libc::SIG_DFL) };
+    let next = std::panic::take_hook();
+    std::panic::set_hook(Box::new(move |panic| {
+        // What `println!` and its kin say when they cannot write; what they print on standard error is said of failures only.
+        let said = panic.payload().downcast_ref::<String>();
+        let said = said.map_or("", String::as_str);
+        if said.starts_with("failed printing to std") {
+            let _ = writeln!(std::io::stderr(), "error: {said}");
+            std::process::exit(1);
+        }
+        next(panic);
+    }));
 }
 
 /// What a program ends with: whether it succeeded. It has said what did not, unless that is the error.
@@ -174,6 +185,58 @@ mod tests {
         );
         assert_eq!(executable(messages), Some(PathBuf::from("/t/hello")));
         assert_eq!(executable("{\"executable\":null}"), None);
+    }
+
+    /// Says what becomes of its streams in the program that the next test starts: this one, once more.
+    const PRINTER: &str = "PARAVIRT_TEST_PRINTER";
+
+    #[test]
+    fn output_that_cannot_be_written_is_an_error_and_no_panic() {
+        if let Ok(streams) = std::env::var(PRINTER) {
+            print_to(&streams);
+        }
+        let printed = |streams: &str| {
+            let mut again = Command::new(std::env::current_exe().expect("this program"));
+            let name = "command::tests::output_that_cannot_be_written_is_an_error_and_no_panic";
+            again.args(["--exact", name, "--nocapture"]);
+            again.env(PRINTER, streams).stdin(Stdio::null());
+            let output = again.output().expect("it starts");
+            let said = String::from_utf8_lossy(&output.stderr).into_owned();
+            (output.status, said)
+        };
+        let (status, said) = printed("as they are");
+        assert_eq!((status.code(), said.as_str()), (Some(7), "message\n"));
+        let (status, said) = printed("output is full");
+        let error = "error: failed printing to stdout: No space left on device (os error 28)\n";
+        assert_eq!((status.code(), said.as_str()), (Some(1), error));
+        let (status, _) = printed("messages are full");
+        assert_eq!(status.code(), Some(1));
+        let (status, said) = printed("output is closed");
+        let signal = std::os::unix::process::ExitStatusExt::signal(&status);
+        assert_eq!((signal, said.as_str()), (Some(libc::SIGPIPE), ""));
+    }
+
+    /// Prints a line of output and one of messages, and ends with status 7.
+    fn print_to(streams: &str) -> ! {
+        use std::os::fd::{AsRawFd, OwnedFd};
+        let full = || -> OwnedFd {
+            let full = std::fs::File::options().write(true).open("/dev/full");
+            full.expect("there is a /dev/full").into()
+        };
+        let replaced = match streams {
+            "output is full" => Some((1, full())),
+            "messages are full" => Some((2, full())),
+            "output is closed" => Some((1, std::io::pipe().expect("a pipe").1.into())),
+            _ => None,
+        };
+        if let Some((number, file)) = replaced {
+            // SAFETY: no pointers; both are open.
+            unsafe { libc::dup2(file.as_raw_fd(), number) };
+        }
+        end_with_its_output();
+        println!("output");
+        eprintln!("message");
+        std::process::exit(7);
     }
 
     #[test]

@@ -33,7 +33,7 @@ enum Port {
 }
 
 fn main() -> ExitCode {
-    command::end_with_the_reader();
+    command::end_with_its_output();
     command::exit_code(perform(Arguments::parse().port))
 }
 

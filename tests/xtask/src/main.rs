@@ -90,7 +90,7 @@ const ELSEWHERE: &str = "guests are built and run on x86-64 Linux only; here, `c
     `pvhost list`, `check`, `audit`, `bind` and `header`";
 
 fn main() -> ExitCode {
-    command::end_with_the_reader();
+    command::end_with_its_output();
     if !cfg!(all(target_os = "linux", target_arch = "x86_64")) {
         eprintln!(
             "{}-{}: {ELSEWHERE}",

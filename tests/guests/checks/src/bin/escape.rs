@@ -111,7 +111,8 @@ global_asm!(
     "hlt",
     "escape_vsyscall:",
     "xorl %edi, %edi",
-    "movq $0xffffffffff600400, %rax", // time
+    "xorl %esi, %esi",
+    "movq $0xffffffffff600000, %rax", // gettimeofday
     "callq *%rax",
     "hlt",
     "escape_host:",
@@ -188,7 +189,8 @@ global_asm!(
     "hlt",
     "4: movl %esp, %esp", // clears the upper half
     "xorl %edi, %edi",
-    "movabsq $0xffffffffff600400, %rax", // time
+    "xorl %esi, %esi",
+    "movabsq $0xffffffffff600000, %rax", // gettimeofday
     "callq *%rax",
     "hlt",
     ".code32",

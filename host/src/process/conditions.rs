@@ -5,6 +5,7 @@
 use std::arch::{asm, global_asm};
 use std::ffi::c_void;
 use std::fs;
+use std::hint;
 use std::io;
 use std::ptr;
 use std::sync::Mutex;
@@ -287,9 +288,10 @@ impl Drop for Handlers {
 /// For the kernel.
 unsafe extern "C" fn observe(signal: i32, _: *const c_void, context: *mut libc::ucontext_t) {
     if THREAD.load(Ordering::SeqCst) != signals::this_thread() {
-        // A fault of another thread at this moment comes again, and has its default.
-        // SAFETY: no pointers.
-        unsafe { libc::signal(signal, libc::SIG_DFL) };
+        // A fault of another thread comes again when this is over, and its handler is then there again.
+        while THREAD.load(Ordering::SeqCst) != 0 {
+            hint::spin_loop();
+        }
         return;
     }
     // SAFETY: the kernel's, until the handler returns.

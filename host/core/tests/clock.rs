@@ -226,6 +226,22 @@ fn a_counter_that_begins_anew_leaves_guest_time_with_the_clock() {
 }
 
 #[test]
+fn guest_time_that_is_ahead_of_a_counter_that_begins_anew_does_not_step_back() {
+    let mut machine = started(3000);
+    // Less than what is kept.
+    machine.suspend(SECOND / 250);
+    machine.sample_after(PERIOD);
+    machine.pass(PERIOD / 5);
+    machine.look();
+    let read = machine.read;
+    machine.reset();
+    machine.sample_after(0);
+    assert!(machine.guest() >= read, "{} after {read}", machine.guest());
+    machine.go_on(SECOND);
+    runs_right(&mut machine);
+}
+
+#[test]
 fn another_rate_is_right_within_a_second() {
     for (old, new) in [(3000, 3003), (3000, 2000), (1000, 4000), (3000, 100)] {
         let mut machine = started(old);

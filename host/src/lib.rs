@@ -2,14 +2,15 @@
 //! Host side of the RTEMS paravirtualization layer.
 //!
 //! It stands on [`paravirt_host_core`], which needs no operating system: [`image`] reads a guest's ELF file, which nobody
-//! vouches for: what it asks for, who it says it is, what is to be loaded. [`provides`] knows what hosts offer it. The program
-//! `pvhost` shows that on the command line.
+//! vouches for: what it asks for, who it says it is, what is to be loaded. [`provides`] knows what hosts offer it, [`header`] what they
+//! have to. The program `pvhost` shows that on the command line.
 
 pub use paravirt_host_core::{bind, image, prototype, text};
 
 pub mod audit;
 #[cfg(all(target_os = "linux", target_arch = "x86_64"))]
 pub mod emulator;
+pub mod header;
 #[cfg(all(target_os = "linux", target_arch = "x86_64"))]
 pub mod process;
 pub mod provides;

@@ -4,7 +4,6 @@
 use serde::Serialize;
 
 use super::Header;
-use crate::cli::json;
 
 #[derive(Serialize)]
 struct Document<'a> {
@@ -39,5 +38,6 @@ pub(super) fn format(header: &Header<'_>) -> serde_json::Result<String> {
             })
             .collect(),
     };
-    json::pretty(&document)
+    // Every character of it is shown by a terminal: names are identifiers, and the guest's is as in the other forms.
+    Ok(serde_json::to_string_pretty(&document)? + "\n")
 }

@@ -32,8 +32,9 @@ pub(super) struct Arguments {
 }
 
 /// What is listed. Addresses are texts in hexadecimal: not every reader of JSON keeps 64-bit numbers.
+/// It borrows what it can: there may be as many functions as an image may have.
 #[derive(Serialize)]
-struct Listing {
+struct Listing<'a> {
     file: String,
     machine: String,
     entry: String,
@@ -45,18 +46,18 @@ struct Listing {
     no_red_zone: Option<bool>,
     /// Whether it asks for free memory that it may execute.
     executable_memory: bool,
-    backends: Vec<String>,
-    functions: Vec<Function>,
+    backends: Vec<&'a str>,
+    functions: Vec<Function<'a>>,
 }
 
 #[derive(Serialize)]
-struct Function {
-    name: String,
+struct Function<'a> {
+    name: &'a str,
     prototype: Option<String>,
     slot: String,
-    hosts: Vec<String>,
+    hosts: Vec<&'static str>,
     /// The in-guest backends that provide it.
-    backends: Vec<String>,
+    backends: Vec<&'a str>,
     /// The hosts that provide the name with another prototype.
     mismatches: Vec<Mismatch>,
     /// For a name of 2013, what replaced it.
@@ -65,7 +66,7 @@ struct Function {
 
 #[derive(Serialize)]
 struct Mismatch {
-    host: String,
+    host: &'static str,
     prototype: String,
 }
 
@@ -75,7 +76,8 @@ impl Subcommand for Arguments {
 
     fn run(&self) -> Result<ExitStatus, Error> {
         let image = read::image(&self.guest)?;
-        let listing = listing(&image);
+        let backends = image.backends();
+        let listing = listing(&image, &backends);
         let text = if self.json {
             json::pretty(&listing)?
         } else {
@@ -87,9 +89,8 @@ impl Subcommand for Arguments {
     }
 }
 
-fn listing(image: &Image) -> Listing {
+fn listing<'a>(image: &'a Image, backends: &'a [Backend]) -> Listing<'a> {
     let identity = image.identity();
-    let backends = image.backends();
     // Where a backend is needed, that one is named; a host of today has nothing for an image of 2013.
     let suits = |host: &&Host| !host.needs_backend() && host.is_for_2013() == image.is_of_2013();
     let hosts: Vec<_> = HOSTS
@@ -110,50 +111,50 @@ fn listing(image: &Image) -> Listing {
         executable_memory: image.asks_for_executable_memory(),
         backends: backends
             .iter()
-            .map(|backend| backend.name.clone())
+            .map(|backend| backend.name.as_str())
             .collect(),
         functions: image
             .externals()
             .iter()
-            .map(|external| function(external, image.machine().width(), &hosts, &backends))
+            .map(|external| function(external, image.machine().width(), &hosts, backends))
             .collect(),
     }
 }
 
-fn function(
-    external: &External,
+fn function<'a>(
+    external: &'a External,
     width: Width,
-    known: &[(&str, Provides)],
-    backends: &[Backend],
-) -> Function {
+    known: &[(&'static str, Provides)],
+    backends: &'a [Backend],
+) -> Function<'a> {
     let mut hosts = Vec::new();
     let mut mismatches = Vec::new();
-    for (host, provides) in known {
+    for &(host, ref provides) in known {
         match provides.fit(external, width) {
-            Fit::Fits | Fit::Unchecked => hosts.push((*host).to_owned()),
+            Fit::Fits | Fit::Unchecked => hosts.push(host),
             Fit::Mismatch { disagreement } => mismatches.push(Mismatch {
-                host: (*host).to_owned(),
+                host,
                 prototype: disagreement.offered().to_string(),
             }),
             Fit::Missing => {}
         }
     }
     Function {
-        name: external.name.clone(),
+        name: &external.name,
         prototype: external.signature.map(|signature| signature.to_string()),
         slot: hexadecimal(external.slot),
         hosts,
         backends: backends
             .iter()
             .filter(|backend| backend.functions.binary_search(&external.name).is_ok())
-            .map(|backend| backend.name.clone())
+            .map(|backend| backend.name.as_str())
             .collect(),
         mismatches,
         successor: provides::successor(&external.name),
     }
 }
 
-fn text(listing: &Listing, segments: &[Segment]) -> String {
+fn text(listing: &Listing<'_>, segments: &[Segment]) -> String {
     let mut text = format!(
         "{}: {}, entry {}, {}\n",
         Escaped(&listing.file),
@@ -192,7 +193,7 @@ fn text(listing: &Listing, segments: &[Segment]) -> String {
         vec![["FUNCTION", "PROTOTYPE", "SLOT", "PROVIDED BY", in_image].map(str::to_owned)];
     rows.extend(listing.functions.iter().map(|function| {
         [
-            function.name.clone(),
+            function.name.to_owned(),
             function.prototype.clone().unwrap_or_else(|| "?".to_owned()),
             function.slot.clone(),
             provided_by(function),
@@ -207,7 +208,7 @@ fn text(listing: &Listing, segments: &[Segment]) -> String {
     text + &say::table(&rows)
 }
 
-fn identity(listing: &Listing) -> String {
+fn identity(listing: &Listing<'_>) -> String {
     match (listing.abi_version, &listing.vcpu_page, listing.no_red_zone) {
         (Some(version), Some(page), Some(no_red_zone)) => {
             let red_zone = if no_red_zone {
@@ -221,7 +222,7 @@ fn identity(listing: &Listing) -> String {
     }
 }
 
-fn provided_by(function: &Function) -> String {
+fn provided_by(function: &Function<'_>) -> String {
     let name = |id: &str| Host::find(id).map_or(id.to_owned(), |host| host.name.to_owned());
     let mut parts: Vec<_> = function.hosts.iter().map(|host| name(host)).collect();
     for Mismatch { host, prototype } in &function.mismatches {

@@ -201,26 +201,25 @@ fn endless_name() -> String {
     name + "E"
 }
 
-/// A guest whose every byte of code is a function of that name, with a finding or a gap in each.
-fn endless_names() -> Guest {
+/// A guest whose every byte of code, so many, is a function of that name, with a finding or a gap in each.
+fn endless_names(size: u64) -> Guest {
     const CODE: u64 = 0x20_0000;
-    const SIZE: u64 = 2_000;
     let mut guest = Guest::new(Machine::X86_64);
     // hlt, and no instruction
-    let code = [0xf4, 0x06].repeat(SIZE as usize / 2);
+    let code = [0xf4, 0x06].repeat(size as usize / 2);
     guest.loads[0] = crate::guest::Load::new(CODE, code, elf::PF_R | elf::PF_X);
     guest.entry = CODE;
-    guest.section_of_code(".text", CODE, SIZE);
+    guest.section_of_code(".text", CODE, size);
     let name = endless_name();
     guest
         .symbols
-        .extend((CODE..CODE + SIZE).map(|address| Symbol::new(&name, address, 1, elf::STT_FUNC)));
+        .extend((CODE..CODE + size).map(|address| Symbol::new(&name, address, 1, elf::STT_FUNC)));
     guest
 }
 
 #[test]
 fn endless_names_end() {
-    let image = parse(&endless_names());
+    let image = parse(&endless_names(2_000));
     let audit = audit(&image).expect("code");
     assert_eq!((audit.findings.len(), audit.gaps.len()), (1_000, 1_000));
     for finding in &audit.findings {
@@ -237,6 +236,9 @@ fn endless_names_end() {
         .function_at(image.entry())
         .expect("a symbol");
     assert!(location.to_string().len() < 1100);
+    // Each is short, but all together are not.
+    let many = pvhost::audit::audit(&parse(&endless_names(4_000)));
+    assert!(matches!(many, Err(AuditError::NamesTooLong { .. })));
 }
 
 /// What all those names would be has no room in this much memory.
@@ -246,7 +248,7 @@ fn endless_names_cost_no_memory() {
     use std::process::Command;
 
     let folder = Folder::new();
-    folder.write("endless", endless_names().build());
+    folder.write("endless", endless_names(2_000).build());
     let mut sections = Guest::new(Machine::X86_64);
     for _ in 0..200 {
         sections.section_of_code(&"s".repeat(1 << 20), CODE, 1);

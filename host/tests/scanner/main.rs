@@ -9,6 +9,8 @@ mod hostile;
 #[cfg(all(target_os = "linux", target_arch = "x86_64"))]
 mod hosts;
 mod json;
+#[cfg(all(target_os = "linux", target_arch = "x86_64"))]
+mod limits;
 mod manners;
 mod program;
 mod sound;

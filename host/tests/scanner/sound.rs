@@ -442,6 +442,19 @@ fn backends_are_named_by_their_notes_and_described_by_their_variables() {
 }
 
 #[test]
+fn as_many_backends_as_the_limit_and_the_longest_names_are_read() {
+    let mut guest = Guest::new(Machine::I386);
+    let names: Vec<_> = (0..8).map(|index| format!("{index:b>31}")).collect();
+    for name in &names {
+        let descriptor = format!("{name}\0");
+        guest
+            .notes
+            .extend(note("paravirt", 2, descriptor.as_bytes()));
+    }
+    assert_eq!(parse(&guest).backend_names(), names);
+}
+
+#[test]
 fn further_entry_points_are_told_by_notes() {
     let mut guest = Guest::new(Machine::X86_64);
     let entries = |guest: &Guest| parse(guest).entries();

@@ -323,10 +323,10 @@ fn note_cases() -> Vec<Case> {
         bent("BackendNote", backends(&[b"\x1b[2J\0"])),
         bent(
             "BackendNote",
-            backends(&[&[&[b'b'; 64][..], &[0]].concat()]),
+            backends(&[&[&[b'b'; 32][..], &[0]].concat()]),
         ),
         bent("TooManyBackends", |g| {
-            let names: Vec<_> = (b'a'..b'a' + 17).map(|name| [name, 0]).collect();
+            let names: Vec<_> = (b'a'..b'a' + 9).map(|name| [name, 0]).collect();
             for name in &names {
                 backends(&[name])(g);
             }

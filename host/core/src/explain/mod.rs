@@ -457,7 +457,7 @@ fn stack_overflowed(record: &Record, image: &Image) -> bool {
     image
         .symbols()
         .address_of("__stack_start")
-        .is_some_and(|stack| (start..stack + SLACK).contains(&record.stack))
+        .is_some_and(|stack| (start..stack.saturating_add(SLACK)).contains(&record.stack))
 }
 
 /// Whether the instruction enters a kernel. Not every processor has each of them in each mode.

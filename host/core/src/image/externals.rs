@@ -21,7 +21,7 @@ use crate::prototype::is_identifier;
 
 /// Limit of a name's length in bytes.
 pub(super) const MAX_NAME: usize = 255;
-/// Limit of the number of external functions.
+/// Limit of the number of external functions, of both spellings together.
 pub(super) const MAX_EXTERNALS: u64 = 1 << 16;
 
 /// An external function that the image declares.
@@ -100,11 +100,11 @@ fn parse_spelling(
     let slots = slots.as_ref().ok_or_else(|| missing(SLOTS))?;
 
     let count = slots.bytes.len() as u64 / pointer;
-    // Those of both spellings together.
-    if externals.len() as u64 + count > MAX_EXTERNALS {
+    let sum = externals.len() as u64 + count;
+    if sum > MAX_EXTERNALS {
         return Err(TableProblem::TooManyExternals {
             section: slots.section.clone(),
-            count,
+            count: sum,
             limit: MAX_EXTERNALS,
         });
     }

@@ -17,9 +17,9 @@ use crate::prototype::is_identifier;
 const DESCRIPTOR_SIZE: usize = size_of::<paravirt_abi::note::IdentityNote>();
 
 /// Limit of the number of in-guest backends; an image has one for each kind of host.
-pub(super) const MAX_BACKENDS: usize = 16;
-/// Limit of a backend's name in bytes: what a C compiler must tell apart (C11, 5.2.4.1).
-const MAX_BACKEND_NAME: usize = 63;
+pub(super) const MAX_BACKENDS: usize = 8;
+/// Limit of a backend's name in bytes: what a linker must tell apart (C11, 5.2.4.1).
+const MAX_BACKEND_NAME: usize = 31;
 
 /// What the guest says about itself, checked.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]

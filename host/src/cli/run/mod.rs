@@ -245,20 +245,31 @@ impl Arguments {
     }
 }
 
-/// Says of each function that is missing which one it is. A call of it ends the guest.
+/// Says of each function that is missing which one it is, of many only how many more. A call of it ends the guest.
 fn say_missing<'a>(image: &'a Image, host: &Host, missing: impl Iterator<Item = &'a str>) {
+    const MANY: usize = 50;
     let mut missing: HashSet<&str> = missing.collect();
     if missing.is_empty() {
         return;
     }
     let provides = host.provides_to(image);
     let mut nearest = Nearest::new(&provides);
-    for external in image.externals() {
-        // Images of 2013 may name one function several times.
-        if missing.remove(external.name.as_str()) {
-            let nearest = &nearest.to(&external.name);
-            say::note(Missing { external, nearest });
-        }
+    // Images of 2013 may name one function several times.
+    let first: Vec<_> = image
+        .externals()
+        .iter()
+        .filter(|external| missing.remove(external.name.as_str()))
+        .take(MANY)
+        .collect();
+    for external in first {
+        let nearest = &nearest.to(&external.name);
+        say::note(Missing { external, nearest });
+    }
+    if !missing.is_empty() {
+        let more = missing.len();
+        say::note(format_args!(
+            "missing: {more} more; `pvhost check` names them"
+        ));
     }
 }
 

@@ -67,11 +67,13 @@ pub enum TableProblem {
         expected: u64,
     },
     /// More entries than the limit.
-    #[error("section {section} has {count} entries, more than {limit}; the file is damaged")]
+    #[error(
+        "with section {section} there are {count} external functions, more than {limit}; the file is damaged"
+    )]
     TooManyExternals {
         /// The table.
         section: String,
-        /// Entries found.
+        /// Entries found, of the tables under both prefixes.
         count: u64,
         /// The limit.
         limit: u64,

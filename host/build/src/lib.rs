@@ -9,6 +9,7 @@ pub mod command;
 pub mod emulators;
 pub mod example;
 pub mod files;
+pub mod fuzz;
 pub mod guests;
 pub mod hosts;
 pub mod packages;

@@ -55,6 +55,8 @@ enum Task {
     Soak,
     /// Run the benchmarks
     Bench,
+    /// Feed what reads files of others with anything, half an hour each; needs `g++`
+    Fuzz(tasks::fuzz::Arguments),
     /// Link RTEMS with this layer and run its programs; without RTEMS, say what to install
     #[command(disable_help_flag = true)]
     Rtems(Port),
@@ -113,6 +115,7 @@ fn perform(task: Task) -> Result<bool> {
         Task::Lint => return tasks::lint::run(&workspace),
         Task::Soak => return tasks::soak::run(&workspace),
         Task::Bench => tasks::bench::run(&workspace)?,
+        Task::Fuzz(arguments) => tasks::fuzz::run(&workspace, &arguments)?,
         Task::Rtems(port) => return tasks::port::run("rtems", &port.arguments),
         Task::Pok(port) => return tasks::port::run("pok", &port.arguments),
         Task::L4re(port) => return tasks::port::run("l4re", &port.arguments),

@@ -3,6 +3,7 @@
 
 pub mod bench;
 pub mod demo;
+pub mod fuzz;
 pub mod guests;
 pub mod hosts;
 pub mod install;

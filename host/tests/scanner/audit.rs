@@ -178,7 +178,7 @@ fn what_could_not_be_judged_is_said() {
     }
 }
 
-/// A mangled name of some hundred bytes that stands for far more than a million: each tuple in it is the one before, eight times.
+/// A mangled name of some hundred bytes that stands for far more than a million: each tuple in it is the one before, five times.
 fn endless_name() -> String {
     let mut name = "_RIC1aThhE".to_owned();
     let mut tuple = name.len() - 4;
@@ -195,7 +195,7 @@ fn endless_name() -> String {
             .chain(high)
             .chain([digit(position % 62), '_'])
             .collect();
-        name += &format!("T{}E", back.repeat(8));
+        name += &format!("T{}E", back.repeat(5));
         tuple = next;
     }
     name + "E"
@@ -236,6 +236,14 @@ fn endless_names_end() {
         .function_at(image.entry())
         .expect("a symbol");
     assert!(location.to_string().len() < 1100);
+    // One that makes less than it has back references.
+    let mut guest = guest(Machine::X86_64);
+    let chain = format!("_RIC1a{}E", "B_".repeat(65));
+    guest
+        .symbols
+        .push(Symbol::new(&chain, CODE + 0x12, 1, elf::STT_FUNC));
+    let found = pvhost::audit::audit(&parse(&guest)).expect("code").findings;
+    assert_eq!(found[1].function, chain);
     // Each is short, but all together are not.
     let many = pvhost::audit::audit(&parse(&endless_names(4_000)));
     assert!(matches!(many, Err(AuditError::NamesTooLong { .. })));

@@ -3,7 +3,9 @@
 
 use std::collections::BTreeSet;
 use std::fmt::Write;
+use std::fs;
 use std::mem::offset_of;
+use std::path::Path;
 
 use object::elf;
 use paravirt_abi::vcpu::VcpuPage;
@@ -492,12 +494,21 @@ fn every_case_is_refused_for_its_own_reason() {
 #[test]
 fn a_file_that_is_too_big_is_refused_as_such() {
     let file = tempfile::NamedTempFile::new().expect("a temporary file");
+    fs::write(file.path(), b"\x7fELF").expect("a file");
     file.as_file()
         .set_len((1 << 28) + 2)
         .expect("a file full of holes");
     let error = Image::open(file.path()).expect_err("too big");
     let text = error.to_string();
     assert!(text.contains(": 268435457 bytes are more"), "{text}");
+}
+
+/// What is no ELF file says so at its beginning, and may have no end.
+#[cfg(unix)]
+#[test]
+fn an_endless_file_is_not_read() {
+    let error = Image::open(Path::new("/dev/zero")).expect_err("no guest");
+    assert!(error.to_string().contains("not an ELF file"), "{error}");
 }
 
 #[test]

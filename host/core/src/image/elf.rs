@@ -57,6 +57,11 @@ pub(super) struct Section<'a> {
     pub(super) executable: bool,
 }
 
+/// Whether a file that begins so is an ELF file.
+pub(super) fn has_magic(start: &[u8]) -> bool {
+    start.starts_with(&elf::ELFMAG)
+}
+
 /// Reads the file's structure.
 pub(super) fn read(file: &Arc<Vec<u8>>) -> Result<Raw<'_>, FileProblem> {
     let data = file.as_slice();
@@ -67,7 +72,7 @@ pub(super) fn read(file: &Arc<Vec<u8>>) -> Result<Raw<'_>, FileProblem> {
             limit: MAX_FILE,
         });
     }
-    if !data.starts_with(&elf::ELFMAG) {
+    if !has_magic(data) {
         return Err(FileProblem::NotElf);
     }
     let &[_, _, _, _, class, order, ..] = data else {

@@ -53,10 +53,22 @@ impl Image {
         mut buffer: Vec<u8>,
     ) -> Result<Self, OpenError> {
         let name = name.into();
-        // One byte more than a guest may have is enough to refuse it, be the file endless.
-        match file.take(elf::MAX_FILE + 1).read_to_end(&mut buffer) {
-            Ok(_) => Ok(Self::parse(name, buffer)?),
+        match read(file, &mut buffer) {
+            Ok(()) => Ok(Self::parse(name, buffer)?),
             Err(source) => Err(OpenError::Read { file: name, source }),
         }
     }
+}
+
+/// Bytes by which an ELF file is known.
+const MAGIC: u64 = 4;
+
+/// Reads a file; one that is no ELF file only as far as that shows.
+fn read(mut file: impl Read, buffer: &mut Vec<u8>) -> std::io::Result<()> {
+    file.by_ref().take(MAGIC).read_to_end(buffer)?;
+    if elf::has_magic(buffer) {
+        // One byte more than a guest may have is enough to refuse it, be the file endless.
+        file.take(elf::MAX_FILE + 1 - MAGIC).read_to_end(buffer)?;
+    }
+    Ok(())
 }

@@ -55,6 +55,10 @@ const MAX_NAME: usize = 4096;
 /// hundred bytes of it can make a million.
 const MAX_PRINTED: usize = 1024;
 
+/// With more back references than this, a name is not demangled: in a chain of them, each costs time and makes nothing. They are counted
+/// by their letter, which may stand for something else, too; names of real functions have some dozens.
+const MAX_BACK_REFERENCES: usize = 64;
+
 /// The image's defined symbols. None if the image is stripped.
 #[derive(Clone, Copy, Debug)]
 pub struct Symbols<'a> {
@@ -91,8 +95,18 @@ impl fmt::Display for Location<'_> {
 fn printable(name: &str) -> String {
     let mut printable = Escaper(Limited(String::new()));
     // It ends with an error where the name was cut, which the name says itself.
-    let _ = write!(printable, "{:#}", rustc_demangle::demangle(name));
+    let _ = if has_many_back_references(name) {
+        printable.write_str(name)
+    } else {
+        write!(printable, "{:#}", rustc_demangle::demangle(name))
+    };
     printable.0.0
+}
+
+/// Whether that may be so in Rust's mangling v0; the older one has none.
+fn has_many_back_references(name: &str) -> bool {
+    name.trim_start_matches('_').starts_with('R')
+        && name.bytes().filter(|&byte| byte == b'B').count() > MAX_BACK_REFERENCES
 }
 
 /// Takes a name while it is made, so that no more is made than is taken.

@@ -12,6 +12,7 @@ use paravirt_host_core::guest;
 use paravirt_host_core::image::{self, External, check_loadable};
 use paravirt_host_core::legacy::OFFERED;
 use paravirt_host_core::provides::{Missing, Nearest, Provides};
+use paravirt_host_core::text::Escaped;
 
 use crate::argument::{array, text, value};
 use crate::error::{Error, Number, number};
@@ -105,7 +106,7 @@ pub unsafe extern "C" fn pvh_image_check(
             format_args!(
                 "{}\n{}: this host provides {} of {} functions as the guest declares them",
                 misfits.join("\n"),
-                image.name(),
+                Escaped(image.name()),
                 image.externals().len() - misfits.len(),
                 image.externals().len(),
             ),

@@ -9,6 +9,7 @@ use paravirt_host_core::explain::Exception;
 use paravirt_host_core::guest::{self, End, EndKind, GuestError};
 use paravirt_host_core::image;
 use paravirt_host_core::layout::LayoutError;
+use paravirt_host_core::text::Escaped;
 use paravirt_host_core::upcall::Interrupted;
 
 use crate::argument::{check_size, check_there, store, text, value};
@@ -135,7 +136,7 @@ pub unsafe extern "C" fn pvh_guest_enter(guest: *mut Guest, end: *mut layout::En
         // SAFETY: the image outlives its guests.
         let image: &image::Image = unsafe { &(*guest.image).image };
         if let Some(fault) = guest.guest.explain(image) {
-            environment::say(&alloc::format!("{}: {fault}", image.name()));
+            environment::say(&alloc::format!("{}: {fault}", Escaped(image.name())));
         }
         let result = layout::End {
             kind: reached.kind as u32,

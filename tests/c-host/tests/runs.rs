@@ -38,6 +38,7 @@ on_each_architecture!(
     the_direction_flag_is_clear_in_the_host_and_behind_each_call,
     the_wall_clock_is_that_of_the_machine,
     faults_are_explained,
+    the_name_of_a_file_is_escaped_in_messages,
     signals_that_whoever_started_it_blocks_come_all_the_same,
     a_storm_of_timers_is_counted_exactly_while_the_guest_goes_on,
     guests_that_do_not_fit_are_refused,
@@ -152,6 +153,32 @@ fn a_line_is_lost_at_no_instruction(arch: Arch) {
     let ran = run(&host, &[argument(&guest)]);
     println!("{}", ran.output);
     assert_eq!(ran.status, Some(0), "{}{}", ran.output, ran.messages);
+}
+
+/// By the library, in a fault report, in a refusal and where functions are missing.
+fn the_name_of_a_file_is_escaped_in_messages(arch: Arch) {
+    const EVIL: &str = "x\u{1b}[31m\u{9b}2J\u{202e}\u{2028}\nevil: all is well";
+    let (folder, host) = (scratch(), c_host(arch, "c-host"));
+    let file = folder.path().join(EVIL);
+    for (name, arguments) in [
+        (Some("fault"), &["--", "null"][..]),
+        (Some("conformance"), &[]),
+        (None, &[]),
+    ] {
+        match name {
+            Some(name) => fs::copy(guest(arch, name), &file).map(drop),
+            None => fs::write(&file, "no ELF"),
+        }
+        .expect("a file");
+        let Ran { messages, .. } = run(&host, &[&[argument(&file)], arguments].concat());
+        assert!(messages.contains("x\\u{1b}[31m\\u{9b}2J"), "{messages}");
+        for line in messages.lines() {
+            let is_shown =
+                |c: char| c == '\t' || (!c.is_control() && !"\u{202e}\u{2028}".contains(c));
+            assert!(line.chars().all(is_shown), "{name:?}: {line:?}");
+            assert!(!line.starts_with("evil"), "{name:?}: {messages}");
+        }
+    }
 }
 
 /// As many starters do.

@@ -120,6 +120,9 @@ impl GuestMemory {
     pub fn initialize(&mut self, address: u64, bytes: &[u8]) {
         let size = bytes.len() as u64;
         assert!(self.allows(address, size, |_| true), "inside the mappings");
+        if bytes.is_empty() {
+            return;
+        }
         let (start, end) = (
             address / PAGE * PAGE,
             (address + size).next_multiple_of(PAGE),

@@ -2,6 +2,8 @@
 //! Guests on POK and L4Re, and RTEMS on both, from the trees that the environment names. What needs no tree is done without: guests
 //! are linked for partitions of POK and audited.
 
+mod untouched;
+
 use std::path::{Path, PathBuf};
 use std::process::ExitCode;
 
@@ -22,6 +24,7 @@ use paravirt_ports::rtems;
 use paravirt_ports::rtems::host::{Host, Kind};
 use test_support::Tool;
 use test_support::need::{Need, Step, User};
+use untouched::untouched;
 
 fn main() -> ExitCode {
     let mut arguments = Arguments::from_args();
@@ -121,19 +124,21 @@ fn link_and_audit(check: &Check, kind: pok::tree::Kind) -> Result<()> {
 }
 
 fn run_node(check: &Check, kind: pok::tree::Kind) -> Result<()> {
-    let tree = test_support::users(of_pok(kind));
+    let folder = test_support::users(of_pok(kind));
     test_support::tool(Tool::Qemu);
     let workspace = test_support::workspace();
-    let tree = pok::tree::Tree::at(&tree)?;
+    let tree = pok::tree::Tree::at(&folder)?;
     ensure!(
         tree.kind == kind,
         "the tree is that of {}",
         tree.kind.name()
     );
-    let printed = check
-        .node
-        .run(&workspace, &Package::all(&workspace)?, &tree)?;
-    check.judge(&workspace, kind, &printed)
+    untouched(&[&folder], || {
+        let printed = check
+            .node
+            .run(&workspace, &Package::all(&workspace)?, &tree)?;
+        check.judge(&workspace, kind, &printed)
+    })
 }
 
 /// The L4Re that the user has.
@@ -147,16 +152,27 @@ fn l4re_tree() -> Result<l4re::tree::Tree> {
 fn run_on_l4re(example: &Example) -> Result<()> {
     let tree = l4re_tree()?;
     let _ = test_support::guest(example.arch(), example.guest());
-    let workspace = test_support::workspace();
-    let machine = Machine::prepare(&workspace, tree)?;
-    runs::run_on(&machine, &workspace, example).map(drop)
+    on_l4re(tree, |machine, workspace| {
+        runs::run_on(machine, workspace, example).map(drop)
+    })
 }
 
 fn run_more(more: &More) -> Result<()> {
-    let tree = l4re_tree()?;
+    on_l4re(l4re_tree()?, |machine, workspace| {
+        (more.run)(machine, workspace).map(drop)
+    })
+}
+
+/// Runs something on a machine of that tree, which stays as it is.
+fn on_l4re(
+    tree: l4re::tree::Tree,
+    run: impl FnOnce(&Machine<'_>, &Workspace) -> Result<()>,
+) -> Result<()> {
     let workspace = test_support::workspace();
-    let machine = Machine::prepare(&workspace, tree)?;
-    (more.run)(&machine, &workspace).map(drop)
+    let (build, source, fiasco) = (tree.build.clone(), tree.source.clone(), tree.fiasco.clone());
+    untouched(&[&build, &source, &fiasco], || {
+        run(&Machine::prepare(&workspace, tree)?, &workspace)
+    })
 }
 
 /// RTEMS' samples on a host that is built from a user's trees.
@@ -167,9 +183,11 @@ fn run_rtems(kind: Kind) -> Result<()> {
     let workspace = test_support::workspace();
     ensure_built(&workspace);
     let ports = Path::new(env!("CARGO_BIN_EXE_ports"));
-    let host = Host::prepare(&workspace, kind, &Default::default(), false, ports)?;
-    let location = rtems::location::Location::find(Some(&prefix), Some(&source))?;
-    rtems::samples::run(&workspace, &location.context("RTEMS is not here")?, &host)
+    untouched(&[&prefix, &source], || {
+        let host = Host::prepare(&workspace, kind, &Default::default(), false, ports)?;
+        let location = rtems::location::Location::find(Some(&prefix), Some(&source))?;
+        rtems::samples::run(&workspace, &location.context("RTEMS is not here")?, &host)
+    })
 }
 
 /// The BSP was built, by `cargo xtask test` or `cargo xtask rtems`.

@@ -19,6 +19,11 @@ const LINKED: [&str; 7] = ["bin", "config", "include", "lib", "pc", "scripts", "
 /// Folders whose files are changed when a boot image is made.
 const COPIED: [&str; 1] = ["pkg/bootstrap"];
 
+/// By what a generated makefile names the root of the build folder: one for a source folder, or one in which things are built.
+const ROOTS: [&str; 2] = ["OBJ", "OBJ_BASE"];
+/// By what it names folders in that.
+const BELOW: [&str; 2] = ["OBJ_DIR", "PKGDIR_OBJ"];
+
 /// Makes `folder` anew.
 ///
 /// # Errors
@@ -35,13 +40,13 @@ pub fn make(tree: &Tree, folder: &Path) -> Result<()> {
     }
     for name in COPIED {
         each_file(&tree.build.join(name), &folder.join(name), |from, to| {
-            copy(tree, folder, from, to)
+            copy(folder, from, to)
         })?;
     }
     for entry in fs::read_dir(&tree.build)? {
         let path = entry?.path();
         if let Some(name) = path.file_name().filter(|_| path.is_file()) {
-            copy(tree, folder, &path, &folder.join(name))
+            copy(folder, &path, &folder.join(name))
                 .with_context(|| format!("cannot copy {}", path.display()))?;
         }
     }
@@ -54,17 +59,50 @@ pub fn make(tree: &Tree, folder: &Path) -> Result<()> {
 }
 
 /// Copies a file. A makefile that was generated names the folder to build in: from now on, ours.
-fn copy(tree: &Tree, folder: &Path, from: &Path, to: &Path) -> std::io::Result<()> {
+fn copy(folder: &Path, from: &Path, to: &Path) -> std::io::Result<()> {
     if from.file_name() == Some(OsStr::new("Makefile")) {
-        let text = fs::read_to_string(from)?;
-        return fs::write(to, redirect(&text, &tree.build, folder));
+        return fs::write(to, redirect(&fs::read_to_string(from)?, folder));
     }
     fs::copy(from, to).map(drop)
 }
 
-fn redirect(makefile: &str, from: &Path, to: &Path) -> String {
-    let line = |folder: &Path| format!("OBJ := {}\n", folder.display());
-    makefile.replace(&line(from), &line(to))
+/// The makefile with `folder` in place of the folder to build in, which it gives by its root and by folders in that. It is spelt as
+/// whoever built there has spelt it.
+fn redirect(makefile: &str, folder: &Path) -> String {
+    let root = makefile.lines().find_map(|line| match assignment(line)? {
+        (name, root) if ROOTS.contains(&name) => Some(root),
+        _ => None,
+    });
+    let Some(root) = root else {
+        return makefile.to_owned();
+    };
+    let mut redirected = String::new();
+    for line in makefile.lines() {
+        let below = assignment(line)
+            .filter(|(name, _)| ROOTS.contains(name) || BELOW.contains(name))
+            .and_then(|(_, value)| Some((value, Path::new(value).strip_prefix(root).ok()?)));
+        match below {
+            Some((value, below)) => {
+                let start = &line[..line.len() - value.len()];
+                // Of the root itself nothing is left, and joining that would end it by a slash.
+                let place = match below.as_os_str().is_empty() {
+                    true => folder.to_owned(),
+                    false => folder.join(below),
+                };
+                redirected.push_str(start);
+                redirected.push_str(&place.to_string_lossy());
+            }
+            None => redirected.push_str(line),
+        }
+        redirected.push('\n');
+    }
+    redirected
+}
+
+/// The name of the variable that a line of a makefile sets, and the value.
+fn assignment(line: &str) -> Option<(&str, &str)> {
+    let (name, value) = line.split_once('=')?;
+    Some((name.trim_end_matches(':').trim_end(), value.trim_start()))
 }
 
 fn each_file(
@@ -97,14 +135,30 @@ mod tests {
     use super::*;
 
     #[test]
-    fn a_generated_makefile_builds_in_our_folder() {
+    fn a_makefile_of_a_source_folder_builds_in_our_folder() {
         assert_eq!(
             redirect(
-                "SRC := /a/b\nOBJ := /a/b\nall:\n",
-                Path::new("/a/b"),
+                "SRC := /a/b\nOBJ := /a/b\nall:\n\t@make O=$(OBJ)\n",
                 Path::new("/c")
             ),
-            "SRC := /a/b\nOBJ := /c\nall:\n"
+            "SRC := /a/b\nOBJ := /c\nall:\n\t@make O=$(OBJ)\n"
         );
+    }
+
+    #[test]
+    fn a_makefile_of_a_folder_of_objects_does_too_and_finds_its_sources() {
+        let makefile = "L4DIR=/l4/src\nOBJ_BASE=/l4\nOBJ_DIR=/l4/pkg/bootstrap/server/src\nSRC_DIR=/l4/src/pkg/bootstrap/server/src\n\
+            PKGDIR_OBJ=/l4/pkg/bootstrap\nvpath %.c /l4/src/pkg/bootstrap/server/src\n";
+        assert_eq!(
+            redirect(makefile, Path::new("/c/d")),
+            "L4DIR=/l4/src\nOBJ_BASE=/c/d\nOBJ_DIR=/c/d/pkg/bootstrap/server/src\nSRC_DIR=/l4/src/pkg/bootstrap/server/src\n\
+             PKGDIR_OBJ=/c/d/pkg/bootstrap\nvpath %.c /l4/src/pkg/bootstrap/server/src\n"
+        );
+    }
+
+    #[test]
+    fn another_makefile_stays_as_it_is() {
+        let makefile = "SRC := /a/b\nall:\n";
+        assert_eq!(redirect(makefile, Path::new("/c")), makefile);
     }
 }

@@ -110,8 +110,11 @@ fn wrap_qemu(folder: &Path) -> Result<()> {
     const SCRIPT: &str = r#"#!/bin/sh
 root=$(dirname "$(dirname "$(readlink -f "$0")")")
 libraries=$root/usr/lib/x86_64-linux-gnu:$root/lib/x86_64-linux-gnu
+# Some of Debian's are scripts that look for the program where it would be installed.
+program=$root/usr/libexec/${0##*/}
+[ -x "$program" ] || program=$root/usr/bin/${0##*/}
 LD_LIBRARY_PATH=$libraries${LD_LIBRARY_PATH:+:$LD_LIBRARY_PATH} \
-    exec "$root/usr/bin/${0##*/}" -L "$root/usr/share/qemu" -L "$root/usr/share/seabios" "$@"
+    exec "$program" -L "$root/usr/share/qemu" -L "$root/usr/share/seabios" "$@"
 "#;
     fs::create_dir_all(folder.join("bin"))?;
     for name in [QEMU, "qemu-system-i386"] {

@@ -79,6 +79,14 @@ impl Machine {
         }
     }
 
+    /// Whether the machine has taken all that was typed.
+    ///
+    /// # Errors
+    /// The system's.
+    pub fn has_taken_all(&self) -> Result<bool> {
+        Ok(rustix::io::ioctl_fionread(&self.console)? == 0)
+    }
+
     /// Types on the console.
     ///
     /// # Errors

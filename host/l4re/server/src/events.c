@@ -16,14 +16,15 @@
 enum { LABEL_RIGHTS = 3 }; /* a label's low bits are not its own */
 
 /* Exceptions (Intel SDM volume 3, 6.3.1), and what stands in their place for a message. */
-enum { GENERAL_PROTECTION = 13, PAGE_FAULT = 14, MESSAGE = 0xfe };
+enum { OVERFLOW = 4, GENERAL_PROTECTION = 13, PAGE_FAULT = 14, MESSAGE = 0xfe };
 
 /* Bits of error codes (Intel SDM volume 3, 4.7 and 6.13). */
 enum {
   PRESENT = 1 << 0, /* page fault: there is a page */
   WRITE = 1 << 1,   /* page fault */
   FETCH = 1 << 4,   /* page fault: of an instruction; without the NX bit the processor does not say so */
-  IDT = 1 << 1      /* general protection: by an `int` that user mode may not execute */
+  IDT = 1 << 1,     /* general protection: by an `int` that user mode may not execute, or by `into` */
+  IDT_NUMBER = 3    /* its number begins at this bit */
 };
 
 struct pvh_guest *wrapper_guest;
@@ -33,7 +34,7 @@ void events_message(l4_umword_t label) {
   if (label == LABEL_ALARM)
     pvh_guest_alarm(wrapper_guest);
   else if (label == LABEL_CONSOLE)
-    pvh_guest_latch(wrapper_guest, PV_LINE_CONSOLE);
+    console_fetch();
   else if (label >= LABEL_LINE)
     interrupts_message((label - LABEL_LINE) >> LINE_SHIFT);
 }
@@ -68,7 +69,10 @@ static void give(l4_vcpu_regs_t *r, const struct pvh_context *context) {
 static void fault(l4_vcpu_regs_t *r) {
   if (r->trapno == PAGE_FAULT && r->pfa == r->ip && !(r->err & WRITE))
     r->err |= FETCH;
-  int call = r->trapno == GENERAL_PROTECTION && r->err & IDT;
+  uint32_t vector = r->trapno;
+  if (vector == GENERAL_PROTECTION && r->err & IDT)
+    /* `into` is refused like any `int`, with the number of what it found. */
+    vector = r->err >> IDT_NUMBER == OVERFLOW ? OVERFLOW : PVH_FAULT_SYSTEM_CALL;
   struct pvh_fault fault = {
     .registers = {r->ax, r->bx, r->cx, r->dx, r->si, r->di, r->bp, r->sp,
 #if defined(__x86_64__)
@@ -76,7 +80,7 @@ static void fault(l4_vcpu_regs_t *r) {
 #endif
     },
     .address = r->pfa,
-    .vector = call ? PVH_FAULT_SYSTEM_CALL : r->trapno,
+    .vector = vector,
     .error = r->err,
   };
   struct pvh_context context;

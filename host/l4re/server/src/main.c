@@ -255,6 +255,7 @@ int main(int argc, char **argv) {
   struct pvh_end end;
   if (pvh_guest_enter(wrapper_guest, &end) < 0)
     return EXIT_FAILURE;
+  console_say_lost();
   say_end(&end);
   return pvh_end_status(&end);
 }

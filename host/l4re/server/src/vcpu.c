@@ -63,6 +63,13 @@ static int receive(l4_timeout_t timeout) {
   return 1;
 }
 
+void vcpu_fetch(void) {
+  if (!vcpu)
+    return; /* what is written before it is made */
+  while (vcpu->sticky_flags & L4_VCPU_SF_IRQ_PENDING && receive(L4_IPC_BOTH_TIMEOUT_0))
+    ;
+}
+
 void vcpu_enter_host(void *context) {
   (void)context;
   vcpu->state = 0;
@@ -84,8 +91,7 @@ void vcpu_leave_host(void *context) {
       return;
     vcpu->state = 0;
     l4_barrier();
-    while (vcpu->sticky_flags & L4_VCPU_SF_IRQ_PENDING && receive(L4_IPC_BOTH_TIMEOUT_0))
-      ;
+    vcpu_fetch();
   }
 }
 

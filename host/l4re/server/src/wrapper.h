@@ -31,6 +31,10 @@ int32_t memory_protect(void *context, uint64_t start, uint64_t size, uint32_t ac
 void console_initialize(void);
 /** Binds the input's IRQ to the vCPU with this label. */
 void console_attach(l4_umword_t label);
+/** Takes all input that the console has, and latches the guest's line. With the vCPU's events off. */
+void console_fetch(void);
+/** Says how much input was lost since it was last said, if any was. In host code. */
+void console_say_lost(void);
 intptr_t console_write(void *context, const void *bytes, size_t size);
 intptr_t console_read(void *context, void *buffer, size_t size, int32_t *more);
 /** Writes a line: `paravirt: ` and the text. */
@@ -56,6 +60,8 @@ l4_cap_idx_t vcpu_irq(l4_umword_t label);
 void vcpu_enter_host(void *context);
 void vcpu_leave_host(void *context);
 void vcpu_wait(void *context);
+/** Handles what has come while the events were off; for host code that takes long. */
+void vcpu_fetch(void);
 
 /* ---- events.c: what comes while the guest runs ---- */
 

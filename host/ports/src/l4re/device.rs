@@ -4,14 +4,11 @@
 use std::path::PathBuf;
 use std::time::Duration;
 
-use anyhow::{Context, Result, ensure};
+use anyhow::{Result, ensure};
 
 use super::machine::Outcome;
 use super::tree::Tree;
 use super::{Machine, Task};
-use paravirt_build::guests;
-use paravirt_build::packages::Package;
-use paravirt_build::toolchain::Toolchain;
 use paravirt_build::workspace::Workspace;
 
 /// The name by which these runs are chosen; also the guest's.
@@ -44,13 +41,7 @@ pub fn missing(tree: &Tree) -> Option<String> {
 /// The guest prints something else, or is not refused; or something does not build or start.
 pub fn run(machine: &Machine<'_>, workspace: &Workspace) -> Result<usize> {
     let arch = machine.tree().arch;
-    let toolchain = Toolchain::find(workspace, arch)?;
-    let packages = Package::all(workspace)?;
-    let guest = guests::select(&packages, arch, &[NAME.to_owned()])
-        .into_iter()
-        .find(|guest| guest.name == NAME)
-        .with_context(|| format!("there is no guest {NAME}"))?;
-    let guest = guests::build(workspace, &toolchain, arch, &guest)?;
+    let guest = machine.build_guest(NAME)?;
     let folder = workspace.root().join(FOLDER);
     let sources: [PathBuf; 1] = [folder.join(FUNCTIONS)];
     let run = |bus: &str, option: &str| -> Result<Outcome> {

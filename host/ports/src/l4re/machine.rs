@@ -9,8 +9,10 @@ use anyhow::{Context, Result, bail};
 
 use super::tree::Tree;
 use super::{image, overlay, package, qemu};
+use paravirt_build::packages::Package;
+use paravirt_build::toolchain::Toolchain;
 use paravirt_build::workspace::Workspace;
-use paravirt_build::{hosts, static_library};
+use paravirt_build::{guests, hosts, static_library};
 
 /// What the program writes before the guest's first byte, up to the end of the line.
 const START: &[u8] = b"paravirt: starting ";
@@ -90,6 +92,21 @@ impl<'a> Machine<'a> {
     /// The user's trees.
     pub const fn tree(&self) -> &Tree {
         &self.tree
+    }
+
+    /// Builds the workspace's guest of that name for the machine's architecture; its ELF.
+    ///
+    /// # Errors
+    /// There is none of that name, or no compiler, or it does not build.
+    pub fn build_guest(&self, name: &str) -> Result<PathBuf> {
+        let arch = self.tree.arch;
+        let toolchain = Toolchain::find(self.workspace, arch)?;
+        let packages = Package::all(self.workspace)?;
+        let guest = guests::select(&packages, arch, &[name.to_owned()])
+            .into_iter()
+            .find(|guest| guest.name == name)
+            .with_context(|| format!("there is no guest {name}"))?;
+        guests::build(self.workspace, &toolchain, arch, &guest)
     }
 
     /// Builds the program for a guest, makes the boot image and runs it.

@@ -7,11 +7,6 @@ use std::time::Duration;
 use anyhow::{Context, Result, ensure};
 
 use super::{Machine, Task};
-use paravirt_build::arch::Arch;
-use paravirt_build::guests;
-use paravirt_build::packages::Package;
-use paravirt_build::toolchain::Toolchain;
-use paravirt_build::workspace::Workspace;
 
 /// The guest that measures.
 const GUEST: &str = "bench-hosts";
@@ -29,15 +24,9 @@ const LIBVCPU: (&str, &str, &str) = ("interrupts off and on, libvcpu: ", " cycle
 ///
 /// # Errors
 /// Something does not build or start, or the guest does not end well.
-pub fn run(machine: &Machine<'_>, workspace: &Workspace, arch: Arch) -> Result<String> {
-    let toolchain = Toolchain::find(workspace, arch)?;
-    let packages = Package::all(workspace)?;
-    let guest = guests::select(&packages, arch, &[GUEST.to_owned()])
-        .into_iter()
-        .find(|guest| guest.name == GUEST)
-        .with_context(|| format!("there is no guest {GUEST}"))?;
+pub fn run(machine: &Machine<'_>) -> Result<String> {
     let outcome = machine.run(&Task {
-        guest: &guests::build(workspace, &toolchain, arch, &guest)?,
+        guest: &machine.build_guest(GUEST)?,
         options: &OPTIONS.map(str::to_owned),
         arguments: &[],
         sources: &[],

@@ -3,7 +3,9 @@
 //! under QEMU.
 
 pub mod command;
+mod console;
 mod device;
+mod faults;
 mod image;
 mod machine;
 pub mod measure;

@@ -4,7 +4,7 @@
 use anyhow::Result;
 
 use super::tree::Tree;
-use super::{Machine, device, of_2013};
+use super::{Machine, console, device, faults, of_2013};
 use paravirt_build::workspace::Workspace;
 
 /// Guests of one kind.
@@ -18,7 +18,7 @@ pub struct More {
 }
 
 /// All.
-pub const ALL: [More; 2] = [
+pub const ALL: [More; 4] = [
     More {
         name: of_2013::NAME,
         missing: of_2013::missing,
@@ -28,5 +28,15 @@ pub const ALL: [More; 2] = [
         name: device::NAME,
         missing: device::missing,
         run: device::run,
+    },
+    More {
+        name: console::NAME,
+        missing: console::missing,
+        run: console::run,
+    },
+    More {
+        name: faults::NAME,
+        missing: faults::missing,
+        run: faults::run,
     },
 ];

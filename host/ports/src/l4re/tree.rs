@@ -11,8 +11,9 @@ use paravirt_build::arch::Arch;
 /// What to build, for those who have no L4Re.
 pub const WHAT_TO_INSTALL: &str = "\
 L4Re is not here. It needs the folders in which L4Re and the Fiasco microkernel were built, both for x86-32 or both for amd64:
-  L4Re:    with the packages l4re-core, bootstrap, libvcpu, for virtual buses io (https://l4re.org: make B=BUILD, make O=BUILD)
-  Fiasco:  with the options SYNC_CLOCK and ONE_SHOT_PARAM (make B=BUILD, make in BUILD)
+  L4Re:    with the packages l4re-core, bootstrap, drivers-frst, libvcpu; for virtual buses io and acpica
+  Fiasco:  with the options SYNC_CLOCK and ONE_SHOT_PARAM
+host/l4re/README.md has the commands that make both.
 Then: cargo xtask l4re --tree L4RE_BUILD --fiasco FIASCO_BUILD (or set L4RE_TREE and L4RE_FIASCO)
 Both stay as they are; what is built goes to target/l4re.";
 

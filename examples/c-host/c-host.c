@@ -249,6 +249,13 @@ static void WITHOUT_TLS go_on(ucontext_t *context, const struct pvh_context *reg
   REGISTER(context, RIP, EIP) = registers->ip;
   REGISTER(context, RSP, ESP) = registers->sp;
   REGISTER(context, EFL, EFL) = registers->flags;
+#ifdef __x86_64__
+  uint64_t others = context->uc_mcontext.gregs[REG_CSGSFS] & 0x0000ffffffff0000;
+  context->uc_mcontext.gregs[REG_CSGSFS] = registers->ss << 48 | others | registers->cs;
+#else
+  context->uc_mcontext.gregs[REG_CS] = registers->cs;
+  context->uc_mcontext.gregs[REG_SS] = registers->ss;
+#endif
 }
 
 /* A guest may have turned on the alignment check, which the kernel leaves on. */

@@ -386,7 +386,8 @@ struct pvh_context {
 /**
  * Delivers what is latched: if a line is pending, interrupts are on and guest code was interrupted, writes the upcall frame to
  * the guest's stack, turns interrupts off, and changes `ip` and `sp`. If the guest is to be stopped, leaves it by changing them
- * (and `flags`). Returns 1 if the context was changed, else 0. On x86-64 the bytes from sp - 128 on are left alone.
+ * (and `flags`, and `cs` and `ss`, since user code can make a far jump to code of the other width where the system has a segment for
+ * it). Returns 1 if the context was changed, else 0. On x86-64 the bytes from sp - 128 on are left alone.
  */
 int32_t pvh_guest_deliver(struct pvh_guest *guest, struct pvh_context *context);
 

@@ -322,4 +322,7 @@ const fn redirect(context: &mut Context, interrupted: &Interrupted) {
     context.ip = interrupted.instruction;
     context.sp = interrupted.stack;
     context.flags = interrupted.flags;
+    // A far jump may have led the guest to code of the other width.
+    context.cs = interrupted.code_selector;
+    context.ss = interrupted.stack_selector;
 }

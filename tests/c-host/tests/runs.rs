@@ -38,6 +38,7 @@ on_each_architecture!(
     the_direction_flag_is_clear_in_the_host_and_behind_each_call,
     the_wall_clock_is_that_of_the_machine,
     faults_are_explained,
+    a_fault_in_code_of_the_other_width_ends_the_guest,
     the_name_of_a_file_is_escaped_in_messages,
     signals_that_whoever_started_it_blocks_come_all_the_same,
     a_storm_of_timers_is_counted_exactly_while_the_guest_goes_on,
@@ -280,6 +281,19 @@ fn the_wall_clock_is_that_of_the_machine(arch: Arch) {
         let is_now = time.is_some_and(|time| (before..=after).contains(&time));
         assert!(is_now, "{label} between {before:?} and {after:?}: {ran:?}");
     }
+}
+
+/// A far jump leads there; who left it in that mode would meet a fault after the other.
+fn a_fault_in_code_of_the_other_width_ends_the_guest(arch: Arch) {
+    let (guest, host) = (guest(arch, "escape"), c_host(arch, "c-host"));
+    let ran = run(&host, &[argument(&guest), "--", "far-hlt"]);
+    assert_eq!(ran.output, "escaping\n", "{}", ran.messages);
+    assert!(
+        ran.messages.contains("general protection fault"),
+        "{}",
+        ran.messages
+    );
+    assert_eq!(ran.status, Some(5), "{}", ran.messages);
 }
 
 fn faults_are_explained(arch: Arch) {

@@ -5,6 +5,7 @@
 //! |---|---|
 //! | `syscall`, `int80`, `sysenter` | that instruction, in code of the guest's own width |
 //! | `far-syscall`, `far-int80`, `far-sysenter` | in code of the other width, to which a far jump leads |
+//! | `far-hlt` | no system call: a fault, in code of the other width |
 //! | `x32` | x86-64: `syscall` with a number of the x32 ABI |
 //! | `vsyscall`, on i386 `far-vsyscall` | the page with the system calls of old, which can only tell the time |
 //! | `host ADDRESS` | x86-64: a jump to that address, of the C library's `syscall` in the host |
@@ -36,6 +37,7 @@ macro_rules! ways {
 ways! {
     "syscall" escape_syscall, "int80" escape_int80, "sysenter" escape_sysenter,
     "far-syscall" escape_far_syscall, "far-int80" escape_far_int80, "far-sysenter" escape_far_sysenter,
+    "far-hlt" escape_far_hlt,
     "x32" escape_x32, "vsyscall" escape_vsyscall, "host" escape_host,
 }
 
@@ -43,6 +45,7 @@ ways! {
 ways! {
     "syscall" escape_syscall, "int80" escape_int80, "sysenter" escape_sysenter,
     "far-syscall" escape_far_syscall, "far-int80" escape_far_int80, "far-sysenter" escape_far_sysenter,
+    "far-hlt" escape_far_hlt,
     "far-vsyscall" escape_far_vsyscall,
 }
 
@@ -89,7 +92,7 @@ global_asm!(
 global_asm!(
     ".pushsection .text.escape, \"ax\", @progbits",
     ".globl escape_syscall, escape_int80, escape_sysenter, escape_far_syscall, escape_far_int80, escape_far_sysenter",
-    ".globl escape_x32, escape_vsyscall, escape_host",
+    ".globl escape_far_hlt, escape_x32, escape_vsyscall, escape_host",
     "escape_syscall:",
     "escape_arguments_64",
     "movl $2, %eax", // open
@@ -131,6 +134,9 @@ global_asm!(
     "jmp 4f",
     "escape_far_sysenter:",
     "movl $3f, %eax",
+    "jmp 4f",
+    "escape_far_hlt:",
+    "movl $5f, %eax",
     "4: movl %edi, %ebx",
     "pushq $0x23", // Linux's 32-bit code
     "pushq %rax",
@@ -142,7 +148,7 @@ global_asm!(
     "int $0x80",
     "hlt",
     "3: escape_fast_sysenter",
-    "hlt",
+    "5: hlt",
     ".code64",
     ".popsection",
     options(att_syntax),
@@ -152,7 +158,7 @@ global_asm!(
 global_asm!(
     ".pushsection .text.escape, \"ax\", @progbits",
     ".globl escape_syscall, escape_int80, escape_sysenter, escape_far_syscall, escape_far_int80, escape_far_sysenter",
-    ".globl escape_far_vsyscall",
+    ".globl escape_far_hlt, escape_far_vsyscall",
     "escape_syscall:",
     "movl 4(%esp), %ebx",
     "escape_fast_syscall",
@@ -175,6 +181,8 @@ global_asm!(
     "escape_far_sysenter:",
     "movl 4(%esp), %ebx",
     "ljmpl $0x33, $3f",
+    "escape_far_hlt:",
+    "ljmpl $0x33, $5f",
     "escape_far_vsyscall:",
     "ljmpl $0x33, $4f",
     ".code64",
@@ -186,7 +194,7 @@ global_asm!(
     "int $0x80",
     "hlt",
     "3: escape_fast_sysenter",
-    "hlt",
+    "5: hlt",
     "4: movl %esp, %esp", // clears the upper half
     "xorl %edi, %edi",
     "xorl %esi, %esi",

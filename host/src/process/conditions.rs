@@ -258,7 +258,10 @@ struct Handlers {
 }
 
 impl Handlers {
+    /// All other signals are blocked meanwhile: handlers of the program around us may come on the thread's own stack, of whose address
+    /// 32-bit code keeps half.
     fn install(stack: libc::stack_t) -> Self {
+        let mask = session::mask(libc::SIG_SETMASK, !session::set_of(SIGNALS));
         let mut before = stack;
         // SAFETY: live variables; the stack stays until the attempt has ended.
         unsafe { libc::sigaltstack(&stack, &mut before) };
@@ -266,19 +269,19 @@ impl Handlers {
         Self {
             stack: before,
             actions: SIGNALS.map(|signal| session::swap_action(signal, Some(&ours))),
-            mask: session::mask(libc::SIG_UNBLOCK, session::set_of(SIGNALS)),
+            mask,
         }
     }
 }
 
 impl Drop for Handlers {
     fn drop(&mut self) {
-        session::mask(libc::SIG_SETMASK, self.mask);
         for (signal, action) in SIGNALS.into_iter().zip(&self.actions) {
             session::swap_action(signal, Some(action));
         }
         // SAFETY: the stack that was there before, on this thread.
         unsafe { libc::sigaltstack(&self.stack, ptr::null_mut()) };
+        session::mask(libc::SIG_SETMASK, self.mask);
     }
 }
 
@@ -315,12 +318,50 @@ const HOST_CODE: u16 = 0x33;
 
 #[cfg(test)]
 mod tests {
+    use std::mem;
+
     use super::*;
 
     #[test]
     fn this_system_runs_guests_of_both_widths() {
         assert_eq!(check(Width::Bits64), Ok(()));
         assert_eq!(check(Width::Bits32), Ok(()));
+    }
+
+    extern "C" fn nothing(_: i32) {}
+
+    /// Its handlers come on the thread's own stack, of which 32-bit code keeps half the address.
+    #[test]
+    fn signals_of_the_program_do_not_come_amid_the_attempt() {
+        let tick = libc::SIGRTMIN() + 3;
+        let often = libc::timespec {
+            tv_sec: 0,
+            tv_nsec: 50_000,
+        };
+        let setting = libc::itimerspec {
+            it_interval: often,
+            it_value: often,
+        };
+        // SAFETY: all zeros is a valid value; live variables; the handler has the type that its flags say, and uses nothing.
+        let timer = unsafe {
+            let mut action: libc::sigaction = mem::zeroed();
+            action.sa_sigaction = nothing as *const () as usize;
+            action.sa_flags = libc::SA_RESTART;
+            assert_eq!(libc::sigaction(tick, &action, ptr::null_mut()), 0);
+            let mut event: libc::sigevent = mem::zeroed();
+            event.sigev_notify = libc::SIGEV_THREAD_ID;
+            event.sigev_signo = tick;
+            event.sigev_notify_thread_id = libc::gettid();
+            let mut timer = ptr::null_mut();
+            let made = libc::timer_create(libc::CLOCK_MONOTONIC, &mut event, &mut timer);
+            assert_eq!(made, 0, "{}", io::Error::last_os_error());
+            assert_eq!(libc::timer_settime(timer, 0, &setting, ptr::null_mut()), 0);
+            timer
+        };
+        let failed = (0..2_000).find_map(|_| check(Width::Bits32).err());
+        // SAFETY: the timer exists.
+        assert_eq!(unsafe { libc::timer_delete(timer) }, 0);
+        assert_eq!(failed, None);
     }
 
     #[test]

@@ -90,7 +90,6 @@ impl Host {
 
     /// From now on this thread is the vCPU's, with these timers. `limit`: when the guest's time is over, in ns of the monotonic clock.
     pub(super) fn begin(&self, alarm: &PosixTimer, ender: &PosixTimer, limit: u64) {
-        self.thread_pointer.begin();
         self.alarm.use_timer(Some(alarm));
         self.ender.use_timer(Some(ender), limit);
         self.schedule_sample();

@@ -38,7 +38,9 @@ pub(super) fn run(
     run: &Run,
     policy: Option<SandboxPolicy>,
 ) -> Result<(End, Confinement), VmError> {
-    let stack = SignalStack::new().map_err(refused)?;
+    // From the signal stack on, handlers need it: a request to end may be waiting for its signal to be let in.
+    guest.platform().thread_pointer.begin();
+    let stack = SignalStack::new(guest).map_err(refused)?;
     let session = Session::begin(run.handle_signals);
     let alarm = PosixTimer::new(Event::Alarm.signal()).map_err(no_timer)?;
     let ender = PosixTimer::new(Event::End.signal()).map_err(no_timer)?;
@@ -97,7 +99,8 @@ struct SignalStack {
 }
 
 impl SignalStack {
-    fn new() -> io::Result<Self> {
+    /// This thread becomes that guest's.
+    fn new(guest: &Guest) -> io::Result<Self> {
         // SAFETY: a new mapping anywhere.
         let start = unsafe {
             rustix::mm::mmap_anonymous(
@@ -125,6 +128,8 @@ impl SignalStack {
         // SAFETY: filled in by the call that succeeded.
         let before = unsafe { before.assume_init() };
         let start = start as u64;
+        let guest = ptr::from_ref(guest).cast_mut();
+        STATE.guest.store(guest, Ordering::SeqCst);
         STATE.signal_stack.store(start, Ordering::SeqCst);
         let end = start + SIGNAL_STACK as u64;
         STATE.signal_stack_end.store(end, Ordering::SeqCst);
@@ -136,6 +141,7 @@ impl Drop for SignalStack {
     fn drop(&mut self) {
         STATE.signal_stack.store(0, Ordering::SeqCst);
         STATE.signal_stack_end.store(0, Ordering::SeqCst);
+        STATE.guest.store(ptr::null_mut(), Ordering::SeqCst);
         // SAFETY: the old stack is this thread's; ours is not in use, since no handler runs.
         unsafe {
             libc::sigaltstack(&self.before, ptr::null_mut());

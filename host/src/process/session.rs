@@ -273,7 +273,6 @@ impl Session {
 impl Drop for Session {
     /// Nobody sends our signals any more.
     fn drop(&mut self) {
-        STATE.thread.store(0, Ordering::SeqCst);
         mask(libc::SIG_BLOCK, events());
         discard(events());
         for (signal, action) in &self.actions {
@@ -283,6 +282,8 @@ impl Drop for Session {
             }
         }
         HANDLES_ENDS.store(false, Ordering::SeqCst);
+        // A request that another thread has still taken with our handler arrives here as the program wants it.
+        STATE.thread.store(0, Ordering::SeqCst);
         mask(libc::SIG_SETMASK, self.mask);
         for number in &NUMBERS {
             number.store(0, Ordering::SeqCst);

@@ -170,7 +170,8 @@ unsafe extern "sysv64" fn handle(
             number: details.number,
             architecture: details.architecture,
         };
-        sandbox::handle(call, &mut interrupted, guest.filter(|_| !nested));
+        let is_in_run = |_: &&Guest| !nested && is_entered();
+        sandbox::handle(call, &mut interrupted, guest.filter(is_in_run));
         true
     } else if FAULTS.contains(&signal) {
         // In a handler it is the host's.
@@ -204,17 +205,21 @@ unsafe extern "sysv64" fn handle(
     unsafe { *errno = saved };
 }
 
-/// The running guest if this is its thread, which is known by its signal stack.
-fn guest<'a>() -> Option<&'a Guest> {
+/// The guest if this is its thread, which is known by its signal stack. It may not have been entered yet, or been left already.
+fn guest() -> Option<&'static Guest> {
     let here = 0_u8;
     let stack =
         STATE.signal_stack.load(Ordering::SeqCst)..STATE.signal_stack_end.load(Ordering::SeqCst);
     if !stack.contains(&(&raw const here as u64)) {
         return None;
     }
-    // SAFETY: all guests of this process are this host's; it is set and cleared by this thread, which cannot clear it while a handler
-    // runs.
-    unsafe { Guest::current() }
+    STATE.guest()
+}
+
+/// Whether the guest has been entered and not been left.
+fn is_entered() -> bool {
+    // SAFETY: all guests of this process are this host's, and the reference is not used.
+    unsafe { Guest::current() }.is_some()
 }
 
 fn handle_event(event: Event, guest: &Guest, interrupted: &mut Interrupted<'_>) {
@@ -244,7 +249,8 @@ fn deliver(guest: &Guest, interrupted: &mut Interrupted<'_>) {
     }
 }
 
-/// The first request ends the guest in good order, a second one the process at once. `nested`: in another handler.
+/// The first request ends the guest in good order, or keeps it from its start; a second one, or one that comes behind the guest's own
+/// end, the process at once. `nested`: in another handler.
 fn handle_end(signal: i32, guest: Option<&Guest>, nested: bool, interrupted: &mut Interrupted<'_>) {
     let Some(guest) = guest else {
         // Another thread's: the guest's is to take it, or, if there is none any more, nobody.

@@ -4,7 +4,8 @@
 //! One guest runs at a time in a process: images are linked at fixed addresses, and signal handlers belong to the whole process anyway.
 
 use std::mem::offset_of;
-use std::sync::atomic::{AtomicI32, AtomicU32, AtomicU64};
+use std::ptr;
+use std::sync::atomic::{AtomicI32, AtomicPtr, AtomicU32, AtomicU64, Ordering};
 
 use super::host::Guest;
 
@@ -21,6 +22,8 @@ pub(super) struct State {
     pub(super) signal_stack_end: AtomicU64,
     /// The vCPU's thread, 0 if no guest runs.
     pub(super) thread: AtomicI32,
+    /// The guest of that thread, from before it is entered until after it was left; null if there is none.
+    pub(super) guest: AtomicPtr<Guest>,
 }
 
 /// The one instance.
@@ -30,6 +33,7 @@ pub(super) static STATE: State = State {
     signal_stack: AtomicU64::new(0),
     signal_stack_end: AtomicU64::new(0),
     thread: AtomicI32::new(0),
+    guest: AtomicPtr::new(ptr::null_mut()),
 };
 
 impl State {
@@ -45,9 +49,10 @@ impl State {
         }
     }
 
-    fn guest(&self) -> Option<&Guest> {
-        // SAFETY: all guests of this process are this host's, and this thread is not at the end of one meanwhile.
-        unsafe { Guest::current() }
+    /// The guest. On the vCPU's thread.
+    pub(super) fn guest(&self) -> Option<&Guest> {
+        // SAFETY: a guest that outlives its run; it is set and cleared by this thread, which is not at the end of that meanwhile.
+        unsafe { self.guest.load(Ordering::SeqCst).as_ref() }
     }
 }
 

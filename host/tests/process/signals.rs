@@ -4,15 +4,18 @@
 use std::cell::Cell;
 use std::env;
 use std::io::Write;
+use std::mem::MaybeUninit;
 use std::os::unix::process::{CommandExt, ExitStatusExt};
 use std::path::Path;
 use std::process::{Command, Stdio};
+use std::ptr;
 use std::rc::Rc;
 
 use paravirt_abi::error::Error;
 use pvhost::process::{Call, Exit, GuestConstPtr, GuestUsize};
 
 use super::guests::{Running, each, output, place, pvhost, text, vm, with_usual_signals};
+use super::program::report;
 
 #[test]
 fn a_request_to_end_is_honoured_by_a_guest_that_sleeps_and_one_that_spins() {
@@ -70,6 +73,35 @@ fn a_request_to_end_is_honoured_at_every_instruction_of_the_start() {
             at > OF_GUEST + 20,
             "{arch}: the way in has that many instructions at least, not {at}"
         );
+    }
+}
+
+/// Blocked by whoever started it, a request waits until the host lets it in, which is before the guest's start.
+#[test]
+fn a_request_that_was_waiting_keeps_the_guest_from_its_start() {
+    for (arch, guest) in each("hello") {
+        for option in ["--stats", "--no-sandbox"] {
+            let mut command = pvhost(&guest, &["--json", option], &[]);
+            // SAFETY: system calls that a forked child may make, with a live variable.
+            unsafe {
+                command.pre_exec(|| {
+                    let mut waiting = MaybeUninit::uninit();
+                    libc::sigemptyset(waiting.as_mut_ptr());
+                    libc::sigaddset(waiting.as_mut_ptr(), libc::SIGTERM);
+                    libc::sigprocmask(libc::SIG_BLOCK, waiting.as_ptr(), ptr::null_mut());
+                    libc::raise(libc::SIGTERM);
+                    Ok(())
+                });
+            }
+            command.stdout(Stdio::piped()).stderr(Stdio::piped());
+            let mut running = Running::start(&mut command);
+            running.ends();
+            let output = running.output();
+            let status = output.status;
+            assert_eq!(status.signal(), Some(libc::SIGTERM), "{arch}: {status}");
+            assert!(output.stdout.is_empty(), "{arch}: no guest has run");
+            assert_eq!(report(&output)["end"], "signal", "{arch}");
+        }
     }
 }
 

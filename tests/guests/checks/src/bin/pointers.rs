@@ -10,7 +10,6 @@
 
 use core::arch::asm;
 use core::hint::black_box;
-use core::ptr;
 
 use guest_checks::number;
 use paravirt_bsp::abi::error::Error;

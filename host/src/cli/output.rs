@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: MIT OR Apache-2.0
 //! Where results and messages go.
 
+use std::fs::File;
 use std::io;
 use std::path::Path;
 
@@ -38,6 +39,11 @@ pub(super) fn hurry_from(time: std::time::Instant) {
 /// Writes to standard output.
 pub(super) fn print(text: &str) -> Result<(), WriteError> {
     streams::stdout(text.as_bytes()).map_err(|source| lost("standard output", source))
+}
+
+/// Writes all of a result to what is no file, such as a pipe, at the pace of who reads it.
+pub(super) fn write_stream(file: &File, bytes: &[u8]) -> io::Result<()> {
+    streams::all(file, bytes)
 }
 
 /// What could not be written. A reader that has seen enough and closed its pipe is the program's end, as of others.
@@ -99,7 +105,11 @@ mod streams {
     }
 
     pub(super) fn stdout(bytes: &[u8]) -> io::Result<()> {
-        write(&io::stdout(), bytes, || false)
+        all(&io::stdout(), bytes)
+    }
+
+    pub(super) fn all(file: &impl AsFd, bytes: &[u8]) -> io::Result<()> {
+        write(file, bytes, || false)
     }
 
     pub(super) fn stderr(bytes: &[u8]) -> io::Result<()> {
@@ -128,11 +138,16 @@ mod streams {
 
 #[cfg(not(all(target_os = "linux", target_arch = "x86_64")))]
 mod streams {
+    use std::fs::File;
     use std::io::{self, Write};
 
     pub(super) fn stdout(bytes: &[u8]) -> io::Result<()> {
         let mut stdout = io::stdout().lock();
         stdout.write_all(bytes).and_then(|()| stdout.flush())
+    }
+
+    pub(super) fn all(mut file: &File, bytes: &[u8]) -> io::Result<()> {
+        file.write_all(bytes)
     }
 
     pub(super) fn stderr(bytes: &[u8]) -> io::Result<()> {

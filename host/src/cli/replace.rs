@@ -8,6 +8,8 @@ use std::fs::{self, File, Metadata, OpenOptions};
 use std::io::{self, ErrorKind, Write};
 use std::path::{Path, PathBuf};
 
+use super::output::write_stream;
+
 /// Links that are followed, as the kernel does.
 const LINKS: usize = 40;
 
@@ -86,8 +88,8 @@ impl Target {
 pub(super) fn write(target: &Target, bytes: &[u8], mode: Mode<'_>) -> io::Result<()> {
     match target {
         Target::File { folder, file } => replace(folder, file, bytes, mode),
-        Target::Other(file) => OpenOptions::new().write(true).open(file)?.write_all(bytes),
-        Target::Open(file) => (&mut &*file).write_all(bytes),
+        Target::Other(file) => write_stream(&OpenOptions::new().write(true).open(file)?, bytes),
+        Target::Open(file) => write_stream(file, bytes),
     }
 }
 

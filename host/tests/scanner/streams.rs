@@ -1,10 +1,12 @@
 // SPDX-License-Identifier: MIT OR Apache-2.0
 //! Standard streams that are full, slow or have no reader, with every command that prints.
 
-use std::fs::{File, OpenOptions};
+use std::fs::{self, File, OpenOptions};
 use std::io::{Read, pipe};
 use std::os::unix::process::{CommandExt, ExitStatusExt};
-use std::process::{Command, Stdio};
+use std::process::{Child, Command, Stdio};
+use std::thread;
+use std::time::Duration;
 
 use rustix::fs::{OFlags, fcntl_getfl, fcntl_setfl};
 
@@ -130,11 +132,25 @@ fn a_message_that_nobody_hears_changes_no_status() {
     }
 }
 
+/// Waits until it sleeps for want of room, or has ended.
+fn settle(child: &Child) {
+    let state = || {
+        let stat = fs::read_to_string(format!("/proc/{}/stat", child.id())).expect("a process");
+        // Behind the name, which is in parentheses.
+        stat.rsplit(") ")
+            .next()
+            .and_then(|rest| rest.chars().next())
+    };
+    while !matches!(state(), Some('S' | 'Z')) {
+        thread::sleep(Duration::from_millis(1));
+    }
+}
+
 /// Somebody who shares the pipe does not want to wait for its reader; we do.
 #[test]
 fn output_to_a_slow_reader_is_whole() {
     let folder = folder();
-    for arguments in COMMANDS {
+    for arguments in (COMMANDS.into_iter()).chain(["header guest -o /dev/stdout"]) {
         let (mut reader, writer) = pipe().expect("a pipe");
         let flags = fcntl_getfl(&writer).expect("flags");
         fcntl_setfl(&writer, flags | OFlags::NONBLOCK).expect("flags");
@@ -142,9 +158,11 @@ fn output_to_a_slow_reader_is_whole() {
         let fills = rustix::io::write(&writer, &full).expect("a pipe");
         let expected = command(&folder, arguments).output().expect("pvhost");
         let child = command(&folder, arguments).stdout(writer).spawn();
+        let mut child = child.expect("pvhost");
+        settle(&child);
         let mut printed = Vec::new();
         reader.read_to_end(&mut printed).expect("a pipe");
-        let status = child.expect("pvhost").wait().expect("a child");
+        let status = child.wait().expect("a child");
         assert_eq!(status, expected.status, "{arguments}");
         assert!(printed[fills..] == expected.stdout, "{arguments}");
     }

@@ -88,6 +88,7 @@ pub(super) fn write(
 mod streams {
     use std::io;
     use std::os::fd::AsFd;
+    use std::sync::atomic::{AtomicBool, Ordering};
     use std::sync::{Mutex, MutexGuard, PoisonError};
     use std::time::{Duration, Instant};
 
@@ -112,11 +113,14 @@ mod streams {
         write(file, bytes, || false)
     }
 
+    /// A reader that one message has been given up for gets no more time for the next ones, which may be many.
     pub(super) fn stderr(bytes: &[u8]) -> io::Result<()> {
+        static GIVEN_UP: AtomicBool = AtomicBool::new(false);
         let start = Instant::now();
         write(&io::stderr(), bytes, || {
             let from = *hurried_from();
-            from.is_some_and(|from| from.max(start).elapsed() >= PATIENCE)
+            let is_over = from.is_some_and(|from| from.max(start).elapsed() >= PATIENCE);
+            GIVEN_UP.fetch_or(is_over, Ordering::Relaxed) || is_over
         })
     }
 

@@ -119,7 +119,7 @@ fn what_is_said_to_be_there_many_times_is_not_read_many_times() {
 }
 
 /// A guest of 2013 with so many functions of these names, one after the other.
-fn functions(names: &[String], count: usize) -> Guest {
+pub fn functions(names: &[String], count: usize) -> Guest {
     const STRINGS: u64 = 0x100_0000;
     let mut guest = Guest::of_2013();
     let (mut strings, mut pointers) = (Vec::new(), Vec::new());

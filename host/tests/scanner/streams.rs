@@ -6,7 +6,7 @@ use std::io::{Read, pipe};
 use std::os::unix::process::{CommandExt, ExitStatusExt};
 use std::process::{Child, Command, Stdio};
 use std::thread;
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
 use rustix::fs::{OFlags, fcntl_getfl, fcntl_setfl};
 
@@ -166,4 +166,24 @@ fn output_to_a_slow_reader_is_whole() {
         assert_eq!(status, expected.status, "{arguments}");
         assert!(printed[fills..] == expected.stdout, "{arguments}");
     }
+}
+
+/// Each of its messages would get some time of its own to be read in, were it the only one.
+#[test]
+fn many_messages_that_nobody_reads_keep_no_run_beyond_its_time() {
+    let folder = folder();
+    let names: Vec<_> = (0..50).map(|index| format!("absent{index}")).collect();
+    let guest = crate::limits::functions(&names, names.len());
+    folder.write("greedy", guest.build());
+    let (_reader, writer) = pipe().expect("a pipe");
+    let flags = fcntl_getfl(&writer).expect("flags");
+    fcntl_setfl(&writer, flags | OFlags::NONBLOCK).expect("flags");
+    while rustix::io::write(&writer, &[b'x'; 4096]).is_ok() {}
+    let start = Instant::now();
+    let arguments = "run --timeout 1 --compat 2013 greedy";
+    let ended = command(&folder, arguments).stderr(writer).status();
+    // The guest runs into what is no code.
+    assert_eq!(ended.expect("pvhost").code(), Some(5));
+    // 200 ms each would be as much.
+    assert!(start.elapsed() < Duration::from_secs(10));
 }

@@ -5,11 +5,12 @@
 //! change. Neither is it enough to ask first: of several that share a pipe one takes what another was told of. So a pipe and a
 //! terminal are opened once more, for us alone.
 
+use std::io::IoSliceMut;
 use std::os::fd::{AsFd, AsRawFd, BorrowedFd, OwnedFd};
 
 use rustix::event::{PollFd, PollFlags, Timespec, poll};
 use rustix::fs::{FileType, Mode, OFlags, fstat, open};
-use rustix::io::Errno;
+use rustix::io::{Errno, ReadWriteFlags, preadv2};
 use rustix::net::{RecvFlags, SendFlags, recv, send};
 use rustix::termios::isatty;
 
@@ -99,7 +100,8 @@ impl Stream {
             Way::Twin(twin) => rustix::io::read(twin, bytes),
             Way::Socket => recv(&self.file, bytes, RecvFlags::DONTWAIT).map(|(count, _)| count),
             Way::Ask if !self.is_ready() => Err(Errno::AGAIN),
-            Way::Ask | Way::File => rustix::io::read(&self.file, bytes),
+            Way::Ask => read_now(&self.file, bytes),
+            Way::File => rustix::io::read(&self.file, bytes),
         }
     }
 
@@ -136,6 +138,17 @@ impl Stream {
     fn is_ready(&self) -> bool {
         let mut files = [self.poll_fd()];
         poll(&mut files, Some(&Timespec::default())).is_ok_and(|count| count > 0)
+    }
+}
+
+/// Reads what is there, even if another has taken what we were told of. Linux can say so of a pipe since 6.5 and of no terminal: there
+/// the read waits for more.
+fn read_now(file: &OwnedFd, bytes: &mut [u8]) -> Result<usize, Errno> {
+    let at_its_position = u64::MAX;
+    let mut buffers = [IoSliceMut::new(bytes)];
+    match preadv2(file, &mut buffers, at_its_position, ReadWriteFlags::NOWAIT) {
+        Err(error) if !matches!(error, Errno::AGAIN | Errno::INTR) => rustix::io::read(file, bytes),
+        result => result,
     }
 }
 
@@ -295,5 +308,24 @@ mod tests {
         while writer.write(&[b'x'; 1 << 20]).is_ok() {}
         assert_eq!(writer.write(b"y"), Err(Errno::AGAIN));
         assert_eq!(reader.read(&mut [0; 8]), Ok(8));
+    }
+
+    #[test]
+    fn what_we_may_not_open_and_another_has_taken_is_not_waited_for() {
+        let (writer, reader) = ends("pipe");
+        rustix::io::write(&writer, b"xy").expect("there is room");
+        let mut byte = [0];
+        let mut buffers = [IoSliceMut::new(&mut byte)];
+        let is_known = preadv2(&reader, &mut buffers, u64::MAX, ReadWriteFlags::NOWAIT);
+        if is_known == Err(Errno::OPNOTSUPP) {
+            return;
+        }
+        let (first, second) = at_once("pipe", move || {
+            let mut bytes = [0; 8];
+            let first = read_now(&reader, &mut bytes);
+            (first, read_now(&reader, &mut bytes))
+        });
+        assert_eq!((first, second), (Ok(1), Err(Errno::AGAIN)));
+        drop(writer);
     }
 }

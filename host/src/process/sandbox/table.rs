@@ -111,8 +111,9 @@ pub(super) const TABLE: &[(c_long, If)] = &[
     (libc::SYS_recvfrom, Null(4)),       // console that is a socket
     (libc::SYS_ioctl, OneOf(1, TERMINAL)), // the terminal's settings
     (libc::SYS_fcntl, OneOf(1, DESCRIPTOR)), // console
-    (libc::SYS_prctl, OneOf(0, &[NAME as u32])), // name of a thread
-    (libc::SYS_clone, Bits(0, THREAD)),  // the thread that reads the console
+    (libc::SYS_preadv2, OneOf(5, &[libc::RWF_NOWAIT as u32])), // console that is a pipe of another user
+    (libc::SYS_prctl, OneOf(0, &[NAME as u32])),               // name of a thread
+    (libc::SYS_clone, Bits(0, THREAD)),                        // the thread that reads the console
     // Its flags are in memory, where no filter can look; the C library goes on with `clone`.
     (libc::SYS_clone3, Unknown), // the thread that reads the console
 ];

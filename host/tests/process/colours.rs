@@ -48,7 +48,8 @@ fn on_a_terminal(arguments: &[&str], environment: &[(&str, &str)]) -> String {
 fn plain(arguments: &[&str]) -> Command {
     let mut command = Command::new(env!("CARGO_BIN_EXE_pvhost"));
     command.args(arguments).stdin(Stdio::null());
-    for variable in ["NO_COLOR", "CLICOLOR", "CLICOLOR_FORCE", "COLUMNS"] {
+    // A continuous integration is taken for a terminal with colours, whatever it says of itself.
+    for variable in ["CI", "NO_COLOR", "CLICOLOR", "CLICOLOR_FORCE", "COLUMNS"] {
         command.env_remove(variable);
     }
     command.env("TERM", "xterm");

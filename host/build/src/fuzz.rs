@@ -95,6 +95,6 @@ pub fn command(
         .arg("-print_final_stats=1")
         .arg(format!("-seed_inputs={}", seeds.join(",")))
         .arg(corpus)
-        .arg(workspace.root().join("fuzz/seeds"));
+        .arg(workspace.root().join("tests/fuzz/seeds"));
     Ok(command)
 }

@@ -20,7 +20,7 @@ use rustix::fs::{Mode, OFlags, fchmod, fcntl_getfl, fcntl_setfl};
 use rustix::io::{Errno, ReadWriteFlags, ioctl_fionread, preadv2};
 use rustix::termios::{Action, tcflow};
 
-use super::guests::{Arch, Running, each, pvhost, text, wait_for, with_usual_signals};
+use super::guests::{Arch, Running, again, each, pvhost, text, wait_for};
 use super::program::report;
 use super::terminal::terminal;
 
@@ -350,11 +350,8 @@ fn a_request_to_end_that_another_thread_takes_is_heard_by_a_guest_that_waits_for
         stalled_guest(guest.as_ref());
     }
     for (arch, guest) in each("echo") {
-        let mut again = Command::new(env::current_exe().expect("this program"));
         let name = "console::a_request_to_end_that_another_thread_takes_is_heard_by_a_guest_that_waits_for_its_reader";
-        again.args(["--exact", name, "--nocapture"]);
-        again.env(STALLED, &guest).stdin(Stdio::null());
-        let mut running = Running::start(with_usual_signals(&mut again));
+        let mut running = Running::start(again(name).env(STALLED, &guest));
         assert_eq!(running.ends().code(), Some(100), "{arch}");
     }
 }

@@ -6,7 +6,7 @@ use std::env;
 use std::fs::File;
 use std::io;
 use std::mem::{self, MaybeUninit};
-use std::process::{Command, Stdio};
+use std::process::Command;
 use std::ptr;
 use std::sync::atomic::{AtomicBool, AtomicPtr, AtomicUsize, Ordering};
 use std::thread;
@@ -14,7 +14,7 @@ use std::time::{Duration, Instant};
 
 use pvhost::process::{Exit, Finished, VmError};
 
-use super::guests::{Running, each, output, pvhost, read_back, run, text, vm, with_usual_signals};
+use super::guests::{Running, again, each, output, pvhost, read_back, run, text, vm};
 
 /// Set in a process that runs one test.
 const ALONE: &str = "PVHOST_TEST_ALONE";
@@ -24,11 +24,8 @@ fn is_alone(test: &str) -> bool {
     if env::var_os(ALONE).is_some() {
         return true;
     }
-    let mut again = Command::new(env::current_exe().expect("this program"));
-    let test = format!("embedding::{test}");
-    again.args(["--exact", &test, "--nocapture"]);
-    again.env(ALONE, "1").stdin(Stdio::null());
-    let status = Running::start(with_usual_signals(&mut again)).ends();
+    let mut again = again(&format!("embedding::{test}"));
+    let status = Running::start(again.env(ALONE, "1")).ends();
     assert!(status.success(), "{status}");
     false
 }

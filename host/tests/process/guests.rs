@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: MIT OR Apache-2.0
 //! Finding guests, and running them with the program or in this process.
 
+use std::env;
 use std::fs::File;
 use std::io::Read;
 use std::os::unix::process::CommandExt;
@@ -59,6 +60,15 @@ pub fn with_usual_signals(command: &mut Command) -> &mut Command {
             }
         })
     }
+}
+
+/// This program once more, for one of its tests. What that prints is lost: its results would be taken for this program's.
+pub fn again(test: &str) -> Command {
+    let mut command = Command::new(env::current_exe().expect("this program"));
+    command.args(["--exact", test, "--nocapture"]);
+    command.stdin(Stdio::null()).stdout(Stdio::null());
+    with_usual_signals(&mut command);
+    command
 }
 
 /// A child of a test, which does not outlive it.

@@ -7,14 +7,14 @@ use std::io::Write;
 use std::mem::MaybeUninit;
 use std::os::unix::process::{CommandExt, ExitStatusExt};
 use std::path::Path;
-use std::process::{Command, Stdio};
+use std::process::Stdio;
 use std::ptr;
 use std::rc::Rc;
 
 use paravirt_abi::error::Error;
 use pvhost::process::{Call, Exit, GuestConstPtr, GuestUsize};
 
-use super::guests::{Running, each, output, place, pvhost, text, vm, with_usual_signals};
+use super::guests::{Running, again, each, output, place, pvhost, text, vm};
 use super::program::report;
 
 #[test]
@@ -160,12 +160,9 @@ fn a_second_request_ends_a_host_function_that_does_not() {
     }
     for (arch, guest) in each("hello") {
         for signal in [libc::SIGINT, libc::SIGTERM] {
-            let mut again = Command::new(env::current_exe().expect("this program"));
             let name = "signals::a_second_request_ends_a_host_function_that_does_not";
-            again.args(["--exact", name, "--nocapture"]);
-            again.env(STUCK, &guest).stdin(Stdio::null());
             let running =
-                Running::start_until(with_usual_signals(&mut again), "the host is stuck\n");
+                Running::start_until(again(name).env(STUCK, &guest), "the host is stuck\n");
             running.signal(signal);
             let mut running = running.until("the host has been asked to end\n");
             running.signal(signal);

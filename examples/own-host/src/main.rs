@@ -30,5 +30,8 @@ fn main() -> Result<ExitCode, Box<dyn Error>> {
     if let Exit::Fault(fault) | Exit::Unbound(fault) = &finished.exit {
         eprintln!("{fault}");
     }
-    Ok(ExitCode::from(finished.exit.status()))
+    match (finished.exit.status(), finished.lost) {
+        (0, Some(lost)) => Err(format!("cannot write the guest's output: {lost}").into()),
+        (status, _) => Ok(ExitCode::from(status)),
+    }
 }

@@ -282,7 +282,12 @@ mod tests {
                 let written = stream.write(b"y");
                 (stream, written)
             });
-            assert_eq!(written, Err(Errno::AGAIN), "{kind}");
+            // A terminal moves what it has got on by itself, and then may have room again.
+            let has_moved_on = kind == "screen" && written == Ok(1);
+            assert!(
+                written == Err(Errno::AGAIN) || has_moved_on,
+                "{kind}: {written:?}"
+            );
             drop(reader);
             let lost = at_once(kind, move || stream.write(b"y"));
             assert!(

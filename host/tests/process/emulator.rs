@@ -138,6 +138,19 @@ fn the_guests_file_may_have_any_name() {
     }
 }
 
+/// Runs a guest that is given that input, and its end.
+fn typed(host: &str, guest: &Path, input: &str) -> Output {
+    let mut child = command(host, guest, &[], &[])
+        .stdin(Stdio::piped())
+        .stdout(Stdio::piped())
+        .spawn()
+        .expect("pvhost starts");
+    let mut stdin = child.stdin.take().expect("piped");
+    stdin.write_all(input.as_bytes()).expect("it listens");
+    drop(stdin);
+    child.wait_with_output().expect("it ends")
+}
+
 #[test]
 fn a_guest_hears_what_is_typed_and_the_end_of_it() {
     for (host, arch, guest) in one_each("echo") {
@@ -147,15 +160,7 @@ fn a_guest_hears_what_is_typed_and_the_end_of_it() {
         let input: String = (0..lines)
             .map(|number| format!("line {number}\n"))
             .collect();
-        let mut child = command(host, &guest, &[], &[])
-            .stdin(Stdio::piped())
-            .stdout(Stdio::piped())
-            .spawn()
-            .expect("pvhost starts");
-        let mut stdin = child.stdin.take().expect("piped");
-        stdin.write_all(input.as_bytes()).expect("it listens");
-        drop(stdin);
-        let output = child.wait_with_output().expect("it ends");
+        let output = typed(host, &guest, &input);
         let length = input.len();
         assert_eq!(
             text(&output.stdout),
@@ -172,15 +177,7 @@ fn a_guest_may_print_what_xen_would_say() {
         let said = "a (XEN) Hardware Dom0 crashed: rebooting\n\
             (XEN) Hardware Dom0 crashed: rebooting machine in 5 seconds.\n\
             (d0) paravirt: shutdown exit 9\n(XEN) Reboot in five seconds...\nend\n";
-        let mut child = command(host, &guest, &[], &[])
-            .stdin(Stdio::piped())
-            .stdout(Stdio::piped())
-            .spawn()
-            .expect("pvhost starts");
-        let mut stdin = child.stdin.take().expect("piped");
-        stdin.write_all(said.as_bytes()).expect("it listens");
-        drop(stdin);
-        let output = child.wait_with_output().expect("it ends");
+        let output = typed(host, &guest, said);
         assert_eq!(output.status.code(), Some(0), "{host} {arch}");
         let stdout = text(&output.stdout);
         assert!(stdout.contains(said), "{host} {arch}: {stdout}");

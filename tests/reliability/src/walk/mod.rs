@@ -122,6 +122,10 @@ struct Walk {
     places: Places,
     effort: Effort,
     plan: Plan,
+    /// The plan as it was before the round.
+    plan_before: Plan,
+    /// Whether the round is walked for the second time.
+    again: bool,
     tallies: Vec<Tally>,
     round: Option<Round>,
     /// Whether the round has not ended yet.
@@ -140,6 +144,7 @@ impl Walk {
             self.tallies.push(Tally::default());
             self.plan = Plan::new(self.effort.on(path));
         }
+        self.plan_before = self.plan.clone();
         if !self.plan.begin_round(&self.places) {
             return false;
         }
@@ -191,14 +196,22 @@ impl Walk {
     fn report(&mut self, report: Report) {
         let path = self.tallies.len() - 1;
         self.tallies[path].rounds += 1;
-        let Some(round) = self.round.take() else {
+        let Some(mut round) = self.round.take() else {
             return;
         };
         self.plan.end_round(report.lowest);
+        let slept = round.take_slept();
+        // What the guest does under single step, it does each time: a sleep that does not come again was Linux's.
+        let once = slept.is_some() && !self.again;
+        self.again = once;
         let problems = round.judge(report).into_iter();
         let problems = problems.chain(self.plan.take_problem());
+        let problems = problems.chain(slept.filter(|_| !once));
         self.failures
             .extend(problems.map(|problem| format!("{}: {problem}", PATHS[path])));
+        if once {
+            self.plan = self.plan_before.clone();
+        }
     }
 }
 
@@ -215,6 +228,8 @@ pub fn walk(arch: Arch, effort: Effort) -> Vec<Tally> {
         places: places.clone(),
         effort,
         plan: Plan::new(effort.on(0)),
+        plan_before: Plan::new(effort.on(0)),
+        again: false,
         tallies: Vec::new(),
         round: None,
         raising: false,

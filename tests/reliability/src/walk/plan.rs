@@ -42,7 +42,7 @@ impl Effort {
     /// After that time the guest counts as hanging.
     pub(super) const fn limit(self) -> Duration {
         match self {
-            Self::Short => Duration::from_secs(300),
+            Self::Short => Duration::from_secs(600),
             Self::Long => Duration::from_secs(3600),
         }
     }
@@ -78,7 +78,7 @@ enum PileAt {
 }
 
 /// The window as it was met.
-#[derive(Debug, Default)]
+#[derive(Clone, Debug, Default)]
 struct Window {
     previous: u64,
     /// The instruction before its first.
@@ -99,7 +99,7 @@ impl Window {
 }
 
 /// What the rounds of the moment do.
-#[derive(Debug)]
+#[derive(Clone, Debug)]
 enum Stage {
     /// Raise once, at the first instruction where that has not been done.
     Once,
@@ -129,7 +129,7 @@ impl Stage {
 }
 
 /// The plan for a path.
-#[derive(Debug)]
+#[derive(Clone, Debug)]
 pub(super) struct Plan {
     pairs: Pairs,
     stage: Stage,

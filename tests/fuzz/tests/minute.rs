@@ -1,7 +1,11 @@
 // SPDX-License-Identifier: MIT OR Apache-2.0
-//! Each fuzz target for a minute, always from the same beginning.
+//! Each fuzz target for a minute, all at the same time, always from the same beginning.
 
 use std::fs;
+use std::process::ExitCode;
+use std::sync::LazyLock;
+
+use libtest_mimic::{Arguments, Failed, Trial};
 
 use paravirt_build::command;
 use paravirt_build::fuzz;
@@ -9,8 +13,22 @@ use test_support::{Arch, guest, program, workspace};
 
 const SECONDS: u64 = 60;
 
+/// Building the programs, once; what went wrong.
+static BUILT: LazyLock<Result<(), String>> =
+    LazyLock::new(|| fuzz::build(&workspace()).map_err(|error| format!("{error:#}")));
+
+fn main() -> ExitCode {
+    let mut arguments = Arguments::from_args();
+    // The minute is the clock's, and each of them is happy with less than a processor.
+    arguments.test_threads.get_or_insert(fuzz::TARGETS.len());
+    let trials = fuzz::TARGETS
+        .map(|target| Trial::test(target, move || minute(target)))
+        .into();
+    libtest_mimic::run(&arguments, trials).exit_code()
+}
+
 /// Runs it from guests alone, so that what another run has found does not count.
-fn minute(target: &str) {
+fn minute(target: &str) -> Result<(), Failed> {
     program("g++");
     for arch in Arch::ALL {
         for name in fuzz::SEEDS {
@@ -18,42 +36,14 @@ fn minute(target: &str) {
             drop(guest(arch, name));
         }
     }
-    let workspace = workspace();
-    fuzz::build(&workspace).unwrap_or_else(|error| panic!("{error:#}"));
-    let corpus = tempfile::tempdir().expect("a folder");
-    let mut program = fuzz::command(&workspace, target, SECONDS, corpus.path()).expect("folders");
+    BUILT.clone()?;
+    let corpus = tempfile::tempdir()?;
+    let mut program = fuzz::command(&workspace(), target, SECONDS, corpus.path())
+        .map_err(|error| format!("{error:#}"))?;
     // It prints to standard error, all that it has when it fails.
-    if let Err(error) = command::output(&mut program) {
-        panic!("{error:#}");
+    command::output(&mut program).map_err(|error| format!("{error:#}"))?;
+    if fs::read_dir(corpus.path())?.next().is_none() {
+        return Err("it has found nothing new: was it built with coverage?".into());
     }
-    let found = fs::read_dir(corpus.path()).expect("a folder").count();
-    assert!(
-        found > 0,
-        "it has found nothing new: was it built with coverage?"
-    );
-}
-
-#[test]
-fn scan() {
-    minute("scan");
-}
-
-#[test]
-fn check() {
-    minute("check");
-}
-
-#[test]
-fn bind() {
-    minute("bind");
-}
-
-#[test]
-fn audit() {
-    minute("audit");
-}
-
-#[test]
-fn header() {
-    minute("header");
+    Ok(())
 }

@@ -7,9 +7,9 @@ use paravirt_host_core::guest::Frame;
 use paravirt_host_core::memory::GuestMemory;
 
 use super::exit::Exit;
-use super::function::{GuestConstPtr, GuestPtr, GuestUsize, Stopped};
-use super::host::Guest;
+use super::functions::{GuestConstPtr, GuestPtr, GuestUsize, Stopped};
 use super::lines::LineHandle;
+use super::platform::Guest;
 
 /// One call of a host function.
 pub struct Call {

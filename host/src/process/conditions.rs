@@ -18,8 +18,8 @@ use paravirt_host_core::memory::{MapError, PAGE};
 use rustix::io::Errno;
 use rustix::mm::{MapFlags, MprotectFlags, ProtFlags};
 
-use super::host::Host;
-use super::session::{self, Action};
+use super::dispositions::{self, Action};
+use super::platform::Host;
 use super::signals;
 use crate::image::Access;
 
@@ -261,14 +261,14 @@ impl Handlers {
     /// All other signals are blocked meanwhile: handlers of the program around us may come on the thread's own stack, of whose address
     /// 32-bit code keeps half.
     fn install(stack: libc::stack_t) -> Self {
-        let mask = session::mask(libc::SIG_SETMASK, !session::set_of(SIGNALS));
+        let mask = dispositions::mask(libc::SIG_SETMASK, !dispositions::set_of(SIGNALS));
         let mut before = stack;
         // SAFETY: live variables; the stack stays until the attempt has ended.
         unsafe { libc::sigaltstack(&stack, &mut before) };
         let ours = Action::of(observe as *const () as usize, 0, u64::MAX);
         Self {
             stack: before,
-            actions: SIGNALS.map(|signal| session::swap_action(signal, Some(&ours))),
+            actions: SIGNALS.map(|signal| dispositions::swap_action(signal, Some(&ours))),
             mask,
         }
     }
@@ -277,11 +277,11 @@ impl Handlers {
 impl Drop for Handlers {
     fn drop(&mut self) {
         for (signal, action) in SIGNALS.into_iter().zip(&self.actions) {
-            session::swap_action(signal, Some(action));
+            dispositions::swap_action(signal, Some(action));
         }
         // SAFETY: the stack that was there before, on this thread.
         unsafe { libc::sigaltstack(&self.stack, ptr::null_mut()) };
-        session::mask(libc::SIG_SETMASK, self.mask);
+        dispositions::mask(libc::SIG_SETMASK, self.mask);
     }
 }
 

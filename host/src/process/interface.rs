@@ -5,7 +5,7 @@
 use paravirt_host_core::legacy;
 
 use super::call::Call;
-use super::function::{GuestConstPtr, GuestPtr, GuestUsize, HostFunction, Stopped};
+use super::functions::{GuestConstPtr, GuestPtr, GuestUsize, HostFunction, Stopped};
 use super::vm::Provided;
 
 /// A name and its function.

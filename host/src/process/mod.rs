@@ -24,24 +24,24 @@ mod clock;
 mod conditions;
 mod console;
 mod context;
+mod dispositions;
 mod error;
 mod exit;
 mod fault;
-mod function;
-mod host;
+mod functions;
 mod interface;
 mod lines;
 mod memory;
+mod platform;
 mod realtime;
 mod run;
 mod sandbox;
-mod session;
 mod signals;
 mod state;
 mod stats;
 mod step;
-mod thread;
-mod timers;
+mod thread_pointer;
+mod time;
 mod vm;
 
 pub use call::{Arguments, Call};
@@ -49,7 +49,7 @@ pub use conditions::Condition;
 pub use console::Console;
 pub use error::VmError;
 pub use exit::Exit;
-pub use function::{
+pub use functions::{
     GuestArgument, GuestConstPtr, GuestIsize, GuestPtr, GuestResult, GuestUsize, HostFunction,
     Stopped,
 };

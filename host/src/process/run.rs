@@ -12,13 +12,13 @@ use paravirt_host_core::timers::NEVER;
 use rustix::mm::{MapFlags, ProtFlags};
 
 use super::clock::monotonic;
+use super::dispositions::Session;
 use super::error::VmError;
-use super::host::Guest;
+use super::platform::Guest;
 use super::sandbox::{self, Confinement, Sandbox, SandboxPolicy};
-use super::session::Session;
 use super::signals::Event;
 use super::state::STATE;
-use super::timers::PosixTimer;
+use super::time::PosixTimer;
 
 /// Size of the signal stack: room for the largest register state, and for a stepper.
 const SIGNAL_STACK: usize = 256 * 1024;

@@ -10,13 +10,13 @@ use std::ffi::c_void;
 use std::sync::atomic::{AtomicU32, Ordering};
 
 use super::context::Interrupted;
+use super::dispositions::{self, Action};
 use super::exit::TIMED_OUT;
 use super::fault;
-use super::host::Guest;
+use super::platform::Guest;
 use super::sandbox;
-use super::session::{self, Action};
 use super::state::{self, STATE};
-use super::thread;
+use super::thread_pointer;
 use crate::terminal;
 
 /// What our own signals are for.
@@ -26,7 +26,7 @@ pub(super) enum Event {
     End,
     /// Another thread asks the vCPU's to look at its lines.
     Kick,
-    /// The [alarm](super::timers::Alarm).
+    /// The [alarm](super::time::Alarm).
     Alarm,
 }
 
@@ -163,7 +163,7 @@ unsafe extern "sysv64" fn handle(
     } else if signal == libc::SIGSYS
         // Anybody may send the signal; only the kernel gives it a positive code.
         && details.code > 0
-        && (guest.is_some() || !session::has_previous(signal))
+        && (guest.is_some() || !dispositions::has_previous(signal))
     {
         let call = sandbox::Stopped {
             address: details.address,
@@ -176,10 +176,10 @@ unsafe extern "sysv64" fn handle(
     } else if FAULTS.contains(&signal) {
         // In a handler it is the host's.
         guest.is_some_and(|guest| !nested && handle_fault(signal, details, guest, &mut interrupted))
-    } else if session::handles_ends() && ENDS.contains(&signal) {
+    } else if dispositions::handles_ends() && ENDS.contains(&signal) {
         handle_end(signal, guest, nested, &mut interrupted);
         true
-    } else if session::handles_ends() && signal == libc::SIGTSTP {
+    } else if dispositions::handles_ends() && signal == libc::SIGTSTP {
         handle_suspend();
         true
     } else {
@@ -187,13 +187,13 @@ unsafe extern "sysv64" fn handle(
     };
     if !is_done {
         // Of another thread, it may be the way in which the program around us works.
-        if FAULTS.contains(&signal) && (guest.is_some() || !session::has_previous(signal)) {
+        if FAULTS.contains(&signal) && (guest.is_some() || !dispositions::has_previous(signal)) {
             terminal::restore();
             fault::report_host_fault(signal, details.address, interrupted.instruction());
         }
-        if session::has_previous(signal) {
+        if dispositions::has_previous(signal) {
             // SAFETY: the kernel's arguments, on the thread's signal stack and with the host's thread pointer.
-            unsafe { session::call_previous(signal, info.cast_mut().cast(), context.cast()) };
+            unsafe { dispositions::call_previous(signal, info.cast_mut().cast(), context.cast()) };
         } else {
             die_by(signal);
         }
@@ -273,13 +273,13 @@ fn handle_end(signal: i32, guest: Option<&Guest>, nested: bool, interrupted: &mu
 /// Ctrl-Z: the shell gets its terminal back, and gives it back.
 fn handle_suspend() {
     terminal::suspend();
-    let old = session::swap_action(libc::SIGTSTP, Some(&Action::DEFAULT));
+    let old = dispositions::swap_action(libc::SIGTSTP, Some(&Action::DEFAULT));
     // SAFETY: no pointers. The signal takes effect when it is unblocked.
     unsafe { libc::raise(libc::SIGTSTP) };
-    let suspend = session::set_of([libc::SIGTSTP]);
-    session::mask(libc::SIG_UNBLOCK, suspend);
-    session::mask(libc::SIG_BLOCK, suspend);
-    session::swap_action(libc::SIGTSTP, Some(&old));
+    let suspend = dispositions::set_of([libc::SIGTSTP]);
+    dispositions::mask(libc::SIG_UNBLOCK, suspend);
+    dispositions::mask(libc::SIG_BLOCK, suspend);
+    dispositions::swap_action(libc::SIGTSTP, Some(&old));
     terminal::resume();
 }
 
@@ -297,7 +297,7 @@ fn handle_fault(
         }
         return true;
     }
-    if let Some(instruction) = thread::after_fault(interrupted.instruction()) {
+    if let Some(instruction) = thread_pointer::after_fault(interrupted.instruction()) {
         interrupted.resume_at(instruction);
         return true;
     }
@@ -313,7 +313,7 @@ fn handle_fault(
 
 /// Lets the process die by that signal as soon as the handler, during which it is blocked, returns.
 fn die_by(signal: i32) {
-    session::swap_action(signal, Some(&Action::DEFAULT));
+    dispositions::swap_action(signal, Some(&Action::DEFAULT));
     // SAFETY: no pointers.
     unsafe { libc::raise(signal) };
 }
@@ -345,8 +345,8 @@ pub(super) fn this_thread() -> libc::pid_t {
 /// Runs `body` with asynchronous signals blocked; threads that it starts keep them blocked. The function that it is given
 /// waits with the signals let in, until one has been handled.
 pub(super) fn with_blocked<R>(body: impl FnOnce(&dyn Fn()) -> R) -> R {
-    let before = session::mask(libc::SIG_BLOCK, session::asynchronous());
-    let result = body(&|| session::wait(before));
-    session::mask(libc::SIG_SETMASK, before);
+    let before = dispositions::mask(libc::SIG_BLOCK, dispositions::asynchronous());
+    let result = body(&|| dispositions::wait(before));
+    dispositions::mask(libc::SIG_SETMASK, before);
     result
 }

@@ -7,7 +7,7 @@ use std::mem::offset_of;
 use std::ptr;
 use std::sync::atomic::{AtomicI32, AtomicPtr, AtomicU32, AtomicU64, Ordering};
 
-use super::host::Guest;
+use super::platform::Guest;
 
 /// The shared words.
 #[repr(C)]

@@ -6,7 +6,7 @@ use std::time::Duration;
 
 use paravirt_abi::line::TIMERS;
 
-use super::host::{Function, Guest};
+use super::platform::{Function, Guest};
 use super::sandbox::Confinement;
 use crate::image::Image;
 

@@ -9,7 +9,7 @@ use paravirt_host_core::layout::GUEST_END;
 use paravirt_host_core::memory::GuestMemory;
 
 use super::context::Interrupted;
-use super::host::Guest;
+use super::platform::Guest;
 
 /// The vCPU between two of its instructions: the guest's, those of the host's stubs and tails in low memory, and those of the
 /// gates on their way back, where host code runs that an interrupt does not enter.

@@ -12,7 +12,7 @@ use paravirt_host_core::layout::GUEST_END;
 
 use super::super::context::Interrupted;
 use super::super::fault;
-use super::super::host::{Guest, Host};
+use super::super::platform::{Guest, Host};
 use super::filter::AUDIT_ARCH_X86_64;
 
 /// First address of the page with the system calls of old (Linux, x86/x86_64/mm.rst).

@@ -19,12 +19,12 @@ use paravirt_host_core::timers::NEVER;
 use super::call::Call;
 use super::clock::{self, Clock, monotonic};
 use super::console::Console;
-use super::function::Erased;
+use super::functions::Erased;
 use super::lines::{LineHandle, SharedLines};
 use super::signals;
 use super::step::Stepping;
-use super::thread::ThreadPointer;
-use super::timers::{Alarm, Ender, PosixTimer};
+use super::thread_pointer::ThreadPointer;
+use super::time::{Alarm, Ender, PosixTimer};
 
 /// A guest of this host.
 pub(super) type Guest = guest::Guest<Host>;

@@ -5,9 +5,11 @@ use core::alloc::{GlobalAlloc, Layout};
 use core::arch::asm;
 use core::cell::Cell;
 use core::ffi::c_void;
-use core::fmt::{self, Write};
+use core::fmt;
 use core::panic::PanicInfo;
 use core::ptr;
+
+use paravirt_host_core::text::Line;
 
 use crate::error;
 use crate::layout::Environment;
@@ -77,15 +79,7 @@ pub fn say(text: &str) {
 
 /// Ends the program after a message that needs no memory.
 fn end(message: fmt::Arguments<'_>) -> ! {
-    let mut line = Line {
-        bytes: [0; 256],
-        length: 0,
-    };
-    // What is too long is cut.
-    let _ = line.write_fmt(message);
-    // A cut may leave a part of a character.
-    let text = line.bytes[..line.length].utf8_chunks().next();
-    say(text.map_or("", |chunk| chunk.valid()));
+    say(Line::new(message).text());
     if let Some(callbacks) = HOLDER.0.get() {
         // SAFETY: the host's.
         unsafe { (callbacks.abort)(callbacks.context) };
@@ -93,25 +87,6 @@ fn end(message: fmt::Arguments<'_>) -> ! {
     loop {
         // SAFETY: an undefined instruction, in case the host's function returned.
         unsafe { asm!("ud2") };
-    }
-}
-
-struct Line {
-    bytes: [u8; 256],
-    length: usize,
-}
-
-impl Write for Line {
-    fn write_str(&mut self, text: &str) -> fmt::Result {
-        let room = &mut self.bytes[self.length..];
-        let count = room.len().min(text.len());
-        room[..count].copy_from_slice(&text.as_bytes()[..count]);
-        self.length += count;
-        if count == text.len() {
-            Ok(())
-        } else {
-            Err(fmt::Error)
-        }
     }
 }
 

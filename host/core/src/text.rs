@@ -30,6 +30,50 @@ pub fn beginning(text: &str) -> String {
     }
 }
 
+/// A text that takes no memory beside itself: for signal handlers, and for when memory is exhausted. What is too long is cut.
+#[derive(Clone, Copy, Debug)]
+pub struct Line {
+    bytes: [u8; Self::SIZE],
+    length: usize,
+}
+
+impl Line {
+    const SIZE: usize = 256;
+
+    /// That text.
+    #[must_use]
+    pub fn new(text: fmt::Arguments<'_>) -> Self {
+        let mut line = Self {
+            bytes: [0; Self::SIZE],
+            length: 0,
+        };
+        // It fails where the text is cut.
+        let _ = line.write_fmt(text);
+        line
+    }
+
+    /// Of a character that was cut, nothing.
+    #[must_use]
+    pub fn text(&self) -> &str {
+        let text = self.bytes[..self.length].utf8_chunks().next();
+        text.map_or("", |chunk| chunk.valid())
+    }
+}
+
+impl Write for Line {
+    fn write_str(&mut self, text: &str) -> fmt::Result {
+        let room = &mut self.bytes[self.length..];
+        let count = room.len().min(text.len());
+        room[..count].copy_from_slice(&text.as_bytes()[..count]);
+        self.length += count;
+        if count == text.len() {
+            Ok(())
+        } else {
+            Err(fmt::Error)
+        }
+    }
+}
+
 /// Escapes what is written to it.
 pub(crate) struct Escaper<W>(pub(crate) W);
 
@@ -83,6 +127,17 @@ mod tests {
             assert_eq!(format!("{}", Escaped(text)), escaped);
             assert!(escaped.chars().all(is_shown));
         }
+    }
+
+    #[test]
+    fn a_line_that_is_too_long_is_cut_between_characters() {
+        let line = |text: &str| Line::new(format_args!("{text}, {text}")).text().to_owned();
+        assert_eq!(line("short"), "short, short");
+        assert_eq!(line(&"ä".repeat(200)), "ä".repeat(128));
+        assert_eq!(
+            line(&("a".to_owned() + &"ä".repeat(200))),
+            "a".to_owned() + &"ä".repeat(127)
+        );
     }
 
     #[test]

@@ -15,12 +15,13 @@ use std::sync::atomic::{AtomicI32, AtomicU64, Ordering};
 use paravirt_abi::signature::Width;
 use paravirt_host_core::guest::Platform;
 use paravirt_host_core::memory::{MapError, PAGE};
+use paravirt_host_core::upcall;
 use rustix::io::Errno;
 use rustix::mm::{MapFlags, MprotectFlags, ProtFlags};
 
 use super::dispositions::{self, Action};
 use super::platform::Host;
-use super::signals;
+use super::signals::Interrupted;
 use crate::image::Access;
 
 /// What this system does not let the process do.
@@ -185,7 +186,7 @@ fn probe_code_32() -> Result<(), String> {
     };
     let target = low.start as u64;
     PROBE[1].store(target | u64::from(selector) << 32, Ordering::SeqCst);
-    THREAD.store(signals::this_thread(), Ordering::SeqCst);
+    THREAD.store(dispositions::this_thread(), Ordering::SeqCst);
     let handlers = Handlers::install(low.stack());
     // SAFETY: the code is mapped, and its fault is handled on a stack of its own, from where the thread goes on at the end.
     unsafe { pv_probe(BEFORE) };
@@ -290,7 +291,7 @@ impl Drop for Handlers {
 /// # Safety
 /// For the kernel.
 unsafe extern "C" fn observe(signal: i32, _: *const c_void, context: *mut libc::ucontext_t) {
-    if THREAD.load(Ordering::SeqCst) != signals::this_thread() {
+    if THREAD.load(Ordering::SeqCst) != dispositions::this_thread() {
         // A fault of another thread comes again when this is over, and its handler is then there again.
         while THREAD.load(Ordering::SeqCst) != 0 {
             hint::spin_loop();
@@ -298,19 +299,22 @@ unsafe extern "C" fn observe(signal: i32, _: *const c_void, context: *mut libc::
         return;
     }
     // SAFETY: the kernel's, until the handler returns.
-    let registers = unsafe { &mut (*context).uc_mcontext.gregs };
-    let selectors = registers[libc::REG_CSGSFS as usize] as u64;
+    let mut interrupted = Interrupted(unsafe { &mut *context });
+    let frame = interrupted.frame();
     let seen = [
         signal as u64,
-        u64::from(selectors as u16),
-        registers[libc::REG_RIP as usize] as u64,
-        registers[libc::REG_RAX as usize] as u64,
+        frame.code_selector,
+        frame.instruction,
+        interrupted.general()[0],
     ];
     for (word, value) in SEEN.iter().zip(seen) {
         word.store(value, Ordering::SeqCst);
     }
-    registers[libc::REG_RIP as usize] = pv_probe_end as *const () as i64;
-    registers[libc::REG_CSGSFS as usize] = (selectors & !0xffff | u64::from(HOST_CODE)) as i64;
+    interrupted.resume(&upcall::Interrupted {
+        instruction: pv_probe_end as *const () as u64,
+        code_selector: HOST_CODE.into(),
+        ..frame
+    });
 }
 
 /// Linux's 64-bit code.

@@ -12,9 +12,9 @@ use paravirt_abi::error::Error;
 use rustix::event::{EventfdFlags, PollFd, PollFlags, Timespec, eventfd, poll};
 use rustix::io::Errno;
 
+use super::dispositions;
 use super::lines::LineHandle;
-use super::signals;
-use super::state::STATE;
+use super::signals::STATE;
 use crate::streams::Stream;
 use crate::terminal::{GLANCE, RawMode};
 
@@ -222,7 +222,7 @@ impl Reader {
                 terminal: raw.clone(),
             };
             let shared = Arc::clone(&shared);
-            signals::with_blocked(|_| {
+            dispositions::with_blocked(|_| {
                 thread::Builder::new()
                     .name("console input".into())
                     .spawn(move || read_all(&input, &shared, &line))

@@ -1,5 +1,6 @@
 // SPDX-License-Identifier: MIT OR Apache-2.0
-//! What signals do while a guest runs, and what they did before and do again after: numbers, dispositions, the thread's mask.
+//! Signals as a guest needs them, and as they were before and are again after: numbers, dispositions, the thread's mask. What they then
+//! do is [`signals`](super::signals)' to say.
 //!
 //! The program around the host has signals of its own. For those with a handler ours stands in, which comes on a stack and with the
 //! thread pointer that handlers are made for, and calls it. Ours have numbers that nobody uses.
@@ -12,8 +13,35 @@ use std::mem::{self, MaybeUninit};
 use std::ptr;
 use std::sync::atomic::{AtomicBool, AtomicI32, AtomicU64, AtomicUsize, Ordering};
 
-use super::signals::{ENDS, Event, FAULTS, pv_signal, this_thread};
-use super::state::STATE;
+use super::signals::{STATE, pv_signal};
+
+/// What our own signals are for.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum Event {
+    /// The guest is to be left: its time is over, or somebody has asked for its end. It interrupts system calls.
+    End,
+    /// Another thread asks the vCPU's to look at its lines.
+    Kick,
+    /// The [alarm](super::time::Alarm).
+    Alarm,
+}
+
+impl Event {
+    pub(super) const ALL: [Self; 3] = [Self::End, Self::Kick, Self::Alarm];
+}
+
+/// Signals by which the processor reports a fault, and SIGSYS for a system call that guest code makes.
+pub(super) const FAULTS: [i32; 6] = [
+    libc::SIGSEGV,
+    libc::SIGBUS,
+    libc::SIGILL,
+    libc::SIGFPE,
+    libc::SIGTRAP,
+    libc::SIGSYS,
+];
+
+/// Signals that ask the host to end.
+pub(super) const ENDS: [i32; 4] = [libc::SIGINT, libc::SIGTERM, libc::SIGHUP, libc::SIGQUIT];
 
 /// Signals that Linux has; their numbers begin at 1.
 const SIGNALS: usize = 64;
@@ -76,12 +104,16 @@ impl Action {
         self.handler == pv_signal as *const () as usize
     }
 
+    pub(super) fn is_default(&self) -> bool {
+        self.handler == libc::SIG_DFL
+    }
+
     fn is_ignored(&self) -> bool {
         self.handler == libc::SIG_IGN
     }
 
     fn has_handler(&self) -> bool {
-        self.handler != libc::SIG_DFL && !self.is_ignored()
+        !self.is_default() && !self.is_ignored()
     }
 }
 
@@ -126,7 +158,7 @@ pub(super) fn mask(how: i32, set: u64) -> u64 {
 }
 
 /// Waits until a signal has been handled that is not in that mask.
-pub(super) fn wait(mask: u64) {
+fn wait(mask: u64) {
     // SAFETY: a live variable of the size that is given.
     unsafe { libc::syscall(libc::SYS_rt_sigsuspend, &raw const mask, size_of::<u64>()) };
 }
@@ -137,6 +169,12 @@ fn pending() -> u64 {
     // SAFETY: a live variable of the size that is given.
     unsafe { libc::syscall(libc::SYS_rt_sigpending, &raw mut set, size_of::<u64>()) };
     set
+}
+
+/// This thread's number.
+pub(super) fn this_thread() -> libc::pid_t {
+    // SAFETY: no pointers.
+    unsafe { libc::gettid() }
 }
 
 /// The numbers of our own signals, in the order of [`Event::ALL`]; 0: none.
@@ -210,8 +248,17 @@ fn ends() -> u64 {
 }
 
 /// All that may come at any instruction, but for those that the C library sends to all threads and waits for.
-pub(super) fn asynchronous() -> u64 {
+fn asynchronous() -> u64 {
     !set_of(FAULTS.into_iter().chain(32..libc::SIGRTMIN()))
+}
+
+/// Runs `body` with asynchronous signals blocked; threads that it starts keep them blocked. The function that it is given
+/// waits with the signals let in, until one has been handled.
+pub(super) fn with_blocked<R>(body: impl FnOnce(&dyn Fn()) -> R) -> R {
+    let before = mask(libc::SIG_BLOCK, asynchronous());
+    let result = body(&|| wait(before));
+    mask(libc::SIG_SETMASK, before);
+    result
 }
 
 /// Signals as a guest needs them. When dropped, they are as before, but for what somebody else has changed meanwhile.

@@ -19,9 +19,9 @@ use paravirt_host_core::timers::NEVER;
 use super::call::Call;
 use super::clock::{self, Clock, monotonic};
 use super::console::Console;
+use super::dispositions;
 use super::functions::Erased;
 use super::lines::{LineHandle, SharedLines};
-use super::signals;
 use super::step::Stepping;
 use super::thread_pointer::ThreadPointer;
 use super::time::{Alarm, Ender, PosixTimer};
@@ -93,7 +93,7 @@ impl Host {
         self.alarm.use_timer(Some(alarm));
         self.ender.use_timer(Some(ender), limit);
         self.schedule_sample();
-        self.lines.set_thread(Some(signals::this_thread()));
+        self.lines.set_thread(Some(dispositions::this_thread()));
     }
 
     /// The reverse of [`begin`](Self::begin); ends reading and restores the terminal.
@@ -199,7 +199,7 @@ impl Platform for Host {
     fn wait(&self) {
         // Signals are blocked from the look at what has come until the sleep, so no wake-up is lost between.
         if !self.woken.swap(false, Ordering::SeqCst) {
-            signals::with_blocked(|wait| {
+            dispositions::with_blocked(|wait| {
                 while !self.woken.swap(false, Ordering::SeqCst) {
                     wait();
                 }

@@ -12,12 +12,11 @@ use paravirt_host_core::timers::NEVER;
 use rustix::mm::{MapFlags, ProtFlags};
 
 use super::clock::monotonic;
-use super::dispositions::Session;
+use super::dispositions::{Event, Session};
 use super::error::VmError;
 use super::platform::Guest;
 use super::sandbox::{self, Confinement, Sandbox, SandboxPolicy};
-use super::signals::Event;
-use super::state::STATE;
+use super::signals::STATE;
 use super::time::PosixTimer;
 
 /// Size of the signal stack: room for the largest register state, and for a stepper.

@@ -7,61 +7,156 @@
 
 use std::arch::global_asm;
 use std::ffi::c_void;
-use std::sync::atomic::{AtomicU32, Ordering};
+use std::fmt;
+use std::mem::offset_of;
+use std::ptr;
+use std::sync::atomic::{AtomicI32, AtomicPtr, AtomicU32, AtomicU64, Ordering};
 
-use super::context::Interrupted;
-use super::dispositions::{self, Action};
+use libc::{
+    REG_CSGSFS, REG_EFL, REG_ERR, REG_R8, REG_R9, REG_R10, REG_R11, REG_R12, REG_R13, REG_R14,
+    REG_R15, REG_RAX, REG_RBP, REG_RBX, REG_RCX, REG_RDI, REG_RDX, REG_RIP, REG_RSI, REG_RSP,
+    REG_TRAPNO,
+};
+use paravirt_host_core::explain::{AccessKind, Exception};
+use paravirt_host_core::text::Line;
+use paravirt_host_core::upcall;
+
+use super::dispositions::{self, Action, ENDS, Event, FAULTS};
 use super::exit::TIMED_OUT;
-use super::fault;
 use super::platform::Guest;
 use super::sandbox;
-use super::state::{self, STATE};
 use super::thread_pointer;
 use crate::terminal;
 
-/// What our own signals are for.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(super) enum Event {
-    /// The guest is to be left: its time is over, or somebody has asked for its end. It interrupts system calls.
-    End,
-    /// Another thread asks the vCPU's to look at its lines.
-    Kick,
-    /// The [alarm](super::time::Alarm).
-    Alarm,
+/// What the handler, which begins as assembly, finds on any thread without a guest. One guest runs at a time in a process: images are
+/// linked at fixed addresses, and handlers belong to the whole process anyway.
+#[repr(C)]
+pub(super) struct State {
+    /// The host's fs base on the vCPU's thread.
+    pub(super) host_fs: AtomicU64,
+    /// Whether user mode may read and write fs and gs base.
+    pub(super) fsgsbase: AtomicU32,
+    /// First address of the vCPU thread's signal stack.
+    pub(super) signal_stack: AtomicU64,
+    /// First address behind it.
+    pub(super) signal_stack_end: AtomicU64,
+    /// The vCPU's thread, 0 if no guest runs.
+    pub(super) thread: AtomicI32,
+    /// The guest of that thread, from before it is entered until after it was left; null if there is none.
+    pub(super) guest: AtomicPtr<Guest>,
 }
 
-impl Event {
-    pub(super) const ALL: [Self; 3] = [Self::End, Self::Kick, Self::Alarm];
+/// The one instance.
+pub(super) static STATE: State = State {
+    host_fs: AtomicU64::new(0),
+    fsgsbase: AtomicU32::new(0),
+    signal_stack: AtomicU64::new(0),
+    signal_stack_end: AtomicU64::new(0),
+    thread: AtomicI32::new(0),
+    guest: AtomicPtr::new(ptr::null_mut()),
+};
+
+impl State {
+    /// Whether the guest is to be left. On the vCPU's thread.
+    pub(super) fn stopping(&self) -> bool {
+        self.guest().is_some_and(Guest::is_stopping)
+    }
+
+    /// Asks for the guest to be left, as by that signal. On the vCPU's thread.
+    pub(super) fn stop(&self, signal: i32) {
+        if let Some(guest) = self.guest() {
+            guest.stop(signal);
+        }
+    }
+
+    /// The guest. On the vCPU's thread.
+    pub(super) fn guest(&self) -> Option<&Guest> {
+        // SAFETY: a guest that outlives its run; it is set and cleared by this thread, which is not at the end of that meanwhile.
+        unsafe { self.guest.load(Ordering::SeqCst).as_ref() }
+    }
 }
 
-/// Signals by which the processor reports a fault, and SIGSYS for a system call that guest code makes.
-pub(super) const FAULTS: [i32; 6] = [
-    libc::SIGSEGV,
-    libc::SIGBUS,
-    libc::SIGILL,
-    libc::SIGFPE,
-    libc::SIGTRAP,
-    libc::SIGSYS,
+/// Trap flag of RFLAGS.
+const TRAP_FLAG: u64 = 1 << 8;
+
+/// The general registers, in the order in which they are reported.
+const GENERAL: [i32; 16] = [
+    REG_RAX, REG_RBX, REG_RCX, REG_RDX, REG_RSI, REG_RDI, REG_RBP, REG_RSP, REG_R8, REG_R9,
+    REG_R10, REG_R11, REG_R12, REG_R13, REG_R14, REG_R15,
 ];
 
-/// Signals that ask the host to end.
-pub(super) const ENDS: [i32; 4] = [libc::SIGINT, libc::SIGTERM, libc::SIGHUP, libc::SIGQUIT];
+/// What a signal interrupted; changes take effect when its handler returns.
+pub(super) struct Interrupted<'a>(pub(super) &'a mut libc::ucontext_t);
+
+impl Interrupted<'_> {
+    fn register(&self, register: i32) -> u64 {
+        self.0.uc_mcontext.gregs[register as usize] as u64
+    }
+
+    fn set_register(&mut self, register: i32, value: u64) {
+        self.0.uc_mcontext.gregs[register as usize] = value as i64;
+    }
+
+    pub(super) fn instruction(&self) -> u64 {
+        self.register(REG_RIP)
+    }
+
+    /// For a report.
+    pub(super) fn general(&self) -> [u64; 16] {
+        GENERAL.map(|register| self.register(register))
+    }
+
+    /// For an interrupt frame.
+    pub(super) fn frame(&self) -> upcall::Interrupted {
+        let selectors = self.register(REG_CSGSFS);
+        upcall::Interrupted {
+            instruction: self.instruction(),
+            stack: self.register(REG_RSP),
+            flags: self.register(REG_EFL),
+            code_selector: selectors & 0xffff,
+            stack_selector: selectors >> 48,
+        }
+    }
+
+    /// Gives the interrupted system call that result.
+    pub(super) fn set_result(&mut self, result: i64) {
+        self.set_register(REG_RAX, result as u64);
+    }
+
+    /// Continues there.
+    pub(super) fn resume(&mut self, frame: &upcall::Interrupted) {
+        self.resume_at(frame.instruction);
+        self.set_register(REG_RSP, frame.stack);
+        self.set_register(REG_EFL, frame.flags);
+        let others = self.register(REG_CSGSFS) & 0x0000_ffff_ffff_0000;
+        let selectors = others | frame.stack_selector << 48 | frame.code_selector;
+        self.set_register(REG_CSGSFS, selectors);
+    }
+
+    /// Continues at that instruction.
+    pub(super) fn resume_at(&mut self, instruction: u64) {
+        self.set_register(REG_RIP, instruction);
+    }
+
+    pub(super) fn stop_stepping(&mut self) {
+        let flags = self.register(REG_EFL) & !TRAP_FLAG;
+        self.set_register(REG_EFL, flags);
+    }
+}
 
 /// `si_code` of a single step (Linux, asm-generic/siginfo.h).
 const TRAP_TRACE: i32 = 2;
 
 /// The beginning of `siginfo_t` as Linux fills it in on 64-bit machines.
 #[repr(C)]
-struct SignalInfo {
+pub(super) struct SignalInfo {
     signal: i32,
     error: i32,
     code: i32,
     padding: i32,
-    /// Where a fault is about an address, that; else whatever the kernel has put there.
-    address: u64,
-    /// Of a system call that was stopped; else the same.
-    number: u32,
-    architecture: u32,
+    /// Where a fault is about an address, there is that in it; where a system call was stopped, all is known; else it is whatever the
+    /// kernel has put there.
+    pub(super) call: sandbox::Stopped,
 }
 
 /// The flags of code that has not changed any; of all of them, only the bit that is always 1.
@@ -126,11 +221,11 @@ global_asm!(
     ".popsection",
     state = sym STATE,
     handle = sym handle,
-    stack = const state::SIGNAL_STACK,
-    stack_end = const state::SIGNAL_STACK_END,
+    stack = const offset_of!(State, signal_stack),
+    stack_end = const offset_of!(State, signal_stack_end),
     no_flags = const NO_FLAGS,
-    fsgsbase = const state::FSGSBASE,
-    host_fs = const state::HOST_FS,
+    fsgsbase = const offset_of!(State, fsgsbase),
+    host_fs = const offset_of!(State, host_fs),
     options(att_syntax),
 );
 
@@ -165,13 +260,8 @@ unsafe extern "sysv64" fn handle(
         && details.code > 0
         && (guest.is_some() || !dispositions::has_previous(signal))
     {
-        let call = sandbox::Stopped {
-            address: details.address,
-            number: details.number,
-            architecture: details.architecture,
-        };
         let is_in_run = |_: &&Guest| !nested && is_entered();
-        sandbox::handle(call, &mut interrupted, guest.filter(is_in_run));
+        sandbox::handle(details.call, &mut interrupted, guest.filter(is_in_run));
         true
     } else if FAULTS.contains(&signal) {
         // In a handler it is the host's.
@@ -189,7 +279,11 @@ unsafe extern "sysv64" fn handle(
         // Of another thread, it may be the way in which the program around us works.
         if FAULTS.contains(&signal) && (guest.is_some() || !dispositions::has_previous(signal)) {
             terminal::restore();
-            fault::report_host_fault(signal, details.address, interrupted.instruction());
+            let (address, instruction) = (details.call.address, interrupted.instruction());
+            report(format_args!(
+                "signal {signal} at {instruction:#x} in the host's own code (address {address:#x}); this is a bug in the host or in a \
+                 host function, not in the guest"
+            ));
         }
         if dispositions::has_previous(signal) {
             // SAFETY: the kernel's arguments, on the thread's signal stack and with the host's thread pointer.
@@ -302,7 +396,7 @@ fn handle_fault(
         return true;
     }
     // For these signals the kernel fills in the address; for others it is a number that is only shown.
-    let exception = fault::exception(signal, info.code, info.address, interrupted);
+    let exception = exception(signal, info, interrupted);
     let mut frame = interrupted.frame();
     let is_of_guest = guest.fault(&mut frame, interrupted.general(), exception);
     if is_of_guest {
@@ -336,17 +430,39 @@ fn send(thread: libc::pid_t, signal: i32) {
     unsafe { libc::syscall(libc::SYS_tgkill, libc::getpid(), thread, signal) };
 }
 
-/// This thread's number.
-pub(super) fn this_thread() -> libc::pid_t {
-    // SAFETY: no pointers.
-    unsafe { libc::gettid() }
+/// `si_code` of a SIGSEGV for which the processor gave no address (Linux, asm-generic/siginfo.h): general protection, and these.
+const SI_KERNEL: i32 = 0x80;
+/// The exception of `into` (Intel SDM volume 3, 6.3.1).
+const OVERFLOW: u64 = 4;
+/// The exception of `bound`.
+const OUT_OF_BOUNDS: u64 = 5;
+
+/// What the processor refused, by the signal that Linux makes of it.
+fn exception(signal: i32, info: &SignalInfo, interrupted: &Interrupted<'_>) -> Exception {
+    let code = info.code;
+    match signal {
+        libc::SIGBUS if code == libc::BUS_ADRALN => Exception::AlignmentCheck,
+        libc::SIGBUS if code == SI_KERNEL => Exception::StackFault,
+        libc::SIGSEGV if code == SI_KERNEL => match interrupted.register(REG_TRAPNO) {
+            OVERFLOW => Exception::Overflow,
+            OUT_OF_BOUNDS => Exception::OutOfBounds,
+            _ => Exception::GeneralProtection,
+        },
+        libc::SIGSEGV | libc::SIGBUS => Exception::BadAccess {
+            address: info.call.address,
+            access: AccessKind::from_error_code(interrupted.register(REG_ERR)),
+        },
+        libc::SIGILL => Exception::IllegalInstruction,
+        libc::SIGFPE => Exception::Arithmetic,
+        libc::SIGTRAP => Exception::Breakpoint,
+        _ => Exception::SystemCall,
+    }
 }
 
-/// Runs `body` with asynchronous signals blocked; threads that it starts keep them blocked. The function that it is given
-/// waits with the signals let in, until one has been handled.
-pub(super) fn with_blocked<R>(body: impl FnOnce(&dyn Fn()) -> R) -> R {
-    let before = dispositions::mask(libc::SIG_BLOCK, dispositions::asynchronous());
-    let result = body(&|| dispositions::wait(before));
-    dispositions::mask(libc::SIG_SETMASK, before);
-    result
+/// Says that the host itself is at fault. From a signal handler: no allocation.
+pub(super) fn report(what: fmt::Arguments<'_>) {
+    let line = Line::new(format_args!("pvhost: internal error: {what}\n"));
+    let text = line.text();
+    // SAFETY: writes from a live buffer.
+    unsafe { libc::write(libc::STDERR_FILENO, text.as_ptr().cast(), text.len()) };
 }

@@ -8,8 +8,8 @@ use paravirt_abi::error::Error;
 use paravirt_host_core::layout::GUEST_END;
 use paravirt_host_core::memory::GuestMemory;
 
-use super::context::Interrupted;
 use super::platform::Guest;
+use super::signals::Interrupted;
 
 /// The vCPU between two of its instructions: the guest's, those of the host's stubs and tails in low memory, and those of the
 /// gates on their way back, where host code runs that an interrupt does not enter.

@@ -7,13 +7,14 @@
 
 use std::arch::{asm, global_asm};
 use std::cell::Cell;
+use std::mem::offset_of;
 use std::sync::atomic::Ordering;
 
 use paravirt_abi::error::Error;
 use paravirt_abi::signature::Width;
 use paravirt_host_core::layout::GUEST_END;
 
-use super::state::{self, STATE};
+use super::signals::{STATE, State};
 
 /// First address that user code may not use (Intel SDM volume 1, 3.3.7.1; the processor refuses non-canonical bases).
 const USER_END: u64 = 1 << 47;
@@ -45,7 +46,7 @@ global_asm!(
     ".size pv_fs_is_hosts, . - pv_fs_is_hosts",
     ".popsection",
     state = sym STATE,
-    host_fs = const state::HOST_FS,
+    host_fs = const offset_of!(State, host_fs),
     options(att_syntax),
 );
 

@@ -11,8 +11,8 @@ use std::ptr;
 use paravirt_host_core::timers::NEVER;
 
 use super::clock::{monotonic, timespec};
+use super::dispositions;
 use super::lines::INTERVAL;
-use super::signals;
 
 /// The kernel's number of a POSIX timer.
 type Number = i32;
@@ -28,7 +28,7 @@ impl PosixTimer {
         let mut event: libc::sigevent = unsafe { mem::zeroed() };
         event.sigev_notify = libc::SIGEV_THREAD_ID;
         event.sigev_signo = signal;
-        event.sigev_notify_thread_id = signals::this_thread();
+        event.sigev_notify_thread_id = dispositions::this_thread();
         let (clock, mut number) = (libc::CLOCK_MONOTONIC, 0 as Number);
         // SAFETY: both point to live variables, of the types that the kernel has for them.
         let result = unsafe {

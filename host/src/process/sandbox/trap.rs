@@ -1,18 +1,15 @@
 // SPDX-License-Identifier: MIT OR Apache-2.0
 //! System calls that were stopped: those of the guest end it with a report, those of the host fail and are reported.
 
-use std::ffi::c_void;
-use std::mem::MaybeUninit;
-use std::ptr;
 use std::sync::atomic::{AtomicBool, Ordering};
 
 use paravirt_host_core::explain::{CallSite, SystemCallTable};
 use paravirt_host_core::guest::Platform;
 use paravirt_host_core::layout::GUEST_END;
 
-use super::super::context::Interrupted;
-use super::super::fault;
+use super::super::dispositions::{Action, swap_action};
 use super::super::platform::{Guest, Host};
+use super::super::signals::{Interrupted, SignalInfo, report};
 use super::filter::AUDIT_ARCH_X86_64;
 
 /// First address of the page with the system calls of old (Linux, x86/x86_64/mm.rst).
@@ -21,7 +18,7 @@ const VSYSCALL: u64 = 0xffff_ffff_ff60_0000;
 /// In a number, that it is one of the x32 ABI (Linux, asm/unistd.h).
 const X32: u32 = 0x4000_0000;
 
-/// What the kernel says of a system call with SIGSYS; the end of `siginfo_t`'s beginning.
+/// What the kernel says of a system call with SIGSYS.
 #[derive(Clone, Copy)]
 #[repr(C)]
 pub(in crate::process) struct Stopped {
@@ -75,36 +72,29 @@ pub(in crate::process) fn handle(
 fn refuse(call: Stopped, interrupted: &mut Interrupted<'_>) {
     static TOLD: AtomicBool = AtomicBool::new(false);
     if !TOLD.swap(true, Ordering::SeqCst) {
-        fault::report_refused_call(call.number, call.address);
+        let Stopped {
+            number, address, ..
+        } = call;
+        report(format_args!(
+            "the sandbox does not permit system call {number} at {address:#x}, of the host's own code; it fails, and the host goes on \
+             without (`--no-sandbox` permits it)"
+        ));
     }
     interrupted.set_result(-i64::from(libc::ENOSYS));
 }
 
 /// Stays in charge of calls that the filter stops on this thread when the guest has ended, unless somebody else is.
 pub(in crate::process) fn stay() {
-    let mut before = MaybeUninit::<libc::sigaction>::zeroed();
-    // SAFETY: all zeros is a valid value of this C struct, here and above, and both are live.
-    unsafe {
-        libc::sigaction(libc::SIGSYS, ptr::null(), before.as_mut_ptr());
-        if before.assume_init().sa_sigaction != libc::SIG_DFL {
-            return;
-        }
-        let mut action = MaybeUninit::<libc::sigaction>::zeroed().assume_init();
-        action.sa_sigaction = pv_refuse as *const () as usize;
-        action.sa_flags = libc::SA_SIGINFO | libc::SA_ONSTACK;
-        libc::sigaction(libc::SIGSYS, &action, ptr::null_mut());
+    if swap_action(libc::SIGSYS, None).is_default() {
+        let refuse = Action::of(pv_refuse as *const () as usize, 0, 0);
+        swap_action(libc::SIGSYS, Some(&refuse));
     }
 }
 
 /// # Safety
 /// For the kernel.
-unsafe extern "C" fn pv_refuse(_: i32, info: *const c_void, context: *mut libc::ucontext_t) {
-    /// Of what is only in a SIGSYS (Linux, asm-generic/siginfo.h).
-    const OFFSET: usize = 16;
+unsafe extern "C" fn pv_refuse(_: i32, info: *const SignalInfo, context: *mut libc::ucontext_t) {
     // SAFETY: the kernel passes both, and both live until the handler returns.
-    let (call, mut interrupted) = unsafe {
-        let call = info.byte_add(OFFSET).cast::<Stopped>().read();
-        (call, Interrupted(&mut *context))
-    };
+    let (call, mut interrupted) = unsafe { ((*info).call, Interrupted(&mut *context)) };
     refuse(call, &mut interrupted);
 }

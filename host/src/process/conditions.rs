@@ -4,9 +4,7 @@
 
 use std::arch::{asm, global_asm};
 use std::ffi::c_void;
-use std::fs;
 use std::hint;
-use std::io;
 use std::ptr;
 use std::sync::Mutex;
 use std::sync::PoisonError;
@@ -14,15 +12,13 @@ use std::sync::atomic::{AtomicI32, AtomicU64, Ordering};
 
 use paravirt_abi::signature::Width;
 use paravirt_host_core::guest::Platform;
-use paravirt_host_core::memory::{MapError, PAGE};
+use paravirt_host_core::memory::PAGE;
 use paravirt_host_core::upcall;
-use rustix::io::Errno;
 use rustix::mm::{MapFlags, MprotectFlags, ProtFlags};
 
 use super::dispositions::{self, Action};
 use super::platform::Host;
 use super::signals::Interrupted;
-use crate::image::Access;
 
 /// What this system does not let the process do.
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
@@ -80,45 +76,6 @@ fn shadow_stack() -> u64 {
         asm!(".byte 0xf3, 0x48, 0x0f, 0x1e, 0xc8", inout("rax") 0_u64 => pointer, options(nomem, nostack, preserves_flags));
     }
     pointer
-}
-
-/// Why memory is refused, with the policy that may be behind it.
-pub(super) fn refused_map(start: u64, error: Errno) -> MapError {
-    // Linux, admin-guide/sysctl/vm.rst.
-    const LOWEST: &str = "/proc/sys/vm/mmap_min_addr";
-    let lowest = || fs::read_to_string(LOWEST).ok()?.trim().parse::<u64>().ok();
-    let error = io::Error::from(error);
-    match lowest().filter(|_| error.raw_os_error() == Some(libc::EPERM)) {
-        Some(lowest) if start < lowest => because(
-            error,
-            &format!(
-                "here nothing may be mapped below {lowest:#x} (`sysctl vm.mmap_min_addr`); link the guest higher, or have it lowered"
-            ),
-        ),
-        _ => MapError::System(Box::new(error)),
-    }
-}
-
-/// Why rights to memory are refused, with the policy that may be behind it.
-pub(super) fn refused_rights(access: Access, error: Errno) -> MapError {
-    let error = io::Error::from(error);
-    let forbidden = matches!(error.raw_os_error(), Some(libc::EACCES | libc::EPERM));
-    if !forbidden || !access.execute {
-        return MapError::System(Box::new(error));
-    }
-    // SAFETY: no pointers.
-    let denied = unsafe { libc::prctl(libc::PR_GET_MDWE, 0, 0, 0, 0) };
-    let policy = if denied > 0 {
-        "this process may not execute what it has written (prctl PR_SET_MDWE; a service's MemoryDenyWriteExecute=), and a guest's code is \
-         written to memory before it runs; start it without"
-    } else {
-        "a policy forbids to execute what was written to memory (as SELinux's execmem), and a guest's code is; have it permitted"
-    };
-    because(error, policy)
-}
-
-fn because(error: io::Error, policy: &str) -> MapError {
-    MapError::System(format!("{error}: {policy}").into())
 }
 
 /// The signals of an attempt that fails, or succeeds: it ends with `ud2`.
@@ -322,7 +279,7 @@ const HOST_CODE: u16 = 0x33;
 
 #[cfg(test)]
 mod tests {
-    use std::mem;
+    use std::{io, mem};
 
     use super::*;
 
@@ -366,19 +323,5 @@ mod tests {
         // SAFETY: the timer exists.
         assert_eq!(unsafe { libc::timer_delete(timer) }, 0);
         assert_eq!(failed, None);
-    }
-
-    #[test]
-    fn an_address_that_is_too_low_is_explained() {
-        let explained = |start| refused_map(start, Errno::PERM).to_string();
-        let low = explained(0);
-        assert!(low.starts_with("Operation not permitted"), "{low}");
-        assert!(low.contains("vm.mmap_min_addr"), "{low}");
-        assert!(!explained(1 << 31).contains("mmap_min_addr"));
-        assert!(
-            !refused_map(0, Errno::NOMEM)
-                .to_string()
-                .contains("mmap_min_addr")
-        );
     }
 }

@@ -4,9 +4,9 @@
 
 use paravirt_host_core::legacy;
 
-use super::call::Call;
-use super::functions::{GuestConstPtr, GuestPtr, GuestUsize, HostFunction, Stopped};
-use super::vm::Provided;
+use super::functions::{
+    Call, GuestConstPtr, GuestPtr, GuestUsize, HostFunction, Provided, Stopped,
+};
 
 /// A name and its function.
 type Named = (&'static str, Provided);

@@ -19,43 +19,32 @@
 //! # Ok::<(), Box<dyn std::error::Error>>(())
 //! ```
 
-mod call;
-mod clock;
 mod conditions;
 mod console;
 mod dispositions;
-mod error;
-mod exit;
 mod functions;
 mod interface;
 mod lines;
-mod memory;
 mod platform;
-mod realtime;
 mod run;
 mod sandbox;
 mod signals;
-mod stats;
 mod step;
 mod thread_pointer;
 mod time;
 mod vm;
 
-pub use call::{Arguments, Call};
 pub use conditions::Condition;
 pub use console::Console;
-pub use error::VmError;
-pub use exit::Exit;
 pub use functions::{
-    GuestArgument, GuestConstPtr, GuestIsize, GuestPtr, GuestResult, GuestUsize, HostFunction,
-    Stopped,
+    Arguments, Call, GuestArgument, GuestConstPtr, GuestIsize, GuestPtr, GuestResult, GuestUsize,
+    HostFunction, Stopped,
 };
 pub use lines::LineHandle;
 pub use paravirt_host_core::explain::{Fault, Place};
 pub use paravirt_host_core::layout::LayoutError;
 pub use paravirt_host_core::memory::GuestMemory;
-pub use realtime::Realtime;
+pub use run::{Exit, Finished, Realtime, Stats};
 pub use sandbox::{Confinement, SandboxError, SandboxPolicy};
-pub use stats::Stats;
 pub use step::Step;
-pub use vm::{Builder, DEFAULT_MEMORY, Finished, Vm};
+pub use vm::{Builder, DEFAULT_MEMORY, Vm, VmError};

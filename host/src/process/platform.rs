@@ -1,7 +1,10 @@
 // SPDX-License-Identifier: MIT OR Apache-2.0
-//! What the core's guest stands on here: this process, its console, clock and timers, its signals, and closures.
+//! What the core's guest stands on here: this process, its memory, console, clock and timers, its signals, and closures. All of the
+//! guest lies below 4 GiB, where the host maps nothing of its own.
 
 use std::cell::Cell;
+use std::ffi::c_void;
+use std::fs;
 use std::io;
 use std::rc::Rc;
 use std::sync::Arc;
@@ -13,18 +16,20 @@ use paravirt_abi::signature::{Signature, Width};
 use paravirt_abi::start::Features;
 use paravirt_host_core::guest::{self, Frame, Platform};
 use paravirt_host_core::lines::Lines;
+use paravirt_host_core::memory::{MapError, Pages};
 use paravirt_host_core::page::Page;
 use paravirt_host_core::timers::NEVER;
+use rustix::io::Errno;
+use rustix::mm::{Advice, MapFlags, MprotectFlags, ProtFlags};
 
-use super::call::Call;
-use super::clock::{self, Clock, monotonic};
 use super::console::Console;
 use super::dispositions;
-use super::functions::Erased;
+use super::functions::{Call, Erased};
 use super::lines::{LineHandle, SharedLines};
-use super::step::Stepping;
+use super::step::{Stepper, Stepping};
 use super::thread_pointer::ThreadPointer;
-use super::time::{Alarm, Ender, PosixTimer};
+use super::time::{self, Alarm, Clock, Ender, PosixTimer, monotonic};
+use crate::image::Access;
 
 /// A guest of this host.
 pub(super) type Guest = guest::Guest<Host>;
@@ -52,7 +57,7 @@ impl Function {
 /// instruction.
 pub(super) struct Host {
     width: Width,
-    console: Console,
+    pub(super) console: Console,
     pub(super) lines: Arc<SharedLines>,
     pub(super) clock: Clock,
     pub(super) alarm: Alarm,
@@ -66,23 +71,23 @@ pub(super) struct Host {
 }
 
 impl Host {
+    /// `fsgsbase`: as of [`ThreadPointer::new`].
     pub(super) fn new(
         width: Width,
         console: Console,
-        keeps_clock: bool,
-        thread_pointer: ThreadPointer,
-        stepping: Stepping,
+        fsgsbase: bool,
+        stepper: Option<Stepper>,
     ) -> Self {
         Self {
             width,
             console,
             lines: Arc::default(),
-            clock: Clock::new(keeps_clock),
+            clock: Clock::new(),
             alarm: Alarm::default(),
             ender: Ender::default(),
             woken: AtomicBool::new(false),
-            thread_pointer,
-            stepping,
+            thread_pointer: ThreadPointer::new(fsgsbase),
+            stepping: Stepping::new(stepper),
             idles: Cell::new(0),
             idle_ns: Cell::new(0),
         }
@@ -115,16 +120,6 @@ impl Host {
         if let Some(pause) = self.clock.pause() {
             self.alarm.set_sample(monotonic() + pause);
         }
-    }
-
-    /// Why output of the guest was lost, if any was.
-    pub(super) fn lost(&self) -> Option<io::Error> {
-        self.console.failure()
-    }
-
-    /// Why the guest could not have its input, if it has asked for it.
-    pub(super) fn unread(&self) -> Option<io::Error> {
-        self.console.refusal()
     }
 
     /// A signal has come that may end the guest's idling. For the handler.
@@ -186,7 +181,7 @@ impl Platform for Host {
     }
 
     fn wall(&self) -> u64 {
-        clock::wall()
+        time::wall()
     }
 
     fn set_alarm(&self, deadline: u64) {
@@ -236,5 +231,119 @@ impl Platform for Host {
     fn leave_host(&self) {
         self.thread_pointer.leave_host();
         self.stepping.leave_host();
+    }
+}
+
+/// Mappings of this process.
+#[derive(Debug)]
+pub(super) struct ProcessPages;
+
+// SAFETY: mappings of this process, at addresses where nothing was; only this process could unmap or protect them otherwise.
+unsafe impl Pages for ProcessPages {
+    fn map(&self, start: u64, size: u64) -> Result<(), MapError> {
+        let flags = MapFlags::PRIVATE | MapFlags::FIXED_NOREPLACE | MapFlags::NORESERVE;
+        // SAFETY: with FIXED_NOREPLACE no mapping of the host is replaced.
+        let mapped = unsafe {
+            rustix::mm::mmap_anonymous(
+                start as *mut c_void,
+                size as usize,
+                ProtFlags::READ | ProtFlags::WRITE,
+                flags,
+            )
+        }
+        .map_err(|error| match error {
+            Errno::EXIST => MapError::Taken,
+            other => refused_map(start, other),
+        })?;
+        // Kernels before 4.17 take the address for a hint.
+        if mapped as u64 == start {
+            return Ok(());
+        }
+        self.unmap(mapped as u64, size);
+        Err(MapError::Taken)
+    }
+
+    fn prepare(&self, start: u64, size: u64) {
+        // SAFETY: the pages were mapped for the guest, to be written. Kernels before 5.14 bring them in one by one.
+        let _ = unsafe {
+            rustix::mm::madvise(
+                start as *mut c_void,
+                size as usize,
+                Advice::LinuxPopulateWrite,
+            )
+        };
+    }
+
+    fn protect(&self, start: u64, size: u64, access: Access) -> Result<(), MapError> {
+        let mut rights = MprotectFlags::empty();
+        rights.set(MprotectFlags::READ, access.read);
+        rights.set(MprotectFlags::WRITE, access.write);
+        rights.set(MprotectFlags::EXEC, access.execute);
+        // SAFETY: the pages were mapped for the guest.
+        unsafe { rustix::mm::mprotect(start as *mut c_void, size as usize, rights) }
+            .map_err(|error| refused_rights(access, error))
+    }
+
+    fn unmap(&self, start: u64, size: u64) {
+        // SAFETY: the pages were mapped for the guest, which has ended.
+        let _ = unsafe { rustix::mm::munmap(start as *mut c_void, size as usize) };
+    }
+}
+
+/// Why memory is refused, with the policy that may be behind it.
+fn refused_map(start: u64, error: Errno) -> MapError {
+    // Linux, admin-guide/sysctl/vm.rst.
+    const LOWEST: &str = "/proc/sys/vm/mmap_min_addr";
+    let lowest = || fs::read_to_string(LOWEST).ok()?.trim().parse::<u64>().ok();
+    let error = io::Error::from(error);
+    match lowest().filter(|_| error.raw_os_error() == Some(libc::EPERM)) {
+        Some(lowest) if start < lowest => because(
+            error,
+            &format!(
+                "here nothing may be mapped below {lowest:#x} (`sysctl vm.mmap_min_addr`); link the guest higher, or have it lowered"
+            ),
+        ),
+        _ => MapError::System(Box::new(error)),
+    }
+}
+
+/// Why rights to memory are refused, with the policy that may be behind it.
+fn refused_rights(access: Access, error: Errno) -> MapError {
+    let error = io::Error::from(error);
+    let forbidden = matches!(error.raw_os_error(), Some(libc::EACCES | libc::EPERM));
+    if !forbidden || !access.execute {
+        return MapError::System(Box::new(error));
+    }
+    // SAFETY: no pointers.
+    let denied = unsafe { libc::prctl(libc::PR_GET_MDWE, 0, 0, 0, 0) };
+    let policy = if denied > 0 {
+        "this process may not execute what it has written (prctl PR_SET_MDWE; a service's MemoryDenyWriteExecute=), and a guest's code is \
+         written to memory before it runs; start it without"
+    } else {
+        "a policy forbids to execute what was written to memory (as SELinux's execmem), and a guest's code is; have it permitted"
+    };
+    because(error, policy)
+}
+
+fn because(error: io::Error, policy: &str) -> MapError {
+    MapError::System(format!("{error}: {policy}").into())
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn an_address_that_is_too_low_is_explained() {
+        let explained = |start| refused_map(start, Errno::PERM).to_string();
+        let low = explained(0);
+        assert!(low.starts_with("Operation not permitted"), "{low}");
+        assert!(low.contains("vm.mmap_min_addr"), "{low}");
+        assert!(!explained(1 << 31).contains("mmap_min_addr"));
+        assert!(
+            !refused_map(0, Errno::NOMEM)
+                .to_string()
+                .contains("mmap_min_addr")
+        );
     }
 }

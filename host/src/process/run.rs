@@ -1,23 +1,26 @@
 // SPDX-License-Identifier: MIT OR Apache-2.0
-//! The vCPU's thread: what it needs set up around the guest.
+//! The run of a guest: what its thread needs set up around it, and what comes of it.
 
+use std::fmt;
 use std::io;
 use std::mem::MaybeUninit;
 use std::ptr;
 use std::sync::atomic::Ordering;
 use std::time::Duration;
 
-use paravirt_host_core::guest::End;
+use paravirt_abi::line::TIMERS;
+use paravirt_host_core::explain::Fault;
+use paravirt_host_core::guest::{End, EndKind};
 use paravirt_host_core::timers::NEVER;
 use rustix::mm::{MapFlags, ProtFlags};
 
-use super::clock::monotonic;
 use super::dispositions::{Event, Session};
-use super::error::VmError;
-use super::platform::Guest;
+use super::platform::{Function, Guest};
 use super::sandbox::{self, Confinement, Sandbox, SandboxPolicy};
 use super::signals::STATE;
-use super::time::PosixTimer;
+use super::time::{PosixTimer, monotonic};
+use super::vm::VmError;
+use crate::image::Image;
 
 /// Size of the signal stack: room for the largest register state, and for a stepper.
 const SIGNAL_STACK: usize = 256 * 1024;
@@ -26,37 +29,46 @@ const SIGNAL_STACK: usize = 256 * 1024;
 const SS_AUTODISARM: i32 = 1 << 31;
 
 /// How a guest is run.
+#[derive(Default)]
 pub(super) struct Run {
     pub(super) timeout: Option<Duration>,
-    pub(super) handle_signals: bool,
+    /// If not said, where the console's input is a terminal.
+    pub(super) handle_signals: Option<bool>,
+    pub(super) realtime: Option<u8>,
+    pub(super) sandbox: Option<SandboxPolicy>,
 }
 
-/// Runs the guest to its end; what it was kept from.
-pub(super) fn run(
-    guest: &Guest,
-    run: &Run,
-    policy: Option<SandboxPolicy>,
-) -> Result<(End, Confinement), VmError> {
+/// Runs the guest of that image to its end.
+pub(super) fn run(guest: &Guest, image: &Image, run: Run) -> Result<Finished, VmError> {
+    let realtime = run.realtime.map(|priority| {
+        Realtime::enter(priority).map_err(|source| VmError::Realtime { priority, source })
+    });
+    let _realtime = realtime.transpose()?;
+    let platform = guest.platform();
+    let handles_ends = run.handle_signals.unwrap_or(platform.console.is_terminal());
+    if handles_ends {
+        platform.console.end_with_its_reader();
+    }
     // From the signal stack on, handlers need it: a request to end may be waiting for its signal to be let in.
-    guest.platform().thread_pointer.begin();
+    platform.thread_pointer.begin();
     let stack = SignalStack::new(guest).map_err(refused)?;
-    let session = Session::begin(run.handle_signals);
+    let session = Session::begin(handles_ends);
     let alarm = PosixTimer::new(Event::Alarm.signal()).map_err(no_timer)?;
     let ender = PosixTimer::new(Event::End.signal()).map_err(no_timer)?;
     let limit = run.timeout.map_or(NEVER, |timeout| {
         let ns = u64::try_from(timeout.as_nanos()).unwrap_or(NEVER);
         monotonic().saturating_add(ns)
     });
-    guest.platform().begin(&alarm, &ender, limit);
+    platform.begin(&alarm, &ender, limit);
 
-    let confined = Sandbox::install(policy).map(|sandbox| {
+    let confined = Sandbox::install(run.sandbox).map(|sandbox| {
         // SAFETY: the prototypes of closures come from their types; everything the guest and the handlers need is set up for this thread
         // and outlives the call.
         let end = unsafe { guest.enter() };
         (end, sandbox.leave())
     });
 
-    guest.platform().end();
+    platform.end();
     drop((alarm, ender));
     drop(session);
     drop(stack);
@@ -65,7 +77,12 @@ pub(super) fn run(
         sandbox::stay();
     }
     let end = end.map_err(|error| refused(io::Error::other(error)))?;
-    Ok((end, confinement))
+    Ok(Finished {
+        exit: Exit::new(end, guest.explain(image)),
+        stats: Stats::new(guest, image, confinement),
+        lost: platform.console.failure(),
+        unread: platform.console.refusal(),
+    })
 }
 
 fn refused(source: io::Error) -> VmError {
@@ -146,5 +163,195 @@ impl Drop for SignalStack {
             libc::sigaltstack(&self.before, ptr::null_mut());
             let _ = rustix::mm::munmap(self.start as *mut _, SIGNAL_STACK);
         }
+    }
+}
+
+/// Real-time priority for this thread as long as this lives; the threads that it starts meanwhile have it, too.
+///
+/// Nothing else on the machine then delays a guest's interrupts. The policy is SCHED_FIFO. A thread with it that never waits takes a processor from everything else on the machine, but for
+/// what the kernel keeps back (5 % by default, `sched_rt_runtime_us`).
+#[derive(Debug)]
+pub struct Realtime {
+    policy: i32,
+    before: libc::sched_param,
+}
+
+impl Realtime {
+    /// Gives this thread `priority`, from 1 to 99; 99 is the highest.
+    ///
+    /// # Errors
+    /// The system's: the priority is out of range, or the process lacks CAP_SYS_NICE and its limit (`ulimit -r`) is lower.
+    pub fn enter(priority: u8) -> io::Result<Self> {
+        let mut before = libc::sched_param { sched_priority: 0 };
+        // SAFETY: no pointers; 0 is this thread.
+        let policy = unsafe { libc::sched_getscheduler(0) };
+        // SAFETY: a live variable; 0 is this thread.
+        if policy < 0 || unsafe { libc::sched_getparam(0, &mut before) } != 0 {
+            return Err(io::Error::last_os_error());
+        }
+        let wanted = libc::sched_param {
+            sched_priority: priority.into(),
+        };
+        // SAFETY: a live variable; 0 is this thread.
+        match unsafe { libc::sched_setscheduler(0, libc::SCHED_FIFO, &wanted) } {
+            0 => Ok(Self { policy, before }),
+            _ => Err(io::Error::last_os_error()),
+        }
+    }
+}
+
+impl Drop for Realtime {
+    fn drop(&mut self) {
+        // SAFETY: a live variable; 0 is this thread. Going back is always permitted.
+        unsafe { libc::sched_setscheduler(0, self.policy, &self.before) };
+    }
+}
+
+/// A guest's end.
+#[derive(Debug)]
+pub struct Finished {
+    /// How it ended.
+    pub exit: Exit,
+    /// What was counted.
+    pub stats: Stats,
+    /// Why output of the guest was lost, if any was.
+    pub lost: Option<io::Error>,
+    /// Why the guest could not have its input, if it has asked for it.
+    pub unread: Option<io::Error>,
+}
+
+/// Code of a stop by which this host means that the guest's time is over; others are signals.
+pub(super) const TIMED_OUT: i32 = 0;
+
+/// How a guest ended.
+#[derive(Debug)]
+pub enum Exit {
+    /// It is done; its exit status.
+    Exit(i32),
+    /// It asked for a reset.
+    Reset,
+    /// It could not go on; its own code.
+    Fatal(i32),
+    /// It called a function that nobody provides.
+    Unbound(Box<Fault>),
+    /// It did what it may not.
+    Fault(Box<Fault>),
+    /// It ran longer than it was given.
+    Timeout,
+    /// The host was asked to end by this signal.
+    Signal(i32),
+}
+
+impl Exit {
+    /// The core's end, with what is known of a fault.
+    fn new(end: End, fault: Option<Fault>) -> Self {
+        match (end.kind, fault.map(Box::new)) {
+            (EndKind::Unbound, Some(fault)) => Self::Unbound(fault),
+            (EndKind::Fault, Some(fault)) => Self::Fault(fault),
+            (EndKind::Exit, _) => Self::Exit(end.code),
+            (EndKind::Reset, _) => Self::Reset,
+            (EndKind::Stopped, _) if end.code == TIMED_OUT => Self::Timeout,
+            (EndKind::Stopped, _) => Self::Signal(end.code),
+            (EndKind::Fatal | EndKind::Unbound | EndKind::Fault, _) => Self::Fatal(end.code),
+        }
+    }
+
+    /// As an end of the core's.
+    pub(super) const fn end(&self) -> End {
+        match *self {
+            Self::Exit(code) => End::new(EndKind::Exit, code),
+            Self::Reset => End::new(EndKind::Reset, 0),
+            Self::Fatal(code) => End::new(EndKind::Fatal, code),
+            Self::Unbound(_) => End::new(EndKind::Unbound, 0),
+            Self::Fault(_) => End::new(EndKind::Fault, 0),
+            Self::Timeout => End::new(EndKind::Stopped, TIMED_OUT),
+            Self::Signal(signal) => End::new(EndKind::Stopped, signal),
+        }
+    }
+
+    /// The exit status of `pvhost run`.
+    #[must_use]
+    pub const fn status(&self) -> u8 {
+        match self {
+            Self::Timeout => 124,
+            Self::Signal(signal) => 128 | *signal as u8,
+            other => other.end().status(),
+        }
+    }
+}
+
+/// What was counted while the guest ran. [`fmt::Display`] prints it as a table.
+#[derive(Clone, Debug)]
+pub struct Stats {
+    /// External functions in the order of their slots, with the number of calls.
+    pub calls: Vec<(String, u64)>,
+    /// Expirations of each timer, overruns included.
+    pub expirations: [u64; TIMERS as usize],
+    /// Expirations that came together with an earlier one of the same timer, because the host was late by a period or more.
+    pub overruns: u64,
+    /// Upcalls delivered.
+    pub upcalls: u64,
+    /// Interrupts for which the guest had no handler.
+    pub spurious: u64,
+    /// Calls of `pv_cpu_idle`.
+    pub idles: u64,
+    /// Time spent in them.
+    pub idle: Duration,
+    /// How often guest time has stepped ahead, because the processor's counter and the system's clock drifted apart, as when the machine
+    /// is suspended. Guest time never steps back, so it stays ahead.
+    pub clock_steps: u64,
+    /// By how much in all.
+    pub clock_stepped: Duration,
+    /// What kept the guest's code from calling Linux.
+    pub confinement: Confinement,
+}
+
+impl Stats {
+    fn new(guest: &Guest, image: &Image, confinement: Confinement) -> Self {
+        let calls = guest
+            .functions()
+            .map(|function| function.map_or(0, Function::calls));
+        let names = image.externals().iter();
+        let (idles, idle_ns) = guest.platform().idle();
+        let steps = guest.platform().clock.steps();
+        Self {
+            calls: names
+                .zip(calls)
+                .map(|(external, calls)| (external.name.clone(), calls))
+                .collect(),
+            expirations: guest.page().expirations(),
+            overruns: guest.overruns(),
+            upcalls: guest.upcalls().into(),
+            spurious: guest.page().spurious().into(),
+            idles,
+            idle: Duration::from_nanos(idle_ns),
+            clock_steps: steps.count,
+            clock_stepped: Duration::from_nanos(steps.ns),
+            confinement,
+        }
+    }
+}
+
+impl fmt::Display for Stats {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let mut row = |name: &str, value: u64| writeln!(f, "{name:<24} {value:>12}");
+        for (name, calls) in &self.calls {
+            row(name, *calls)?;
+        }
+        for (timer, &expirations) in self.expirations.iter().enumerate() {
+            if expirations != 0 {
+                row(&format!("timer {timer} expirations"), expirations)?;
+            }
+        }
+        row("overruns", self.overruns)?;
+        row("upcalls", self.upcalls)?;
+        row("spurious", self.spurious)?;
+        row("idle calls", self.idles)?;
+        row("idle ms", self.idle.as_millis() as u64)?;
+        if self.clock_steps != 0 {
+            row("clock steps", self.clock_steps)?;
+            row("clock stepped ms", self.clock_stepped.as_millis() as u64)?;
+        }
+        writeln!(f, "{:<24} {:>12}", "sandbox", self.confinement)
     }
 }

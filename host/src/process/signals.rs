@@ -22,8 +22,8 @@ use paravirt_host_core::text::Line;
 use paravirt_host_core::upcall;
 
 use super::dispositions::{self, Action, ENDS, Event, FAULTS};
-use super::exit::TIMED_OUT;
 use super::platform::Guest;
+use super::run::TIMED_OUT;
 use super::sandbox;
 use super::thread_pointer;
 use crate::terminal;

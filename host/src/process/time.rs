@@ -1,18 +1,150 @@
 // SPDX-License-Identifier: MIT OR Apache-2.0
-//! The two POSIX timers of a run: the alarm, on which the guest's timers and the samples of its clock stand, and the one that ends it.
+//! Time: that of the guest, by the clock in the vCPU page which it reads without a call, and the two POSIX timers of a run.
 //!
-//! Both are made before the guest starts, so what the system refuses it refuses then. They signal the vCPU's thread.
+//! What the page's clock shows is [`Anchor`]'s to say; here are the readings for it. The page's clock starts invalid, because the
+//! counter's rate is not known until some time has passed.
+//!
+//! The timers are the alarm, on which the guest's timers and the samples of its clock stand, and the one that ends it. Both are made
+//! before the guest starts, so what the system refuses it refuses then. They signal the vCPU's thread.
 
+use std::arch::x86_64::_rdtsc;
 use std::cell::Cell;
+use std::fs;
 use std::io;
 use std::mem;
 use std::ptr;
+use std::sync::atomic::{AtomicU32, Ordering, compiler_fence};
 
+use paravirt_host_core::clock::{Anchor, ClockFields, Sample, Steps};
+use paravirt_host_core::page::Page;
 use paravirt_host_core::timers::NEVER;
 
-use super::clock::{monotonic, timespec};
 use super::dispositions;
 use super::lines::INTERVAL;
+
+/// The tightest of a few readings, so that an interruption between the clocks does no harm.
+fn sample(counter: fn() -> u64) -> Sample {
+    let read = || Sample {
+        before: monotonic(),
+        counter: counter(),
+        after: monotonic(),
+    };
+    (0..4)
+        .map(|_| read())
+        .min_by_key(Sample::width)
+        .unwrap_or_else(read)
+}
+
+/// Guest time.
+pub(super) struct Clock {
+    anchor: Cell<Anchor>,
+    /// What the page's clock shows: the anchor's.
+    fields: Cell<Option<ClockFields>>,
+    /// Counts changes of both, for readers that a signal interrupts.
+    generation: AtomicU32,
+    /// Whether the counter may be read.
+    usable: bool,
+}
+
+impl Clock {
+    /// Guest time starts now.
+    pub(super) fn new() -> Self {
+        let usable = usable();
+        let start = sample(if usable { tsc } else { || 0 });
+        Self {
+            anchor: Cell::new(Anchor::new(start)),
+            fields: Cell::new(None),
+            generation: AtomicU32::new(0),
+            usable,
+        }
+    }
+
+    /// Time in ns from now to the next sample; `None`: the page's clock is not kept.
+    pub(super) fn pause(&self) -> Option<u64> {
+        self.usable.then(|| self.anchor.get().pause())
+    }
+
+    /// Guest time in ns, by the same clock that the guest reads.
+    pub(super) fn now(&self) -> u64 {
+        loop {
+            let generation = self.generation.load(Ordering::Relaxed);
+            compiler_fence(Ordering::SeqCst);
+            let time = match self.fields.get() {
+                Some(fields) => fields.at(tsc()),
+                None => self.anchor.get().time(monotonic()),
+            };
+            compiler_fence(Ordering::SeqCst);
+            if self.generation.load(Ordering::Relaxed) == generation {
+                return time;
+            }
+        }
+    }
+
+    /// Anchors the clock anew. For the signal handler, on the vCPU's thread.
+    pub(super) fn sample(&self, page: Page) {
+        let mut anchor = self.anchor.get();
+        anchor.sample(sample(tsc));
+        let fields = anchor.fields();
+        self.anchor.set(anchor);
+        self.fields.set(fields);
+        self.generation.fetch_add(1, Ordering::Relaxed);
+        match fields {
+            Some(fields) => page.set_clock(&fields),
+            None => page.clear_clock(),
+        }
+    }
+
+    /// Steps of guest time until now.
+    pub(super) fn steps(&self) -> Steps {
+        self.anchor.get().steps()
+    }
+}
+
+fn tsc() -> u64 {
+    // SAFETY: every x86-64 processor has the counter, and `usable` has found that this process may read it.
+    unsafe { _rdtsc() }
+}
+
+/// Whether the counter is a clock, by the word of the kernel: it takes the time from it itself. A processor that says that its
+/// counter is invariant does not know of others in the machine, of firmware that sets it, and of the hypervisor. Where the kernel says
+/// nothing, the guest calls.
+fn usable() -> bool {
+    is_counter(fs::read(
+        "/sys/devices/system/clocksource/clocksource0/current_clocksource",
+    ))
+}
+
+/// Whether that is the name of the counter as the kernel's clock source, where it has taken it for good.
+fn is_counter(source: io::Result<Vec<u8>>) -> bool {
+    source.is_ok_and(|source| source.trim_ascii() == b"tsc")
+}
+
+const NS_PER_SECOND: u64 = 1_000_000_000;
+
+/// For system calls.
+pub(super) fn timespec(ns: u64) -> libc::timespec {
+    libc::timespec {
+        tv_sec: (ns / NS_PER_SECOND) as i64,
+        tv_nsec: (ns % NS_PER_SECOND) as i64,
+    }
+}
+
+/// The host's monotonic clock in ns.
+pub(super) fn monotonic() -> u64 {
+    read_clock(libc::CLOCK_MONOTONIC)
+}
+
+/// The host's wall clock: Unix time in ns.
+pub(super) fn wall() -> u64 {
+    read_clock(libc::CLOCK_REALTIME)
+}
+
+fn read_clock(clock: libc::clockid_t) -> u64 {
+    let mut time = timespec(0);
+    // SAFETY: points to a live variable; these two clocks always exist.
+    unsafe { libc::clock_gettime(clock, &mut time) };
+    time.tv_sec as u64 * NS_PER_SECOND + time.tv_nsec as u64
+}
 
 /// The kernel's number of a POSIX timer.
 type Number = i32;
@@ -207,5 +339,27 @@ impl Ender {
         if let Some(timer) = self.timer.get() {
             set(timer, at, Self::PERIOD);
         }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn the_counter_is_a_clock_only_where_the_kernel_says_so() {
+        let says = |source: &str| is_counter(Ok(source.into()));
+        assert!(says("tsc\n"));
+        for other in [
+            "hpet\n",
+            "acpi_pm\n",
+            "kvm-clock\n",
+            "tsc-early\n",
+            "\n",
+            "",
+        ] {
+            assert!(!says(other), "{other:?}");
+        }
+        assert!(!is_counter(Err(io::ErrorKind::NotFound.into())));
     }
 }

@@ -1,32 +1,29 @@
 // SPDX-License-Identifier: MIT OR Apache-2.0
-//! A guest, from its image to its end.
+//! A guest, from its image to its end, or why there is none.
 
 use std::collections::HashMap;
 use std::io;
-use std::mem::ManuallyDrop;
+use std::mem::{self, ManuallyDrop};
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::Duration;
 
 use paravirt_abi::error::Error;
-use paravirt_abi::signature::{Signature, Width};
-use paravirt_host_core::guest;
-use paravirt_host_core::layout::GUEST_END;
+use paravirt_host_core::agreement::Disagreement;
+use paravirt_host_core::guest::{self, GuestError};
+use paravirt_host_core::layout::{GUEST_END, LayoutError};
+use paravirt_host_core::memory::MapError;
 
+use super::conditions::{self, Condition};
 use super::console::Console;
-use super::error::VmError;
-use super::exit::Exit;
-use super::functions::{Erased, HostFunction};
+use super::functions::{HostFunction, Provided};
+use super::interface;
 use super::lines::LineHandle;
-use super::memory::ProcessPages;
-use super::platform::{Function, Guest, Host};
-use super::realtime::Realtime;
-use super::run::{self, Run};
-use super::sandbox::SandboxPolicy;
-use super::stats::Stats;
-use super::step::{Step, Stepper, Stepping};
-use super::thread_pointer::ThreadPointer;
-use super::{clock, conditions, interface};
-use crate::image::Image;
+use super::platform::{Function, Guest, Host, ProcessPages};
+use super::run::{self, Finished, Run};
+use super::sandbox::{SandboxError, SandboxPolicy};
+use super::step::{Step, Stepper};
+use crate::image::{Image, ImageError};
+use crate::text::Escaped;
 
 /// Memory of a guest beside its image if nothing else is asked for, in bytes.
 pub const DEFAULT_MEMORY: u64 = 16 << 20;
@@ -52,21 +49,6 @@ impl Drop for Place {
     }
 }
 
-/// A host function with its prototype.
-pub(super) struct Provided {
-    signature: fn(Width) -> Signature,
-    function: Erased,
-}
-
-impl Provided {
-    pub(super) fn new<A, F: HostFunction<A>>(function: F) -> Self {
-        Self {
-            signature: F::signature,
-            function: function.erase(),
-        }
-    }
-}
-
 /// What a guest is to be given, see [`Vm::builder`].
 pub struct Builder {
     image: Image,
@@ -75,13 +57,10 @@ pub struct Builder {
     command_line: String,
     functions: HashMap<String, Provided>,
     console: Option<Console>,
-    timeout: Option<Duration>,
     lazy: bool,
     compat_2013: bool,
-    handle_signals: Option<bool>,
-    realtime: Option<u8>,
+    run: Run,
     fsgsbase: bool,
-    sandbox: Option<SandboxPolicy>,
     stepper: Option<Stepper>,
 }
 
@@ -126,7 +105,7 @@ impl Builder {
     /// Time after which the guest is stopped. A host function that is running then ends first.
     #[must_use]
     pub const fn timeout(mut self, timeout: Duration) -> Self {
-        self.timeout = Some(timeout);
+        self.run.timeout = Some(timeout);
         self
     }
 
@@ -148,19 +127,19 @@ impl Builder {
         self
     }
 
-    /// While the guest runs, handles SIGINT, SIGTERM, SIGHUP and SIGQUIT by ending it in good order ([`Exit::Signal`]), and
+    /// While the guest runs, handles SIGINT, SIGTERM, SIGHUP and SIGQUIT by ending it in good order ([`Exit::Signal`](super::Exit::Signal)), and
     /// gives the terminal back on Ctrl-Z. If nobody reads the console's output any more, that is the end, too, as by SIGPIPE;
     /// otherwise the guest is told that the console failed. If not given, that is done if the console's input is a terminal.
     #[must_use]
     pub const fn handle_signals(mut self, handle: bool) -> Self {
-        self.handle_signals = Some(handle);
+        self.run.handle_signals = Some(handle);
         self
     }
 
-    /// Runs the guest with this real-time priority, from 1 to 99, see [`Realtime`].
+    /// Runs the guest with this real-time priority, from 1 to 99, see [`Realtime`](super::Realtime).
     #[must_use]
     pub const fn realtime(mut self, priority: u8) -> Self {
-        self.realtime = Some(priority);
+        self.run.realtime = Some(priority);
         self
     }
 
@@ -184,7 +163,7 @@ impl Builder {
     /// whose every thread was started by the guest's, as in the program `pvhost`, is that no way out.
     #[must_use]
     pub fn sandbox(mut self, policy: SandboxPolicy) -> Self {
-        self.sandbox = Some(policy);
+        self.run.sandbox = Some(policy);
         self
     }
 
@@ -213,13 +192,6 @@ impl Builder {
                 source,
             })?,
         };
-        let run = Run {
-            timeout: self.timeout,
-            handle_signals: self.handle_signals.unwrap_or(console.is_terminal()),
-        };
-        if run.handle_signals {
-            console.end_with_its_reader();
-        }
         let request = guest::Request {
             command_line: &self.command_line,
             memory: self.memory,
@@ -234,21 +206,14 @@ impl Builder {
                 function: Function::new(&provided.function),
             })
         };
-        let host = Host::new(
-            self.image.machine().width(),
-            console,
-            clock::usable(),
-            ThreadPointer::new(self.fsgsbase),
-            Stepping::new(self.stepper),
-        );
+        let width = self.image.machine().width();
+        let host = Host::new(width, console, self.fsgsbase, self.stepper);
         let pages = Box::new(ProcessPages);
         let guest = Guest::load(&self.image, &request, &provide, host, pages)?;
         Ok(Vm {
             guest: Box::new(guest),
-            run,
+            run: self.run,
             image: self.image,
-            realtime: self.realtime,
-            sandbox: self.sandbox,
             _place: place,
         })
     }
@@ -259,22 +224,7 @@ pub struct Vm {
     guest: Box<Guest>,
     run: Run,
     image: Image,
-    realtime: Option<u8>,
-    sandbox: Option<SandboxPolicy>,
     _place: Place,
-}
-
-/// A guest's end.
-#[derive(Debug)]
-pub struct Finished {
-    /// How it ended.
-    pub exit: Exit,
-    /// What was counted.
-    pub stats: Stats,
-    /// Why output of the guest was lost, if any was.
-    pub lost: Option<io::Error>,
-    /// Why the guest could not have its input, if it has asked for it.
-    pub unread: Option<io::Error>,
 }
 
 impl Vm {
@@ -290,13 +240,10 @@ impl Vm {
                 .map(|(name, provided)| (name.to_owned(), provided))
                 .into(),
             console: None,
-            timeout: None,
             lazy: false,
             compat_2013: false,
-            handle_signals: None,
-            realtime: None,
+            run: Run::default(),
             fsgsbase: true,
-            sandbox: None,
             stepper: None,
         }
     }
@@ -343,19 +290,92 @@ impl Vm {
     }
 
     fn run_once(&mut self) -> Result<Finished, VmError> {
-        let _realtime = self
-            .realtime
-            .map(|priority| {
-                Realtime::enter(priority).map_err(|source| VmError::Realtime { priority, source })
-            })
-            .transpose()?;
-        let policy = self.sandbox.take();
-        let (end, confinement) = run::run(&self.guest, &self.run, policy)?;
-        Ok(Finished {
-            exit: Exit::new(end, self.guest.explain(&self.image)),
-            stats: Stats::new(&self.guest, &self.image, confinement),
-            lost: self.guest.platform().lost(),
-            unread: self.guest.platform().unread(),
-        })
+        run::run(&self.guest, &self.image, mem::take(&mut self.run))
+    }
+}
+
+/// Why a guest could not be started.
+#[derive(Debug, thiserror::Error)]
+pub enum VmError {
+    /// The image is not for this host.
+    #[error(transparent)]
+    Image(#[from] ImageError),
+    /// It cannot be laid out in memory.
+    #[error(transparent)]
+    Layout(#[from] LayoutError),
+    /// The host program itself is linked where guests go.
+    #[error(
+        "this program is linked at {address:#x}, in the guest's address space; link it position-independent (the default)"
+    )]
+    HostInTheWay {
+        /// Where some of its code lies.
+        address: u64,
+    },
+    /// A guest is loaded already.
+    #[error(
+        "another guest is loaded in this process; guests are linked at fixed addresses, so run one at a time"
+    )]
+    Occupied,
+    /// Guest and host disagree about a function.
+    #[error("{file}: {disagreement}", file = Escaped(file))]
+    Prototype {
+        /// The image.
+        file: String,
+        /// About which one, and how.
+        disagreement: Disagreement,
+    },
+    /// The system refused real-time scheduling.
+    #[error(
+        "cannot run with real-time priority {priority}: {source}; raise the limit (`ulimit -r {priority}`), or run as root or with \
+        CAP_SYS_NICE (`sudo chrt -f {priority} true` shows whether the system permits it at all)"
+    )]
+    Realtime {
+        /// The priority asked for.
+        priority: u8,
+        /// The system's reason.
+        source: io::Error,
+    },
+    /// The system refused the timers that every guest stands on.
+    #[error(
+        "cannot make the two timers that a guest stands on: the limit of signals that may wait for this user, {limit}, is reached, and \
+        each timer of each of the user's processes counts; raise it (`ulimit -i {}`)",
+        limit.saturating_add(2)
+    )]
+    PendingSignals {
+        /// The limit, RLIMIT_SIGPENDING.
+        limit: u64,
+    },
+    /// The system refused the guest's rights to its memory.
+    #[error("cannot protect the guest's memory: {0}")]
+    Protect(MapError),
+    /// The system does not let this process do what a guest needs.
+    #[error(transparent)]
+    Condition(#[from] Condition),
+    /// The system refused the sandbox.
+    #[error(transparent)]
+    Sandbox(#[from] SandboxError),
+    /// The system refused something the host needs.
+    #[error("{what}: {source}")]
+    System {
+        /// What was asked of it.
+        what: &'static str,
+        /// Its reason.
+        source: io::Error,
+    },
+}
+
+impl From<GuestError> for VmError {
+    fn from(error: GuestError) -> Self {
+        match error {
+            GuestError::Image(error) => Self::Image(error),
+            GuestError::Layout(error) => Self::Layout(error),
+            GuestError::Prototype { file, disagreement } => Self::Prototype { file, disagreement },
+            GuestError::Protect { source, .. } => Self::Protect(source),
+            // A closure has one.
+            GuestError::NoPrototype { .. } => Self::System {
+                what: "cannot bind the guest",
+                source: io::Error::other(error),
+            },
+        }
     }
 }

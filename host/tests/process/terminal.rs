@@ -100,11 +100,16 @@ impl Session {
 
     /// Reads from the screen until `text` has appeared.
     pub fn expect(&mut self, text: &str) {
-        let mut seen = Vec::new();
+        self.expect_all(&[text]);
+    }
+
+    /// Until all of them have appeared, in any order: of two programs nobody knows who writes first.
+    fn expect_all(&mut self, texts: &[&str]) {
+        let mut seen = String::new();
         let mut chunk = [0; 256];
-        while !String::from_utf8_lossy(&seen).contains(text) {
+        while !texts.iter().all(|text| seen.contains(text)) {
             let count = self.keyboard.read(&mut chunk).expect("a terminal");
-            seen.extend_from_slice(&chunk[..count]);
+            seen += &String::from_utf8_lossy(&chunk[..count]);
         }
     }
 }
@@ -200,8 +205,7 @@ pub fn shell(script: &str, command: &Command) -> Session {
 pub fn comes_forward(what: &str, command: &Command) {
     let script = "\"$@\" & echo begun; read line; fg";
     let mut session = shell(script, command);
-    session.expect("begun");
-    session.expect("Ctrl-D ends");
+    session.expect_all(&["begun", "Ctrl-D ends"]);
     assert!(!session.raw(), "{what}: the terminal is the shell's");
     // The shell gets its line.
     session.press(b"line\n");

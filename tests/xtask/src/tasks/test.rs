@@ -1,6 +1,8 @@
 // SPDX-License-Identifier: MIT OR Apache-2.0
 //! `cargo xtask test`: everything that can be checked in minutes.
 
+use std::process::Command;
+use std::thread;
 use std::time::Duration;
 
 use anyhow::{Result, anyhow};
@@ -17,13 +19,12 @@ use paravirt_build::tools::{self, Tool};
 use paravirt_build::workspace::Workspace;
 use test_support::need::{Step, User};
 
-use crate::libtest::Outcome;
 use crate::report::{self, Report};
 use crate::suite;
 use crate::tasks::{lint, setup};
 
 /// Time for building and running all test programs; a test that hangs must not hang the rest.
-const LIMIT: Duration = Duration::from_secs(1800);
+const LIMIT: Duration = Duration::from_secs(3600);
 
 /// Its options.
 #[derive(Debug, clap::Args)]
@@ -61,24 +62,19 @@ pub fn run(workspace: &Workspace, arguments: &Arguments) -> Result<bool> {
     }
 
     report.step("guests and hosts");
-    for arch in Arch::ALL {
-        build_guests(workspace, &packages, arch, &mut report);
-    }
-    report.check(
-        "build pvhost",
-        hosts::build(workspace, hosts::PVHOST).map(drop),
-    );
-    for arch in Arch::ALL {
-        build_c_host(workspace, arch, &mut report);
-    }
-    build_for_rtems(workspace, &mut report);
+    thread::scope(|scope| {
+        // The test programs are compiled beside them, since neither keeps two processors busy. What does not compile is said when they
+        // are to run.
+        scope.spawn(|| drop(command::output(tests(workspace, &packages).arg("--no-run"))));
+        build(workspace, &packages, &mut report);
+    });
 
     report
         .step("test programs: units, documentation, sections, processes, machines, runs of guests");
     if only_some {
         // One after the other: not every test program takes several.
         for name in &arguments.filters {
-            let outcome = run_tests(workspace, &packages, Some(name))?;
+            let outcome = suite::run(&mut tests(workspace, &packages), Some(name))?;
             if outcome.is_empty() {
                 let error = anyhow!("there is no test of such a name");
                 report.check(&format!("tests called {name}"), Err(error));
@@ -86,11 +82,25 @@ pub fn run(workspace: &Workspace, arguments: &Arguments) -> Result<bool> {
             report.add(outcome);
         }
     } else {
-        report.add(run_tests(workspace, &packages, None)?);
+        report.add(suite::run(&mut tests(workspace, &packages), None)?);
         report.step("format, lints, documentation");
         lint::all(workspace, &packages, &mut report);
     }
     Ok(report.finish())
+}
+
+fn build(workspace: &Workspace, packages: &[Package], report: &mut Report) {
+    for arch in Arch::ALL {
+        build_guests(workspace, packages, arch, report);
+    }
+    report.check(
+        "build pvhost",
+        hosts::build(workspace, hosts::PVHOST).map(drop),
+    );
+    for arch in Arch::ALL {
+        build_c_host(workspace, arch, report);
+    }
+    build_for_rtems(workspace, report);
 }
 
 fn build_guests(workspace: &Workspace, packages: &[Package], arch: Arch, report: &mut Report) {
@@ -121,7 +131,8 @@ fn build_guests(workspace: &Workspace, packages: &[Package], arch: Arch, report:
 /// Features of the guest layer whose documentation has examples. A feature that brings a panic handler cannot be here.
 const DOCUMENTED: [&str; 4] = ["ring0", "log", "embassy-time-driver", "embedded-io-async"];
 
-fn run_tests(workspace: &Workspace, packages: &[Package], name: Option<&str>) -> Result<Outcome> {
+/// The command that runs the test programs.
+fn tests(workspace: &Workspace, packages: &[Package]) -> Command {
     let mut cargo = suite::cargo_test(workspace, LIMIT);
     lint::without_guests(&mut cargo, packages);
     for package in packages.iter().filter(|package| package.metadata.soak) {
@@ -130,7 +141,7 @@ fn run_tests(workspace: &Workspace, packages: &[Package], name: Option<&str>) ->
     for feature in DOCUMENTED {
         cargo.args(["--features", &format!("{}/{feature}", lint::GUEST_LAYER)]);
     }
-    suite::run(&mut cargo, name)
+    cargo
 }
 
 /// Builds the host in C, which tests and examples run.

@@ -151,7 +151,7 @@ impl Builder {
     }
 
     /// Confines the guest by a seccomp filter, from just before its first instruction on: guest code cannot call Linux in any way, and
-    /// host code on the thread that runs the guest only as the policy says. Another call ends the guest with [`Exit::Fault`]. If not
+    /// host code on the thread that runs the guest only as the policy says. Another call ends the guest with [`Exit::Fault`](super::Exit::Fault). If not
     /// given, the weaker [`Confinement::Guard`](super::Confinement::Guard) is in force.
     ///
     /// No privilege is needed, and none can be gained any more (`PR_SET_NO_NEW_PRIVS`). **The filter stays on the thread that calls

@@ -283,7 +283,6 @@ static void WITHOUT_TLS on_event(int signal, siginfo_t *info, void *context) {
 }
 
 static void WITHOUT_TLS on_fault(int number, siginfo_t *info, void *context) {
-  (void)info;
   RESET_FLAGS();
   thread_pointer before = get_tls();
   load_tls(host_tls);
@@ -296,10 +295,13 @@ static void WITHOUT_TLS on_fault(int number, siginfo_t *info, void *context) {
   };
   for (size_t i = 0; i < sizeof(general) / sizeof(general[0]); ++i)
     fault.registers[i] = (uintptr_t)state->uc_mcontext.gregs[general[i]];
-  if (pvh_guest_fault(guest, &registers, &fault) > 0)
+  /* Anybody may send these signals; only the kernel, for a fault, gives them a positive code. */
+  if (info->si_code > 0 && pvh_guest_fault(guest, &registers, &fault) > 0) {
     go_on(context, &registers);
-  else
-    signal(number, SIG_DFL); /* the host's own: it comes again, and is the end */
+  } else { /* the host's own, or sent: it is the end when this handler returns */
+    signal(number, SIG_DFL);
+    raise(number);
+  }
   load_tls(before);
 }
 

@@ -211,6 +211,11 @@ pub(super) fn has_previous(signal: i32) -> bool {
     handler != libc::SIG_DFL && handler != libc::SIG_IGN
 }
 
+/// Whether the program around us ignores that signal.
+pub(super) fn was_ignored(signal: i32) -> bool {
+    PREVIOUS[signal as usize].handler.load(Ordering::SeqCst) == libc::SIG_IGN
+}
+
 /// Calls the handler that [is there](has_previous).
 ///
 /// # Safety

@@ -249,21 +249,22 @@ unsafe extern "sysv64" fn handle(
     let (details, mut interrupted) = unsafe { (&*info, Interrupted(&mut *context)) };
     let guest = guest();
     let nested = guest.is_some() && RUNNING.fetch_add(1, Ordering::SeqCst) != 0;
+    let is_fault = FAULTS.contains(&signal);
+    // Anybody may send these signals; only the kernel gives them a positive code.
+    let is_sent = is_fault && details.code <= 0;
     let is_done = if let Some(event) = Event::of(signal) {
         // One that was under way when its guest ended finds none.
         if let Some(guest) = guest {
             handle_event(event, guest, &mut interrupted);
         }
         true
-    } else if signal == libc::SIGSYS
-        // Anybody may send the signal; only the kernel gives it a positive code.
-        && details.code > 0
-        && (guest.is_some() || !dispositions::has_previous(signal))
-    {
+    } else if is_sent {
+        dispositions::was_ignored(signal)
+    } else if signal == libc::SIGSYS && (guest.is_some() || !dispositions::has_previous(signal)) {
         let is_in_run = |_: &&Guest| !nested && is_entered();
         sandbox::handle(details.call, &mut interrupted, guest.filter(is_in_run));
         true
-    } else if FAULTS.contains(&signal) {
+    } else if is_fault {
         // In a handler it is the host's.
         guest.is_some_and(|guest| !nested && handle_fault(signal, details, guest, &mut interrupted))
     } else if dispositions::handles_ends() && ENDS.contains(&signal) {
@@ -277,7 +278,8 @@ unsafe extern "sysv64" fn handle(
     };
     if !is_done {
         // Of another thread, it may be the way in which the program around us works.
-        if FAULTS.contains(&signal) && (guest.is_some() || !dispositions::has_previous(signal)) {
+        let has_previous = dispositions::has_previous(signal);
+        if is_fault && !is_sent && (guest.is_some() || !has_previous) {
             terminal::restore();
             let (address, instruction) = (details.call.address, interrupted.instruction());
             report(format_args!(
@@ -285,10 +287,11 @@ unsafe extern "sysv64" fn handle(
                  host function, not in the guest"
             ));
         }
-        if dispositions::has_previous(signal) {
+        if has_previous {
             // SAFETY: the kernel's arguments, on the thread's signal stack and with the host's thread pointer.
             unsafe { dispositions::call_previous(signal, info.cast_mut().cast(), context.cast()) };
         } else {
+            terminal::suspend();
             die_by(signal);
         }
     }
@@ -352,7 +355,7 @@ fn handle_end(signal: i32, guest: Option<&Guest>, nested: bool, interrupted: &mu
         return;
     };
     if guest.is_stopping() {
-        terminal::restore();
+        terminal::suspend();
         die_by(signal);
         return;
     }

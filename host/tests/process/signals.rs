@@ -105,6 +105,31 @@ fn a_request_that_was_waiting_keeps_the_guest_from_its_start() {
     }
 }
 
+/// As by others that nobody handles: whoever sent it knows that it was no fault.
+#[test]
+fn a_fault_s_signal_that_somebody_sends_is_no_fault_of_anybody_s() {
+    for (arch, guest) in each("fault") {
+        for (end, line) in [("hang", "hanging\n"), ("spin", "spinning\n")] {
+            for signal in [
+                libc::SIGSEGV,
+                libc::SIGBUS,
+                libc::SIGILL,
+                libc::SIGFPE,
+                libc::SIGTRAP,
+                libc::SIGSYS,
+            ] {
+                let mut command = pvhost(&guest, &[], &[end]);
+                let running = Running::start_until(command.stderr(Stdio::piped()), line);
+                running.signal(signal);
+                let output = running.output();
+                let (status, stderr) = (output.status, text(&output.stderr));
+                assert_eq!(status.signal(), Some(signal), "{arch} {end}: {status}");
+                assert_eq!(stderr, "", "{arch} {end} {signal}");
+            }
+        }
+    }
+}
+
 /// All timers with the shortest period, which leave hardly a moment between two signals.
 #[test]
 fn a_storm_of_timers_keeps_neither_a_request_to_end_nor_the_time_limit_away() {
@@ -128,7 +153,13 @@ fn a_storm_of_timers_keeps_neither_a_request_to_end_nor_the_time_limit_away() {
 #[test]
 fn what_whoever_started_it_ignores_stays_ignored() {
     for (arch, guest) in each("fault") {
-        for ignored in [libc::SIGHUP, libc::SIGINT, libc::SIGQUIT] {
+        for ignored in [
+            libc::SIGHUP,
+            libc::SIGINT,
+            libc::SIGQUIT,
+            libc::SIGSEGV,
+            libc::SIGSYS,
+        ] {
             let mut command = pvhost(&guest, &["--stats"], &["hang"]);
             command.stderr(Stdio::piped());
             // SAFETY: one system call, which a forked child may make.

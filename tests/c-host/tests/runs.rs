@@ -3,7 +3,9 @@
 #![cfg(all(target_os = "linux", target_arch = "x86_64"))]
 
 use std::fs;
-use std::process::Command;
+use std::io::Read;
+use std::os::unix::process::ExitStatusExt;
+use std::process::{Command, Stdio};
 use std::time::{Duration, SystemTime, UNIX_EPOCH};
 
 use paravirt_c_host_tests::{Arch, Ran, argument, c_host, compile, guest, run, scratch, workspace};
@@ -38,6 +40,7 @@ on_each_architecture!(
     the_direction_flag_is_clear_in_the_host_and_behind_each_call,
     the_wall_clock_is_that_of_the_machine,
     faults_are_explained,
+    a_faults_signal_that_somebody_sends_is_no_fault,
     a_fault_in_code_of_the_other_width_ends_the_guest,
     the_name_of_a_file_is_escaped_in_messages,
     signals_that_whoever_started_it_blocks_come_all_the_same,
@@ -363,6 +366,32 @@ fn faults_are_explained(arch: Arch) {
     for (end, expected) in [("exit", 0), ("fatal", 3), ("reset", 4)] {
         let ran = run(&host, &[argument(&guest), "--", end]);
         assert_eq!(ran.status, Some(expected), "{end}: {}", ran.messages);
+    }
+}
+
+fn a_faults_signal_that_somebody_sends_is_no_fault(arch: Arch) {
+    let (guest, host) = (guest(arch, "fault"), c_host(arch, "c-host"));
+    for end in ["hang", "spin"] {
+        for signal in [libc::SIGSEGV, libc::SIGFPE, libc::SIGTRAP] {
+            let mut child = Command::new(&host)
+                .arg(&guest)
+                .args(["--", end])
+                .stdin(Stdio::null())
+                .stdout(Stdio::piped())
+                .stderr(Stdio::piped())
+                .spawn()
+                .expect("the host starts");
+            let mut line = [0; 8];
+            let stdout = child.stdout.as_mut().expect("it is piped");
+            stdout.read_exact(&mut line).expect("the guest says a word");
+            // SAFETY: no pointers; the child has not been waited for.
+            unsafe { libc::kill(child.id() as i32, signal) };
+            let output = child.wait_with_output().expect("our child");
+            let messages = String::from_utf8_lossy(&output.stderr);
+            let (status, is_silent) = (output.status, messages.is_empty());
+            assert!(is_silent, "{end} {signal}: {messages}");
+            assert_eq!(status.signal(), Some(signal), "{end}: {status}");
+        }
     }
 }
 

@@ -26,7 +26,7 @@ struct Terminal {
     fd: AtomicI32,
     /// Whether it is in raw mode by us.
     raw: AtomicBool,
-    /// Whether we are about to stop, or have been.
+    /// Whether we are about to stop or to die, or have been stopped.
     suspended: AtomicBool,
     /// Its settings before that.
     before: UnsafeCell<MaybeUninit<libc::termios2>>,
@@ -169,7 +169,8 @@ pub(crate) fn restore() {
     TERMINAL.alone(|fd| TERMINAL.put_back(fd));
 }
 
-/// Gives the terminal back before the program stops. May be called from a signal handler.
+/// Gives the terminal back before the program stops or dies: no other thread takes it again, unless the program [goes on](resume). May
+/// be called from a signal handler.
 pub(crate) fn suspend() {
     TERMINAL.alone(|fd| {
         TERMINAL.suspended.store(true, Ordering::SeqCst);
@@ -262,7 +263,7 @@ fn handle_last_signals() -> Vec<i32> {
 extern "C" fn last_words(signal: i32) {
     // SAFETY: sets flags as the compiler expects them: what was interrupted may be the guest, with its alignment check.
     unsafe { asm!("push 2", "popfq") };
-    restore();
+    suspend();
     // SAFETY: no pointers. The signal is blocked until this handler returns.
     unsafe {
         let process = syscall(libc::SYS_getpid, [0; 4]) as usize;

@@ -120,9 +120,13 @@ impl<P: Platform> Guest<P> {
     /// the landings are the host's already.
     #[must_use]
     pub fn in_guest(&self, interrupted: &Interrupted) -> bool {
-        let of_32 = |selector| interrupted.code_selector == u64::from(selector);
+        let selector = match self.width {
+            Width::Bits32 => P::CODE_32,
+            Width::Bits64 => None,
+        };
+        let selector = selector.unwrap_or_else(|| gate::selectors().code);
         self.memory.executable(interrupted.instruction)
-            && P::CODE_32.is_none_or(|selector| of_32(selector) == (self.width == Width::Bits32))
+            && interrupted.code_selector == u64::from(selector)
     }
 
     /// Records what the guest did; it is left by who calls this.

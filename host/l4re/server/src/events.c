@@ -53,17 +53,31 @@ static int map_page(const l4_vcpu_regs_t *r, int of_guest) {
   return 1;
 }
 
-static void take(struct pvh_context *context, const l4_vcpu_regs_t *r) {
-  uint16_t cs, ss;
+/* The code selector. On x86-32 the kernel's has no name, since user mode has one only; and so it is not to be changed. */
+#if defined(__x86_64__)
+static uint16_t code_selector(const l4_vcpu_regs_t *r) { return r->cs; }
+static void set_code_selector(l4_vcpu_regs_t *r, uint16_t cs) { r->cs = cs; }
+#else
+static uint16_t code_selector(const l4_vcpu_regs_t *r) {
+  (void)r;
+  uint16_t cs;
   __asm__("mov %%cs, %0" : "=r"(cs));
-  __asm__("mov %%ss, %0" : "=r"(ss));
-  *context = (struct pvh_context){.ip = r->ip, .sp = r->sp, .flags = r->flags, .cs = cs, .ss = ss};
+  return cs;
+}
+static void set_code_selector(l4_vcpu_regs_t *r, uint16_t cs) { (void)r, (void)cs; }
+#endif
+
+static void take(struct pvh_context *context, const l4_vcpu_regs_t *r) {
+  *context =
+    (struct pvh_context){.ip = r->ip, .sp = r->sp, .flags = r->flags, .cs = code_selector(r), .ss = r->ss & UINT16_MAX};
 }
 
 static void give(l4_vcpu_regs_t *r, const struct pvh_context *context) {
   r->ip = context->ip;
   r->sp = context->sp;
   r->flags = context->flags;
+  set_code_selector(r, context->cs);
+  r->ss = context->ss;
 }
 
 static void fault(l4_vcpu_regs_t *r) {

@@ -11,9 +11,9 @@
 //! There is a gate for each pair of widths: a 64-bit host has one for 32-bit guests as well, which it enters and leaves by far jumps.
 //! The stubs of such a guest jump to a landing, 64-bit code in the guest's memory, because a far jump from there reaches no more.
 //!
-//! The control word is that of the unit that the ABI computes with: on x86-64 MXCSR, on i386 that of the x87 unit, which is also
-//! emptied, since the guest may have left values and exceptions in it. The other one, if the processor has it, stays as the guest
-//! has set it. When the guest is left, the host gets back what it had: on x86-64 both, on i386 that of the x87 unit.
+//! The control words are those of the units that the ABI computes with: on x86-64 SSE and the x87 unit, on i386 the x87 unit, which is
+//! also emptied, since the guest may have left values in it. With its control word goes an exception that waits there. MXCSR stays as a
+//! guest of an i386 host has set it. When the guest is left, the host gets back what it had.
 
 #[cfg_attr(target_arch = "x86", path = "i386.rs")]
 #[cfg_attr(target_arch = "x86_64", path = "x86_64.rs")]

@@ -12,6 +12,8 @@ use super::{Gates, tail_32};
 
 /// SSE control word of host code (System V ABI, 3.2.1).
 static DEFAULT_MXCSR: u32 = 0x1f80;
+/// And that of the x87 unit, in which C's `long double` is computed.
+const DEFAULT_CONTROL: u16 = 0x37f;
 /// The status flags of that word, which are nobody's.
 const MXCSR_STATUS: u32 = 0x3f;
 
@@ -33,11 +35,10 @@ pub struct Frame {
     flags: u64,
     /// Of a guest for i386: edi and esi, which its ABI preserves and ours does not.
     preserved: [u64; 2],
-    /// The guest's SSE control word, and whether the gate had to load the host's.
+    /// The guest's control words, of SSE and of the x87 unit, and whether the gate had to load the host's.
     mxcsr: u32,
-    mxcsr_changed: u32,
-    /// The guest's x87 control word.
     control: u16,
+    changed: u32,
 }
 
 impl Frame {
@@ -137,28 +138,32 @@ macro_rules! end {
     };
 }
 
-/// From the guest's control word, alignment check and direction flag to the host's, which are mostly the same. Expects the stack pointer
+/// From the guest's control words, alignment check and direction flag to the host's, which are mostly the same. Expects the stack pointer
 /// at a `Frame`; changes ecx.
 macro_rules! to_host {
     () => {
-        "pushfq
+        "fnstcw {control}(%rsp)
+        pushfq
         popq {flags}(%rsp)                      # the address is that after the pop
         testl ${unwanted}, {flags}(%rsp)
         jnz 21f
         20: stmxcsr {mxcsr}(%rsp)
         movl {mxcsr}(%rsp), %ecx
         andl $~{mxcsr_status}, %ecx
-        movl $0, {mxcsr_changed}(%rsp)
+        movl $0, {changed}(%rsp)
         cmpl {default_mxcsr}(%rip), %ecx
         jne 23f
-        22:"
+        22: movzwl {control}(%rsp), %ecx
+        cmpl ${default_control}, %ecx           # by default all is masked, and no exception waits
+        jne 28f
+        29:"
     };
 }
 
 /// The reverse of `to_host`.
 macro_rules! to_guest {
     () => {
-        "cmpl $0, {mxcsr_changed}(%rsp)
+        "cmpl $0, {changed}(%rsp)
         jne 25f
         24: testl ${alignment_check}, {flags}(%rsp)
         jnz 27f
@@ -173,15 +178,20 @@ macro_rules! rare {
         andl $~{unwanted}, (%rsp)
         popfq
         jmp 20b
-        23: movl $1, {mxcsr_changed}(%rsp)
+        23: movl $1, {changed}(%rsp)
         ldmxcsr {default_mxcsr}(%rip)
         jmp 22b
         25: ldmxcsr {mxcsr}(%rsp)
+        fnclex                                  # what host code has masked, the guest may not
+        fldcw {control}(%rsp)
         jmp 24b
         27: pushfq
         orl ${alignment_check}, (%rsp)
         popfq
-        jmp 26b"
+        jmp 26b
+        28: movl $1, {changed}(%rsp)
+        fninit
+        jmp 29b"
     };
 }
 
@@ -325,8 +335,7 @@ global_asm!(
     far_call!("pvh_gates_far_call", ""),
     far_call!(
         "pvh_gates_far_call_floats",
-        "fnstcw {control}(%rsp)                 # the guest may have left an exception, which the load would meet
-        fninit
+        "fninit                                 # the stack is empty
         fldl {float_result}(%rsp)
         fnclex                                  # what the load has raised, masked, the guest may not mask
         fldcw {control}(%rsp)"
@@ -519,6 +528,7 @@ global_asm!(
     state = sym STATE,
     default_mxcsr = sym DEFAULT_MXCSR,
     mxcsr_status = const MXCSR_STATUS,
+    default_control = const DEFAULT_CONTROL,
     host_stack = const state::HOST_STACK,
     page = const state::PAGE,
     upcalls = const state::UPCALLS,
@@ -541,8 +551,8 @@ global_asm!(
     flags = const offset_of!(Frame, flags),
     preserved = const offset_of!(Frame, preserved),
     mxcsr = const offset_of!(Frame, mxcsr),
-    mxcsr_changed = const offset_of!(Frame, mxcsr_changed),
     control = const offset_of!(Frame, control),
+    changed = const offset_of!(Frame, changed),
     vectors = const offset_of!(ResolverFrame, vectors),
     registers = const offset_of!(ResolverFrame, registers),
     lines = const !HOST_MASKED,

@@ -122,6 +122,11 @@ impl Host {
         }
     }
 
+    /// The system call for the guest's thread-local storage, see [`ThreadPointer::call`].
+    pub(super) fn call_for_tls(&self) -> Option<u32> {
+        self.thread_pointer.call(self.width)
+    }
+
     /// A signal has come that may end the guest's idling. For the handler.
     pub(super) fn wake(&self) {
         self.woken.store(true, Ordering::SeqCst);

@@ -61,7 +61,7 @@ pub(super) fn run(guest: &Guest, image: &Image, run: Run) -> Result<Finished, Vm
     });
     platform.begin(&alarm, &ender, limit);
 
-    let confined = Sandbox::install(run.sandbox).map(|sandbox| {
+    let confined = Sandbox::install(run.sandbox, platform.call_for_tls()).map(|sandbox| {
         // SAFETY: the prototypes of closures come from their types; everything the guest and the handlers need is set up for this thread
         // and outlives the call.
         let end = unsafe { guest.enter() };

@@ -83,6 +83,12 @@ impl ThreadPointer {
         }
     }
 
+    /// The system call that setting the base of a guest of that width takes, if it is one that no other guest needs.
+    pub(super) fn call(&self, width: Width) -> Option<u32> {
+        let needed = width == Width::Bits32 && !self.fsgsbase;
+        needed.then_some(libc::SYS_modify_ldt as u32)
+    }
+
     /// Tells the signal entry about this thread.
     pub(super) fn begin(&self) {
         let base: u64;

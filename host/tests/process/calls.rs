@@ -7,7 +7,7 @@ use pvhost::process::{
 
 use super::guests::{each, output, place, read_back, vm};
 
-fn provide_all(builder: pvhost::process::Builder) -> Result<Vm, VmError> {
+pub fn provide_all(builder: pvhost::process::Builder) -> Result<Vm, VmError> {
     builder
         .provide("check_integers", integers)
         .provide("check_floats", floats)

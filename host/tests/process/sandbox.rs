@@ -12,6 +12,7 @@ use pvhost::process::{
     Call, Confinement, Exit, Finished, GuestConstPtr, GuestIsize, GuestUsize, SandboxPolicy,
 };
 
+use super::calls::provide_all;
 use super::guests::{
     Arch, Running, each, guest, output, place, pvhost, read_back, run, text, vm, wait_for,
 };
@@ -281,6 +282,7 @@ fn calls_are_permitted_only_with_the_arguments_that_the_host_needs() {
             false,
         ),
         (libc::SYS_execve, [0; 6], false),
+        (libc::SYS_modify_ldt, [0, address, 128, 0, 0, 0], false),
     ];
     let ask = |&(call, [a, b, c, d, e, f], _): &(i64, [i64; 6], bool)| {
         // SAFETY: those that are permitted only ask, or map a page of their own; their pointers are live.
@@ -296,6 +298,31 @@ fn calls_are_permitted_only_with_the_arguments_that_the_host_needs() {
     let permitted = thread::scope(|scope| scope.spawn(run).join().expect("no panic"));
     for ((call, arguments, expected), found) in cases.iter().zip(permitted) {
         assert_eq!(found, *expected, "system call {call} with {arguments:?}");
+    }
+}
+
+/// Without FSGSBASE it takes a call that no other guest is permitted.
+#[test]
+fn a_guest_for_i386_has_thread_local_storage_in_the_sandbox() {
+    let _place = place();
+    let guest = guest(Arch::I386, "calls");
+    for fsgsbase in [true, false] {
+        let run = || {
+            let (console, written) = output();
+            let mut builder = vm(&guest, console).sandbox(SandboxPolicy::new());
+            if !fsgsbase {
+                builder = builder.without_fsgsbase();
+            }
+            let vm = provide_all(builder).expect("a guest for this host");
+            let finished = vm.run();
+            (finished.expect("it runs").exit, written)
+        };
+        let (exit, written) = thread::scope(|scope| scope.spawn(run).join().expect("no panic"));
+        let written = read_back(written);
+        assert!(
+            matches!(exit, Exit::Exit(0)),
+            "{fsgsbase}: {exit:?} {written}"
+        );
     }
 }
 

@@ -1,7 +1,8 @@
 // SPDX-License-Identifier: MIT OR Apache-2.0
 //! The system calls, and why, that the host makes on a guest's thread, and on the threads that this starts, while the guest runs and after it.
 //!
-//! What an option or a new piece of the host needs beside these is a row here. A call that is in no row is a SIGSYS, and reported with
+//! What an option or a new piece of the host needs beside these is a row here, but for what hardly any guest needs
+//! ([`ThreadPointer::call`](super::super::thread_pointer::ThreadPointer::call)). A call that is in no row is a SIGSYS, and reported with
 //! its number.
 
 use libc::{c_int, c_long};
@@ -79,7 +80,6 @@ pub(super) const TABLE: &[(c_long, If)] = &[
     (libc::SYS_timer_gettime, Always),   // the guest's timers
     (libc::SYS_timer_getoverrun, Always), // the guest's timers
     (libc::SYS_timer_delete, Always),    // the guest's timers
-    (libc::SYS_modify_ldt, Always),      // thread-local storage of i386 guests without FSGSBASE
     (libc::SYS_rt_sigaction, Always),    // handlers, put back at the end
     (libc::SYS_sigaltstack, Always),     // the signal stack, put back at the end
     (libc::SYS_rt_sigpending, Always),   // signals

@@ -9,7 +9,7 @@ use std::os::fd::OwnedFd;
 use std::path::{Path, PathBuf};
 
 use flate2::read::MultiGzDecoder;
-use rustix::fs::{MemfdFlags, memfd_create};
+use rustix::fs::{Access, MemfdFlags, access, memfd_create};
 
 use super::marks::Marks;
 use super::{EmulatorError, Options, Platform};
@@ -55,7 +55,7 @@ pub(super) struct Xen {
 /// Finds everything.
 pub(super) fn find(image: &Image, options: &Options) -> Result<Files, EmulatorError> {
     let qemu = (env::var_os("PATH").and_then(|path| in_path(&path, QEMU)))
-        .or_else(|| Some(beside(QEMU_BESIDE)?.join(QEMU)).filter(|file| file.is_file()))
+        .or_else(|| Some(beside(QEMU_BESIDE)?.join(QEMU)).filter(|file| is_program(file)))
         .ok_or(EmulatorError::NoQemu { program: QEMU })?;
     let xen = match options.platform {
         Platform::Bare => None,
@@ -83,7 +83,12 @@ pub(super) fn find(image: &Image, options: &Options) -> Result<Files, EmulatorEr
 fn in_path(path: &OsStr, program: &str) -> Option<PathBuf> {
     env::split_paths(path)
         .map(|folder| folder.join(program))
-        .find(|file| file.is_file())
+        .find(|file| is_program(file))
+}
+
+/// As a shell looks for programs.
+fn is_program(file: &Path) -> bool {
+    file.is_file() && access(file, Access::EXEC_OK).is_ok()
 }
 
 /// A folder, named from the one that this program is in.
@@ -187,6 +192,21 @@ mod tests {
             assert_eq!(version(name), numbers, "{name}");
         }
         assert!(version("xen-4.17-amd64.gz") > version("xen-4.9.gz"));
+    }
+
+    #[test]
+    fn a_file_that_is_no_program_is_passed_over() {
+        use std::os::unix::fs::PermissionsExt;
+        let folders = [(), ()].map(|()| tempfile::tempdir().expect("a folder"));
+        let [first, second] = folders
+            .each_ref()
+            .map(|folder| folder.path().join("emulator"));
+        fs::write(&first, "").expect("a file");
+        fs::write(&second, "").expect("a file");
+        fs::set_permissions(&second, fs::Permissions::from_mode(0o755)).expect("our file");
+        let path = env::join_paths(folders.each_ref().map(|folder| folder.path()));
+        let found = in_path(&path.expect("plain names"), "emulator");
+        assert_eq!(found, Some(second));
     }
 
     #[test]

@@ -1,8 +1,9 @@
 // SPDX-License-Identifier: MIT OR Apache-2.0
 //! Writing a file that was named: whole or not at all, and never in the place of something else.
 //!
-//! A file gets its new content under another name in the same folder, and then its own name: until then, and if anything fails, what
-//! was there stays. Links are followed, and stay. What is no file, such as a pipe or a terminal, is written to.
+//! A file gets its new content without a name, or where the file system knows no such under another one in the same folder, and then its
+//! own name: until then, and if anything fails, what was there stays. Links are followed, and stay. What is no file, such as a pipe or a
+//! terminal, is written to.
 
 use std::fs::{self, File, Metadata, OpenOptions};
 use std::io::{self, ErrorKind, Write};
@@ -107,22 +108,77 @@ fn replace(folder: &Path, file: &Path, bytes: &[u8], mode: Mode<'_>) -> io::Resu
         .ok()
         .filter(Metadata::is_file)
         .map(|model| model.permissions());
+    // As long as nothing else is said, only we may read it; else all, less what the user's umask takes away.
+    let first_mode = if permissions.is_some() { 0o600 } else { 0o666 };
+    let fill = |mut temporary: &File| {
+        temporary.write_all(bytes)?;
+        if let Some(permissions) = &permissions {
+            temporary.set_permissions(plain(permissions.clone()))?;
+        }
+        temporary.sync_all()
+    };
     let mut builder = tempfile::Builder::new();
     builder.prefix(".pvhost-");
+    #[cfg(all(target_os = "linux", target_arch = "x86_64"))]
+    if let Some(temporary) = unnamed::open(folder, first_mode) {
+        fill(&temporary)?;
+        builder
+            .make_in(folder, |name| unnamed::link(&temporary, name))?
+            .persist(file)?;
+        return Ok(());
+    }
     #[cfg(unix)]
-    if permissions.is_none() {
-        // Less what the user's umask takes away.
-        builder.permissions(std::os::unix::fs::PermissionsExt::from_mode(0o666));
+    builder.permissions(std::os::unix::fs::PermissionsExt::from_mode(first_mode));
+    put_off_signals(|| {
+        let temporary = builder.tempfile_in(folder)?;
+        fill(temporary.as_file())?;
+        temporary.persist(file)?;
+        Ok(())
+    })
+}
+
+/// Files without a name until they are complete: nothing is left of one, however the program ends.
+#[cfg(all(target_os = "linux", target_arch = "x86_64"))]
+mod unnamed {
+    use std::fs::{File, OpenOptions};
+    use std::io;
+    use std::os::fd::AsRawFd;
+    use std::os::unix::fs::OpenOptionsExt;
+    use std::path::{Path, PathBuf};
+
+    use rustix::fs::{AtFlags, CWD, linkat};
+
+    /// Another name for the open file.
+    fn alias(file: &File) -> PathBuf {
+        format!("/proc/self/fd/{}", file.as_raw_fd()).into()
     }
-    // As long as nothing else is said, only we may read it.
-    let mut temporary = builder.tempfile_in(folder)?;
-    temporary.as_file_mut().write_all(bytes)?;
-    if let Some(permissions) = permissions {
-        temporary.as_file().set_permissions(plain(permissions))?;
+
+    /// A new one in that folder. `None`: the file system has no such files, or there is none with aliases.
+    pub(super) fn open(folder: &Path, mode: u32) -> Option<File> {
+        let mut options = OpenOptions::new();
+        options.write(true).mode(mode).custom_flags(libc::O_TMPFILE);
+        let file = options.open(folder).ok()?;
+        alias(&file).exists().then_some(file)
     }
-    temporary.as_file().sync_all()?;
-    temporary.persist(file)?;
-    Ok(())
+
+    /// Gives it a name, which nothing else may have.
+    pub(super) fn link(file: &File, name: &Path) -> io::Result<()> {
+        Ok(linkat(
+            CWD,
+            alias(file),
+            CWD,
+            name,
+            AtFlags::SYMLINK_FOLLOW,
+        )?)
+    }
+}
+
+#[cfg(all(target_os = "linux", target_arch = "x86_64"))]
+use super::signal::put_off as put_off_signals;
+
+#[cfg(not(all(target_os = "linux", target_arch = "x86_64")))]
+fn put_off_signals<R>(body: impl FnOnce() -> R) -> R {
+    body()
 }
 
 /// Without the right to run as its owner, who need not be that of the file that it was taken from.

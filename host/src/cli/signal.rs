@@ -1,6 +1,8 @@
 // SPDX-License-Identifier: MIT OR Apache-2.0
 //! Death by a signal, as whoever sent it expects.
 
+use std::mem::MaybeUninit;
+use std::ptr;
 use std::sync::atomic::{AtomicBool, Ordering};
 
 /// Whether whoever started the program wants SIGPIPE ignored.
@@ -24,15 +26,30 @@ pub(super) fn is_deadly(signal: i32) -> bool {
     signal != libc::SIGPIPE || !SIGPIPE_IGNORED.load(Ordering::Relaxed)
 }
 
+/// Runs `body` to its end whatever signals come: those that can be put off take effect behind it.
+pub(super) fn put_off<R>(body: impl FnOnce() -> R) -> R {
+    let mut all = MaybeUninit::uninit();
+    let mut before = MaybeUninit::uninit();
+    // SAFETY: live variables, which the calls fill in.
+    unsafe {
+        libc::sigfillset(all.as_mut_ptr());
+        libc::pthread_sigmask(libc::SIG_BLOCK, all.as_ptr(), before.as_mut_ptr());
+    }
+    let result = body();
+    // SAFETY: as it was filled in.
+    unsafe { libc::pthread_sigmask(libc::SIG_SETMASK, before.as_ptr(), ptr::null_mut()) };
+    result
+}
+
 /// Dies by that signal.
 pub(super) fn die_by(signal: i32) {
     // SAFETY: a live variable, filled in by the calls; the default action of these signals ends the process.
     unsafe {
-        let mut set = std::mem::MaybeUninit::uninit();
+        let mut set = MaybeUninit::uninit();
         libc::sigemptyset(set.as_mut_ptr());
         libc::sigaddset(set.as_mut_ptr(), signal);
         libc::signal(signal, libc::SIG_DFL);
         libc::raise(signal);
-        libc::pthread_sigmask(libc::SIG_UNBLOCK, set.as_ptr(), std::ptr::null_mut());
+        libc::pthread_sigmask(libc::SIG_UNBLOCK, set.as_ptr(), ptr::null_mut());
     }
 }

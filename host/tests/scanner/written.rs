@@ -3,7 +3,7 @@
 
 use std::fs::{self, Permissions};
 use std::os::unix::fs::{MetadataExt, PermissionsExt, symlink};
-use std::os::unix::process::ExitStatusExt;
+use std::os::unix::process::{CommandExt, ExitStatusExt};
 use std::path::Path;
 use std::process::{Command, Output, Stdio};
 
@@ -58,13 +58,18 @@ fn read(folder: &Folder, name: &str) -> Vec<u8> {
 
 /// Has a shell run the command, which is its `"$@"`.
 fn shell(folder: &Folder, script: &str, command: &str) -> Output {
-    Command::new("sh")
+    let mut shell = shell_command(folder, script, command);
+    shell.output().expect("a shell")
+}
+
+fn shell_command(folder: &Folder, script: &str, command: &str) -> Command {
+    let mut shell = Command::new("sh");
+    shell
         .current_dir(folder.path())
         .args(["-c", script, "sh", env!("CARGO_BIN_EXE_pvhost")])
         .args(command.split_whitespace())
-        .stdin(Stdio::null())
-        .output()
-        .expect("a shell")
+        .stdin(Stdio::null());
+    shell
 }
 
 #[test]
@@ -244,6 +249,93 @@ fn rights_are_those_of_what_was_there_or_copied() {
     assert_eq!(mode(at("out")), 0o600);
 }
 
+/// Has the system know no files without a name, as some file systems do not, and kill the program at that call.
+fn without_unnamed_files(command: &mut Command, deadly: Option<i64>) -> &mut Command {
+    const O_TMPFILE_ALONE: u32 = (libc::O_TMPFILE & !libc::O_DIRECTORY) as u32;
+    let statement = |code: u32, jt: u8, jf: u8, k: u32| libc::sock_filter {
+        code: code as u16,
+        jt,
+        jf,
+        k,
+    };
+    let load = libc::BPF_LD | libc::BPF_W | libc::BPF_ABS;
+    let (equal, bit) = (
+        libc::BPF_JMP | libc::BPF_JEQ,
+        libc::BPF_JMP | libc::BPF_JSET,
+    );
+    let refuse = libc::SECCOMP_RET_ERRNO | libc::EOPNOTSUPP as u32;
+    // Number of the call, and its third argument.
+    let mut program = vec![statement(load, 0, 0, 0)];
+    if let Some(call) = deadly {
+        let kill = libc::SECCOMP_RET_KILL_PROCESS;
+        program.push(statement(equal, 0, 1, call as u32));
+        program.push(statement(libc::BPF_RET, 0, 0, kill));
+    }
+    program.extend([
+        statement(equal, 0, 3, libc::SYS_openat as u32),
+        statement(load, 0, 0, 16 + 2 * 8),
+        statement(bit, 0, 1, O_TMPFILE_ALONE),
+        statement(libc::BPF_RET, 0, 0, refuse),
+        statement(libc::BPF_RET, 0, 0, libc::SECCOMP_RET_ALLOW),
+    ]);
+    let install = move || {
+        let filter = libc::sock_fprog {
+            len: program.len() as u16,
+            filter: program.as_ptr().cast_mut(),
+        };
+        let mode = libc::SECCOMP_MODE_FILTER;
+        // SAFETY: system calls that a forked child may make; the program is live.
+        let result = unsafe {
+            libc::prctl(libc::PR_SET_NO_NEW_PRIVS, 1, 0, 0, 0);
+            libc::prctl(libc::PR_SET_SECCOMP, mode, &raw const filter)
+        };
+        match result {
+            0 => Ok(()),
+            _ => Err(std::io::Error::last_os_error()),
+        }
+    };
+    // SAFETY: see there.
+    unsafe { command.pre_exec(install) }
+}
+
+/// By its first write.
+#[test]
+fn what_is_killed_amid_its_writing_leaves_nothing_behind() {
+    for command in COMMANDS {
+        for is_unnamed in [true, false] {
+            let folder = folder();
+            folder.write("out", "old");
+            let before = names(&folder);
+            let script = "ulimit -f 0; exec \"$@\" >/dev/null";
+            let mut shell = shell_command(&folder, script, &format!("{command} out"));
+            if !is_unnamed {
+                without_unnamed_files(&mut shell, None);
+            }
+            let output = shell.output().expect("a shell");
+            let what = format!("{command} {is_unnamed}: {output:?}");
+            assert_eq!(output.status.signal(), Some(libc::SIGXFSZ), "{what}");
+            assert_eq!(names(&folder), before, "{what}");
+            assert_eq!(read(&folder, "out"), b"old", "{what}");
+        }
+    }
+}
+
+#[test]
+fn a_file_system_without_unnamed_files_will_do() {
+    for command in COMMANDS {
+        let folder = folder();
+        let expected = result(&folder, command);
+        folder.write("out", "old");
+        let before = names(&folder);
+        let mut shell = shell_command(&folder, "\"$@\" >/dev/null", &format!("{command} out"));
+        let output = without_unnamed_files(&mut shell, None).output();
+        let output = output.expect("a shell");
+        assert!(output.status.success(), "{command}: {output:?}");
+        assert!(read(&folder, "out") == expected, "{command}");
+        assert_eq!(names(&folder), before, "{command}");
+    }
+}
+
 /// A copy of a guest that only its owner may read can be read by nobody else, however early they look: what is there if the program
 /// is killed by its first write.
 #[test]
@@ -252,14 +344,15 @@ fn a_secret_guest_is_secret_from_the_first_moment() {
     let guest = folder.path().join("guest");
     fs::set_permissions(&guest, Permissions::from_mode(0o600)).expect("ours");
     let before = names(&folder);
-    let script = "umask 0; ulimit -f 0; exec \"$@\" >/dev/null";
-    let output = shell(&folder, script, "bind guest --provides list -o out");
-    assert_eq!(output.status.signal(), Some(libc::SIGXFSZ), "{output:?}");
-    for name in names(&folder) {
-        if !before.contains(&name) {
-            assert_eq!(mode(folder.path().join(&name)), 0o600, "{name}");
-        }
-    }
+    let script = "umask 0; exec \"$@\" >/dev/null";
+    let mut shell = shell_command(&folder, script, "bind guest --provides list -o out");
+    let output = without_unnamed_files(&mut shell, Some(libc::SYS_write)).output();
+    let status = output.expect("a shell").status;
+    assert_eq!(status.signal(), Some(libc::SIGSYS), "{status}");
+    let mut new = names(&folder);
+    new.retain(|name| !before.contains(name));
+    assert_eq!(new.len(), 1, "{new:?}");
+    assert_eq!(mode(folder.path().join(&new[0])), 0o600, "{new:?}");
 }
 
 /// Pages of a manual are files, too.

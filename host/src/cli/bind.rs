@@ -29,7 +29,7 @@ pub(super) struct Arguments {
     /// A file that lists the host's functions and their addresses
     #[arg(long, value_name = "FILE")]
     provides: PathBuf,
-    /// Where to write the copy
+    /// Where to write the copy; `-` is standard output
     #[arg(short, long, value_name = "OUT")]
     output: PathBuf,
     /// Leave slots of functions that the list does not have as they are, instead of refusing

@@ -52,7 +52,7 @@ Examples:
                                                  put the host's addresses into its slots
   pvhost run hello                               run it in a process
 
-Where a file is read, `-` is standard input. Colours are for terminals, unless NO_COLOR is set.
+Where a file is read, `-` is standard input, and where one is written, standard output. Colours are for terminals, unless NO_COLOR is set.
 
 Exit status: 0 success, 1 error or guest and host do not fit, 2 wrong command line; of `run` see `pvhost run --help`.";
 

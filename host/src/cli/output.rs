@@ -2,7 +2,7 @@
 //! Where results and messages go.
 
 use std::fs::File;
-use std::io;
+use std::io::{self, IsTerminal};
 use std::path::Path;
 
 use pvhost::text::Escaped;
@@ -23,6 +23,8 @@ pub(super) enum WriteError {
         input = Escaped(input)
     )]
     Same { file: String, input: String },
+    #[error("{file} is a terminal, and the result is no text; name a file, or have standard output go to one or to a pipe", file = Escaped(file))]
+    Terminal { file: String },
 }
 
 /// Writes to standard error. That nobody can be told changes nothing else: least of all the exit status.
@@ -75,8 +77,13 @@ pub(super) fn write(
             input: input.display().to_string(),
         });
     }
+    let is_stdout = target.is_stdout();
+    if is_stdout && io::stdout().is_terminal() && bytes.contains(&0) {
+        let file = file.display().to_string();
+        return Err(WriteError::Terminal { file });
+    }
     replace::write(&target, bytes, mode).map_err(error)?;
-    if target.is_stdout() {
+    if is_stdout {
         say::say(summary);
         Ok(())
     } else {

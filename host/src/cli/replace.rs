@@ -35,8 +35,11 @@ pub(super) enum Target {
 }
 
 impl Target {
-    /// What that name stands for.
+    /// What that name stands for; `-` is standard output.
     pub(super) fn find(name: &Path) -> io::Result<Self> {
+        if name.as_os_str() == "-" {
+            return stdout().map(Self::Open);
+        }
         if name.as_os_str().as_encoded_bytes().ends_with(b"/") {
             return Err(ErrorKind::IsADirectory.into());
         }
@@ -81,7 +84,8 @@ impl Target {
             Self::Other(file) => fs::metadata(file),
             Self::File { .. } => return false,
         };
-        matches!((ours, stdout_metadata()), (Ok(ours), Ok(stdout)) if is_same(&ours, &stdout))
+        let stdout = stdout().and_then(|stdout| stdout.metadata());
+        matches!((ours, stdout), (Ok(ours), Ok(stdout)) if is_same(&ours, &stdout))
     }
 }
 
@@ -227,12 +231,12 @@ fn opened(_: &Path, _: &Path) -> io::Result<Option<File>> {
 }
 
 #[cfg(unix)]
-fn stdout_metadata() -> io::Result<Metadata> {
+fn stdout() -> io::Result<File> {
     use std::os::fd::AsFd;
-    File::from(io::stdout().as_fd().try_clone_to_owned()?).metadata()
+    io::stdout().as_fd().try_clone_to_owned().map(File::from)
 }
 
 #[cfg(not(unix))]
-fn stdout_metadata() -> io::Result<Metadata> {
+fn stdout() -> io::Result<File> {
     Err(ErrorKind::Unsupported.into())
 }

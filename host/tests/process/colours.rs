@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: MIT OR Apache-2.0
-//! Colours are for terminals, and for those who want them.
+//! What is for terminals and what is not: colours are, but for those who do not want them; a binary is not.
 
 use std::fs::File;
 use std::io::Read;
@@ -87,6 +87,23 @@ fn colours_are_for_terminals_and_those_who_want_them() {
     // JSON is not for people.
     let said = on_a_terminal(&["list", hello, "--json"], &[]);
     assert!(!said.contains('\u{1b}'), "{said}");
+}
+
+#[test]
+fn a_result_that_is_no_text_is_not_written_to_a_terminal() {
+    let hello = guest(Arch::X86_64, "hello");
+    let hello = hello.to_str().expect("a plain name");
+    let list = tempfile::NamedTempFile::new().expect("a file");
+    std::fs::write(&list, "pv_console_write @ 0x1000\npv_shutdown @ 0x1010\n").expect("ours");
+    let list = list.path().to_str().expect("a plain name");
+    for name in ["-", "/dev/stdout"] {
+        let said = on_a_terminal(&["bind", hello, "--provides", list, "-o", name], &[]);
+        let refusal = format!("{name} is a terminal, and the result is no text");
+        assert!(said.contains(&refusal), "{said}");
+        assert!(!said.contains("ELF"), "{said}");
+        let said = on_a_terminal(&["header", hello, "-o", name], &[]);
+        assert!(said.contains("#pragma once"), "{said}");
+    }
 }
 
 #[test]

@@ -94,7 +94,7 @@ fn what_a_result_is_made_of_is_not_overwritten() {
                 assert!(said.contains(&refusal), "{command} {name}: {said}");
             }
             // Behind a name that the shell has opened, too.
-            for name in ["/dev/stdout", "/proc/self/fd/1", "/dev/fd/1"] {
+            for name in ["-", "/dev/stdout", "/proc/self/fd/1", "/dev/fd/1"] {
                 let output = shell(
                     &folder,
                     &format!("\"$@\" >>{input}"),
@@ -146,7 +146,7 @@ fn what_is_no_file_is_written_to() {
         let folder = folder();
         let expected = result(&folder, command);
         symlink("/dev/stdout", folder.path().join("link")).expect("a link");
-        for name in ["/dev/stdout", "/dev/fd/1", "/proc/self/fd/1", "link"] {
+        for name in ["-", "/dev/stdout", "/dev/fd/1", "/proc/self/fd/1", "link"] {
             // A pipe, and a file that was written to before and after.
             let output = folder.run(&format!("{command} {name}"));
             assert!(output.status.success(), "{command} {name}: {output:?}");

@@ -9,10 +9,20 @@ use pvhost::audit::{StateProblem, check_state};
 use pvhost::image::{External, Image, ImageError, check_loadable, check_vcpu_page};
 use pvhost::provides::{self, Fit, Missing, Nearest, Provides};
 use pvhost::text::Escaped;
+#[cfg(all(target_os = "linux", target_arch = "x86_64"))]
+use pvhost::{
+    emulator::{self, Platform},
+    process::Vm,
+    provides::Host,
+};
 use serde::Serialize;
 
 use super::host::HostName;
+#[cfg(all(target_os = "linux", target_arch = "x86_64"))]
+use super::run::DEFAULT_MEMORY;
 use super::say::{BAD, GOOD, ODD};
+#[cfg(all(target_os = "linux", target_arch = "x86_64"))]
+use super::units;
 use super::{Error, ExitStatus, FAILURE, SUCCESS, Subcommand, json, output, read, say};
 
 #[derive(Debug, clap::Args)]
@@ -26,7 +36,8 @@ A file of functions has one a line; `#` begins a comment; a name alone fits any 
   my_sensor_range fn(u32, *mut u8, usize) -> i32
 The output of `pvhost header --format json` or `func-list` will do as well.
 
-What `pvhost run` would refuse before the start is refused, with the same words. Whatever the host, a guest for x86 is refused if its \
+What `pvhost run` would refuse on this machine before the start is refused, with the same words; but whether QEMU and Xen are there is \
+not looked at. Whatever the host, a guest for x86 is refused if its \
 functions use AVX-512 or AMX state, which interrupts do not keep; `not judged` means that no function could be looked at.
 
 Exit status: 0 the host fits, 1 it does not, or an error, 2 wrong command line.")]
@@ -40,6 +51,10 @@ pub(super) struct Arguments {
     /// A file that lists the functions of another host
     #[arg(long, group = "who", value_name = "FILE")]
     provides: Option<PathBuf>,
+    /// Memory for the guest beside its image: bytes, or with a unit (KiB, MiB, GiB, short K, M, G)
+    #[cfg(all(target_os = "linux", target_arch = "x86_64"))]
+    #[arg(long, value_name = "SIZE", value_parser = units::size, default_value = DEFAULT_MEMORY, conflicts_with = "provides")]
+    memory: u64,
     /// Print JSON instead of text
     #[arg(long)]
     json: bool,
@@ -106,7 +121,7 @@ impl Subcommand for Arguments {
             return Ok(super::explain(refusal));
         }
         let image = read::image(&self.guest)?;
-        let report = report(&image, self)?;
+        let report = report(image, self)?;
         if self.json {
             output::print(&json::pretty(&report)?)?;
         } else if !self.quiet {
@@ -116,15 +131,15 @@ impl Subcommand for Arguments {
     }
 }
 
-fn report(image: &Image, arguments: &Arguments) -> Result<Report, Error> {
-    let (host, shown, provides, loadable) = match (arguments.host, &arguments.provides) {
-        (Some(name), _) => {
-            let host = name.host(image);
-            let loadable = check_loadable(image, &host.policy());
+fn report(image: Image, arguments: &Arguments) -> Result<Report, Error> {
+    let known = arguments.host.map(|name| name.host(&image));
+    let (host, shown, provides, loadable) = match (known, &arguments.provides) {
+        (Some(host), _) => {
+            let loadable = check_loadable(&image, &host.policy());
             (
                 host.id.to_owned(),
                 host.name.to_owned(),
-                host.provides_to(image),
+                host.provides_to(&image),
                 loadable,
             )
         }
@@ -133,8 +148,8 @@ fn report(image: &Image, arguments: &Arguments) -> Result<Report, Error> {
             (
                 name.clone(),
                 name,
-                list(file, image)?,
-                check_vcpu_page(image),
+                list(file, &image)?,
+                check_vcpu_page(&image),
             )
         }
         // The command line demands one of them.
@@ -143,9 +158,9 @@ fn report(image: &Image, arguments: &Arguments) -> Result<Report, Error> {
     let refused = loadable
         .err()
         .map(|ImageError { problem, .. }| problem.to_string());
-    let (refused, not_judged) = match refused {
+    let (mut refused, not_judged) = match refused {
         Some(refused) => (Some(refused), None),
-        None => match check_state(image) {
+        None => match check_state(&image) {
             Ok(()) => (None, None),
             Err(wide @ StateProblem::Wide { .. }) => (Some(wide.to_string()), None),
             Err(unknown @ StateProblem::Unknown) => (None, Some(unknown.to_string())),
@@ -160,9 +175,18 @@ fn report(image: &Image, arguments: &Arguments) -> Result<Report, Error> {
         .filter(|external| seen.insert((&external.name, external.signature)))
         .map(|external| finding(external, &provides, &mut nearest, image.machine().width()))
         .collect();
+    let (file, machine) = (image.name().to_owned(), image.machine().to_string());
+    #[cfg(all(target_os = "linux", target_arch = "x86_64"))]
+    if let (None, Some(known)) = (&refused, known)
+        && functions
+            .iter()
+            .all(|finding| finding.status != Status::Mismatch)
+    {
+        refused = refusal_here(image, known, arguments.memory);
+    }
     Ok(Report {
-        file: image.name().to_owned(),
-        machine: image.machine().to_string(),
+        file,
+        machine,
         host,
         shown,
         fits: refused.is_none() && functions.iter().all(|finding| finding.status.is_good()),
@@ -170,6 +194,20 @@ fn report(image: &Image, arguments: &Arguments) -> Result<Report, Error> {
         not_judged,
         functions,
     })
+}
+
+/// Why this machine does not run a guest whose image and functions are well.
+#[cfg(all(target_os = "linux", target_arch = "x86_64"))]
+fn refusal_here(image: Image, host: &Host, memory: u64) -> Option<String> {
+    if let Some(platform) = Platform::find(host.name) {
+        let checked = emulator::check(&image, platform, memory);
+        return checked.err().map(|error| error.to_string());
+    }
+    let mut builder = Vm::builder(image).memory(memory);
+    if host.is_for_2013() {
+        builder = builder.compat_2013();
+    }
+    builder.build().err().map(|error| error.to_string())
 }
 
 fn list(file: &Path, image: &Image) -> Result<Provides, Error> {

@@ -60,7 +60,7 @@ pub(super) fn arguments(
     if options.icount {
         arguments.extend(["-icount", "shift=4,sleep=off"].map(OsString::from));
     }
-    let memory = memory(image, options)?;
+    let memory = memory(image, options.platform, options.memory)?;
     match &files.xen {
         None => {
             arguments.extend(["-m".into(), megabytes(memory), "-kernel".into()]);
@@ -113,20 +113,20 @@ pub(super) fn inherited(file: &OwnedFd) -> String {
     format!("/proc/self/fd/{}", file.as_raw_fd())
 }
 
-/// The guest's memory from address 0 to the end of what it gets behind its image, in bytes, whole MiB.
-fn memory(image: &Image, options: &Options) -> Result<u64, EmulatorError> {
+/// The guest's memory from address 0 to the end of what it gets behind its image, `more` bytes: in bytes, whole MiB.
+pub(super) fn memory(image: &Image, platform: Platform, more: u64) -> Result<u64, EmulatorError> {
     let end = image.segments().iter().map(|segment| segment.end()).max();
     let end = end.unwrap_or(0);
-    let more = match options.platform {
+    let of_xen = match platform {
         Platform::XenPv => XEN_PV_MEMORY,
         Platform::Bare | Platform::XenPvh => 0,
     };
-    (end.checked_add(options.memory))
-        .and_then(|memory| memory.checked_add(more))
+    (end.checked_add(more))
+        .and_then(|memory| memory.checked_add(of_xen))
         .and_then(|memory| memory.checked_next_multiple_of(MIB))
         .filter(|&memory| memory <= MEMORY_LIMIT)
         .ok_or(EmulatorError::Memory {
-            memory: options.memory,
+            memory: more,
             end,
             limit: MEMORY_LIMIT,
         })

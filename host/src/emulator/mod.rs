@@ -102,6 +102,18 @@ pub struct Finished {
     pub lost: Option<io::Error>,
 }
 
+/// Whether the image can run on that platform with so many bytes of memory beside it, by all that [`run`] asks before it looks for QEMU and
+/// Xen.
+///
+/// # Errors
+/// The image is not for that platform, or does not fit with that memory.
+pub fn check(image: &Image, platform: Platform, memory: u64) -> Result<(), EmulatorError> {
+    if let Some(host) = Host::find(platform.name()) {
+        check_loadable(image, &host.policy())?;
+    }
+    arguments::memory(image, platform, memory).map(drop)
+}
+
 /// Runs the guest to its end, with standard input and output as its console. What was read of its file is what QEMU gets.
 ///
 /// While it runs, every signal that would end the program, and can be caught, ends it in good order; the program must have no other
@@ -110,9 +122,7 @@ pub struct Finished {
 /// # Errors
 /// The image is not for that platform, QEMU or Xen are not there, or the system refuses something.
 pub fn run(image: &Image, options: &Options) -> Result<Finished, EmulatorError> {
-    if let Some(host) = Host::find(options.platform.name()) {
-        check_loadable(image, &host.policy())?;
-    }
+    check(image, options.platform, options.memory)?;
     let files = programs::find(image, options)?;
     let arguments = arguments::arguments(image, &files, options)?;
     let shown = arguments::shown(image, &files, &arguments);

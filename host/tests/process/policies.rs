@@ -212,6 +212,27 @@ fn a_policy_against_written_code_is_named() {
     }
 }
 
+#[test]
+fn check_tells_of_a_policy_that_run_would_meet() {
+    let executable = [Refuse::Bit(libc::SYS_mprotect, 2, libc::PROT_EXEC as u32)];
+    for (arch, guest) in each("hello") {
+        let mut command = pvhost(&guest, &[], &[]);
+        let (_, refusal) = output(under_profile(&mut command, &executable, libc::EACCES));
+        let (_, reason) = refusal
+            .split_once("pvhost: error: ")
+            .expect("it is refused");
+        let mut command = Command::new(env!("CARGO_BIN_EXE_pvhost"));
+        command.arg("check").arg(&guest).args(["--host", "process"]);
+        let (checked, _) = output(under_profile(&mut command, &executable, libc::EACCES));
+        let verdict = text(&checked.stdout);
+        assert_eq!(checked.status.code(), Some(1), "{arch}: {verdict}");
+        assert!(
+            verdict.starts_with(&format!("refused: {reason}")),
+            "{arch}: {verdict} but {refusal}"
+        );
+    }
+}
+
 /// A thread's own setting. (The dynamic linker of glibc reads the counter, too: under such a policy it starts no program at all.)
 #[test]
 fn a_counter_that_may_not_be_read_is_named() {

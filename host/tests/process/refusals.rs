@@ -4,7 +4,7 @@
 use std::ffi::c_void;
 use std::fs;
 use std::path::Path;
-use std::process::Command;
+use std::process::{Command, Output};
 
 use paravirt_abi::vcpu::VcpuPage;
 use pvhost::image::{Image, LoaderProblem, Problem};
@@ -147,6 +147,36 @@ fn a_vcpu_page_of_another_version_and_an_upcall_entry_that_is_no_code_are_refuse
     }
 }
 
+/// What `check` says of that guest.
+fn check(guest: &Path, options: &[&str]) -> Output {
+    Command::new(env!("CARGO_BIN_EXE_pvhost"))
+        .arg("check")
+        .arg(guest)
+        .args(options)
+        .output()
+        .expect("pvhost starts")
+}
+
+#[test]
+fn check_knows_how_much_memory_there_is_to_be() {
+    for (arch, guest) in each("hello") {
+        for host in ["process", "qemu", "xen", "xen-pvh"] {
+            let options = ["--host", host, "--memory", "5G"];
+            let refusal = text(&run(&guest, &options, &[]).stderr);
+            let (_, reason) = refusal
+                .split_once("pvhost: error: ")
+                .expect("it is refused");
+            let checked = check(&guest, &options);
+            let verdict = text(&checked.stdout);
+            assert_eq!(checked.status.code(), Some(1), "{arch} {host}: {verdict}");
+            assert!(
+                verdict.starts_with(&format!("refused: {reason}")),
+                "{arch} {host}: {verdict} but {refusal}"
+            );
+        }
+    }
+}
+
 /// Neither needs QEMU for that.
 #[test]
 fn check_refuses_what_run_refuses_and_with_the_same_words() {
@@ -160,12 +190,7 @@ fn check_refuses_what_run_refuses_and_with_the_same_words() {
                 let refusal = text(&ran.stderr);
                 assert_eq!(ran.status.code(), Some(1), "{arch} {host}: {refusal}");
                 let (_, reason) = refusal.split_once("patched: ").expect("it is named");
-                let checked = Command::new(env!("CARGO_BIN_EXE_pvhost"))
-                    .arg("check")
-                    .arg(&file)
-                    .args(["--host", host])
-                    .output()
-                    .expect("pvhost starts");
+                let checked = check(&file, &["--host", host]);
                 let verdict = text(&checked.stdout);
                 assert_eq!(checked.status.code(), Some(1), "{arch} {host}: {verdict}");
                 assert!(

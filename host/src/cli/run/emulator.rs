@@ -2,7 +2,7 @@
 //! `pvhost run --host qemu|xen`: runs a guest in QEMU.
 
 use pvhost::emulator::{self, Exit, Options, Platform};
-use pvhost::image::{External, Image, check_loadable};
+use pvhost::image::{External, Image};
 use pvhost::provides::{Fit, Host};
 use pvhost::text::Escaped;
 
@@ -17,7 +17,7 @@ pub(super) fn run(
     arguments: &Arguments,
 ) -> Result<ExitStatus, Error> {
     // An image that is refused needs no more words.
-    check_loadable(image, &host.policy())?;
+    emulator::check(image, platform, arguments.memory)?;
     if !arguments.quiet {
         let provides = host.provides_to(image);
         let width = image.machine().width();

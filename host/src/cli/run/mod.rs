@@ -100,7 +100,7 @@ pub(super) struct Arguments {
 }
 
 /// What [`pvhost::process::DEFAULT_MEMORY`] is on the command line.
-const DEFAULT_MEMORY: &str = "16MiB";
+pub(super) const DEFAULT_MEMORY: &str = "16MiB";
 
 /// Whose images are accepted.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, ValueEnum)]

@@ -3,6 +3,8 @@
 
 use std::ffi::OsStr;
 use std::fs::Permissions;
+use std::io::Write;
+use std::os::fd::AsRawFd;
 use std::os::unix::fs::PermissionsExt;
 use std::os::unix::process::{CommandExt, ExitStatusExt};
 use std::process::{Command, Output, Stdio};
@@ -62,6 +64,26 @@ fn a_timeout_ends_a_guest_that_sleeps_and_one_that_spins() {
                 "pvhost: timed out after 1.5 s (--timeout)\n"
             );
         }
+    }
+}
+
+/// The time is counted from the program's start on, whoever is to hear what it says before the guest's.
+#[test]
+fn nobody_who_reads_no_messages_puts_off_the_end() {
+    const TIMEOUT: Duration = Duration::from_secs(3);
+    for (arch, guest) in each("fault") {
+        let (_reader, mut writer) = std::io::pipe().expect("a pipe");
+        // Its room, in which nothing is left for a warning.
+        // SAFETY: no pointers.
+        let room = unsafe { libc::fcntl(writer.as_raw_fd(), libc::F_GETPIPE_SZ) };
+        let room = usize::try_from(room).expect("a pipe");
+        writer.write_all(&vec![b'.'; room]).expect("there is room");
+        let mut command = pvhost(&guest, &["--no-sandbox", "--timeout", "3"], &["spin"]);
+        let start = Instant::now();
+        let mut running = Running::start(command.stdout(Stdio::null()).stderr(writer));
+        assert_eq!(running.ends().code(), Some(124), "{arch}");
+        let taken = start.elapsed();
+        assert!((TIMEOUT..2 * TIMEOUT).contains(&taken), "{arch}: {taken:?}");
     }
 }
 

@@ -1,20 +1,23 @@
 // SPDX-License-Identifier: MIT OR Apache-2.0
 //! `pvhost run --host qemu|xen`: runs a guest in QEMU.
 
+use std::time::Instant;
+
 use pvhost::emulator::{self, Exit, Options, Platform};
 use pvhost::image::{External, Image};
 use pvhost::provides::{Fit, Host};
 use pvhost::text::Escaped;
 
-use super::{Arguments, Error, ExitStatus, signal};
+use super::{Arguments, Error, ExitStatus, output, signal};
 use crate::cli::say;
 
-/// Runs the guest; its end is the program's.
+/// Runs the guest; its end is the program's. What is said behind it takes its time until `end`.
 pub(super) fn run(
     image: &Image,
     host: &Host,
     platform: Platform,
     arguments: &Arguments,
+    end: Option<Instant>,
 ) -> Result<ExitStatus, Error> {
     // An image that is refused needs no more words.
     emulator::check(image, platform, arguments.memory)?;
@@ -35,6 +38,9 @@ pub(super) fn run(
         xen: arguments.xen.clone(),
     };
     let finished = emulator::run(image, &options)?;
+    if let Some(end) = end {
+        output::hurry_from(end);
+    }
     let mut signal = None;
     match &finished.exit {
         Exit::Timeout => arguments.say_timeout(),

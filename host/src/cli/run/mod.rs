@@ -175,15 +175,18 @@ impl Subcommand for Arguments {
         if let Err(refusal) = self.check() {
             return Ok(super::explain(refusal));
         }
-        if let Some(end) = (self.timeout).and_then(|timeout| Instant::now().checked_add(timeout)) {
-            output::hurry_from(end);
+        let start = Instant::now();
+        if self.timeout.is_some() {
+            // What is said before the guest's start does not put off its end.
+            output::hurry_from(start);
         }
         let image = read::image(self.guest())?;
         let host = self.host.host(&image);
         match Platform::find(host.name) {
-            None => process::run(image, host, self),
-            Some(platform) => emulator::run(&image, host, platform, self),
+            None => process::run(image, host, self, end),
+            Some(platform) => emulator::run(&image, host, platform, self, end),
         }
+        let end = (self.timeout).and_then(|timeout| start.checked_add(timeout));
     }
 }
 

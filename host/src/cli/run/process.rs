@@ -2,20 +2,26 @@
 //! `pvhost run --host process`: runs a guest in this process.
 
 use std::sync::{Arc, OnceLock};
+use std::time::Instant;
 
 use pvhost::image::Image;
 use pvhost::process::{Confinement, Exit, SandboxPolicy, Vm};
 use pvhost::provides::Host;
 
-use super::{Arguments, Error, ExitStatus, report, signal};
+use super::{Arguments, Error, ExitStatus, output, report, signal};
 use crate::cli::say::{self, BAD};
 use crate::cli::units;
 
 /// What is so without a sandbox.
 const OPEN: &str = "a guest that breaks out of its code can do what you can";
 
-/// Runs the guest; its end is the program's.
-pub(super) fn run(image: Image, host: &Host, arguments: &Arguments) -> Result<ExitStatus, Error> {
+/// Runs the guest; its end is the program's. What is said behind it takes its time until `end`.
+pub(super) fn run(
+    image: Image,
+    host: &Host,
+    arguments: &Arguments,
+    end: Option<Instant>,
+) -> Result<ExitStatus, Error> {
     let mut builder = Vm::builder(image)
         .memory(arguments.memory)
         .executable_memory(arguments.executable_memory)
@@ -56,6 +62,9 @@ pub(super) fn run(image: Image, host: &Host, arguments: &Arguments) -> Result<Ex
         ));
     }
     let finished = vm.run_last()?;
+    if let Some(end) = end {
+        output::hurry_from(end);
+    }
     let mut signal = None;
     match &finished.exit {
         Exit::Fault(fault) | Exit::Unbound(fault) => {

@@ -16,10 +16,10 @@ use super::{Error, ExitStatus, FAILURE, SUCCESS, Subcommand, json, output, read,
 Examples:
   pvhost audit hello
   pvhost audit hello.exe --allow hello.allow
-  pvhost audit hello --json | jq -r '.findings[] | select(.allowed == null) | .function'
+  pvhost audit hello --json | jq '.findings[] | select(.allowed == null)'
 
 A list has one rule a line, each with its reason; `#` at the beginning of a line makes it a comment:
-  _CPU_Exception_frame_print: mov with cr2  # no exception reaches the guest on this host
+  _CPU_Exception_frame_print: mov with cr2  # no exception reaches it here
 A function that ends with `*` stands for all that begin so, the instruction `*` for any. The guest layer's own instructions \
 are allowed already.
 

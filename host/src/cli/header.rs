@@ -12,7 +12,8 @@ use super::{Error, ExitStatus, SUCCESS, Subcommand, output, read};
 #[command(after_help = "\
 Examples:
   pvhost header hello -o hello.h
-  pvhost header hello --format json -o functions.json && pvhost check other --provides functions.json")]
+  pvhost header hello --format json -o functions.json
+  pvhost check other --provides functions.json")]
 pub(super) struct Arguments {
     /// The guest, a linked ELF executable
     guest: PathBuf,

@@ -43,14 +43,14 @@ type Error = Box<dyn std::error::Error>;
 
 const EXAMPLES: &str = "\
 Examples:
-  pvhost list hello                              what hello asks for, and who provides it
-  pvhost header hello -o hello.h                 prototypes for a host written in C
-  pvhost check hello --host process              does this host fit?
-  pvhost check hello --provides functions.txt    does mine?
-  pvhost audit hello                             what touches hardware behind the host's back?
+  pvhost list hello                       what it asks for, and who provides it
+  pvhost header hello -o hello.h          prototypes for a host written in C
+  pvhost check hello --host process       does this host fit?
+  pvhost check hello --provides host.txt  does mine?
+  pvhost audit hello                      what touches hardware behind its back?
   pvhost bind hello --provides host.txt -o bound
-                                                 put the host's addresses into its slots
-  pvhost run hello                               run it in a process
+                                          put the host's addresses in its slots
+  pvhost run hello                        run it in a process
 
 Where a file is read, `-` is standard input, and where one is written, standard output. Colours are for terminals, unless NO_COLOR is set.
 
@@ -193,6 +193,38 @@ fn explain(mut refusal: clap::Error) -> ExitStatus {
         Err(error) => {
             say::error(error);
             FAILURE
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    /// Of a terminal that is not made wider.
+    const NARROW: usize = 80;
+
+    #[test]
+    fn examples_fit_into_a_narrow_terminal_and_paragraphs_into_any() {
+        let subcommands = SUBCOMMANDS
+            .iter()
+            .map(|entry| (entry.describe)(entry.command()));
+        for command in subcommands.chain([command_line()]) {
+            let name = command.get_name();
+            let text = command.get_after_help().expect("examples").to_string();
+            let is_paragraph = |line: &str| !line.is_empty() && !line.starts_with(' ');
+            let mut before = "";
+            for line in text.lines() {
+                assert!(
+                    is_paragraph(line) || line.len() <= NARROW,
+                    "{name}: it would be broken: {line}"
+                );
+                assert!(
+                    !is_paragraph(before) || !is_paragraph(line),
+                    "{name}: broken behind: {before}"
+                );
+                before = line;
+            }
         }
     }
 }

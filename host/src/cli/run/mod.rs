@@ -114,9 +114,11 @@ const EXAMPLES: &str = "\
 Examples:
   pvhost run hello
   pvhost run ticker --timeout 10s --stats -- 5     the guest gets the argument 5
-  pvhost run -- ticker 5                           the same; with `runner = \"pvhost run --\"` cargo can run a guest
+  pvhost run -- ticker 5                           the guest gets the argument 5
   pvhost run hello --host qemu
   pvhost run hello --host xen --verbose            with all that Xen says
+
+With `runner = \"pvhost run --\"` cargo can run a guest.
 
 Input and output are the guest's console. A terminal is put into raw mode while the guest reads from it; Ctrl-C ends the \
 guest. In QEMU the console is a serial line: the end of the input reaches the guest as Ctrl-D.
@@ -124,13 +126,17 @@ guest. In QEMU the console is a serial line: the end of the input reaches the gu
 QEMU and Xen are Debian's packages qemu-system-x86 and xen-hypervisor-VERSION-amd64, 4.17 or later; `cargo xtask setup` brings \
 them. The guest is Xen's first domain and carries a backend for where it runs (`pvhost list`).
 
-A guest in a process can read and write all of this process's memory, but it cannot call Linux: a seccomp filter ends it with a
+A guest in a process can read and write all of this process's memory, but it cannot call Linux: a seccomp filter ends it with a \
 report, unless you say --no-sandbox. SECURITY.md says what that holds and what it does not.
 
 Exit status: the guest's own (modulo 256), or
-  1 the guest cannot be started, or it ended well but output of it was lost, 2 wrong command line,
-  3 the guest reported a fatal error, 4 it asked for a reset, 5 it did what it may not (reported
-  on stderr), 124 timeout; on a signal, death by that signal; SIGPIPE: nobody reads the output.";
+  1    the guest cannot be started, or it ended well but output of it was lost
+  2    wrong command line
+  3    the guest reported a fatal error
+  4    it asked for a reset
+  5    it did what it may not, which is reported on stderr
+  124  timeout
+On a signal, it is death by that signal; SIGPIPE: nobody reads the output.";
 
 impl Subcommand for Arguments {
     const NAME: &str = "run";
@@ -180,13 +186,13 @@ impl Subcommand for Arguments {
             // What is said before the guest's start does not put off its end.
             output::hurry_from(start);
         }
+        let end = (self.timeout).and_then(|timeout| start.checked_add(timeout));
         let image = read::image(self.guest())?;
         let host = self.host.host(&image);
         match Platform::find(host.name) {
             None => process::run(image, host, self, end),
             Some(platform) => emulator::run(&image, host, platform, self, end),
         }
-        let end = (self.timeout).and_then(|timeout| start.checked_add(timeout));
     }
 }
 

@@ -40,6 +40,8 @@ pub enum Tool {
     Valgrind,
     /// Answers how a C program is built with an installed library.
     PkgConfig,
+    /// An interpreter, which loads libraries.
+    Python,
     /// Format and lints of the active Rust toolchain.
     RustLints,
     /// The emulator of PCs.
@@ -74,7 +76,7 @@ pub enum State {
 
 impl Tool {
     /// All, in the order in which they are set up.
-    pub const ALL: [Self; 13] = [
+    pub const ALL: [Self; 14] = [
         Self::RustSource,
         Self::Cxx,
         Self::CrossI686,
@@ -85,6 +87,7 @@ impl Tool {
         Self::Linkers,
         Self::Valgrind,
         Self::PkgConfig,
+        Self::Python,
         Self::RustLints,
         Self::Qemu,
         Self::Xen,
@@ -103,6 +106,7 @@ impl Tool {
             Self::Linkers => "linkers",
             Self::Valgrind => "valgrind",
             Self::PkgConfig => "pkg-config",
+            Self::Python => "python",
             Self::RustLints => "rust-lints",
             Self::Qemu => "qemu",
             Self::Xen => "xen",
@@ -122,6 +126,7 @@ impl Tool {
             ("mold", Self::Linkers),
             ("valgrind", Self::Valgrind),
             ("pkg-config", Self::PkgConfig),
+            ("python3", Self::Python),
             ("qemu-system-", Self::Qemu),
         ];
         by_prefix
@@ -143,6 +148,7 @@ impl Tool {
             Self::Linkers => "linkers ld.lld and mold",
             Self::Valgrind => "valgrind",
             Self::PkgConfig => "pkg-config",
+            Self::Python => "Python 3",
             Self::RustLints => "cargo fmt and cargo clippy",
             Self::Qemu => "QEMU for PCs (7.2 or later)",
             Self::Xen => "Xen (4.17 or later)",
@@ -187,6 +193,8 @@ impl Tool {
             (Self::Valgrind, _) => &["valgrind"],
             (Self::PkgConfig, Fedora) => &["pkgconf-pkg-config"],
             (Self::PkgConfig, _) => &["pkgconf"],
+            (Self::Python, Arch) => &["python"],
+            (Self::Python, _) => &["python3"],
             (Self::RustLints, Debian | Ubuntu) => &[],
             (Self::RustLints, Fedora) => &["rustfmt", "clippy"],
             (Self::RustLints, Arch) => &["rust"],
@@ -220,6 +228,7 @@ impl Tool {
             }
             Self::Valgrind => answers(Command::new("valgrind").args(["--quiet", "true"])),
             Self::PkgConfig => answers(Command::new("pkg-config").arg("--version")),
+            Self::Python => answers(Command::new("python3").arg("--version")),
             Self::RustLints => {
                 answers(command::cargo().args(["fmt", "--version"]))?;
                 answers(command::cargo().args(["clippy", "--version"]))

@@ -22,6 +22,8 @@ const TIMER: Timer = Timer::new(7).expect("there are 8 timers");
 static EXECUTOR: StaticCell<raw::Executor> = StaticCell::new();
 /// Whether a task has something to do.
 static WOKEN: AtomicBool = AtomicBool::new(false);
+/// What a terminal in raw mode sends for Ctrl-D, and a serial line has as the end of its input.
+const END_OF_TRANSMISSION: u8 = 4;
 /// Tasks that have not ended.
 static RUNNING: AtomicU32 = AtomicU32::new(0);
 
@@ -68,10 +70,16 @@ async fn listen() {
     const LAST: &[u8] = b"two\n";
     let mut input = [0; 64];
     let mut length = 0;
-    while length < input.len() && !input[..length].ends_with(LAST) {
+    // A read may bring more than the line that is waited for. That of a full buffer is the end.
+    loop {
         match Console.read(&mut input[length..]).await {
             Ok(0) | Err(_) => break,
             Ok(read) => length += read,
+        }
+        let heard = &input[..length];
+        if heard.contains(&END_OF_TRANSMISSION) || heard.windows(LAST.len()).any(|end| end == LAST)
+        {
+            break;
         }
     }
     RUNNING.fetch_sub(1, Ordering::Relaxed);

@@ -5,7 +5,7 @@ use std::fs;
 use std::io::Write;
 use std::os::unix::process::ExitStatusExt;
 use std::path::{Path, PathBuf};
-use std::process::{Child, Command, Output, Stdio};
+use std::process::{Child, ChildStdin, Command, Output, Stdio};
 use std::time::{Duration, Instant};
 
 use paravirt_build::emulators;
@@ -138,8 +138,8 @@ fn the_guests_file_may_have_any_name() {
     }
 }
 
-/// Runs a guest that is given that input, and its end.
-fn typed(host: &str, guest: &Path, input: &str) -> Output {
+/// Starts a guest and gives it that input, which goes on as long as the second lives.
+fn typing(host: &str, guest: &Path, input: &str) -> (Child, ChildStdin) {
     let mut child = command(host, guest, &[], &[])
         .stdin(Stdio::piped())
         .stdout(Stdio::piped())
@@ -147,6 +147,12 @@ fn typed(host: &str, guest: &Path, input: &str) -> Output {
         .expect("pvhost starts");
     let mut stdin = child.stdin.take().expect("piped");
     stdin.write_all(input.as_bytes()).expect("it listens");
+    (child, stdin)
+}
+
+/// Runs a guest that is given that input, and its end.
+fn typed(host: &str, guest: &Path, input: &str) -> Output {
+    let (child, stdin) = typing(host, guest, input);
     drop(stdin);
     child.wait_with_output().expect("it ends")
 }
@@ -167,6 +173,26 @@ fn a_guest_hears_what_is_typed_and_the_end_of_it() {
             format!("echo: type, Ctrl-D ends\n{input}echo: {length} bytes\n"),
             "{host} {arch}"
         );
+    }
+}
+
+/// A read brings what is there: more than the line that a task waits for, or the end without it.
+#[test]
+fn a_task_that_waits_for_a_line_ends_whatever_comes_with_it() {
+    let mut hosts = one_each("embassy");
+    hosts.push(("process", Arch::I386, guest(Arch::I386, "embassy")));
+    for (host, arch, guest) in hosts {
+        let ended = |what, output: Output| {
+            assert_eq!(
+                text(&output.stdout),
+                "tick 1\ntick 2\ntick 3\nboth have ended\n",
+                "{host} {arch}: {what}"
+            );
+        };
+        let (child, _stdin) = typing(host, &guest, "one\ntwo\nthree");
+        ended("more", child.wait_with_output().expect("it ends"));
+        ended("the end", typed(host, &guest, ""));
+        ended("both", typed(host, &guest, "one\ntwo\n"));
     }
 }
 

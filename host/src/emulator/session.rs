@@ -23,7 +23,7 @@ use crate::text::Escaped;
 
 /// Time for QEMU to end after the guest has said that it does.
 const GRACE: Duration = Duration::from_secs(5);
-/// After such a silence of a guest that has started, what looks like the beginning of a line of Xen's is none.
+/// After such a silence of a guest that has started, what looks like the beginning of a line of Xen's, or the end of one, is none.
 const SILENCE: Duration = Duration::from_millis(200);
 /// A QEMU whose streams have ended ends at once, and is looked at that often until it has.
 const WAIT: Duration = Duration::from_millis(20);
@@ -61,6 +61,8 @@ struct Session<'a> {
     /// Under Xen only.
     filter: Option<Filter>,
     log: Log,
+    /// When the serial line was last heard, or not listened to.
+    heard: Instant,
     debug: Lines,
     messages: Vec<u8>,
     /// Which of QEMU's streams have ended.
@@ -92,6 +94,7 @@ pub(super) fn run(
         errors: errors.map_err(EmulatorError::system("cannot use standard error"))?,
         filter: marks.map(Filter::new),
         log: Log::default(),
+        heard: Instant::now(),
         debug: Lines::default(),
         messages: Vec::new(),
         closed: Vec::new(),
@@ -131,7 +134,10 @@ impl Session<'_> {
             for source in &ready {
                 self.serve(*source);
             }
-            if ready.is_empty() && self.guest_may_mean_it() {
+            if ready.contains(&Source::Serial) || !self.listens() {
+                self.heard = Instant::now();
+            } else if self.guest_may_mean_it() && now >= self.heard + SILENCE {
+                // Since before the wait, which may have ended for anything else.
                 self.part(|filter, take| filter.flush(take));
             }
         }
@@ -204,6 +210,11 @@ impl Session<'_> {
         self.log.guest_started() && self.filter.as_ref().is_some_and(Filter::holds)
     }
 
+    /// Whether the serial line is read.
+    fn listens(&self) -> bool {
+        !self.closed.contains(&Source::Serial) && self.errors.has_room() && self.output.has_room()
+    }
+
     /// Waits until something is to be done; what can be read or written without waiting.
     fn wait(&self, now: Instant, deadline: Option<Instant>) -> Result<Vec<Source>, Errno> {
         let mut files = vec![(
@@ -212,22 +223,19 @@ impl Session<'_> {
         )];
         let mut add = |source, file| files.push((source, file));
         let input_due = self.input.due();
-        let has_room = self.errors.has_room();
-        if !self.closed.contains(&Source::Serial) {
-            if has_room && self.output.has_room() {
-                add(
-                    Source::Serial,
-                    PollFd::new(&self.qemu.serial, PollFlags::IN),
-                );
-            }
-            if input_due.is_some_and(|due| due <= now) {
-                add(
-                    Source::Typing,
-                    PollFd::new(&self.qemu.typing, PollFlags::OUT),
-                );
-            }
+        if self.listens() {
+            add(
+                Source::Serial,
+                PollFd::new(&self.qemu.serial, PollFlags::IN),
+            );
         }
-        if has_room && !self.closed.contains(&Source::Debug) {
+        if !self.closed.contains(&Source::Serial) && input_due.is_some_and(|due| due <= now) {
+            add(
+                Source::Typing,
+                PollFd::new(&self.qemu.typing, PollFlags::OUT),
+            );
+        }
+        if self.errors.has_room() && !self.closed.contains(&Source::Debug) {
             add(Source::Debug, PollFd::new(&self.qemu.debug, PollFlags::IN));
         }
         if !self.closed.contains(&Source::Messages) {
@@ -249,7 +257,7 @@ impl Session<'_> {
             deadline,
             self.exit.as_ref().map(|(_, end)| *end),
             input_due.filter(|&due| due > now),
-            self.guest_may_mean_it().then(|| now + SILENCE),
+            self.guest_may_mean_it().then(|| self.heard + SILENCE),
             self.terminal.as_ref().map(|_| now + GLANCE),
             self.streams_ended().then(|| now + WAIT),
         ];

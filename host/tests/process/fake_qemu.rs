@@ -212,6 +212,22 @@ fn a_prompt_that_looks_like_xen_is_shown_in_time() {
     assert_eq!((status, stdout.as_str()), (Some(0), "(X"));
 }
 
+/// Under Xen input goes in small portions, as long as some waits; what Xen adds to a line is taken out all the same.
+#[test]
+fn the_pace_of_input_is_no_silence() {
+    let body = "printf '(XEN) Freed 1kB init memory\\r\\nline\\r'; sleep 0.1; printf '\\n'; \
+        echo 'paravirt: shutdown exit 0' >$debug";
+    let fake = Fake::new(body);
+    let whole = (0..5).any(|_| {
+        let (reader, mut writer) = std::io::pipe().expect("a pipe");
+        writer.write_all(&[b'x'; 1000]).expect("it fits");
+        let output = fake.command("xen-pvh", &[]).stdin(reader).output();
+        // On a busy machine the script may be silent for longer than it means to be.
+        text(&output.expect("pvhost starts").stdout) == "line\n"
+    });
+    assert!(whole, "a carriage return of Xen's, each time");
+}
+
 #[test]
 fn options_of_another_host_are_a_wrong_command_line() {
     for (options, named) in [

@@ -33,8 +33,8 @@ const SPEAKER: u8 = 2;
 const DISTANCE: u16 = 23_864;
 /// Samples of which the one that took the shortest time counts: the others were held up between timer and counter.
 const SAMPLES: u32 = 8;
-/// Attempts; one fails if the machine stood still until the timer had run out, after 55 ms.
-const ATTEMPTS: u32 = 10;
+/// Attempts; one fails if the machine stood still until the timer had run out, after 55 ms. On a busy one most may.
+const ATTEMPTS: u32 = 200;
 
 /// Slowest and fastest rate that is believed, in Hz.
 const RATES: core::ops::RangeInclusive<u64> = 1_000_000..=20_000_000_000;
@@ -53,33 +53,55 @@ struct Sample {
     count: u16,
 }
 
-/// The rate of the time-stamp counter in Hz, or `None` if the machine's timer does not run.
-pub fn measure() -> Option<u64> {
-    (0..ATTEMPTS).find_map(|_| measure_once())
+/// Why an attempt failed.
+enum Failure {
+    /// The timer had run out, or the counter did not count: another attempt may do.
+    Again,
+    /// The timer stands still.
+    StandsStill,
 }
 
-fn measure_once() -> Option<u64> {
+/// The rate of the time-stamp counter in Hz, or `None` if the machine's timer does not run.
+pub fn measure() -> Option<u64> {
+    for _ in 0..ATTEMPTS {
+        match measure_once() {
+            Ok(rate) => return Some(rate),
+            Err(Failure::Again) => {}
+            Err(Failure::StandsStill) => break,
+        }
+    }
+    None
+}
+
+fn measure_once() -> Result<u64, Failure> {
     let port_b = PORT_B.in8();
     PORT_B.out8(port_b & !SPEAKER | GATE);
     COMMAND.out8(ONE_SHOT);
     CHANNEL_2.out8(0xff);
     CHANNEL_2.out8(0xff);
-    let first = sample()?;
+    let first = sample().ok_or(Failure::Again)?;
     // A timer that stands still ends this by the time that passes.
     let patience = first.cycles.saturating_add(*RATES.end() / 10);
-    while first.count.wrapping_sub(sample()?.count) < DISTANCE {
-        if tsc() > patience {
-            return None;
+    let last = loop {
+        // Before the sample: a machine that stands still in between may let the time pass as well.
+        let is_over = tsc() > patience;
+        let sample = sample().ok_or(Failure::Again)?;
+        if first.count.wrapping_sub(sample.count) >= DISTANCE {
+            break sample;
         }
-    }
-    let last = sample()?;
+        if is_over {
+            return Err(Failure::StandsStill);
+        }
+    };
     PORT_B.out8(port_b);
+    rate(first, last).ok_or(Failure::Again)
+}
+
+/// The counter's rate by two samples in Hz, if it can be one.
+fn rate(first: Sample, last: Sample) -> Option<u64> {
     let ticks = u64::from(first.count.checked_sub(last.count)?);
-    let rate = last
-        .cycles
-        .checked_sub(first.cycles)?
-        .checked_mul(TIMER_HZ)?
-        / ticks;
+    let cycles = last.cycles.checked_sub(first.cycles)?;
+    let rate = cycles.checked_mul(TIMER_HZ)? / ticks;
     RATES.contains(&rate).then_some(rate)
 }
 

@@ -6,6 +6,7 @@ use std::io::Write;
 use std::os::unix::process::ExitStatusExt;
 use std::path::{Path, PathBuf};
 use std::process::{Child, ChildStdin, Command, Output, Stdio};
+use std::thread;
 use std::time::{Duration, Instant};
 
 use paravirt_build::emulators;
@@ -340,6 +341,34 @@ fn ends(process: u32) {
 pub fn has_ended(process: u32) -> bool {
     let stat = format!("/proc/{process}/stat");
     fs::read_to_string(stat).map_or(true, |stat| stat.contains(") Z "))
+}
+
+/// The guest measures its clock at the start; a busy machine lets it do that for some ms at a time.
+#[test]
+fn a_guest_starts_on_a_machine_that_stands_still_time_and_again() {
+    const STANDSTILL: Duration = Duration::from_millis(60);
+    const WORK: Duration = Duration::from_millis(8);
+    let _ = qemu();
+    let guest = ring0_guest(Arch::X86_64, "hello");
+    let mut command = command("qemu", &guest, &[], &[]);
+    let running = Running::start(command.stdout(Stdio::piped()).stderr(Stdio::piped()));
+    let qemu = qemu_of(&running.0);
+    let end = Instant::now() + Duration::from_secs(5);
+    while Instant::now() < end && !has_ended(qemu) {
+        for (signal, time) in [(libc::SIGSTOP, STANDSTILL), (libc::SIGCONT, WORK)] {
+            // SAFETY: no pointers.
+            unsafe { libc::kill(qemu as i32, signal) };
+            thread::sleep(time);
+        }
+    }
+    let output = running.output();
+    assert_eq!(text(&output.stderr), "");
+    assert_eq!(
+        text(&output.stdout),
+        "Hello from a paravirtualized guest\n",
+        "{}",
+        output.status
+    );
 }
 
 #[test]

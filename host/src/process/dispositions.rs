@@ -13,6 +13,7 @@ use std::mem::{self, MaybeUninit};
 use std::ptr;
 use std::sync::atomic::{AtomicBool, AtomicI32, AtomicU64, AtomicUsize, Ordering};
 
+use super::run::Program;
 use super::signals::{STATE, pv_signal};
 
 /// What our own signals are for.
@@ -266,7 +267,8 @@ pub(super) fn with_blocked<R>(body: impl FnOnce(&dyn Fn()) -> R) -> R {
     result
 }
 
-/// Signals as a guest needs them. When dropped, they are as before, but for what somebody else has changed meanwhile.
+/// Signals as a guest needs them. When dropped, they are as before, but for what somebody else has changed meanwhile, and for what
+/// makes no difference to a program that is [`Alone`](Program::Alone).
 pub(super) struct Session {
     actions: Vec<(i32, Action)>,
     mask: u64,
@@ -275,9 +277,17 @@ pub(super) struct Session {
 impl Session {
     /// Installs our handler and lets our signals through to this thread. `handles_ends`: also requests to end the process, where whoever
     /// started us does not want them ignored.
-    pub(super) fn begin(handles_ends: bool) -> Self {
+    pub(super) fn begin(program: Program, handles_ends: bool) -> Self {
         let mask_before = mask(libc::SIG_BLOCK, 0);
-        let before = |signal| swap_action(signal, None);
+        // Where nobody has a handler, all that may be found is that a signal is ignored, and all that is missed later is a request.
+        let (asked, put_back) = match program {
+            Program::Alone => (ends() | set_of(FAULTS), ends()),
+            Program::Shared => (u64::MAX, u64::MAX),
+        };
+        let before = |signal| match asked & set_of([signal]) {
+            0 => Action::DEFAULT,
+            _ => swap_action(signal, None),
+        };
         let signals = (1..=SIGNALS as i32)
             .filter(|signal| ![libc::SIGKILL, libc::SIGSTOP].contains(signal))
             .map(|signal| (signal, before(signal)));
@@ -315,6 +325,7 @@ impl Session {
             true
         });
         mask(libc::SIG_UNBLOCK, wanted);
+        actions.retain(|&(signal, _)| put_back & set_of([signal]) != 0);
         Self {
             actions,
             mask: mask_before,
@@ -328,9 +339,9 @@ impl Drop for Session {
         mask(libc::SIG_BLOCK, events());
         discard(events());
         for (signal, action) in &self.actions {
-            let ours = swap_action(*signal, None).is_ours();
-            if ours {
-                swap_action(*signal, Some(action));
+            let now = swap_action(*signal, Some(action));
+            if !now.is_ours() {
+                swap_action(*signal, Some(&now));
             }
         }
         HANDLES_ENDS.store(false, Ordering::SeqCst);

@@ -28,9 +28,20 @@ const SIGNAL_STACK: usize = 256 * 1024;
 /// Linux, linux/signal.h, from 4.7 on.
 const SS_AUTODISARM: i32 = 1 << 31;
 
+/// The program around the host.
+#[derive(Clone, Copy, Default, PartialEq, Eq)]
+pub(super) enum Program {
+    /// It has other things to do, before and after.
+    #[default]
+    Shared,
+    /// It does nothing but run this guest: nobody else has handlers of signals, and it ends soon after the guest.
+    Alone,
+}
+
 /// How a guest is run.
 #[derive(Default)]
 pub(super) struct Run {
+    pub(super) program: Program,
     pub(super) timeout: Option<Duration>,
     /// If not said, where the console's input is a terminal.
     pub(super) handle_signals: Option<bool>,
@@ -51,8 +62,8 @@ pub(super) fn run(guest: &Guest, image: &Image, run: Run) -> Result<Finished, Vm
     }
     // From the signal stack on, handlers need it: a request to end may be waiting for its signal to be let in.
     platform.thread_pointer.begin();
-    let stack = SignalStack::new(guest).map_err(refused)?;
-    let session = Session::begin(handles_ends);
+    let stack = SignalStack::new(guest, run.program).map_err(refused)?;
+    let session = Session::begin(run.program, handles_ends);
     let alarm = PosixTimer::new(Event::Alarm.signal()).map_err(no_timer)?;
     let ender = PosixTimer::new(Event::End.signal()).map_err(no_timer)?;
     let limit = run.timeout.map_or(NEVER, |timeout| {
@@ -111,12 +122,13 @@ fn no_timer(source: io::Error) -> VmError {
 /// The stack on which this thread's signals are handled.
 struct SignalStack {
     start: u64,
-    before: libc::stack_t,
+    /// `None`: nobody minds that ours stays.
+    before: Option<libc::stack_t>,
 }
 
 impl SignalStack {
     /// This thread becomes that guest's.
-    fn new(guest: &Guest) -> io::Result<Self> {
+    fn new(guest: &Guest, program: Program) -> io::Result<Self> {
         // SAFETY: a new mapping anywhere.
         let start = unsafe {
             rustix::mm::mmap_anonymous(
@@ -149,6 +161,7 @@ impl SignalStack {
         STATE.signal_stack.store(start, Ordering::SeqCst);
         let end = start + SIGNAL_STACK as u64;
         STATE.signal_stack_end.store(end, Ordering::SeqCst);
+        let before = (program == Program::Shared).then_some(before);
         Ok(Self { start, before })
     }
 }
@@ -158,10 +171,12 @@ impl Drop for SignalStack {
         STATE.signal_stack.store(0, Ordering::SeqCst);
         STATE.signal_stack_end.store(0, Ordering::SeqCst);
         STATE.guest.store(ptr::null_mut(), Ordering::SeqCst);
-        // SAFETY: the old stack is this thread's; ours is not in use, since no handler runs.
-        unsafe {
-            libc::sigaltstack(&self.before, ptr::null_mut());
-            let _ = rustix::mm::munmap(self.start as *mut _, SIGNAL_STACK);
+        if let Some(before) = &self.before {
+            // SAFETY: the old stack is this thread's; ours is not in use, since no handler runs.
+            unsafe {
+                libc::sigaltstack(before, ptr::null_mut());
+                let _ = rustix::mm::munmap(self.start as *mut _, SIGNAL_STACK);
+            }
         }
     }
 }

@@ -19,7 +19,7 @@ use super::functions::{HostFunction, Provided};
 use super::interface;
 use super::lines::LineHandle;
 use super::platform::{Function, Guest, Host, ProcessPages};
-use super::run::{self, Finished, Run};
+use super::run::{self, Finished, Program, Run};
 use super::sandbox::{SandboxError, SandboxPolicy};
 use super::step::{Step, Stepper};
 use crate::image::{Image, ImageError};
@@ -281,11 +281,14 @@ impl Vm {
         self.run_once()
     }
 
-    /// As [`run`](Self::run), of the last guest of this process: its memory is not given back, which the process's own end does faster.
+    /// As [`run`](Self::run), in a program that does nothing else. Nobody in it has handlers of signals, so none are looked for; and it
+    /// ends soon after the guest, whose memory, signal stack and handlers are left to the process's own end. Only requests to end the
+    /// process do again what they did before.
     ///
     /// # Errors
     /// As of [`run`](Self::run).
-    pub fn run_last(self) -> Result<Finished, VmError> {
+    pub fn run_last(mut self) -> Result<Finished, VmError> {
+        self.run.program = Program::Alone;
         ManuallyDrop::new(self).run_once()
     }
 

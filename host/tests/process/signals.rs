@@ -182,6 +182,44 @@ fn what_whoever_started_it_ignores_stays_ignored() {
 }
 
 /// Names the guest in the program that the next test starts: this one, once more.
+const LAST: &str = "PVHOST_TEST_LAST";
+
+#[test]
+fn requests_do_what_they_did_when_the_last_guest_has_ended() {
+    const ENDS: [i32; 5] = [
+        libc::SIGINT,
+        libc::SIGTERM,
+        libc::SIGHUP,
+        libc::SIGQUIT,
+        libc::SIGTSTP,
+    ];
+    if let Some(guest) = env::var_os(LAST) {
+        // SAFETY: nobody waits for that signal.
+        unsafe { libc::signal(libc::SIGHUP, libc::SIG_IGN) };
+        let (console, _) = output();
+        let vm = vm(guest.as_ref(), console).handle_signals(true).build();
+        let finished = vm.expect("a guest for this host").run_last();
+        finished.expect("the guest runs");
+        for signal in ENDS {
+            // SAFETY: as before the guest's start.
+            let now = unsafe { libc::signal(signal, libc::SIG_DFL) };
+            let before = match signal {
+                libc::SIGHUP => libc::SIG_IGN,
+                _ => libc::SIG_DFL,
+            };
+            assert_eq!(now, before, "signal {signal}");
+        }
+        return;
+    }
+    for (arch, guest) in each("hello") {
+        let name = "signals::requests_do_what_they_did_when_the_last_guest_has_ended";
+        let ended = again(name).env(LAST, &guest).status();
+        let status = ended.expect("this program starts");
+        assert!(status.success(), "{arch}: {status}");
+    }
+}
+
+/// Names the guest in the program that the next test starts: this one, once more.
 const STUCK: &str = "PVHOST_TEST_STUCK";
 
 #[test]

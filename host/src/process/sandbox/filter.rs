@@ -10,8 +10,8 @@ use std::mem::offset_of;
 use std::ptr;
 
 use libc::{
-    BPF_ABS, BPF_JEQ, BPF_JMP, BPF_JSET, BPF_K, BPF_LD, BPF_RET, BPF_W, SECCOMP_RET_ALLOW,
-    SECCOMP_RET_ERRNO, SECCOMP_RET_TRAP, c_long, seccomp_data, sock_filter,
+    BPF_ABS, BPF_ALU, BPF_AND, BPF_JEQ, BPF_JMP, BPF_K, BPF_LD, BPF_RET, BPF_W, SECCOMP_RET_ALLOW,
+    SECCOMP_RET_ERRNO, SECCOMP_RET_TRAP, seccomp_data, sock_filter,
 };
 
 use super::SandboxError;
@@ -25,40 +25,10 @@ const ARCHITECTURE: usize = offset_of!(seccomp_data, arch);
 /// The upper half of the address behind the instruction.
 const PAGE_4G: usize = offset_of!(seccomp_data, instruction_pointer) + 4;
 
-/// Where a comparison goes on.
-#[derive(Clone, Copy)]
-enum To {
-    Next,
-    /// Over that many instructions.
-    Skip(usize),
-    Allow,
-    Trap,
-}
-
-enum Instruction {
-    Load(usize),
-    If {
-        code: u32,
-        value: u32,
-        then: To,
-        or: To,
-    },
-    Return(u32),
-}
-
-fn equal(value: u32, then: To, or: To) -> Instruction {
-    Instruction::If {
-        code: BPF_JEQ,
-        value,
-        then,
-        or,
-    }
-}
-
 /// Puts a filter on this thread, for good: the table's calls, and those of these numbers. It takes no privilege, since it forbids the
 /// thread to gain any (`PR_SET_NO_NEW_PRIVS`).
 pub(super) fn install(allowed: &[u32]) -> Result<(), SandboxError> {
-    let program = assemble(&instructions(allowed, std::process::id()));
+    let program = assemble(allowed, std::process::id());
     // SAFETY: no pointers.
     if unsafe { libc::prctl(libc::PR_SET_NO_NEW_PRIVS, 1, 0, 0, 0) } != 0 {
         return Err(refused("prctl PR_SET_NO_NEW_PRIVS"));
@@ -100,76 +70,108 @@ fn apply(program: &[sock_filter], flags: libc::c_ulong) -> bool {
     result == 0
 }
 
-/// What the filter does, from its first instruction on. Behind the last it traps.
-fn instructions(allowed: &[u32], process: u32) -> Vec<Instruction> {
-    use Instruction::{Load, Return};
-    let mut code = vec![
-        Load(ARCHITECTURE),
-        equal(AUDIT_ARCH_X86_64, To::Skip(1), To::Next),
-        Return(SECCOMP_RET_TRAP),
-        // That the address is looked at first keeps the kernel from trying the filter with every number beforehand.
-        Load(PAGE_4G),
-        equal(0, To::Next, To::Skip(1)), // the guest
-        Return(SECCOMP_RET_TRAP),
-        equal(u32::MAX, To::Next, To::Skip(1)), // the vsyscall page
-        Return(SECCOMP_RET_TRAP),
-        Load(NUMBER),
-    ];
-    for &call in allowed {
-        code.push(equal(call, To::Next, To::Skip(1)));
-        code.push(Return(SECCOMP_RET_ALLOW));
-    }
-    let is_plain = |row: &&(c_long, If)| matches!(row.1, If::Always);
-    // First those that leave the number loaded.
-    for (call, _) in TABLE.iter().filter(is_plain) {
-        code.push(equal(*call as u32, To::Allow, To::Next));
-    }
-    for (call, condition) in TABLE {
-        let check = match condition {
-            If::Always => continue,
-            If::OneOf(index, values) => {
-                let mut check = vec![Load(argument(*index))];
-                check.extend(
-                    values
-                        .iter()
-                        .map(|&value| equal(value, To::Allow, To::Next)),
-                );
-                check.push(Return(SECCOMP_RET_TRAP));
-                check
-            }
-            If::OwnProcess(index) => {
-                vec![Load(argument(*index)), equal(process, To::Allow, To::Trap)]
-            }
-            If::Null(index) => vec![
-                Load(argument(*index)),
-                equal(0, To::Next, To::Trap),
-                Load(argument(*index) + 4),
-                equal(0, To::Allow, To::Trap),
-            ],
-            If::Bits(index, bits) => {
-                let mut check = vec![Load(argument(*index))];
-                check.extend(each_bit(*bits).map(|bit| Instruction::If {
-                    code: BPF_JSET,
-                    value: bit,
-                    then: To::Next,
-                    or: To::Trap,
-                }));
-                check.push(Return(SECCOMP_RET_ALLOW));
-                check
-            }
-            If::Unknown => vec![Return(SECCOMP_RET_ERRNO | libc::ENOSYS as u32)],
-        };
-        code.push(equal(*call as u32, To::Next, To::Skip(check.len())));
-        code.extend(check);
-    }
-    code
+/// Where a comparison goes on.
+#[derive(Clone, Copy)]
+enum To {
+    Next,
+    /// Over that many instructions.
+    Skip(usize),
+    Allow,
+    Trap,
 }
 
-/// The bits that are set, each by itself.
-fn each_bit(bits: u32) -> impl Iterator<Item = u32> {
-    (0..u32::BITS)
-        .map(|shift| 1 << shift)
-        .filter(move |bit| bits & bit != 0)
+/// A filter that is being assembled. Its last two instructions trap and allow.
+struct Program {
+    code: Vec<sock_filter>,
+    /// Number of instructions before those two.
+    end: usize,
+}
+
+impl Program {
+    fn push(&mut self, code: u32, k: u32) {
+        self.code.push(sock_filter {
+            code: code as u16,
+            jt: 0,
+            jf: 0,
+            k,
+        });
+    }
+
+    fn load(&mut self, offset: usize) {
+        self.push(BPF_LD | BPF_W | BPF_ABS, offset as u32);
+    }
+
+    fn give(&mut self, action: u32) {
+        self.push(BPF_RET | BPF_K, action);
+    }
+
+    /// A distance is counted from the next instruction and has 8 bits, which suffice from the first row of the table on.
+    fn compare(&mut self, value: u32, equal: To, other: To) {
+        let next = self.code.len() + 1;
+        let distance = |to| match to {
+            To::Next => 0,
+            To::Skip(count) => count,
+            To::Trap => self.end - next,
+            To::Allow => self.end + 1 - next,
+        };
+        let distance = |to| u8::try_from(distance(to)).expect("a short filter");
+        let (jt, jf) = (distance(equal), distance(other));
+        self.code.push(sock_filter {
+            code: (BPF_JMP | BPF_JEQ | BPF_K) as u16,
+            jt,
+            jf,
+            k: value,
+        });
+    }
+
+    /// A row of the table; the call's number is loaded.
+    fn row(&mut self, call: u32, condition: &If, process: u32) {
+        let length = length(condition);
+        if length == 1 {
+            return self.compare(call, To::Allow, To::Next);
+        }
+        self.compare(call, To::Next, To::Skip(length - 1));
+        match condition {
+            If::Always => {}
+            If::OneOf(index, values) => {
+                self.load(argument(*index));
+                if let Some((last, others)) = values.split_last() {
+                    for &value in others {
+                        self.compare(value, To::Allow, To::Next);
+                    }
+                    self.compare(*last, To::Allow, To::Trap);
+                }
+            }
+            If::OwnProcess(index) => {
+                self.load(argument(*index));
+                self.compare(process, To::Allow, To::Trap);
+            }
+            If::Null(index) => {
+                self.load(argument(*index));
+                self.compare(0, To::Next, To::Trap);
+                self.load(argument(*index) + 4);
+                self.compare(0, To::Allow, To::Trap);
+            }
+            If::Bits(index, bits) => {
+                self.load(argument(*index));
+                self.push(BPF_ALU | BPF_AND | BPF_K, *bits);
+                self.compare(*bits, To::Allow, To::Trap);
+            }
+            If::Unknown => self.give(SECCOMP_RET_ERRNO | libc::ENOSYS as u32),
+        }
+    }
+}
+
+/// Number of instructions of a row.
+const fn length(condition: &If) -> usize {
+    match condition {
+        If::Always => 1,
+        If::Unknown => 2,
+        If::OneOf(_, values) => 2 + values.len(),
+        If::OwnProcess(_) => 3,
+        If::Bits(_, _) => 4,
+        If::Null(_) => 5,
+    }
 }
 
 /// Offset of the lower half of an argument.
@@ -177,43 +179,42 @@ fn argument(index: u8) -> usize {
     offset_of!(seccomp_data, args) + 8 * usize::from(index)
 }
 
-/// As the kernel takes it. A distance is counted from the next instruction and has 8 bits, which suffice from the first row of the
-/// table on.
-fn assemble(code: &[Instruction]) -> Vec<sock_filter> {
-    let (trap, allow) = (code.len(), code.len() + 1);
-    let distance = |at: usize, to: To| {
-        let target = match to {
-            To::Next => at + 1,
-            To::Skip(count) => at + 1 + count,
-            To::Trap => trap,
-            To::Allow => allow,
-        };
-        u8::try_from(target - at - 1).expect("a short filter")
+/// The filter for that process.
+fn assemble(allowed: &[u32], process: u32) -> Vec<sock_filter> {
+    /// Instructions before the first row.
+    const HEAD: usize = 9;
+    let rows: usize = TABLE.iter().map(|(_, condition)| length(condition)).sum();
+    let end = HEAD + 2 * allowed.len() + rows;
+    let mut program = Program {
+        code: Vec::with_capacity(end + 2),
+        end,
     };
-    let statement = |code: u32, k: u32| sock_filter {
-        code: code as u16,
-        jt: 0,
-        jf: 0,
-        k,
-    };
-    let mut program: Vec<_> = (code.iter().enumerate())
-        .map(|(at, instruction)| match *instruction {
-            Instruction::Load(offset) => statement(BPF_LD | BPF_W | BPF_ABS, offset as u32),
-            Instruction::Return(action) => statement(BPF_RET | BPF_K, action),
-            Instruction::If {
-                code,
-                value,
-                then,
-                or,
-            } => sock_filter {
-                code: (BPF_JMP | code | BPF_K) as u16,
-                jt: distance(at, then),
-                jf: distance(at, or),
-                k: value,
-            },
-        })
-        .collect();
-    program.push(statement(BPF_RET | BPF_K, SECCOMP_RET_TRAP));
-    program.push(statement(BPF_RET | BPF_K, SECCOMP_RET_ALLOW));
-    program
+    program.load(ARCHITECTURE);
+    program.compare(AUDIT_ARCH_X86_64, To::Skip(1), To::Next);
+    program.give(SECCOMP_RET_TRAP);
+    // That the address is looked at first keeps the kernel from trying the filter with every number beforehand.
+    program.load(PAGE_4G);
+    for page in [0, u32::MAX] {
+        // The guest, and the vsyscall page.
+        program.compare(page, To::Next, To::Skip(1));
+        program.give(SECCOMP_RET_TRAP);
+    }
+    program.load(NUMBER);
+    for &call in allowed {
+        program.compare(call, To::Next, To::Skip(1));
+        program.give(SECCOMP_RET_ALLOW);
+    }
+    // First those that leave the number loaded.
+    let is_plain = |condition: &If| matches!(condition, If::Always);
+    for plain in [true, false] {
+        for (call, condition) in TABLE {
+            if is_plain(condition) == plain {
+                program.row(*call as u32, condition, process);
+            }
+        }
+    }
+    debug_assert_eq!(program.code.len(), end, "the rows' lengths");
+    program.give(SECCOMP_RET_TRAP);
+    program.give(SECCOMP_RET_ALLOW);
+    program.code
 }

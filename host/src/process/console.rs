@@ -53,8 +53,9 @@ impl Console {
     /// # Errors
     /// If standard output is closed, or there are no file descriptors left.
     pub fn stdio() -> io::Result<Self> {
-        let input = io::stdin().as_fd().try_clone_to_owned().ok();
-        let output = io::stdout().as_fd().try_clone_to_owned()?;
+        // The standard library's have buffers, which nobody needs here.
+        let input = rustix::stdio::stdin().try_clone_to_owned().ok();
+        let output = rustix::stdio::stdout().try_clone_to_owned()?;
         Ok(Self::on(input, output))
     }
 

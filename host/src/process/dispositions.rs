@@ -291,7 +291,8 @@ impl Session {
         let signals = (1..=SIGNALS as i32)
             .filter(|signal| ![libc::SIGKILL, libc::SIGSTOP].contains(signal))
             .map(|signal| (signal, before(signal)));
-        let mut actions: Vec<_> = signals.collect();
+        let mut actions = Vec::with_capacity(SIGNALS);
+        actions.extend(signals);
         for (signal, action) in &actions {
             let previous = &PREVIOUS[*signal as usize];
             previous.handler.store(action.handler, Ordering::SeqCst);

@@ -56,7 +56,7 @@ pub(super) fn run(guest: &Guest, image: &Image, run: Run) -> Result<Finished, Vm
     });
     let _realtime = realtime.transpose()?;
     let platform = guest.platform();
-    let handles_ends = run.handle_signals.unwrap_or(platform.console.is_terminal());
+    let handles_ends = (run.handle_signals).unwrap_or_else(|| platform.console.is_terminal());
     if handles_ends {
         platform.console.end_with_its_reader();
     }

@@ -1,7 +1,8 @@
 // SPDX-License-Identifier: MIT OR Apache-2.0
 //! A guest, from its image to its end, or why there is none.
 
-use std::collections::HashMap;
+use std::borrow::Cow;
+use std::collections::BTreeMap;
 use std::io;
 use std::mem::{self, ManuallyDrop};
 use std::sync::atomic::{AtomicBool, Ordering};
@@ -55,7 +56,7 @@ pub struct Builder {
     memory: u64,
     executable_memory: bool,
     command_line: String,
-    functions: HashMap<String, Provided>,
+    functions: BTreeMap<Cow<'static, str>, Provided>,
     console: Option<Console>,
     lazy: bool,
     compat_2013: bool,
@@ -91,7 +92,8 @@ impl Builder {
     /// interface function of the same name is replaced, and so is a function of 2013, which has the types of then.
     #[must_use]
     pub fn provide<A, F: HostFunction<A>>(mut self, name: impl Into<String>, function: F) -> Self {
-        self.functions.insert(name.into(), Provided::new(function));
+        let name = Cow::Owned(name.into());
+        self.functions.insert(name, Provided::new(function));
         self
     }
 
@@ -122,8 +124,9 @@ impl Builder {
     #[must_use]
     pub fn compat_2013(mut self) -> Self {
         self.compat_2013 = true;
-        let functions = interface::of_2013().map(|(name, provided)| (name.to_owned(), provided));
-        self.functions.extend(functions);
+        let functions = interface::of_2013();
+        self.functions
+            .extend(functions.map(|(name, provided)| (name.into(), provided)));
         self
     }
 
@@ -237,7 +240,7 @@ impl Vm {
             executable_memory: false,
             command_line: String::new(),
             functions: interface::functions()
-                .map(|(name, provided)| (name.to_owned(), provided))
+                .map(|(name, provided)| (name.into(), provided))
                 .into(),
             console: None,
             lazy: false,

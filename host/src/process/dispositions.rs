@@ -279,9 +279,10 @@ impl Session {
     /// started us does not want them ignored.
     pub(super) fn begin(program: Program, handles_ends: bool) -> Self {
         let mask_before = mask(libc::SIG_BLOCK, 0);
+        let ends = ends();
         // Where nobody has a handler, all that may be found is that a signal is ignored, and all that is missed later is a request.
         let (asked, put_back) = match program {
-            Program::Alone => (ends() | set_of(FAULTS), ends()),
+            Program::Alone => (ends | set_of(FAULTS), ends),
             Program::Shared => (u64::MAX, u64::MAX),
         };
         let before = |signal| match asked & set_of([signal]) {
@@ -302,13 +303,14 @@ impl Session {
         HANDLES_ENDS.store(handles_ends, Ordering::SeqCst);
         STATE.thread.store(this_thread(), Ordering::SeqCst);
         // Faults and requests wait for no event, or a storm of these would keep them away.
-        let all = events() | ends();
+        let events = events();
+        let all = events | ends;
         let mut wanted = 0;
         actions.retain(|&(signal, action)| {
-            let is_end = handles_ends && ends() & set_of([signal]) != 0;
+            let is_end = handles_ends && ends & set_of([signal]) != 0;
             let (flags, mask) = match Event::of(signal) {
-                Some(Event::End) => (0, events()),
-                Some(Event::Kick | Event::Alarm) => (libc::SA_RESTART, events()),
+                Some(Event::End) => (0, events),
+                Some(Event::Kick | Event::Alarm) => (libc::SA_RESTART, events),
                 None if FAULTS.contains(&signal) => (0, all),
                 // As nohup does.
                 None if is_end && action.is_ignored() => return false,

@@ -38,6 +38,8 @@ pub(super) struct Raw<'a> {
     /// Sections that are part of the image's memory.
     pub(super) sections: Vec<Section<'a>>,
     pub(super) symbols: SymbolTable,
+    /// What the symbol of the resolver's variable says its address is.
+    pub(super) resolver: Option<u64>,
 }
 
 /// A note.
@@ -109,6 +111,7 @@ fn read_class<Elf: FileHeader<Endian = LittleEndian>>(data: &[u8]) -> Result<Raw
         notes: Vec::new(),
         sections: Vec::new(),
         symbols: SymbolTable::default(),
+        resolver: None,
     };
     read_segments(header, data, &mut raw)?;
     let sections = header
@@ -120,7 +123,9 @@ fn read_class<Elf: FileHeader<Endian = LittleEndian>>(data: &[u8]) -> Result<Raw
         return Err(FileProblem::NoSections);
     }
     raw.sections = read_sections(header, &sections, data)?;
-    raw.symbols = read_symbols(&sections, data, machine)?;
+    raw.symbols = read_symbols(&sections, data)?;
+    let symbols = Symbols::new(data, &raw.symbols, machine);
+    raw.resolver = symbols.check(paravirt_abi::sections::RESOLVER_SYMBOL)?;
     Ok(raw)
 }
 
@@ -244,7 +249,6 @@ fn read_sections<'a, Elf: FileHeader<Endian = LittleEndian>>(
 fn read_symbols<Elf: FileHeader<Endian = LittleEndian>>(
     sections: &SectionTable<'_, Elf>,
     data: &[u8],
-    machine: Machine,
 ) -> Result<SymbolTable, FileProblem> {
     let unreadable = |error: object::read::Error| FileProblem::SymbolTable {
         reason: error.to_string(),
@@ -262,10 +266,8 @@ fn read_symbols<Elf: FileHeader<Endian = LittleEndian>>(
         let offset = offset as usize;
         Ok(offset..offset + section.data(ENDIAN, data)?.len())
     };
-    let table = SymbolTable {
+    Ok(SymbolTable {
         symbols: place(table.section()).map_err(unreadable)?,
         strings: place(table.string_section()).map_err(unreadable)?,
-    };
-    Symbols::new(data, &table, machine).check()?;
-    Ok(table)
+    })
 }

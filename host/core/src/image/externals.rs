@@ -153,23 +153,26 @@ fn find_table<'a>(
     prefix: &str,
     part: &str,
     unit: u64,
-    all: &[Section<'_>],
+    all: &[Section<'a>],
     alignment: u64,
     segments: &'a [Segment],
 ) -> Result<Option<Table<'a>>, TableProblem> {
-    let section = format!("{prefix}{part}");
-    let entry = format!("{section}.");
-    if let Some(single) = all.iter().find(|s| s.name.starts_with(entry.as_bytes())) {
+    let rest = |s: &Section<'a>| {
+        let part_on = s.name.strip_prefix(prefix.as_bytes())?;
+        part_on.strip_prefix(part.as_bytes())
+    };
+    if let Some(single) = (all.iter()).find(|s| rest(s).is_some_and(|rest| rest.starts_with(b".")))
+    {
         return Err(TableProblem::NotCollected {
             section: String::from_utf8_lossy(single.name).into_owned(),
         });
     }
-    let mut named = all
-        .iter()
-        .filter(|s| s.name == section.as_bytes() && s.size > 0);
+    let is_named = |s: &&Section<'a>| rest(s).is_some_and(<[u8]>::is_empty) && s.size > 0;
+    let mut named = all.iter().filter(is_named);
     let Some(&Section { address, size, .. }) = named.next() else {
         return Ok(None);
     };
+    let section = format!("{prefix}{part}");
     if named.next().is_some() {
         return Err(TableProblem::DuplicateSection { section });
     }

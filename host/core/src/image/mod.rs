@@ -10,8 +10,6 @@ use alloc::string::String;
 use alloc::sync::Arc;
 use alloc::vec::Vec;
 
-use paravirt_abi::sections;
-
 mod backends;
 mod elf;
 mod entries;
@@ -259,8 +257,9 @@ fn parse(name: String, file: &Arc<Vec<u8>>) -> Result<Image, Problem> {
     let identity = note::identity(&raw.notes, machine, &segments)?;
     let backends = note::backends(&raw.notes)?;
     let entries = entries::parse(&raw.notes, machine, &segments)?;
-    let symbols = Symbols::new(file, &raw.symbols, machine);
-    let resolver = resolver(&symbols, machine, &segments)?;
+    let resolver = (raw.resolver)
+        .map(|address| resolver(address, machine, &segments))
+        .transpose()?;
     Ok(Image {
         name,
         file: Arc::clone(file),
@@ -294,19 +293,13 @@ fn sections(raw: &[elf::Section<'_>]) -> Vec<Section> {
     sections
 }
 
-fn resolver(
-    symbols: &Symbols<'_>,
-    machine: Machine,
-    segments: &[Segment],
-) -> Result<Option<u64>, TableProblem> {
-    let Some(address) = symbols.address_of(sections::RESOLVER_SYMBOL) else {
-        return Ok(None);
-    };
+/// The variable through which unbound slots reach the resolver, which must be a pointer that can be written.
+fn resolver(address: u64, machine: Machine, segments: &[Segment]) -> Result<u64, TableProblem> {
     let pointer = machine.pointer_size();
     let writable =
         segments::find(segments, address, pointer).is_some_and(|segment| segment.access.write);
     if !writable || address % pointer != 0 {
         return Err(TableProblem::ResolverNotWritable { address });
     }
-    Ok(Some(address))
+    Ok(address)
 }

@@ -166,12 +166,23 @@ impl<'a> Symbols<'a> {
         }
     }
 
-    /// Looks at all of them.
+    /// Looks at all of them; the address of the one of that name, the first by address if there are several.
     ///
     /// # Errors
     /// A name is not in the string table.
-    pub(super) fn check(&self) -> Result<(), FileProblem> {
-        self.all().try_for_each(|symbol| symbol.map(drop))
+    pub(super) fn check(&self, name: &str) -> Result<Option<u64>, FileProblem> {
+        let mut found = None;
+        for symbol in self.all() {
+            let Symbol {
+                name: start,
+                address,
+                ..
+            } = symbol?;
+            if is_name(start, name.as_bytes()) && found.is_none_or(|first| address < first) {
+                found = Some(address);
+            }
+        }
+        Ok(found)
     }
 
     /// Every entry that counts, in the file's order.
@@ -211,10 +222,8 @@ impl<'a> Symbols<'a> {
     /// Address of the symbol of that name; the first by address if there are several.
     #[must_use]
     pub fn address_of(&self, name: &str) -> Option<u64> {
-        self.iter()
-            .filter(|symbol| is_name(symbol.name, name.as_bytes()))
-            .map(|symbol| symbol.address)
-            .min()
+        // When the image was read, there was no error.
+        self.check(name).ok().flatten()
     }
 
     /// The symbols in that range that may name code, by address; of those at one address, the largest first.

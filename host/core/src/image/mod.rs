@@ -298,7 +298,7 @@ fn resolver(address: u64, machine: Machine, segments: &[Segment]) -> Result<u64,
     let pointer = machine.pointer_size();
     let writable =
         segments::find(segments, address, pointer).is_some_and(|segment| segment.access.write);
-    if !writable || address % pointer != 0 {
+    if !writable || !address.is_multiple_of(pointer) {
         return Err(TableProblem::ResolverNotWritable { address });
     }
     Ok(address)

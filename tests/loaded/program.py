@@ -40,7 +40,9 @@ def run_all():
 
 
 def handlers():
-    return {number: signal.getsignal(number) for number in signal.valid_signals()}
+    # Python knows what it has set itself, the kernel what is set.
+    with open("/proc/self/status") as status:
+        return [line for line in status if line.startswith(("SigBlk", "SigIgn", "SigCgt"))]
 
 
 wrong = []

@@ -33,7 +33,7 @@ const SPEAKER: u8 = 2;
 const DISTANCE: u16 = 23_864;
 /// Samples of which the one that took the shortest time counts: the others were held up between timer and counter.
 const SAMPLES: u32 = 8;
-/// Attempts; one fails if the machine stood still until the timer had run out, after 55 ms. On a busy one most may.
+/// Attempts; one fails if the machine stood still until the timer had run out, after 55 ms. On a busy machine most may fail.
 const ATTEMPTS: u32 = 200;
 
 /// Slowest and fastest rate that is believed, in Hz.
@@ -63,19 +63,17 @@ enum Failure {
 
 /// The rate of the time-stamp counter in Hz, or `None` if the machine's timer does not run.
 pub fn measure() -> Option<u64> {
-    for _ in 0..ATTEMPTS {
-        match measure_once() {
-            Ok(rate) => return Some(rate),
-            Err(Failure::Again) => {}
-            Err(Failure::StandsStill) => break,
-        }
-    }
-    None
+    let port_b = PORT_B.in8();
+    PORT_B.out8(port_b & !SPEAKER | GATE);
+    let rate = (0..ATTEMPTS).find_map(|_| match measure_once() {
+        Err(Failure::Again) => None,
+        done => Some(done),
+    });
+    PORT_B.out8(port_b);
+    rate?.ok()
 }
 
 fn measure_once() -> Result<u64, Failure> {
-    let port_b = PORT_B.in8();
-    PORT_B.out8(port_b & !SPEAKER | GATE);
     COMMAND.out8(ONE_SHOT);
     CHANNEL_2.out8(0xff);
     CHANNEL_2.out8(0xff);
@@ -93,7 +91,6 @@ fn measure_once() -> Result<u64, Failure> {
             return Err(Failure::StandsStill);
         }
     };
-    PORT_B.out8(port_b);
     rate(first, last).ok_or(Failure::Again)
 }
 

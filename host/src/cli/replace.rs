@@ -126,10 +126,15 @@ fn replace(folder: &Path, file: &Path, bytes: &[u8], mode: Mode<'_>) -> io::Resu
     #[cfg(all(target_os = "linux", target_arch = "x86_64"))]
     if let Some(temporary) = unnamed::open(folder, first_mode) {
         fill(&temporary)?;
-        builder
-            .make_in(folder, |name| unnamed::link(&temporary, name))?
-            .persist(file)?;
-        return Ok(());
+        let replaced = put_off_signals(|| {
+            let named = builder.make_in(folder, |name| unnamed::link(&temporary, name));
+            named.ok().map(|named| named.persist(file))
+        });
+        // Where it may not be given a name, a file that had one from the beginning may do.
+        if let Some(replaced) = replaced {
+            replaced?;
+            return Ok(());
+        }
     }
     #[cfg(unix)]
     builder.permissions(std::os::unix::fs::PermissionsExt::from_mode(first_mode));
@@ -141,7 +146,7 @@ fn replace(folder: &Path, file: &Path, bytes: &[u8], mode: Mode<'_>) -> io::Resu
     })
 }
 
-/// Files without a name until they are complete: nothing is left of one, however the program ends.
+/// Files without a name until they are complete: nothing is left of one that is not, however the program ends.
 #[cfg(all(target_os = "linux", target_arch = "x86_64"))]
 mod unnamed {
     use std::fs::{File, OpenOptions};

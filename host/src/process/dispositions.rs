@@ -342,9 +342,9 @@ impl Drop for Session {
         mask(libc::SIG_BLOCK, events());
         discard(events());
         for (signal, action) in &self.actions {
-            let now = swap_action(*signal, Some(action));
-            if !now.is_ours() {
-                swap_action(*signal, Some(&now));
+            // Another's, that came meanwhile, is not gone for a moment either.
+            if swap_action(*signal, None).is_ours() {
+                swap_action(*signal, Some(action));
             }
         }
         HANDLES_ENDS.store(false, Ordering::SeqCst);

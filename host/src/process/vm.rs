@@ -284,13 +284,17 @@ impl Vm {
         self.run_once()
     }
 
-    /// As [`run`](Self::run), in a program that does nothing else. Nobody in it has handlers of signals, so none are looked for; and it
-    /// ends soon after the guest, whose memory, signal stack and handlers are left to the process's own end. Only requests to end the
-    /// process do again what they did before.
+    /// As [`run`](Self::run), in a program that does nothing else, for `pvhost` itself: other handlers of signals are not looked for, and
+    /// the guest's memory, signal stack and handlers are left to the process's own end. Only requests to end the process do again what
+    /// they did before.
     ///
     /// # Errors
     /// As of [`run`](Self::run).
-    pub fn run_last(mut self) -> Result<Finished, VmError> {
+    ///
+    /// # Safety
+    /// Nobody else in this process has a handler of a signal that may come from now on: it would run on the guest's stack.
+    #[doc(hidden)]
+    pub unsafe fn run_last(mut self) -> Result<Finished, VmError> {
         self.run.program = Program::Alone;
         ManuallyDrop::new(self).run_once()
     }

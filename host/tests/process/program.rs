@@ -88,6 +88,34 @@ fn nobody_who_reads_no_messages_puts_off_the_end() {
 }
 
 #[test]
+fn the_time_in_which_a_guest_comes_counts() {
+    const TIMEOUT: Duration = Duration::from_secs(3);
+    for (arch, guest) in each("fault") {
+        let mut shell = Command::new("sh");
+        shell
+            .args([
+                "-c",
+                r#"(sleep 2; cat "$2") | "$1" run --timeout 3 - -- spin"#,
+            ])
+            .args([
+                "sh".as_ref(),
+                env!("CARGO_BIN_EXE_pvhost").as_ref(),
+                guest.as_os_str(),
+            ])
+            .stdin(Stdio::null())
+            .stderr(Stdio::null());
+        let start = Instant::now();
+        let status = shell.status().expect("a shell");
+        assert_eq!(status.code(), Some(124), "{arch}");
+        let taken = start.elapsed();
+        assert!(
+            (TIMEOUT..TIMEOUT * 3 / 2).contains(&taken),
+            "{arch}: {taken:?}"
+        );
+    }
+}
+
+#[test]
 fn errors_of_the_host_and_of_the_command_line_have_their_own_status() {
     for (arch, guest) in each("hello") {
         for (options, status, reason) in [

@@ -32,7 +32,7 @@ pub(super) fn run(
         platform,
         memory: arguments.memory,
         command_line: arguments.command_line()?,
-        timeout: arguments.timeout,
+        timeout: end.map(|end| end.saturating_duration_since(Instant::now())),
         icount: arguments.icount,
         verbose: arguments.verbose,
         xen: arguments.xen.clone(),

@@ -136,7 +136,7 @@ Exit status: the guest's own (modulo 256), or
   4    it asked for a reset
   5    it did what it may not, which is reported on stderr
   124  timeout
-On a signal, it is death by that signal; SIGPIPE: nobody reads the output.";
+A signal that ends the run ends pvhost, too; SIGPIPE: nobody reads the output.";
 
 impl Subcommand for Arguments {
     const NAME: &str = "run";

@@ -28,8 +28,8 @@ pub(super) fn run(
         .command_line(arguments.command_line()?)
         .lazy(arguments.lazy)
         .handle_signals(true);
-    if let Some(timeout) = arguments.timeout {
-        builder = builder.timeout(timeout);
+    if let Some(end) = end {
+        builder = builder.timeout(end.saturating_duration_since(Instant::now()));
     }
     if let Some(priority) = arguments.realtime {
         builder = builder.realtime(priority);
@@ -61,7 +61,8 @@ pub(super) fn run(
             units::shown(arguments.memory)
         ));
     }
-    let finished = vm.run_last()?;
+    // SAFETY: this program has no handlers but the terminal's last words, which come on the signal stack and need no thread pointer.
+    let finished = unsafe { vm.run_last() }?;
     if let Some(end) = end {
         output::hurry_from(end);
     }

@@ -135,12 +135,11 @@ impl Program {
             If::Always => {}
             If::OneOf(index, values) => {
                 self.load(argument(*index));
-                if let Some((last, others)) = values.split_last() {
-                    for &value in others {
-                        self.compare(value, To::Allow, To::Next);
-                    }
-                    self.compare(*last, To::Allow, To::Trap);
+                let (last, others) = values.split_last().expect("some value");
+                for &value in others {
+                    self.compare(value, To::Allow, To::Next);
                 }
+                self.compare(*last, To::Allow, To::Trap);
             }
             If::OwnProcess(index) => {
                 self.load(argument(*index));
@@ -213,7 +212,7 @@ fn assemble(allowed: &[u32], process: u32) -> Vec<sock_filter> {
             }
         }
     }
-    debug_assert_eq!(program.code.len(), end, "the rows' lengths");
+    assert_eq!(program.code.len(), end, "the rows' lengths");
     program.give(SECCOMP_RET_TRAP);
     program.give(SECCOMP_RET_ALLOW);
     program.code

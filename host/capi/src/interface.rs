@@ -6,8 +6,9 @@ use core::ffi::c_void;
 
 use paravirt_abi::error::Error;
 use paravirt_abi::interface;
+use paravirt_host_core::agreement;
 use paravirt_host_core::guest::{self, WIDTH};
-use paravirt_host_core::{agreement, legacy};
+use paravirt_host_core::legacy::OFFERED;
 
 use crate::functions::Function;
 use crate::platform::Platform;
@@ -25,8 +26,8 @@ macro_rules! functions {
             }
         )*
 
-        fn $list() -> impl Iterator<Item = (&'static str, usize)> {
-            [$((stringify!($name), $name as *const () as usize)),*].into_iter()
+        fn $list() -> [(&'static str, usize); [$(stringify!($name)),*].len()] {
+            [$((stringify!($name), $name as *const () as usize)),*]
         }
     };
 }
@@ -53,20 +54,20 @@ functions! { today {
 } }
 
 functions! { then {
-    fn l4rtems_detachIrq(number: u32) = with_guest(|guest| legacy::detach_irq(guest, number), ());
-    fn l4rtems_inch() -> i32 = with_guest(legacy::inch, Error::NotOffered.number());
-    fn l4rtems_outch(character: i8) = with_guest(|guest| legacy::outch(guest, character), ());
+    fn l4rtems_detachIrq(number: u32) = with_guest(|guest| guest.l4rtems_detach_irq(number), ());
+    fn l4rtems_inch() -> i32 = with_guest(Guest::l4rtems_inch, Error::NotOffered.number());
+    fn l4rtems_outch(character: i8) = with_guest(|guest| guest.l4rtems_outch(character), ());
     fn l4rtems_requestIrq(number: u32) -> u8 =
-        with_guest(|guest| legacy::request_irq(guest, number), 0);
-    fn l4rtems_timer_read() -> u32 = with_guest(legacy::timer_read, 0);
+        with_guest(|guest| guest.l4rtems_request_irq(number), 0);
+    fn l4rtems_timer_read() -> u32 = with_guest(Guest::l4rtems_timer_read, 0);
     fn l4rtems_timer_start(period: u64, first: u64) =
-        with_guest(|guest| legacy::timer_start(guest, period, first), ());
-    fn l4rtems_timer_stop() = with_guest(legacy::timer_stop, ());
+        with_guest(|guest| guest.l4rtems_timer_start(period, first), ());
+    fn l4rtems_timer_stop() = with_guest(Guest::l4rtems_timer_stop, ());
 } }
 
 /// Those that are provided without a word of the host.
 pub fn functions() -> impl Iterator<Item = (&'static str, Function)> {
-    today().map(|(name, address)| {
+    today().into_iter().map(|(name, address)| {
         let signature = interface::find(name).map(|function| function.signature(WIDTH));
         (name, Function { signature, address })
     })
@@ -74,7 +75,8 @@ pub fn functions() -> impl Iterator<Item = (&'static str, Function)> {
 
 /// And those of 2013 that all hosts offer.
 pub fn of_2013() -> impl Iterator<Item = (&'static str, Function)> {
-    then().map(|(name, address)| {
+    let functions: [_; OFFERED.len()] = then();
+    functions.into_iter().map(|(name, address)| {
         let signature = agreement::of_abi(name, WIDTH);
         (name, Function { signature, address })
     })

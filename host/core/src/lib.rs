@@ -8,7 +8,7 @@
 //! | [`bind`](mod@bind) | puts fixed addresses into a copy |
 //! | [`memory`], [`layout`] | map the guest's memory, by whatever maps memory below, and say what lies where; check every access |
 //! | [`start_info`] | what the guest is told when it is entered |
-//! | [`legacy`] | the same for images of 2013, and the functions that they call |
+//! | [`legacy`] | the same for images of 2013, and how these call |
 //! | [`page`], [`lines`], [`upcall`] | the virtual processor's state, and how it is interrupted |
 //! | [`clock`] | guest time by a counter, against the host's clock |
 //! | [`explain`] | what a guest did wrong, in words |

@@ -124,7 +124,7 @@ impl Builder {
     #[must_use]
     pub fn compat_2013(mut self) -> Self {
         self.compat_2013 = true;
-        let functions = interface::of_2013();
+        let functions = interface::then();
         self.functions
             .extend(functions.map(|(name, provided)| (name.into(), provided)));
         self
@@ -239,9 +239,9 @@ impl Vm {
             memory: DEFAULT_MEMORY,
             executable_memory: false,
             command_line: String::new(),
-            functions: interface::functions()
+            functions: interface::today()
                 .map(|(name, provided)| (name.into(), provided))
-                .into(),
+                .collect(),
             console: None,
             lazy: false,
             compat_2013: false,

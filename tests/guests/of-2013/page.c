@@ -38,8 +38,15 @@ __attribute__((used)) void guest(const struct start_info *info)
 	l4rtems_timer_stop();
 	/* Late ones may come together, but none comes early. */
 	CHECK(l4rtems_timer_read() - before >= 50000);
+	/* Who gives up the timer's interrupt stops it, too. */
+	unsigned taken = interrupts;
+	l4rtems_timer_start(200000, 0);
 	l4rtems_detachIrq(0);
 	CHECK(l4rtems_requestIrq(0));
+	before = l4rtems_timer_read();
+	while (l4rtems_timer_read() - before < 300000)
+		;
+	CHECK(interrupts == taken);
 	print("10 interrupts\n");
 	pv_shutdown(0, 0);
 }

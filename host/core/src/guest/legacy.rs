@@ -1,44 +1,65 @@
 // SPDX-License-Identifier: MIT OR Apache-2.0
-//! What the functions of 2013 stand on.
+//! The functions of 2013, by those of today. For host functions, as the interface is.
+//!
+//! Offered are console and time. Interrupts are not, unless the image has a vCPU page as well: in 2013 an interrupt entered the
+//! guest through the vCPU of the L4 microkernel, and the guest's handler returned by one of its system calls, which a host of today
+//! does not have, or not in that form. So `l4rtems_requestIrq` refuses, as it did for interrupts that were not there. Ports are
+//! not offered: user mode has none to grant.
 
-use paravirt_abi::error::Error;
+use paravirt_abi::line;
 
 use super::{Guest, Platform};
-use crate::legacy::Today;
 
-impl<P: Platform> Today for Guest<P> {
-    fn write_byte(&self, byte: u8) {
+/// Nanoseconds in a microsecond, the unit of 2013.
+const MICROSECOND: u64 = 1_000;
+
+impl<P: Platform> Guest<P> {
+    /// `l4rtems_outch`.
+    pub fn l4rtems_outch(&self, character: i8) {
+        let byte = match character as u8 {
+            0 => b'\n',
+            byte => byte,
+        };
         // There is nothing to tell the guest; so below.
         let _ = self.platform.console_write(&[byte]);
     }
 
-    fn read_byte(&self) -> Result<Option<u8>, Error> {
+    /// `l4rtems_inch`; -1 if there is no byte, for whatever reason: callers of then compare with that.
+    pub fn l4rtems_inch(&self) -> i32 {
         let mut byte = [0];
-        let count = self.take_input(&mut byte)?;
-        Ok((count > 0).then_some(byte[0]))
+        match self.take_input(&mut byte) {
+            Ok(1) => byte[0].into(),
+            _ => -1,
+        }
     }
 
-    fn now(&self) -> u64 {
-        self.clock_now()
+    /// `l4rtems_requestIrq`, which returns a C `bool`.
+    pub fn l4rtems_request_irq(&self, number: u32) -> u8 {
+        (self.takes_interrupts && self.irq_attach(number).is_ok()).into()
     }
 
-    fn start_timer(&self, first: u64, period: u64) {
-        let _ = self.timer_start(0, first, period);
+    /// `l4rtems_detachIrq`.
+    pub fn l4rtems_detach_irq(&self, number: u32) {
+        if number == line::TIMER {
+            self.l4rtems_timer_stop();
+        }
+        let _ = self.irq_detach(number);
     }
 
-    fn stop_timer(&self) {
+    /// `l4rtems_timer_start`.
+    pub fn l4rtems_timer_start(&self, period: u64, first: u64) {
+        let first = if first == 0 { period } else { first };
+        let ns = |time: u64| time.saturating_mul(MICROSECOND);
+        let _ = self.timer_start(0, ns(first), ns(period));
+    }
+
+    /// `l4rtems_timer_stop`.
+    pub fn l4rtems_timer_stop(&self) {
         let _ = self.timer_stop(0);
     }
 
-    fn takes_interrupts(&self) -> bool {
-        self.takes_interrupts
-    }
-
-    fn attach(&self, line: u32) -> Result<(), Error> {
-        self.irq_attach(line)
-    }
-
-    fn detach(&self, line: u32) {
-        let _ = self.irq_detach(line);
+    /// `l4rtems_timer_read`.
+    pub fn l4rtems_timer_read(&self) -> u32 {
+        (self.clock_now() / MICROSECOND) as u32
     }
 }

@@ -174,6 +174,15 @@ pub extern "C" fn pvh_guest_current() -> *mut Guest {
     })
 }
 
+/// The guest behind a pointer, if there is one.
+///
+/// # Safety
+/// The pointer is null, or the guest is not released as long as the reference is used.
+unsafe fn of<'a>(guest: *const Guest) -> Option<&'a guest::Guest<Platform>> {
+    // SAFETY: the caller's.
+    unsafe { guest.as_ref() }.map(|guest| &guest.guest)
+}
+
 /// `pvh_guest_readable`
 ///
 /// # Safety
@@ -185,9 +194,9 @@ pub unsafe extern "C" fn pvh_guest_readable(
     size: usize,
 ) -> i32 {
     // SAFETY: the caller's.
-    let guest = unsafe { guest.as_ref() };
-    let readable = |guest: &Guest| guest.guest.memory().readable(address as u64, size as u64);
-    guest.is_some_and(readable).into()
+    unsafe { of(guest) }
+        .is_some_and(|guest| guest.memory().readable(address as u64, size as u64))
+        .into()
 }
 
 /// `pvh_guest_writable`
@@ -201,9 +210,9 @@ pub unsafe extern "C" fn pvh_guest_writable(
     size: usize,
 ) -> i32 {
     // SAFETY: the caller's.
-    let guest = unsafe { guest.as_ref() };
-    let writable = |guest: &Guest| guest.guest.memory().writable(address as u64, size as u64);
-    guest.is_some_and(writable).into()
+    unsafe { of(guest) }
+        .is_some_and(|guest| guest.memory().writable(address as u64, size as u64))
+        .into()
 }
 
 /// `pvh_guest_latch`
@@ -213,8 +222,7 @@ pub unsafe extern "C" fn pvh_guest_writable(
 #[unsafe(no_mangle)]
 pub unsafe extern "C" fn pvh_guest_latch(guest: *mut Guest, line: u32) -> i32 {
     // SAFETY: the caller's.
-    let guest = unsafe { guest.cast_const().as_ref() };
-    match guest.map(|guest| guest.guest.latch(line)) {
+    match unsafe { of(guest) }.map(|guest| guest.latch(line)) {
         Some(Ok(interrupt)) => interrupt.into(),
         _ => Number::Argument as i32,
     }
@@ -227,8 +235,8 @@ pub unsafe extern "C" fn pvh_guest_latch(guest: *mut Guest, line: u32) -> i32 {
 #[unsafe(no_mangle)]
 pub unsafe extern "C" fn pvh_guest_stop(guest: *mut Guest, code: i32) {
     // SAFETY: the caller's.
-    if let Some(guest) = unsafe { guest.cast_const().as_ref() } {
-        guest.guest.stop(code);
+    if let Some(guest) = unsafe { of(guest) } {
+        guest.stop(code);
     }
 }
 
@@ -239,8 +247,8 @@ pub unsafe extern "C" fn pvh_guest_stop(guest: *mut Guest, code: i32) {
 #[unsafe(no_mangle)]
 pub unsafe extern "C" fn pvh_guest_alarm(guest: *mut Guest) {
     // SAFETY: the caller's.
-    if let Some(guest) = unsafe { guest.cast_const().as_ref() } {
-        guest.guest.alarm();
+    if let Some(guest) = unsafe { of(guest) } {
+        guest.alarm();
     }
 }
 
@@ -251,12 +259,12 @@ pub unsafe extern "C" fn pvh_guest_alarm(guest: *mut Guest) {
 #[unsafe(no_mangle)]
 pub unsafe extern "C" fn pvh_guest_deliver(guest: *mut Guest, context: *mut Context) -> i32 {
     // SAFETY: the caller's.
-    let (guest, context) = unsafe { (guest.cast_const().as_ref(), context.as_mut()) };
+    let (guest, context) = unsafe { (of(guest), context.as_mut()) };
     let (Some(guest), Some(context)) = (guest, context) else {
         return Number::Argument as i32;
     };
     let mut interrupted = interrupted(context);
-    let changed = guest.guest.deliver(&mut interrupted);
+    let changed = guest.deliver(&mut interrupted);
     redirect(context, &interrupted);
     changed.into()
 }
@@ -268,8 +276,9 @@ pub unsafe extern "C" fn pvh_guest_deliver(guest: *mut Guest, context: *mut Cont
 #[unsafe(no_mangle)]
 pub unsafe extern "C" fn pvh_guest_ready(guest: *const Guest, line: u32) -> i32 {
     // SAFETY: the caller's.
-    let guest = unsafe { guest.as_ref() };
-    guest.is_some_and(|guest| guest.guest.is_ready(line)).into()
+    unsafe { of(guest) }
+        .is_some_and(|guest| guest.is_ready(line))
+        .into()
 }
 
 /// `pvh_guest_fault`
@@ -283,13 +292,7 @@ pub unsafe extern "C" fn pvh_guest_fault(
     fault: *const Fault,
 ) -> i32 {
     // SAFETY: the caller's.
-    let parts = unsafe {
-        (
-            guest.cast_const().as_ref(),
-            context.as_mut(),
-            fault.as_ref(),
-        )
-    };
+    let parts = unsafe { (of(guest), context.as_mut(), fault.as_ref()) };
     let (Some(guest), Some(context), Some(fault)) = parts else {
         return Number::Argument as i32;
     };
@@ -298,10 +301,7 @@ pub unsafe extern "C" fn pvh_guest_fault(
         vector => Exception::from_vector(vector, fault.error.into(), fault.address),
     };
     let mut interrupted = interrupted(context);
-    if !guest
-        .guest
-        .fault(&mut interrupted, fault.registers, exception)
-    {
+    if !guest.fault(&mut interrupted, fault.registers, exception) {
         return Number::NotGuest as i32;
     }
     redirect(context, &interrupted);

@@ -173,6 +173,15 @@ impl GuestMemory {
         Ok(bytes)
     }
 
+    /// The guest's pointer of `size` bytes, at most 8, at `address`; `None` if the guest could not read it itself.
+    #[must_use]
+    pub fn pointer(&self, address: u64, size: u64) -> Option<u64> {
+        let bytes = self.read(address, size).ok()?;
+        let mut pointer = [0; 8];
+        pointer[..bytes.len()].copy_from_slice(&bytes);
+        Some(u64::from_le_bytes(pointer))
+    }
+
     /// Copies `bytes` to the guest.
     ///
     /// # Errors

@@ -6,11 +6,9 @@
 use core::sync::atomic::{AtomicI32, AtomicU32, AtomicU64, Ordering, compiler_fence};
 
 use paravirt_abi::line::TIMERS;
-use paravirt_abi::vcpu::{self, ClockFlags, HOST_MASKED, VcpuPage};
+use paravirt_abi::vcpu::{ClockFlags, HOST_MASKED, VcpuPage};
 
 pub use crate::clock::ClockFields;
-use crate::image::Image;
-use crate::memory::GuestMemory;
 
 /// The page of a guest that is loaded. Clearing the interrupt flag, counting and publishing the clock are for the vCPU's thread;
 /// the rest is for any.
@@ -25,16 +23,6 @@ macro_rules! field {
 }
 
 impl Page {
-    /// The page of an image that is loaded in `memory`; `None` if the image has none. It is used no longer than the memory.
-    #[must_use]
-    pub fn of(image: &Image, memory: &GuestMemory) -> Option<Self> {
-        let address = image.vcpu_page()?;
-        memory.writable(address, vcpu::SIZE as u64).then(|| {
-            // SAFETY: the page is mapped and writable, and the scanner has found it aligned.
-            unsafe { Self::new(address) }
-        })
-    }
-
     /// The page at that address of the guest, which is one of the host too.
     ///
     /// # Safety

@@ -97,7 +97,8 @@ impl Fault {
         let decoded = instruction.and_then(|at| decode(guest, at));
         let executing = bad.is_some_and(|bad| bad.access == AccessKind::Execute);
         let caller = || {
-            return_address(guest, record.stack)
+            memory
+                .pointer(record.stack, image.machine().pointer_size())
                 .filter(|&address| memory.executable(address))
                 .map(place)
         };
@@ -224,18 +225,6 @@ const fn bad_access(record: &Record) -> Option<BadAccess> {
         }
         _ => None,
     }
-}
-
-/// What the top of the guest's stack holds.
-fn return_address(guest: Guest<'_>, stack: u64) -> Option<u64> {
-    let size = match guest.width() {
-        Width::Bits32 => 4,
-        Width::Bits64 => 8,
-    };
-    let bytes = guest.memory.read(stack, size).ok()?;
-    let mut address = [0; 8];
-    address[..bytes.len()].copy_from_slice(&bytes);
-    Some(u64::from_le_bytes(address))
 }
 
 fn decode(guest: Guest<'_>, address: u64) -> Option<Instruction> {

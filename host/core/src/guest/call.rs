@@ -79,8 +79,13 @@ impl<P: Platform> Guest<P> {
     fn resolve(&self, frame: &mut Frame) {
         // Above the two words that the thunk has pushed lies the return address; the stack pointer may be anything.
         let pushed = frame.stack_pointer();
-        let stack = pushed.wrapping_add(2 * self.pointer());
-        let index = self.pushed_slot(pushed).and_then(|slot| self.find(slot));
+        let word = self.pointer();
+        let stack = pushed.wrapping_add(2 * word);
+        // The second of them is the slot's address.
+        let slot = pushed
+            .checked_add(word)
+            .and_then(|at| self.memory.pointer(at, word));
+        let index = slot.and_then(|slot| self.find(slot));
         let Some(index) = index else {
             return self.record(Record::of_call(Cause::WildResolve, stack));
         };
@@ -104,15 +109,6 @@ impl<P: Platform> Guest<P> {
                 Width::Bits64 => (slot as *mut [u8; 8]).write_volatile(entry.to_le_bytes()),
             }
         }
-    }
-
-    /// The second word that the guest's resolver thunk has pushed: the slot's address.
-    fn pushed_slot(&self, stack: u64) -> Option<u64> {
-        let word = self.pointer();
-        let bytes = self.memory.read(stack.checked_add(word)?, word).ok()?;
-        let mut slot = [0; 8];
-        slot[..bytes.len()].copy_from_slice(&bytes);
-        Some(u64::from_le_bytes(slot))
     }
 
     /// Index of the function of that slot: the slots are one table, in the order of the bindings, or two where an image has both

@@ -134,7 +134,7 @@ impl Console {
 
     /// Takes what has been read, at most `size` bytes, and whether more is there.
     pub(super) fn read(&self, size: usize) -> Result<(Vec<u8>, bool), Error> {
-        let reader = self.reader.lock().unwrap_or_else(PoisonError::into_inner);
+        let reader = self.reader();
         let Some(reader) = reader.as_ref() else {
             return Err(Error::EndOfInput);
         };
@@ -150,7 +150,7 @@ impl Console {
 
     /// Starts to read, if that has not been done. `line` is raised when input has come or ended.
     pub(super) fn start(&self, line: LineHandle) -> Result<(), Error> {
-        let mut reader = self.reader.lock().unwrap_or_else(PoisonError::into_inner);
+        let mut reader = self.reader();
         if reader.is_none() {
             let started = Reader::start(self.input.as_ref(), line);
             *reader = Some(started.map_err(|error| {
@@ -164,10 +164,11 @@ impl Console {
 
     /// Ends reading and restores the terminal.
     pub(super) fn finish(&self) {
-        self.reader
-            .lock()
-            .unwrap_or_else(PoisonError::into_inner)
-            .take();
+        self.reader().take();
+    }
+
+    fn reader(&self) -> MutexGuard<'_, Option<Reader>> {
+        self.reader.lock().unwrap_or_else(PoisonError::into_inner)
     }
 }
 

@@ -5,7 +5,7 @@ use pvhost::process::{
     Call, Exit, GuestConstPtr, GuestIsize, GuestPtr, GuestUsize, Stopped, Vm, VmError,
 };
 
-use super::guests::{each, output, place, read_back, vm};
+use super::guests::{each, ends_well, output, place, vm};
 
 pub fn provide_all(builder: pvhost::process::Builder) -> Result<Vm, VmError> {
     builder
@@ -104,13 +104,8 @@ fn every_type_crosses_the_gate_both_ways() {
                 }
                 let vm = provide_all(builder).expect("a guest for this host");
                 assert_eq!(vm.unbound().count(), 0, "{arch}");
-                let finished = vm.run().expect("the guest runs");
-                let written = read_back(written);
-                assert!(
-                    matches!(finished.exit, Exit::Exit(0)),
-                    "{arch} fsgsbase {fsgsbase} lazy {lazy}: {:?}\n{written}",
-                    finished.exit
-                );
+                let what = format!("{arch} fsgsbase {fsgsbase} lazy {lazy}");
+                ends_well(vm, written, what);
             }
         }
     }

@@ -12,7 +12,7 @@ use tempfile::TempDir;
 use test_support::Tool;
 use test_support::need::Need;
 
-use super::guests::{Arch, output, place, pvhost, read_back, run, text, vm};
+use super::guests::{Arch, ends_well, output, place, pvhost, read_back, run, text, vm};
 
 /// A guest that is gone when its test has ended.
 struct Built {
@@ -100,19 +100,12 @@ fn the_timer_is_started_as_in_2013() {
     let _place = place();
     let guest = plain();
     let (console, written) = output();
-    let finished = vm(&guest, console)
+    let vm = vm(&guest, console)
         .compat_2013()
         .command_line("timer")
         .build()
-        .expect("a guest for this host")
-        .run()
-        .expect("the guest runs");
-    let written = read_back(written);
-    assert!(
-        matches!(finished.exit, Exit::Exit(0)),
-        "{:?}\n{written}",
-        finished.exit
-    );
+        .expect("a guest for this host");
+    let (finished, written) = ends_well(vm, written, "timer");
     assert_eq!(written, "time passes\n");
     // 100, 110, .. 200 ms; on a busy machine the guest is kept waiting before it stops the timer.
     let expirations = finished.stats.expirations[0];

@@ -2,6 +2,7 @@
 //! Finding guests, and running them with the program or in this process.
 
 use std::env;
+use std::fmt::Display;
 use std::fs::File;
 use std::io::Read;
 use std::os::unix::process::CommandExt;
@@ -12,7 +13,7 @@ use std::thread;
 use std::time::{Duration, Instant};
 
 use pvhost::image::Image;
-use pvhost::process::{Builder, Console, Vm};
+use pvhost::process::{Builder, Console, Exit, Finished, Vm};
 pub use test_support::{Arch, guest};
 
 /// Time for what takes no time, on a machine with much else to do.
@@ -202,6 +203,14 @@ pub fn vm(guest: &Path, output: File) -> Builder {
     Vm::builder(image)
         .console(Console::new(input, output))
         .timeout(Duration::from_secs(120))
+}
+
+/// Runs a guest that is to end with status 0; also what it has written to the other handle of its [`output`].
+pub fn ends_well(vm: Vm, written: File, what: impl Display) -> (Finished, String) {
+    let finished = vm.run().expect("the guest runs");
+    let (exit, written) = (&finished.exit, read_back(written));
+    assert!(matches!(exit, Exit::Exit(0)), "{what}: {exit:?}\n{written}");
+    (finished, written)
 }
 
 /// An unnamed file, and a second handle to read back what the guest wrote.

@@ -2,9 +2,9 @@
 //! Pointers of guests that are none: in arguments, and the stack pointer, of every function.
 
 use paravirt_abi::interface::FUNCTIONS;
-use pvhost::process::{Call, Exit, GuestConstPtr, GuestPtr, GuestUsize};
+use pvhost::process::{Call, GuestConstPtr, GuestPtr, GuestUsize};
 
-use super::guests::{Arch, each, output, place, read_back, run, text, vm};
+use super::guests::{Arch, each, ends_well, output, place, run, text, vm};
 
 #[test]
 fn no_bad_pointer_gets_through() {
@@ -35,13 +35,7 @@ fn no_bad_pointer_gets_through() {
             )
             .build()
             .expect("a guest for this host");
-        let finished = vm.run().expect("the guest runs");
-        let written = read_back(written);
-        assert!(
-            matches!(finished.exit, Exit::Exit(0)),
-            "{arch}: {:?}\n{written}",
-            finished.exit
-        );
+        let (_, written) = ends_well(vm, written, arch);
         assert_eq!(written, "", "{arch}");
     }
 }

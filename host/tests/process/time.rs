@@ -7,9 +7,9 @@ use std::process::Command;
 use std::rc::Rc;
 use std::time::{Duration, Instant, SystemTime, UNIX_EPOCH};
 
-use pvhost::process::{Call, Exit};
+use pvhost::process::Call;
 
-use super::guests::{each, output, place, pvhost, read_back, run, text, vm};
+use super::guests::{each, ends_well, output, place, pvhost, run, text, vm};
 
 /// Somebody may be setting the clock of this machine, but hardly by more.
 const STEP: u64 = 2_000_000_000;
@@ -132,17 +132,8 @@ fn who_raises_a_line_too_fast_is_made_to_wait() {
                 }
                 u64::from(again.get())
             });
-        let finished = builder
-            .build()
-            .expect("a guest for this host")
-            .run()
-            .expect("the guest runs");
-        let written = read_back(written);
-        assert!(
-            matches!(finished.exit, Exit::Exit(0)),
-            "{arch}: {:?}\n{written}",
-            finished.exit
-        );
+        let vm = builder.build().expect("a guest for this host");
+        let (_, written) = ends_well(vm, written, arch);
         // None of them was one with another.
         let calls = format!("handler calls {RAISES}\n");
         assert!(written.contains(&calls), "{arch}: {written}");
@@ -185,13 +176,7 @@ fn registers_survive_on_kernels_that_keep_fs_to_themselves() {
             .without_fsgsbase()
             .build()
             .expect("a guest for this host");
-        let finished = vm.run().expect("the guest runs");
-        let written = read_back(written);
-        assert!(
-            matches!(finished.exit, Exit::Exit(0)),
-            "{arch}: {:?}\n{written}",
-            finished.exit
-        );
+        ends_well(vm, written, arch);
     }
 }
 

@@ -22,7 +22,7 @@ const RTEMS: &[User] = &[User::RtemsPrefix, User::RtemsSource];
 const L4RE: &[User] = &[User::L4reTree, User::L4reFiasco];
 
 /// Blocks that need what only a user has, by document and how the first command begins; and what that is.
-const OF_USERS: [(&str, &str, &[User]); 15] = [
+const OF_USERS: [(&str, &str, &[User]); 13] = [
     ("README.md", "cargo xtask rtems", RTEMS),
     ("README.md", "pvhost run --host xen-pvh target/rtems", RTEMS),
     ("README.md", "i386-rtems6-gcc", RTEMS),
@@ -40,16 +40,6 @@ const OF_USERS: [(&str, &str, &[User]); 15] = [
     (
         "host/l4re/README.md",
         "sudo apt-get install git make",
-        &[User::Reader],
-    ),
-    (
-        "host/l4re/README.md",
-        "git clone https://github.com/kernkonzept/fiasco.git",
-        &[User::Reader],
-    ),
-    (
-        "host/l4re/README.md",
-        "for package in io acpica",
         &[User::Reader],
     ),
     (

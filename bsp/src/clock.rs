@@ -146,11 +146,7 @@ mod page {
             let tsc = read_tsc();
             compiler_fence(Ordering::Acquire);
             if sequence & 1 == 0 && map_field!(clock.sequence).read() == sequence {
-                return Some(base_ns.wrapping_add(cycles_to_ns(
-                    tsc.saturating_sub(base_tsc),
-                    shift,
-                    multiplier,
-                )));
+                return Some(base_ns.wrapping_add(cycles_to_ns(tsc.saturating_sub(base_tsc), shift, multiplier)));
             }
         }
     }

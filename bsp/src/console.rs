@@ -75,9 +75,7 @@ impl ErrorType for Console {
 impl Write for Console {
     /// Writes at once, after what [`print!`](crate::print!) has collected.
     fn write(&mut self, bytes: &[u8]) -> Result<usize, ConsoleError> {
-        flush()
-            .and_then(|()| write_some(bytes))
-            .map_err(ConsoleError)
+        flush().and_then(|()| write_some(bytes)).map_err(ConsoleError)
     }
 
     fn flush(&mut self) -> Result<(), ConsoleError> {
@@ -187,8 +185,7 @@ fn write_some(bytes: &[u8]) -> Result<usize, Error> {
 }
 
 fn count(number: isize) -> Result<usize, Error> {
-    usize::try_from(number)
-        .map_err(|_| Error::from_number(i32::try_from(number).unwrap_or(Error::Device.number())))
+    usize::try_from(number).map_err(|_| Error::from_number(i32::try_from(number).unwrap_or(Error::Device.number())))
 }
 
 /// Sends what was collected.
@@ -226,13 +223,7 @@ fn push(section: CriticalSection<'_>, byte: u8) {
     let length = LENGTH.borrow(section);
     let index = length.get();
     // SAFETY: the line is sent when it is full, so the index is below its size; nobody else writes there in this section.
-    unsafe {
-        LINE.borrow(section)
-            .get()
-            .cast::<u8>()
-            .add(index)
-            .write(byte)
-    };
+    unsafe { LINE.borrow(section).get().cast::<u8>().add(index).write(byte) };
     length.set(index + 1);
     if byte == b'\n' || index + 1 == LINE_LENGTH {
         // As with the console of `std`, whoever prints does not learn of errors.

@@ -66,10 +66,7 @@ impl TimeDriver {
         let Some(timer) = self.timer.borrow(section).get() else {
             return;
         };
-        let next = self
-            .queue
-            .borrow_ref_mut(section)
-            .next_expiration(self.now());
+        let next = self.queue.borrow_ref_mut(section).next_expiration(self.now());
         if next != NEVER {
             let left = ticks_to_ns(next).saturating_sub(Instant::now().as_nanos());
             // Times are never refused, but for a timer that does not exist.

@@ -37,12 +37,7 @@ impl<F: Copy> Slot<F> {
     ///
     /// # Errors
     /// [`Error::Busy`] if there is one.
-    pub(crate) fn fill(
-        &self,
-        section: CriticalSection<'_>,
-        function: F,
-        argument: *mut c_void,
-    ) -> Result<(), Error> {
+    pub(crate) fn fill(&self, section: CriticalSection<'_>, function: F, argument: *mut c_void) -> Result<(), Error> {
         let slot = self.0.borrow(section);
         if slot.get().is_some() {
             return Err(Error::Busy);

@@ -72,11 +72,7 @@ impl Line {
     /// The line of that number, 0 to 30. Those from [`line::FIRST_FREE`] on belong to applications.
     #[must_use]
     pub const fn new(number: u32) -> Option<Self> {
-        if number < LINES {
-            Some(Self(number))
-        } else {
-            None
-        }
+        if number < LINES { Some(Self(number)) } else { None }
     }
 
     /// Its number.
@@ -99,11 +95,7 @@ impl Line {
     ///
     /// # Errors
     /// As [`Line::attach`]; then `body` does not run.
-    pub fn attach_for<F: Fn(Self) + Sync, R>(
-        self,
-        handler: &F,
-        body: impl FnOnce() -> R,
-    ) -> Result<R, Error> {
+    pub fn attach_for<F: Fn(Self) + Sync, R>(self, handler: &F, body: impl FnOnce() -> R) -> Result<R, Error> {
         // SAFETY: as in `attach`, as long as the borrow lasts: before it ends, the guard takes the handler away, however `body` ends.
         // The handler is not running then, because what it interrupts goes on only when it has returned.
         unsafe { self.attach_raw(call::<F>, core::ptr::from_ref(handler).cast_mut().cast())? };
@@ -118,11 +110,7 @@ impl Line {
     ///
     /// # Safety
     /// Until the line is detached, `handler` may be called with `argument` at any instant when interrupts are on.
-    pub unsafe fn attach_raw(
-        self,
-        handler: RawHandler,
-        argument: *mut c_void,
-    ) -> Result<(), Error> {
+    pub unsafe fn attach_raw(self, handler: RawHandler, argument: *mut c_void) -> Result<(), Error> {
         let slot = self.slot();
         cpu::without_interrupts(|section| {
             slot.fill(section, handler, argument)?;

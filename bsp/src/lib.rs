@@ -72,10 +72,7 @@ pub mod irq;
 mod local;
 #[cfg(feature = "log")]
 pub mod logger;
-#[cfg(all(
-    feature = "memory-functions",
-    any(target_arch = "x86", target_arch = "x86_64")
-))]
+#[cfg(all(feature = "memory-functions", any(target_arch = "x86", target_arch = "x86_64")))]
 mod memory;
 #[cfg(all(feature = "panic-handler", not(test)))]
 mod panic;

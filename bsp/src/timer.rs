@@ -38,8 +38,7 @@ pub type RawHandler = unsafe extern "C" fn(timer: u32, expirations: u64, argumen
 
 static HANDLERS: [Slot<RawHandler>; TIMERS as usize] = [const { Slot::new() }; TIMERS as usize];
 /// Expirations that the handler has been told of.
-static TOLD: [Mutex<Cell<u64>>; TIMERS as usize] =
-    [const { Mutex::new(Cell::new(0)) }; TIMERS as usize];
+static TOLD: [Mutex<Cell<u64>>; TIMERS as usize] = [const { Mutex::new(Cell::new(0)) }; TIMERS as usize];
 
 /// One of the timers. Values with one number mean the same timer.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
@@ -49,11 +48,7 @@ impl Timer {
     /// The timer of that number, 0 to 7.
     #[must_use]
     pub const fn new(number: u32) -> Option<Self> {
-        if number < TIMERS {
-            Some(Self(number))
-        } else {
-            None
-        }
+        if number < TIMERS { Some(Self(number)) } else { None }
     }
 
     /// Its number.
@@ -141,11 +136,7 @@ impl Timer {
     ///
     /// # Errors
     /// As [`Timer::attach`]; then `body` does not run.
-    pub fn attach_for<F: Fn(Self, u64) + Sync, R>(
-        self,
-        handler: &F,
-        body: impl FnOnce() -> R,
-    ) -> Result<R, Error> {
+    pub fn attach_for<F: Fn(Self, u64) + Sync, R>(self, handler: &F, body: impl FnOnce() -> R) -> Result<R, Error> {
         // SAFETY: as in `attach`, as long as the borrow lasts: before it ends, the guard takes the handler away, however `body` ends.
         // The handler is not running then, because what it interrupts goes on only when it has returned.
         unsafe { self.attach_raw(call::<F>, core::ptr::from_ref(handler).cast_mut().cast())? };
@@ -160,11 +151,7 @@ impl Timer {
     ///
     /// # Safety
     /// Until it is detached, `handler` may be called with `argument` at any instant when interrupts are on.
-    pub unsafe fn attach_raw(
-        self,
-        handler: RawHandler,
-        argument: *mut c_void,
-    ) -> Result<(), Error> {
+    pub unsafe fn attach_raw(self, handler: RawHandler, argument: *mut c_void) -> Result<(), Error> {
         cpu::without_interrupts(|section| {
             self.slot().fill(section, handler, argument)?;
             self.told(section).set(self.expirations());
@@ -197,11 +184,7 @@ impl Timer {
 ///
 /// # Safety
 /// `argument` must be the address of an `F`, which lives through the call.
-unsafe extern "C" fn call<F: Fn(Timer, u64) + Sync>(
-    timer: u32,
-    expirations: u64,
-    argument: *mut c_void,
-) {
+unsafe extern "C" fn call<F: Fn(Timer, u64) + Sync>(timer: u32, expirations: u64, argument: *mut c_void) {
     // SAFETY: passed on to the caller.
     (unsafe { &*argument.cast::<F>() })(Timer(timer), expirations);
 }

@@ -101,12 +101,11 @@ const MACHINE: u32 = if cfg!(target_arch = "x86_64") {
 
 /// i386 and the ARM and RISC-V ABIs for bare metal have no red zone; an x86-64 build says so by `--cfg paravirt_no_redzone`
 /// beside `-C no-redzone` for all of its code, `core` included.
-const NOTE_FLAGS: paravirt_abi::note::Flags =
-    if cfg!(any(paravirt_no_redzone, not(target_arch = "x86_64"))) {
-        paravirt_abi::note::Flags::NO_RED_ZONE
-    } else {
-        paravirt_abi::note::Flags::empty()
-    };
+const NOTE_FLAGS: paravirt_abi::note::Flags = if cfg!(any(paravirt_no_redzone, not(target_arch = "x86_64"))) {
+    paravirt_abi::note::Flags::NO_RED_ZONE
+} else {
+    paravirt_abi::note::Flags::empty()
+};
 
 const _: () = assert!(
     offset_of!(VcpuPage, upcall_entry) == 16,

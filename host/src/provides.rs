@@ -7,9 +7,7 @@
 use paravirt_abi::signature::Width;
 use paravirt_abi::{interface, legacy};
 use paravirt_host_core::legacy::OFFERED;
-pub use paravirt_host_core::provides::{
-    Fit, Listed, Missing, Nearest, Provides, ProvidesError, successor,
-};
+pub use paravirt_host_core::provides::{Fit, Listed, Missing, Nearest, Provides, ProvidesError, successor};
 use serde::Deserialize;
 
 use crate::image::{EntryPoint, External, Image, Machine, Policy};
@@ -155,9 +153,7 @@ impl Host {
     /// The host of that name, by whichever of the two.
     #[must_use]
     pub fn find(name: &str) -> Option<&'static Self> {
-        HOSTS
-            .iter()
-            .find(|host| [host.name, host.id].contains(&name))
+        HOSTS.iter().find(|host| [host.name, host.id].contains(&name))
     }
 
     /// What it refuses to load.
@@ -213,8 +209,8 @@ impl Host {
         named.sort_unstable();
         let in_backend = |external: &&External| named.binary_search(&external.name).is_ok();
         // A backend is linked with the guest, which declares a function with the same prototype.
-        let of_backend = (image.externals().iter().filter(in_backend))
-            .map(|external| (external.name.clone(), external.signature));
+        let of_backend =
+            (image.externals().iter().filter(in_backend)).map(|external| (external.name.clone(), external.signature));
         of_backend.collect()
     }
 }
@@ -248,10 +244,7 @@ mod tests {
         let host = Host::find("process").unwrap();
         assert_eq!(host.provides(Machine::Riscv64), Provides::default());
         let write = external("pv_console_write", Some("fn(*const u8, usize) -> isize"));
-        assert_eq!(
-            host.provides(Machine::X86_64).fit(&write, Width::Bits64),
-            Fit::Fits
-        );
+        assert_eq!(host.provides(Machine::X86_64).fit(&write, Width::Bits64), Fit::Fits);
         assert!(matches!(
             host.provides(Machine::I386).fit(&write, Width::Bits32),
             Fit::Mismatch { .. }

@@ -175,12 +175,7 @@ mod tests {
     /// Both ends of a stream of that kind: to write to, to read from.
     fn ends(kind: &str) -> (OwnedFd, OwnedFd) {
         let open = |name: &str, flags| {
-            open(
-                name,
-                flags | OFlags::NOCTTY | OFlags::CLOEXEC,
-                Mode::empty(),
-            )
-            .expect("it is there")
+            open(name, flags | OFlags::NOCTTY | OFlags::CLOEXEC, Mode::empty()).expect("it is there")
         };
         match kind {
             "pipe" => {
@@ -284,16 +279,10 @@ mod tests {
             });
             // A terminal moves what it has got on by itself, and then may have room again.
             let has_moved_on = kind == "screen" && written == Ok(1);
-            assert!(
-                written == Err(Errno::AGAIN) || has_moved_on,
-                "{kind}: {written:?}"
-            );
+            assert!(written == Err(Errno::AGAIN) || has_moved_on, "{kind}: {written:?}");
             drop(reader);
             let lost = at_once(kind, move || stream.write(b"y"));
-            assert!(
-                matches!(lost, Err(Errno::PIPE | Errno::IO)),
-                "{kind}: {lost:?}"
-            );
+            assert!(matches!(lost, Err(Errno::PIPE | Errno::IO)), "{kind}: {lost:?}");
         }
     }
 
@@ -305,10 +294,7 @@ mod tests {
             direction,
             way: Way::Ask,
         };
-        let (reader, writer) = (
-            stream(reader, PollFlags::IN),
-            stream(writer, PollFlags::OUT),
-        );
+        let (reader, writer) = (stream(reader, PollFlags::IN), stream(writer, PollFlags::OUT));
         assert_eq!(reader.read(&mut [0; 8]), Err(Errno::AGAIN));
         while writer.write(&[b'x'; 1 << 20]).is_ok() {}
         assert_eq!(writer.write(b"y"), Err(Errno::AGAIN));

@@ -73,12 +73,7 @@ impl Terminal {
         unsafe {
             syscall(
                 libc::SYS_rt_sigprocmask,
-                [
-                    libc::SIG_SETMASK as usize,
-                    &raw const before as usize,
-                    0,
-                    size,
-                ],
+                [libc::SIG_SETMASK as usize, &raw const before as usize, 0, size],
             )
         };
         result
@@ -106,9 +101,7 @@ impl RawMode {
     pub(crate) fn enter(fd: BorrowedFd<'_>) -> Option<Self> {
         let fd = fd.as_raw_fd();
         settings(fd)?;
-        let free = TERMINAL
-            .fd
-            .compare_exchange(-1, fd, Ordering::SeqCst, Ordering::SeqCst);
+        let free = TERMINAL.fd.compare_exchange(-1, fd, Ordering::SeqCst, Ordering::SeqCst);
         free.ok()?;
         restore_on_panic();
         let mode = Self {
@@ -197,9 +190,7 @@ fn is_in_foreground(fd: i32) -> bool {
 fn settings(fd: i32) -> Option<libc::termios2> {
     let mut settings = MaybeUninit::uninit();
     // SAFETY: a live variable of the type that the call writes; it is initialized if that succeeds.
-    unsafe {
-        (ioctl(fd, libc::TCGETS2, settings.as_mut_ptr()) == 0).then(|| settings.assume_init())
-    }
+    unsafe { (ioctl(fd, libc::TCGETS2, settings.as_mut_ptr()) == 0).then(|| settings.assume_init()) }
 }
 
 fn restore_on_panic() {
@@ -233,17 +224,13 @@ pub(crate) fn ends_by_default(signal: i32) -> bool {
 pub(crate) fn action(signal: i32) -> Option<libc::sigaction> {
     let mut action = MaybeUninit::uninit();
     // SAFETY: a live variable, initialized if that succeeds; nothing is changed.
-    unsafe {
-        (libc::sigaction(signal, ptr::null(), action.as_mut_ptr()) == 0)
-            .then(|| action.assume_init())
-    }
+    unsafe { (libc::sigaction(signal, ptr::null(), action.as_mut_ptr()) == 0).then(|| action.assume_init()) }
 }
 
 /// Has the terminal restored by every signal that would end the program and about which nobody does anything; these signals.
 fn handle_last_signals() -> Vec<i32> {
     let unhandled = |&signal: &i32| {
-        ends_by_default(signal)
-            && action(signal).is_some_and(|action| action.sa_sigaction == libc::SIG_DFL)
+        ends_by_default(signal) && action(signal).is_some_and(|action| action.sa_sigaction == libc::SIG_DFL)
     };
     let signals: Vec<i32> = (1..=libc::SIGRTMAX()).filter(unhandled).collect();
     for &signal in &signals {

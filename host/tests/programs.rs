@@ -99,11 +99,7 @@ fn qemu_is_the_one_in_path_or_the_one_beside_the_program() {
     let stderr = refused(installed.run("qemu", &nowhere).arg(&guest));
     has_all(
         &stderr,
-        &[
-            "no qemu-system-x86_64",
-            "`cargo xtask setup`",
-            "qemu-system-x86`",
-        ],
+        &["no qemu-system-x86_64", "`cargo xtask setup`", "qemu-system-x86`"],
     );
     installed.put_qemu("qemu/bin");
     let in_path = installed.put_qemu("in-path");
@@ -122,9 +118,7 @@ fn xen_is_the_one_named_or_the_newest_beside_the_program_or_in_boot() {
     let run = || installed.run("xen-pvh", &path);
     let none = refused(run().arg(&guest));
     let machine_has_one = fs::read_dir("/boot").is_ok_and(|mut files| {
-        files.any(|file| {
-            file.is_ok_and(|file| file.file_name().to_string_lossy().starts_with("xen-"))
-        })
+        files.any(|file| file.is_ok_and(|file| file.file_name().to_string_lossy().starts_with("xen-")))
     });
     if !machine_has_one {
         let parts = [
@@ -151,10 +145,7 @@ fn xen_is_the_one_named_or_the_newest_beside_the_program_or_in_boot() {
     let variable = installed.put("variable/xen", "no Xen");
     takes(run().env("PVHOST_XEN", &variable), &variable);
     let option = installed.put("option/xen", "no Xen");
-    takes(
-        run().env("PVHOST_XEN", &variable).arg("--xen").arg(&option),
-        &option,
-    );
+    takes(run().env("PVHOST_XEN", &variable).arg("--xen").arg(&option), &option);
 }
 
 #[test]
@@ -192,11 +183,7 @@ fn a_red_zone_is_refused_with_the_commands_that_build_without() {
         let stderr = refused(installed.run(host, &path).arg(&guest));
         has_all(
             &stderr,
-            &[
-                "red zone",
-                "`cargo xtask setup`",
-                "`cargo xtask guests NAME`",
-            ],
+            &["red zone", "`cargo xtask setup`", "`cargo xtask guests NAME`"],
         );
     }
 }

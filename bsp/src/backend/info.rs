@@ -86,9 +86,7 @@ pub fn set_command_line(text: &[u8]) {
     }
     let mut line = [0; COMMAND_LINE];
     let mut length = 0;
-    let words = text
-        .split(u8::is_ascii_whitespace)
-        .filter(|word| !word.is_empty());
+    let words = text.split(u8::is_ascii_whitespace).filter(|word| !word.is_empty());
     for word in words {
         let space: &[u8] = if length == 0 { b"" } else { b" " };
         for &byte in space.iter().chain(word) {

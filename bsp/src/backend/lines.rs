@@ -81,11 +81,7 @@ pub extern "C" fn raise(line: u32) -> i32 {
 /// Does that to the line and tells the devices whether it is unmasked now, if it was masked or unmasked. Without interrupts, because
 /// a handler may do the same; with interrupts on, handlers of what is pending have run on return.
 #[inline(never)] // five calls of it, and the guest is small
-fn change(
-    line: u32,
-    operation: fn(&Lines, &AtomicU32, u32) -> Result<(), Error>,
-    unmasked: Option<bool>,
-) -> i32 {
+fn change(line: u32, operation: fn(&Lines, &AtomicU32, u32) -> Result<(), Error>, unmasked: Option<bool>) -> i32 {
     number(cpu::without_interrupts(|_| {
         operation(&LINES, vcpu::pending(), line)?;
         if let (Some(unmasked), Some(source)) = (unmasked, SOURCE.get()) {

@@ -76,10 +76,7 @@ pub mod bare;
 pub mod entry;
 pub mod info;
 pub mod lines;
-#[cfg(all(
-    feature = "linux-syscall",
-    any(target_arch = "x86", target_arch = "x86_64")
-))]
+#[cfg(all(feature = "linux-syscall", any(target_arch = "x86", target_arch = "x86_64")))]
 pub mod linux_syscall;
 #[cfg(all(feature = "pok", target_arch = "x86"))]
 pub mod pok;

@@ -50,9 +50,7 @@ fn stop_in_ring0(entry: &Entry) {
             "no backend for a hypervisor that does not name itself in this image"
         ));
     } else if let Some(signature) = cpuid::hypervisor() {
-        message::say(format_args!(
-            "no backend for hypervisor `{signature}` in this image"
-        ));
+        message::say(format_args!("no backend for hypervisor `{signature}` in this image"));
     } else {
         message::say(format_args!(
             "no backend for a processor without a hypervisor in this image"

@@ -197,8 +197,7 @@ pub fn bind(functions: &[Function]) -> Result<usize, BindError> {
     let mut bound = 0;
     for entry in Table::of_image().entries() {
         let name = entry.name().to_bytes();
-        let Ok(index) = functions.binary_search_by(|function| function.name.as_bytes().cmp(name))
-        else {
+        let Ok(index) = functions.binary_search_by(|function| function.name.as_bytes().cmp(name)) else {
             continue;
         };
         let function = &functions[index];

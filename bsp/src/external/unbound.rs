@@ -24,10 +24,7 @@ static RESOLVER: AtomicPtr<()> = AtomicPtr::new(unbound as *mut ());
 /// stack, removes them, preserves every register that can carry an argument, stores the function's address in the slot
 /// and jumps to the function.
 pub unsafe fn set_resolver(address: usize) {
-    RESOLVER.store(
-        core::ptr::with_exposed_provenance_mut(address),
-        Ordering::Relaxed,
-    );
+    RESOLVER.store(core::ptr::with_exposed_provenance_mut(address), Ordering::Relaxed);
 }
 
 /// The resolver of a guest that was given none.

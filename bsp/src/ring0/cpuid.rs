@@ -42,10 +42,7 @@ impl Signature {
 pub fn letters(leaf: u32) -> [u8; 12] {
     let result = __cpuid(leaf);
     let mut letters = [0; 12];
-    for (part, register) in letters
-        .chunks_exact_mut(4)
-        .zip([result.ebx, result.ecx, result.edx])
-    {
+    for (part, register) in letters.chunks_exact_mut(4).zip([result.ebx, result.ecx, result.edx]) {
         part.copy_from_slice(&register.to_le_bytes());
     }
     letters

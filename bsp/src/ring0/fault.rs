@@ -103,17 +103,13 @@ pub fn report(fault: &Fault) -> ! {
 fn hint(fault: &Fault) -> Option<&'static str> {
     Some(match fault.vector {
         DIVIDE => "a division by zero, or a quotient that does not fit",
-        INVALID_OPCODE => {
-            "an abort (`ud2`), a jump to what is no code, or code built for a newer processor"
-        }
+        INVALID_OPCODE => "an abort (`ud2`), a jump to what is no code, or code built for a newer processor",
         DOUBLE_FAULT => "usually a stack overflow; link with a larger `__stack_size`",
         GENERAL_PROTECTION => {
             "an interrupt vector without an entry, a misaligned SSE operand, or an address that is not canonical"
         }
         PAGE_FAULT if fault.address < NULL_REACH => "a null pointer",
-        PAGE_FAULT if is_below_stack(fault.address) => {
-            "a stack overflow; link with a larger `__stack_size`"
-        }
+        PAGE_FAULT if is_below_stack(fault.address) => "a stack overflow; link with a larger `__stack_size`",
         PAGE_FAULT if fault.address as u64 >> 32 != 0 => "memory is mapped up to 4 GiB",
         _ => return None,
     })

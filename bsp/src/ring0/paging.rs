@@ -46,9 +46,7 @@ fn take_away(address: usize, spare: &'static Local<Table>) {
             let table: *mut u64 = spare.as_ptr().cast();
             let start = address & !(LARGE_PAGE - 1);
             for page in 0..512 {
-                table
-                    .add(page)
-                    .write((start + page * SMALL_PAGE) as u64 | RIGHTS);
+                table.add(page).write((start + page * SMALL_PAGE) as u64 | RIGHTS);
             }
             *entry = table as u64 | RIGHTS;
         }

@@ -128,10 +128,7 @@ pub unsafe fn for_each_memory(mut add: impl FnMut(u64, u64)) -> bool {
         // SAFETY: the loader vouches for the map.
         let entry = unsafe { entries.add(index).read_unaligned() };
         if entry.kind == RAM {
-            add(
-                entry.address,
-                entry.address.saturating_add(entry.size).min(LIMIT),
-            );
+            add(entry.address, entry.address.saturating_add(entry.size).min(LIMIT));
             any = true;
         }
     }

@@ -97,12 +97,7 @@ pub fn memory() -> &'static [MemoryRange] {
         return &[];
     }
     // SAFETY: as for the command line.
-    unsafe {
-        core::slice::from_raw_parts(
-            info.memory as usize as *const MemoryRange,
-            info.memory_count as usize,
-        )
-    }
+    unsafe { core::slice::from_raw_parts(info.memory as usize as *const MemoryRange, info.memory_count as usize) }
 }
 
 /// What `main` may return: nothing, an exit status, or a `Result` of these.

@@ -58,14 +58,9 @@ pub(crate) use ensure;
 
 /// Ends the check as not offered if the host supplies no such function.
 pub fn require(function: &'static str) -> Outcome {
-    let lazy = start::info()
-        .is_some_and(|info| Features::from_bits_retain(info.features).contains(Features::LAZY));
+    let lazy = start::info().is_some_and(|info| Features::from_bits_retain(info.features).contains(Features::LAZY));
     // A function without an entry was linked into the image, and a lazy host binds at the first call.
-    if lazy
-        || Table::of_image()
-            .find(function)
-            .is_none_or(|entry| entry.is_bound())
-    {
+    if lazy || Table::of_image().find(function).is_none_or(|entry| entry.is_bound()) {
         Ok(())
     } else {
         Err(Problem::NotOffered("no such function on this host"))
@@ -86,10 +81,7 @@ impl Text {
 impl fmt::Write for Text {
     fn write_str(&mut self, text: &str) -> fmt::Result {
         for &byte in text.as_bytes() {
-            let place = self
-                .bytes
-                .get_mut(usize::from(self.length))
-                .ok_or(fmt::Error)?;
+            let place = self.bytes.get_mut(usize::from(self.length)).ok_or(fmt::Error)?;
             *place = byte;
             self.length += 1;
         }

@@ -33,10 +33,7 @@ pub fn monotonic() -> Outcome {
             last = next;
         }
         ensure!(last > first, "{name} stands at {first}");
-        note(format_args!(
-            "{name}: {} ns",
-            (last - first) / u64::from(READINGS)
-        ));
+        note(format_args!("{name}: {} ns", (last - first) / u64::from(READINGS)));
     }
     ticks.stop()?;
     Ok(())
@@ -60,10 +57,7 @@ pub fn page_and_host() -> Outcome {
         const MEASURE: u64 = 100 * MILLISECOND;
         let end = pv_clock_now() + MEASURE + late();
         while !page_is_valid() {
-            ensure!(
-                pv_clock_now() < end,
-                "the page's clock is announced and not filled"
-            );
+            ensure!(pv_clock_now() < end, "the page's clock is announced and not filled");
         }
     }
     for _ in 0..1000 {
@@ -115,11 +109,7 @@ pub fn wall() -> Outcome {
     let first = Reading::now();
     delay.delay_ns(STEP as u32);
     let last = Reading::now();
-    ensure!(
-        first.wall >= at_start,
-        "{} is before the start, {at_start}",
-        first.wall
-    );
+    ensure!(first.wall >= at_start, "{} is before the start, {at_start}", first.wall);
     let wall = last.wall.wrapping_sub(first.wall);
     let (least, most) = (last.before - first.after, last.after - first.before);
     note(format_args!(

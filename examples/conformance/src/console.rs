@@ -94,9 +94,7 @@ pub fn input() -> Outcome {
     guard.start_ns(PATIENCE * patience(), 0)?;
     Line::CONSOLE.attach(&receive)?;
     cpu::idle_until(|_| {
-        LENGTH.load(Ordering::Relaxed) == INPUT.len()
-            || ENDED.load(Ordering::Relaxed)
-            || guard.expirations() != before
+        LENGTH.load(Ordering::Relaxed) == INPUT.len() || ENDED.load(Ordering::Relaxed) || guard.expirations() != before
     });
     Line::CONSOLE.detach()?;
     guard.stop()?;
@@ -111,12 +109,7 @@ pub fn input() -> Outcome {
         return Ok(());
     }
     if let Some(wrong) = (0..length).find(|&index| (received[index] ^ INPUT[index]) & 0x7f != 0) {
-        ensure!(
-            false,
-            "byte {wrong} is {:#x}, not {:#x}",
-            received[wrong],
-            INPUT[wrong]
-        );
+        ensure!(false, "byte {wrong} is {:#x}, not {:#x}", received[wrong], INPUT[wrong]);
     }
     if has_none() {
         return Err(Problem::NotOffered(NO_INPUT));
@@ -159,10 +152,7 @@ pub fn eight_bits() -> Outcome {
         return Err(Problem::NotOffered("input is of keys, not of bytes"));
     }
     if LENGTH.load(Ordering::Relaxed) == INPUT.len()
-        && received
-            .iter()
-            .zip(INPUT)
-            .all(|(found, sent)| *found == sent & 0x7f)
+        && received.iter().zip(INPUT).all(|(found, sent)| *found == sent & 0x7f)
     {
         return Err(Problem::NotOffered("bytes come with seven bits"));
     }

@@ -4,8 +4,7 @@
 use paravirt_bsp::Error;
 use paravirt_bsp::abi::line::{FIRST_FREE, LINES, TIMERS};
 use paravirt_bsp::interface::{
-    pv_irq_attach, pv_irq_detach, pv_irq_mask, pv_irq_raise, pv_irq_unmask, pv_timer_start,
-    pv_timer_stop,
+    pv_irq_attach, pv_irq_detach, pv_irq_mask, pv_irq_raise, pv_irq_unmask, pv_timer_start, pv_timer_stop,
 };
 
 use crate::check::{Outcome, ensure};
@@ -14,11 +13,7 @@ const LINE: u32 = FIRST_FREE + 1;
 
 pub fn numbers() -> Outcome {
     let expect = |what: &str, found: i32, wanted: Error| {
-        ensure!(
-            found == wanted.number(),
-            "{what}: {found}, not {}",
-            wanted.number()
-        );
+        ensure!(found == wanted.number(), "{what}: {found}, not {}", wanted.number());
         Ok(())
     };
     let succeed = |what: &str, found: i32| {
@@ -26,50 +21,22 @@ pub fn numbers() -> Outcome {
         Ok(())
     };
     for line in [LINES, LINES + 1, 32, 63, 64, u32::MAX] {
-        expect(
-            "attach of no line",
-            pv_irq_attach(line),
-            Error::NoSuchDevice,
-        )?;
-        expect(
-            "detach of no line",
-            pv_irq_detach(line),
-            Error::NoSuchDevice,
-        )?;
+        expect("attach of no line", pv_irq_attach(line), Error::NoSuchDevice)?;
+        expect("detach of no line", pv_irq_detach(line), Error::NoSuchDevice)?;
         expect("mask of no line", pv_irq_mask(line), Error::NoSuchDevice)?;
-        expect(
-            "unmask of no line",
-            pv_irq_unmask(line),
-            Error::NoSuchDevice,
-        )?;
+        expect("unmask of no line", pv_irq_unmask(line), Error::NoSuchDevice)?;
         expect("raise of no line", pv_irq_raise(line), Error::NoSuchDevice)?;
     }
-    expect(
-        "detach of a free line",
-        pv_irq_detach(LINE),
-        Error::NotAttached,
-    )?;
+    expect("detach of a free line", pv_irq_detach(LINE), Error::NotAttached)?;
     succeed("attach", pv_irq_attach(LINE))?;
     expect("attach again", pv_irq_attach(LINE), Error::Busy)?;
     succeed("detach", pv_irq_detach(LINE))?;
     for timer in [TIMERS, u32::MAX] {
-        expect(
-            "start of no timer",
-            pv_timer_start(timer, 0, 0),
-            Error::NoSuchDevice,
-        )?;
-        expect(
-            "stop of no timer",
-            pv_timer_stop(timer),
-            Error::NoSuchDevice,
-        )?;
+        expect("start of no timer", pv_timer_start(timer, 0, 0), Error::NoSuchDevice)?;
+        expect("stop of no timer", pv_timer_stop(timer), Error::NoSuchDevice)?;
     }
     succeed("stop before start", pv_timer_stop(7))?;
-    expect(
-        "period of 1 ns",
-        pv_timer_start(7, 0, 1),
-        Error::InvalidArgument,
-    )?;
+    expect("period of 1 ns", pv_timer_start(7, 0, 1), Error::InvalidArgument)?;
     succeed("hardly ever", pv_timer_start(7, u64::MAX, u64::MAX))?;
     succeed("stop", pv_timer_stop(7))
 }

@@ -41,11 +41,7 @@ pub fn pending() -> Outcome {
         Ok::<_, Error>((now() - begin, calls()))
     })?;
     LINE.detach()?;
-    ensure!(
-        delay >= MILLISECOND,
-        "a delay of {} us",
-        delay / MICROSECOND
-    );
+    ensure!(delay >= MILLISECOND, "a delay of {} us", delay / MICROSECOND);
     ensure!(early == 0, "idle ran a handler with interrupts off");
     ensure!(calls() == 1, "the handler did not run");
     Ok(())
@@ -71,10 +67,7 @@ pub fn interrupt() -> Outcome {
     timer.stop()?;
     timer.detach()?;
     ensure!(on > 0, "no call when idle returned");
-    ensure!(
-        off == before && !enabled,
-        "idle ran a handler with interrupts off"
-    );
+    ensure!(off == before && !enabled, "idle ran a handler with interrupts off");
     ensure!(after > before, "no call when interrupts were on again");
     Ok(())
 }
@@ -106,11 +99,7 @@ pub fn none_lost() -> Outcome {
     }
     guard.stop()?;
     note(format_args!("longest {} us", longest / MICROSECOND));
-    ensure!(
-        longest <= patience(),
-        "one took {} us",
-        longest / MICROSECOND
-    );
+    ensure!(longest <= patience(), "one took {} us", longest / MICROSECOND);
     Ok(())
 }
 

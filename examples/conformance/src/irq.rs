@@ -133,10 +133,7 @@ pub fn order() -> Outcome {
     wanted.sort_unstable();
     let wanted = wanted.into_iter().fold(0, |order, line| order * 32 + line);
     let order = ORDER.load(Ordering::Relaxed);
-    ensure!(
-        order == wanted,
-        "{order:#x} in steps of 5 bits, not {wanted:#x}"
-    );
+    ensure!(order == wanted, "{order:#x} in steps of 5 bits, not {wanted:#x}");
     Ok(())
 }
 

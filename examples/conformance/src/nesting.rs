@@ -158,10 +158,7 @@ pub fn same_line() -> Outcome {
     FIRST.attach(&again)?;
     FIRST.raise()?;
     FIRST.detach()?;
-    let (calls, deepest) = (
-        CALLS.load(Ordering::Relaxed),
-        DEEPEST.load(Ordering::Relaxed),
-    );
+    let (calls, deepest) = (CALLS.load(Ordering::Relaxed), DEEPEST.load(Ordering::Relaxed));
     if deepest != 1 {
         return Err(Problem::failed(format_args!("{deepest} deep")));
     }

@@ -83,11 +83,7 @@ pub fn thread_local_storage() -> Outcome {
         timer.start_ns(500 * MICROSECOND, 0)?;
         cpu::idle_until(|_| timer.expirations() != expirations);
         let after = word();
-        ensure!(
-            before == block[1],
-            "{before:#x} at the base, not {:#x}",
-            block[1]
-        );
+        ensure!(before == block[1], "{before:#x} at the base, not {:#x}", block[1]);
         ensure!(after == block[1], "{after:#x} after an interrupt");
     }
     Ok(())

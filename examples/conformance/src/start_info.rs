@@ -16,11 +16,7 @@ pub fn block() -> Outcome {
         return Err(Problem::failed(format_args!("there is none")));
     };
     ensure!(info.magic == MAGIC, "magic {:#x}", info.magic);
-    ensure!(
-        info.size as usize >= size_of::<StartInfo>(),
-        "{} bytes",
-        info.size
-    );
+    ensure!(info.size as usize >= size_of::<StartInfo>(), "{} bytes", info.size);
     ensure!(info.version == abi::VERSION, "version {}", info.version);
     Ok(())
 }
@@ -31,10 +27,7 @@ pub fn command_line() -> Outcome {
         return Err(Problem::NotOffered("the host passed none"));
     };
     let line = start::command_line();
-    ensure!(
-        line.len() == info.command_line_length as usize,
-        "it is not UTF-8"
-    );
+    ensure!(line.len() == info.command_line_length as usize, "it is not UTF-8");
     let is_word = |word: &str| !word.is_empty() && word.bytes().all(|byte| byte.is_ascii_graphic());
     ensure!(
         line.split(' ').all(is_word),
@@ -91,10 +84,7 @@ pub fn memory_ends() -> Outcome {
         ranges
             .iter()
             .filter(|range| is_ram(range))
-            .flat_map(|range| {
-                [range.start, range.start + range.size - 1]
-                    .map(|address| address as usize as *mut u8)
-            })
+            .flat_map(|range| [range.start, range.start + range.size - 1].map(|address| address as usize as *mut u8))
     };
     ensure!(ends().next().is_some(), "no free memory");
     for (value, byte) in (1u8..).zip(ends()) {

@@ -29,8 +29,7 @@ pub struct Running {
 impl Running {
     /// Starts a timer, again where the machine stood still meanwhile, so that nobody knows when it was.
     pub fn start(number: u32, first: u64, period: u64) -> Result<Self, Problem> {
-        let timer =
-            Timer::new(number).ok_or_else(|| Problem::failed(format_args!("no timer {number}")))?;
+        let timer = Timer::new(number).ok_or_else(|| Problem::failed(format_args!("no timer {number}")))?;
         let end = now() + patience();
         loop {
             timer.stop()?;
@@ -74,9 +73,7 @@ impl Running {
         let phase = self.first % self.period;
         let begin = now();
         let mut time = begin;
-        while (time - self.after + self.period - phase) % self.period < self.period / 2
-            && time - begin < self.period
-        {
+        while (time - self.after + self.period - phase) % self.period < self.period / 2 && time - begin < self.period {
             time = now();
         }
     }
@@ -90,10 +87,7 @@ impl Running {
             let from = now();
             let count = self.count();
             let to = now();
-            let (least, most) = (
-                self.demanded(from - self.after),
-                self.demanded(to - self.before),
-            );
+            let (least, most) = (self.demanded(from - self.after), self.demanded(to - self.before));
             ensure!(
                 count <= most,
                 "{count} expirations of {} us where the clock demands {most}",
@@ -136,10 +130,7 @@ impl Running {
     /// The count is what the clock demanded at some moment from `from` to `to`.
     fn ensure_exact(self, from: u64, to: u64) -> Outcome {
         let count = self.count();
-        let (least, most) = (
-            self.demanded(from - self.after),
-            self.demanded(to - self.before),
-        );
+        let (least, most) = (self.demanded(from - self.after), self.demanded(to - self.before));
         ensure!(
             (least..=most).contains(&count),
             "{count} expirations of {} us at the end where the clock demands {least} to {most}",
@@ -173,8 +164,7 @@ pub fn first_and_period() -> Outcome {
 }
 
 pub fn two() -> Outcome {
-    let [short, long] = [(1, 3), (2, 7)]
-        .map(|(number, ms)| Running::start(number, ms * MILLISECOND, ms * MILLISECOND));
+    let [short, long] = [(1, 3), (2, 7)].map(|(number, ms)| Running::start(number, ms * MILLISECOND, ms * MILLISECOND));
     let (short, long) = (short?, long?);
     long.wait(60);
     long.settle()?;

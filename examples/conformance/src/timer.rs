@@ -56,14 +56,7 @@ pub fn once() -> Outcome {
 
 /// Far beyond every machine's life: on its own, as a period, and beside a timer that expires.
 fn distant(timer: Timer) -> Outcome {
-    const TIMES: [u64; 6] = [
-        1 << 61,
-        1 << 62,
-        u64::MAX / 2,
-        1 << 63,
-        (1 << 63) + 5,
-        u64::MAX,
-    ];
+    const TIMES: [u64; 6] = [1 << 61, 1 << 62, u64::MAX / 2, 1 << 63, (1 << 63) + 5, u64::MAX];
     for time in TIMES {
         for (first, period, expected) in [(time, 0, 0), (time, time, 0), (MILLISECOND, time, 1)] {
             let before = timer.expirations();
@@ -86,9 +79,7 @@ fn distant(timer: Timer) -> Outcome {
 /// What a timer costs here, in ns: the least that one of some is late, so that what the machine does beside it does not count.
 pub fn cost() -> Result<u64, Problem> {
     const SOME: usize = 20;
-    (0..SOME).try_fold(u64::MAX, |least, _| {
-        Ok(least.min(once_for(50 * MICROSECOND)?))
-    })
+    (0..SOME).try_fold(u64::MAX, |least, _| Ok(least.min(once_for(50 * MICROSECOND)?)))
 }
 
 /// Starts the timer once; how late it was, in ns.
@@ -192,10 +183,7 @@ pub fn restart() -> Outcome {
     let end = last + delay + patience();
     while timer.expirations() == before && now() < end {}
     ensure!(now() - last >= delay, "the last start expired early");
-    ensure!(
-        timer.expirations() != begin,
-        "the last start did not expire"
-    );
+    ensure!(timer.expirations() != begin, "the last start did not expire");
     Ok(())
 }
 

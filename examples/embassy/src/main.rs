@@ -77,8 +77,7 @@ async fn listen() {
             Ok(read) => length += read,
         }
         let heard = &input[..length];
-        if heard.contains(&END_OF_TRANSMISSION) || heard.windows(LAST.len()).any(|end| end == LAST)
-        {
+        if heard.contains(&END_OF_TRANSMISSION) || heard.windows(LAST.len()).any(|end| end == LAST) {
             break;
         }
     }

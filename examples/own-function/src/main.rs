@@ -33,11 +33,7 @@ fn main() {
         if temperature < 0 {
             break;
         }
-        println!(
-            "sensor {sensor}: {}.{:03} C",
-            temperature / 1000,
-            temperature % 1000
-        );
+        println!("sensor {sensor}: {}.{:03} C", temperature / 1000, temperature % 1000);
     }
     println!("mean of 1 and 2: {}", board_mean(1.0, 2.0));
 }

@@ -19,13 +19,7 @@ mod raw {
         pub safe fn rtems_task_self() -> u32;
         pub safe fn rtems_task_wake_after(ticks: u32) -> u32;
         pub safe fn rtems_clock_get_ticks_since_boot() -> u32;
-        pub fn rtems_message_queue_create(
-            name: u32,
-            count: u32,
-            size: usize,
-            attributes: u32,
-            id: *mut u32,
-        ) -> u32;
+        pub fn rtems_message_queue_create(name: u32, count: u32, size: usize, attributes: u32, id: *mut u32) -> u32;
         pub fn rtems_message_queue_send(id: u32, buffer: *const c_void, size: usize) -> u32;
         pub fn rtems_message_queue_receive(
             id: u32,
@@ -80,13 +74,7 @@ impl Queue {
         let mut id = 0;
         // SAFETY: RTEMS writes the id to a valid place.
         status(unsafe {
-            raw::rtems_message_queue_create(
-                name(letters),
-                count,
-                size_of::<u64>(),
-                DEFAULT,
-                &raw mut id,
-            )
+            raw::rtems_message_queue_create(name(letters), count, size_of::<u64>(), DEFAULT, &raw mut id)
         })?;
         Ok(Self(Id(id)))
     }
@@ -102,9 +90,7 @@ impl Queue {
 
     pub fn send(self, number: u64) -> Result<(), Status> {
         // SAFETY: RTEMS copies the number before it returns.
-        status(unsafe {
-            raw::rtems_message_queue_send(self.0.0, (&raw const number).cast(), size_of::<u64>())
-        })
+        status(unsafe { raw::rtems_message_queue_send(self.0.0, (&raw const number).cast(), size_of::<u64>()) })
     }
 
     /// Waits for a number.
@@ -113,13 +99,7 @@ impl Queue {
         let mut size = 0;
         // SAFETY: the buffer has room for the queue's largest message.
         let received = status(unsafe {
-            raw::rtems_message_queue_receive(
-                self.0.0,
-                (&raw mut number).cast(),
-                &raw mut size,
-                DEFAULT,
-                DEFAULT,
-            )
+            raw::rtems_message_queue_receive(self.0.0, (&raw mut number).cast(), &raw mut size, DEFAULT, DEFAULT)
         });
         received.expect("the queue is never deleted");
         number
@@ -136,16 +116,7 @@ pub fn task_start(
 ) -> Result<Id, Status> {
     let mut id = 0;
     // SAFETY: RTEMS writes the id to a valid place.
-    status(unsafe {
-        raw::rtems_task_create(
-            name(letters),
-            priority,
-            stack_size,
-            DEFAULT,
-            DEFAULT,
-            &raw mut id,
-        )
-    })?;
+    status(unsafe { raw::rtems_task_create(name(letters), priority, stack_size, DEFAULT, DEFAULT, &raw mut id) })?;
     // SAFETY: the entry has the type that RTEMS calls, and the argument is a number.
     status(unsafe { raw::rtems_task_start(id, entry, argument) })?;
     Ok(Id(id))

@@ -42,8 +42,7 @@ pub extern "C" fn init_task(_argument: usize) {
     INIT.store(directives::task_self().number(), Ordering::Relaxed);
     let queue = Queue::create(*b"QUEU", 8).expect("configuration.c has memory for it");
     QUEUE.store(queue.id().number(), Ordering::Relaxed);
-    directives::task_start(*b"WORK", PRIORITY, STACK_SIZE, worker, 0)
-        .expect("configuration.c has room for it");
+    directives::task_start(*b"WORK", PRIORITY, STACK_SIZE, worker, 0).expect("configuration.c has room for it");
 
     LINE.attach(&on_line).expect("nobody else has the line");
     TIMER.attach(&on_timer).expect("nobody else has the timer");

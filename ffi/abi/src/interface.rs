@@ -51,10 +51,7 @@ impl InterfaceFunction {
             arguments[i] = self.arguments[i].on(width);
             i += 1;
         }
-        Signature::new(
-            self.result.on(width),
-            arguments.split_at(self.arguments.len()).0,
-        )
+        Signature::new(self.result.on(width), arguments.split_at(self.arguments.len()).0)
     }
 }
 
@@ -94,12 +91,7 @@ pub(crate) const fn function(
 
 /// Every interface function of version 1, sorted by name.
 pub const FUNCTIONS: [InterfaceFunction; 16] = [
-    function(
-        "pv_clock_now",
-        &[],
-        U64,
-        "monotonic time since the guest's start, ns",
-    ),
+    function("pv_clock_now", &[], U64, "monotonic time since the guest's start, ns"),
     function("pv_clock_wall", &[], U64, "Unix time, ns"),
     function(
         "pv_console_read",
@@ -107,27 +99,12 @@ pub const FUNCTIONS: [InterfaceFunction; 16] = [
         Isize,
         "bytes read, 0 if none, EndOfInput after the last",
     ),
-    function(
-        "pv_console_write",
-        &[CONST_POINTER, Usize],
-        Isize,
-        "bytes taken",
-    ),
+    function("pv_console_write", &[CONST_POINTER, Usize], Isize, "bytes taken"),
     function("pv_cpu_idle", &[], UNIT, "returns when a line is pending"),
-    function(
-        "pv_cpu_set_tls",
-        &[Usize],
-        I32,
-        "set the base of thread-local storage",
-    ),
+    function("pv_cpu_set_tls", &[Usize], I32, "set the base of thread-local storage"),
     function("pv_irq_attach", &[U32], I32, "claim a line and unmask it"),
     function("pv_irq_detach", &[U32], I32, "mask a line and give it up"),
-    function(
-        "pv_irq_mask",
-        &[U32],
-        I32,
-        "keep a line from becoming pending",
-    ),
+    function("pv_irq_mask", &[U32], I32, "keep a line from becoming pending"),
     function("pv_irq_raise", &[U32], I32, "raise a line by software"),
     function(
         "pv_irq_unmask",
@@ -147,12 +124,7 @@ pub const FUNCTIONS: [InterfaceFunction; 16] = [
         I32,
         "write an x86 port of that width in bytes",
     ),
-    function(
-        "pv_shutdown",
-        &[U32, I32],
-        NEVER,
-        "stop with a reason and a code",
-    ),
+    function("pv_shutdown", &[U32, I32], NEVER, "stop with a reason and a code"),
     function(
         "pv_timer_start",
         &[U32, U64, U64],
@@ -176,9 +148,6 @@ mod tests {
     #[test]
     fn a_size_has_the_width_of_the_guest() {
         let write = find("pv_console_write").expect("version 1 has it");
-        assert_ne!(
-            write.signature(Width::Bits32),
-            write.signature(Width::Bits64)
-        );
+        assert_ne!(write.signature(Width::Bits32), write.signature(Width::Bits64));
     }
 }

@@ -205,10 +205,7 @@ impl Signature {
         let mut word = Self::FORMAT << 60 | result as u64;
         let mut i = 0;
         while i < arguments.len() {
-            assert!(
-                arguments[i].is_argument(),
-                "`()` and `!` are results, not arguments"
-            );
+            assert!(arguments[i].is_argument(), "`()` and `!` are results, not arguments");
             word |= (arguments[i] as u64) << (4 * (i + 1));
             i += 1;
         }
@@ -255,17 +252,13 @@ impl Signature {
 
     /// The arguments' types, in order.
     pub fn arguments(self) -> impl Iterator<Item = Type> + Clone {
-        (1..=Self::MAX_ARGUMENTS)
-            .map_while(move |position| Type::from_code((self.0 >> (4 * position)) as u8 & 15))
+        (1..=Self::MAX_ARGUMENTS).map_while(move |position| Type::from_code((self.0 >> (4 * position)) as u8 & 15))
     }
 
     /// Shows the prototype of `name` in C.
     #[must_use]
     pub const fn c(self, name: &str) -> CPrototype<'_> {
-        CPrototype {
-            signature: self,
-            name,
-        }
+        CPrototype { signature: self, name }
     }
 }
 
@@ -427,10 +420,7 @@ mod tests {
             Signature::new(Type::Never, &[]).c("f").to_string(),
             "_Noreturn void f(void)"
         );
-        assert_eq!(
-            Signature::new(Type::Pointer, &[]).c("f").to_string(),
-            "void *f(void)"
-        );
+        assert_eq!(Signature::new(Type::Pointer, &[]).c("f").to_string(), "void *f(void)");
     }
 
     /// The table of the ABI's document.
@@ -467,17 +457,11 @@ mod tests {
         for (error, text) in [
             (SignatureError::Format(2), "prototype format 2 is not 1"),
             (
-                SignatureError::UnknownType {
-                    position: 0,
-                    code: 15,
-                },
+                SignatureError::UnknownType { position: 0, code: 15 },
                 "result has unknown type code 15",
             ),
             (
-                SignatureError::UnknownType {
-                    position: 4,
-                    code: 15,
-                },
+                SignatureError::UnknownType { position: 4, code: 15 },
                 "argument 4 has unknown type code 15",
             ),
             (
@@ -504,17 +488,11 @@ mod tests {
         }
         assert_eq!(
             Signature::from_word(word & !15),
-            Err(SignatureError::UnknownType {
-                position: 0,
-                code: 0
-            })
+            Err(SignatureError::UnknownType { position: 0, code: 0 })
         );
         assert_eq!(
             Signature::from_word(word | 15 << 16),
-            Err(SignatureError::UnknownType {
-                position: 4,
-                code: 15
-            })
+            Err(SignatureError::UnknownType { position: 4, code: 15 })
         );
         assert_eq!(
             Signature::from_word(word | 8 << 20),

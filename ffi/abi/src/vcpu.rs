@@ -119,13 +119,8 @@ mod tests {
     #[test]
     fn the_formula_is_the_128_bit_product() {
         for cycles in [0, 1, 0xffff_ffff, 0x1_0000_0001, 0x00ff_ffff_ffff_ffff] {
-            for (shift, multiplier) in [(0, u32::MAX), (-3, 0x5555_5555), (1, 0x8000_0001), (2, 1)]
-            {
-                let shifted = if shift < 0 {
-                    cycles >> -shift
-                } else {
-                    cycles << shift
-                };
+            for (shift, multiplier) in [(0, u32::MAX), (-3, 0x5555_5555), (1, 0x8000_0001), (2, 1)] {
+                let shifted = if shift < 0 { cycles >> -shift } else { cycles << shift };
                 let exact = (u128::from(shifted) * u128::from(multiplier)) >> 32;
                 assert_eq!(u128::from(cycles_to_ns(cycles, shift, multiplier)), exact);
             }

@@ -15,11 +15,7 @@ fn with(line: u32, action: impl FnOnce(Line) -> Result<(), Error>) -> i32 {
 /// # Safety
 /// `handler` is called with the line and `argument`, with interrupts off, until it is detached.
 #[unsafe(no_mangle)]
-pub unsafe extern "C" fn paravirt_irq_attach(
-    line: u32,
-    handler: RawHandler,
-    argument: *mut c_void,
-) -> i32 {
+pub unsafe extern "C" fn paravirt_irq_attach(line: u32, handler: RawHandler, argument: *mut c_void) -> i32 {
     // SAFETY: passed on to the caller.
     with(line, |line| unsafe { line.attach_raw(handler, argument) })
 }

@@ -7,11 +7,7 @@ use paravirt_bsp::Error;
 use paravirt_bsp::timer::{self, RawHandler, Timer};
 
 fn with(timer: u32, action: impl FnOnce(Timer) -> Result<(), Error>) -> i32 {
-    crate::status(
-        Timer::new(timer)
-            .ok_or(Error::NoSuchDevice)
-            .and_then(action),
-    )
+    crate::status(Timer::new(timer).ok_or(Error::NoSuchDevice).and_then(action))
 }
 
 /// Starts a timer anew: first expiration `first` ns from now, then every `period` ns; 0 means once.
@@ -37,15 +33,9 @@ pub extern "C" fn paravirt_timer_expirations(timer: u32) -> u64 {
 /// # Safety
 /// `handler` is called with `argument`, with interrupts off, until it is detached.
 #[unsafe(no_mangle)]
-pub unsafe extern "C" fn paravirt_timer_attach(
-    timer: u32,
-    handler: RawHandler,
-    argument: *mut c_void,
-) -> i32 {
+pub unsafe extern "C" fn paravirt_timer_attach(timer: u32, handler: RawHandler, argument: *mut c_void) -> i32 {
     // SAFETY: passed on to the caller.
-    with(timer, |timer| unsafe {
-        timer.attach_raw(handler, argument)
-    })
+    with(timer, |timer| unsafe { timer.attach_raw(handler, argument) })
 }
 
 /// Takes the handler away.

@@ -86,13 +86,7 @@ impl Timers {
     ///
     /// # Errors
     /// [`Error::NoSuchDevice`] if there is no such timer, [`Error::InvalidArgument`] for a period that is too short.
-    pub fn start(
-        &self,
-        alarm: &impl Alarm,
-        number: u32,
-        first: u64,
-        period: u64,
-    ) -> Result<(), Error> {
+    pub fn start(&self, alarm: &impl Alarm, number: u32, first: u64, period: u64) -> Result<(), Error> {
         let Some(timer) = self.timers.get(number as usize) else {
             return Err(Error::NoSuchDevice);
         };

@@ -186,14 +186,6 @@ fn what_other_threads_latch_is_not_lost() {
         done.store(true, Ordering::SeqCst);
         vcpu.join().expect("it flushes");
     });
-    assert_eq!(
-        lines.latch(3),
-        Ok(true),
-        "nothing is left that nobody has been told of"
-    );
-    assert_eq!(
-        lines.latch(5),
-        Ok(true),
-        "nothing is left that nobody has been told of"
-    );
+    assert_eq!(lines.latch(3), Ok(true), "nothing is left that nobody has been told of");
+    assert_eq!(lines.latch(5), Ok(true), "nothing is left that nobody has been told of");
 }

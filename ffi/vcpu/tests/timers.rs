@@ -35,11 +35,7 @@ impl Machine {
     }
 
     fn ring(&self) {
-        if self
-            .alarm
-            .get()
-            .is_some_and(|alarm| alarm <= self.now.get())
-        {
+        if self.alarm.get().is_some_and(|alarm| alarm <= self.now.get()) {
             self.alarm.set(None);
             self.rings.set(self.rings.get() + 1);
             assert!(self.rings.get() < 10_000, "an alarm without end");
@@ -111,9 +107,7 @@ impl Start {
         if expirations > 0 && self.period == 0 {
             return None;
         }
-        let next = u128::from(self.at)
-            + u128::from(self.first)
-            + u128::from(expirations) * u128::from(self.period);
+        let next = u128::from(self.at) + u128::from(self.first) + u128::from(expirations) * u128::from(self.period);
         (next < u128::from(END)).then_some(next as u64)
     }
 }

@@ -79,10 +79,7 @@ pub fn install(packages: &[&str]) -> Result<()> {
     apt.args(["install", "--yes", "--no-remove", "--no-install-recommends"])
         .args(packages);
     // A hundred lines of apt help nobody unless it fails, and then they are in the error.
-    let output = apt
-        .stdin(Stdio::null())
-        .output()
-        .context("cannot start apt-get")?;
+    let output = apt.stdin(Stdio::null()).output().context("cannot start apt-get")?;
     if output.status.success() {
         return Ok(());
     }
@@ -179,8 +176,7 @@ fn unpack_all(packages: &[&str], dependencies: bool, folder: &Path) -> Result<()
 /// # Errors
 /// apt's own.
 pub fn search(expression: &str) -> Result<Vec<String>> {
-    let found =
-        command::output(Command::new("apt-cache").args(["search", "--names-only", expression]))?;
+    let found = command::output(Command::new("apt-cache").args(["search", "--names-only", expression]))?;
     Ok(found
         .lines()
         .filter_map(|line| line.split_whitespace().next())
@@ -206,13 +202,7 @@ fn apt_get() -> Result<Command> {
     } else {
         bail!("installing packages needs root, or sudo that asks for no password");
     };
-    command.args([
-        "DEBIAN_FRONTEND=noninteractive",
-        "LC_ALL=C",
-        "apt-get",
-        "--quiet",
-        "-o",
-    ]);
+    command.args(["DEBIAN_FRONTEND=noninteractive", "LC_ALL=C", "apt-get", "--quiet", "-o"]);
     command.arg(format!("DPkg::Lock::Timeout={}", LOCKED.as_secs()));
     Ok(command)
 }

@@ -17,14 +17,7 @@ pub const NAME: &str = "c-host";
 
 /// Arguments of the compiler for every architecture. A program whose addresses are fixed, and without a loader, which would take
 /// addresses of its own.
-const ARGUMENTS: [&str; 6] = [
-    "-std=gnu11",
-    "-O2",
-    "-Wall",
-    "-Wextra",
-    "-Werror",
-    "-static",
-];
+const ARGUMENTS: [&str; 6] = ["-std=gnu11", "-O2", "-Wall", "-Wextra", "-Werror", "-static"];
 
 /// Its sources.
 const SOURCES: [&str; 2] = ["c-host.c", "functions.c"];

@@ -78,8 +78,7 @@ pub fn output(command: &mut Command) -> Result<String> {
             String::from_utf8_lossy(&output.stderr)
         );
     }
-    String::from_utf8(output.stdout)
-        .with_context(|| format!("the output of {} is not UTF-8", name(command)))
+    String::from_utf8(output.stdout).with_context(|| format!("the output of {} is not UTF-8", name(command)))
 }
 
 /// Whether `command` can be started and succeeds, its output unseen.
@@ -130,10 +129,7 @@ pub fn name(command: &Command) -> String {
 /// Runs `command` and hands over each line that it prints, messages and output in their order.
 pub fn lines(command: &mut Command, mut take: impl FnMut(&str)) -> Result<ExitStatus> {
     let (reader, writer) = std::io::pipe()?;
-    command
-        .stdin(Stdio::null())
-        .stdout(writer.try_clone()?)
-        .stderr(writer);
+    command.stdin(Stdio::null()).stdout(writer.try_clone()?).stderr(writer);
     let mut child = command
         .spawn()
         .with_context(|| format!("cannot start {}", name(command)))?;
@@ -280,12 +276,8 @@ mod tests {
 
     #[test]
     fn a_failure_names_the_program_and_its_messages() {
-        let error = output(Command::new("sh").args(["-c", "echo broken >&2; exit 1"]))
-            .expect_err("exit status 1");
+        let error = output(Command::new("sh").args(["-c", "echo broken >&2; exit 1"])).expect_err("exit status 1");
         let error = error.to_string();
-        assert!(
-            error.contains("sh -c") && error.contains("broken"),
-            "{error}"
-        );
+        assert!(error.contains("sh -c") && error.contains("broken"), "{error}");
     }
 }

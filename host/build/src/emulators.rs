@@ -65,9 +65,7 @@ pub fn environment(command: &mut Command, workspace: &Workspace) {
         && command::in_path(QEMU).as_ref() != Some(&qemu)
     {
         let path = std::env::var_os("PATH").unwrap_or_default();
-        let folders = [folder.to_owned()]
-            .into_iter()
-            .chain(std::env::split_paths(&path));
+        let folders = [folder.to_owned()].into_iter().chain(std::env::split_paths(&path));
         // A folder with a colon in its name cannot be in a path; QEMU is then not found, which is said.
         if let Ok(path) = std::env::join_paths(folders) {
             command.env("PATH", path);
@@ -89,11 +87,7 @@ fn works(program: &Path) -> Result<()> {
         version.1
     );
     let machines = command::output(Command::new(program).args(["-accel", "help"]))?;
-    ensure!(
-        machines.contains("tcg"),
-        "{} emulates no processor",
-        program.display()
-    );
+    ensure!(machines.contains("tcg"), "{} emulates no processor", program.display());
     Ok(())
 }
 

@@ -31,9 +31,7 @@ pub struct Example {
 impl Example {
     /// The runs that `package` wants on any architecture.
     pub fn on_all_architectures(package: &Package) -> impl Iterator<Item = Self> {
-        Arch::ALL
-            .into_iter()
-            .flat_map(move |arch| Self::all(package, arch))
+        Arch::ALL.into_iter().flat_map(move |arch| Self::all(package, arch))
     }
 
     /// The runs that `package` wants on `arch`.
@@ -43,8 +41,7 @@ impl Example {
             .run
             .iter()
             .filter(move |run| {
-                package.metadata.arch.contains(&arch)
-                    && run.arch.as_ref().is_none_or(|only| only.contains(&arch))
+                package.metadata.arch.contains(&arch) && run.arch.as_ref().is_none_or(|only| only.contains(&arch))
             })
             .map(move |run| Self {
                 package: package.name.clone(),
@@ -170,8 +167,7 @@ impl Example {
     /// The difference, with the host's messages.
     pub fn judge(&self, printed: &str, status: Option<i32>, messages: &str) -> Result<()> {
         let expected = self.folder.join(&self.run.expect);
-        let expected = fs::read_to_string(&expected)
-            .with_context(|| format!("cannot read {}", expected.display()))?;
+        let expected = fs::read_to_string(&expected).with_context(|| format!("cannot read {}", expected.display()))?;
         if let Some(difference) = difference(&expected, printed) {
             bail!("{difference}\nits messages: {messages}");
         }
@@ -246,9 +242,6 @@ mod tests {
     #[test]
     fn input_goes_in_and_output_and_status_come_out() {
         let output = feed(Command::new("sh").args(["-c", "cat; exit 3"]), b"in").expect("starts");
-        assert_eq!(
-            (output.stdout.as_slice(), output.status.code()),
-            (&b"in"[..], Some(3))
-        );
+        assert_eq!((output.stdout.as_slice(), output.status.code()), (&b"in"[..], Some(3)));
     }
 }

@@ -53,9 +53,7 @@ mod tests {
 
     fn names(folder: &Path) -> Vec<PathBuf> {
         let entries = fs::read_dir(folder).expect("a folder");
-        let mut names: Vec<_> = entries
-            .map(|entry| entry.expect("an entry").path())
-            .collect();
+        let mut names: Vec<_> = entries.map(|entry| entry.expect("an entry").path()).collect();
         names.sort();
         names
     }
@@ -92,10 +90,7 @@ mod tests {
         let status = Command::new("sh")
             .args(["-c", "trap '' XFSZ; ulimit -f 0; exec \"$@\"", "sh"])
             .arg(std::env::current_exe().expect("this program"))
-            .args([
-                "--exact",
-                "files::tests::what_cannot_be_written_leaves_what_was_there",
-            ])
+            .args(["--exact", "files::tests::what_cannot_be_written_leaves_what_was_there"])
             .env(FULL, &file)
             .stdout(Stdio::null())
             .status();

@@ -16,13 +16,7 @@ use crate::workspace::Workspace;
 pub const TARGETS: [&str; 5] = ["scan", "check", "bind", "audit", "header"];
 
 /// The guests that they begin with: small ones, since as many inputs as possible are to be tried.
-pub const SEEDS: [&str; 5] = [
-    "c-hello",
-    "hello",
-    "host-library",
-    "one-backend",
-    "own-function",
-];
+pub const SEEDS: [&str; 5] = ["c-hello", "hello", "host-library", "one-backend", "own-function"];
 
 /// Whoever names a target of the compiler has build scripts and procedural macros built without [`COVERAGE`].
 const COMPILER_TARGET: &str = "x86_64-unknown-linux-gnu";
@@ -68,12 +62,7 @@ pub fn folder(workspace: &Workspace) -> PathBuf {
 ///
 /// # Errors
 /// A folder cannot be made.
-pub fn command(
-    workspace: &Workspace,
-    target: &str,
-    seconds: u64,
-    corpus: &Path,
-) -> Result<Command> {
+pub fn command(workspace: &Workspace, target: &str, seconds: u64, corpus: &Path) -> Result<Command> {
     let crashes = folder(workspace).join("crashes");
     for folder in [corpus, &crashes] {
         fs::create_dir_all(folder).with_context(|| format!("cannot make {}", folder.display()))?;

@@ -75,12 +75,7 @@ pub struct Link<'a> {
 ///
 /// # Errors
 /// The build fails; the compiler's messages are on standard error.
-pub fn build(
-    workspace: &Workspace,
-    toolchain: &Toolchain,
-    arch: Arch,
-    guest: &Guest<'_>,
-) -> Result<PathBuf> {
+pub fn build(workspace: &Workspace, toolchain: &Toolchain, arch: Arch, guest: &Guest<'_>) -> Result<PathBuf> {
     let link = Link {
         features: &[],
         script: &format!("{}.ld", arch.name()),
@@ -139,11 +134,7 @@ fn link_arguments(workspace: &Workspace, link: &Link<'_>) -> Result<Vec<String>>
     let mut arguments: Vec<String> = LINK_ARGUMENTS.map(str::to_owned).to_vec();
     arguments.push(format!("-L{}", folder.display()));
     arguments.push(format!("-Wl,-T,{}", script.display()));
-    arguments.extend(
-        link.objects
-            .iter()
-            .map(|object| object.display().to_string()),
-    );
+    arguments.extend(link.objects.iter().map(|object| object.display().to_string()));
     let mut arguments: Vec<String> = arguments
         .into_iter()
         .map(|argument| format!("-Clink-arg={argument}"))

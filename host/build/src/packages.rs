@@ -121,10 +121,7 @@ impl Package {
         let Some(table) = package.metadata.get("paravirt") else {
             return Ok(None);
         };
-        let folder = package
-            .manifest_path
-            .parent()
-            .context("a manifest is in a folder")?;
+        let folder = package.manifest_path.parent().context("a manifest is in a folder")?;
         let mut binaries: Vec<String> = package
             .targets
             .iter()
@@ -136,8 +133,7 @@ impl Package {
             name: package.name.to_string(),
             folder: folder.into(),
             binaries,
-            metadata: Metadata::parse(table)
-                .with_context(|| format!("{} is not understood", package.manifest_path))?,
+            metadata: Metadata::parse(table).with_context(|| format!("{} is not understood", package.manifest_path))?,
         }))
     }
 }

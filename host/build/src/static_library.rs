@@ -43,17 +43,14 @@ pub const HOST: Library = Library {
 ///
 /// # Errors
 /// No compiler for that architecture, or the build fails; the compiler's messages are on standard error.
-pub fn build(
-    workspace: &Workspace,
-    arch: Arch,
-    library: Library,
-    folder: &Path,
-) -> Result<PathBuf> {
+pub fn build(workspace: &Workspace, arch: Arch, library: Library, folder: &Path) -> Result<PathBuf> {
     let toolchain = Toolchain::find(workspace, arch)?;
     let mut cargo = toolchain.cargo();
-    cargo
-        .args(["rustc", "--quiet", "--profile=guest", "--lib"])
-        .args(["--package", library.package, "--crate-type=staticlib"]);
+    cargo.args(["rustc", "--quiet", "--profile=guest", "--lib"]).args([
+        "--package",
+        library.package,
+        "--crate-type=staticlib",
+    ]);
     guests::configure(&mut cargo, workspace, &toolchain, arch);
     command::run(&mut cargo)?;
     let built = workspace

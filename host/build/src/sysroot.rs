@@ -76,8 +76,7 @@ pub fn source() -> Result<Source> {
 fn sources() -> impl Iterator<Item = Result<Source>> {
     let active = || {
         let rustc = std::env::var_os("RUSTC").unwrap_or_else(|| "rustc".into());
-        Source::of(rustc, command::cargo().get_program().to_owned(), None)
-            .context("the active Rust toolchain")
+        Source::of(rustc, command::cargo().get_program().to_owned(), None).context("the active Rust toolchain")
     };
     let debian = || {
         let source = Source::of(
@@ -153,9 +152,7 @@ impl Source {
 /// The newest version that the release notes beside the sources name.
 fn release_notes(library: &Path) -> Option<String> {
     let notes = fs::read_to_string(library.with_file_name("RELEASES.md")).ok()?;
-    let version = notes
-        .lines()
-        .find_map(|line| line.strip_prefix("Version "))?;
+    let version = notes.lines().find_map(|line| line.strip_prefix("Version "))?;
     version.split_whitespace().next().map(str::to_owned)
 }
 
@@ -227,8 +224,7 @@ fn ensure_from(source: &Source, workspace: &Workspace, targets: &[&str]) -> Resu
 /// The sysroot was not built.
 pub fn rustc(sysroot: &Path) -> Result<PathBuf> {
     let file = sysroot.join(RUSTC);
-    let path =
-        fs::read_to_string(&file).with_context(|| format!("cannot read {}", file.display()))?;
+    let path = fs::read_to_string(&file).with_context(|| format!("cannot read {}", file.display()))?;
     Ok(PathBuf::from(path))
 }
 
@@ -275,10 +271,7 @@ fn build(source: &Source, folder: &Path, targets: &[&str]) -> Result<PathBuf> {
         cargo
             .arg("--offline")
             .arg("--config=source.crates-io.replace-with='rust-source'")
-            .arg(format!(
-                "--config=source.rust-source.directory='{}'",
-                vendor.display()
-            ));
+            .arg(format!("--config=source.rust-source.directory='{}'", vendor.display()));
     }
     for target in targets {
         cargo.args(["--target", target]);
@@ -296,8 +289,7 @@ fn assemble(built: &Path, sysroot: &Path, target: &str, source: &Source) -> Resu
     }
     fs::create_dir_all(&libraries)?;
     for library in LIBRARIES {
-        let file = find(built, library)
-            .with_context(|| format!("the build for {target} left no {library}*.rlib"))?;
+        let file = find(built, library).with_context(|| format!("the build for {target} left no {library}*.rlib"))?;
         let name = file.file_name().context("a library has a name")?;
         fs::copy(&file, libraries.join(name))?;
     }
@@ -328,8 +320,7 @@ mod tests {
 
     #[test]
     fn a_compiler_that_is_not_there_is_named() {
-        let error =
-            Source::of("/no/such/rustc".into(), "cargo".into(), None).expect_err("not there");
+        let error = Source::of("/no/such/rustc".into(), "cargo".into(), None).expect_err("not there");
         assert!(format!("{error:#}").contains("rustc"), "{error:#}");
     }
 }

@@ -46,9 +46,7 @@ impl Toolchain {
     /// There is none; the message says why, and what to install.
     pub fn find(workspace: &Workspace, arch: Arch) -> Result<Self> {
         static FOUND: Mutex<Option<HashMap<Arch, Result<Toolchain, String>>>> = Mutex::new(None);
-        let mut found = FOUND
-            .lock()
-            .map_err(|_| anyhow!("a search ended in a panic"))?;
+        let mut found = FOUND.lock().map_err(|_| anyhow!("a search ended in a panic"))?;
         found
             .get_or_insert_default()
             .entry(arch)
@@ -132,10 +130,7 @@ impl Toolchain {
         let Some(own) = &self.own else {
             return Vec::new();
         };
-        let mut flags = vec![
-            format!("--sysroot={}", own.sysroot.display()),
-            own.fingerprint.clone(),
-        ];
+        let mut flags = vec![format!("--sysroot={}", own.sysroot.display()), own.fingerprint.clone()];
         flags.extend(self.arch.target_flags().iter().map(ToString::to_string));
         flags
     }
@@ -154,8 +149,7 @@ impl Own {
 /// Whether the active toolchain has a library for `target`.
 pub fn active_has(target: &str) -> Result<bool> {
     let rustc = std::env::var_os("RUSTC").unwrap_or_else(|| "rustc".into());
-    let libraries =
-        command::output(Command::new(rustc).args(["--print", "target-libdir", "--target", target]))
-            .context("cannot ask the Rust compiler for its libraries")?;
+    let libraries = command::output(Command::new(rustc).args(["--print", "target-libdir", "--target", target]))
+        .context("cannot ask the Rust compiler for its libraries")?;
     Ok(sysroot::find(Path::new(libraries.trim()), "libcore-").is_some())
 }

@@ -159,33 +159,21 @@ impl Tool {
     const fn packages(self, system: System) -> &'static [&'static str] {
         use System::{Arch, Debian, Fedora, Ubuntu};
         match (self, system) {
-            (Self::RustSource, Debian) => {
-                &["rustc-web", "cargo-web", "rust-web-src", "rust-web-clippy"]
-            }
+            (Self::RustSource, Debian) => &["rustc-web", "cargo-web", "rust-web-src", "rust-web-clippy"],
             (Self::RustSource, Fedora) => &["rust-src"],
             (Self::RustSource, Arch) => &["rust-src"],
             (Self::RustSource, Ubuntu) => &[],
             (Self::Cxx, Debian | Ubuntu) => &["g++"],
             (Self::Cxx, Fedora) => &["gcc-c++"],
             (Self::Cxx, Arch) => &["gcc"],
-            (Self::CrossI686, Debian | Ubuntu) => &[
-                "gcc-i686-linux-gnu",
-                "g++-i686-linux-gnu",
-                "libc6-dev-i386-cross",
-            ],
+            (Self::CrossI686, Debian | Ubuntu) => &["gcc-i686-linux-gnu", "g++-i686-linux-gnu", "libc6-dev-i386-cross"],
             (Self::CrossI686, Fedora | Arch) => &[],
-            (Self::CrossAarch64, Debian | Ubuntu) => {
-                &["gcc-aarch64-linux-gnu", "libc6-dev-arm64-cross"]
-            }
+            (Self::CrossAarch64, Debian | Ubuntu) => &["gcc-aarch64-linux-gnu", "libc6-dev-arm64-cross"],
             (Self::CrossAarch64, Fedora) => &["gcc-aarch64-linux-gnu"],
             (Self::CrossAarch64, Arch) => &["aarch64-linux-gnu-gcc"],
-            (Self::CrossArm, Debian | Ubuntu) => {
-                &["gcc-arm-linux-gnueabihf", "libc6-dev-armhf-cross"]
-            }
+            (Self::CrossArm, Debian | Ubuntu) => &["gcc-arm-linux-gnueabihf", "libc6-dev-armhf-cross"],
             (Self::CrossArm, Fedora | Arch) => &[],
-            (Self::CrossRiscv64, Debian | Ubuntu) => {
-                &["gcc-riscv64-linux-gnu", "libc6-dev-riscv64-cross"]
-            }
+            (Self::CrossRiscv64, Debian | Ubuntu) => &["gcc-riscv64-linux-gnu", "libc6-dev-riscv64-cross"],
             (Self::CrossRiscv64, Fedora) => &["gcc-riscv64-linux-gnu"],
             (Self::CrossRiscv64, Arch) => &["riscv64-linux-gnu-gcc"],
             (Self::Clang, _) => &["clang"],
@@ -267,21 +255,9 @@ impl System {
         let release = fs::read_to_string("/etc/os-release").unwrap_or_default();
         let is_ubuntu = release
             .lines()
-            .filter_map(|line| {
-                line.strip_prefix("ID=")
-                    .or_else(|| line.strip_prefix("ID_LIKE="))
-            })
-            .any(|names| {
-                names
-                    .trim_matches('"')
-                    .split(' ')
-                    .any(|name| name == "ubuntu")
-            });
-        if is_ubuntu {
-            Self::Ubuntu
-        } else {
-            Self::Debian
-        }
+            .filter_map(|line| line.strip_prefix("ID=").or_else(|| line.strip_prefix("ID_LIKE=")))
+            .any(|names| names.trim_matches('"').split(' ').any(|name| name == "ubuntu"));
+        if is_ubuntu { Self::Ubuntu } else { Self::Debian }
     }
 
     /// Its name, and its command to install packages.
@@ -321,14 +297,8 @@ pub fn advice(tools: &[Tool]) -> String {
             Tool::RustSource,
             "  with rustup: rustup component add rust-src, rustup target add i586-unknown-linux-gnu",
         ),
-        (
-            Tool::RustLints,
-            "  with rustup: rustup component add rustfmt clippy",
-        ),
-        (
-            Tool::Xen,
-            "  or name the file of a Xen from elsewhere in PVHOST_XEN",
-        ),
+        (Tool::RustLints, "  with rustup: rustup component add rustfmt clippy"),
+        (Tool::Xen, "  or name the file of a Xen from elsewhere in PVHOST_XEN"),
     ] {
         if tools.contains(&tool) {
             lines.push(line.to_owned());
@@ -346,10 +316,7 @@ impl fmt::Display for Tool {
 /// Looks at every tool and, with `install`, sets up what does not work. The state of each.
 pub fn set_up(workspace: &Workspace, install: bool) -> Vec<(Tool, State)> {
     let broken = |tool: Tool| tool.probe(workspace).err();
-    let wanted: Vec<Tool> = Tool::ALL
-        .into_iter()
-        .filter(|tool| broken(*tool).is_some())
-        .collect();
+    let wanted: Vec<Tool> = Tool::ALL.into_iter().filter(|tool| broken(*tool).is_some()).collect();
     let mut hindrance = if install && wanted.is_empty() {
         None
     } else if install {
@@ -380,12 +347,7 @@ pub fn set_up(workspace: &Workspace, install: bool) -> Vec<(Tool, State)> {
                 (false, _) | (true, None) => State::Works,
                 (true, Some(error)) => {
                     let tried = problems.iter().find(|(of, _)| *of == tool);
-                    not_working(
-                        tool,
-                        &error,
-                        hindrance.as_deref(),
-                        tried.map(|(_, text)| &text[..]),
-                    )
+                    not_working(tool, &error, hindrance.as_deref(), tried.map(|(_, text)| &text[..]))
                 }
             };
             (tool, state)
@@ -408,11 +370,7 @@ fn install_all(workspace: &Workspace, tools: &[Tool], as_root: bool) -> Vec<(Too
         .flat_map(|tool| tool.packages(system))
         .copied()
         .collect();
-    let mut one_by_one: Vec<Tool> = tools
-        .iter()
-        .copied()
-        .filter(|tool| !tool.needs_root())
-        .collect();
+    let mut one_by_one: Vec<Tool> = tools.iter().copied().filter(|tool| !tool.needs_root()).collect();
     if !packages.is_empty() && apt::install(&packages).is_err() {
         println!("that failed; now one after the other");
         one_by_one.splice(0..0, together);
@@ -424,20 +382,11 @@ fn install_all(workspace: &Workspace, tools: &[Tool], as_root: bool) -> Vec<(Too
 }
 
 /// The state of a tool that does not work: `error` is what its probe said, `tried` what an attempt to install it did.
-fn not_working(
-    tool: Tool,
-    error: &anyhow::Error,
-    hindrance: Option<&str>,
-    tried: Option<&str>,
-) -> State {
+fn not_working(tool: Tool, error: &anyhow::Error, hindrance: Option<&str>, tried: Option<&str>) -> State {
     let nobody_could = match (hindrance, tried) {
         (Some(hindrance), _) => Some(hindrance.to_owned()),
-        _ if tool.packages(System::here()).is_empty() => {
-            Some("there is no package of it".to_owned())
-        }
-        (None, Some(text)) if is_offline(text) => {
-            Some("the packages could not be fetched".to_owned())
-        }
+        _ if tool.packages(System::here()).is_empty() => Some("there is no package of it".to_owned()),
+        (None, Some(text)) if is_offline(text) => Some("the packages could not be fetched".to_owned()),
         _ => None,
     };
     match nobody_could {
@@ -467,8 +416,7 @@ fn is_offline(messages: &str) -> bool {
 /// Compiles and links a program that includes a header of the language's library.
 fn compiles(compiler: &str, language: &str) -> Result<()> {
     let header = if language == "c" { "stdio.h" } else { "cstdio" };
-    let folder =
-        std::env::temp_dir().join(format!("paravirt-probe-{}-{compiler}", std::process::id()));
+    let folder = std::env::temp_dir().join(format!("paravirt-probe-{}-{compiler}", std::process::id()));
     let mut child = Command::new(compiler)
         .args(["-x", language, "-", "-o"])
         .arg(&folder)
@@ -507,8 +455,7 @@ mod tests {
     fn what_nobody_here_could_install_is_missing_and_the_rest_has_failed() {
         let error = anyhow::anyhow!("cannot start mold");
         let state = |hindrance, tried| not_working(Tool::Linkers, &error, hindrance, tried);
-        let missing =
-            |state| matches!(state, State::Missing(text) if text.contains("cannot start mold"));
+        let missing = |state| matches!(state, State::Missing(text) if text.contains("cannot start mold"));
         assert!(missing(state(Some("no root"), None)));
         assert!(missing(state(None, Some("E: Could not resolve 'archive'"))));
         let State::Failed(text) = state(None, Some("a cannot be installed beside b")) else {

@@ -24,9 +24,7 @@ impl Workspace {
             .nth(2)
             .filter(|root| root.join("Cargo.toml").is_file())
             .with_context(|| format!("no checkout around {}", env!("CARGO_MANIFEST_DIR")))?;
-        Ok(Self {
-            root: root.to_owned(),
-        })
+        Ok(Self { root: root.to_owned() })
     }
 
     /// The folder with the workspace's `Cargo.toml`.
@@ -47,8 +45,7 @@ impl Workspace {
     /// Finished guests, a folder for each architecture. Always here, whatever `CARGO_TARGET_DIR` says, unless `PARAVIRT_GUESTS` names
     /// another folder: tests look here.
     pub fn guests(&self) -> PathBuf {
-        std::env::var_os("PARAVIRT_GUESTS")
-            .map_or_else(|| self.root.join("target/guests"), PathBuf::from)
+        std::env::var_os("PARAVIRT_GUESTS").map_or_else(|| self.root.join("target/guests"), PathBuf::from)
     }
 
     /// Cargo's working files for guests of `arch`. Each architecture has its own, because two compilers may be at work.

@@ -108,8 +108,7 @@ unsafe impl GlobalAlloc for Memory {
             return ptr::null_mut();
         };
         // SAFETY: as the header asks for.
-        let memory =
-            unsafe { (callbacks.allocate)(callbacks.context, layout.size(), layout.align()) };
+        let memory = unsafe { (callbacks.allocate)(callbacks.context, layout.size(), layout.align()) };
         if memory.is_null() {
             end(format_args!(
                 "out of memory: `allocate` of the environment had no {} bytes; give the host more",

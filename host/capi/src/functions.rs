@@ -37,18 +37,12 @@ pub type Functions = BTreeMap<String, Function>;
 ///
 /// # Safety
 /// As the header says of the table.
-pub unsafe fn all(
-    table: *const layout::Function,
-    count: usize,
-    compat_2013: bool,
-) -> Result<Functions, Error> {
+pub unsafe fn all(table: *const layout::Function, count: usize, compat_2013: bool) -> Result<Functions, Error> {
     // SAFETY: the caller's.
     let table = unsafe { array(table, count, "functions")? };
     let of_2013 = interface::of_2013().filter(|_| compat_2013);
     let provided = interface::functions().chain(of_2013);
-    let mut functions: Functions = provided
-        .map(|(name, function)| (name.to_string(), function))
-        .collect();
+    let mut functions: Functions = provided.map(|(name, function)| (name.to_string(), function)).collect();
     for (index, entry) in table.iter().enumerate() {
         // SAFETY: the caller's.
         let name = unsafe { text(entry.name, &format!("functions[{index}].name"))? };

@@ -17,9 +17,7 @@ use crate::environment;
 use crate::error::{Error, Number, number};
 use crate::functions::{self, check_flags};
 use crate::image::Image;
-use crate::layout::{
-    self, COMPAT_2013, Context, EXECUTABLE_MEMORY, FAULT_SYSTEM_CALL, Fault, LAZY, Request,
-};
+use crate::layout::{self, COMPAT_2013, Context, EXECUTABLE_MEMORY, FAULT_SYSTEM_CALL, Fault, LAZY, Request};
 use crate::platform::{Address, Platform};
 
 /// `struct pvh_guest`
@@ -35,11 +33,7 @@ pub struct Guest {
 /// # Safety
 /// As the header says.
 #[unsafe(no_mangle)]
-pub unsafe extern "C" fn pvh_guest_create(
-    image: *const Image,
-    request: *const Request,
-    guest: *mut *mut Guest,
-) -> i32 {
+pub unsafe extern "C" fn pvh_guest_create(image: *const Image, request: *const Request, guest: *mut *mut Guest) -> i32 {
     number(|| {
         // SAFETY: the caller's.
         unsafe { store(guest, ptr::null_mut(), "guest")? };
@@ -85,8 +79,7 @@ unsafe fn create(image: *const Image, request: &Request) -> Result<Guest, Error>
         })
     };
     let pages = Box::new(platform);
-    let guest =
-        guest::Guest::load(&scanned.image, &request, &provide, platform, pages).map_err(refusal)?;
+    let guest = guest::Guest::load(&scanned.image, &request, &provide, platform, pages).map_err(refusal)?;
     Ok(Guest { guest, image })
 }
 
@@ -110,9 +103,7 @@ pub unsafe extern "C" fn pvh_guest_release(guest: *mut Guest) {
         return;
     }
     if ptr::eq(guest, pvh_guest_current()) {
-        environment::say(
-            "pvh_guest_release: the guest runs; release it when pvh_guest_enter() has returned",
-        );
+        environment::say("pvh_guest_release: the guest runs; release it when pvh_guest_enter() has returned");
         return;
     }
     // SAFETY: it came from `pvh_guest_create`, and is not used any more.
@@ -131,8 +122,7 @@ pub unsafe extern "C" fn pvh_guest_enter(guest: *mut Guest, end: *mut layout::En
         // Before the guest runs, which it does once.
         check_there(end, "end")?;
         // SAFETY: the caller's.
-        let reached =
-            unsafe { guest.guest.enter() }.map_err(|error| Error::new(Number::Busy, error))?;
+        let reached = unsafe { guest.guest.enter() }.map_err(|error| Error::new(Number::Busy, error))?;
         // SAFETY: the image outlives its guests.
         let image: &image::Image = unsafe { &(*guest.image).image };
         if let Some(fault) = guest.guest.explain(image) {
@@ -169,9 +159,7 @@ pub extern "C" fn pvh_guest_current() -> *mut Guest {
     // SAFETY: only its address is used here.
     let guest = unsafe { guest::Guest::<Platform>::current() };
     // Every guest here is the first member of a `Guest`.
-    guest.map_or(ptr::null_mut(), |guest| {
-        ptr::from_ref(guest).cast_mut().cast()
-    })
+    guest.map_or(ptr::null_mut(), |guest| ptr::from_ref(guest).cast_mut().cast())
 }
 
 /// The guest behind a pointer, if there is one.
@@ -188,11 +176,7 @@ unsafe fn of<'a>(guest: *const Guest) -> Option<&'a guest::Guest<Platform>> {
 /// # Safety
 /// As the header says.
 #[unsafe(no_mangle)]
-pub unsafe extern "C" fn pvh_guest_readable(
-    guest: *const Guest,
-    address: *const c_void,
-    size: usize,
-) -> i32 {
+pub unsafe extern "C" fn pvh_guest_readable(guest: *const Guest, address: *const c_void, size: usize) -> i32 {
     // SAFETY: the caller's.
     unsafe { of(guest) }
         .is_some_and(|guest| guest.memory().readable(address as u64, size as u64))
@@ -204,11 +188,7 @@ pub unsafe extern "C" fn pvh_guest_readable(
 /// # Safety
 /// As the header says.
 #[unsafe(no_mangle)]
-pub unsafe extern "C" fn pvh_guest_writable(
-    guest: *const Guest,
-    address: *const c_void,
-    size: usize,
-) -> i32 {
+pub unsafe extern "C" fn pvh_guest_writable(guest: *const Guest, address: *const c_void, size: usize) -> i32 {
     // SAFETY: the caller's.
     unsafe { of(guest) }
         .is_some_and(|guest| guest.memory().writable(address as u64, size as u64))
@@ -276,9 +256,7 @@ pub unsafe extern "C" fn pvh_guest_deliver(guest: *mut Guest, context: *mut Cont
 #[unsafe(no_mangle)]
 pub unsafe extern "C" fn pvh_guest_ready(guest: *const Guest, line: u32) -> i32 {
     // SAFETY: the caller's.
-    unsafe { of(guest) }
-        .is_some_and(|guest| guest.is_ready(line))
-        .into()
+    unsafe { of(guest) }.is_some_and(|guest| guest.is_ready(line)).into()
 }
 
 /// `pvh_guest_fault`
@@ -286,11 +264,7 @@ pub unsafe extern "C" fn pvh_guest_ready(guest: *const Guest, line: u32) -> i32 
 /// # Safety
 /// As the header says.
 #[unsafe(no_mangle)]
-pub unsafe extern "C" fn pvh_guest_fault(
-    guest: *mut Guest,
-    context: *mut Context,
-    fault: *const Fault,
-) -> i32 {
+pub unsafe extern "C" fn pvh_guest_fault(guest: *mut Guest, context: *mut Context, fault: *const Fault) -> i32 {
     // SAFETY: the caller's.
     let parts = unsafe { (of(guest), context.as_mut(), fault.as_ref()) };
     let (Some(guest), Some(context), Some(fault)) = parts else {

@@ -14,8 +14,7 @@ use paravirt_host_core::image::{self, Access};
 use crate::argument::{array, store, text, value};
 use crate::error::{Error, Number, number};
 use crate::layout::{
-    EXECUTE, External, IMAGE_EXECUTABLE_MEMORY, IMAGE_NO_RED_ZONE, IMAGE_NOTE, ImageInfo, READ,
-    Segment, WRITE,
+    EXECUTE, External, IMAGE_EXECUTABLE_MEMORY, IMAGE_NO_RED_ZONE, IMAGE_NOTE, ImageInfo, READ, Segment, WRITE,
 };
 
 /// `struct pvh_image`
@@ -48,8 +47,7 @@ pub unsafe extern "C" fn pvh_image_parse(
 }
 
 fn parse(name: &str, bytes: &[u8]) -> Result<Image, Error> {
-    let image =
-        image::Image::parse(name, bytes).map_err(|error| Error::new(Number::Image, error))?;
+    let image = image::Image::parse(name, bytes).map_err(|error| Error::new(Number::Image, error))?;
     let names = image
         .externals()
         .iter()
@@ -108,11 +106,7 @@ pub unsafe extern "C" fn pvh_image_info(image: *const Image, info: *mut ImageInf
 /// # Safety
 /// As the header says.
 #[unsafe(no_mangle)]
-pub unsafe extern "C" fn pvh_image_segment(
-    image: *const Image,
-    index: u32,
-    segment: *mut Segment,
-) -> i32 {
+pub unsafe extern "C" fn pvh_image_segment(image: *const Image, index: u32, segment: *mut Segment) -> i32 {
     number(|| {
         // SAFETY: the caller's.
         let Image { image, .. } = unsafe { value(image, "image")? };
@@ -135,11 +129,7 @@ pub unsafe extern "C" fn pvh_image_segment(
 /// # Safety
 /// As the header says.
 #[unsafe(no_mangle)]
-pub unsafe extern "C" fn pvh_image_external(
-    image: *const Image,
-    index: u32,
-    external: *mut External,
-) -> i32 {
+pub unsafe extern "C" fn pvh_image_external(image: *const Image, index: u32, external: *mut External) -> i32 {
     number(|| {
         // SAFETY: the caller's.
         let Image { image, names } = unsafe { value(image, "image")? };
@@ -159,12 +149,7 @@ pub unsafe extern "C" fn pvh_image_external(
 /// # Safety
 /// As the header says.
 #[unsafe(no_mangle)]
-pub unsafe extern "C" fn pvh_image_symbol(
-    image: *const Image,
-    address: u64,
-    text: *mut c_char,
-    size: usize,
-) -> usize {
+pub unsafe extern "C" fn pvh_image_symbol(image: *const Image, address: u64, text: *mut c_char, size: usize) -> usize {
     // SAFETY: the caller's.
     let Some(Image { image, .. }) = (unsafe { image.as_ref() }) else {
         return 0;

@@ -67,8 +67,7 @@ pub struct Platform {
     pub set_alarm: Option<unsafe extern "C" fn(*mut c_void, u64)>,
     pub wait: Option<unsafe extern "C" fn(*mut c_void)>,
     pub console_write: Option<unsafe extern "C" fn(*mut c_void, *const c_void, usize) -> isize>,
-    pub console_read:
-        Option<unsafe extern "C" fn(*mut c_void, *mut c_void, usize, *mut i32) -> isize>,
+    pub console_read: Option<unsafe extern "C" fn(*mut c_void, *mut c_void, usize, *mut i32) -> isize>,
     pub set_tls: Option<unsafe extern "C" fn(*mut c_void, u64) -> i32>,
     pub enter_host: Option<unsafe extern "C" fn(*mut c_void)>,
     pub leave_host: Option<unsafe extern "C" fn(*mut c_void)>,

@@ -49,9 +49,7 @@ impl Platform {
             wall: platform.wall.ok_or_else(|| missing("wall"))?,
             set_alarm: platform.set_alarm.ok_or_else(|| missing("set_alarm"))?,
             wait: platform.wait.ok_or_else(|| missing("wait"))?,
-            console_write: platform
-                .console_write
-                .ok_or_else(|| missing("console_write"))?,
+            console_write: platform.console_write.ok_or_else(|| missing("console_write"))?,
             optional: *platform,
         })
     }
@@ -72,11 +70,7 @@ struct Refused {
 
 impl fmt::Display for Refused {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        write!(
-            f,
-            "`{}` of the host's platform returned {}",
-            self.callback, self.number
-        )
+        write!(f, "`{}` of the host's platform returned {}", self.callback, self.number)
     }
 }
 
@@ -116,9 +110,7 @@ fn count(number: isize, size: usize) -> Result<usize, error::Error> {
     match usize::try_from(number) {
         Ok(count) if count <= size => Ok(count),
         Ok(_) => Err(error::Error::Device),
-        Err(_) => Err(error::Error::from_number(
-            i32::try_from(number).unwrap_or(i32::MIN),
-        )),
+        Err(_) => Err(error::Error::from_number(i32::try_from(number).unwrap_or(i32::MIN))),
     }
 }
 
@@ -156,8 +148,7 @@ impl guest::Platform for Platform {
 
     fn console_write(&self, bytes: &[u8]) -> Result<usize, error::Error> {
         // SAFETY: see above.
-        let taken =
-            unsafe { (self.console_write)(self.context, bytes.as_ptr().cast(), bytes.len()) };
+        let taken = unsafe { (self.console_write)(self.context, bytes.as_ptr().cast(), bytes.len()) };
         count(taken, bytes.len())
     }
 

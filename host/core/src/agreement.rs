@@ -14,9 +14,7 @@ use crate::image::External;
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
 pub enum Disagreement {
     /// Guest and host do.
-    #[error(
-        "`{name}` is `{guest}` for the guest but `{host}` for the host; build both from the same declaration"
-    )]
+    #[error("`{name}` is `{guest}` for the guest but `{host}` for the host; build both from the same declaration")]
     Sides {
         /// The function.
         name: String,
@@ -26,9 +24,7 @@ pub enum Disagreement {
         host: Signature,
     },
     /// Either does with the ABI, which knows a function of 2013.
-    #[error(
-        "`{name}` is `{found}` for the {side} but was `{of_2013}` in 2013; declare it so, or choose another name"
-    )]
+    #[error("`{name}` is `{found}` for the {side} but was `{of_2013}` in 2013; declare it so, or choose another name")]
     Name {
         /// The function.
         name: String,
@@ -126,8 +122,7 @@ mod tests {
 
     /// What comes of a name and the prototypes of guest and host, as texts; empty if it says none.
     fn agree(name: &str, guest: &str, host: &str) -> Result<Option<Signature>, Disagreement> {
-        let read =
-            |text: &str| (!text.is_empty()).then(|| parse(text, Width::Bits32).expect("valid"));
+        let read = |text: &str| (!text.is_empty()).then(|| parse(text, Width::Bits32).expect("valid"));
         let external = External {
             name: name.to_owned(),
             slot: 0x10_0000,

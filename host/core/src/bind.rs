@@ -139,12 +139,10 @@ pub fn bind(image: &Image, provides: &Provides, partial: bool) -> Result<Bound, 
         let Some(address) = slot.address else {
             continue;
         };
-        let start = image
-            .file_offset(slot.slot, pointer)
-            .ok_or_else(|| BindError::Shared {
-                file: file(),
-                name: slot.name.clone(),
-            })?;
+        let start = image.file_offset(slot.slot, pointer).ok_or_else(|| BindError::Shared {
+            file: file(),
+            name: slot.name.clone(),
+        })?;
         bytes[start..start + pointer].copy_from_slice(&address.to_le_bytes()[..pointer]);
     }
     Ok(Bound { file: bytes, slots })

@@ -244,9 +244,7 @@ impl Anchor {
     fn measure(&mut self, now: &Sample) {
         let [old, recent] = self.measured;
         let elapsed = now.middle().saturating_sub(old.middle());
-        if self.measurement.is_none()
-            && (now.width() < old.width() / 2 || now.counter < old.counter)
-        {
+        if self.measurement.is_none() && (now.width() < old.width() / 2 || now.counter < old.counter) {
             // The one to begin with is of no use, or this is a much better one.
             self.measured = [*now; 2];
             return;

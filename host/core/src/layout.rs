@@ -118,9 +118,7 @@ pub enum LayoutError {
 /// If something does not fit or cannot be mapped; what was mapped before is unmapped again.
 pub fn map(request: &Request<'_>, pages: Box<dyn Pages>) -> Result<Layout, LayoutError> {
     let Request {
-        image,
-        command_line,
-        ..
+        image, command_line, ..
     } = *request;
     if command_line.len() > COMMAND_LINE {
         return Err(LayoutError::CommandLine(command_line.len()));
@@ -137,10 +135,7 @@ pub fn map(request: &Request<'_>, pages: Box<dyn Pages>) -> Result<Layout, Layou
         .map_or(0, |segment| segment.address / PAGE * PAGE);
     let end = mapper.next;
     let mut ranges = vec![MemoryRange::new(start, end, MemoryKind::Image)];
-    let others = request
-        .code
-        .saturating_add(request.data)
-        .saturating_add(OTHERS);
+    let others = request.code.saturating_add(request.data).saturating_add(OTHERS);
     let size = request.memory.checked_next_multiple_of(PAGE);
     let size = size
         .filter(|size| {
@@ -151,10 +146,7 @@ pub fn map(request: &Request<'_>, pages: Box<dyn Pages>) -> Result<Layout, Layou
             memory: request.memory,
             end,
         })?;
-    let free = rights(
-        true,
-        request.executable_memory || image.asks_for_executable_memory(),
-    );
+    let free = rights(true, request.executable_memory || image.asks_for_executable_memory());
     // An image without identity note is entered as in 2013, and looks for its memory right behind itself.
     let legacy = image.identity().is_none();
     if legacy && size > 0 {
@@ -219,11 +211,7 @@ impl Mapper<'_> {
         self.memory.map(start, end, access).map_err(|error| {
             let (file, address, size) = (self.file.to_owned(), start, end - start);
             match error {
-                MapError::Taken => LayoutError::AddressTaken {
-                    file,
-                    address,
-                    size,
-                },
+                MapError::Taken => LayoutError::AddressTaken { file, address, size },
                 MapError::System(source) => LayoutError::Map {
                     file,
                     address,

@@ -107,10 +107,7 @@ impl GuestMemory {
         self.mappings
             .iter()
             .filter(|mapping| !as_mapped(mapping.access))
-            .try_for_each(|mapping| {
-                self.pages
-                    .protect(mapping.start, mapping.size(), mapping.access)
-            })
+            .try_for_each(|mapping| self.pages.protect(mapping.start, mapping.size(), mapping.access))
     }
 
     /// Writes where the guest may not, before [`GuestMemory::seal`].
@@ -123,10 +120,7 @@ impl GuestMemory {
         if bytes.is_empty() {
             return;
         }
-        let (start, end) = (
-            address / PAGE * PAGE,
-            (address + size).next_multiple_of(PAGE),
-        );
+        let (start, end) = (address / PAGE * PAGE, (address + size).next_multiple_of(PAGE));
         self.pages.prepare(start, end - start);
         // SAFETY: mapped and not yet sealed, and nothing else refers to it.
         unsafe { (address as *mut u8).copy_from_nonoverlapping(bytes.as_ptr(), bytes.len()) };
@@ -257,10 +251,7 @@ mod tests {
         memory.map(0x3000, 0x4001, rights(true, false)).unwrap();
         memory.map(0x2000, 0x3000, rights(false, true)).unwrap();
         memory.map(0x8000, 0x9000, rights(false, false)).unwrap();
-        assert!(matches!(
-            memory.map(0, 1, rights(true, false)),
-            Err(MapError::Taken)
-        ));
+        assert!(matches!(memory.map(0, 1, rights(true, false)), Err(MapError::Taken)));
         memory.seal().unwrap();
         assert!(memory.readable(0x2000, 0x3000), "two mappings, no gap");
         assert!(!memory.readable(0x2000, 0x3001), "behind the end");

@@ -41,11 +41,7 @@ pub fn parse(text: &str, width: Width) -> Result<Signature, PrototypeError> {
             None => (rest, "()"),
         })
         .ok_or_else(form)?;
-    let arguments = arguments
-        .trim_end()
-        .strip_suffix(')')
-        .ok_or_else(form)?
-        .trim();
+    let arguments = arguments.trim_end().strip_suffix(')').ok_or_else(form)?.trim();
     let arguments = arguments.strip_suffix(',').unwrap_or(arguments);
     let types = match arguments {
         "" => Vec::new(),
@@ -62,8 +58,7 @@ pub fn parse(text: &str, width: Width) -> Result<Signature, PrototypeError> {
     if types.len() > Signature::MAX_ARGUMENTS {
         return Err(PrototypeError::TooMany(types.len()));
     }
-    let result =
-        parse_type(result, width).ok_or_else(|| PrototypeError::Type(beginning(result)))?;
+    let result = parse_type(result, width).ok_or_else(|| PrototypeError::Type(beginning(result)))?;
     Ok(Signature::new(result, &types))
 }
 
@@ -81,9 +76,7 @@ fn parse_type(text: &str, width: Width) -> Option<Type> {
         ("isize", Width::Bits64) => Some(Type::I64),
         _ if points("mut") => Some(Type::Pointer),
         _ if points("const") => Some(Type::ConstPointer),
-        _ => (0..16)
-            .filter_map(Type::from_code)
-            .find(|ty| ty.rust() == text),
+        _ => (0..16).filter_map(Type::from_code).find(|ty| ty.rust() == text),
     }
 }
 
@@ -133,10 +126,7 @@ mod tests {
         ] {
             assert_eq!(parse(text, Width::Bits32), Ok(expected), "{text}");
         }
-        assert_eq!(
-            parse("fn()", Width::Bits32),
-            Ok(Signature::new(Type::Unit, &[]))
-        );
+        assert_eq!(parse("fn()", Width::Bits32), Ok(Signature::new(Type::Unit, &[])));
         assert_eq!(
             parse("fn(isize) -> !", Width::Bits64),
             Ok(Signature::new(Type::Never, &[Type::I64]))
@@ -151,10 +141,7 @@ mod tests {
         assert_eq!(error("fn(x: bool)"), PrototypeError::Type("x: bool".into()));
         assert_eq!(error("fn(())"), PrototypeError::Type("()".into()));
         assert_eq!(error("fn() -> &u8"), PrototypeError::Type("&u8".into()));
-        assert_eq!(
-            error("fn(*mutable)"),
-            PrototypeError::Type("*mutable".into())
-        );
+        assert_eq!(error("fn(*mutable)"), PrototypeError::Type("*mutable".into()));
         let many = format!("fn({})", ["u8"; 15].join(","));
         assert_eq!(error(&many), PrototypeError::TooMany(15));
     }
@@ -168,11 +155,7 @@ mod tests {
             ("fn(u64, u64, u64, u64, u64, u64)", 48, 0),
             ("fn(u64, u64, u64, u64, u64, u64, u8)", 52, 8),
             ("fn(f64, f64, f64, f64, f64, f64, f64, f64)", 64, 0),
-            (
-                "fn(f64, f64, f64, f64, f64, f64, f64, f64, f32, f32)",
-                72,
-                16,
-            ),
+            ("fn(f64, f64, f64, f64, f64, f64, f64, f64, f32, f32)", 72, 16),
             ("fn(f64, u8, f64, u8, u8, u8, u8, u8, u8, u8)", 48, 16),
         ] {
             for (width, expected) in [(Width::Bits32, on_32), (Width::Bits64, on_64)] {

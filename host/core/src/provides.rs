@@ -188,10 +188,7 @@ pub struct Listed<'a> {
 
 impl<'a> Listed<'a> {
     fn parse(text: &'a str) -> Self {
-        if let Some(name) = text
-            .strip_prefix("EF(")
-            .and_then(|rest| rest.strip_suffix(')'))
-        {
+        if let Some(name) = text.strip_prefix("EF(").and_then(|rest| rest.strip_suffix(')')) {
             return Self {
                 name,
                 prototype: None,
@@ -235,13 +232,7 @@ impl Provides {
     ///
     /// # Errors
     /// Names the file, the line and what is expected there.
-    pub fn add(
-        &mut self,
-        file: &str,
-        line: usize,
-        function: &Listed<'_>,
-        width: Width,
-    ) -> Result<(), ProvidesError> {
+    pub fn add(&mut self, file: &str, line: usize, function: &Listed<'_>, width: Width) -> Result<(), ProvidesError> {
         let file = file.to_owned();
         let name = function.name.to_owned();
         if !prototype::is_identifier(&name) {
@@ -436,10 +427,7 @@ mod tests {
         let fit = |name, prototype| provides.fit(&external(name, prototype), Width::Bits64);
         assert_eq!(fit("first", Some("fn()")), Fit::Unchecked);
         assert_eq!(fit("second", Some("fn(u32) -> i32")), Fit::Fits);
-        assert!(matches!(
-            fit("second", Some("fn(u64) -> i32")),
-            Fit::Mismatch { .. }
-        ));
+        assert!(matches!(fit("second", Some("fn(u64) -> i32")), Fit::Mismatch { .. }));
         assert_eq!(fit("second", None), Fit::Unchecked);
         assert_eq!(fit("third", None), Fit::Unchecked);
         assert_eq!(fit("fourth", None), Fit::Missing);
@@ -481,20 +469,13 @@ mod tests {
 
     #[test]
     fn wrong_lists_are_refused_by_line() {
-        let error = |text| {
-            Provides::parse("list", text, Width::Bits64)
-                .unwrap_err()
-                .to_string()
-        };
+        let error = |text| Provides::parse("list", text, Width::Bits64).unwrap_err().to_string();
         assert_eq!(
             error("ok\nno-name\n"),
             "list:2: \"no-name\" is no function name; write `name` or `name fn(u32) -> i32`"
         );
         assert!(error("f fn(bool)").starts_with("list:1: prototype of f: "));
-        assert_eq!(
-            error("f\ng\nf"),
-            "list:3: f is listed already; keep one of the lines"
-        );
+        assert_eq!(error("f\ng\nf"), "list:3: f is listed already; keep one of the lines");
         assert!(error("EF(unclosed").contains("is no function name"));
     }
 }

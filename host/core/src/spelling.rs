@@ -10,9 +10,7 @@ const SAME: usize = 1000;
 /// Likeness in thousandths: 1000 for equal names, 0 for names that share nothing.
 pub(crate) fn likeness(first: &str, second: &str) -> usize {
     let longer = first.chars().count().max(second.chars().count());
-    SAME - (SAME * distance(first, second))
-        .checked_div(longer)
-        .unwrap_or(0)
+    SAME - (SAME * distance(first, second)).checked_div(longer).unwrap_or(0)
 }
 
 /// How many letters must be put in, left out, replaced or swapped with their neighbour to make one name of the other

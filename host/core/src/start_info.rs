@@ -60,18 +60,9 @@ pub fn bytes(address: u64, ranges: &[MemoryRange], contents: &Contents<'_>) -> V
     field!(wall_clock, contents.wall_clock);
     for (index, range) in ranges.iter().enumerate() {
         let at = RANGES + index * size_of::<MemoryRange>();
-        put(
-            at + offset_of!(MemoryRange, start),
-            &range.start.to_le_bytes(),
-        );
-        put(
-            at + offset_of!(MemoryRange, size),
-            &range.size.to_le_bytes(),
-        );
-        put(
-            at + offset_of!(MemoryRange, kind),
-            &range.kind.to_le_bytes(),
-        );
+        put(at + offset_of!(MemoryRange, start), &range.start.to_le_bytes());
+        put(at + offset_of!(MemoryRange, size), &range.size.to_le_bytes());
+        put(at + offset_of!(MemoryRange, kind), &range.kind.to_le_bytes());
     }
     bytes.extend_from_slice(contents.command_line.as_bytes());
     bytes.push(0);

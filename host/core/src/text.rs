@@ -66,11 +66,7 @@ impl Write for Line {
         let count = room.len().min(text.len());
         room[..count].copy_from_slice(&text.as_bytes()[..count]);
         self.length += count;
-        if count == text.len() {
-            Ok(())
-        } else {
-            Err(fmt::Error)
-        }
+        if count == text.len() { Ok(()) } else { Err(fmt::Error) }
     }
 }
 
@@ -109,15 +105,9 @@ mod tests {
     #[test]
     fn what_a_terminal_obeys_is_escaped() {
         for (text, escaped) in [
-            (
-                "\x1b[31m\x07\0\r\n\t\x7f",
-                "\\u{1b}[31m\\u{7}\\0\\r\\n\\t\\u{7f}",
-            ),
+            ("\x1b[31m\x07\0\r\n\t\x7f", "\\u{1b}[31m\\u{7}\\0\\r\\n\\t\\u{7f}"),
             ("\u{9b}2J\u{85}", "\\u{9b}2J\\u{85}"),
-            (
-                "a\u{202e}b\u{2066}c\u{200f}",
-                "a\\u{202e}b\\u{2066}c\\u{200f}",
-            ),
+            ("a\u{202e}b\u{2066}c\u{200f}", "a\\u{202e}b\\u{2066}c\\u{200f}"),
             (
                 "\u{2028}\u{2029}\u{a0}\u{200b}\u{feff}",
                 "\\u{2028}\\u{2029}\\u{a0}\\u{200b}\\u{feff}",

@@ -182,10 +182,7 @@ mod tests {
     fn a_guest_without_a_stack_is_stopped() {
         with_guest(|page, memory, interrupted| {
             for stack in [0, RED_ZONE, 0x1000, interrupted.stack + 4096] {
-                let interrupted = Interrupted {
-                    stack,
-                    ..*interrupted
-                };
+                let interrupted = Interrupted { stack, ..*interrupted };
                 for width in [Width::Bits32, Width::Bits64] {
                     let result = deliver(page, memory, width, &interrupted);
                     assert_eq!(result, Err(Cause::UpcallStack), "{stack:#x}");

@@ -164,10 +164,7 @@ fn guest_time_is_the_clock_s() {
     for rate in [90, 1000, 2494, 3000, 5700] {
         let mut machine = started(rate);
         assert!(machine.anchor.fields().is_some(), "{rate}");
-        assert!(
-            lead(&machine) + 7 * (SECOND as i64) < CLOSE as i64,
-            "{rate}"
-        );
+        assert!(lead(&machine) + 7 * (SECOND as i64) < CLOSE as i64, "{rate}");
         runs_right(&mut machine);
         assert_eq!(machine.anchor.steps().count, 0, "{rate}");
     }
@@ -184,10 +181,7 @@ fn the_step_of_a_machine_that_was_suspended_is_kept_and_the_rate_right_within_a_
         let step = moved(&machine, before) as u64;
         // What the rate was wrong by adds up.
         let rounding = hours * HOUR / 1_000_000;
-        assert!(
-            step.abs_diff(hours * HOUR) < CLOSE + rounding,
-            "{hours} h: {step} ns"
-        );
+        assert!(step.abs_diff(hours * HOUR) < CLOSE + rounding, "{hours} h: {step} ns");
         runs_right(&mut machine);
         let steps = machine.anchor.steps();
         assert_eq!(steps.count, 1, "{hours} h");

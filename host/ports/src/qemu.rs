@@ -48,9 +48,7 @@ impl Machine {
             .stdout(Stdio::piped())
             .stderr(Stdio::inherit())
             .spawn()
-            .with_context(|| {
-                format!("cannot start {program} (Debian: apt-get install qemu-system-x86)")
-            })?;
+            .with_context(|| format!("cannot start {program} (Debian: apt-get install qemu-system-x86)"))?;
         let console = qemu.stdin.take().context("its input is a pipe")?;
         let mut written = qemu.stdout.take().context("its output is a pipe")?;
         let (sender, output) = mpsc::channel();
@@ -62,11 +60,7 @@ impl Machine {
                 }
             }
         });
-        Ok(Self {
-            qemu,
-            console,
-            output,
-        })
+        Ok(Self { qemu, console, output })
     }
 
     /// Waits for what comes until `deadline`.

@@ -37,11 +37,9 @@ fn main() -> ExitCode {
             trials.push(trial(format!("pok/link {node}"), &[], move || {
                 link_and_audit(&check, kind)
             }));
-            trials.push(trial(
-                format!("pok/run {node}"),
-                &[of_pok(kind)],
-                move || run_node(&check, kind),
-            ));
+            trials.push(trial(format!("pok/run {node}"), &[of_pok(kind)], move || {
+                run_node(&check, kind)
+            }));
         }
     }
     let l4re = l4re_arch();
@@ -49,16 +47,12 @@ fn main() -> ExitCode {
     for example in packages.iter().flat_map(Example::on_all_architectures) {
         if example.host() == runs::HOST {
             let needs = of_l4re(l4re.is_some_and(|arch| arch != example.arch()));
-            trials.push(trial(example.title(), &needs, move || {
-                run_on_l4re(&example)
-            }));
+            trials.push(trial(example.title(), &needs, move || run_on_l4re(&example)));
         }
     }
     for more in more::ALL {
         let needs = of_l4re(lacks(&more));
-        trials.push(trial(format!("l4re/{}", more.name), &needs, move || {
-            run_more(&more)
-        }));
+        trials.push(trial(format!("l4re/{}", more.name), &needs, move || run_more(&more)));
     }
     for kind in [Kind::Pok, Kind::L4re] {
         let host = match kind {
@@ -66,9 +60,7 @@ fn main() -> ExitCode {
             _ => of_l4re(l4re.is_some_and(|arch| arch != Arch::I386)),
         };
         let needs = [vec![User::RtemsPrefix, User::RtemsSource], host].concat();
-        trials.push(trial(format!("rtems/{}", kind.name()), &needs, move || {
-            run_rtems(kind)
-        }));
+        trials.push(trial(format!("rtems/{}", kind.name()), &needs, move || run_rtems(kind)));
     }
     libtest_mimic::run(&arguments, trials).exit_code()
 }
@@ -128,15 +120,9 @@ fn run_node(check: &Check, kind: pok::tree::Kind) -> Result<()> {
     test_support::tool(Tool::Qemu);
     let workspace = test_support::workspace();
     let tree = pok::tree::Tree::at(&folder)?;
-    ensure!(
-        tree.kind == kind,
-        "the tree is that of {}",
-        tree.kind.name()
-    );
+    ensure!(tree.kind == kind, "the tree is that of {}", tree.kind.name());
     untouched(&[&folder], || {
-        let printed = check
-            .node
-            .run(&workspace, &Package::all(&workspace)?, &tree)?;
+        let printed = check.node.run(&workspace, &Package::all(&workspace)?, &tree)?;
         check.judge(&workspace, kind, &printed)
     })
 }
@@ -164,10 +150,7 @@ fn run_more(more: &More) -> Result<()> {
 }
 
 /// Runs something on a machine of that tree, which stays as it is.
-fn on_l4re(
-    tree: l4re::tree::Tree,
-    run: impl FnOnce(&Machine<'_>, &Workspace) -> Result<()>,
-) -> Result<()> {
+fn on_l4re(tree: l4re::tree::Tree, run: impl FnOnce(&Machine<'_>, &Workspace) -> Result<()>) -> Result<()> {
     let workspace = test_support::workspace();
     let (build, source, fiasco) = (tree.build.clone(), tree.source.clone(), tree.fiasco.clone());
     untouched(&[&build, &source, &fiasco], || {

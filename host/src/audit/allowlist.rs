@@ -192,10 +192,7 @@ mod tests {
     fn rules_are_matched_by_function_and_instruction() {
         let text = "# known\n\na: cli  # why\nm::f::{closure#0}: mov with cr2 # why\nm::g*: out # why\nx: * # why\n";
         let list = Allowlist::parse("list", text).expect("a sound list");
-        let line = |function, instruction| {
-            list.rule_for(&finding(function, instruction))
-                .map(|r| r.line)
-        };
+        let line = |function, instruction| list.rule_for(&finding(function, instruction)).map(|r| r.line);
         assert_eq!(line("a", "cli"), Some(3));
         assert_eq!(line("a", "sti"), None);
         assert_eq!(line("ab", "cli"), None);
@@ -220,10 +217,7 @@ mod tests {
             let message = Allowlist::parse("list", &format!("# list\n{text}\n"))
                 .expect_err(text)
                 .to_string();
-            assert!(
-                message.starts_with(&format!("list:2: {problem} in ")),
-                "{message}"
-            );
+            assert!(message.starts_with(&format!("list:2: {problem} in ")), "{message}");
         }
     }
 

@@ -4,8 +4,7 @@
 //! Monitor", 2000).
 
 use iced_x86::{
-    FormatMnemonicOptions, Formatter, Instruction, InstructionInfoFactory, IntelFormatter,
-    Mnemonic, OpAccess, Register,
+    FormatMnemonicOptions, Formatter, Instruction, InstructionInfoFactory, IntelFormatter, Mnemonic, OpAccess, Register,
 };
 
 /// What is wrong with an instruction in a guest.
@@ -72,10 +71,7 @@ impl Classifier {
         if instruction.is_privileged() {
             let mnemonic = self.mnemonic(instruction);
             let name = match special_register(instruction) {
-                Some(register) => format!(
-                    "{mnemonic} with {}",
-                    self.formatter.format_register(register)
-                ),
+                Some(register) => format!("{mnemonic} with {}", self.formatter.format_register(register)),
                 None => mnemonic,
             };
             return classified(name, Class::Privileged, "faults in user mode");
@@ -95,11 +91,8 @@ impl Classifier {
 
     fn mnemonic(&mut self, instruction: &Instruction) -> String {
         let mut name = String::new();
-        self.formatter.format_mnemonic_options(
-            instruction,
-            &mut name,
-            FormatMnemonicOptions::NO_PREFIXES,
-        );
+        self.formatter
+            .format_mnemonic_options(instruction, &mut name, FormatMnemonicOptions::NO_PREFIXES);
         // `ret far`: that it is far, its caller says.
         name.truncate(name.find(' ').unwrap_or(name.len()));
         name
@@ -112,10 +105,7 @@ fn by_mnemonic(mnemonic: Mnemonic) -> Option<(Class, &'static str)> {
             Class::Privileged,
             "faults in user mode; the guest's interrupt flag is in the vCPU page",
         ),
-        Mnemonic::Hlt => (
-            Class::Privileged,
-            "faults in user mode; idle is pv_cpu_idle",
-        ),
+        Mnemonic::Hlt => (Class::Privileged, "faults in user mode; idle is pv_cpu_idle"),
         Mnemonic::In
         | Mnemonic::Insb
         | Mnemonic::Insw
@@ -146,14 +136,10 @@ fn by_mnemonic(mnemonic: Mnemonic) -> Option<(Class, &'static str)> {
         Mnemonic::Lar | Mnemonic::Lsl | Mnemonic::Verr | Mnemonic::Verw => {
             (Class::Sensitive, "shows the host's segment descriptors")
         }
-        Mnemonic::Int | Mnemonic::Syscall | Mnemonic::Sysenter => (
-            Class::Escape,
-            "enters the kernel below, past the jump table",
-        ),
-        Mnemonic::Vmcall | Mnemonic::Vmmcall => (
-            Class::Escape,
-            "enters the hypervisor below, past the jump table",
-        ),
+        Mnemonic::Int | Mnemonic::Syscall | Mnemonic::Sysenter => {
+            (Class::Escape, "enters the kernel below, past the jump table")
+        }
+        Mnemonic::Vmcall | Mnemonic::Vmmcall => (Class::Escape, "enters the hypervisor below, past the jump table"),
         _ => return None,
     })
 }
@@ -257,8 +243,8 @@ mod tests {
     fn ordinary_instructions_are_not() {
         // push ebp; mov ebp, esp; mov eax, gs:[0]; call; rdtsc; cpuid; pause; int3; ud2; mov eax, ds; leave; ret
         let code = [
-            0x55, 0x89, 0xe5, 0x65, 0xa1, 0, 0, 0, 0, 0xe8, 0, 0, 0, 0, 0x0f, 0x31, 0x0f, 0xa2,
-            0xf3, 0x90, 0xcc, 0x0f, 0x0b, 0x8c, 0xd8, 0xc9, 0xc3,
+            0x55, 0x89, 0xe5, 0x65, 0xa1, 0, 0, 0, 0, 0xe8, 0, 0, 0, 0, 0x0f, 0x31, 0x0f, 0xa2, 0xf3, 0x90, 0xcc, 0x0f,
+            0x0b, 0x8c, 0xd8, 0xc9, 0xc3,
         ];
         assert_eq!(classify(32, &code), []);
     }

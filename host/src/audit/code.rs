@@ -23,9 +23,7 @@ impl Name<'_> {
     /// Whether it names the same function or range of the image, without a look at its text.
     pub(super) fn is(&self, other: &Self) -> bool {
         match (self, other) {
-            (Self::Symbol(one), Self::Symbol(other)) => {
-                (one.address, one.size) == (other.address, other.size)
-            }
+            (Self::Symbol(one), Self::Symbol(other)) => (one.address, one.size) == (other.address, other.size),
             (Self::Range(one), Self::Range(other)) => one == other,
             _ => false,
         }
@@ -58,10 +56,7 @@ pub(super) enum Part<'a> {
 }
 
 /// Hands over the parts of the executable segments by address, one by one since there may be millions, until `take` fails.
-pub(super) fn walk<'a, E>(
-    image: &'a Image,
-    take: &mut impl FnMut(Part<'a>) -> Result<(), E>,
-) -> Result<(), E> {
+pub(super) fn walk<'a, E>(image: &'a Image, take: &mut impl FnMut(Part<'a>) -> Result<(), E>) -> Result<(), E> {
     let symbols = image.symbols().code(0..u64::MAX);
     for segment in image.segments().iter().filter(|s| s.access.execute) {
         let end = segment.address + segment.data().len() as u64;

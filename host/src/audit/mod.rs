@@ -220,8 +220,7 @@ impl<'a> Scan<'a> {
 
     fn piece(&mut self, piece: &Piece<'a>) -> Result<(), Full> {
         self.has_code = true;
-        let mut decoder =
-            Decoder::with_ip(self.bits, piece.bytes, piece.address, DecoderOptions::NONE);
+        let mut decoder = Decoder::with_ip(self.bits, piece.bytes, piece.address, DecoderOptions::NONE);
         let mut instruction = Instruction::default();
         while decoder.can_decode() {
             decoder.decode_out(&mut instruction);
@@ -253,9 +252,7 @@ impl<'a> Scan<'a> {
     /// Notes bytes without an instruction, together with those right before them.
     fn undecodable(&mut self, piece: &Piece<'a>, instruction: &Instruction) -> Result<(), Full> {
         let (address, size) = (instruction.ip(), instruction.len() as u64);
-        let before = self
-            .undecodable
-            .replace((piece.function.clone(), address + size));
+        let before = self.undecodable.replace((piece.function.clone(), address + size));
         if before.is_some_and(|(function, end)| end == address && function.is(&piece.function))
             && let Some(last) = self.audit.gaps.last_mut()
         {

@@ -60,11 +60,7 @@ pub fn check_state(image: &Image) -> Result<(), StateProblem> {
         }
         _ => Ok(()),
     })?;
-    if known {
-        Ok(())
-    } else {
-        Err(StateProblem::Unknown)
-    }
+    if known { Ok(()) } else { Err(StateProblem::Unknown) }
 }
 
 /// Whether all of the piece could be decoded, so that it was judged.

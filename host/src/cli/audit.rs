@@ -203,10 +203,7 @@ fn text(report: &Report, verbose: bool) -> String {
         );
     }
     for gap in &report.not_decoded {
-        text += &format!(
-            "not decoded: {} bytes at {}: {}\n",
-            gap.bytes, gap.address, gap.reason
-        );
+        text += &format!("not decoded: {} bytes at {}: {}\n", gap.bytes, gap.address, gap.reason);
     }
     let count = |found: fn(&&Entry) -> bool| report.findings.iter().filter(found).count();
     text + &format!(

@@ -97,11 +97,7 @@ fn report(image: &Image, arguments: &Arguments, bound: &Bound) -> Report {
         file: image.name().to_owned(),
         machine: image.machine().to_string(),
         output: arguments.output.display().to_string(),
-        bound: bound
-            .slots
-            .iter()
-            .filter(|slot| slot.address.is_some())
-            .count(),
+        bound: bound.slots.iter().filter(|slot| slot.address.is_some()).count(),
         slots: bound.slots.iter().map(entry).collect(),
     }
 }

@@ -112,8 +112,7 @@ impl Status {
 
 impl Subcommand for Arguments {
     const NAME: &str = "check";
-    const ABOUT: &str =
-        "Check whether a host provides what a guest asks for, with the same prototypes";
+    const ABOUT: &str = "Check whether a host provides what a guest asks for, with the same prototypes";
 
     fn run(&self) -> Result<ExitStatus, Error> {
         let list = self.provides.as_deref().unwrap_or(Path::new(""));
@@ -145,19 +144,12 @@ fn report(image: Image, arguments: &Arguments) -> Result<Report, Error> {
         }
         (None, Some(file)) => {
             let name = file.display().to_string();
-            (
-                name.clone(),
-                name,
-                list(file, &image)?,
-                check_vcpu_page(&image),
-            )
+            (name.clone(), name, list(file, &image)?, check_vcpu_page(&image))
         }
         // The command line demands one of them.
         (None, None) => return Err("name a host with --host or --provides".into()),
     };
-    let refused = loadable
-        .err()
-        .map(|ImageError { problem, .. }| problem.to_string());
+    let refused = loadable.err().map(|ImageError { problem, .. }| problem.to_string());
     let (mut refused, not_judged) = match refused {
         Some(refused) => (Some(refused), None),
         None => match check_state(&image) {
@@ -178,9 +170,7 @@ fn report(image: Image, arguments: &Arguments) -> Result<Report, Error> {
     let (file, machine) = (image.name().to_owned(), image.machine().to_string());
     #[cfg(all(target_os = "linux", target_arch = "x86_64"))]
     if let (None, Some(known)) = (&refused, known)
-        && functions
-            .iter()
-            .all(|finding| finding.status != Status::Mismatch)
+        && functions.iter().all(|finding| finding.status != Status::Mismatch)
     {
         refused = refusal_here(image, known, arguments.memory);
     }
@@ -216,12 +206,7 @@ fn list(file: &Path, image: &Image) -> Result<Provides, Error> {
     Ok(provides::parse(&name, &text, image.machine().width())?)
 }
 
-fn finding(
-    external: &External,
-    provides: &Provides,
-    nearest: &mut Nearest<'_>,
-    width: Width,
-) -> Finding {
+fn finding(external: &External, provides: &Provides, nearest: &mut Nearest<'_>, width: Width) -> Finding {
     let name = &external.name;
     let declared = external.signature.map(|signature| signature.to_string());
     let shown = declared
@@ -269,10 +254,7 @@ fn text(report: &Report, verbose: bool) -> String {
     if let Some(not_judged) = &report.not_judged {
         text += &format!("{ODD}not judged:{ODD:#} {not_judged}\n");
     }
-    for Finding {
-        status, text: line, ..
-    } in &report.functions
-    {
+    for Finding { status, text: line, .. } in &report.functions {
         if status.is_good() && !verbose {
             continue;
         }
@@ -306,11 +288,7 @@ fn text(report: &Report, verbose: bool) -> String {
     // What a host provides is no consolation where it does not load the image.
     if report.refused.is_none() {
         let good = report.functions.iter().filter(|f| f.status.is_good());
-        text += &format!(
-            ": {} of {} functions provided",
-            good.count(),
-            report.functions.len()
-        );
+        text += &format!(": {} of {} functions provided", good.count(), report.functions.len());
     }
     text.push('\n');
     text

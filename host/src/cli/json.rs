@@ -39,18 +39,11 @@ mod tests {
 
     #[test]
     fn it_is_the_same_json_and_a_terminal_shows_it() {
-        let value = [
-            "\u{202e}\u{2028}\u{9b}2J\x7f\x1b",
-            "\u{e0041}é\"\\",
-            "ファイル",
-        ];
+        let value = ["\u{202e}\u{2028}\u{9b}2J\x7f\x1b", "\u{e0041}é\"\\", "ファイル"];
         for json in [pretty(&value), line(&value)] {
             let json = json.expect("texts");
             assert!(json.chars().all(|c| c == '\n' || is_shown(c)), "{json:?}");
-            assert_eq!(
-                serde_json::from_str::<[String; 3]>(&json).expect("JSON"),
-                value
-            );
+            assert_eq!(serde_json::from_str::<[String; 3]>(&json).expect("JSON"), value);
         }
     }
 }

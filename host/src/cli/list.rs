@@ -72,7 +72,8 @@ struct Mismatch {
 
 impl Subcommand for Arguments {
     const NAME: &str = "list";
-    const ABOUT: &str = "Show what a guest asks for: each external function, its prototype and slot, and which host provides it";
+    const ABOUT: &str =
+        "Show what a guest asks for: each external function, its prototype and slot, and which host provides it";
 
     fn run(&self) -> Result<ExitStatus, Error> {
         let image = read::image(&self.guest)?;
@@ -109,10 +110,7 @@ fn listing<'a>(image: &'a Image, backends: &'a [Backend]) -> Listing<'a> {
         xen_pv_entry: entries.xen_pv.map(hexadecimal),
         no_red_zone: identity.map(|identity| identity.flags.contains(Flags::NO_RED_ZONE)),
         executable_memory: image.asks_for_executable_memory(),
-        backends: backends
-            .iter()
-            .map(|backend| backend.name.as_str())
-            .collect(),
+        backends: backends.iter().map(|backend| backend.name.as_str()).collect(),
         functions: image
             .externals()
             .iter()
@@ -165,10 +163,7 @@ fn text(listing: &Listing<'_>, segments: &[Segment]) -> String {
     if !listing.backends.is_empty() {
         text += &format!("backends: {}\n", listing.backends.join(", "));
     }
-    let entries = [
-        ("PVH", &listing.pvh_entry),
-        ("Xen PV", &listing.xen_pv_entry),
-    ];
+    let entries = [("PVH", &listing.pvh_entry), ("Xen PV", &listing.xen_pv_entry)];
     let entries: Vec<_> = entries
         .iter()
         .filter_map(|(name, address)| Some(format!("{name} {}", address.as_ref()?)))
@@ -189,8 +184,7 @@ fn text(listing: &Listing<'_>, segments: &[Segment]) -> String {
         return text;
     }
     let in_image = "BACKENDS IN THE IMAGE";
-    let mut rows =
-        vec![["FUNCTION", "PROTOTYPE", "SLOT", "PROVIDED BY", in_image].map(str::to_owned)];
+    let mut rows = vec![["FUNCTION", "PROTOTYPE", "SLOT", "PROVIDED BY", in_image].map(str::to_owned)];
     rows.extend(listing.functions.iter().map(|function| {
         [
             function.name.to_owned(),
@@ -211,11 +205,7 @@ fn text(listing: &Listing<'_>, segments: &[Segment]) -> String {
 fn identity(listing: &Listing<'_>) -> String {
     match (listing.abi_version, &listing.vcpu_page, listing.no_red_zone) {
         (Some(version), Some(page), Some(no_red_zone)) => {
-            let red_zone = if no_red_zone {
-                "no red zone"
-            } else {
-                "red zone"
-            };
+            let red_zone = if no_red_zone { "no red zone" } else { "red zone" };
             format!("ABI version {version}, vCPU page {page}, {red_zone}")
         }
         _ => "no identity note".to_owned(),
@@ -235,11 +225,7 @@ fn provided_by(function: &Function<'_>) -> String {
 }
 
 fn or_none(text: String) -> String {
-    if text.is_empty() {
-        "-".to_owned()
-    } else {
-        text
-    }
+    if text.is_empty() { "-".to_owned() } else { text }
 }
 
 fn hexadecimal(address: u64) -> String {

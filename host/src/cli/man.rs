@@ -19,8 +19,7 @@ pub(super) struct Arguments {
 
 impl Subcommand for Arguments {
     const NAME: &str = "man";
-    const ABOUT: &str =
-        "Write the manual's pages, one for pvhost and one for each command, into a folder";
+    const ABOUT: &str = "Write the manual's pages, one for pvhost and one for each command, into a folder";
 
     fn run(&self) -> Result<ExitStatus, Error> {
         let mut command = command_line().disable_help_subcommand(true);

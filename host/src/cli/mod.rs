@@ -113,9 +113,7 @@ const WIDTH: usize = 120;
 
 impl Entry {
     fn command(&self) -> Command {
-        Command::new(self.name)
-            .about(self.about)
-            .max_term_width(WIDTH)
+        Command::new(self.name).about(self.about).max_term_width(WIDTH)
     }
 }
 
@@ -206,9 +204,7 @@ mod tests {
 
     #[test]
     fn examples_fit_into_a_narrow_terminal_and_paragraphs_into_any() {
-        let subcommands = SUBCOMMANDS
-            .iter()
-            .map(|entry| (entry.describe)(entry.command()));
+        let subcommands = SUBCOMMANDS.iter().map(|entry| (entry.describe)(entry.command()));
         for command in subcommands.chain([command_line()]) {
             let name = command.get_name();
             let text = command.get_after_help().expect("examples").to_string();

@@ -28,11 +28,7 @@ pub(super) fn is_stdin(file: &Path) -> bool {
 
 /// A name under which the system knows the file.
 pub(super) fn name(file: &Path) -> &Path {
-    if is_stdin(file) {
-        Path::new("/dev/stdin")
-    } else {
-        file
-    }
+    if is_stdin(file) { Path::new("/dev/stdin") } else { file }
 }
 
 /// The image of a guest.

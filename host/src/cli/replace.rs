@@ -108,10 +108,7 @@ fn replace(folder: &Path, file: &Path, bytes: &[u8], mode: Mode<'_>) -> io::Resu
         Mode::Of(source) => fs::metadata(source),
         Mode::Usual => fs::metadata(file),
     };
-    let permissions = model
-        .ok()
-        .filter(Metadata::is_file)
-        .map(|model| model.permissions());
+    let permissions = model.ok().filter(Metadata::is_file).map(|model| model.permissions());
     // As long as nothing else is said, only we may read it; else all, less what the user's umask takes away.
     let first_mode = if permissions.is_some() { 0o600 } else { 0o666 };
     let fill = |mut temporary: &File| {
@@ -172,13 +169,7 @@ mod unnamed {
 
     /// Gives it a name, which nothing else may have.
     pub(super) fn link(file: &File, name: &Path) -> io::Result<()> {
-        Ok(linkat(
-            CWD,
-            alias(file),
-            CWD,
-            name,
-            AtFlags::SYMLINK_FOLLOW,
-        )?)
+        Ok(linkat(CWD, alias(file), CWD, name, AtFlags::SYMLINK_FOLLOW)?)
     }
 }
 

@@ -10,10 +10,7 @@ static SIGPIPE_IGNORED: AtomicBool = AtomicBool::new(false);
 
 /// A reader that closes its pipe is an error of the write, not this program's death: there may be a guest and a terminal to take care
 /// of. To be called before any thread is started.
-#[cfg_attr(
-    test,
-    allow(dead_code, reason = "the test program has a start of its own")
-)]
+#[cfg_attr(test, allow(dead_code, reason = "the test program has a start of its own"))]
 pub(crate) fn ignore_sigpipe() {
     // SAFETY: no pointers; no other thread runs yet.
     let before = unsafe { libc::signal(libc::SIGPIPE, libc::SIG_IGN) };

@@ -88,16 +88,9 @@ mod tests {
             ("2m", 120_000),
             ("1h", 3_600_000),
         ] {
-            assert_eq!(
-                time(text),
-                Ok(Duration::from_millis(milliseconds)),
-                "{text}"
-            );
+            assert_eq!(time(text), Ok(Duration::from_millis(milliseconds)), "{text}");
         }
-        assert_eq!(
-            time("1e19"),
-            Ok(Duration::from_secs(10_000_000_000_000_000_000))
-        );
+        assert_eq!(time("1e19"), Ok(Duration::from_secs(10_000_000_000_000_000_000)));
         for wrong in ["0", "0ms", "-1", "nan", "inf", "1d", "1e20", "s", "", "1s2"] {
             assert!(time(wrong).is_err(), "{wrong}");
         }

@@ -29,11 +29,7 @@ const PROCESSOR_FOR_PVH: &str = "qemu64,+svm,+npt";
 const XEN_OPTIONS: &str = "console=com1 conswitch=` guest_loglvl=all";
 
 /// The arguments. The debug console is added when there is a pipe for it.
-pub(super) fn arguments(
-    image: &Image,
-    files: &Files,
-    options: &Options,
-) -> Result<Vec<OsString>, EmulatorError> {
+pub(super) fn arguments(image: &Image, files: &Files, options: &Options) -> Result<Vec<OsString>, EmulatorError> {
     let processor = match options.platform {
         Platform::XenPvh => PROCESSOR_FOR_PVH,
         Platform::Bare | Platform::XenPv => PROCESSOR,
@@ -75,12 +71,7 @@ pub(super) fn arguments(
     Ok(arguments)
 }
 
-fn under_xen(
-    xen: &Xen,
-    guest: &OwnedFd,
-    memory: u64,
-    options: &Options,
-) -> Result<[OsString; 6], EmulatorError> {
+fn under_xen(xen: &Xen, guest: &OwnedFd, memory: u64, options: &Options) -> Result<[OsString; 6], EmulatorError> {
     let length = options.command_line.len();
     if length > XEN_COMMAND_LINE {
         return Err(EmulatorError::CommandLine {
@@ -146,12 +137,10 @@ pub(super) fn shown(image: &Image, files: &Files, arguments: &[OsString]) -> Str
     );
     if let Some(xen) = &files.xen {
         let (kernel, path) = (inherited(&xen.kernel), Escaped(xen.path.display()));
-        text +=
-            &format!("pvhost: {kernel} is {path}, unpacked, with marks of its own for its lines\n");
+        text += &format!("pvhost: {kernel} is {path}, unpacked, with marks of its own for its lines\n");
     }
     text += "pvhost:";
-    let words =
-        std::iter::once(files.qemu.as_os_str()).chain(arguments.iter().map(OsString::as_os_str));
+    let words = std::iter::once(files.qemu.as_os_str()).chain(arguments.iter().map(OsString::as_os_str));
     for word in words {
         text.push(' ');
         text += &Escaped(quoted(word)).to_string();

@@ -46,11 +46,7 @@ impl Input {
     pub(super) fn stdin(platform: Platform) -> Self {
         let file = io::stdin().as_fd().try_clone_to_owned();
         let file = file.ok().map(Stream::reader);
-        let waiting = if file.is_none() {
-            vec![END]
-        } else {
-            Vec::new()
-        };
+        let waiting = if file.is_none() { vec![END] } else { Vec::new() };
         let under_xen = platform != Platform::Bare;
         Self {
             file,

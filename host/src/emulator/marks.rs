@@ -76,10 +76,7 @@ mod tests {
             let marks = Marks::make(&mut content).expect("random numbers");
             assert_eq!(content[2..8], marks.xen);
             assert_eq!(&content[12..14], b"%d");
-            assert_eq!(
-                [&content[10..12], b"0", &content[14..16]].concat(),
-                marks.debug
-            );
+            assert_eq!([&content[10..12], b"0", &content[14..16]].concat(), marks.debug);
             // The rest is as it was.
             let rest = [&content[..2], &content[8..10], &content[16..]].concat();
             assert_eq!(rest, b"a\0\0b\0(XEN) c\0");
@@ -94,10 +91,7 @@ mod tests {
             let before = content;
             let marks = Marks::make(&mut content).expect("random numbers");
             assert_eq!(content, before);
-            assert_eq!(
-                (marks.xen, marks.debug),
-                (b"(XEN) ".into(), b"(d0) ".into())
-            );
+            assert_eq!((marks.xen, marks.debug), (b"(XEN) ".into(), b"(d0) ".into()));
         }
     }
 }

@@ -66,14 +66,9 @@ pub(super) fn find(image: &Image, options: &Options) -> Result<Files, EmulatorEr
                 .or_else(|| env::var_os(XEN_VARIABLE).map(PathBuf::from))
                 .map_or_else(installed_xen, Ok)?;
             let mut content = unpack(&path)?;
-            let marks = Marks::make(&mut content)
-                .map_err(EmulatorError::system("cannot get random numbers"))?;
+            let marks = Marks::make(&mut content).map_err(EmulatorError::system("cannot get random numbers"))?;
             let kernel = in_memory(c"xen", &content)?;
-            Some(Xen {
-                path,
-                kernel,
-                marks,
-            })
+            Some(Xen { path, kernel, marks })
         }
     };
     let guest = in_memory(c"guest", image.file())?;
@@ -99,15 +94,11 @@ fn beside(folder: &str) -> Option<PathBuf> {
 
 /// The newest Xen of the first folder that has one: what `cargo xtask setup` unpacked for this program, or the system's own.
 fn installed_xen() -> Result<PathBuf, EmulatorError> {
-    let mut folders = beside(XEN_BESIDE)
-        .into_iter()
-        .chain([PathBuf::from(XEN_FOLDER)]);
-    folders
-        .find_map(|folder| newest(&folder))
-        .ok_or(EmulatorError::NoXen {
-            folder: XEN_FOLDER,
-            variable: XEN_VARIABLE,
-        })
+    let mut folders = beside(XEN_BESIDE).into_iter().chain([PathBuf::from(XEN_FOLDER)]);
+    folders.find_map(|folder| newest(&folder)).ok_or(EmulatorError::NoXen {
+        folder: XEN_FOLDER,
+        variable: XEN_VARIABLE,
+    })
 }
 
 /// The file `xen-VERSION.gz` or `xen-VERSION-ARCHITECTURE.gz` with the highest version.
@@ -143,9 +134,7 @@ fn unpack(path: &Path) -> Result<Vec<u8>, EmulatorError> {
     let mut content = Vec::new();
     let mut file = File::open(path).map_err(read_error(path, fix))?;
     let mut limited = (&mut file).take(LARGEST_XEN + 1);
-    limited
-        .read_to_end(&mut content)
-        .map_err(read_error(path, fix))?;
+    limited.read_to_end(&mut content).map_err(read_error(path, fix))?;
     if content.starts_with(&[0x1f, 0x8b]) {
         let mut unpacked = Vec::new();
         MultiGzDecoder::new(content.as_slice())
@@ -198,9 +187,7 @@ mod tests {
     fn a_file_that_is_no_program_is_passed_over() {
         use std::os::unix::fs::PermissionsExt;
         let folders = [(), ()].map(|()| tempfile::tempdir().expect("a folder"));
-        let [first, second] = folders
-            .each_ref()
-            .map(|folder| folder.path().join("emulator"));
+        let [first, second] = folders.each_ref().map(|folder| folder.path().join("emulator"));
         fs::write(&first, "").expect("a file");
         fs::write(&second, "").expect("a file");
         fs::set_permissions(&second, fs::Permissions::from_mode(0o755)).expect("our file");

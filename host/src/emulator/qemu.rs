@@ -40,10 +40,7 @@ pub(super) fn start(files: &Files, arguments: &[OsString]) -> Result<Qemu, Emula
     let mut command = Command::new(&files.qemu);
     command
         .args(arguments)
-        .args([
-            "-debugcon".into(),
-            format!("file:{}", inherited(&debug_far)),
-        ])
+        .args(["-debugcon".into(), format!("file:{}", inherited(&debug_far))])
         .stdin(OwnedFd::from(typing_far))
         .stdout(serial_far)
         .stderr(messages_far);

@@ -72,12 +72,7 @@ struct Session<'a> {
 }
 
 /// Runs until QEMU has ended. `shown` is its command line; with `marks`, there are lines of Xen's.
-pub(super) fn run(
-    qemu: Qemu,
-    marks: Option<Marks>,
-    shown: &str,
-    options: &Options,
-) -> Result<Finished, EmulatorError> {
+pub(super) fn run(qemu: Qemu, marks: Option<Marks>, shown: &str, options: &Options) -> Result<Finished, EmulatorError> {
     let signals = Signals::wait().map_err(EmulatorError::system("cannot wait for signals"))?;
     qemu.typing
         .set_nonblocking(true)
@@ -109,8 +104,7 @@ pub(super) fn run(
 impl Session<'_> {
     fn run(mut self) -> Result<Finished, EmulatorError> {
         // What no clock can show is never.
-        let deadline =
-            (self.options.timeout).and_then(|timeout| Instant::now().checked_add(timeout));
+        let deadline = (self.options.timeout).and_then(|timeout| Instant::now().checked_add(timeout));
         let wait_error = EmulatorError::system("cannot wait for QEMU");
         loop {
             let now = Instant::now();
@@ -217,32 +211,20 @@ impl Session<'_> {
 
     /// Waits until something is to be done; what can be read or written without waiting.
     fn wait(&self, now: Instant, deadline: Option<Instant>) -> Result<Vec<Source>, Errno> {
-        let mut files = vec![(
-            Source::Signal,
-            PollFd::new(&self.signals.file, PollFlags::IN),
-        )];
+        let mut files = vec![(Source::Signal, PollFd::new(&self.signals.file, PollFlags::IN))];
         let mut add = |source, file| files.push((source, file));
         let input_due = self.input.due();
         if self.listens() {
-            add(
-                Source::Serial,
-                PollFd::new(&self.qemu.serial, PollFlags::IN),
-            );
+            add(Source::Serial, PollFd::new(&self.qemu.serial, PollFlags::IN));
         }
         if !self.closed.contains(&Source::Serial) && input_due.is_some_and(|due| due <= now) {
-            add(
-                Source::Typing,
-                PollFd::new(&self.qemu.typing, PollFlags::OUT),
-            );
+            add(Source::Typing, PollFd::new(&self.qemu.typing, PollFlags::OUT));
         }
         if self.errors.has_room() && !self.closed.contains(&Source::Debug) {
             add(Source::Debug, PollFd::new(&self.qemu.debug, PollFlags::IN));
         }
         if !self.closed.contains(&Source::Messages) {
-            add(
-                Source::Messages,
-                PollFd::new(&self.qemu.messages, PollFlags::IN),
-            );
+            add(Source::Messages, PollFd::new(&self.qemu.messages, PollFlags::IN));
         }
         if let Some(file) = self.input.wanted().filter(|_| self.may_read()) {
             add(Source::Input, file);
@@ -301,8 +283,7 @@ impl Session<'_> {
                 let count = read(&self.qemu.messages, &mut chunk);
                 self.note_end(source, count);
                 let room = MESSAGES.saturating_sub(self.messages.len());
-                self.messages
-                    .extend(chunk[..count.unwrap_or(0)].iter().take(room));
+                self.messages.extend(chunk[..count.unwrap_or(0)].iter().take(room));
             }
             Source::Input if self.may_read() => self.input.read(),
             // Meanwhile we have been put into the background.
@@ -394,10 +375,7 @@ impl Session<'_> {
                 self.errors.push(format!("{}\n", Escaped(line)).as_bytes());
             }
         }
-        let is_of_interest = matches!(
-            exit,
-            Some(Exit::Fault | Exit::Timeout | Exit::Unknown(_)) | None
-        );
+        let is_of_interest = matches!(exit, Some(Exit::Fault | Exit::Timeout | Exit::Unknown(_)) | None);
         if is_of_interest && !self.options.verbose {
             for line in self.log.report() {
                 let line = format!("(XEN) {}\n", Escaped(line));
@@ -431,7 +409,8 @@ fn stop() {
 /// What is to be said of a QEMU that ended without a word from the guest.
 fn unexplained(status: ExitStatus) -> String {
     if status.success() {
-        return "the machine was reset or switched off; a processor resets itself after a fault in a fault handler".to_owned();
+        return "the machine was reset or switched off; a processor resets itself after a fault in a fault handler"
+            .to_owned();
     }
     match status.code() {
         // What QEMU makes of a number that is written to the port.

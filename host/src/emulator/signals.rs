@@ -39,8 +39,7 @@ impl Signals {
             }
         }
         // SAFETY: a live variable.
-        let file = match unsafe { libc::signalfd(-1, &set, libc::SFD_CLOEXEC | libc::SFD_NONBLOCK) }
-        {
+        let file = match unsafe { libc::signalfd(-1, &set, libc::SFD_CLOEXEC | libc::SFD_NONBLOCK) } {
             -1 => return Err(io::Error::last_os_error()),
             // SAFETY: a new file descriptor, which nobody else has.
             file => unsafe { OwnedFd::from_raw_fd(file) },

@@ -78,10 +78,7 @@ mod tests {
             Some(Event::Ended(exit)) => exit.status(),
             other => panic!("{line}: {other:?}"),
         };
-        assert_eq!(
-            ended("Hardware Dom0 crashed: rebooting machine in 5 seconds."),
-            5
-        );
+        assert_eq!(ended("Hardware Dom0 crashed: rebooting machine in 5 seconds."), 5);
         assert_eq!(ended("Hardware Dom0 shutdown: rebooting machine"), 4);
         assert_eq!(ended("Hardware Dom0 halted: halting machine"), 1);
         assert_eq!(ended("Reboot in five seconds..."), 1);

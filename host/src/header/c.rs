@@ -47,15 +47,9 @@ pub(super) fn format(header: &Header<'_>) -> String {
                 } else {
                     " /* the ABI's, the image does not say it */"
                 };
-                format!(
-                    "{};{said}\n",
-                    prototype.replacen("_Noreturn ", "PARAVIRT_NORETURN ", 1)
-                )
+                format!("{};{said}\n", prototype.replacen("_Noreturn ", "PARAVIRT_NORETURN ", 1))
             }
-            None => format!(
-                "/* {}: the image does not say its prototype */\n",
-                function.name
-            ),
+            None => format!("/* {}: the image does not say its prototype */\n", function.name),
         };
     }
     text + "#ifdef __cplusplus\n}\n#endif\n#endif\n"

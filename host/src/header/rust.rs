@@ -23,10 +23,7 @@ pub(super) fn format(header: &Header<'_>) -> String {
         /// Types of the functions, by name. They are the guest's: they hold where pointers have its width.\n\
         #[allow(non_camel_case_types)]\n\
         pub mod types {\n";
-    let prototypes = header
-        .functions
-        .iter()
-        .filter_map(|function| function.prototype(width));
+    let prototypes = header.functions.iter().filter_map(|function| function.prototype(width));
     if prototypes
         .map(|prototype| prototype.to_string())
         .any(|text| text.contains("c_void"))
@@ -44,10 +41,7 @@ pub(super) fn format(header: &Header<'_>) -> String {
                     " // the ABI's, the image does not say it"
                 }
             ),
-            None => format!(
-                "    // {}: the image does not say its prototype\n",
-                function.name
-            ),
+            None => format!("    // {}: the image does not say its prototype\n", function.name),
         };
     }
     text + "}\n"
@@ -56,11 +50,10 @@ pub(super) fn format(header: &Header<'_>) -> String {
 /// The name, escaped where it is a keyword of Rust; those that cannot be escaped get an underscore.
 fn identifier(name: &str) -> String {
     const KEYWORDS: [&str; 48] = [
-        "abstract", "as", "async", "await", "become", "box", "break", "const", "continue", "do",
-        "dyn", "else", "enum", "extern", "false", "final", "fn", "for", "gen", "if", "impl", "in",
-        "let", "loop", "macro", "match", "mod", "move", "mut", "override", "priv", "pub", "ref",
-        "return", "static", "struct", "trait", "true", "try", "type", "typeof", "unsafe",
-        "unsized", "use", "virtual", "where", "while", "yield",
+        "abstract", "as", "async", "await", "become", "box", "break", "const", "continue", "do", "dyn", "else", "enum",
+        "extern", "false", "final", "fn", "for", "gen", "if", "impl", "in", "let", "loop", "macro", "match", "mod",
+        "move", "mut", "override", "priv", "pub", "ref", "return", "static", "struct", "trait", "true", "try", "type",
+        "typeof", "unsafe", "unsized", "use", "virtual", "where", "while", "yield",
     ];
     match name {
         "_" | "self" | "Self" | "super" | "crate" => format!("{name}_"),

@@ -153,9 +153,7 @@ fn probe_code_32() -> Result<(), String> {
     THREAD.store(0, Ordering::SeqCst);
     let [signal, code, instruction, eax] = SEEN.each_ref().map(|word| word.load(Ordering::SeqCst));
     if signal != libc::SIGILL as u64 || !(target..target + PAGE).contains(&instruction) {
-        return Err(format!(
-            "a far jump to it is signal {signal} at {instruction:#x}"
-        ));
+        return Err(format!("a far jump to it is signal {signal} at {instruction:#x}"));
     }
     if instruction != target + 1 || eax != u64::from(BEFORE) + 1 {
         return Err("it runs as 64-bit code".to_owned());
@@ -181,9 +179,7 @@ impl LowMemory {
         let flags = MapFlags::PRIVATE | MapFlags::NORESERVE | BELOW_2G;
         let rights = ProtFlags::READ | ProtFlags::WRITE;
         // SAFETY: a new mapping where the kernel finds room.
-        let start =
-            unsafe { rustix::mm::mmap_anonymous(ptr::null_mut(), Self::SIZE, rights, flags) }
-                .ok()?;
+        let start = unsafe { rustix::mm::mmap_anonymous(ptr::null_mut(), Self::SIZE, rights, flags) }.ok()?;
         let memory = Self { start };
         let rights = MprotectFlags::READ | MprotectFlags::EXEC;
         // SAFETY: the first page of the mapping, which nothing else refers to.
@@ -254,11 +250,7 @@ impl Drop for Handlers {
 ///
 /// # Safety
 /// For the kernel.
-unsafe extern "C" fn observe(
-    signal: i32,
-    info: *const libc::siginfo_t,
-    context: *mut libc::ucontext_t,
-) {
+unsafe extern "C" fn observe(signal: i32, info: *const libc::siginfo_t, context: *mut libc::ucontext_t) {
     // SAFETY: the kernel's, until the handler returns. It gives a positive code to faults only.
     if unsafe { (*info).si_code } <= 0 {
         SENT.store(signal, Ordering::SeqCst);

@@ -91,9 +91,7 @@ impl Console {
 
     /// Whether the input is a terminal.
     pub(super) fn is_terminal(&self) -> bool {
-        self.input
-            .as_ref()
-            .is_some_and(|input| input.as_fd().is_terminal())
+        self.input.as_ref().is_some_and(|input| input.as_fd().is_terminal())
     }
 
     /// Writes; how many bytes were taken. Fewer only if the guest is to be left or the output failed midway.
@@ -121,12 +119,9 @@ impl Console {
 
     fn fail(&self, error: Errno) {
         let none = 0;
-        let _ = self.failure.compare_exchange(
-            none,
-            error.raw_os_error(),
-            Ordering::Relaxed,
-            Ordering::Relaxed,
-        );
+        let _ = self
+            .failure
+            .compare_exchange(none, error.raw_os_error(), Ordering::Relaxed, Ordering::Relaxed);
         if error == Errno::PIPE && self.ends.load(Ordering::Relaxed) {
             STATE.stop(libc::SIGPIPE);
         }
@@ -276,10 +271,7 @@ fn read_all(input: &Input, shared: &Shared, line: &LineHandle) {
         };
         let mut buffer = shared.buffer();
         while count > 0 && buffer.bytes.len() >= CAPACITY && !buffer.cancelled {
-            buffer = shared
-                .space
-                .wait(buffer)
-                .unwrap_or_else(PoisonError::into_inner);
+            buffer = shared.space.wait(buffer).unwrap_or_else(PoisonError::into_inner);
         }
         if buffer.cancelled {
             return;

@@ -123,23 +123,13 @@ pub(super) fn swap_action(signal: i32, new: Option<&Action>) -> Action {
     let mut old = Action::DEFAULT;
     let new = new.map_or(ptr::null(), ptr::from_ref);
     // SAFETY: structures as Linux has them, live. What the new one names is code that is made to be called so.
-    unsafe {
-        libc::syscall(
-            libc::SYS_rt_sigaction,
-            signal,
-            new,
-            &raw mut old,
-            size_of::<u64>(),
-        )
-    };
+    unsafe { libc::syscall(libc::SYS_rt_sigaction, signal, new, &raw mut old, size_of::<u64>()) };
     old
 }
 
 /// A set of signals.
 pub(super) fn set_of(signals: impl IntoIterator<Item = i32>) -> u64 {
-    signals
-        .into_iter()
-        .fold(0, |set, signal| set | 1 << (signal - 1))
+    signals.into_iter().fold(0, |set, signal| set | 1 << (signal - 1))
 }
 
 /// Changes this thread's mask; as it was.
@@ -380,10 +370,7 @@ fn choose_numbers(actions: &[(i32, Action)], blocked: u64) {
 
 /// Takes signals of that set that wait for this thread, which has them blocked.
 fn discard(set: u64) {
-    let now = libc::timespec {
-        tv_sec: 0,
-        tv_nsec: 0,
-    };
+    let now = libc::timespec { tv_sec: 0, tv_nsec: 0 };
     let mut info = MaybeUninit::<libc::siginfo_t>::uninit();
     // SAFETY: live variables of the sizes that are given.
     while unsafe {

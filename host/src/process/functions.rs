@@ -27,11 +27,7 @@ impl Call {
     /// # Safety
     /// Both outlive the call, and nothing else uses the frame meanwhile. Of the arguments on the guest's stack, behind the return
     /// address, that many bytes can be read.
-    pub(super) const unsafe fn new(
-        frame: *mut Frame,
-        guest: *const Guest,
-        stack_bytes: u64,
-    ) -> Self {
+    pub(super) const unsafe fn new(frame: *mut Frame, guest: *const Guest, stack_bytes: u64) -> Self {
         Self {
             frame,
             guest,

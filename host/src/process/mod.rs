@@ -37,8 +37,7 @@ mod vm;
 pub use conditions::Condition;
 pub use console::Console;
 pub use functions::{
-    Arguments, Call, GuestArgument, GuestConstPtr, GuestIsize, GuestPtr, GuestResult, GuestUsize,
-    HostFunction, Stopped,
+    Arguments, Call, GuestArgument, GuestConstPtr, GuestIsize, GuestPtr, GuestResult, GuestUsize, HostFunction, Stopped,
 };
 pub use lines::LineHandle;
 pub use paravirt_host_core::explain::{Fault, Place};

@@ -72,12 +72,7 @@ pub(super) struct Host {
 
 impl Host {
     /// `fsgsbase`: as of [`ThreadPointer::new`].
-    pub(super) fn new(
-        width: Width,
-        console: Console,
-        fsgsbase: bool,
-        stepper: Option<Stepper>,
-    ) -> Self {
+    pub(super) fn new(width: Width, console: Console, fsgsbase: bool, stepper: Option<Stepper>) -> Self {
         Self {
             width,
             console,
@@ -270,13 +265,7 @@ unsafe impl Pages for ProcessPages {
 
     fn prepare(&self, start: u64, size: u64) {
         // SAFETY: the pages were mapped for the guest, to be written. Kernels before 5.14 bring them in one by one.
-        let _ = unsafe {
-            rustix::mm::madvise(
-                start as *mut c_void,
-                size as usize,
-                Advice::LinuxPopulateWrite,
-            )
-        };
+        let _ = unsafe { rustix::mm::madvise(start as *mut c_void, size as usize, Advice::LinuxPopulateWrite) };
     }
 
     fn protect(&self, start: u64, size: u64, access: Access) -> Result<(), MapError> {
@@ -345,10 +334,6 @@ mod tests {
         assert!(low.starts_with("Operation not permitted"), "{low}");
         assert!(low.contains("vm.mmap_min_addr"), "{low}");
         assert!(!explained(1 << 31).contains("mmap_min_addr"));
-        assert!(
-            !refused_map(0, Errno::NOMEM)
-                .to_string()
-                .contains("mmap_min_addr")
-        );
+        assert!(!refused_map(0, Errno::NOMEM).to_string().contains("mmap_min_addr"));
     }
 }

@@ -51,9 +51,9 @@ pub(super) struct Run {
 
 /// Runs the guest of that image to its end.
 pub(super) fn run(guest: &Guest, image: &Image, run: Run) -> Result<Finished, VmError> {
-    let realtime = run.realtime.map(|priority| {
-        Realtime::enter(priority).map_err(|source| VmError::Realtime { priority, source })
-    });
+    let realtime = run
+        .realtime
+        .map(|priority| Realtime::enter(priority).map_err(|source| VmError::Realtime { priority, source }));
     let _realtime = realtime.transpose()?;
     let platform = guest.platform();
     let handles_ends = (run.handle_signals).unwrap_or_else(|| platform.console.is_terminal());
@@ -114,9 +114,7 @@ fn no_timer(source: io::Error) -> VmError {
     };
     // SAFETY: a live variable.
     unsafe { libc::getrlimit(libc::RLIMIT_SIGPENDING, &mut limit) };
-    VmError::PendingSignals {
-        limit: limit.rlim_cur,
-    }
+    VmError::PendingSignals { limit: limit.rlim_cur }
 }
 
 /// The stack on which this thread's signals are handled.
@@ -323,9 +321,7 @@ pub struct Stats {
 
 impl Stats {
     fn new(guest: &Guest, image: &Image, confinement: Confinement) -> Self {
-        let calls = guest
-            .functions()
-            .map(|function| function.map_or(0, Function::calls));
+        let calls = guest.functions().map(|function| function.map_or(0, Function::calls));
         let names = image.externals().iter();
         let (idles, idle_ns) = guest.platform().idle();
         let steps = guest.platform().clock.steps();

@@ -13,9 +13,8 @@ use std::ptr;
 use std::sync::atomic::{AtomicI32, AtomicPtr, AtomicU32, AtomicU64, Ordering};
 
 use libc::{
-    REG_CSGSFS, REG_EFL, REG_ERR, REG_R8, REG_R9, REG_R10, REG_R11, REG_R12, REG_R13, REG_R14,
-    REG_R15, REG_RAX, REG_RBP, REG_RBX, REG_RCX, REG_RDI, REG_RDX, REG_RIP, REG_RSI, REG_RSP,
-    REG_TRAPNO,
+    REG_CSGSFS, REG_EFL, REG_ERR, REG_R8, REG_R9, REG_R10, REG_R11, REG_R12, REG_R13, REG_R14, REG_R15, REG_RAX,
+    REG_RBP, REG_RBX, REG_RCX, REG_RDI, REG_RDX, REG_RIP, REG_RSI, REG_RSP, REG_TRAPNO,
 };
 use paravirt_host_core::explain::{AccessKind, Exception};
 use paravirt_host_core::text::Line;
@@ -81,8 +80,8 @@ const TRAP_FLAG: u64 = 1 << 8;
 
 /// The general registers, in the order in which they are reported.
 const GENERAL: [i32; 16] = [
-    REG_RAX, REG_RBX, REG_RCX, REG_RDX, REG_RSI, REG_RDI, REG_RBP, REG_RSP, REG_R8, REG_R9,
-    REG_R10, REG_R11, REG_R12, REG_R13, REG_R14, REG_R15,
+    REG_RAX, REG_RBX, REG_RCX, REG_RDX, REG_RSI, REG_RDI, REG_RBP, REG_RSP, REG_R8, REG_R9, REG_R10, REG_R11, REG_R12,
+    REG_R13, REG_R14, REG_R15,
 ];
 
 /// What a signal interrupted; changes take effect when its handler returns.
@@ -236,11 +235,7 @@ static RUNNING: AtomicU32 = AtomicU32::new(0);
 ///
 /// # Safety
 /// For the kernel, by way of `pv_signal`.
-unsafe extern "sysv64" fn handle(
-    signal: i32,
-    info: *const SignalInfo,
-    context: *mut libc::ucontext_t,
-) {
+unsafe extern "sysv64" fn handle(signal: i32, info: *const SignalInfo, context: *mut libc::ucontext_t) {
     // SAFETY: the thread's own errno; what was interrupted may be about to read it.
     let errno = unsafe { libc::__errno_location() };
     // SAFETY: as above.
@@ -305,8 +300,7 @@ unsafe extern "sysv64" fn handle(
 /// The guest if this is its thread, which is known by its signal stack. It may not have been entered yet, or been left already.
 fn guest() -> Option<&'static Guest> {
     let here = 0_u8;
-    let stack =
-        STATE.signal_stack.load(Ordering::SeqCst)..STATE.signal_stack_end.load(Ordering::SeqCst);
+    let stack = STATE.signal_stack.load(Ordering::SeqCst)..STATE.signal_stack_end.load(Ordering::SeqCst);
     if !stack.contains(&(&raw const here as u64)) {
         return None;
     }
@@ -381,12 +375,7 @@ fn handle_suspend() {
 }
 
 /// Whether the fault was the guest's, or is otherwise seen to.
-fn handle_fault(
-    signal: i32,
-    info: &SignalInfo,
-    guest: &Guest,
-    interrupted: &mut Interrupted<'_>,
-) -> bool {
+fn handle_fault(signal: i32, info: &SignalInfo, guest: &Guest, interrupted: &mut Interrupted<'_>) -> bool {
     let stepping = &guest.platform().stepping;
     if signal == libc::SIGTRAP && info.code == TRAP_TRACE && stepping.is_on() {
         if stepping.step(guest, interrupted) {

@@ -217,14 +217,7 @@ fn set_by_descriptor(base: u32) -> Result<(), Error> {
     const WRITE: i32 = 0x11;
     let entry: [u32; 4] = [u32::from(LDT_SELECTOR >> 3), base, 0xf_ffff, FLAGS];
     // SAFETY: the call reads the entry, a `struct user_desc`.
-    let result = unsafe {
-        libc::syscall(
-            libc::SYS_modify_ldt,
-            WRITE,
-            entry.as_ptr(),
-            size_of_val(&entry),
-        )
-    };
+    let result = unsafe { libc::syscall(libc::SYS_modify_ldt, WRITE, entry.as_ptr(), size_of_val(&entry)) };
     if result != 0 {
         return Err(Error::Device);
     }

@@ -29,10 +29,7 @@ fn sample(counter: fn() -> u64) -> Sample {
         counter: counter(),
         after: monotonic(),
     };
-    (0..4)
-        .map(|_| read())
-        .min_by_key(Sample::width)
-        .unwrap_or_else(read)
+    (0..4).map(|_| read()).min_by_key(Sample::width).unwrap_or_else(read)
 }
 
 /// Guest time.
@@ -165,14 +162,7 @@ impl PosixTimer {
         event.sigev_notify_thread_id = dispositions::this_thread();
         let (clock, mut number) = (libc::CLOCK_MONOTONIC, 0 as Number);
         // SAFETY: both point to live variables, of the types that the kernel has for them.
-        let result = unsafe {
-            libc::syscall(
-                libc::SYS_timer_create,
-                clock,
-                &raw mut event,
-                &raw mut number,
-            )
-        };
+        let result = unsafe { libc::syscall(libc::SYS_timer_create, clock, &raw mut event, &raw mut number) };
         if result == 0 {
             Ok(Self(number))
         } else {
@@ -202,15 +192,7 @@ fn set(timer: Number, at: u64, period: u64) {
     };
     let (absolute, none) = (libc::TIMER_ABSTIME, ptr::null_mut::<libc::itimerspec>());
     // SAFETY: the setting is live, and nothing is written.
-    unsafe {
-        libc::syscall(
-            libc::SYS_timer_settime,
-            timer,
-            absolute,
-            &raw const setting,
-            none,
-        )
-    };
+    unsafe { libc::syscall(libc::SYS_timer_settime, timer, absolute, &raw const setting, none) };
 }
 
 /// What the alarm has come for.
@@ -352,14 +334,7 @@ mod tests {
     fn the_counter_is_a_clock_only_where_the_kernel_says_so() {
         let says = |source: &str| is_counter(source.as_bytes());
         assert!(says("tsc\n"));
-        for other in [
-            "hpet\n",
-            "acpi_pm\n",
-            "kvm-clock\n",
-            "tsc-early\n",
-            "\n",
-            "",
-        ] {
+        for other in ["hpet\n", "acpi_pm\n", "kvm-clock\n", "tsc-early\n", "\n", ""] {
             assert!(!says(other), "{other:?}");
         }
     }

@@ -322,9 +322,7 @@ pub enum VmError {
         address: u64,
     },
     /// A guest is loaded already.
-    #[error(
-        "another guest is loaded in this process; guests are linked at fixed addresses, so run one at a time"
-    )]
+    #[error("another guest is loaded in this process; guests are linked at fixed addresses, so run one at a time")]
     Occupied,
     /// Guest and host disagree about a function.
     #[error("{file}: {disagreement}", file = Escaped(file))]

@@ -37,10 +37,7 @@ pub fn blocks(document: &str, text: &str) -> Vec<Block> {
         if line != "```console" {
             continue;
         }
-        let body = lines
-            .by_ref()
-            .map(|(_, line)| line)
-            .take_while(|line| *line != "```");
+        let body = lines.by_ref().map(|(_, line)| line).take_while(|line| *line != "```");
         blocks.push(Block {
             document: document.to_owned(),
             line: number + 2,

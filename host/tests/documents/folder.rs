@@ -56,8 +56,7 @@ impl Folder {
     pub fn runs(&self, block: &Block) -> Result<(), String> {
         for step in &block.steps {
             let place = || format!("{}:{}: $ {}", block.document, block.line, step.command);
-            self.step(block, step)
-                .map_err(|why| format!("{}\n{why}", place()))?;
+            self.step(block, step).map_err(|why| format!("{}\n{why}", place()))?;
         }
         Ok(())
     }
@@ -84,10 +83,7 @@ impl Folder {
             .arg(format!("{{ {}\n}} 2>&1", command.replace("$HOME", &home)))
             .current_dir(self.path())
             .env("PATH", path)
-            .env(
-                "PKG_CONFIG_PATH",
-                self.path().join("installed/lib/pkgconfig"),
-            )
+            .env("PKG_CONFIG_PATH", self.path().join("installed/lib/pkgconfig"))
             .stdin(Stdio::null())
             .output()
             .map_err(|error| error.to_string())?;
@@ -207,8 +203,7 @@ impl Folder {
         let words: Vec<&str> = step.command.split(' ').collect();
         match words[..] {
             ["cat", file] => {
-                fs::write(self.path().join(file), &step.printed)
-                    .map_err(|error| error.to_string())?;
+                fs::write(self.path().join(file), &step.printed).map_err(|error| error.to_string())?;
             }
             ["pvhost", "bind", guest, ..] => {
                 let hello = test_support::guest(Arch::X86_64, "hello");
@@ -224,11 +219,8 @@ impl Folder {
             self.bring_c_program()?;
         }
         if uses("application.c") {
-            let application = test_support::workspace()
-                .root()
-                .join("tests/rtems/apps/cpu.c");
-            fs::copy(application, self.path().join("application.c"))
-                .map_err(|error| error.to_string())?;
+            let application = test_support::workspace().root().join("tests/rtems/apps/cpu.c");
+            fs::copy(application, self.path().join("application.c")).map_err(|error| error.to_string())?;
         }
         if uses("audit hello.exe") {
             let hello = self.path().join(SAMPLES).join("hello.exe");
@@ -246,17 +238,10 @@ fn link(to: PathBuf, from: &Path) {
 
 /// Compares what was printed with what a document shows.
 fn same(printed: &str, shown: &str) -> Result<(), String> {
-    let shown: Vec<&str> = shown
-        .lines()
-        .filter(|line| !SAID_BY_DEMO.contains(line))
-        .collect();
+    let shown: Vec<&str> = shown.lines().filter(|line| !SAID_BY_DEMO.contains(line)).collect();
     let shown = any_address(shown.join("\n").trim_end());
     snapbox::Assert::new()
-        .try_eq(
-            None,
-            printed.trim_end().to_owned().into_data(),
-            shown.into_data(),
-        )
+        .try_eq(None, printed.trim_end().to_owned().into_data(), shown.into_data())
         .map_err(|difference| difference.to_string())
 }
 

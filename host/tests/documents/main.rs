@@ -37,11 +37,7 @@ const OF_USERS: [(&str, &str, &[User]); 13] = [
     ("ffi/rtems/README.md", "cargo xtask rtems", &[User::Reader]),
     ("host/README.md", "pvhost audit hello.exe", RTEMS),
     // Building L4Re and Fiasco takes a reader half an hour.
-    (
-        "host/l4re/README.md",
-        "sudo apt-get install git make",
-        &[User::Reader],
-    ),
+    ("host/l4re/README.md", "sudo apt-get install git make", &[User::Reader]),
     (
         "host/l4re/README.md",
         "cargo xtask l4re --tree $HOME/l4/build-x86 --fiasco $HOME/fiasco/build-x86 hello",
@@ -55,19 +51,15 @@ const OF_USERS: [(&str, &str, &[User]); 13] = [
         L4RE,
     ),
     // On a hypervisor of the reader's.
-    (
-        "bsp/src/backend/README.md",
-        "... your hypervisor",
-        &[User::Reader],
-    ),
+    ("bsp/src/backend/README.md", "... your hypervisor", &[User::Reader]),
 ];
 
 /// The entry of a block that needs what only a user has.
 fn of_user(block: &Block) -> Option<usize> {
     let first = &block.steps.first()?.command;
-    OF_USERS.iter().position(|(document, command, _)| {
-        block.document == *document && first.starts_with(command)
-    })
+    OF_USERS
+        .iter()
+        .position(|(document, command, _)| block.document == *document && first.starts_with(command))
 }
 
 /// What a block needs of the user's.

@@ -1,9 +1,7 @@
 // SPDX-License-Identifier: MIT OR Apache-2.0
 //! Arguments and results of every type cross the gate, and what guests pass is checked.
 
-use pvhost::process::{
-    Call, Exit, GuestConstPtr, GuestIsize, GuestPtr, GuestUsize, Stopped, Vm, VmError,
-};
+use pvhost::process::{Call, Exit, GuestConstPtr, GuestIsize, GuestPtr, GuestUsize, Stopped, Vm, VmError};
 
 use super::guests::{each, ends_well, output, place, vm};
 
@@ -22,12 +20,9 @@ pub fn provide_all(builder: pvhost::process::Builder) -> Result<Vm, VmError> {
             GuestIsize(if a.0.abs() < 100 { -a.0 } else { 0 })
         })
         .provide("check_read", read)
-        .provide(
-            "check_write",
-            |call: &mut Call, to: GuestPtr<u8>, size: GuestUsize| {
-                call.write_bytes(to, &vec![b'y'; size.0 as usize])
-            },
-        )
+        .provide("check_write", |call: &mut Call, to: GuestPtr<u8>, size: GuestUsize| {
+            call.write_bytes(to, &vec![b'y'; size.0 as usize])
+        })
         .provide("check_done", |call: &mut Call, code: i32| -> Stopped {
             call.stop(Exit::Exit(code))
         })
@@ -47,17 +42,7 @@ pub fn integers(
     h: i32,
     i: u64,
 ) -> u64 {
-    let expected = (
-        200,
-        -300,
-        4_000_000_000,
-        -5,
-        6 << 40,
-        0x1234,
-        7,
-        -8,
-        9 << 50,
-    );
+    let expected = (200, -300, 4_000_000_000, -5, 6 << 40, 0x1234, 7, -8, 9 << 50);
     u64::from((a, b, c, d, e, f.address(), g.0, h, i) == expected)
 }
 

@@ -30,10 +30,7 @@ fn on_a_terminal(arguments: &[&str], environment: &[(&str, &str)]) -> String {
         Stdio::from(terminal.expect("a terminal"))
     };
     let mut command = plain(arguments);
-    command
-        .envs(environment.iter().copied())
-        .stdout(open())
-        .stderr(open());
+    command.envs(environment.iter().copied()).stdout(open()).stderr(open());
     let mut child = command.spawn().expect("pvhost starts");
     // Ours is closed with it, so that the terminal ends with the program.
     drop(command);
@@ -72,17 +69,11 @@ fn colours_are_for_terminals_and_those_who_want_them() {
         assert!(coloured.contains("\u{1b}["), "{arguments:?}: {coloured}");
         for setting in [("NO_COLOR", "1"), ("TERM", "dumb")] {
             let said = on_a_terminal(arguments, &[setting]);
-            assert!(
-                !said.contains('\u{1b}'),
-                "{arguments:?} {setting:?}: {said}"
-            );
+            assert!(!said.contains('\u{1b}'), "{arguments:?} {setting:?}: {said}");
         }
         let output = plain(arguments).output().expect("pvhost starts");
         let said = text(&output.stdout) + &text(&output.stderr);
-        assert!(
-            !said.is_empty() && !said.contains('\u{1b}'),
-            "{arguments:?}: {said}"
-        );
+        assert!(!said.is_empty() && !said.contains('\u{1b}'), "{arguments:?}: {said}");
     }
     // JSON is not for people.
     let said = on_a_terminal(&["list", hello, "--json"], &[]);

@@ -35,12 +35,8 @@ fn build(arch: Arch, source: &str, form: (&str, &[&str])) -> Built {
     }
     let folder = TempDir::new().expect("a folder");
     let path = folder.path().join(form.0);
-    guests_of_2013::build(arch.name(), source, form.1, &path)
-        .unwrap_or_else(|error| panic!("{error}"));
-    Built {
-        path,
-        _folder: folder,
-    }
+    guests_of_2013::build(arch.name(), source, form.1, &path).unwrap_or_else(|error| panic!("{error}"));
+    Built { path, _folder: folder }
 }
 
 fn plain() -> Built {
@@ -62,16 +58,8 @@ fn every_form_binds_and_calls() {
             for (what, printed) in RUNS {
                 let output = run_2013(&guest, lazy, what);
                 let stderr = text(&output.stderr);
-                assert_eq!(
-                    output.status.code(),
-                    Some(0),
-                    "{form} {lazy:?} {what}: {stderr}"
-                );
-                assert_eq!(
-                    text(&output.stdout),
-                    printed,
-                    "{form} {lazy:?} {what}: {stderr}"
-                );
+                assert_eq!(output.status.code(), Some(0), "{form} {lazy:?} {what}: {stderr}");
+                assert_eq!(text(&output.stdout), printed, "{form} {lazy:?} {what}: {stderr}");
             }
         }
     }
@@ -135,10 +123,7 @@ fn what_asks_l4_is_reported_as_such() {
         let stderr = text(&output.stderr);
         assert_eq!(output.status.code(), Some(5), "{stderr}");
         assert!(stderr.contains(at), "{stderr}");
-        assert!(
-            stderr.contains("hint: this asks the L4 microkernel"),
-            "{stderr}"
-        );
+        assert!(stderr.contains("hint: this asks the L4 microkernel"), "{stderr}");
     }
 }
 
@@ -160,11 +145,7 @@ fn an_image_with_a_vcpu_page_gets_interrupts_by_the_names_of_2013() {
             let output = run_2013(&guest, lazy, "");
             let stderr = text(&output.stderr);
             assert_eq!(output.status.code(), Some(0), "{arch} {lazy:?}: {stderr}");
-            assert_eq!(
-                text(&output.stdout),
-                INTERRUPTS,
-                "{arch} {lazy:?}: {stderr}"
-            );
+            assert_eq!(text(&output.stdout), INTERRUPTS, "{arch} {lazy:?}: {stderr}");
         }
     }
 }
@@ -189,22 +170,15 @@ fn functions_of_2013_may_be_replaced() {
         let builder = vm(&guest, console).compat_2013();
         let finished = builder
             .provide("l4rtems_inch", |_: &mut Call| -1_i32)
-            .provide(
-                "l4rtems_timer_start",
-                |call: &mut Call, period: u64, first: u64| {
-                    assert_eq!((period, first), (5000, 0));
-                    call.stop(Exit::Exit(7));
-                },
-            )
+            .provide("l4rtems_timer_start", |call: &mut Call, period: u64, first: u64| {
+                assert_eq!((period, first), (5000, 0));
+                call.stop(Exit::Exit(7));
+            })
             .build()
             .expect("a guest for this host")
             .run()
             .expect("the guest runs");
-        assert!(
-            matches!(finished.exit, Exit::Exit(7)),
-            "{:?}",
-            finished.exit
-        );
+        assert!(matches!(finished.exit, Exit::Exit(7)), "{:?}", finished.exit);
         assert_eq!(read_back(written), "");
         let (console, _) = output();
         let refused = vm(&guest, console)

@@ -64,15 +64,9 @@ fn more_input_than_any_buffer_holds_arrives_whole() {
             move || input.write_all(&text)
         });
         let output = child.wait_with_output().expect("it ends");
-        writer
-            .join()
-            .expect("no panic")
-            .expect("the guest reads all");
+        writer.join().expect("no panic").expect("the guest reads all");
         assert_eq!(output.status.code(), Some(0), "{arch}");
-        let found = output
-            .stdout
-            .windows(text.len())
-            .any(|window| window == text);
+        let found = output.stdout.windows(text.len()).any(|window| window == text);
         assert!(found, "{arch}: {} bytes came back", output.stdout.len());
     }
 }
@@ -84,16 +78,10 @@ fn input_may_be_a_file_nothing_or_closed() {
         let size = file().metadata().expect("a file").len();
         let null = || File::open("/dev/null").expect("there is a /dev/null");
         for (input, bytes) in [(file(), size), (null(), 0)] {
-            let output = pvhost(&guest, &[], &[])
-                .stdin(input)
-                .output()
-                .expect("pvhost starts");
+            let output = pvhost(&guest, &[], &[]).stdin(input).output().expect("pvhost starts");
             assert_eq!(output.status.code(), Some(0), "{arch}");
             let stdout = text(&output.stdout);
-            assert!(
-                stdout.contains(&format!("{bytes} bytes")),
-                "{arch}: {stdout}"
-            );
+            assert!(stdout.contains(&format!("{bytes} bytes")), "{arch}: {stdout}");
         }
         let mut shell = std::process::Command::new("sh");
         shell.args(["-c", "exec \"$0\" run --timeout 60 \"$1\" <&-"]);
@@ -101,12 +89,7 @@ fn input_may_be_a_file_nothing_or_closed() {
             .args([env!("CARGO_BIN_EXE_pvhost").as_ref(), guest.as_os_str()])
             .output()
             .expect("sh starts");
-        assert_eq!(
-            output.status.code(),
-            Some(0),
-            "{arch}: {}",
-            text(&output.stderr)
-        );
+        assert_eq!(output.status.code(), Some(0), "{arch}: {}", text(&output.stderr));
         assert!(text(&output.stdout).contains("0 bytes"), "{arch}");
     }
 }
@@ -226,11 +209,7 @@ fn stalled() -> [(&'static str, OwnedFd, Box<dyn Any>); 4] {
     tcflow(&terminal, Action::OOff).expect("a terminal");
     [
         ("pipe", writer.into(), Box::new(reader)),
-        (
-            "non-blocking pipe",
-            impatient.into(),
-            Box::new(impatient_reader),
-        ),
+        ("non-blocking pipe", impatient.into(), Box::new(impatient_reader)),
         ("socket", far.into(), Box::new(near)),
         ("terminal after Ctrl-S", terminal.into(), Box::new(keyboard)),
     ]
@@ -268,10 +247,7 @@ fn a_reader_that_does_not_read_blocks_the_guest_but_no_end() {
 fn messages_that_nobody_reads_keep_no_run_beyond_its_time() {
     for (arch, guest) in each("table") {
         let options = ["--stats", "--json", "--timeout", "1"];
-        let status = pvhost(&guest, &options, &[])
-            .output()
-            .expect("pvhost starts")
-            .status;
+        let status = pvhost(&guest, &options, &[]).output().expect("pvhost starts").status;
         let (_reader, writer) = pipe().expect("a pipe");
         let stream = Stream::writer(writer.try_clone().expect("a second handle").into());
         while stream.write(&[b'x'; 4096]).is_ok() {}
@@ -361,9 +337,7 @@ fn stalled_guest(guest: &Path) -> ! {
     let (reader, writer) = pipe().expect("a pipe");
     let input = File::open("/dev/zero").expect("there is a /dev/zero");
     thread::spawn(move || {
-        wait_for("a full pipe", || {
-            ioctl_fionread(&reader).expect("a pipe") >= FULL
-        });
+        wait_for("a full pipe", || ioctl_fionread(&reader).expect("a pipe") >= FULL);
         // SAFETY: no pointers; the signal is this thread's.
         unsafe { libc::raise(libc::SIGTERM) };
         // The pipe stays open.

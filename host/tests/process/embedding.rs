@@ -237,10 +237,7 @@ fn the_program_s_own_timer_on_the_vcpu_s_thread_loses_no_tick() {
     let (ticks, ms) = (TICKS.get(), passed.as_millis() as u64);
     assert!(ticks + 2 >= ms, "{ticks} ticks in {ms} ms");
     let lowest = LOWEST.load(Ordering::SeqCst);
-    assert!(
-        lowest > u32::MAX as usize,
-        "on the guest's stack: {lowest:#x}"
-    );
+    assert!(lowest > u32::MAX as usize, "on the guest's stack: {lowest:#x}");
 }
 
 /// A page that faults once, as programs with garbage collectors and compilers have them.
@@ -398,11 +395,7 @@ fn whatever_whoever_started_it_blocks_or_ignores_a_guest_runs_and_ends() {
             });
         }
     };
-    for (blocked, ignored) in [
-        (&all, &vec![]),
-        (&real_time, &real_time),
-        (&vec![], &real_time),
-    ] {
+    for (blocked, ignored) in [(&all, &vec![]), (&real_time, &real_time), (&vec![], &real_time)] {
         for (arch, guest) in each("timers") {
             let mut command = pvhost(&guest, &[], &["count"]);
             inherit(&mut command, blocked, ignored);

@@ -164,9 +164,7 @@ fn a_guest_hears_what_is_typed_and_the_end_of_it() {
         // More than any queue on the way holds. Of Xen's queue nobody knows how full it is, so there not so much more that it
         // overflows on a busy machine.
         let lines = if host == "qemu" { 500 } else { 20 };
-        let input: String = (0..lines)
-            .map(|number| format!("line {number}\n"))
-            .collect();
+        let input: String = (0..lines).map(|number| format!("line {number}\n")).collect();
         let output = typed(host, &guest, &input);
         let length = input.len();
         assert_eq!(
@@ -220,10 +218,7 @@ fn a_timeout_ends_a_guest_that_sleeps_and_one_that_spins() {
             let output = run(host, &guest, &["--timeout", "4"], &[end]);
             let taken = start.elapsed();
             assert_eq!(output.status.code(), Some(124), "{host} {arch} {end}");
-            assert!(
-                (TIMEOUT..3 * TIMEOUT).contains(&taken),
-                "{host} {arch}: {taken:?}"
-            );
+            assert!((TIMEOUT..3 * TIMEOUT).contains(&taken), "{host} {arch}: {taken:?}");
             let stderr = text(&output.stderr);
             assert!(
                 stderr.ends_with("pvhost: timed out after 4 s (--timeout)\n"),
@@ -286,11 +281,7 @@ fn time_by_instructions_makes_runs_repeatable() {
             let stderr = text(&output.stderr);
             assert_eq!(output.status.code(), Some(0), "{host} {arch}: {stderr}");
         }
-        assert_eq!(
-            text(&runs[0].stdout),
-            text(&runs[1].stdout),
-            "{host} {arch}"
-        );
+        assert_eq!(text(&runs[0].stdout), text(&runs[1].stdout), "{host} {arch}");
     }
 }
 
@@ -310,11 +301,7 @@ fn much_and_little_memory_work() {
         for size in ["1M", "256M"] {
             let output = run(host, &guest, &["--memory", size], &[]);
             let stderr = text(&output.stderr);
-            assert_eq!(
-                output.status.code(),
-                Some(0),
-                "{host} {arch} {size}: {stderr}"
-            );
+            assert_eq!(output.status.code(), Some(0), "{host} {arch} {size}: {stderr}");
         }
     }
 }
@@ -442,10 +429,6 @@ fn what_a_machine_cannot_have_is_refused() {
         let stderr = text(&output.stderr);
         let expected = if host == "qemu" { 0 } else { 1 };
         assert_eq!(output.status.code(), Some(expected), "{host}: {stderr}");
-        assert_eq!(
-            stderr.contains("1024 bytes"),
-            host != "qemu",
-            "{host}: {stderr}"
-        );
+        assert_eq!(stderr.contains("1024 bytes"), host != "qemu", "{host}: {stderr}");
     }
 }

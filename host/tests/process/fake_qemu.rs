@@ -63,11 +63,7 @@ impl Fake {
 fn ran(host: &str, body: &str) -> (Option<i32>, String, String) {
     let output = Fake::new(body).command(host, &[]).output();
     let output = output.expect("pvhost starts");
-    (
-        output.status.code(),
-        text(&output.stdout),
-        text(&output.stderr),
-    )
+    (output.status.code(), text(&output.stdout), text(&output.stderr))
 }
 
 #[test]
@@ -92,11 +88,7 @@ fn the_last_words_count_and_not_the_status_of_qemu() {
 fn without_last_words_the_status_is_1_and_the_reason_is_guessed() {
     for (name, body, reason) in [
         ("reset", "exit 0", "the machine was reset or switched off"),
-        (
-            "port",
-            "exit 15",
-            "by port 0xf4 without a line that says why",
-        ),
+        ("port", "exit 15", "by port 0xf4 without a line that says why"),
         ("killed", "kill -9 $$", "QEMU ended with signal: 9"),
         (
             "unhappy",
@@ -149,7 +141,8 @@ fn when_the_time_is_over_xen_is_heard() {
     // The end of the last line never comes.
     let boot = "printf 'boot(XEN) boot\\r\\n(XEN) no dom0 ye'; exec sleep 1000";
     // What Xen said before the guest started is none of the guest's.
-    let guest = "printf '(XEN) boot\\r\\n(XEN) Freed 1kB init memory\\r\\nhello\\r\\n(XEN) late\\r\\n'; exec sleep 1000";
+    let guest =
+        "printf '(XEN) boot\\r\\n(XEN) Freed 1kB init memory\\r\\nhello\\r\\n(XEN) late\\r\\n'; exec sleep 1000";
     for (body, options, stdout, stderr) in [
         (boot, &[][..], "boot", "(XEN) boot\n(XEN) no dom0 ye\n"),
         (guest, &[], "hello\n", "(XEN) late\n"),
@@ -167,16 +160,10 @@ fn when_the_time_is_over_xen_is_heard() {
         assert_eq!(output.status.code(), Some(124), "{body} {options:?}");
         assert_eq!(text(&output.stdout), stdout, "{body} {options:?}");
         let said = text(&output.stderr);
-        let of_xen = said
-            .split_inclusive('\n')
-            .filter(|line| line.starts_with("(XEN) "));
+        let of_xen = said.split_inclusive('\n').filter(|line| line.starts_with("(XEN) "));
         assert_eq!(of_xen.collect::<String>(), stderr, "{body} {options:?}");
         let last = said.lines().last();
-        assert_eq!(
-            last,
-            Some("pvhost: timed out after 2 s (--timeout)"),
-            "{said}"
-        );
+        assert_eq!(last, Some("pvhost: timed out after 2 s (--timeout)"), "{said}");
     }
 }
 
@@ -187,10 +174,7 @@ fn a_guest_that_xen_ends_is_told_from_one_that_ends_itself() {
     let body = format!("{boot}; {crash}; exec sleep 1000");
     let (status, stdout, stderr) = ran("xen-pvh", &body);
     assert_eq!((status, stdout.as_str()), (Some(5), "hello\n"));
-    assert_eq!(
-        stderr,
-        "(XEN) registers\n(XEN) Hardware Dom0 crashed: rebooting\n"
-    );
+    assert_eq!(stderr, "(XEN) registers\n(XEN) Hardware Dom0 crashed: rebooting\n");
     let body = format!("{boot}; printf '(d0) paravirt: shutdown exit 6\\r\\n'; {crash}; exit 0");
     let end = ran("xen-pvh", &body);
     assert_eq!(end, (Some(6), "hello\n".into(), String::new()));
@@ -198,8 +182,7 @@ fn a_guest_that_xen_ends_is_told_from_one_that_ends_itself() {
 
 #[test]
 fn a_xen_that_speaks_haltingly_is_still_xen() {
-    let body =
-        "printf '(XE'; sleep 1; printf 'N) boot\\r\\n'; echo 'paravirt: shutdown exit 0' >$debug";
+    let body = "printf '(XE'; sleep 1; printf 'N) boot\\r\\n'; echo 'paravirt: shutdown exit 0' >$debug";
     let end = ran("xen-pvh", body);
     assert_eq!(end, (Some(0), String::new(), String::new()));
 }
@@ -207,7 +190,8 @@ fn a_xen_that_speaks_haltingly_is_still_xen() {
 #[test]
 fn a_prompt_that_looks_like_xen_is_shown_in_time() {
     // The end of the script waits for the input that the prompt asks for.
-    let body = "printf '(XEN) Freed 1kB init memory\\r\\n(X'; head -c 1 >/dev/null; echo 'paravirt: shutdown exit 0' >$debug";
+    let body =
+        "printf '(XEN) Freed 1kB init memory\\r\\n(X'; head -c 1 >/dev/null; echo 'paravirt: shutdown exit 0' >$debug";
     let (status, stdout, _) = ran("xen-pvh", body);
     assert_eq!((status, stdout.as_str()), (Some(0), "(X"));
 }
@@ -255,23 +239,14 @@ fn a_timeout_beyond_all_time_is_none() {
         let fake = Fake::new("echo 'paravirt: shutdown exit 7' >$debug");
         let output = fake.command("qemu", &["--timeout", timeout]).output();
         let output = output.expect("pvhost starts");
-        assert_eq!(
-            output.status.code(),
-            Some(7),
-            "{timeout}: {}",
-            text(&output.stderr)
-        );
+        assert_eq!(output.status.code(), Some(7), "{timeout}: {}", text(&output.stderr));
     }
 }
 
 /// A guest that prints more than any pipe holds, and goes on for ever or not; one of which Xen has as much to say; and one that has
 /// closed whatever it could be heard by, and does not end.
 const TALKATIVE: [(&str, &[&str], &str); 4] = [
-    (
-        "qemu",
-        &[],
-        "head -c 200000 /dev/zero | tr '\\0' x; exec sleep 1000",
-    ),
+    ("qemu", &[], "head -c 200000 /dev/zero | tr '\\0' x; exec sleep 1000"),
     (
         "qemu",
         &[],
@@ -361,10 +336,7 @@ fn output_that_is_taken_late_is_whole() {
 
 #[test]
 fn a_reader_that_goes_away_is_the_end_as_of_other_programs() {
-    for body in [
-        "exec yes",
-        "echo out; echo 'paravirt: shutdown exit 7' >$debug",
-    ] {
+    for body in ["exec yes", "echo out; echo 'paravirt: shutdown exit 7' >$debug"] {
         for ignored in [false, true] {
             let fake = Fake::new(body);
             let (reader, writer) = std::io::pipe().expect("a pipe");
@@ -397,9 +369,7 @@ fn a_reader_that_goes_away_is_the_end_as_of_other_programs() {
 fn output_to_a_full_disk_is_an_error_unless_the_guests_end_is_one() {
     let full = || File::options().write(true).open("/dev/full");
     for (words, status) in [("exit 0", 1), ("exit 7", 7), ("fatal 1", 3), ("fault 6", 5)] {
-        let fake = Fake::new(&format!(
-            "echo out; echo 'paravirt: shutdown {words}' >$debug"
-        ));
+        let fake = Fake::new(&format!("echo out; echo 'paravirt: shutdown {words}' >$debug"));
         let mut command = fake.command("qemu", &[]);
         let command = command.stdout(full().expect("there is a /dev/full"));
         let output = command.output().expect("pvhost starts");

@@ -19,15 +19,9 @@ fn report(end: &str, expected: &[&str]) {
         let output = run(&guest, &[], &[end]);
         let stderr = text(&output.stderr);
         assert_eq!(output.status.code(), Some(5), "{arch} {end}: {stderr}");
-        assert!(
-            stderr.starts_with("pvhost: guest fault: "),
-            "{arch} {end}: {stderr}"
-        );
+        assert!(stderr.starts_with("pvhost: guest fault: "), "{arch} {end}: {stderr}");
         for part in expected {
-            assert!(
-                stderr.contains(part),
-                "{arch} {end}: no {part:?} in {stderr}"
-            );
+            assert!(stderr.contains(part), "{arch} {end}: no {part:?} in {stderr}");
         }
     }
 }
@@ -105,10 +99,7 @@ fn code_in_free_memory_is_refused_unless_it_is_asked_for() {
 
 #[test]
 fn a_jump_to_nowhere_without_a_stack_is_the_guests() {
-    report(
-        "lost",
-        &["bad execution at address 0x50,", "there is no stack"],
-    );
+    report("lost", &["bad execution at address 0x50,", "there is no stack"]);
 }
 
 /// Where guests have nothing, where nobody has, where nobody can, where the host may have something, and what the kernel answers itself.
@@ -127,30 +118,15 @@ fn a_wild_jump_is_the_guests_wherever_it_leads_and_whatever_the_stack() {
     for (arch, guest) in each("fault") {
         // The first stack is the guest's own.
         let stacks = [&[0], &WILD[..]].concat();
-        for (target, stack) in WILD
-            .iter()
-            .flat_map(|to| stacks.iter().map(move |stack| (to, stack)))
-        {
+        for (target, stack) in WILD.iter().flat_map(|to| stacks.iter().map(move |stack| (to, stack))) {
             if arch == Arch::I386 && (*target).max(*stack) >= 1 << 32 {
                 continue;
             }
             let what = format!("{arch} to {target:#x} with stack {stack:#x}");
-            let output = run(
-                &guest,
-                &[],
-                &["wild", &target.to_string(), &stack.to_string()],
-            );
+            let output = run(&guest, &[], &["wild", &target.to_string(), &stack.to_string()]);
             let stderr = text(&output.stderr);
-            assert_eq!(
-                output.status.code(),
-                Some(5),
-                "{what}: {}, {stderr}",
-                output.status
-            );
-            assert!(
-                stderr.starts_with("pvhost: guest fault: "),
-                "{what}: {stderr}"
-            );
+            assert_eq!(output.status.code(), Some(5), "{what}: {}, {stderr}", output.status);
+            assert!(stderr.starts_with("pvhost: guest fault: "), "{what}: {stderr}");
         }
     }
 }
@@ -245,16 +221,12 @@ fn a_fault_of_the_host_dies_by_its_signal_and_says_whose_it_is() {
         broken(guest.as_ref());
     }
     for (arch, guest) in each("hello") {
-        let mut command =
-            again("faults::a_fault_of_the_host_dies_by_its_signal_and_says_whose_it_is");
+        let mut command = again("faults::a_fault_of_the_host_dies_by_its_signal_and_says_whose_it_is");
         command.env(BROKEN, &guest).stderr(Stdio::piped());
         let output = Running::start(&mut command).output();
         let (status, stderr) = (output.status, text(&output.stderr));
         assert_eq!(status.signal(), Some(libc::SIGSEGV), "{arch}: {stderr}");
-        assert!(
-            stderr.contains("internal error: signal 11"),
-            "{arch}: {stderr}"
-        );
+        assert!(stderr.contains("internal error: signal 11"), "{arch}: {stderr}");
     }
 }
 

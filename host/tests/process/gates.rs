@@ -104,9 +104,7 @@ fn provide(builder: Builder) -> Builder {
         .provide("check_integers", integers)
         .provide("check_floats", floats)
         .provide("check_flags", |_: &mut Call| flags() as u32)
-        .provide("check_flags_float", |_: &mut Call, zero: f64| {
-            zero + flags() as f64
-        })
+        .provide("check_flags_float", |_: &mut Call, zero: f64| zero + flags() as f64)
         .provide("check_watch", watch)
 }
 
@@ -134,8 +132,7 @@ fn arguments_may_end_with_the_guests_memory_but_not_behind_it() {
                 // The last byte, the last word, and all but the first byte of them (x86-64 passes 16 bytes of the floats there).
                 for missing in [1, 4, 15] {
                     let report = fault(&guest, lazy, &format!("{function} {missing}"));
-                    let expected =
-                        format!("call of `check_{function}` with arguments outside of memory");
+                    let expected = format!("call of `check_{function}` with arguments outside of memory");
                     assert!(report.starts_with(&expected), "{arch}: {report}");
                 }
             }
@@ -150,8 +147,7 @@ fn the_resolver_takes_nothing_but_a_slot() {
         for slot in ["before", "inside", "behind", "null", "last", "no-stack"] {
             let report = fault(&guest, true, &format!("resolver {slot}"));
             assert!(
-                report
-                    .starts_with("call of the resolver that does not come from a function's thunk"),
+                report.starts_with("call of the resolver that does not come from a function's thunk"),
                 "{arch} {slot}: {report}"
             );
         }
@@ -210,9 +206,7 @@ fn an_exception_that_waits_in_the_guest_is_not_met_by_the_host() {
         let (console, written) = output();
         let builder = provide(vm(&guest, console))
             .provide("check_flags", |_: &mut Call| long_double())
-            .provide("check_flags_float", |_: &mut Call, _: f64| {
-                f64::from(long_double())
-            });
+            .provide("check_flags_float", |_: &mut Call, _: f64| f64::from(long_double()));
         let exit = run(builder, "exception").exit;
         let written = read_back(written);
         assert!(matches!(exit, Exit::Exit(0)), "{arch}: {exit:?}\n{written}");
@@ -245,11 +239,7 @@ fn a_selector_in_fs_is_the_guests_also_without_fsgsbase() {
         for fsgsbase in [true, false] {
             let (console, written) = output();
             let builder = vm(&guest, console);
-            let builder = if fsgsbase {
-                builder
-            } else {
-                builder.without_fsgsbase()
-            };
+            let builder = if fsgsbase { builder } else { builder.without_fsgsbase() };
             let exit = finish(builder, "selector").exit;
             let written = read_back(written);
             let what = format!("{arch} fsgsbase {fsgsbase}");
@@ -279,10 +269,7 @@ fn a_guest_on_the_signal_stack_is_told_from_a_handler() {
         let Exit::Fault(fault) = exit else {
             panic!("{place}: {exit:?}");
         };
-        assert!(
-            fault.to_string().starts_with("illegal instruction"),
-            "{place}: {fault}"
-        );
+        assert!(fault.to_string().starts_with("illegal instruction"), "{place}: {fault}");
     }
 }
 

@@ -44,13 +44,7 @@ pub fn with_usual_signals(command: &mut Command) -> &mut Command {
     // SAFETY: system calls that a forked child may make, the second with a live variable.
     unsafe {
         command.pre_exec(|| {
-            for signal in [
-                libc::SIGHUP,
-                libc::SIGINT,
-                libc::SIGQUIT,
-                libc::SIGTERM,
-                libc::SIGTSTP,
-            ] {
+            for signal in [libc::SIGHUP, libc::SIGINT, libc::SIGQUIT, libc::SIGTERM, libc::SIGTSTP] {
                 libc::signal(signal, libc::SIG_DFL);
             }
             let mut none = std::mem::MaybeUninit::uninit();
@@ -104,8 +98,7 @@ impl Running {
         wait_for("it to sleep", || {
             let stat = std::fs::read_to_string(format!("/proc/{process}/stat")).expect("our child");
             // The name of the program, in parentheses, may contain spaces.
-            stat.rsplit_once(") ")
-                .is_some_and(|(_, rest)| rest.starts_with('S'))
+            stat.rsplit_once(") ").is_some_and(|(_, rest)| rest.starts_with('S'))
         });
     }
 
@@ -169,20 +162,14 @@ fn read_until(stream: &mut impl Read, text: &str) {
     while !seen.ends_with(text.as_bytes()) {
         let mut byte = [0];
         let count = stream.read(&mut byte).expect("a pipe");
-        assert!(
-            count > 0,
-            "no {text:?} in {:?}",
-            String::from_utf8_lossy(&seen)
-        );
+        assert!(count > 0, "no {text:?} in {:?}", String::from_utf8_lossy(&seen));
         seen.extend(byte);
     }
 }
 
 /// Runs that command to its end.
 pub fn run(guest: &Path, options: &[&str], arguments: &[&str]) -> Output {
-    pvhost(guest, options, arguments)
-        .output()
-        .expect("pvhost starts")
+    pvhost(guest, options, arguments).output().expect("pvhost starts")
 }
 
 /// What a process wrote, as text.
@@ -215,8 +202,7 @@ pub fn ends_well(vm: Vm, written: File, what: impl Display) -> (Finished, String
 
 /// An unnamed file, and a second handle to read back what the guest wrote.
 pub fn output() -> (File, File) {
-    let fd = rustix::fs::memfd_create("console", rustix::fs::MemfdFlags::CLOEXEC)
-        .expect("a file in memory");
+    let fd = rustix::fs::memfd_create("console", rustix::fs::MemfdFlags::CLOEXEC).expect("a file in memory");
     let file = File::from(fd);
     (file.try_clone().expect("a second handle"), file)
 }
@@ -226,7 +212,6 @@ pub fn read_back(mut file: File) -> String {
     use std::io::Seek;
     let mut text = String::new();
     file.rewind().expect("a file in memory");
-    file.read_to_string(&mut text)
-        .expect("the guest writes text");
+    file.read_to_string(&mut text).expect("the guest writes text");
     text
 }

@@ -21,18 +21,13 @@ fn no_bad_pointer_gets_through() {
             .command_line(format!("table {address}"))
             .provide(
                 "check_read",
-                |call: &mut Call, from: GuestConstPtr<u8>, size: GuestUsize| {
-                    call.bytes(from, size).map(drop)
-                },
+                |call: &mut Call, from: GuestConstPtr<u8>, size: GuestUsize| call.bytes(from, size).map(drop),
             )
-            .provide(
-                "check_write",
-                |call: &mut Call, to: GuestPtr<u8>, size: GuestUsize| {
-                    // More than the guest has.
-                    let size = size.0.min(64 << 20) as usize;
-                    call.write_bytes(to, &vec![0; size])
-                },
-            )
+            .provide("check_write", |call: &mut Call, to: GuestPtr<u8>, size: GuestUsize| {
+                // More than the guest has.
+                let size = size.0.min(64 << 20) as usize;
+                call.write_bytes(to, &vec![0; size])
+            })
             .build()
             .expect("a guest for this host");
         let (_, written) = ends_well(vm, written, arch);
@@ -50,11 +45,7 @@ fn a_call_with_a_bad_stack_pointer_ends_the_guest_alone() {
         }
         for function in &FUNCTIONS {
             for word in &words {
-                let output = run(
-                    &guest,
-                    &["--timeout", "10"],
-                    &["stack", function.name, word],
-                );
+                let output = run(&guest, &["--timeout", "10"], &["stack", function.name, word]);
                 let what = format!("{arch} {} {word}: {}", function.name, text(&output.stderr));
                 let status = output.status.code();
                 // It needs no way back, and takes what it finds for its arguments.

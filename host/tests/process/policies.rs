@@ -74,11 +74,7 @@ fn under_profile<'a>(command: &'a mut Command, calls: &[Refuse], error: i32) -> 
         // SAFETY: system calls that a forked child may make; the program is live.
         let result = unsafe {
             libc::prctl(libc::PR_SET_NO_NEW_PRIVS, 1, 0, 0, 0);
-            libc::prctl(
-                libc::PR_SET_SECCOMP,
-                libc::SECCOMP_MODE_FILTER,
-                &raw const filter,
-            )
+            libc::prctl(libc::PR_SET_SECCOMP, libc::SECCOMP_MODE_FILTER, &raw const filter)
         };
         if result == 0 {
             Ok(())
@@ -114,10 +110,7 @@ fn sandbox(stderr: &str) -> (String, Option<String>) {
     let line = stderr.lines().last().expect("a report");
     let report: serde_json::Value = serde_json::from_str(line).expect("JSON");
     let member = |name: &str| report[name].as_str().map(str::to_owned);
-    (
-        member("sandbox").expect("a text"),
-        member("sandbox_refused"),
-    )
+    (member("sandbox").expect("a text"), member("sandbox_refused"))
 }
 
 #[test]
@@ -135,10 +128,7 @@ fn a_profile_that_refuses_the_sandbox_is_named_and_the_guest_runs() {
             let mut command = pvhost(&guest, &["--json"], &[]);
             let (output, stderr) = output(under_profile(&mut command, calls, libc::EPERM));
             assert_eq!(output.status.code(), Some(0), "{arch} {call}: {stderr}");
-            assert!(
-                text(&output.stdout).starts_with("Hello"),
-                "{arch} {call}: {stderr}"
-            );
+            assert!(text(&output.stdout).starts_with("Hello"), "{arch} {call}: {stderr}");
             let reason = format!(
                 "the system refuses a seccomp filter ({call}Operation not permitted (os error 1)); a seccomp profile"
             );
@@ -148,10 +138,7 @@ fn a_profile_that_refuses_the_sandbox_is_named_and_the_guest_runs() {
             );
             let (in_force, refused) = sandbox(&stderr);
             assert_eq!(in_force, *confinement, "{arch} {call}");
-            assert!(
-                refused.is_some_and(|text| text.starts_with(&reason)),
-                "{arch} {call}"
-            );
+            assert!(refused.is_some_and(|text| text.starts_with(&reason)), "{arch} {call}");
             let nothing = stderr.contains("nothing has kept the guest's code from calling Linux");
             assert_eq!(nothing, *confinement == "none", "{arch} {call}: {stderr}");
         }
@@ -201,10 +188,7 @@ fn a_policy_against_written_code_is_named() {
         }
         for ((output, stderr), policy) in cases {
             assert_eq!(output.status.code(), Some(1), "{arch} {policy}: {stderr}");
-            assert!(
-                stderr.starts_with("pvhost: error: "),
-                "{arch} {policy}: {stderr}"
-            );
+            assert!(stderr.starts_with("pvhost: error: "), "{arch} {policy}: {stderr}");
             for part in ["Permission denied", policy] {
                 assert!(stderr.contains(part), "{arch}: no {part:?} in {stderr}");
             }
@@ -218,9 +202,7 @@ fn check_tells_of_a_policy_that_run_would_meet() {
     for (arch, guest) in each("hello") {
         let mut command = pvhost(&guest, &[], &[]);
         let (_, refusal) = output(under_profile(&mut command, &executable, libc::EACCES));
-        let (_, reason) = refusal
-            .split_once("pvhost: error: ")
-            .expect("it is refused");
+        let (_, reason) = refusal.split_once("pvhost: error: ").expect("it is refused");
         let mut command = Command::new(env!("CARGO_BIN_EXE_pvhost"));
         command.arg("check").arg(&guest).args(["--host", "process"]);
         let (checked, _) = output(under_profile(&mut command, &executable, libc::EACCES));
@@ -273,9 +255,7 @@ fn a_console_that_cannot_be_read_is_explained() {
         let mut command = pvhost(&guest, &["--json"], &[]);
         let (output, stderr) = output(under_profile(&mut command, calls, libc::EPERM));
         assert_ne!(output.status.code(), Some(0), "{what}: {stderr}");
-        let message = format!(
-            "pvhost: warning: the guest's input cannot be read: {what}: Operation not permitted"
-        );
+        let message = format!("pvhost: warning: the guest's input cannot be read: {what}: Operation not permitted");
         assert!(stderr.contains(&message), "{what}: {stderr}");
         let member = format!(r#""input_refused":"{what}: Operation not permitted"#);
         assert!(stderr.contains(&member), "{what}: {stderr}");

@@ -18,11 +18,7 @@ use super::guests::{Running, each, pvhost, run, text};
 fn hello_says_hello_without_a_word_on_stderr() {
     for (arch, guest) in each("hello") {
         let output = run(&guest, &[], &[]);
-        assert_eq!(
-            text(&output.stdout),
-            "Hello from a paravirtualized guest\n",
-            "{arch}"
-        );
+        assert_eq!(text(&output.stdout), "Hello from a paravirtualized guest\n", "{arch}");
         assert_eq!(text(&output.stderr), "", "{arch}");
         assert_eq!(output.status.code(), Some(0), "{arch}");
     }
@@ -55,14 +51,8 @@ fn a_timeout_ends_a_guest_that_sleeps_and_one_that_spins() {
             let output = run(&guest, &["--timeout", "1.5"], &[end]);
             let taken = start.elapsed();
             assert_eq!(output.status.code(), Some(124), "{arch} {end}");
-            assert!(
-                (TIMEOUT..3 * TIMEOUT).contains(&taken),
-                "{arch} {end}: {taken:?}"
-            );
-            assert_eq!(
-                text(&output.stderr),
-                "pvhost: timed out after 1.5 s (--timeout)\n"
-            );
+            assert!((TIMEOUT..3 * TIMEOUT).contains(&taken), "{arch} {end}: {taken:?}");
+            assert_eq!(text(&output.stderr), "pvhost: timed out after 1.5 s (--timeout)\n");
         }
     }
 }
@@ -93,25 +83,15 @@ fn the_time_in_which_a_guest_comes_counts() {
     for (arch, guest) in each("fault") {
         let mut shell = Command::new("sh");
         shell
-            .args([
-                "-c",
-                r#"(sleep 2; cat "$2") | "$1" run --timeout 3 - -- spin"#,
-            ])
-            .args([
-                "sh".as_ref(),
-                env!("CARGO_BIN_EXE_pvhost").as_ref(),
-                guest.as_os_str(),
-            ])
+            .args(["-c", r#"(sleep 2; cat "$2") | "$1" run --timeout 3 - -- spin"#])
+            .args(["sh".as_ref(), env!("CARGO_BIN_EXE_pvhost").as_ref(), guest.as_os_str()])
             .stdin(Stdio::null())
             .stderr(Stdio::null());
         let start = Instant::now();
         let status = shell.status().expect("a shell");
         assert_eq!(status.code(), Some(124), "{arch}");
         let taken = start.elapsed();
-        assert!(
-            (TIMEOUT..TIMEOUT * 3 / 2).contains(&taken),
-            "{arch}: {taken:?}"
-        );
+        assert!((TIMEOUT..TIMEOUT * 3 / 2).contains(&taken), "{arch}: {taken:?}");
     }
 }
 
@@ -128,11 +108,7 @@ fn errors_of_the_host_and_of_the_command_line_have_their_own_status() {
         ] {
             let output = run(&guest, options, &[]);
             let stderr = text(&output.stderr);
-            assert_eq!(
-                output.status.code(),
-                Some(status),
-                "{arch} {options:?}: {stderr}"
-            );
+            assert_eq!(output.status.code(), Some(status), "{arch} {options:?}: {stderr}");
             assert!(stderr.contains(reason), "{arch} {options:?}: {stderr}");
         }
     }
@@ -193,11 +169,7 @@ fn what_stands_behind_two_dashes_is_guest_and_arguments_if_no_guest_stands_befor
         let arguments = ["a", "--help", "--", "-q"];
         let expected = run(&guest, &[], &arguments);
         let mut command = plain(&["run", "--"]);
-        let found = command
-            .arg(&guest)
-            .args(arguments)
-            .output()
-            .expect("pvhost starts");
+        let found = command.arg(&guest).args(arguments).output().expect("pvhost starts");
         assert_eq!(text(&found.stdout), text(&expected.stdout), "{arch}");
         assert_eq!(found.status.code(), expected.status.code(), "{arch}");
     }
@@ -210,8 +182,7 @@ fn what_stands_behind_two_dashes_is_guest_and_arguments_if_no_guest_stands_befor
 #[test]
 fn cargo_runs_a_guest_with_a_runner() {
     /// A linker that ignores what it is given and brings a guest: what cargo builds is a guest then.
-    const LINKER: &str =
-        "#!/bin/sh\nwhile [ \"$1\" != -o ]; do shift; done\nexec cp \"$GUEST\" \"$2\"\n";
+    const LINKER: &str = "#!/bin/sh\nwhile [ \"$1\" != -o ]; do shift; done\nexec cp \"$GUEST\" \"$2\"\n";
     for (arch, guest) in each("fault") {
         let folder = tempfile::tempdir().expect("a folder");
         let write = |name: &str, text: &str| {
@@ -228,8 +199,7 @@ fn cargo_runs_a_guest_with_a_runner() {
         let linker = write("linker", LINKER);
         std::fs::set_permissions(&linker, Permissions::from_mode(0o755)).expect("a script");
         let pvhost = env!("CARGO_BIN_EXE_pvhost");
-        let config =
-            format!("[target.'cfg(all())']\nrunner = \"{pvhost} run --\"\nlinker = \"./linker\"\n");
+        let config = format!("[target.'cfg(all())']\nrunner = \"{pvhost} run --\"\nlinker = \"./linker\"\n");
         write(".cargo/config.toml", &config);
         let output = Command::new(env!("CARGO"))
             .args(["run", "--quiet", "--", "exit", "7"])
@@ -239,12 +209,7 @@ fn cargo_runs_a_guest_with_a_runner() {
             .env_remove("RUSTFLAGS")
             .output()
             .expect("cargo starts");
-        assert_eq!(
-            output.status.code(),
-            Some(7),
-            "{arch}: {}",
-            text(&output.stderr)
-        );
+        assert_eq!(output.status.code(), Some(7), "{arch}: {}", text(&output.stderr));
     }
 }
 
@@ -252,15 +217,8 @@ fn cargo_runs_a_guest_with_a_runner() {
 fn a_guest_may_come_by_standard_input() {
     for (arch, guest) in each("hello") {
         let input = std::fs::File::open(&guest).expect("a guest");
-        let output = plain(&["run", "-"])
-            .stdin(input)
-            .output()
-            .expect("pvhost starts");
-        assert_eq!(
-            text(&output.stdout),
-            "Hello from a paravirtualized guest\n",
-            "{arch}"
-        );
+        let output = plain(&["run", "-"]).stdin(input).output().expect("pvhost starts");
+        assert_eq!(text(&output.stdout), "Hello from a paravirtualized guest\n", "{arch}");
     }
 }
 
@@ -275,10 +233,7 @@ fn quiet_leaves_errors_and_faults_only() {
         assert_eq!(output.status.code(), Some(124), "{arch}");
         assert_eq!(text(&output.stderr), "", "{arch}");
         let output = run(&guest, &["-q"], &["null"]);
-        assert!(
-            text(&output.stderr).starts_with("pvhost: guest fault: "),
-            "{arch}"
-        );
+        assert!(text(&output.stderr).starts_with("pvhost: guest fault: "), "{arch}");
         let output = run(&guest, &["-v"], &["exit", "0"]);
         assert!(
             text(&output.stderr).contains("functions bound, 16 MiB of memory"),
@@ -290,19 +245,9 @@ fn quiet_leaves_errors_and_faults_only() {
 #[test]
 fn old_names_of_hosts_are_accepted() {
     for (arch, guest) in each("hello") {
-        for host in [
-            "process",
-            "linux-process",
-            "process-2013",
-            "linux-process-2013",
-        ] {
+        for host in ["process", "linux-process", "process-2013", "linux-process-2013"] {
             let output = run(&guest, &["--host", host], &[]);
-            assert_eq!(
-                output.status.code(),
-                Some(0),
-                "{arch} {host}: {}",
-                text(&output.stderr)
-            );
+            assert_eq!(output.status.code(), Some(0), "{arch} {host}: {}", text(&output.stderr));
         }
     }
 }
@@ -312,12 +257,7 @@ fn much_and_little_memory_work() {
     for (arch, guest) in each("hello") {
         for size in ["0", "1", "64K", "64KiB", "1G", "3GiB"] {
             let output = run(&guest, &["--memory", size], &[]);
-            assert_eq!(
-                output.status.code(),
-                Some(0),
-                "{arch} {size}: {}",
-                text(&output.stderr)
-            );
+            assert_eq!(output.status.code(), Some(0), "{arch} {size}: {}", text(&output.stderr));
         }
     }
 }
@@ -429,11 +369,7 @@ fn a_missing_function_is_named_in_one_line_and_ends_the_guest_as_fatal() {
         for options in [&[][..], &["--lazy"]] {
             let output = run(&guest, options, &["call"]);
             let stderr = text(&output.stderr);
-            assert_eq!(
-                output.status.code(),
-                Some(3),
-                "{arch} {options:?}: {stderr}"
-            );
+            assert_eq!(output.status.code(), Some(3), "{arch} {options:?}: {stderr}");
             let about = stderr.lines().filter(|line| line.contains("missing: "));
             assert_eq!(
                 about.collect::<Vec<_>>(),
@@ -441,10 +377,7 @@ fn a_missing_function_is_named_in_one_line_and_ends_the_guest_as_fatal() {
                 "{arch} {options:?}: {stderr}"
             );
             let named = text(&output.stdout) + &stderr;
-            assert!(
-                named.contains("call of `check_missing`"),
-                "{arch} {options:?}: {named}"
-            );
+            assert!(named.contains("call of `check_missing`"), "{arch} {options:?}: {named}");
         }
     }
 }

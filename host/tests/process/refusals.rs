@@ -82,10 +82,7 @@ fn one_guest_fits_into_a_process() {
     for (arch, guest) in each("hello") {
         let open = || Vm::builder(Image::open(&guest).expect("a sound image"));
         let first = open().build().expect("a guest for this host");
-        assert!(
-            matches!(refused(open().build()), VmError::Occupied),
-            "{arch}"
-        );
+        assert!(matches!(refused(open().build()), VmError::Occupied), "{arch}");
         drop(first);
         open().build().expect("there is room again");
     }
@@ -99,17 +96,14 @@ fn memory_of_the_host_is_not_taken() {
         let address = image.segments()[1].address / 4096 * 4096;
         let flags = MapFlags::PRIVATE | MapFlags::FIXED_NOREPLACE;
         // SAFETY: a new mapping where none is.
-        let taken = unsafe { mmap_anonymous(address as *mut c_void, 4096, ProtFlags::READ, flags) }
-            .expect("nothing is there");
+        let taken =
+            unsafe { mmap_anonymous(address as *mut c_void, 4096, ProtFlags::READ, flags) }.expect("nothing is there");
         let error = refused(Vm::builder(image).build());
         assert!(
             matches!(error, VmError::Layout(LayoutError::AddressTaken { .. })),
             "{arch}: {error}"
         );
-        assert!(
-            error.to_string().contains(&format!("{address:#x}")),
-            "{arch}: {error}"
-        );
+        assert!(error.to_string().contains(&format!("{address:#x}")), "{arch}: {error}");
         // SAFETY: the mapping made above.
         unsafe { munmap(taken, 4096) }.expect("it is there");
     }
@@ -119,10 +113,7 @@ fn memory_of_the_host_is_not_taken() {
 fn a_refusal_of_memory_is_the_systems() {
     let guest = guest(Arch::X86_64, "hello");
     // A quarter of the address space that the guest's memory needs.
-    let limited = format!(
-        "ulimit -v {} && exec \"$0\" run --memory 2G \"$1\"",
-        512 * 1024
-    );
+    let limited = format!("ulimit -v {} && exec \"$0\" run --memory 2G \"$1\"", 512 * 1024);
     let output = Command::new("sh")
         .args(["-c", &limited])
         .args([env!("CARGO_BIN_EXE_pvhost").as_ref(), guest.as_os_str()])
@@ -163,9 +154,7 @@ fn check_knows_how_much_memory_there_is_to_be() {
         for host in ["process", "qemu", "xen", "xen-pvh"] {
             let options = ["--host", host, "--memory", "5G"];
             let refusal = text(&run(&guest, &options, &[]).stderr);
-            let (_, reason) = refusal
-                .split_once("pvhost: error: ")
-                .expect("it is refused");
+            let (_, reason) = refusal.split_once("pvhost: error: ").expect("it is refused");
             let checked = check(&guest, &options);
             let verdict = text(&checked.stdout);
             assert_eq!(checked.status.code(), Some(1), "{arch} {host}: {verdict}");
@@ -209,10 +198,7 @@ fn a_command_line_has_a_limit() {
         let image = Image::open(&guest).expect("a sound image");
         let result = Vm::builder(image).command_line("x".repeat(70_000)).build();
         assert!(
-            matches!(
-                refused(result),
-                VmError::Layout(LayoutError::CommandLine(70_000))
-            ),
+            matches!(refused(result), VmError::Layout(LayoutError::CommandLine(70_000))),
             "{arch}"
         );
     }

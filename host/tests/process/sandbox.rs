@@ -8,15 +8,10 @@ use std::path::Path;
 use std::process::{Output, Stdio};
 use std::thread;
 
-use pvhost::process::{
-    Call, Confinement, Exit, Finished, GuestConstPtr, GuestIsize, GuestUsize, SandboxPolicy,
-};
+use pvhost::process::{Call, Confinement, Exit, Finished, GuestConstPtr, GuestIsize, GuestUsize, SandboxPolicy};
 
 use super::calls::provide_all;
-use super::guests::{
-    Arch, Running, each, ends_well, guest, output, place, pvhost, read_back, run, text, vm,
-    wait_for,
-};
+use super::guests::{Arch, Running, each, ends_well, guest, output, place, pvhost, read_back, run, text, vm, wait_for};
 
 /// Runs the guest that escapes in that way, in a folder of its own; what it said, and whether the folder is still empty.
 fn escape(arch: Arch, options: &[&str], way: &str) -> (Output, bool) {
@@ -25,10 +20,7 @@ fn escape(arch: Arch, options: &[&str], way: &str) -> (Output, bool) {
         .current_dir(folder.path())
         .output()
         .expect("pvhost starts");
-    let empty = fs::read_dir(folder.path())
-        .expect("our folder")
-        .next()
-        .is_none();
+    let empty = fs::read_dir(folder.path()).expect("our folder").next().is_none();
     (output, empty)
 }
 
@@ -38,9 +30,11 @@ fn escape(arch: Arch, options: &[&str], way: &str) -> (Output, bool) {
 fn no_way_leads_past_the_host() {
     let both = &[Arch::X86_64, Arch::I386][..];
     let here = |number, table| format!("system call {number} ({table}) by guest code\n  at 0x");
-    let lost = "system call 5 (i386) by guest code, of which the kernel does not keep the address; the stack pointer was 0x";
+    let lost =
+        "system call 5 (i386) by guest code, of which the kernel does not keep the address; the stack pointer was 0x";
     let none = "illegal instruction\n  at 0x";
-    let page = "system call 96 (x86-64) by guest code, through the vsyscall page at 0xffffffffff600000\n  return address 0x";
+    let page =
+        "system call 96 (x86-64) by guest code, through the vsyscall page at 0xffffffffff600000\n  return address 0x";
     let no_page = "bad execution at address 0xffffffffff600000";
     let cases: &[(&[Arch], &str, &[&str])] = &[
         (&[Arch::X86_64], "syscall", &[&here(2, "x86-64")]),
@@ -81,11 +75,7 @@ fn no_way_leads_past_the_host() {
 #[test]
 fn a_run_without_sandbox_says_so_and_has_a_guard() {
     for arch in [Arch::X86_64, Arch::I386] {
-        let way = if arch == Arch::X86_64 {
-            "syscall"
-        } else {
-            "int80"
-        };
+        let way = if arch == Arch::X86_64 { "syscall" } else { "int80" };
         let (output, empty) = escape(arch, &["--no-sandbox", "--json"], way);
         let stderr = text(&output.stderr);
         assert!(
@@ -96,20 +86,14 @@ fn a_run_without_sandbox_says_so_and_has_a_guard() {
             stderr.contains(r#","sandbox":"guard","sandbox_refused":null}"#),
             "{arch}: {stderr}"
         );
-        assert!(
-            stderr.contains("guest fault: system call "),
-            "{arch}: {stderr}"
-        );
+        assert!(stderr.contains("guest fault: system call "), "{arch}: {stderr}");
         assert_eq!(output.status.code(), Some(5), "{arch}: {stderr}");
         assert!(empty, "{arch}: {stderr}");
 
         let output = run(&guest(arch, "hello"), &["--stats", "--json"], &[]);
         let stderr = text(&output.stderr);
         let row = stderr.lines().find(|line| line.starts_with("sandbox "));
-        assert!(
-            row.is_some_and(|row| row.ends_with(" filter")),
-            "{arch}: {stderr}"
-        );
+        assert!(row.is_some_and(|row| row.ends_with(" filter")), "{arch}: {stderr}");
         assert!(
             stderr.contains(r#","sandbox":"filter","sandbox_refused":null}"#),
             "{arch}: {stderr}"
@@ -120,9 +104,7 @@ fn a_run_without_sandbox_says_so_and_has_a_guard() {
 /// A number that the kernel tells of a thread.
 fn of_thread(task: &Path, name: &str) -> Option<u32> {
     let status = fs::read_to_string(task.join("status")).ok()?;
-    let line = status
-        .lines()
-        .find(|line| line.split(':').next() == Some(name))?;
+    let line = status.lines().find(|line| line.split(':').next() == Some(name))?;
     line.split_ascii_whitespace().nth(1)?.parse().ok()
 }
 
@@ -168,12 +150,7 @@ fn every_thread_of_the_program_is_confined() {
 
 /// Runs the guest under that policy, with `pv_console_write` such that it makes a file, on a thread that keeps the filter. How it ended,
 /// and whether that thread can open a file afterwards.
-fn run_confined(
-    guest: &Path,
-    arguments: &str,
-    policy: SandboxPolicy,
-    file: Option<&Path>,
-) -> (Finished, bool) {
+fn run_confined(guest: &Path, arguments: &str, policy: SandboxPolicy, file: Option<&Path>) -> (Finished, bool) {
     let run = move || {
         let (console, _) = output();
         let mut builder = vm(guest, console).command_line(arguments).sandbox(policy);
@@ -205,10 +182,7 @@ fn host_functions_have_the_calls_that_the_policy_allows() {
             panic!("{arch}: {:?}", finished.exit);
         };
         let fault = fault.to_string();
-        assert!(
-            fault.starts_with("system call 257 (x86-64) at 0x"),
-            "{arch}: {fault}"
-        );
+        assert!(fault.starts_with("system call 257 (x86-64) at 0x"), "{arch}: {fault}");
         let who = "by the host function `pv_console_write`, which the sandbox does not permit";
         assert!(fault.contains(who), "{arch}: {fault}");
         assert!(fault.contains("`SandboxPolicy::allow`"), "{arch}: {fault}");
@@ -217,11 +191,7 @@ fn host_functions_have_the_calls_that_the_policy_allows() {
 
         let policy = SandboxPolicy::new().allow(libc::SYS_openat as u32);
         let (finished, after) = run_confined(&guest, "", policy, Some(&file));
-        assert!(
-            matches!(finished.exit, Exit::Exit(0)),
-            "{arch}: {:?}",
-            finished.exit
-        );
+        assert!(matches!(finished.exit, Exit::Exit(0)), "{arch}: {:?}", finished.exit);
         assert_eq!(finished.stats.confinement, Confinement::Filter, "{arch}");
         assert!(file.exists() && after, "{arch}");
     }
@@ -252,17 +222,9 @@ fn calls_are_permitted_only_with_the_arguments_that_the_host_needs() {
         (libc::SYS_tgkill, [1, 1, 0, 0, 0, 0], false),
         (libc::SYS_mmap, [0, 4096, read, anonymous, -1, 0], true),
         (libc::SYS_mmap, [0, 4096, read, private, fd, 0], false),
-        (
-            libc::SYS_ioctl,
-            [fd, libc::TCGETS as i64, address, 0, 0, 0],
-            true,
-        ),
+        (libc::SYS_ioctl, [fd, libc::TCGETS as i64, address, 0, 0, 0], true),
         (libc::SYS_ioctl, [fd, TIOCSTI, address, 0, 0, 0], false),
-        (
-            libc::SYS_fcntl,
-            [fd, i64::from(libc::F_GETFD), 0, 0, 0, 0],
-            true,
-        ),
+        (libc::SYS_fcntl, [fd, i64::from(libc::F_GETFD), 0, 0, 0, 0], true),
         (
             libc::SYS_fcntl,
             [fd, i64::from(libc::F_SETOWN), process, 0, 0, 0],
@@ -271,11 +233,7 @@ fn calls_are_permitted_only_with_the_arguments_that_the_host_needs() {
         (libc::SYS_sendto, [fd, address, 0, 0, 0, 0], true),
         (libc::SYS_sendto, [fd, address, 0, 0, address, 8], false),
         (libc::SYS_sendto, [fd, address, 0, 0, 1 << 32, 8], false),
-        (
-            libc::SYS_clone,
-            [i64::from(libc::CLONE_VM), 0, 0, 0, 0, 0],
-            false,
-        ),
+        (libc::SYS_clone, [i64::from(libc::CLONE_VM), 0, 0, 0, 0, 0], false),
         (libc::SYS_clone3, [0; 6], false),
         (
             libc::SYS_prctl,
@@ -320,10 +278,7 @@ fn a_guest_for_i386_has_thread_local_storage_in_the_sandbox() {
         };
         let (exit, written) = thread::scope(|scope| scope.spawn(run).join().expect("no panic"));
         let written = read_back(written);
-        assert!(
-            matches!(exit, Exit::Exit(0)),
-            "{fsgsbase}: {exit:?} {written}"
-        );
+        assert!(matches!(exit, Exit::Exit(0)), "{fsgsbase}: {exit:?} {written}");
     }
 }
 
@@ -339,10 +294,7 @@ fn a_jump_into_the_hosts_code_leads_nowhere() {
     };
     let fault = fault.to_string();
     assert!(fault.starts_with("system call 2 (x86-64) at 0x"), "{fault}");
-    assert!(
-        fault.contains("in host code that the guest has jumped to"),
-        "{fault}"
-    );
+    assert!(fault.contains("in host code that the guest has jumped to"), "{fault}");
     assert!(!Path::new("escaped").exists(), "{fault}");
 }
 

@@ -49,24 +49,19 @@ fn a_request_to_end_is_honoured_at_every_instruction_of_the_start() {
         while at < first_of_guest.get().saturating_add(OF_GUEST) {
             let (console, _) = output();
             let (mut step, first) = (0, Rc::clone(&first_of_guest));
-            let vm = vm(&guest, console)
-                .handle_signals(true)
-                .on_step(move |next| {
-                    if u32::try_from(next.instruction()).is_ok() && first.get() == usize::MAX {
-                        first.set(step);
-                    }
-                    if step == at {
-                        // SAFETY: no pointers; it comes when the stepper is done, at the instruction that is next.
-                        unsafe { libc::raise(libc::SIGTERM) };
-                    }
-                    step += 1;
-                });
+            let vm = vm(&guest, console).handle_signals(true).on_step(move |next| {
+                if u32::try_from(next.instruction()).is_ok() && first.get() == usize::MAX {
+                    first.set(step);
+                }
+                if step == at {
+                    // SAFETY: no pointers; it comes when the stepper is done, at the instruction that is next.
+                    unsafe { libc::raise(libc::SIGTERM) };
+                }
+                step += 1;
+            });
             let finished = vm.build().expect("a guest for this host").run();
             let exit = finished.expect("the guest runs").exit;
-            assert!(
-                matches!(exit, Exit::Signal(libc::SIGTERM)),
-                "{arch} {at}: {exit:?}"
-            );
+            assert!(matches!(exit, Exit::Signal(libc::SIGTERM)), "{arch} {at}: {exit:?}");
             at += 1;
         }
         assert!(
@@ -153,13 +148,7 @@ fn a_storm_of_timers_keeps_neither_a_request_to_end_nor_the_time_limit_away() {
 #[test]
 fn what_whoever_started_it_ignores_stays_ignored() {
     for (arch, guest) in each("fault") {
-        for ignored in [
-            libc::SIGHUP,
-            libc::SIGINT,
-            libc::SIGQUIT,
-            libc::SIGSEGV,
-            libc::SIGSYS,
-        ] {
+        for ignored in [libc::SIGHUP, libc::SIGINT, libc::SIGQUIT, libc::SIGSEGV, libc::SIGSYS] {
             let mut command = pvhost(&guest, &["--stats"], &["hang"]);
             command.stderr(Stdio::piped());
             // SAFETY: one system call, which a forked child may make.
@@ -186,13 +175,7 @@ const LAST: &str = "PVHOST_TEST_LAST";
 
 #[test]
 fn requests_do_what_they_did_when_the_last_guest_has_ended() {
-    const ENDS: [i32; 5] = [
-        libc::SIGINT,
-        libc::SIGTERM,
-        libc::SIGHUP,
-        libc::SIGQUIT,
-        libc::SIGTSTP,
-    ];
+    const ENDS: [i32; 5] = [libc::SIGINT, libc::SIGTERM, libc::SIGHUP, libc::SIGQUIT, libc::SIGTSTP];
     if let Some(guest) = env::var_os(LAST) {
         // SAFETY: nobody waits for that signal.
         unsafe { libc::signal(libc::SIGHUP, libc::SIG_IGN) };
@@ -232,8 +215,7 @@ fn a_second_request_ends_a_host_function_that_does_not() {
     for (arch, guest) in each("hello") {
         for signal in [libc::SIGINT, libc::SIGTERM] {
             let name = "signals::a_second_request_ends_a_host_function_that_does_not";
-            let running =
-                Running::start_until(again(name).env(STUCK, &guest), "the host is stuck\n");
+            let running = Running::start_until(again(name).env(STUCK, &guest), "the host is stuck\n");
             running.signal(signal);
             let mut running = running.until("the host has been asked to end\n");
             running.signal(signal);

@@ -70,9 +70,7 @@ impl Session {
 
     /// Whether the terminal is in raw mode: no line editing, no echo.
     fn raw(&self) -> bool {
-        let modes = tcgetattr(self.terminal.as_fd())
-            .expect("a terminal")
-            .local_modes;
+        let modes = tcgetattr(self.terminal.as_fd()).expect("a terminal").local_modes;
         assert!(modes.contains(LocalModes::ISIG), "Ctrl-C stays a signal");
         let editing = modes.contains(LocalModes::ICANON);
         assert_eq!(editing, modes.contains(LocalModes::ECHO), "both or none");
@@ -171,10 +169,7 @@ fn ctrl_z_gives_the_terminal_back_and_takes_it_again() {
         // A shell with job control; a session leader's own group could not be stopped.
         let mut shell = Command::new("sh");
         shell
-            .args([
-                "-mc",
-                "\"$0\" run --timeout 60 \"$1\"; echo stopped; read line; fg",
-            ])
+            .args(["-mc", "\"$0\" run --timeout 60 \"$1\"; echo stopped; read line; fg"])
             .args([env!("CARGO_BIN_EXE_pvhost").as_ref(), guest.as_os_str()]);
         let mut session = Session::start_command(shell);
         session.wait_until_raw();

@@ -121,9 +121,7 @@ fn who_raises_a_line_too_fast_is_made_to_wait() {
                 raise(&raises, call, number);
             })
             .provide("storm_burst", |_: &mut Call, _: u32| 0_u32)
-            .provide("storm_rages", move |_: &mut Call| {
-                u32::from(rages.get() < RAISES)
-            })
+            .provide("storm_rages", move |_: &mut Call| u32::from(rages.get() < RAISES))
             .provide("storm_raises", move |call: &mut Call| {
                 if again.get() < RAISES {
                     raise(&again, call, line.get());
@@ -157,12 +155,7 @@ fn idle_uses_no_processor_time() {
 fn values_at_and_beyond_the_limits_are_handled() {
     for (arch, guest) in each("limits") {
         let output = run(&guest, &[], &[]);
-        assert_eq!(
-            output.status.code(),
-            Some(0),
-            "{arch}: {}",
-            text(&output.stdout)
-        );
+        assert_eq!(output.status.code(), Some(0), "{arch}: {}", text(&output.stdout));
     }
 }
 
@@ -190,9 +183,8 @@ fn processor_time(mut command: Command) -> Duration {
     // SAFETY: live variables; nobody else waits for this child.
     let waited = unsafe { libc::wait4(process, &mut status, 0, &mut usage) };
     assert_eq!(waited, process, "{}", io::Error::last_os_error());
-    let duration = |time: libc::timeval| {
-        Duration::from_secs(time.tv_sec as u64) + Duration::from_micros(time.tv_usec as u64)
-    };
+    let duration =
+        |time: libc::timeval| Duration::from_secs(time.tv_sec as u64) + Duration::from_micros(time.tv_usec as u64);
     duration(usage.ru_utime) + duration(usage.ru_stime)
 }
 

@@ -29,12 +29,8 @@ pub fn guest(machine: Machine) -> Guest {
         allocated: true,
         executable: false,
     });
-    guest
-        .symbols
-        .push(Symbol::new("inner", CODE + 0x18, 2, elf::STT_FUNC));
-    guest
-        .symbols
-        .push(Symbol::new("late", CODE + 0x28, 0, elf::STT_NOTYPE));
+    guest.symbols.push(Symbol::new("inner", CODE + 0x18, 2, elf::STT_FUNC));
+    guest.symbols.push(Symbol::new("late", CODE + 0x28, 0, elf::STT_NOTYPE));
     // A label in the function names nothing: neither there nor behind it.
     guest
         .symbols
@@ -91,9 +87,7 @@ fn code_for_avx_512_does_not_fit() {
 fn wide(guest: &Guest) -> Option<(String, u64)> {
     match check_state(&parse(guest)) {
         Ok(()) => None,
-        Err(StateProblem::Wide {
-            function, address, ..
-        }) => Some((function, address)),
+        Err(StateProblem::Wide { function, address, .. }) => Some((function, address)),
         Err(StateProblem::Unknown) => panic!("there is a function to judge"),
     }
 }
@@ -138,11 +132,7 @@ fn a_function_with_data_is_not_judged_up_to_its_next_symbol() {
         let next = Symbol::new("next", CODE + 0x20, 8, elf::STT_FUNC);
         guest.symbols.push(next);
         guest.poke(CODE + 0x20, TEXT);
-        assert_eq!(
-            wide(&guest),
-            Some(("next".to_owned(), CODE + 0x20)),
-            "{why}"
-        );
+        assert_eq!(wide(&guest), Some(("next".to_owned(), CODE + 0x20)), "{why}");
     }
 }
 
@@ -186,9 +176,8 @@ fn endless_name() -> String {
         let next = name.len();
         // Positions count from behind `_R`, in base 62; `_` alone is 0.
         let position = tuple - 2 - 1;
-        let digit = |value: usize| {
-            char::from_digit(value as u32, 36).unwrap_or_else(|| (b'A' + (value - 36) as u8).into())
-        };
+        let digit =
+            |value: usize| char::from_digit(value as u32, 36).unwrap_or_else(|| (b'A' + (value - 36) as u8).into());
         let high = (position >= 62).then(|| digit(position / 62));
         let back: String = ['B']
             .into_iter()
@@ -225,23 +214,14 @@ fn endless_names_end() {
     for finding in &audit.findings {
         let function = &finding.function;
         assert!(function.starts_with("a::<(u8, u8), ("), "{function}");
-        assert!(
-            function.ends_with("...") && function.len() < 1100,
-            "{}",
-            function.len()
-        );
+        assert!(function.ends_with("...") && function.len() < 1100, "{}", function.len());
     }
-    let location = image
-        .symbols()
-        .function_at(image.entry())
-        .expect("a symbol");
+    let location = image.symbols().function_at(image.entry()).expect("a symbol");
     assert!(location.to_string().len() < 1100);
     // One that makes less than it has back references.
     let mut guest = guest(Machine::X86_64);
     let chain = format!("_RIC1a{}E", "B_".repeat(65));
-    guest
-        .symbols
-        .push(Symbol::new(&chain, CODE + 0x12, 1, elf::STT_FUNC));
+    guest.symbols.push(Symbol::new(&chain, CODE + 0x12, 1, elf::STT_FUNC));
     let found = pvhost::audit::audit(&parse(&guest)).expect("code").findings;
     assert_eq!(found[1].function, chain);
     // Each is short, but all together are not.
@@ -324,20 +304,14 @@ fn what_cannot_be_audited_is_refused() {
     full.loads[0] = crate::guest::Load::new(0x20_0000, code, elf::PF_R | elf::PF_X);
     full.entry = 0x20_0000;
     full.section_of_code(".text", 0x20_0000, 0x2_0000);
-    assert!(matches!(
-        audit(&parse(&full)),
-        Err(AuditError::TooMany { .. })
-    ));
+    assert!(matches!(audit(&parse(&full)), Err(AuditError::TooMany { .. })));
     // As many places without an instruction, with one between them.
     let mut gaps = Guest::new(Machine::X86_64);
     let code = [0x06, 0x90, 0x90].repeat(0x1_1000);
     gaps.section_of_code(".text", 0x20_0000, code.len() as u64);
     gaps.loads[0] = crate::guest::Load::new(0x20_0000, code, elf::PF_R | elf::PF_X);
     gaps.entry = 0x20_0000;
-    assert!(matches!(
-        audit(&parse(&gaps)),
-        Err(AuditError::TooMany { .. })
-    ));
+    assert!(matches!(audit(&parse(&gaps)), Err(AuditError::TooMany { .. })));
 }
 
 #[test]
@@ -348,7 +322,8 @@ fn the_program_reports_and_allows() {
         "some.allow",
         "# known\n_start: cli  # not reached\ninner: *  # not reached\nlate: mov with cr2  # not reached\n",
     );
-    let all = "0x100000-0x100038: hlt # a\n0x100000-0x100038: int 0x80 # b\n_start: cli # c\ninner: out # d\nlate: * # e\n";
+    let all =
+        "0x100000-0x100038: hlt # a\n0x100000-0x100038: int 0x80 # b\n_start: cli # c\ninner: out # d\nlate: * # e\n";
     folder.write("all.allow", all);
     folder.write("unused.allow", format!("{all}main: sti  # gone\n"));
     folder.write("bad.allow", "_start: cli\n");

@@ -33,25 +33,18 @@ fn nothing_but_the_slots_differs() {
         let copy = Image::parse("copy", bound.file.clone()).expect("still sound");
         let pointer = machine.pointer_size() as usize;
         let mut expected = image.file().to_vec();
-        for (external, address) in
-            image
-                .externals()
-                .iter()
-                .zip([0x4000_1000_u64, 0x4000_1010, 0x4000_1020])
+        for (external, address) in image
+            .externals()
+            .iter()
+            .zip([0x4000_1000_u64, 0x4000_1010, 0x4000_1020])
         {
             // The slot as the guest finds it, by way of the segments.
-            let segment = copy
-                .segment_at(external.slot, pointer as u64)
-                .expect("a segment");
+            let segment = copy.segment_at(external.slot, pointer as u64).expect("a segment");
             let at = (external.slot - segment.address) as usize;
-            assert_eq!(
-                segment.data()[at..at + pointer],
-                address.to_le_bytes()[..pointer]
-            );
+            assert_eq!(segment.data()[at..at + pointer], address.to_le_bytes()[..pointer]);
             // The data segment follows the code in the file.
             let offset = (external.slot - DATA) as usize + image.segments()[0].data().len();
-            let data =
-                image.segments()[0].data().as_ptr() as usize - image.file().as_ptr() as usize;
+            let data = image.segments()[0].data().as_ptr() as usize - image.file().as_ptr() as usize;
             expected[data + offset..][..pointer].copy_from_slice(&address.to_le_bytes()[..pointer]);
         }
         assert!(bound.file == expected, "{machine}: other bytes differ");
@@ -72,9 +65,8 @@ fn every_slot_of_an_image_of_2013_is_bound() {
 #[test]
 fn what_does_not_fit_is_named() {
     let image = image(&Guest::new(Machine::I386));
-    let error = |list: &str, partial| {
-        bind(&image, &provides(list, Machine::I386), partial).expect_err("it does not fit")
-    };
+    let error =
+        |list: &str, partial| bind(&image, &provides(list, Machine::I386), partial).expect_err("it does not fit");
     let missing = error("pv_port_in @ 0x1000", false);
     assert!(
         matches!(&missing, BindError::Missing { names, .. } if names[..] == ["pv_console_write", "pv_shutdown"]),
@@ -98,15 +90,10 @@ fn a_slot_whose_bytes_are_the_guests_elsewhere_too_is_refused() {
     let mut again = crate::guest::Load::new(0x80_0000, Vec::new(), object::elf::PF_R);
     (again.file_offset, again.file_size, again.size) = (Some(0), Some(4), 4);
     guest.loads.push(again);
-    let slot = image(&guest)
-        .file_offset(TABLES + 0x800, 4)
-        .expect("in the file");
+    let slot = image(&guest).file_offset(TABLES + 0x800, 4).expect("in the file");
     guest.loads[2].file_offset = Some(slot as u64);
     let result = bind(&image(&guest), &provides(LIST, Machine::I386), false);
-    assert!(
-        matches!(result, Err(BindError::Shared { .. })),
-        "{result:?}"
-    );
+    assert!(matches!(result, Err(BindError::Shared { .. })), "{result:?}");
 }
 
 #[test]
@@ -145,11 +132,7 @@ fn the_program_writes_a_copy_or_nothing() {
         }
     }
     fs::create_dir(folder.path().join("folder")).expect("a folder");
-    fs::set_permissions(
-        folder.path().join("guest"),
-        fs::Permissions::from_mode(0o750),
-    )
-    .expect("ours");
+    fs::set_permissions(folder.path().join("guest"), fs::Permissions::from_mode(0o750)).expect("ours");
     std::os::unix::fs::symlink("guest", folder.path().join("link")).expect("a link");
     folder.write("host.txt", LIST);
     folder.write("some.txt", "pv_port_in fn(u16, u32) -> i64 @ 0x40001010\n");
@@ -181,21 +164,10 @@ fn the_program_writes_a_copy_or_nothing() {
         .mode();
     assert_eq!(mode & 0o777, 0o750);
     // A second time the copy is replaced.
-    assert!(
-        folder
-            .run("bind guest --provides host.txt -o out")
-            .status
-            .success()
-    );
+    assert!(folder.run("bind guest --provides host.txt -o out").status.success());
     let left: Vec<_> = fs::read_dir(folder.path())
         .expect("the folder")
-        .map(|entry| {
-            entry
-                .expect("an entry")
-                .file_name()
-                .into_string()
-                .expect("UTF-8")
-        })
+        .map(|entry| entry.expect("an entry").file_name().into_string().expect("UTF-8"))
         .filter(|name| name.contains("out.") && name != "out.partial")
         .collect();
     assert_eq!(left, Vec::<String>::new());

@@ -41,10 +41,7 @@ fn the_process_host_fits_every_example() {
                 .find(|backend| backend.name == "linux_syscall")
                 .unwrap_or_else(|| panic!("{name}: {backends:?}"));
             assert_eq!(backend.functions.len(), names.len(), "{name}: {backend:?}");
-            let entry = image
-                .symbols()
-                .function_at(image.entry())
-                .expect("a symbol");
+            let entry = image.symbols().function_at(image.entry()).expect("a symbol");
             assert_eq!(entry.offset, 0, "{name}: entry at {entry}");
         }
     }
@@ -66,11 +63,7 @@ fn the_hosts_in_qemu_provide_what_the_backends_do() {
             let names: Vec<_> = fitting.map(|external| external.name.clone()).collect();
             let backends = image.backends();
             let backend = backends.iter().find(|found| found.name == backend);
-            assert_eq!(
-                backend.map(|backend| &backend.functions),
-                Some(&names),
-                "{machine}"
-            );
+            assert_eq!(backend.map(|backend| &backend.functions), Some(&names), "{machine}");
         }
     }
 }
@@ -91,10 +84,7 @@ fn only_a_guest_that_misbehaves_has_instructions_that_are_not_allowed() {
         }
         let names: Vec<_> = left("fault").into_iter().map(|f| f.instruction).collect();
         for expected in ["cli", "hlt", "out"] {
-            assert!(
-                names.iter().any(|name| name == expected),
-                "{machine}: {names:?}"
-            );
+            assert!(names.iter().any(|name| name == expected), "{machine}: {names:?}");
         }
     }
 }

@@ -151,12 +151,7 @@ impl Guest {
             words.extend(word.into_iter().flat_map(u64::to_le_bytes));
             strings.extend(name.bytes().chain([0]));
         }
-        let tables = [
-            ("str", strings),
-            ("symtab", symbols),
-            ("jmptbl", slots),
-            ("sig", words),
-        ];
+        let tables = [("str", strings), ("symtab", symbols), ("jmptbl", slots), ("sig", words)];
         for (index, (part, bytes)) in tables.into_iter().enumerate() {
             let address = TABLES + index as u64 * TABLE_SPACE;
             self.poke(address, &bytes);

@@ -11,11 +11,7 @@ use pvhost::provides::{Fit, Host};
 use crate::guest::Guest;
 
 /// Names of the functions that the host is not said to provide, and of those that it does not bind.
-fn missing_and_unbound(
-    host: &str,
-    image: Image,
-    builder: fn(Image) -> Builder,
-) -> (Vec<String>, Vec<String>) {
+fn missing_and_unbound(host: &str, image: Image, builder: fn(Image) -> Builder) -> (Vec<String>, Vec<String>) {
     let provides = Host::find(host).expect("known").provides(image.machine());
     let width = image.machine().width();
     let missing = image
@@ -55,10 +51,7 @@ fn the_process_host_binds_what_it_is_said_to_provide() {
 #[test]
 fn the_process_host_binds_what_it_is_said_to_provide_to_images_of_2013() {
     let _place = PLACE.lock();
-    let names: Vec<_> = legacy::FUNCTIONS
-        .iter()
-        .map(|function| function.name)
-        .collect();
+    let names: Vec<_> = legacy::FUNCTIONS.iter().map(|function| function.name).collect();
     // With prototypes, which are compared, and without, as in 2013: then an image for i386 may do without a note as well.
     for (machine, with_prototypes, with_note) in [
         (Machine::I386, true, true),

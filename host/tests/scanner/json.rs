@@ -70,20 +70,11 @@ fn folder() -> Folder {
 fn every_member_is_documented_and_there() {
     let folder = folder();
     for (title, commands) in [
-        (
-            "list --json",
-            &["list leftovers --json", "list old --json"][..],
-        ),
+        ("list --json", &["list leftovers --json", "list old --json"][..]),
         ("header --format json", &["header guest --format json"]),
         ("check --json", &["check leftovers --host process --json"]),
-        (
-            "audit --json",
-            &["audit leftovers --allow list.allow --json"],
-        ),
-        (
-            "bind --json",
-            &["bind leftovers --provides host.txt -o out --json"],
-        ),
+        ("audit --json", &["audit leftovers --allow list.allow --json"]),
+        ("bind --json", &["bind leftovers --provides host.txt -o out --json"]),
     ] {
         let mut found = BTreeSet::new();
         for command in commands {
@@ -107,10 +98,7 @@ fn errors_stay_text_with_the_same_status() {
         "bind leftovers --provides absent -o out",
         "bind absent --provides host.txt -o out",
     ] {
-        let (plain, json) = (
-            folder.run(command),
-            folder.run(&format!("{command} --json")),
-        );
+        let (plain, json) = (folder.run(command), folder.run(&format!("{command} --json")));
         assert!(json.stdout.is_empty(), "{command}");
         assert!(json.stderr.starts_with(b"pvhost: error: "), "{command}");
         assert_eq!(json.stderr, plain.stderr, "{command}");

@@ -81,16 +81,10 @@ fn what_is_said_to_be_there_many_times_is_not_read_many_times() {
     let mut backends = Guest::new(Machine::X86_64);
     for index in 0..20_000 {
         let name = format!("b{index}\0");
-        backends
-            .notes
-            .extend(guest::note("paravirt", 2, name.as_bytes()));
+        backends.notes.extend(guest::note("paravirt", 2, name.as_bytes()));
     }
     folder.write("backends", backends.build());
-    is_refused(
-        &folder,
-        "backends",
-        "20000 notes of backends are more than 8",
-    );
+    is_refused(&folder, "backends", "20000 notes of backends are more than 8");
 
     let mut sections = Guest::new(Machine::X86_64);
     sections.section_of_code(".text", CODE, 0x40);
@@ -140,9 +134,7 @@ pub fn functions(names: &[String], count: usize) -> Guest {
         let section = guest.section(part);
         (section.address, section.size) = (address, size);
     }
-    guest
-        .loads
-        .push(Load::new(STRINGS, strings, elf::PF_R | elf::PF_W));
+    guest.loads.push(Load::new(STRINGS, strings, elf::PF_R | elf::PF_W));
     guest
 }
 
@@ -151,9 +143,7 @@ fn many_functions_cost_no_more_than_their_number() {
     const COUNT: usize = 1 << 12;
     let folder = Folder::new();
     folder.write("some", "pv_shutdown @ 0x1000\n");
-    let misspelt: Vec<_> = (0..COUNT)
-        .map(|i| format!("pv_console_wri{i:05}"))
-        .collect();
+    let misspelt: Vec<_> = (0..COUNT).map(|i| format!("pv_console_wri{i:05}")).collect();
     let long = ["l".repeat(255)];
     let known = ["l4rtems_outch".to_owned()];
     for (name, names, fits) in [
@@ -162,12 +152,7 @@ fn many_functions_cost_no_more_than_their_number() {
         ("known", &known, true),
     ] {
         folder.write(name, functions(names, COUNT).build());
-        for command in [
-            "list",
-            "list --json",
-            "header --format c",
-            "header --format rust",
-        ] {
+        for command in ["list", "list --json", "header --format c", "header --format rust"] {
             runs(&folder, &format!("{command} {name}"), 0, "");
         }
         let status = i32::from(!fits);
@@ -180,18 +165,10 @@ fn many_functions_cost_no_more_than_their_number() {
     }
     // A guest of 2013 runs into its code of `nop` and beyond, which is a fault; before that, not all that is missing is said.
     let run = "run --compat 2013 misspelt";
-    runs(
-        &folder,
-        run,
-        5,
-        "missing: 4046 more; `pvhost check` names them",
-    );
+    runs(&folder, run, 5, "missing: 4046 more; `pvhost check` names them");
     let message = runs(&folder, "bind --provides some misspelt -o copy", 1, "").stderr;
     let message = String::from_utf8_lossy(&message);
-    assert!(
-        message.contains("pv_console_wri00019 and 4076 more;"),
-        "{message}"
-    );
+    assert!(message.contains("pv_console_wri00019 and 4076 more;"), "{message}");
     // In both spellings together there may be no more.
     let mut both = functions(&known, (1 << 15) + 1);
     for index in 0..3 {
@@ -200,11 +177,7 @@ fn many_functions_cost_no_more_than_their_number() {
         both.sections.push(twin);
     }
     folder.write("both", both.build());
-    is_refused(
-        &folder,
-        "both",
-        "there are 65538 external functions, more than 65536",
-    );
+    is_refused(&folder, "both", "there are 65538 external functions, more than 65536");
 }
 
 /// A list with a host's functions that all could be what was meant.
@@ -239,9 +212,7 @@ fn many_symbols_on_one_name_and_at_one_address_cost_no_more_than_their_number() 
         symbols.symbols.extend((0..2).map(symbol));
     }
     let bytes = symbols.build();
-    let table = bytes
-        .windows(8)
-        .position(|w| w == (CODE + 0x20).to_le_bytes());
+    let table = bytes.windows(8).position(|w| w == (CODE + 0x20).to_le_bytes());
     assert!(table.is_some(), "the symbols are there");
     symbols.symbols.truncate(2);
     let short = |index: u64| Symbol::new("n", CODE + 0x20, index % 7, elf::STT_FUNC);
@@ -257,9 +228,7 @@ fn many_symbols_on_one_name_and_at_one_address_cost_no_more_than_their_number() 
 #[test]
 fn lists_have_limits_and_what_is_wrong_with_one_is_not_repeated_without_end() {
     let folder = Folder::new();
-    let functions: Vec<_> = (0..(1 << 16) + 1)
-        .map(|index| format!("f{index}"))
-        .collect();
+    let functions: Vec<_> = (0..(1 << 16) + 1).map(|index| format!("f{index}")).collect();
     folder.write("many", functions.join("\n"));
     folder.write("long", "f".repeat(256));
     folder.write("endless", "no name ".repeat(100_000));
@@ -268,19 +237,13 @@ fn lists_have_limits_and_what_is_wrong_with_one_is_not_repeated_without_end() {
     folder.write("rules", rules);
     folder.write("rule", "f ".repeat(100_000));
     for (command, said) in [
-        (
-            "check --provides many",
-            "many:65537: more than 65536 functions",
-        ),
+        ("check --provides many", "many:65537: more than 65536 functions"),
         (
             "check --provides long",
             "long:1: a name of 256 bytes; a guest's have 255 at most",
         ),
         ("check --provides endless", "endless:1: "),
-        (
-            "check --provides prototype",
-            "prototype:1: prototype of f: ",
-        ),
+        ("check --provides prototype", "prototype:1: prototype of f: "),
         ("audit --allow rules", "rules:1001: more than 1000 rules"),
         ("audit --allow rule", "rule:1: no reason in \"f f "),
     ] {
@@ -305,10 +268,7 @@ fn the_symbol_of_the_stack_may_be_any_address() {
         let output = folder.run("run guest");
         let said = String::from_utf8_lossy(&output.stderr);
         assert_eq!(output.status.code(), Some(5), "{address:#x}: {said}");
-        assert!(
-            said.contains("bad write to address 0x0"),
-            "{address:#x}: {said}"
-        );
+        assert!(said.contains("bad write to address 0x0"), "{address:#x}: {said}");
         let overflowed = address >= TABLES;
         assert_eq!(
             said.contains("the stack overflowed"),

@@ -25,8 +25,7 @@ fn old_names_of_hosts_are_accepted_and_json_keeps_them() {
         ("old", "process-2013", "linux-process-2013"),
     ] {
         for json in ["", " --json"] {
-            let [new, old] = [name, id]
-                .map(|host| results(&folder, &format!("check {guest} --host {host}{json}")));
+            let [new, old] = [name, id].map(|host| results(&folder, &format!("check {guest} --host {host}{json}")));
             assert_eq!(new, old);
             let said = if json.is_empty() {
                 format!("{name} ")
@@ -55,21 +54,9 @@ fn a_dash_is_standard_input() {
             "header - --format func-list",
             "guest",
         ),
-        (
-            "check guest --host process",
-            "check - --host process",
-            "guest",
-        ),
-        (
-            "check guest --provides list",
-            "check guest --provides -",
-            "list",
-        ),
-        (
-            "audit guest --allow rules",
-            "audit guest --allow -",
-            "rules",
-        ),
+        ("check guest --host process", "check - --host process", "guest"),
+        ("check guest --provides list", "check guest --provides -", "list"),
+        ("audit guest --allow rules", "audit guest --allow -", "rules"),
         (
             "bind guest --provides list -o out",
             "bind guest --provides - -o out",
@@ -83,17 +70,11 @@ fn a_dash_is_standard_input() {
             .stdin(input)
             .output()
             .expect("pvhost");
-        let expected = expected
-            .replace(&format!("{file}:"), "-:")
-            .replace("guest (", "- (");
+        let expected = expected.replace(&format!("{file}:"), "-:").replace("guest (", "- (");
         let found = text(&output.stdout).replace("guest (", "- (");
         let found = found.replace("list fits", "- fits");
         assert_eq!(output.status.code(), status, "{from_stdin}");
-        assert_eq!(
-            found,
-            expected.replace("list fits", "- fits"),
-            "{from_stdin}"
-        );
+        assert_eq!(found, expected.replace("list fits", "- fits"), "{from_stdin}");
     }
     for twice in [
         "check - --provides -",
@@ -140,10 +121,7 @@ fn endless_files_are_refused_by_name() {
         writer.join().expect("it ends");
         let said = text(&output.stderr);
         assert_eq!(output.status.code(), Some(1), "{arguments}: {said}");
-        assert!(
-            said.contains(&format!("error: {name}")),
-            "{arguments}: {said}"
-        );
+        assert!(said.contains(&format!("error: {name}")), "{arguments}: {said}");
     }
 }
 
@@ -166,10 +144,7 @@ fn quiet_says_nothing_and_the_status_tells() {
         let loud = folder.run(arguments);
         let quiet = folder.run(&format!("{arguments} -q"));
         assert!(!loud.stdout.is_empty(), "{arguments}");
-        assert_eq!(
-            (text(&quiet.stdout), text(&quiet.stderr)),
-            Default::default()
-        );
+        assert_eq!((text(&quiet.stdout), text(&quiet.stderr)), Default::default());
         assert_eq!(quiet.status.code(), loud.status.code(), "{arguments}");
     }
     let output = folder.run("check absent --host process --quiet");
@@ -198,10 +173,7 @@ fn help_is_as_wide_as_the_terminal() {
             let breakable = help
                 .lines()
                 .filter(|line| line.trim().contains(' ') && !line.contains("pvhost "));
-            breakable
-                .map(|line| line.chars().count())
-                .max()
-                .unwrap_or(0)
+            breakable.map(|line| line.chars().count()).max().unwrap_or(0)
         };
         assert!(widest("60") <= 60, "{command}");
         assert!((61..=120).contains(&widest("120")), "{command}");
@@ -226,24 +198,12 @@ fn completions_and_manual_are_made_from_the_definitions() {
     std::fs::create_dir(folder.path().join("man")).expect("a folder");
     assert_eq!(results(&folder, "man man"), (Some(0), String::new()));
     let page = |name: &str| std::fs::read_to_string(folder.path().join("man").join(name));
-    assert!(
-        page("pvhost.1")
-            .expect("a page")
-            .contains("pvhost\\-run(1)")
-    );
+    assert!(page("pvhost.1").expect("a page").contains("pvhost\\-run(1)"));
     let run = page("pvhost-run.1").expect("a page");
     for part in ["\\-\\-timeout", "xen\\-pvh", "Exit status"] {
         assert!(run.contains(part), "{part} in {run}");
     }
-    for name in [
-        "list",
-        "header",
-        "check",
-        "audit",
-        "bind",
-        "completions",
-        "man",
-    ] {
+    for name in ["list", "header", "check", "audit", "bind", "completions", "man"] {
         page(&format!("pvhost-{name}.1")).expect(name);
     }
 }

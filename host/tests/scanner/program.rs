@@ -32,9 +32,7 @@ impl Folder {
     }
 
     pub fn run(&self, arguments: &str) -> Output {
-        self.pvhost(arguments.split_whitespace())
-            .output()
-            .expect("pvhost")
+        self.pvhost(arguments.split_whitespace()).output().expect("pvhost")
     }
 
     /// The program with these arguments, and without settings of whoever runs the tests.
@@ -64,23 +62,14 @@ pub fn text(bytes: &[u8]) -> String {
 #[test]
 fn list() {
     let folder = Folder::new();
-    let mismatch = [
-        ("pv_irq_mask", Some(0x1000_0000_0000_00a7)),
-        ("my_own", None),
-    ];
+    let mismatch = [("pv_irq_mask", Some(0x1000_0000_0000_00a7)), ("my_own", None)];
     folder.write(
         "other",
         Guest::with(Machine::Aarch64, sections::PREFIX, &[("pv_irq_mask", None)]).build(),
     );
     let entries = [mismatch[0], ("my_own", Some(0x1000_0000_0000_0001))];
-    folder.write(
-        "odd",
-        Guest::with(Machine::X86_64, sections::PREFIX, &entries).build(),
-    );
-    folder.write(
-        "none",
-        Guest::with(Machine::X86_64, sections::PREFIX, &[]).build(),
-    );
+    folder.write("odd", Guest::with(Machine::X86_64, sections::PREFIX, &entries).build());
+    folder.write("none", Guest::with(Machine::X86_64, sections::PREFIX, &[]).build());
     let mut loader = Guest::with(Machine::I386, sections::PREFIX, &[]);
     let asks = guest::note(note::OWNER, note::EXECUTABLE_MEMORY_TYPE, &[]);
     loader.notes.extend(asks);
@@ -135,22 +124,8 @@ fn headers_compile() {
         );
         folder.write("host.cpp", "#include \"host.h\"\n");
         let checks: [&[&str]; 3] = [
-            &[
-                "cc",
-                "-std=c11",
-                "-Wall",
-                "-Werror",
-                "-fsyntax-only",
-                "host.c",
-            ],
-            &[
-                "g++",
-                "-std=c++17",
-                "-Wall",
-                "-Werror",
-                "-fsyntax-only",
-                "host.cpp",
-            ],
+            &["cc", "-std=c11", "-Wall", "-Werror", "-fsyntax-only", "host.c"],
+            &["g++", "-std=c++17", "-Wall", "-Werror", "-fsyntax-only", "host.cpp"],
             &[
                 "rustc",
                 "--edition=2024",
@@ -167,11 +142,7 @@ fn headers_compile() {
                 .current_dir(folder.path())
                 .output()
                 .expect("it starts");
-            assert!(
-                output.status.success(),
-                "{guest}: {check:?}: {}",
-                text(&output.stderr)
-            );
+            assert!(output.status.success(), "{guest}: {check:?}: {}", text(&output.stderr));
         }
     }
 }
@@ -190,10 +161,7 @@ fn check_against_a_known_host() {
         Guest::with(Machine::X86_64, sections::PREFIX, &mismatch).build(),
     );
     let fits = [("pv_irq_mask", Some(0x1000_0000_0000_0087))];
-    folder.write(
-        "fits",
-        Guest::with(Machine::X86_64, sections::PREFIX, &fits).build(),
-    );
+    folder.write("fits", Guest::with(Machine::X86_64, sections::PREFIX, &fits).build());
     let mut refused = Guest::with(Machine::X86_64, sections::PREFIX, &fits);
     refused.notes.clear();
     folder.write("refused", refused.build());

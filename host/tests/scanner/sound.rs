@@ -25,14 +25,9 @@ fn a_segment_may_end_with_the_file() {
 
 #[test]
 fn a_segment_may_end_with_the_address_space() {
-    for (machine, address) in [
-        (Machine::I386, 0xffff_f000_u64),
-        (Machine::X86_64, u64::MAX - 0x1000),
-    ] {
+    for (machine, address) in [(Machine::I386, 0xffff_f000_u64), (Machine::X86_64, u64::MAX - 0x1000)] {
         let mut guest = Guest::new(machine);
-        guest
-            .loads
-            .push(Load::new(address, vec![1; 0x1000], elf::PF_R));
+        guest.loads.push(Load::new(address, vec![1; 0x1000], elf::PF_R));
         let last = parse(&guest).segments()[2].clone();
         assert_eq!((last.address, last.size), (address, 0x1000));
     }
@@ -49,9 +44,7 @@ fn a_note_asks_for_executable_memory() {
         assert!(parse(&guest).asks_for_executable_memory());
     }
     let mut of_another = Guest::new(Machine::I386);
-    of_another
-        .notes
-        .extend(note("others", EXECUTABLE_MEMORY_TYPE, &[]));
+    of_another.notes.extend(note("others", EXECUTABLE_MEMORY_TYPE, &[]));
     assert!(!parse(&of_another).asks_for_executable_memory());
 }
 
@@ -102,11 +95,7 @@ fn an_image_of_every_architecture_is_read() {
         assert_eq!(data.end(), DATA + 0x4000);
 
         let pointer = machine.pointer_size();
-        let found: Vec<_> = image
-            .externals()
-            .iter()
-            .map(|e| (&*e.name, e.slot))
-            .collect();
+        let found: Vec<_> = image.externals().iter().map(|e| (&*e.name, e.slot)).collect();
         let slots = TABLES + 0x800;
         assert_eq!(
             found,
@@ -209,9 +198,7 @@ fn as_many_external_functions_as_the_limit_are_read() {
     let mut guest = Guest::of_2013();
     let table = (TABLES as u32).to_le_bytes().repeat(2 * COUNT);
     let size = table.len() as u64 / 2;
-    guest
-        .loads
-        .push(Load::new(SYMBOLS, table, elf::PF_R | elf::PF_W));
+    guest.loads.push(Load::new(SYMBOLS, table, elf::PF_R | elf::PF_W));
     for (part, address) in [("symtab", SYMBOLS), ("jmptbl", SYMBOLS + size)] {
         let section = guest.section(part);
         (section.address, section.size) = (address, size);
@@ -254,10 +241,7 @@ fn an_image_of_2013_is_read_with_every_slot() {
     let image = parse(&Guest::of_2013());
     assert_eq!(image.identity(), None);
     let names: Vec<_> = image.externals().iter().map(|e| &*e.name).collect();
-    assert_eq!(
-        names,
-        ["l4rtems_outch", "l4rtems_timer_start", "l4rtems_outch"]
-    );
+    assert_eq!(names, ["l4rtems_outch", "l4rtems_timer_start", "l4rtems_outch"]);
     assert!(image.externals().iter().all(|e| e.signature.is_none()));
     assert_ne!(image.externals()[0].slot, image.externals()[2].slot);
     check_loadable(&image, &Policy::of_2013()).expect("loadable");
@@ -313,12 +297,7 @@ fn an_address_leads_to_the_function_around_it() {
         Symbol::new("label", CODE + 0x28, 0, elf::STT_NOTYPE),
         Symbol::new("end_of_table", CODE + 0x2a, 0, elf::STT_OBJECT),
         Symbol::new("table", CODE + 0x2c, 4, elf::STT_OBJECT),
-        Symbol::new(
-            "_ZN4core3fmt5write17h0123456789abcdefE",
-            CODE + 0x30,
-            8,
-            elf::STT_FUNC,
-        ),
+        Symbol::new("_ZN4core3fmt5write17h0123456789abcdefE", CODE + 0x30, 8, elf::STT_FUNC),
         Symbol::new("\x1b[31m", CODE + 0x38, 8, elf::STT_FUNC),
     ];
     let image = parse(&guest);
@@ -362,10 +341,7 @@ fn symbols_of_code_are_those_in_the_range_without_variables_and_marks() {
         .map(|symbol| (symbol.name(), symbol.address - CODE, symbol.size))
         .collect();
     let expected = [("first", 4, 8), ("label", 4, 0), ("last", 0x1f, 1)];
-    assert_eq!(
-        code,
-        expected.map(|(name, at, size)| (name.to_owned(), at, size))
-    );
+    assert_eq!(code, expected.map(|(name, at, size)| (name.to_owned(), at, size)));
 }
 
 #[test]
@@ -375,10 +351,7 @@ fn the_thumb_bit_is_no_part_of_an_address() {
     guest.symbols[0] = Symbol::new("thumb", CODE + 0x11, 4, elf::STT_FUNC);
     let image = parse(&guest);
     assert_eq!(image.entry(), CODE + 0x3f);
-    let location = image
-        .symbols()
-        .function_at(CODE + 0x10)
-        .expect("a function");
+    let location = image.symbols().function_at(CODE + 0x10).expect("a function");
     assert_eq!(location.to_string(), "thumb+0x0");
 }
 
@@ -401,9 +374,9 @@ fn backends_are_named_by_their_notes_and_described_by_their_variables() {
         ("_ZN5mycpu3xen7BACKEND17h0123456789abcdefE", xen, 0x28),
         ("_ZN5mycpu5other17h0123456789abcdefE", other, 0x28),
     ];
-    guest.symbols.extend(
-        variables.map(|(name, address, size)| Symbol::new(name, address, size, elf::STT_OBJECT)),
-    );
+    guest
+        .symbols
+        .extend(variables.map(|(name, address, size)| Symbol::new(name, address, size, elf::STT_OBJECT)));
     guest.poke(texts, b"xenlinux_syscall");
     guest.poke(slice, &[xen, linux, other].map(u64::to_le_bytes).concat());
     // A function, a name's address and length, those of the table. What one of them refers to as its table is code.
@@ -434,10 +407,7 @@ fn backends_are_named_by_their_notes_and_described_by_their_variables() {
             backend("xen", &[])
         ]
     );
-    assert_eq!(
-        parse(&guest).backend_names(),
-        ["bare", "linux_syscall", "xen"]
-    );
+    assert_eq!(parse(&guest).backend_names(), ["bare", "linux_syscall", "xen"]);
     assert!(parse(&Guest::new(Machine::X86_64)).backends().is_empty());
 }
 
@@ -447,9 +417,7 @@ fn as_many_backends_as_the_limit_and_the_longest_names_are_read() {
     let names: Vec<_> = (0..8).map(|index| format!("{index:b>31}")).collect();
     for name in &names {
         let descriptor = format!("{name}\0");
-        guest
-            .notes
-            .extend(note("paravirt", 2, descriptor.as_bytes()));
+        guest.notes.extend(note("paravirt", 2, descriptor.as_bytes()));
     }
     assert_eq!(parse(&guest).backend_names(), names);
 }
@@ -460,18 +428,14 @@ fn further_entry_points_are_told_by_notes() {
     let entries = |guest: &Guest| parse(guest).entries();
     assert_eq!(entries(&guest), Entries::default());
     let pvh = CODE + 4;
-    guest
-        .notes
-        .extend(note("Xen", 18, &(pvh as u32).to_le_bytes()));
+    guest.notes.extend(note("Xen", 18, &(pvh as u32).to_le_bytes()));
     guest.notes.extend(note("Xen", 5, b"xen-3.0\0"));
     let expected = Entries {
         pvh: Some(pvh),
         xen_pv: None,
     };
     assert_eq!(entries(&guest), expected);
-    guest
-        .notes
-        .extend(note("Xen", 1, &(CODE + 8).to_le_bytes()));
+    guest.notes.extend(note("Xen", 1, &(CODE + 8).to_le_bytes()));
     let expected = Entries {
         xen_pv: Some(CODE + 8),
         ..expected

@@ -82,11 +82,7 @@ fn a_reader_that_has_seen_enough_ends_it_as_it_ends_others() {
         let output = command(&folder, arguments).stdout(closed_pipe()).output();
         let output = output.expect("pvhost");
         let status = output.status;
-        assert_eq!(
-            status.signal(),
-            Some(libc::SIGPIPE),
-            "{arguments}: {status}"
-        );
+        assert_eq!(status.signal(), Some(libc::SIGPIPE), "{arguments}: {status}");
         assert_eq!(output.stderr, b"", "{arguments}");
         // Who has that signal ignored is told by a message, as by other programs.
         let mut ignoring = command(&folder, arguments);
@@ -137,9 +133,7 @@ fn settle(child: &Child) {
     let state = || {
         let stat = fs::read_to_string(format!("/proc/{}/stat", child.id())).expect("a process");
         // Behind the name, which is in parentheses.
-        stat.rsplit(") ")
-            .next()
-            .and_then(|rest| rest.chars().next())
+        stat.rsplit(") ").next().and_then(|rest| rest.chars().next())
     };
     while !matches!(state(), Some('S' | 'Z')) {
         thread::sleep(Duration::from_millis(1));

@@ -34,9 +34,7 @@ fn guest(symbol: &str) -> Vec<u8> {
     let mut guest = Guest::with(Machine::X86_64, sections::PREFIX, &[("own", None)]);
     guest.poke(CODE, &[0xf4]);
     guest.section_of_code(".text", CODE, 0x40);
-    guest
-        .symbols
-        .push(Symbol::new(symbol, CODE, 0x10, elf::STT_FUNC));
+    guest.symbols.push(Symbol::new(symbol, CODE, 0x10, elf::STT_FUNC));
     guest.build()
 }
 
@@ -45,12 +43,7 @@ fn text_of_others_is_escaped_wherever_it_is_printed() {
     let folder = Folder::new();
     let named = |kind: &str| format!("{kind}-{EVIL}");
     let (good, bad, absent) = (named("good"), named("bad"), named("absent"));
-    let (list, wrong, rules, unused) = (
-        named("list"),
-        named("wrong"),
-        named("rules"),
-        named("unused"),
-    );
+    let (list, wrong, rules, unused) = (named("list"), named("wrong"), named("rules"), named("unused"));
     let (copy, folder_name) = (named("copy"), named("folder"));
     folder.write(&good, guest(EVIL));
     folder.write(&bad, EVIL);
@@ -96,14 +89,7 @@ fn text_of_others_is_escaped_wherever_it_is_printed() {
         ];
         for format in ["c", "rust", "json", "func-list"] {
             commands.push(vec!["header", guest, "--format", format]);
-            commands.push(vec![
-                "header",
-                guest,
-                "--format",
-                format,
-                "-o",
-                &folder_name,
-            ]);
+            commands.push(vec!["header", guest, "--format", format, "-o", &folder_name]);
         }
         for arguments in commands {
             // Nobody has a backend or a vCPU page with code here, so nothing runs.
@@ -132,7 +118,6 @@ fn json_keeps_what_it_says() {
     let folder = Folder::new();
     folder.write(EVIL, guest(EVIL));
     let output = folder.pvhost(["list", EVIL, "--json"]).output();
-    let json: serde_json::Value =
-        serde_json::from_slice(&output.expect("pvhost").stdout).expect("JSON");
+    let json: serde_json::Value = serde_json::from_slice(&output.expect("pvhost").stdout).expect("JSON");
     assert_eq!(json["file"], EVIL);
 }

@@ -49,11 +49,7 @@ fn patched(variant: &'static str, patch: impl FnOnce(&mut Vec<u8>)) -> Case {
 }
 
 /// A sound image that the policy forbids.
-fn forbidden(
-    variant: &'static str,
-    bend: impl FnOnce(&mut Guest),
-    restrict: impl FnOnce(&mut Policy),
-) -> Case {
+fn forbidden(variant: &'static str, bend: impl FnOnce(&mut Guest), restrict: impl FnOnce(&mut Policy)) -> Case {
     let mut policy = Policy::default();
     restrict(&mut policy);
     Case {
@@ -77,9 +73,7 @@ fn file_cases() -> Vec<Case> {
         patched("Class", |b| b[4] = 3),
         patched("ByteOrder", |b| b[5] = 2),
         bent("UnknownMachine", |g| g.e_machine = elf::EM_PPC64),
-        bent_for(Machine::I386, "MachineClass", |g| {
-            g.e_machine = elf::EM_X86_64
-        }),
+        bent_for(Machine::I386, "MachineClass", |g| g.e_machine = elf::EM_X86_64),
         bent("NotExecutable", |g| g.e_type = elf::ET_REL),
         bent("PositionIndependent", |g| g.e_type = elf::ET_DYN),
         patched("ProgramHeaders", |b| b[PH_OFFSET + 4] = 0xff),
@@ -148,12 +142,8 @@ fn segment_cases() -> Vec<Case> {
             }
         }),
         bent("NoSegments", |g| g.loads.clear()),
-        bent("SegmentTruncated", |g| {
-            g.loads[0].file_offset = Some(u64::MAX - 8)
-        }),
-        bent("SegmentTruncated", |g| {
-            g.loads[0].file_offset = Some(0x1_0000)
-        }),
+        bent("SegmentTruncated", |g| g.loads[0].file_offset = Some(u64::MAX - 8)),
+        bent("SegmentTruncated", |g| g.loads[0].file_offset = Some(0x1_0000)),
         // The last byte alone lies behind the file, or the first.
         bent("SegmentTruncated", |g| {
             let size = g.loads[0].data.len() as u64;
@@ -190,15 +180,9 @@ fn table_cases() -> Vec<Case> {
             let twin = g.section("jmptbl").clone();
             g.sections.push(twin);
         }),
-        bent("NotCollected", |g| {
-            g.section("jmptbl").name += ".pv_shutdown"
-        }),
-        bent("TableMissing", |g| {
-            g.section("symtab").name = ".data".into()
-        }),
-        bent("TableMissing", |g| {
-            g.section("jmptbl").name = ".data".into()
-        }),
+        bent("NotCollected", |g| g.section("jmptbl").name += ".pv_shutdown"),
+        bent("TableMissing", |g| g.section("symtab").name = ".data".into()),
+        bent("TableMissing", |g| g.section("jmptbl").name = ".data".into()),
         bent("TableMissing", |g| g.section("str").name = ".data".into()),
         bent("OddTable", |g| g.section("symtab").size -= 1),
         bent("OddTable", |g| g.section("sig").size += 4),
@@ -207,22 +191,15 @@ fn table_cases() -> Vec<Case> {
         // The whole table counts, whatever the file holds.
         bent("TooManyExternals", |g| {
             let size = 8 * 65_537;
-            g.loads
-                .push(Load::new(0x20_0000, vec![0; size], elf::PF_R | elf::PF_W));
+            g.loads.push(Load::new(0x20_0000, vec![0; size], elf::PF_R | elf::PF_W));
             g.section("jmptbl").address = 0x20_0000;
             g.section("jmptbl").size = size as u64;
         }),
         bent("TableMisaligned", |g| g.section("jmptbl").address += 4),
-        bent("TableNotLoaded", |g| {
-            g.section("jmptbl").address = 0x50_0000
-        }),
+        bent("TableNotLoaded", |g| g.section("jmptbl").address = 0x50_0000),
         // In .bss, past the bytes of the file, or half so.
-        bent("TableNotLoaded", |g| {
-            g.section("jmptbl").address = DATA + 0x3800
-        }),
-        bent("TableNotLoaded", |g| {
-            g.section("jmptbl").address = DATA + 0x3000 - 8
-        }),
+        bent("TableNotLoaded", |g| g.section("jmptbl").address = DATA + 0x3800),
+        bent("TableNotLoaded", |g| g.section("jmptbl").address = DATA + 0x3000 - 8),
         bent("TableNotLoaded", |g| g.section("str").size = u64::MAX),
         bent("SlotsNotWritable", |g| g.section("jmptbl").address = CODE),
     ]
@@ -243,9 +220,7 @@ fn entry_cases() -> Vec<Case> {
     };
     vec![
         bent("NameOutside", |g| g.poke(symbol, &[0; 8])),
-        bent("NameOutside", |g| {
-            g.poke(symbol + 8, &(name - 1).to_le_bytes())
-        }),
+        bent("NameOutside", |g| g.poke(symbol + 8, &(name - 1).to_le_bytes())),
         bent("NameOutside", |g| {
             let end = name + g.section("str").size;
             g.poke(symbol, &end.to_le_bytes());
@@ -296,9 +271,7 @@ fn note_cases() -> Vec<Case> {
         }),
         bent("DuplicateNote", |g| g.notes = g.notes.repeat(2)),
         bent("NoteSize", |g| g.identify(&[1, 0])),
-        bent("NoteSize", |g| {
-            g.identify(&guest::identity(g.machine)[..20])
-        }),
+        bent("NoteSize", |g| g.identify(&guest::identity(g.machine)[..20])),
         bent("NoteSize", |g| {
             g.identify(&[guest::identity(g.machine), vec![0; 4]].concat());
         }),
@@ -323,20 +296,14 @@ fn note_cases() -> Vec<Case> {
         bent("BackendNote", backends(&[b"bare\0xen"])),
         bent("BackendNote", backends(&[b"b\xffre\0"])),
         bent("BackendNote", backends(&[b"\x1b[2J\0"])),
-        bent(
-            "BackendNote",
-            backends(&[&[&[b'b'; 32][..], &[0]].concat()]),
-        ),
+        bent("BackendNote", backends(&[&[&[b'b'; 32][..], &[0]].concat()])),
         bent("TooManyBackends", |g| {
             let names: Vec<_> = (b'a'..b'a' + 9).map(|name| [name, 0]).collect();
             for name in &names {
                 backends(&[name])(g);
             }
         }),
-        bent(
-            "DuplicateBackend",
-            backends(&[b"xen\0", b"bare\0", b"xen\0\0\0\0\0"]),
-        ),
+        bent("DuplicateBackend", backends(&[b"xen\0", b"bare\0", b"xen\0\0\0\0\0"])),
         bent("EntryNoteSize", entry(18, &[0; 5])),
         bent("EntryNoteSize", entry(1, &[])),
         bent("DuplicateEntryNote", |g| {
@@ -353,9 +320,7 @@ fn note_cases() -> Vec<Case> {
 fn backends(names: &[&[u8]]) -> impl Fn(&mut Guest) {
     move |guest| {
         for name in names {
-            guest
-                .notes
-                .extend(guest::note(note::OWNER, note::BACKEND_TYPE, name));
+            guest.notes.extend(guest::note(note::OWNER, note::BACKEND_TYPE, name));
         }
     }
 }
@@ -370,9 +335,7 @@ fn loader_cases() -> Vec<Case> {
     let usual = |_: &mut Policy| {};
     let low = |address| {
         move |guest: &mut Guest| {
-            guest
-                .loads
-                .push(Load::new(address, vec![0; 0x10], elf::PF_R));
+            guest.loads.push(Load::new(address, vec![0; 0x10], elf::PF_R));
         }
     };
     let upcall_entry = |entry: u64| {
@@ -382,9 +345,7 @@ fn loader_cases() -> Vec<Case> {
         }
     };
     vec![
-        forbidden("MachineNotSupported", sound, |p| {
-            p.machines = vec![Machine::I386]
-        }),
+        forbidden("MachineNotSupported", sound, |p| p.machines = vec![Machine::I386]),
         forbidden("Dynamic", |g| g.other_headers.push(elf::PT_INTERP), usual),
         forbidden("Dynamic", |g| g.other_headers.push(elf::PT_DYNAMIC), usual),
         forbidden("SegmentTooLow", low(0), usual),
@@ -480,11 +441,7 @@ fn every_case_is_refused_for_its_own_reason() {
             (Err(error), Some(_)) => panic!("case {number}, {}: not sound: {error}", case.variant),
         };
         let error = refused.unwrap_or_else(|| panic!("case {number}, {}: accepted", case.variant));
-        assert_eq!(
-            variant(&error.problem),
-            case.variant,
-            "case {number}: {error}"
-        );
+        assert_eq!(variant(&error.problem), case.variant, "case {number}: {error}");
         writeln!(messages, "{}:\n  {error}", case.variant).expect("a string");
     }
     insta::assert_snapshot!(messages);
@@ -495,9 +452,7 @@ fn every_case_is_refused_for_its_own_reason() {
 fn a_file_that_is_too_big_is_refused_as_such() {
     let file = tempfile::NamedTempFile::new().expect("a temporary file");
     fs::write(file.path(), b"\x7fELF").expect("a file");
-    file.as_file()
-        .set_len((1 << 28) + 2)
-        .expect("a file full of holes");
+    file.as_file().set_len((1 << 28) + 2).expect("a file full of holes");
     let error = Image::open(file.path()).expect_err("too big");
     let text = error.to_string();
     assert!(text.contains(": 268435457 bytes are more"), "{text}");
@@ -536,8 +491,5 @@ fn no_variant_is_without_a_case() {
 
 #[test]
 fn the_note_says_what_the_abi_crate_says() {
-    assert_eq!(
-        guest::identity(Machine::I386).len(),
-        size_of::<note::IdentityNote>()
-    );
+    assert_eq!(guest::identity(Machine::I386).len(), size_of::<note::IdentityNote>());
 }

@@ -16,10 +16,7 @@ pv_shutdown @ 0x40001020
 ";
 
 /// The commands, without the name behind `-o`.
-const COMMANDS: [&str; 2] = [
-    "header guest --format c -o",
-    "bind guest --provides list -o",
-];
+const COMMANDS: [&str; 2] = ["header guest --format c -o", "bind guest --provides list -o"];
 
 fn folder() -> Folder {
     let folder = Folder::new();
@@ -41,9 +38,7 @@ fn result(folder: &Folder, command: &str) -> Vec<u8> {
 fn names(folder: &Folder) -> Vec<String> {
     let entries = fs::read_dir(folder.path()).expect("a folder");
     let name = |entry: std::io::Result<fs::DirEntry>| entry.expect("an entry").file_name();
-    let mut names: Vec<_> = entries
-        .map(|entry| name(entry).into_string().expect("UTF-8"))
-        .collect();
+    let mut names: Vec<_> = entries.map(|entry| name(entry).into_string().expect("UTF-8")).collect();
     names.sort();
     names
 }
@@ -95,21 +90,10 @@ fn what_a_result_is_made_of_is_not_overwritten() {
             }
             // Behind a name that the shell has opened, too.
             for name in ["-", "/dev/stdout", "/proc/self/fd/1", "/dev/fd/1"] {
-                let output = shell(
-                    &folder,
-                    &format!("\"$@\" >>{input}"),
-                    &format!("{command} {name}"),
-                );
-                assert_eq!(
-                    output.status.code(),
-                    Some(1),
-                    "{command} {name}: {output:?}"
-                );
+                let output = shell(&folder, &format!("\"$@\" >>{input}"), &format!("{command} {name}"));
+                assert_eq!(output.status.code(), Some(1), "{command} {name}: {output:?}");
             }
-            assert!(
-                read(&folder, input) == before,
-                "{command}: {input} has changed"
-            );
+            assert!(read(&folder, input) == before, "{command}: {input} has changed");
             for name in ["hard", "soft", "below/soft"] {
                 fs::remove_file(at(name)).expect("ours");
             }
@@ -236,11 +220,7 @@ fn rights_are_those_of_what_was_there_or_copied() {
     // A header is no secret, but for who has said so.
     for (mask, rights) in [("022", 0o644), ("077", 0o600), ("002", 0o664)] {
         let _ = fs::remove_file(at("out"));
-        let output = shell(
-            &folder,
-            &format!("umask {mask}; \"$@\""),
-            "header guest -o out",
-        );
+        let output = shell(&folder, &format!("umask {mask}; \"$@\""), "header guest -o out");
         assert!(output.status.success(), "{output:?}");
         assert_eq!(mode(at("out")), rights, "{mask}");
     }
@@ -259,10 +239,7 @@ fn without_unnamed_files(command: &mut Command, deadly: Option<i64>) -> &mut Com
         k,
     };
     let load = libc::BPF_LD | libc::BPF_W | libc::BPF_ABS;
-    let (equal, bit) = (
-        libc::BPF_JMP | libc::BPF_JEQ,
-        libc::BPF_JMP | libc::BPF_JSET,
-    );
+    let (equal, bit) = (libc::BPF_JMP | libc::BPF_JEQ, libc::BPF_JMP | libc::BPF_JSET);
     let refuse = libc::SECCOMP_RET_ERRNO | libc::EOPNOTSUPP as u32;
     // Number of the call, and its third argument.
     let mut program = vec![statement(load, 0, 0, 0)];

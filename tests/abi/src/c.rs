@@ -110,10 +110,7 @@ fn items() -> Vec<Item> {
 /// Macros without arguments whose names do not end in an underscore: those are the headers' own.
 fn constants(header: &str, items: &mut Vec<Item>) {
     for line in header.lines() {
-        let Some((name, value)) = line
-            .strip_prefix("#define ")
-            .and_then(|rest| rest.split_once(' '))
-        else {
+        let Some((name, value)) = line.strip_prefix("#define ").and_then(|rest| rest.split_once(' ')) else {
             continue;
         };
         if name.ends_with('_') || name.contains('(') {
@@ -133,17 +130,11 @@ fn constants(header: &str, items: &mut Vec<Item>) {
 fn structures(header: &str, items: &mut Vec<Item>) {
     let mut inside: Option<&str> = None;
     for line in header.lines() {
-        if let Some(name) = line
-            .strip_prefix("struct ")
-            .and_then(|rest| rest.strip_suffix(" {"))
-        {
+        if let Some(name) = line.strip_prefix("struct ").and_then(|rest| rest.strip_suffix(" {")) {
             inside = Some(name);
             items.push(Item::Structure {
                 name: name.to_owned(),
-                layout: [
-                    format!("sizeof(struct {name})"),
-                    format!("_Alignof(struct {name})"),
-                ],
+                layout: [format!("sizeof(struct {name})"), format!("_Alignof(struct {name})")],
             });
         } else if line == "};" {
             inside = None;
@@ -151,10 +142,7 @@ fn structures(header: &str, items: &mut Vec<Item>) {
             let (declaration, _) = line
                 .split_once(';')
                 .unwrap_or_else(|| panic!("a field that this reader does not know: {line}"));
-            let (kind, field) = declaration
-                .trim()
-                .rsplit_once(' ')
-                .expect("a type and a name");
+            let (kind, field) = declaration.trim().rsplit_once(' ').expect("a type and a name");
             let (field, count) = match field.find('[') {
                 Some(start) => field.split_at(start),
                 None => (field, ""),

@@ -68,9 +68,8 @@ impl Document {
             Machine::ALL.map(|machine| Golden {
                 language,
                 machine,
-                listing: golden::read(language, machine).unwrap_or_else(|| {
-                    panic!("no golden file {}", golden::name(language, machine))
-                }),
+                listing: golden::read(language, machine)
+                    .unwrap_or_else(|| panic!("no golden file {}", golden::name(language, machine))),
             })
         });
         let mut document = Self {
@@ -99,9 +98,7 @@ impl Document {
         }
         for (name, _) in ARCHITECTURES {
             if !self.thunks.contains(name) {
-                problems.push(format!(
-                    "the document does not say what thunks for {name} change"
-                ));
+                problems.push(format!("the document does not say what thunks for {name} change"));
             }
         }
         problems
@@ -142,11 +139,7 @@ impl Document {
     }
 
     fn row(&mut self, row: &Row<'_>) {
-        let has = |names: &[&str]| {
-            names
-                .iter()
-                .all(|name| row.columns.iter().any(|column| column == name))
-        };
+        let has = |names: &[&str]| names.iter().all(|name| row.columns.iter().any(|column| column == name));
         if has(&["C", "Rust", "Value"]) {
             self.constant(row);
         } else if has(&["Structure", "Size", "i386", "x86_64"]) {
@@ -170,9 +163,8 @@ impl Document {
             }
         }
         if !found {
-            self.problems.push(format!(
-                "the document says what no golden file says: {line}"
-            ));
+            self.problems
+                .push(format!("the document says what no golden file says: {line}"));
         }
     }
 
@@ -237,9 +229,8 @@ impl Document {
                 .iter()
                 .any(|line| is_c && line.strip_prefix(&start).is_some_and(|found| found != kind));
             if lines.is_empty() || wrong {
-                self.problems.push(format!(
-                    "the document says what no golden file says: {start}{kind}"
-                ));
+                self.problems
+                    .push(format!("the document says what no golden file says: {start}{kind}"));
             }
             for line in lines {
                 self.claim(&line, |_| true);
@@ -313,10 +304,7 @@ const ARCHITECTURES: [(&str, Arch); 5] = [
 /// A number in decimal, in hexadecimal, or as a power of two (`1 << 31`).
 fn number(text: &str) -> Option<i64> {
     if let Some(shift) = text.strip_prefix("1 << ") {
-        return shift
-            .parse()
-            .ok()
-            .and_then(|shift| 1_i64.checked_shl(shift));
+        return shift.parse().ok().and_then(|shift| 1_i64.checked_shl(shift));
     }
     match text.strip_prefix("0x") {
         Some(digits) => i64::from_str_radix(digits, 16).ok(),

@@ -36,9 +36,7 @@ pub fn lost(language: &str, machine: Machine) -> Vec<String> {
 #[must_use]
 pub fn read(language: &str, machine: Machine) -> Option<Listing> {
     let path = folder().join("golden").join(name(language, machine));
-    fs::read_to_string(path)
-        .ok()
-        .map(|text| Listing::parse(&text))
+    fs::read_to_string(path).ok().map(|text| Listing::parse(&text))
 }
 
 /// Compares the list with the golden one of this version. What was found is left in `scratch`.

@@ -41,12 +41,7 @@ impl Listing {
     #[must_use]
     pub fn parse(text: &str) -> Self {
         let lines = text.lines().filter(|line| !line.is_empty());
-        Self(
-            lines
-                .filter(|line| !line.starts_with('#'))
-                .map(str::to_owned)
-                .collect(),
-        )
+        Self(lines.filter(|line| !line.starts_with('#')).map(str::to_owned).collect())
     }
 
     /// What `self` has and `other` has not.

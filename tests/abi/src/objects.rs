@@ -5,10 +5,7 @@ use std::fmt::Write as _;
 
 use object::elf::{SHF_ALLOC, SHF_EXECINSTR, SHF_GROUP, SHF_WRITE};
 use object::read::{File, Relocation, Section};
-use object::{
-    Object, ObjectComdat, ObjectSection, ObjectSymbol, RelocationKind, RelocationTarget,
-    SectionFlags,
-};
+use object::{Object, ObjectComdat, ObjectSection, ObjectSymbol, RelocationKind, RelocationTarget, SectionFlags};
 
 use crate::listing::Listing;
 
@@ -78,9 +75,7 @@ impl<'a, 'data> Sections<'a, 'data> {
     /// If there is no such symbol.
     #[must_use]
     pub fn code(self, symbol: &str) -> Code {
-        let (section, start) = self
-            .symbol(symbol)
-            .unwrap_or_else(|| panic!("no symbol {symbol}"));
+        let (section, start) = self.symbol(symbol).unwrap_or_else(|| panic!("no symbol {symbol}"));
         let section = self.section(&section);
         let from = usize::try_from(start).expect("inside the section");
         Code {
@@ -121,17 +116,12 @@ impl<'a, 'data> Sections<'a, 'data> {
     pub fn add_entry(self, listing: &mut Listing) {
         for kind in KINDS {
             let section = self.section(&format!("{kind}.{SAMPLE}"));
-            let mut line = format!(
-                "section {kind} flags {} align {}",
-                flags(&section),
-                section.align()
-            );
+            let mut line = format!("section {kind} flags {} align {}", flags(&section), section.align());
             let addresses = self.addresses(&section);
             if kind.starts_with(".text") {
                 // The instructions are the guest's own; what they do is listed with the registers.
             } else if addresses.is_empty() {
-                write!(line, " bytes {}", hex(section.data().expect("data")))
-                    .expect("a string takes everything");
+                write!(line, " bytes {}", hex(section.data().expect("data"))).expect("a string takes everything");
             } else {
                 write!(line, " size {}", section.size()).expect("a string takes everything");
             }
@@ -145,11 +135,7 @@ impl<'a, 'data> Sections<'a, 'data> {
         let group = self
             .0
             .comdats()
-            .find(|group| {
-                group
-                    .name()
-                    .is_ok_and(|name| name.contains(&format!(".{SAMPLE}.")))
-            })
+            .find(|group| group.name().is_ok_and(|name| name.contains(&format!(".{SAMPLE}."))))
             .expect("a group");
         let members: Vec<String> = group
             .sections()
@@ -160,9 +146,7 @@ impl<'a, 'data> Sections<'a, 'data> {
             .collect();
         assert_eq!(members.len(), KINDS.len(), "{members:?}");
         listing.add(format!("group {}", group.name().expect("UTF-8")));
-        let (section, offset) = self
-            .symbol(&format!("{SAMPLE}.has_one_prototype"))
-            .expect("the guard");
+        let (section, offset) = self.symbol(&format!("{SAMPLE}.has_one_prototype")).expect("the guard");
         listing.add(format!("guard has_one_prototype {section}+{offset}"));
     }
 

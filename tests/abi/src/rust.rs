@@ -47,9 +47,7 @@ pub fn listing(machine: Machine, scratch: &Path) -> Listing {
 
     let mut listing = Listing::default();
     let archive = fs::read(built.join("libvalues.rlib")).expect("the library just built");
-    let with_values = object_with(&archive, |file| {
-        Sections::of(file).symbol(NUMBERS).is_some()
-    });
+    let with_values = object_with(&archive, |file| Sections::of(file).symbol(NUMBERS).is_some());
     let values = File::parse(with_values).expect("an ELF file");
     values::add(&items, &values, &mut listing);
     let with_note = object_with(&archive, |file| Sections::of(file).has(".note.paravirt"));
@@ -85,9 +83,7 @@ pub fn listing(machine: Machine, scratch: &Path) -> Listing {
     let sections = Sections::of(&object);
     sections.add_section(".note.paravirt", "identity-note", &mut listing);
     sections.add_start(".data.paravirt_vcpu", 24, "vcpu-page", &mut listing);
-    let object = object_with(&archive, |file| {
-        Sections::of(file).symbol("paravirt_start").is_some()
-    });
+    let object = object_with(&archive, |file| Sections::of(file).symbol("paravirt_start").is_some());
     let object = File::parse(object).expect("an ELF file");
     registers::add_entry(&Sections::of(&object), machine, &mut listing);
     listing
@@ -159,11 +155,7 @@ fn write_project(project: &Path, items: &[Item], machine: Machine) {
         root.join("bsp")
     );
     let lock = fs::read_to_string(root.join("Cargo.lock")).expect("the workspace's lock file");
-    for (name, content) in [
-        ("Cargo.toml", manifest),
-        ("Cargo.lock", lock),
-        ("src/lib.rs", source),
-    ] {
+    for (name, content) in [("Cargo.toml", manifest), ("Cargo.lock", lock), ("src/lib.rs", source)] {
         let path = project.join(name);
         // A file that is as it was is left alone, so that cargo need not build again.
         if fs::read_to_string(&path).is_ok_and(|old| old == content) {
@@ -309,10 +301,7 @@ impl<'a> Reader<'a> {
                         ],
                     });
                 } else {
-                    assert!(
-                        is_prose(words),
-                        "a field that this reader does not know: {words}"
-                    );
+                    assert!(is_prose(words), "a field that this reader does not know: {words}");
                 }
             }
             Inside::Enumeration(path) => {
@@ -324,17 +313,11 @@ impl<'a> Reader<'a> {
                 }
             }
             Inside::Flags(path) => {
-                if let Some((flag, _)) = words
-                    .strip_prefix("const ")
-                    .and_then(|words| words.split_once(" = "))
-                {
+                if let Some((flag, _)) = words.strip_prefix("const ").and_then(|words| words.split_once(" = ")) {
                     let name = format!("{path}::{flag}");
                     self.number(&name, &format!("paravirt_abi::{name}.bits()"));
                 } else {
-                    assert!(
-                        is_prose(words),
-                        "a flag that this reader does not know: {words}"
-                    );
+                    assert!(is_prose(words), "a flag that this reader does not know: {words}");
                 }
             }
         }

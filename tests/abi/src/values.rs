@@ -98,20 +98,14 @@ pub fn add(items: &[Item], object: &File<'_>, listing: &mut Listing) {
             Item::Structure { name, .. } => {
                 write!(line, "struct {name} size {} align {}", number(), number())
             }
-            Item::Field { name, kind, .. } => write!(
-                line,
-                "field {name} offset {} size {} type {kind}",
-                number(),
-                number()
-            ),
+            Item::Field { name, kind, .. } => {
+                write!(line, "field {name} offset {} size {} type {kind}", number(), number())
+            }
         }
         .expect("a string takes everything");
         listing.add(line);
     }
-    assert!(
-        numbers.next().is_none() && texts.next().is_none(),
-        "no more"
-    );
+    assert!(numbers.next().is_none() && texts.next().is_none(), "no more");
 }
 
 /// The bytes of a variable.
@@ -122,8 +116,6 @@ fn array(object: &File<'_>, name: &str) -> Vec<u8> {
         .unwrap_or_else(|| panic!("no variable {name}"));
     let section = symbol.section_index().expect("it has a place");
     let section = object.section_by_index(section).expect("its section");
-    let data = section
-        .data_range(symbol.address(), symbol.size())
-        .expect("data");
+    let data = section.data_range(symbol.address(), symbol.size()).expect("data");
     data.expect("inside the section").to_vec()
 }

@@ -13,12 +13,7 @@ fn scratch() -> PathBuf {
 }
 
 fn rust_on(machine: Machine) {
-    golden::compare(
-        &rust::listing(machine, &scratch()),
-        "rust",
-        machine,
-        &scratch(),
-    );
+    golden::compare(&rust::listing(machine, &scratch()), "rust", machine, &scratch());
 }
 
 fn c_on(machine: Machine) {

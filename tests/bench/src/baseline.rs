@@ -38,9 +38,5 @@ pub fn build(arch: Arch, name: &str, folder: &Path) -> Result<PathBuf> {
             Err(error) => reasons.push(format!("{}: {error}", compiler[0])),
         }
     }
-    bail!(
-        "cannot compile {} for {arch}: {}",
-        source.display(),
-        reasons.join("; ")
-    );
+    bail!("cannot compile {} for {arch}: {}", source.display(), reasons.join("; "));
 }

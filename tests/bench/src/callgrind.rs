@@ -31,9 +31,7 @@ pub fn available(arch: Arch) -> Result<()> {
         Arch::I386 => "callgrind-x86-linux",
     };
     let folders = ["/usr/libexec/valgrind", "/usr/lib/valgrind"].map(Path::new);
-    if folders.iter().any(|folder| folder.is_dir())
-        && !folders.iter().any(|folder| folder.join(tool).is_file())
-    {
+    if folders.iter().any(|folder| folder.is_dir()) && !folders.iter().any(|folder| folder.join(tool).is_file()) {
         bail!("this valgrind has no {tool}");
     }
     Ok(())
@@ -47,10 +45,7 @@ pub fn instructions(arch: Arch, guest: &str, function: &str) -> Result<u64> {
     let path = guest::path(arch, guest)?;
     let output = Command::new("valgrind")
         .args(["--tool=callgrind", "--callgrind-out-file=/dev/null"])
-        .arg(format!(
-            "--toggle-collect={}",
-            address(arch, &path, function)?
-        ))
+        .arg(format!("--toggle-collect={}", address(arch, &path, function)?))
         .arg(&path)
         .arg("count")
         .stdin(Stdio::null())
@@ -60,8 +55,7 @@ pub fn instructions(arch: Arch, guest: &str, function: &str) -> Result<u64> {
     if !output.status.success() {
         bail!("{guest} failed under valgrind: {messages}");
     }
-    let collected = collected(&messages)
-        .with_context(|| format!("valgrind counted nothing in {guest}: {messages}"))?;
+    let collected = collected(&messages).with_context(|| format!("valgrind counted nothing in {guest}: {messages}"))?;
     if collected == 0 {
         bail!("{function} did not run in {guest} under valgrind");
     }

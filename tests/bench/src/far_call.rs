@@ -83,8 +83,7 @@ pub fn time() -> Result<f64> {
     let code = code(start);
     // SAFETY: the mapping is writable and larger than the code.
     unsafe {
-        low.cast::<u8>()
-            .copy_from_nonoverlapping(code.as_ptr(), code.len());
+        low.cast::<u8>().copy_from_nonoverlapping(code.as_ptr(), code.len());
     }
     let entry = FarPointer {
         offset: start,

@@ -20,15 +20,11 @@ const NOT_COUNTED: [&str; 2] = [".data.paravirt_vcpu", ".stack"];
 pub fn rows(arch: Arch) -> Result<Vec<Row>> {
     let content = std::fs::read(guest::path(arch, "one-backend")?)?;
     let file = object::File::parse(content.as_slice())?;
-    let text = file
-        .section_by_name(".text")
-        .context("the guest has code")?;
+    let text = file.section_by_name(".text").context("the guest has code")?;
     // All that is not `core` counts as the layer: what the compiler inlined, alignment, the dozen bytes of `main`.
     let core: u64 = file
         .symbols()
-        .filter(|symbol| {
-            symbol.kind() == SymbolKind::Text && symbol.section_index() == Some(text.index())
-        })
+        .filter(|symbol| symbol.kind() == SymbolKind::Text && symbol.section_index() == Some(text.index()))
         .filter(|symbol| symbol.name().is_ok_and(is_core))
         .map(|symbol| symbol.size())
         .sum();
@@ -38,16 +34,10 @@ pub fn rows(arch: Arch) -> Result<Vec<Row>> {
             SectionFlags::Elf { sh_flags, .. } => sh_flags.contains(SHF_WRITE),
             _ => false,
         })
-        .filter(|section| {
-            section
-                .name()
-                .is_ok_and(|name| !NOT_COUNTED.contains(&name))
-        })
+        .filter(|section| section.name().is_ok_and(|name| !NOT_COUNTED.contains(&name)))
         .map(|section| section.size())
         .sum();
-    let row = |what: &str, bytes: u64, limit| {
-        Row::new(format!("{what}, {arch}"), Bytes(bytes as f64), limit)
-    };
+    let row = |what: &str, bytes: u64, limit| Row::new(format!("{what}, {arch}"), Bytes(bytes as f64), limit);
     Ok(vec![
         row(
             "code of the layer in hello",
@@ -55,11 +45,7 @@ pub fn rows(arch: Arch) -> Result<Vec<Row>> {
             Limit::AtMost(Bytes(8192.0)),
         ),
         row("code of core in hello", core, Limit::None),
-        row(
-            "data and bss of the layer in hello",
-            data,
-            Limit::AtMost(Bytes(1024.0)),
-        ),
+        row("data and bss of the layer in hello", data, Limit::AtMost(Bytes(1024.0))),
     ])
 }
 
@@ -70,7 +56,5 @@ fn is_core(symbol: &str) -> bool {
         return false;
     }
     let path = name.trim_start_matches(['<', '&']);
-    name.contains(" as core::")
-        || path.starts_with("core::")
-        || path.starts_with("compiler_builtins::")
+    name.contains(" as core::") || path.starts_with("core::") || path.starts_with("compiler_builtins::")
 }

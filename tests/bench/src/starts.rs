@@ -27,9 +27,7 @@ pub fn compare(starts: usize, commands: [&mut Command; 2]) -> Result<[f64; 2]> {
 fn once(command: &mut Command) -> Result<f64> {
     command.stdout(Stdio::null());
     let begin = Instant::now();
-    let status = command
-        .status()
-        .with_context(|| format!("cannot start {command:?}"))?;
+    let status = command.status().with_context(|| format!("cannot start {command:?}"))?;
     let time = begin.elapsed().as_nanos() as f64;
     if !status.success() {
         bail!("{command:?} ended with {status}");

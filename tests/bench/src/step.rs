@@ -16,8 +16,8 @@ const LIMIT: Duration = Duration::from_secs(300);
 /// # Errors
 /// The program cannot be traced or fails.
 pub fn counts(command: &mut Command) -> Result<Vec<u64>> {
-    let mut program = Traced::spawn(command.stdout(Stdio::null()), LIMIT)
-        .with_context(|| format!("cannot trace {command:?}"))?;
+    let mut program =
+        Traced::spawn(command.stdout(Stdio::null()), LIMIT).with_context(|| format!("cannot trace {command:?}"))?;
     let mut counts = Vec::new();
     let mut counting = None;
     let mut signal = 0;

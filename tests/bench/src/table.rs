@@ -105,9 +105,10 @@ impl Row {
                 .as_ref()
                 .map(|(_, baseline)| self.value.number() - baseline.number() <= most.number()),
             // Counts are divided by the number of calls, hence the tolerance.
-            Limit::Exactly(more) => self.baseline.as_ref().map(|(_, baseline)| {
-                (self.value.number() - baseline.number() - more.number()).abs() < 1e-6
-            }),
+            Limit::Exactly(more) => self
+                .baseline
+                .as_ref()
+                .map(|(_, baseline)| (self.value.number() - baseline.number() - more.number()).abs() < 1e-6),
             Limit::None => None,
         }
     }
@@ -120,9 +121,7 @@ impl Row {
                 .as_ref()
                 .map(|(name, baseline)| format!("{name}: {baseline}"))
                 .unwrap_or_default(),
-            self.ratio()
-                .map(|ratio| format!("{ratio:.2}"))
-                .unwrap_or_default(),
+            self.ratio().map(|ratio| format!("{ratio:.2}")).unwrap_or_default(),
             match self.limit {
                 Limit::Ratio(most) => format!("{most} x"),
                 Limit::AtMost(most) => most.to_string(),
@@ -178,8 +177,7 @@ mod tests {
     use super::*;
 
     fn row(value: f64, limit: Limit) -> Row {
-        Row::new("w", Quantity::Instructions(value), limit)
-            .against("b", Quantity::Instructions(4.0))
+        Row::new("w", Quantity::Instructions(value), limit).against("b", Quantity::Instructions(4.0))
     }
 
     #[test]

@@ -12,10 +12,7 @@ fn check(rows: Result<Vec<Row>>) {
     let table = render(&rows);
     println!("{table}");
     assert!(rows.iter().any(|row| row.is_kept().is_some()), "{table}");
-    assert!(
-        rows.iter().all(|row| row.is_kept() != Some(false)),
-        "{table}"
-    );
+    assert!(rows.iter().all(|row| row.is_kept() != Some(false)), "{table}");
 }
 
 fn counted(name: &str, count: fn(Arch) -> Result<Vec<Row>>) {

@@ -34,14 +34,8 @@ pub fn compile(arch: Arch, sources: &[&str], folder: &Path) -> PathBuf {
         .arg("-o")
         .arg(&program)
         .current_dir(workspace());
-    let output = cc
-        .output()
-        .expect("the compiler that made the example is there");
-    assert!(
-        output.status.success(),
-        "{}",
-        String::from_utf8_lossy(&output.stderr)
-    );
+    let output = cc.output().expect("the compiler that made the example is there");
+    assert!(output.status.success(), "{}", String::from_utf8_lossy(&output.stderr));
     program
 }
 

@@ -20,9 +20,7 @@ const COMPILERS: [(&str, &str, usize); 6] = [
 ];
 
 fn read(file: &str) -> String {
-    let path = Path::new(env!("CARGO_MANIFEST_DIR"))
-        .join("../..")
-        .join(file);
+    let path = Path::new(env!("CARGO_MANIFEST_DIR")).join("../..").join(file);
     fs::read_to_string(&path).unwrap_or_else(|error| panic!("{}: {error}", path.display()))
 }
 
@@ -78,9 +76,7 @@ fn size_of(ty: &str, pointer: usize) -> (usize, usize) {
         "u64" => (8, pointer),
         "[u64; 16]" => (128, pointer),
         "usize" => (pointer, pointer),
-        _ if ty.starts_with('*') || ty.starts_with("Option<unsafe extern \"C\" fn(") => {
-            (pointer, pointer)
-        }
+        _ if ty.starts_with('*') || ty.starts_with("Option<unsafe extern \"C\" fn(") => (pointer, pointer),
         other => panic!("what is the size of {other}?"),
     }
 }
@@ -161,10 +157,7 @@ fn structures_and_numbers_are_the_librarys() {
                 end += size;
                 largest = largest.max(alignment);
             }
-            line(format!(
-                "sizeof(struct {name}) == {}",
-                end.next_multiple_of(largest)
-            ));
+            line(format!("sizeof(struct {name}) == {}", end.next_multiple_of(largest)));
         }
         for (name, value) in numbers() {
             line(format!("{name} == ({value})"));

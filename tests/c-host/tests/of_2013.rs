@@ -24,8 +24,7 @@ fn build(arch: Arch, source: &str, flags: &[&str], folder: &Path) -> PathBuf {
         Need::Tool(Tool::CrossI686).panic(&reason);
     }
     let image = folder.join("guest");
-    guests_of_2013::build(arch.name(), source, flags, &image)
-        .unwrap_or_else(|error| panic!("{error}"));
+    guests_of_2013::build(arch.name(), source, flags, &image).unwrap_or_else(|error| panic!("{error}"));
     image
 }
 
@@ -40,16 +39,9 @@ fn images_of_2013_run_as_in_a_process() {
             for (what, printed) in RUNS {
                 // It declares a port, which it does not use here.
                 let options = [&COMPAT[..], &["--partial"], binding].concat();
-                let ran = run(
-                    &host,
-                    &[&options[..], &[argument(&guest), "--", what]].concat(),
-                );
+                let ran = run(&host, &[&options[..], &[argument(&guest), "--", what]].concat());
                 let title = format!("{form} {binding:?} {what}: {}", ran.messages);
-                assert_eq!(
-                    (ran.output.as_str(), ran.status),
-                    (printed, Some(0)),
-                    "{title}"
-                );
+                assert_eq!((ran.output.as_str(), ran.status), (printed, Some(0)), "{title}");
             }
         }
     }
@@ -122,15 +114,8 @@ fn segments_of_the_guest_s_own_do_not_keep_the_host_from_leaving_it() {
     ] {
         for binding in BINDINGS {
             let options = [&COMPAT[..], &["--partial"], binding].concat();
-            let ran = run(
-                &host,
-                &[&options[..], &[argument(&guest), "--", what]].concat(),
-            );
-            assert!(
-                ran.messages.contains(part),
-                "{what} {binding:?}: {}",
-                ran.messages
-            );
+            let ran = run(&host, &[&options[..], &[argument(&guest), "--", what]].concat());
+            assert!(ran.messages.contains(part), "{what} {binding:?}: {}", ran.messages);
             assert_eq!((ran.output.as_str(), ran.status), ("", Some(5)), "{what}");
         }
     }
@@ -144,11 +129,7 @@ fn without_the_option_they_are_refused_and_it_is_named() {
         let refused = |source, part: &str| {
             let guest = build(arch, source, &[], folder.path());
             let ran = run(&host, &["--partial", argument(&guest)]);
-            assert!(
-                ran.messages.contains(part),
-                "no {part:?} in {}",
-                ran.messages
-            );
+            assert!(ran.messages.contains(part), "no {part:?} in {}", ran.messages);
             // An image of today starts with --partial, and ends at its first call.
             assert_ne!(ran.status, Some(0), "{source}");
             assert_eq!(ran.output, "", "{source}");
@@ -196,18 +177,11 @@ fn names_of_2013_that_nobody_provides_do_no_harm() {
 fn images_of_today_get_interrupts_by_the_names_of_2013() {
     for arch in Arch::ALL {
         let folder = scratch();
-        let (host, guest) = (
-            c_host(arch, "c-host"),
-            build(arch, "page.c", &[], folder.path()),
-        );
+        let (host, guest) = (c_host(arch, "c-host"), build(arch, "page.c", &[], folder.path()));
         for binding in BINDINGS {
             let ran = run(&host, &[&COMPAT[..], binding, &[argument(&guest)]].concat());
             let title = format!("{arch:?} {binding:?}: {}", ran.messages);
-            assert_eq!(
-                (ran.output.as_str(), ran.status),
-                (INTERRUPTS, Some(0)),
-                "{title}"
-            );
+            assert_eq!((ran.output.as_str(), ran.status), (INTERRUPTS, Some(0)), "{title}");
         }
     }
 }
@@ -229,11 +203,7 @@ fn a_hosts_own_functions_get_their_arguments_and_give_their_results() {
         for binding in BINDINGS {
             let ran = run(&host, &[&COMPAT[..], binding, &[guest]].concat());
             let title = format!("{arch:?} {binding:?}: {}", ran.messages);
-            assert_eq!(
-                (ran.output.as_str(), ran.status),
-                (PRINTED, Some(0)),
-                "{title}"
-            );
+            assert_eq!((ran.output.as_str(), ran.status), (PRINTED, Some(0)), "{title}");
         }
         let ran = run(&host, &[guest]);
         let part = "functions[0] `l4rtems_outch` is a function of 2013; set PVH_COMPAT_2013";
@@ -285,15 +255,8 @@ fn damaged_and_hostile_tables_are_refused_by_name() {
     let refused = |guest: &Path, part: &str| {
         for binding in BINDINGS {
             let options = [&COMPAT[..], &["--partial"], binding].concat();
-            let ran = run(
-                &host,
-                &[&options[..], &[argument(guest), "--", "whole"]].concat(),
-            );
-            assert!(
-                ran.messages.contains(part),
-                "no {part:?} in {}",
-                ran.messages
-            );
+            let ran = run(&host, &[&options[..], &[argument(guest), "--", "whole"]].concat());
+            assert!(ran.messages.contains(part), "no {part:?} in {}", ran.messages);
             assert_eq!((ran.output.as_str(), ran.status), ("", Some(1)), "{part}");
         }
     };

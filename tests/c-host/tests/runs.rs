@@ -80,17 +80,9 @@ fn host_code_runs_in_a_state_of_its_own(arch: Arch) {
 fn an_alignment_check_is_the_guests_alone(arch: Arch) {
     let folder = scratch();
     let sources = ["tests/c-host/hosts/state.c"];
-    let (guest, host) = (
-        guest(arch, "alignment"),
-        compile(arch, &sources, folder.path()),
-    );
+    let (guest, host) = (guest(arch, "alignment"), compile(arch, &sources, folder.path()));
     let ran = run(&host, &[argument(&guest)]);
-    assert_eq!(
-        (ran.messages.as_str(), ran.status),
-        ("", Some(0)),
-        "{}",
-        ran.output
-    );
+    assert_eq!((ran.messages.as_str(), ran.status), ("", Some(0)), "{}", ran.output);
 }
 
 fn mistakes_of_a_host_are_told_by_name(arch: Arch) {
@@ -177,8 +169,7 @@ fn the_name_of_a_file_is_escaped_in_messages(arch: Arch) {
         let Ran { messages, .. } = run(&host, &[&[argument(&file)], arguments].concat());
         assert!(messages.contains("x\\u{1b}[31m\\u{9b}2J"), "{messages}");
         for line in messages.lines() {
-            let is_shown =
-                |c: char| c == '\t' || (!c.is_control() && !"\u{202e}\u{2028}".contains(c));
+            let is_shown = |c: char| c == '\t' || (!c.is_control() && !"\u{202e}\u{2028}".contains(c));
             assert!(line.chars().all(is_shown), "{name:?}: {line:?}");
             assert!(!line.starts_with("evil"), "{name:?}: {messages}");
         }
@@ -191,10 +182,7 @@ fn signals_that_whoever_started_it_blocks_come_all_the_same(arch: Arch) {
     for (name, argument_of_guest, status) in [("timers", "count", 0), ("fault", "null", 5)] {
         let guest = guest(arch, name);
         let arguments = [argument(&host), argument(&guest), "--", argument_of_guest];
-        let ran = run(
-            "env".as_ref(),
-            &[&["--block-signal"], &arguments[..]].concat(),
-        );
+        let ran = run("env".as_ref(), &[&["--block-signal"], &arguments[..]].concat());
         assert_eq!(ran.status, Some(status), "{name}: {ran:?}");
     }
 }
@@ -228,8 +216,7 @@ fn arguments_may_end_with_the_guests_memory_but_not_behind_it(arch: Arch) {
             for missing in ["1", "4", "15"] {
                 let ran = misuse(lazy, &[function, missing]);
                 assert_eq!(ran.status, Some(5), "{function} {missing}: {ran:?}");
-                let expected =
-                    format!("call of `check_{function}` with arguments outside of memory");
+                let expected = format!("call of `check_{function}` with arguments outside of memory");
                 assert!(ran.messages.contains(&expected), "{missing}: {ran:?}");
             }
         }
@@ -255,11 +242,7 @@ fn the_direction_flag_is_clear_in_the_host_and_behind_each_call(arch: Arch) {
     for lazy in [false, true] {
         let ran = misuse(lazy, &["direction"]);
         let expected = "0 times in or after a host function, 0 times in between\n";
-        assert_eq!(
-            (ran.output.as_str(), ran.status),
-            (expected, Some(0)),
-            "{ran:?}"
-        );
+        assert_eq!((ran.output.as_str(), ran.status), (expected, Some(0)), "{ran:?}");
     }
 }
 
@@ -278,9 +261,7 @@ fn the_wall_clock_is_that_of_the_machine(arch: Arch) {
     assert_eq!(ran.status, Some(0), "{ran:?}");
     for label in ["at start: ", "wall: "] {
         let time = ran.output.lines().find_map(|line| line.strip_prefix(label));
-        let time = time
-            .and_then(|time| time.parse().ok())
-            .map(Duration::from_nanos);
+        let time = time.and_then(|time| time.parse().ok()).map(Duration::from_nanos);
         let is_now = time.is_some_and(|time| (before..=after).contains(&time));
         assert!(is_now, "{label} between {before:?} and {after:?}: {ran:?}");
     }
@@ -291,11 +272,7 @@ fn a_fault_in_code_of_the_other_width_ends_the_guest(arch: Arch) {
     let (guest, host) = (guest(arch, "escape"), c_host(arch, "c-host"));
     let ran = run(&host, &[argument(&guest), "--", "far-hlt"]);
     assert_eq!(ran.output, "escaping\n", "{}", ran.messages);
-    assert!(
-        ran.messages.contains("general protection fault"),
-        "{}",
-        ran.messages
-    );
+    assert!(ran.messages.contains("general protection fault"), "{}", ran.messages);
     assert_eq!(ran.status, Some(5), "{}", ran.messages);
 }
 
@@ -306,19 +283,11 @@ fn faults_are_explained(arch: Arch) {
         ("into", &["overflow", "instruction: into"][..]),
         ("bound", &["index out of bounds", "instruction: bound"]),
     ];
-    let of_arch = if arch == Arch::I386 {
-        &of_i386[..]
-    } else {
-        &[]
-    };
+    let of_arch = if arch == Arch::I386 { &of_i386[..] } else { &[] };
     let of_both = [
         (
             "null",
-            &[
-                "bad read from address 0x10,",
-                "fault::read_null+0x",
-                "null pointer",
-            ][..],
+            &["bad read from address 0x10,", "fault::read_null+0x", "null pointer"][..],
         ),
         ("text", &["bad write to address 0x", "which is r-x"]),
         (
@@ -331,11 +300,7 @@ fn faults_are_explained(arch: Arch) {
         ),
         (
             "written",
-            &[
-                "bad execution at address 0x",
-                "which is rw-",
-                "`--executable-memory`",
-            ],
+            &["bad execution at address 0x", "which is rw-", "`--executable-memory`"],
         ),
         ("cli", &["general protection fault", "`cli` is privileged"]),
         ("undefined", &["illegal instruction", "instruction: ud2"]),
@@ -349,15 +314,10 @@ fn faults_are_explained(arch: Arch) {
                 "the stack overflowed",
             ],
         ),
-        (
-            "lost",
-            &["bad execution at address 0x50,", "there is no stack"],
-        ),
+        ("lost", &["bad execution at address 0x50,", "there is no stack"]),
     ];
     for &(end, parts) in of_both.iter().chain(of_arch) {
-        let Ran {
-            messages, status, ..
-        } = run(&host, &[argument(&guest), "--", end]);
+        let Ran { messages, status, .. } = run(&host, &[argument(&guest), "--", end]);
         assert_eq!(status, Some(5), "{end}: {messages}");
         for part in parts {
             assert!(messages.contains(part), "{end}: no {part:?} in {messages}");
@@ -396,11 +356,7 @@ fn a_faults_signal_that_somebody_sends_is_no_fault(arch: Arch) {
 }
 
 fn guests_that_do_not_fit_are_refused(arch: Arch) {
-    let (host, walk, hello) = (
-        c_host(arch, "c-host"),
-        guest(arch, "walk"),
-        guest(arch, "hello"),
-    );
+    let (host, walk, hello) = (c_host(arch, "c-host"), guest(arch, "walk"), guest(arch, "hello"));
     let refused = |guest: &str, parts: &[&str]| {
         let ran = run(&host, &[guest]);
         assert_eq!((ran.status, ran.output.as_str()), (Some(1), ""), "{guest}");
@@ -411,21 +367,13 @@ fn guests_that_do_not_fit_are_refused(arch: Arch) {
     };
     refused(
         argument(&walk),
-        &[
-            "missing: walk_begin",
-            "missing: walk_end",
-            "missing: walk_report",
-        ],
+        &["missing: walk_begin", "missing: walk_end", "missing: walk_report"],
     );
     let folder = scratch();
     let bytes = fs::read(&hello).expect("the guest");
     for (name, length, part) in [
         ("empty", 0, "not an ELF file"),
-        (
-            "header",
-            30,
-            "truncated: 30 bytes do not hold an ELF header",
-        ),
+        ("header", 30, "truncated: 30 bytes do not hold an ELF header"),
         ("half", bytes.len() / 2, "copy or link it again"),
     ] {
         let file = folder.path().join(name);
@@ -441,11 +389,7 @@ fn guests_that_do_not_fit_are_refused(arch: Arch) {
 fn a_host_in_the_guests_place_is_told_so(arch: Arch) {
     let folder = scratch();
     // The last of two options counts.
-    let sources = [
-        LINUX,
-        "examples/c-host/functions.c",
-        "-Wl,-Ttext-segment=0x100000",
-    ];
+    let sources = [LINUX, "examples/c-host/functions.c", "-Wl,-Ttext-segment=0x100000"];
     let (guest, host) = (guest(arch, "hello"), compile(arch, &sources, folder.path()));
     let ran = run(&host, &[argument(&guest)]);
     assert_eq!(ran.status, Some(1), "{}", ran.messages);

@@ -34,12 +34,7 @@ fn closed_pipe() -> Stdio {
 #[test]
 fn a_reader_that_goes_away_is_the_end_as_of_other_programs() {
     for arch in Arch::ALL {
-        for (name, ignored) in [
-            ("hello", false),
-            ("echo", false),
-            ("hello", true),
-            ("echo", true),
-        ] {
+        for (name, ignored) in [("hello", false), ("echo", false), ("hello", true), ("echo", true)] {
             let mut command = host(arch, name);
             command.stdin(zeros()).stdout(closed_pipe());
             if ignored {
@@ -61,11 +56,7 @@ fn a_reader_that_goes_away_is_the_end_as_of_other_programs() {
             } else {
                 // `timeout` ends as what it has started.
                 let code = status.code().or(status.signal().map(|signal| 128 + signal));
-                assert_eq!(
-                    code,
-                    Some(128 + libc::SIGPIPE),
-                    "{arch} {name}: {status} {said}"
-                );
+                assert_eq!(code, Some(128 + libc::SIGPIPE), "{arch} {name}: {status} {said}");
             }
         }
     }
@@ -115,10 +106,7 @@ fn streams_that_do_not_wait_are_waited_for() {
         });
         let mut rest = Vec::new();
         printed.read_to_end(&mut rest).expect("it prints");
-        writer
-            .join()
-            .expect("no panic")
-            .expect("the guest reads all");
+        writer.join().expect("no panic").expect("the guest reads all");
         assert_eq!(child.wait().expect("it ends").code(), Some(0), "{arch}");
         let echoed = rest.iter().filter(|&&byte| byte == b'x').count();
         assert_eq!(echoed, size, "{arch}");

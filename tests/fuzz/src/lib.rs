@@ -15,9 +15,7 @@ use pvhost::provides::{self, Fit, HOSTS, Nearest, Provides};
 
 /// The guest, if it is sound. What is wrong with it can be said in any case.
 fn parse(bytes: &[u8]) -> Option<Image> {
-    Image::parse("guest", bytes)
-        .map_err(|error| error.to_string())
-        .ok()
+    Image::parse("guest", bytes).map_err(|error| error.to_string()).ok()
 }
 
 /// `pvhost list`: all that an image says.
@@ -145,10 +143,7 @@ pub fn header(bytes: &[u8]) {
     };
     let header = Header::new(&image, "guest");
     for text in [header.c(), header.rust()] {
-        assert!(
-            text.chars()
-                .all(|c| !c.is_control() || matches!(c, '\n' | '\t'))
-        );
+        assert!(text.chars().all(|c| !c.is_control() || matches!(c, '\n' | '\t')));
     }
     let width = image.machine().width();
     let json = header.json().expect("plain texts");

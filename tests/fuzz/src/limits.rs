@@ -97,18 +97,12 @@ mod tests {
     fn what_costs_too_much_is_noticed() {
         assert_eq!(refusal(|| drop(black_box(vec![1_u8; 1 << 20]))), None);
         let memory = refusal(|| drop(black_box(vec![0_u8; BYTES + 1]))).expect("too much");
-        assert!(
-            memory.ends_with(&format!(" bytes are more than {BYTES}")),
-            "{memory}"
-        );
+        assert!(memory.ends_with(&format!(" bytes are more than {BYTES}")), "{memory}");
         let time = refusal(|| {
             let start = processor_seconds();
             while processor_seconds() - start <= SECONDS {}
         })
         .expect("too long");
-        assert!(
-            time.ends_with(&format!(" s are more than {SECONDS}")),
-            "{time}"
-        );
+        assert!(time.ends_with(&format!(" s are more than {SECONDS}")), "{time}");
     }
 }

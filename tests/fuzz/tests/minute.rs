@@ -38,8 +38,8 @@ fn minute(target: &str) -> Result<(), Failed> {
     }
     BUILT.clone()?;
     let corpus = tempfile::tempdir()?;
-    let mut program = fuzz::command(&workspace(), target, SECONDS, corpus.path())
-        .map_err(|error| format!("{error:#}"))?;
+    let mut program =
+        fuzz::command(&workspace(), target, SECONDS, corpus.path()).map_err(|error| format!("{error:#}"))?;
     // It prints to standard error, all that it has when it fails.
     command::output(&mut program).map_err(|error| format!("{error:#}"))?;
     if fs::read_dir(corpus.path())?.next().is_none() {

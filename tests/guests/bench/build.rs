@@ -30,9 +30,7 @@ fn main() {
 
 /// Declarations, a table that keeps them all alive, and bodies inside the guest.
 fn externals() -> String {
-    let names: Vec<String> = (0..EXTERNALS)
-        .map(|number| format!("host_{number:03}_call"))
-        .collect();
+    let names: Vec<String> = (0..EXTERNALS).map(|number| format!("host_{number:03}_call")).collect();
     let mut text = String::from("paravirt_bsp::l4_external_func! {\n");
     for name in &names {
         writeln!(text, "    fn {name}(value: u32) -> u32;").expect("a string");
@@ -44,10 +42,7 @@ fn externals() -> String {
         names.join(", ")
     )
     .expect("a string");
-    let bodies: Vec<String> = names
-        .iter()
-        .map(|name| format!("    {name} = bench_body,\n"))
-        .collect();
+    let bodies: Vec<String> = names.iter().map(|name| format!("    {name} = bench_body,\n")).collect();
     writeln!(
         text,
         "\n/// A body inside the guest for each.\n\

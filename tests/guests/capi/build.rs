@@ -5,9 +5,7 @@ fn main() {
     println!("cargo::rerun-if-changed=src");
     println!("cargo::rerun-if-changed=../../../ffi/include");
     cc::Build::new()
-        .files(
-            ["clock", "console", "cpu", "irq", "main", "timer"].map(|name| format!("src/{name}.c")),
-        )
+        .files(["clock", "console", "cpu", "irq", "main", "timer"].map(|name| format!("src/{name}.c")))
         .include("../../../ffi/include")
         .std("c11")
         .warnings(true)

@@ -94,18 +94,14 @@ pub fn run(image: Image, limit: Duration, setup: impl FnOnce(Builder) -> Builder
 
     let (mut reader, writer) = io::pipe().expect("a pipe");
     let input = File::open("/dev/null").expect("it exists");
-    let builder = Vm::builder(image)
-        .console(Console::new(input, writer))
-        .timeout(limit);
+    let builder = Vm::builder(image).console(Console::new(input, writer)).timeout(limit);
     let Finished { exit, stats, .. } = setup(builder)
         .build()
         .expect("a guest for this host")
         .run()
         .expect("the guest runs");
     let mut printed = String::new();
-    reader
-        .read_to_string(&mut printed)
-        .expect("the guest prints text");
+    reader.read_to_string(&mut printed).expect("the guest prints text");
     match exit {
         Exit::Exit(0) => {}
         Exit::Fault(fault) | Exit::Unbound(fault) => panic!("{fault}\n{printed}"),

@@ -145,12 +145,7 @@ impl Session {
     }
 
     /// Lets the guest go a path that has been recorded, and sends the signal at these instructions of the record, by number.
-    fn round(
-        &mut self,
-        path: usize,
-        at: &[usize],
-        trace: &[u64],
-    ) -> io::Result<(Vec<Sent>, Report)> {
+    fn round(&mut self, path: usize, at: &[usize], trace: &[u64]) -> io::Result<(Vec<Sent>, Report)> {
         let report = self.enter(path)?;
         let (mut sent, mut here) = (Vec::new(), 0);
         for &step in at {
@@ -181,13 +176,7 @@ impl Session {
     }
 
     /// Goes on to the breakpoint behind the path, with a signal for each time that the guest sleeps, and judges.
-    fn finish(
-        &mut self,
-        path: usize,
-        mut stop: Stop,
-        sent: &mut Vec<Sent>,
-        report: u64,
-    ) -> io::Result<Report> {
+    fn finish(&mut self, path: usize, mut stop: Stop, sent: &mut Vec<Sent>, report: u64) -> io::Result<Report> {
         while stop == Stop::Asleep {
             let said = self.report(report)?;
             if said.seen != self.total {
@@ -210,12 +199,7 @@ impl Session {
             self.program.lift_breakpoint(address, byte)?;
             let mut registers = self.program.registers()?;
             let there = (Stop::Breakpoint, address + 1);
-            assert_eq!(
-                (stop, registers.rip),
-                there,
-                "{}: it goes the same way",
-                PATHS[path]
-            );
+            assert_eq!((stop, registers.rip), there, "{}: it goes the same way", PATHS[path]);
             registers.rip = address;
             self.program.set_registers(registers)?;
             if left > 0 {
@@ -375,10 +359,7 @@ fn pile(session: &mut Session, first: Sent, seconds: &[Sent]) -> io::Result<()> 
     let entered = seconds
         .windows(2)
         .find(|pair| !window.contains(&pair[0].address) && window.contains(&pair[1].address));
-    let two = [
-        first.step,
-        entered.expect("the upcall has a window")[0].step,
-    ];
+    let two = [first.step, entered.expect("the upcall has a window")[0].step];
     let (trace, ..) = session.record(REGISTERS, |step, _| two.contains(&step))?;
     let mut instructions = BTreeSet::new();
     for third in two[1] + 1..trace.len() {
@@ -401,10 +382,7 @@ fn go_all(session: &mut Session) -> io::Result<()> {
     for (path, name) in PATHS.into_iter().enumerate() {
         let all = once(session, path)?;
         let off = all.iter().filter(|sent| !sent.on && !sent.asleep).count();
-        println!(
-            "{name}: {} instructions, {off} with interrupts off",
-            all.len()
-        );
+        println!("{name}: {} instructions, {off} with interrupts off", all.len());
         assert!(off < all.len(), "{name}: interrupts are on somewhere");
         match path {
             OFF_AND_ON => {
@@ -450,14 +428,8 @@ pub fn check(arch: Arch) {
         report: 0,
     };
     go_all(&mut session).expect("the guest can be traced");
-    println!(
-        "{arch}: {} signals in {} rounds",
-        session.total, session.rounds
-    );
+    println!("{arch}: {} signals in {} rounds", session.total, session.rounds);
     session.program.go(Go::On, 0).expect("it stands");
     let end = session.program.wait().expect("it ends");
-    assert!(
-        matches!(end, Stop::Ended(status) if status.success()),
-        "{end:?}"
-    );
+    assert!(matches!(end, Stop::Ended(status) if status.success()), "{end:?}");
 }

@@ -105,9 +105,7 @@ fn provide(builder: Builder, weather: Weather) -> Builder {
         .provide("storm_rages", move |_: &mut Call| {
             u32::from(rages.rages.load(Ordering::SeqCst))
         })
-        .provide("storm_raises", move |_: &mut Call| {
-            raises.raises.load(Ordering::SeqCst)
-        })
+        .provide("storm_raises", move |_: &mut Call| raises.raises.load(Ordering::SeqCst))
 }
 
 /// Sends a guest through it. The guest waits for the handler after every last raise and checks the depth of its stack.
@@ -119,10 +117,7 @@ pub fn live_through(arch: Arch, weather: Weather) -> Outcome {
     let image = guest::open(arch, "storm");
     let limit = 2 * weather.storm + Duration::from_secs(60);
     let outcome = guest::run(image, limit, |builder| provide(builder, weather));
-    print!(
-        "{arch}: {} upcalls\n{}",
-        outcome.stats.upcalls, outcome.printed
-    );
+    print!("{arch}: {} upcalls\n{}", outcome.stats.upcalls, outcome.printed);
     assert_eq!(outcome.number("bursts: "), u64::from(weather.bursts));
     outcome
 }

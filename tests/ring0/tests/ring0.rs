@@ -83,11 +83,7 @@ fn an_image_without_a_backend_says_what_it_met() {
 fn a_hypervisor_without_a_backend_is_named() {
     on_each("hello", |_, pc| {
         let outcome = pc.processor("qemu64,tcg-cpuid=off").run();
-        outcome.expect(
-            "fault 1",
-            "no backend for a hypervisor that does not name itself",
-            true,
-        );
+        outcome.expect("fault 1", "no backend for a hypervisor that does not name itself", true);
         outcome.expect("fault 1", "bare", true);
     });
 }
@@ -109,11 +105,7 @@ fn a_fault_before_the_first_output_is_reported() {
                 6,
                 "fault: invalid instruction (vector 6, error code 0x0) at 0x10",
             ),
-            (
-                "divide",
-                0,
-                "fault: division error (vector 0, error code 0x0) at 0x10",
-            ),
+            ("divide", 0, "fault: division error (vector 0, error code 0x0) at 0x10"),
             (
                 "vector",
                 13,
@@ -204,18 +196,9 @@ fn a_red_zone_is_refused() {
     let linkcmds = root.join("linkcmds");
     let output = Command::new(env!("CARGO"))
         .current_dir(&root)
-        .args([
-            "rustc",
-            "--quiet",
-            "--profile=guest",
-            "--package=hello",
-            "--bin=hello",
-        ])
+        .args(["rustc", "--quiet", "--profile=guest", "--package=hello", "--bin=hello"])
         .args(["--target", "x86_64-unknown-linux-gnu", "--"])
-        .args(
-            ["-nostartfiles", "-static", "-no-pie"]
-                .map(|argument| format!("-Clink-arg={argument}")),
-        )
+        .args(["-nostartfiles", "-static", "-no-pie"].map(|argument| format!("-Clink-arg={argument}")))
         .arg(format!("-Clink-arg=-L{}", linkcmds.display()))
         .arg(format!(
             "-Clink-arg=-Wl,-T,{},--gc-sections",
@@ -225,18 +208,10 @@ fn a_red_zone_is_refused() {
         .env("CARGO_TARGET_DIR", &target)
         .output()
         .expect("cargo starts");
-    assert!(
-        output.status.success(),
-        "{}",
-        String::from_utf8_lossy(&output.stderr)
-    );
+    assert!(output.status.success(), "{}", String::from_utf8_lossy(&output.stderr));
     let guest = target.join("x86_64-unknown-linux-gnu/guest/hello");
     let outcome = Pc::of_file(&guest).run();
-    outcome.expect(
-        "fault 1",
-        "paravirt: this image's code uses the red zone",
-        true,
-    );
+    outcome.expect("fault 1", "paravirt: this image's code uses the red zone", true);
     outcome.expect("fault 1", "`-C no-redzone", true);
 }
 

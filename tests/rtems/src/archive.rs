@@ -44,8 +44,7 @@ impl Symbols {
     pub fn of_objects(paths: &[PathBuf]) -> Self {
         let mut symbols = Self::default();
         for path in paths {
-            symbols
-                .add(&fs::read(path).unwrap_or_else(|error| panic!("{}: {error}", path.display())));
+            symbols.add(&fs::read(path).unwrap_or_else(|error| panic!("{}: {error}", path.display())));
         }
         symbols.resolve();
         symbols

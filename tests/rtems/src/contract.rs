@@ -68,11 +68,7 @@ impl Contract {
     /// A C source that includes the headers and declares every symbol once more, so that a compiler compares the two.
     #[must_use]
     pub fn source(&self) -> String {
-        let headers: BTreeSet<&str> = self
-            .symbols
-            .iter()
-            .map(|symbol| symbol.header.as_str())
-            .collect();
+        let headers: BTreeSet<&str> = self.symbols.iter().map(|symbol| symbol.header.as_str()).collect();
         let includes = headers
             .iter()
             .map(|header| format!("#include <{header}>\n"))
@@ -89,9 +85,7 @@ impl Contract {
 
     /// Its symbols from one provider.
     pub fn from(&self, provider: Provider) -> impl Iterator<Item = &Symbol> {
-        self.symbols
-            .iter()
-            .filter(move |symbol| symbol.provider == provider)
+        self.symbols.iter().filter(move |symbol| symbol.provider == provider)
     }
 }
 

@@ -33,10 +33,7 @@ impl Installed {
         let installed = Self { location };
         let linkcmds = installed.libraries().join("linkcmds");
         if !linkcmds.is_file() {
-            Need::Step(Step::RtemsBsp).panic(&format!(
-                "{} is not there; run `cargo xtask rtems`",
-                linkcmds.display()
-            ));
+            Need::Step(Step::RtemsBsp).panic(&format!("{} is not there; run `cargo xtask rtems`", linkcmds.display()));
         }
         installed
     }
@@ -102,8 +99,7 @@ impl Installed {
     #[must_use]
     pub fn cpp_app(&self, name: &str, folder: &Path, options: &[&str]) -> PathBuf {
         if !self.tool("g++").is_file() {
-            Need::User(User::RtemsCpp)
-                .panic(&format!("there is no {}", self.tool("g++").display()));
+            Need::User(User::RtemsCpp).panic(&format!("there is no {}", self.tool("g++").display()));
         }
         let program = folder.join(name).with_extension("exe");
         succeed(tools::run(

@@ -39,19 +39,12 @@ pub fn tick(duration: Duration) {
         ended.store(true, Ordering::Relaxed);
         (run, watcher.join().expect("it only looks"))
     });
-    assert!(
-        matches!(finished.exit, Exit::Exit(0)),
-        "{:?}\n{printed}",
-        finished.exit
-    );
+    assert!(matches!(finished.exit, Exit::Exit(0)), "{:?}\n{printed}", finished.exit);
     let stats = &finished.stats;
     let expirations = stats.expirations[TICK as usize];
     println!("{seconds} s of ticks; memory of the host grew by {growth} bytes\n{stats}");
     assert!(expirations >= seconds * 100, "{expirations} expirations");
-    assert!(
-        growth <= GROWTH,
-        "memory of the host grew by {growth} bytes"
-    );
+    assert!(growth <= GROWTH, "memory of the host grew by {growth} bytes");
 }
 
 /// By how many bytes this process grows from a time after the start to the end.

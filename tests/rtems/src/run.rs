@@ -51,18 +51,8 @@ pub fn typed_late(path: &Path, input: &'static str, limit: Duration) -> (Exit, S
 /// # Panics
 /// If it cannot be run.
 #[must_use]
-pub fn guest(
-    path: &Path,
-    input: impl Into<OwnedFd>,
-    command_line: &str,
-    limit: Duration,
-) -> (Finished, String) {
-    guest_of(
-        |builder| builder.command_line(command_line),
-        path,
-        input,
-        limit,
-    )
+pub fn guest(path: &Path, input: impl Into<OwnedFd>, command_line: &str, limit: Duration) -> (Finished, String) {
+    guest_of(|builder| builder.command_line(command_line), path, input, limit)
 }
 
 /// As [`guest`], but on a host that `change` makes from the usual one.
@@ -98,8 +88,5 @@ pub fn guest_of(
         .join()
         .expect("the reader does not panic")
         .expect("what the guest printed");
-    (
-        finished,
-        String::from_utf8_lossy(&printed).replace('\r', ""),
-    )
+    (finished, String::from_utf8_lossy(&printed).replace('\r', ""))
 }

@@ -52,13 +52,9 @@ fn project() -> TempDir {
 
 /// The commands by which the document copies the template.
 fn commands() -> String {
-    let document = test_support::workspace()
-        .root()
-        .join("bsp/src/backend/README.md");
+    let document = test_support::workspace().root().join("bsp/src/backend/README.md");
     let document = fs::read_to_string(document).expect("the document");
-    let (_, rest) = document
-        .split_once("\n```sh\n")
-        .expect("a block of commands");
+    let (_, rest) = document.split_once("\n```sh\n").expect("a block of commands");
     let (commands, _) = rest.split_once("\n```\n").expect("the block's end");
     commands.to_owned()
 }
@@ -84,10 +80,7 @@ fn build(project: &Path, arch: Arch) -> PathBuf {
     let toolchain = Toolchain::find(&workspace, arch).expect("a compiler for guests");
     let target = Path::new(env!("CARGO_TARGET_TMPDIR")).join("outside");
     let scripts = workspace.linkcmds();
-    let mut flags = vec![
-        "-Crelocation-model=static".to_owned(),
-        "-Dwarnings".to_owned(),
-    ];
+    let mut flags = vec!["-Crelocation-model=static".to_owned(), "-Dwarnings".to_owned()];
     flags.extend(toolchain.flags());
     let mut cargo = toolchain.cargo();
     cargo
@@ -103,19 +96,12 @@ fn build(project: &Path, arch: Arch) -> PathBuf {
         "-no-pie".to_owned(),
         "-Wl,--gc-sections".to_owned(),
         format!("-L{}", scripts.display()),
-        format!(
-            "-Wl,-T,{}",
-            scripts.join(format!("{}.ld", arch.name())).display()
-        ),
+        format!("-Wl,-T,{}", scripts.join(format!("{}.ld", arch.name())).display()),
     ] {
         cargo.arg(format!("-Clink-arg={argument}"));
     }
     let output = cargo.stdin(Stdio::null()).output().expect("cargo");
-    assert!(
-        output.status.success(),
-        "{}",
-        String::from_utf8_lossy(&output.stderr)
-    );
+    assert!(output.status.success(), "{}", String::from_utf8_lossy(&output.stderr));
     target.join(toolchain.target()).join("release/guest")
 }
 
@@ -137,8 +123,7 @@ fn the_template_works_as_a_crate_of_its_own() {
     let _ = test_support::qemu();
     let workspace = test_support::workspace();
     // Two runs build into the same files.
-    let _guard =
-        test_support::take_kept_folder(&Path::new(env!("CARGO_TARGET_TMPDIR")).join("outside"));
+    let _guard = test_support::take_kept_folder(&Path::new(env!("CARGO_TARGET_TMPDIR")).join("outside"));
     let project = project();
     let packages = Package::all(&workspace).expect("manifests that cargo reads");
     for arch in Arch::ALL {
@@ -146,13 +131,8 @@ fn the_template_works_as_a_crate_of_its_own() {
         let _ = test_support::ring0_guest(arch, "guest-template");
         let guest = build(project.path(), arch);
         let listing = listing(&guest);
-        assert!(
-            listing.contains("\nbackends: acme, linux_syscall\n"),
-            "{listing}"
-        );
-        let provided = listing
-            .lines()
-            .filter(|line| line.ends_with("  acme, linux_syscall"));
+        assert!(listing.contains("\nbackends: acme, linux_syscall\n"), "{listing}");
+        let provided = listing.lines().filter(|line| line.ends_with("  acme, linux_syscall"));
         assert_eq!(provided.count(), 12, "{listing}");
         // It does what the module of this crate does.
         let example = packages

@@ -29,13 +29,7 @@ pub struct Resolver {
 
 impl Arch {
     /// All of them.
-    pub const ALL: [Self; 5] = [
-        Self::X86_64,
-        Self::I386,
-        Self::Aarch64,
-        Self::Armv7,
-        Self::Riscv64,
-    ];
+    pub const ALL: [Self; 5] = [Self::X86_64, Self::I386, Self::Aarch64, Self::Armv7, Self::Riscv64];
 
     /// Debian's GCC for it.
     #[must_use]
@@ -275,7 +269,6 @@ fn auipc_pair(code: &[u8], address: u64, opcode: u32) -> (u64, u32) {
         opcode | register << 7 | register << 15,
         "the second instruction adds to the first one's register"
     );
-    let offset =
-        i64::from((first & 0xffff_f000).cast_signed()) + i64::from(second.cast_signed() >> 20);
+    let offset = i64::from((first & 0xffff_f000).cast_signed()) + i64::from(second.cast_signed() >> 20);
     (address.wrapping_add_signed(offset), register)
 }

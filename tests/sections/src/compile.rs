@@ -87,13 +87,7 @@ impl Compiler {
     ///
     /// # Errors
     /// The compiler's messages.
-    pub fn compile(
-        self,
-        language: Language,
-        source: &Path,
-        folder: &Path,
-        flags: &[&str],
-    ) -> Result<PathBuf, String> {
+    pub fn compile(self, language: Language, source: &Path, folder: &Path, flags: &[&str]) -> Result<PathBuf, String> {
         let stem = source.file_stem().expect("a source has a name");
         let object = folder.join(stem).with_extension("o");
         tools::run(

@@ -129,10 +129,7 @@ impl Project {
             .arg("-Clinker-features=-lld")
             .arg(format!("-Clink-arg={}", linker.argument()))
             .args(["-nostartfiles", "-static", "-no-pie", "-Wl,--build-id=none"].map(link_argument))
-            .arg(link_argument(&format!(
-                "-L{}",
-                workspace().join("linkcmds").display()
-            )))
+            .arg(link_argument(&format!("-L{}", workspace().join("linkcmds").display())))
             .arg(link_argument(&format!("-Wl,-T,{}", script.display())))
             .args(arguments);
         tools::run(&mut command)?;

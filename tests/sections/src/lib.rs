@@ -34,9 +34,7 @@ pub fn workspace() -> PathBuf {
 /// A file among the fixtures.
 #[must_use]
 pub fn fixture(name: &str) -> PathBuf {
-    Path::new(env!("CARGO_MANIFEST_DIR"))
-        .join("fixtures")
-        .join(name)
+    Path::new(env!("CARGO_MANIFEST_DIR")).join("fixtures").join(name)
 }
 
 /// A folder that disappears after the test.

@@ -43,9 +43,7 @@ impl Linker {
     #[must_use]
     pub fn command(self, arch: Arch) -> Command {
         let mut command = Command::new(self.program(arch));
-        command
-            .args(["-static", "-L"])
-            .arg(workspace().join("linkcmds"));
+        command.args(["-static", "-L"]).arg(workspace().join("linkcmds"));
         command
     }
 

@@ -109,11 +109,7 @@ impl Project {
             .args(["rustc", "--quiet", "--profile", split.name()])
             .args(["--target", arch.rust_target()])
             .env("CARGO_TARGET_DIR", self.folder.join("target"));
-        test_support::build_for(
-            &mut command,
-            arch.rust_target(),
-            "-Crelocation-model=static",
-        );
+        test_support::build_for(&mut command, arch.rust_target(), "-Crelocation-model=static");
         command
     }
 
@@ -129,13 +125,7 @@ impl Project {
     ///
     /// # Errors
     /// The messages of compiler and linker.
-    pub fn program(
-        &self,
-        arch: Arch,
-        split: Split,
-        linker: Linker,
-        script: &Path,
-    ) -> Result<PathBuf, String> {
+    pub fn program(&self, arch: Arch, split: Split, linker: Linker, script: &Path) -> Result<PathBuf, String> {
         let folder = format!("-L{}", workspace().join("linkcmds").display());
         let script = format!("-Wl,-T,{}", script.display());
         let mut command = self.cargo(arch, split);

@@ -147,16 +147,11 @@ impl<'a> Image<'a> {
 
     fn pointer(&self, section: &Section<'_>, index: usize) -> u64 {
         let bytes = &section.data[index * self.width..][..self.width];
-        bytes
-            .iter()
-            .rev()
-            .fold(0, |value, &byte| value << 8 | u64::from(byte))
+        bytes.iter().rev().fold(0, |value, &byte| value << 8 | u64::from(byte))
     }
 
     fn symbol(&self, name: &str) -> &Symbol {
-        self.symbols
-            .get(name)
-            .unwrap_or_else(|| panic!("no symbol {name}"))
+        self.symbols.get(name).unwrap_or_else(|| panic!("no symbol {name}"))
     }
 
     /// The code at `address`, whose lowest bit means Thumb on ARM.
@@ -166,9 +161,7 @@ impl<'a> Image<'a> {
         let section = self
             .file
             .sections()
-            .find(|section| {
-                section.address() <= address && address - section.address() < section.size()
-            })
+            .find(|section| section.address() <= address && address - section.address() < section.size())
             .unwrap_or_else(|| panic!("no code at {address:#x}"));
         let offset = usize::try_from(address - section.address()).expect("inside the section");
         (&section.data().expect("code")[offset..], address, thumb)
@@ -181,18 +174,11 @@ impl<'a> Image<'a> {
             "the guard against other prototypes is the slot"
         );
         let resolve = self.symbol(&format!("{name}.resolve")).address;
-        assert_eq!(
-            initial, resolve,
-            "the slot of {name} leads to its resolver thunk"
-        );
+        assert_eq!(initial, resolve, "the slot of {name} leads to its resolver thunk");
         let thunk = self.symbol(name);
         if thunk.weak {
             let (code, address, thumb) = self.code(thunk.address);
-            assert_eq!(
-                self.arch.slot_of_thunk(code, address, thumb),
-                slot,
-                "{name}"
-            );
+            assert_eq!(self.arch.slot_of_thunk(code, address, thumb), slot, "{name}");
         }
         let (code, address, thumb) = self.code(resolve);
         assert_eq!(

@@ -22,9 +22,6 @@ fn guests_run_in_domains_that_xen_s_tools_start() {
             Some("conformance") => (", 0 failed\n", "s"),
             _ => ("", "sc"),
         };
-        assert!(
-            domain.printed.contains(expected) && domain.state == state,
-            "{domain:?}"
-        );
+        assert!(domain.printed.contains(expected) && domain.state == state, "{domain:?}");
     }
 }

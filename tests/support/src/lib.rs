@@ -46,11 +46,7 @@ pub fn guest_path(arch: Arch, name: &str) -> PathBuf {
 #[must_use]
 #[track_caller]
 pub fn guest(arch: Arch, name: &str) -> PathBuf {
-    built(
-        guest_path(arch, name),
-        Step::Guests(arch),
-        "cargo xtask guests",
-    )
+    built(guest_path(arch, name), Step::Guests(arch), "cargo xtask guests")
 }
 
 /// The same of a guest that can run in ring 0.
@@ -124,24 +120,16 @@ pub fn build_for(command: &mut Command, target: &str, flags: &str) {
     }
     let folder = workspace().sysroots().join(target);
     let Ok(rustc) = sysroot::rustc(&folder) else {
-        Need::Step(Step::Sysroots).panic(&format!(
-            "{} was not built; run `cargo xtask setup`",
-            folder.display()
-        ));
+        Need::Step(Step::Sysroots).panic(&format!("{} was not built; run `cargo xtask setup`", folder.display()));
     };
     flags.push_str(&format!("\x1f--sysroot={}", folder.display()));
-    command
-        .env("RUSTC", rustc)
-        .env("CARGO_ENCODED_RUSTFLAGS", flags);
+    command.env("RUSTC", rustc).env("CARGO_ENCODED_RUSTFLAGS", flags);
 }
 
 #[track_caller]
 fn built(path: PathBuf, step: Step, command: &str) -> PathBuf {
     if !path.is_file() {
-        Need::Step(step).panic(&format!(
-            "{} was not built; run `{command}`",
-            path.display()
-        ));
+        Need::Step(step).panic(&format!("{} was not built; run `{command}`", path.display()));
     }
     path
 }

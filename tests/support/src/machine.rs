@@ -110,11 +110,7 @@ pub fn unpacked_xen(folder: &Path) -> PathBuf {
         .arg(&packed)
         .output()
         .expect("gzip");
-    assert!(
-        unpacked.status.success(),
-        "{} is not what gzip makes",
-        packed.display()
-    );
+    assert!(unpacked.status.success(), "{} is not what gzip makes", packed.display());
     let xen = folder.join("xen");
     fs::write(&xen, unpacked.stdout).expect("a writable folder");
     xen

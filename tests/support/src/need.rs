@@ -134,9 +134,7 @@ impl User {
             Self::PokForkTree => "POK_FORK_TREE is not set",
             Self::L4reTree => "L4RE_TREE is not set",
             Self::L4reFiasco => "L4RE_FIASCO is not set",
-            Self::OtherL4re => {
-                "the L4Re of L4RE_TREE is for the other architecture, or lacks a package"
-            }
+            Self::OtherL4re => "the L4Re of L4RE_TREE is for the other architecture, or lacks a package",
             Self::RealTime => "real-time priority is not permitted",
             Self::Reader => "the document shows what is its reader's own",
             Self::Root => "only root can do this",
@@ -203,10 +201,7 @@ impl Need {
         let users = User::ALL.into_iter().map(Self::User);
         let tools = Tool::ALL.into_iter().map(Self::Tool);
         let steps = Step::ALL.into_iter().map(Self::Step);
-        users
-            .chain(tools)
-            .chain(steps)
-            .find(|need| need.to_string() == key)
+        users.chain(tools).chain(steps).find(|need| need.to_string() == key)
     }
 }
 

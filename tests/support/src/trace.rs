@@ -128,10 +128,7 @@ impl Traced {
             }
             // Behind the program's name in parentheses stands its state, `S` in a system call that a signal ends.
             let state = fs::read_to_string(format!("/proc/{}/stat", self.process))?;
-            if state
-                .rsplit_once(") ")
-                .is_some_and(|(_, rest)| rest.starts_with('S'))
-            {
+            if state.rsplit_once(") ").is_some_and(|(_, rest)| rest.starts_with('S')) {
                 return Ok(Stop::Asleep);
             }
             std::thread::sleep(LOOK);
@@ -190,8 +187,7 @@ impl Traced {
     /// A request that fills in `data`, or reads it.
     fn fill<T>(&self, request: libc::c_uint, address: usize, data: &mut T) -> io::Result<()> {
         // SAFETY: a live variable of the type that the request asks for.
-        check(unsafe { libc::ptrace(request, self.process, address, ptr::from_mut(data)) })
-            .map(drop)
+        check(unsafe { libc::ptrace(request, self.process, address, ptr::from_mut(data)) }).map(drop)
     }
 
     /// A word of its memory.
@@ -260,10 +256,7 @@ fn wait_for(process: libc::pid_t, options: i32) -> io::Result<(libc::pid_t, i32)
         // SAFETY: a live variable.
         match check(unsafe { libc::waitpid(process, &mut status, options) }.into()) {
             Ok(process) => {
-                return Ok((
-                    libc::pid_t::try_from(process).map_err(io::Error::other)?,
-                    status,
-                ));
+                return Ok((libc::pid_t::try_from(process).map_err(io::Error::other)?, status));
             }
             Err(error) if error.kind() == io::ErrorKind::Interrupted => {}
             Err(error) => return Err(error),

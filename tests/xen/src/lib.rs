@@ -144,9 +144,7 @@ impl Domain {
             let address = symbol(&file, name);
             let text = file
                 .sections()
-                .find(|section| {
-                    (section.address()..section.address() + section.size()).contains(&address)
-                })
+                .find(|section| (section.address()..section.address() + section.size()).contains(&address))
                 .expect("code lies in a section");
             let (offset, _) = text.file_range().expect("code has content");
             (offset + address - text.address()) as usize
@@ -241,7 +239,5 @@ fn symbol(file: &object::File<'_>, name: &str) -> u64 {
 }
 
 fn find(content: &[u8], what: &[u8]) -> Option<usize> {
-    content
-        .windows(what.len())
-        .position(|window| window == what)
+    content.windows(what.len()).position(|window| window == what)
 }

@@ -106,10 +106,7 @@ pub fn run(typed: &[u8], input: &[u8]) -> Vec<Finished> {
         .serial("stdio")
         .run()
         .serial;
-    assert!(
-        serial.contains("=== done"),
-        "Linux has not run all guests:\n{serial}"
-    );
+    assert!(serial.contains("=== done"), "Linux has not run all guests:\n{serial}");
     finished(&serial)
 }
 

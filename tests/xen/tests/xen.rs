@@ -71,10 +71,7 @@ fn an_event_on_a_channel_never_bound_is_reported_once() {
     on_each("xen-domain", &Kind::ALL, |kind, domain| {
         let outcome = domain.command_line(&format!("stray {}", kind.name())).run();
         outcome.expect("exit 0", "spurious: 1\nspurious: 1\n");
-        let reports = outcome
-            .printed
-            .matches("which nobody has bound; masked\n")
-            .count();
+        let reports = outcome.printed.matches("which nobody has bound; masked\n").count();
         assert_eq!(reports, 1, "{outcome:?}");
     });
 }
@@ -82,10 +79,7 @@ fn an_event_on_a_channel_never_bound_is_reported_once() {
 #[test]
 fn the_console_ring_keeps_its_order_and_its_limits() {
     on_each("xen-ring", &[Kind::Pv], |_, domain| {
-        domain
-            .entered_at("entry_ring")
-            .run()
-            .expect("exit 0", "ring: ok\n");
+        domain.entered_at("entry_ring").run().expect("exit 0", "ring: ok\n");
     });
 }
 
@@ -112,10 +106,7 @@ fn an_index_of_the_console_ring_out_of_range_is_refused() {
 fn an_older_xen_is_refused() {
     on_each("xen-domain", &Kind::ALL, |_, domain| {
         let outcome = domain.answering(XEN_VERSION, None, 4 << 16 | 10).run();
-        outcome.expect(
-            "fault 1",
-            "paravirt: this is Xen 4.10; needed is 4.11 or later\n",
-        );
+        outcome.expect("fault 1", "paravirt: this is Xen 4.10; needed is 4.11 or later\n");
     });
 }
 
@@ -132,17 +123,11 @@ fn a_missing_feature_is_named() {
 fn what_xen_refuses_is_named() {
     on_each("xen-domain", &Kind::ALL, |_, domain| {
         let outcome = domain.answering(EVENT_CHANNEL_OP, None, -28).run();
-        outcome.expect(
-            "fault 1",
-            "Xen gives no event channel for the timer: error -28\n",
-        );
+        outcome.expect("fault 1", "Xen gives no event channel for the timer: error -28\n");
     });
     on_each("xen-domain", &PVH, |_, domain| {
         let outcome = domain.answering(HVM_OP, None, -22).run();
-        outcome.expect(
-            "fault 1",
-            "Xen does not set the vector of events: error -22\n",
-        );
+        outcome.expect("fault 1", "Xen does not set the vector of events: error -22\n");
     });
     on_each("xen-domain", &PVH, |_, domain| {
         let outcome = domain.answering(MEMORY_OP, None, -12).run();

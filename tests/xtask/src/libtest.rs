@@ -107,8 +107,7 @@ impl Parser {
         };
         // The result counts; names that got lost among other output are made up for.
         run.failed.truncate(count(result, "failed"));
-        run.failed
-            .resize(count(result, "failed"), "a test".to_owned());
+        run.failed.resize(count(result, "failed"), "a test".to_owned());
         for _ in run.ignored..count(result, "ignored") {
             run.failed.push("a test marked as ignored".to_owned());
         }
@@ -259,10 +258,7 @@ test result: FAILED. 1 passed; 2 failed; 0 ignored; 0 measured; 0 filtered out; 
         assert_eq!(outcome.failed, ["pvhost (src/lib.rs): b::c"]);
         assert_eq!(
             outcome.wanting,
-            [(
-                "pvhost (src/lib.rs): d e".to_owned(),
-                Need::Tool(Tool::Qemu)
-            )]
+            [("pvhost (src/lib.rs): d e".to_owned(), Need::Tool(Tool::Qemu))]
         );
     }
 
@@ -308,10 +304,7 @@ thread 'main' panicked at tests/b.rs:1:1:
 error: test failed, to rerun pass `--test b`",
             false,
         );
-        assert_eq!(
-            outcome.failed,
-            ["b (tests/b.rs): failed before it ran a test"]
-        );
+        assert_eq!(outcome.failed, ["b (tests/b.rs): failed before it ran a test"]);
         // Ended from outside, between two programs.
         let outcome = parse(
             "running 1 test

@@ -79,11 +79,7 @@ enum Task {
 /// Arguments of a command of `host/ports`, which is compiled when it is asked for.
 #[derive(clap::Args)]
 struct Port {
-    #[arg(
-        trailing_var_arg = true,
-        allow_hyphen_values = true,
-        value_name = "OPTIONS"
-    )]
+    #[arg(trailing_var_arg = true, allow_hyphen_values = true, value_name = "OPTIONS")]
     arguments: Vec<OsString>,
 }
 
@@ -94,11 +90,7 @@ const ELSEWHERE: &str = "guests are built and run on x86-64 Linux only; here, `c
 fn main() -> ExitCode {
     command::end_with_its_output();
     if !cfg!(all(target_os = "linux", target_arch = "x86_64")) {
-        eprintln!(
-            "{}-{}: {ELSEWHERE}",
-            std::env::consts::ARCH,
-            std::env::consts::OS
-        );
+        eprintln!("{}-{}: {ELSEWHERE}", std::env::consts::ARCH, std::env::consts::OS);
         return ExitCode::FAILURE;
     }
     command::exit_code(perform(Arguments::parse().task))

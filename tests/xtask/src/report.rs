@@ -66,10 +66,7 @@ impl Report {
         match &state {
             State::Works => return,
             State::Missing(text) => println!("{text}"),
-            State::Failed(text) => self.check(
-                &format!("set up {}", tool.key()),
-                Err(anyhow::anyhow!("{text}")),
-            ),
+            State::Failed(text) => self.check(&format!("set up {}", tool.key()), Err(anyhow::anyhow!("{text}"))),
         }
         self.tools.push((tool, state));
     }
@@ -143,18 +140,12 @@ impl Report {
     }
 
     fn skip(&mut self, reason: &str, name: &str) {
-        self.skipped
-            .entry(reason.to_owned())
-            .or_default()
-            .push(name.to_owned());
+        self.skipped.entry(reason.to_owned()).or_default().push(name.to_owned());
         self.tally.skipped.push(name.to_owned());
     }
 
     fn leave(&mut self, cause: &str, name: &str) {
-        self.not_run
-            .entry(cause.to_owned())
-            .or_default()
-            .push(name.to_owned());
+        self.not_run.entry(cause.to_owned()).or_default().push(name.to_owned());
     }
 
     /// A check that says that something is missing which is there.
@@ -187,9 +178,7 @@ impl Report {
 
 /// Whether this is a run in which nothing may be skipped but what needs something of the user's.
 pub fn is_ci() -> bool {
-    std::env::var("CI").is_ok_and(|value| {
-        !["", "0", "false", "no", "off"].contains(&value.to_lowercase().as_str())
-    })
+    std::env::var("CI").is_ok_and(|value| !["", "0", "false", "no", "off"].contains(&value.to_lowercase().as_str()))
 }
 
 fn count(checks: usize) -> String {

@@ -15,9 +15,7 @@ use crate::libtest::{Outcome, Parser};
 /// `cargo test` that ends after `limit` at the latest. The caller adds packages.
 pub fn cargo_test(workspace: &Workspace, limit: Duration) -> Command {
     let mut cargo = command::limited(&command::cargo(), limit);
-    cargo
-        .current_dir(workspace.root())
-        .args(["test", "--no-fail-fast"]);
+    cargo.current_dir(workspace.root()).args(["test", "--no-fail-fast"]);
     emulators::environment(&mut cargo, workspace);
     cargo
 }

@@ -97,11 +97,7 @@ fn seconds(raw: Raw, status: u8) -> Option<u64> {
         century @ 19..=21 => century,
         _ => 20,
     };
-    let days = days(
-        century * 100 + number(raw.year),
-        number(raw.month),
-        number(raw.day),
-    )?;
+    let days = days(century * 100 + number(raw.year), number(raw.month), number(raw.day))?;
     Some(((days * 24 + hour) * 60 + number(raw.minute)) * 60 + number(raw.second))
 }
 
@@ -116,8 +112,7 @@ fn days(year: u64, month: u64, day: u64) -> Option<u64> {
     } else {
         (year - 1, month + 9)
     };
-    let from_year_0 =
-        year * 365 + year / 4 - year / 100 + year / 400 + (month * 153 + 2) / 5 + day - 1;
+    let from_year_0 = year * 365 + year / 4 - year / 100 + year / 400 + (month * 153 + 2) / 5 + day - 1;
     /// 1970-01-01 counted that way.
     const EPOCH: u64 = 719_468;
     from_year_0.checked_sub(EPOCH)

@@ -32,9 +32,7 @@ const fn port(number: u16) -> Port {
 pub(super) fn start(wall: u64) {
     let Some(rate) = tsc::measure() else {
         power::fatal(
-            format_args!(
-                "the PC's timer (8254) does not count, or the processor's time-stamp counter does not"
-            ),
+            format_args!("the PC's timer (8254) does not count, or the processor's time-stamp counter does not"),
             1,
         );
     };

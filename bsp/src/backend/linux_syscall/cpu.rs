@@ -39,20 +39,10 @@ pub(super) extern "C" fn set_tls(base: usize) -> i32 {
     const SELECTOR: u32 = 0b111;
     let descriptor: [usize; 4] = [0, base, 0xf_ffff, FLAGS];
     // SAFETY: a user_desc of 16 bytes, which lives through the call.
-    if unsafe {
-        syscall3(
-            super::syscall::MODIFY_LDT,
-            WRITE_NEW,
-            descriptor.as_ptr() as usize,
-            16,
-        )
-    } < 0
-    {
+    if unsafe { syscall3(super::syscall::MODIFY_LDT, WRITE_NEW, descriptor.as_ptr() as usize, 16) } < 0 {
         return Error::InvalidArgument.number();
     }
     // SAFETY: the descriptor was just made; no Rust code for this target uses gs.
-    unsafe {
-        core::arch::asm!("mov gs, {0:e}", in(reg) SELECTOR, options(nostack, nomem, preserves_flags))
-    };
+    unsafe { core::arch::asm!("mov gs, {0:e}", in(reg) SELECTOR, options(nostack, nomem, preserves_flags)) };
     0
 }

@@ -5,9 +5,9 @@ use paravirt_abi::line;
 
 use super::console;
 use super::syscall::{
-    __paravirt_linux_restore, ACTION_FLAGS, FLAGS, INSTRUCTION, MASK, REGISTERS, RT_SIGACTION,
-    RT_SIGPROCMASK, SEGMENTS, SIG_UNBLOCK, SIGALTSTACK, SIGNAL_CONSOLE, SIGNAL_TIMER, SIGNALS,
-    STACK_POINTER, SignalAction, SignalStack, syscall3, syscall4,
+    __paravirt_linux_restore, ACTION_FLAGS, FLAGS, INSTRUCTION, MASK, REGISTERS, RT_SIGACTION, RT_SIGPROCMASK,
+    SEGMENTS, SIG_UNBLOCK, SIGALTSTACK, SIGNAL_CONSOLE, SIGNAL_TIMER, SIGNALS, STACK_POINTER, SignalAction,
+    SignalStack, syscall3, syscall4,
 };
 use crate::backend::entry::{self, Return};
 use crate::backend::{lines, timers};
@@ -50,15 +50,7 @@ pub(super) fn start() {
     };
     for signal in [SIGNAL_TIMER, SIGNAL_CONSOLE] {
         // SAFETY: the kernel's sigaction with a set of 8 bytes, which lives through the call.
-        unsafe {
-            syscall4(
-                RT_SIGACTION,
-                signal as usize,
-                &raw const action as usize,
-                0,
-                8,
-            )
-        };
+        unsafe { syscall4(RT_SIGACTION, signal as usize, &raw const action as usize, 0, 8) };
     }
 }
 

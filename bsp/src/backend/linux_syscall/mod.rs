@@ -17,9 +17,8 @@ mod vdso;
 use super::{Backend, Contract, lines, timers};
 use crate::in_guest_functions;
 use crate::interface::{
-    pv_clock_now, pv_clock_wall, pv_console_read, pv_console_write, pv_cpu_idle, pv_cpu_set_tls,
-    pv_irq_attach, pv_irq_detach, pv_irq_mask, pv_irq_raise, pv_irq_unmask, pv_shutdown,
-    pv_timer_start, pv_timer_stop,
+    pv_clock_now, pv_clock_wall, pv_console_read, pv_console_write, pv_cpu_idle, pv_cpu_set_tls, pv_irq_attach,
+    pv_irq_detach, pv_irq_mask, pv_irq_raise, pv_irq_unmask, pv_shutdown, pv_timer_start, pv_timer_stop,
 };
 
 /// The backend, for [`crate::image!`].

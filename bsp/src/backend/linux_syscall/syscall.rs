@@ -128,13 +128,7 @@ mod x86_64 {
     /// # Safety
     /// As there.
     #[inline]
-    pub(in super::super) unsafe fn syscall4(
-        number: usize,
-        a: usize,
-        b: usize,
-        c: usize,
-        d: usize,
-    ) -> isize {
+    pub(in super::super) unsafe fn syscall4(number: usize, a: usize, b: usize, c: usize, d: usize) -> isize {
         let result;
         // SAFETY: the caller answers for the arguments; the kernel clobbers rcx and r11.
         unsafe {
@@ -287,13 +281,7 @@ mod i386 {
     /// # Safety
     /// As there.
     #[inline]
-    pub(in super::super) unsafe fn syscall4(
-        number: usize,
-        a: usize,
-        b: usize,
-        c: usize,
-        d: usize,
-    ) -> isize {
+    pub(in super::super) unsafe fn syscall4(number: usize, a: usize, b: usize, c: usize, d: usize) -> isize {
         let result;
         // SAFETY: the caller answers for the arguments.
         unsafe {

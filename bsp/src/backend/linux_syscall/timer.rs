@@ -2,8 +2,8 @@
 //! Clocks, and the POSIX timer of the monotonic clock below all timers of the guest.
 
 use super::syscall::{
-    CLOCK_GETTIME, CLOCK_MONOTONIC, CLOCK_REALTIME, SIGNAL_TIMER, TIMER_CREATE, TIMER_SETTIME,
-    Timespec, syscall3, syscall4,
+    CLOCK_GETTIME, CLOCK_MONOTONIC, CLOCK_REALTIME, SIGNAL_TIMER, TIMER_CREATE, TIMER_SETTIME, Timespec, syscall3,
+    syscall4,
 };
 use super::vdso::{self, ClockGettime};
 use crate::backend::timers;

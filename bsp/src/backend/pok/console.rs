@@ -44,12 +44,7 @@ pub(super) extern "C" fn write(buffer: *const u8, length: usize) -> isize {
 
 fn put(bytes: &[u8]) -> Result<(), Error> {
     // SAFETY: address and length of bytes that live through the call.
-    match unsafe {
-        call(
-            CONSOLE_WRITE,
-            [bytes.as_ptr() as usize as u32, bytes.len() as u32],
-        )
-    } {
+    match unsafe { call(CONSOLE_WRITE, [bytes.as_ptr() as usize as u32, bytes.len() as u32]) } {
         OK => Ok(()),
         _ => Err(Error::Device),
     }

@@ -23,11 +23,7 @@ pub(super) extern "C" fn idle() {
             interrupt::wait();
             continue;
         }
-        let longest = if console::is_wanted() {
-            INPUT_NS
-        } else {
-            LONGEST_NS
-        };
+        let longest = if console::is_wanted() { INPUT_NS } else { LONGEST_NS };
         let left = timer::deadline().saturating_sub(timer::now());
         let units = left.min(longest).div_ceil(kernel::current().sleep_unit);
         // SAFETY: a number, and it fits: the longest sleep is a second.

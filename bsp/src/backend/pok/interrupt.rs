@@ -38,10 +38,7 @@ pub(super) fn start() {
         call(IRQ_DISABLE, [0]);
         call(
             IRQ_REGISTER,
-            [
-                TIMER,
-                __paravirt_pok_interrupted as *const () as usize as u32,
-            ],
+            [TIMER, __paravirt_pok_interrupted as *const () as usize as u32],
         )
     };
     if registered != OK {

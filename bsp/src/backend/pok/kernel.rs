@@ -63,11 +63,7 @@ pub(super) fn detect() -> bool {
     loop {
         let step = clock().unwrap_or(first).wrapping_sub(first);
         if step != 0 {
-            let kernel = if step < SHORTEST_STEP_NS {
-                FORK
-            } else {
-                MAINTAINED
-            };
+            let kernel = if step < SHORTEST_STEP_NS { FORK } else { MAINTAINED };
             // SAFETY: at the start, before the first interrupt.
             unsafe { CURRENT.set_large(kernel) };
             return true;

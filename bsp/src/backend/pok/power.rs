@@ -14,10 +14,7 @@ pub(super) extern "C" fn shutdown(reason: u32, code: i32) -> ! {
         Some(Reason::Reset) => "reset",
         Some(Reason::Fatal) | None => "fatal",
     };
-    println!(
-        "paravirt: partition {}: shutdown {word} {code}",
-        partition()
-    );
+    println!("paravirt: partition {}: shutdown {word} {code}", partition());
     stop()
 }
 

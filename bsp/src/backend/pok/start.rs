@@ -7,8 +7,8 @@ use core::ffi::CStr;
 use paravirt_abi::start::StartInfo;
 
 use super::syscall::{
-    __paravirt_pok_thread, INFINITE, OK, STATE_WAITING, THREAD_CREATE, THREAD_SLEEP, THREAD_STATUS,
-    ThreadAttributes, become_thread, call,
+    __paravirt_pok_thread, INFINITE, OK, STATE_WAITING, THREAD_CREATE, THREAD_SLEEP, THREAD_STATUS, ThreadAttributes,
+    become_thread, call,
 };
 use super::{interrupt, irq, kernel, timer};
 use crate::backend::info;
@@ -62,10 +62,7 @@ fn run_as_thread() {
     let created = unsafe {
         call(
             THREAD_CREATE,
-            [
-                &raw mut thread as usize as u32,
-                &raw const attributes as usize as u32,
-            ],
+            [&raw mut thread as usize as u32, &raw const attributes as usize as u32],
         )
     };
     if created != OK {
@@ -82,10 +79,7 @@ fn run_as_thread() {
     // SAFETY: this is the first thread, on the image's stack, and the other was just created.
     let error = unsafe { become_thread() };
     if error != OK {
-        power::fatal(
-            format_args!("POK refuses the partition's normal mode ({error})"),
-            1,
-        );
+        power::fatal(format_args!("POK refuses the partition's normal mode ({error})"), 1);
     }
 }
 
@@ -118,9 +112,7 @@ fn check_sleep(thread: u32) {
 
 fn missing(setting: &str) -> ! {
     power::fatal(
-        format_args!(
-            "this POK kernel has no clock or cannot sleep: its configuration must define POK_NEEDS_{setting}"
-        ),
+        format_args!("this POK kernel has no clock or cannot sleep: its configuration must define POK_NEEDS_{setting}"),
         1,
     )
 }

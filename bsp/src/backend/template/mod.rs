@@ -27,8 +27,8 @@ mod timer;
 use paravirt_bsp::backend::{Backend, Contract, lines};
 use paravirt_bsp::in_guest_functions;
 use paravirt_bsp::interface::{
-    pv_clock_now, pv_console_read, pv_console_write, pv_cpu_idle, pv_irq_attach, pv_irq_detach,
-    pv_irq_mask, pv_irq_raise, pv_irq_unmask, pv_shutdown, pv_timer_start, pv_timer_stop,
+    pv_clock_now, pv_console_read, pv_console_write, pv_cpu_idle, pv_irq_attach, pv_irq_detach, pv_irq_mask,
+    pv_irq_raise, pv_irq_unmask, pv_shutdown, pv_timer_start, pv_timer_stop,
 };
 
 /// The backend, for [`paravirt_bsp::image!`].

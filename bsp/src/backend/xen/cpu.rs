@@ -22,11 +22,7 @@ pub(super) unsafe extern "C" fn set_tls(base: usize) -> i32 {
     // SAFETY: the caller answers for the address; a PVH domain runs in ring 0.
     let of_pvh = || unsafe { ring0::set_tls(base) };
     #[cfg(target_arch = "x86_64")]
-    let result = if domain::is_pv() {
-        pv::set_tls(base)
-    } else {
-        of_pvh()
-    };
+    let result = if domain::is_pv() { pv::set_tls(base) } else { of_pvh() };
     #[cfg(target_arch = "x86")]
     let result = of_pvh();
     match result {

@@ -89,8 +89,6 @@ fn stray(port: u32) {
     count.write(count.read().wrapping_add(1));
     if !REPORTED.get() {
         REPORTED.set(true);
-        message::say(format_args!(
-            "event on channel {port}, which nobody has bound; masked"
-        ));
+        message::say(format_args!("event on channel {port}, which nobody has bound; masked"));
     }
 }

@@ -135,12 +135,7 @@ pub(super) fn features() -> u32 {
         submap: 0,
     };
     // SAFETY: the structure that the call fills.
-    let error = unsafe {
-        call(
-            XEN_VERSION,
-            [XENVER_GET_FEATURES, &raw mut info as usize, 0, 0],
-        )
-    };
+    let error = unsafe { call(XEN_VERSION, [XENVER_GET_FEATURES, &raw mut info as usize, 0, 0]) };
     if error < 0 { 0 } else { info.submap }
 }
 
@@ -148,12 +143,7 @@ pub(super) fn features() -> u32 {
 pub(super) fn console_write(text: &[u8]) -> isize {
     const CONSOLEIO_WRITE: usize = 0;
     // SAFETY: Xen reads that many bytes.
-    unsafe {
-        call(
-            CONSOLE_IO,
-            [CONSOLEIO_WRITE, text.len(), text.as_ptr() as usize, 0],
-        )
-    }
+    unsafe { call(CONSOLE_IO, [CONSOLEIO_WRITE, text.len(), text.as_ptr() as usize, 0]) }
 }
 
 /// Reads from Xen's own console without waiting; the number of bytes.
@@ -180,12 +170,7 @@ pub(super) fn set_timer(deadline: u64) -> isize {
         flags: 0,
     };
     // SAFETY: the structure that the call reads.
-    unsafe {
-        call(
-            VCPU_OP,
-            [VCPUOP_SET_SINGLESHOT_TIMER, 0, &raw const timer as usize, 0],
-        )
-    }
+    unsafe { call(VCPU_OP, [VCPUOP_SET_SINGLESHOT_TIMER, 0, &raw const timer as usize, 0]) }
 }
 
 /// Stops the one-shot timer.
@@ -217,12 +202,7 @@ pub(super) fn shutdown(reason: Shutdown) -> ! {
     let reason = reason as u32;
     loop {
         // SAFETY: `struct sched_shutdown` is this number.
-        unsafe {
-            call(
-                SCHED_OP,
-                [SCHEDOP_SHUTDOWN, &raw const reason as usize, 0, 0],
-            )
-        };
+        unsafe { call(SCHED_OP, [SCHEDOP_SHUTDOWN, &raw const reason as usize, 0, 0]) };
     }
 }
 
@@ -244,18 +224,9 @@ pub(super) fn bind_virq(virq: u32) -> Result<u32, isize> {
         vcpu: u32,
         port: u32,
     }
-    let mut bind = BindVirq {
-        virq,
-        vcpu: 0,
-        port: 0,
-    };
+    let mut bind = BindVirq { virq, vcpu: 0, port: 0 };
     // SAFETY: the structure that the call fills.
-    let error = unsafe {
-        call(
-            EVENT_CHANNEL_OP,
-            [EVTCHNOP_BIND_VIRQ, &raw mut bind as usize, 0, 0],
-        )
-    };
+    let error = unsafe { call(EVENT_CHANNEL_OP, [EVTCHNOP_BIND_VIRQ, &raw mut bind as usize, 0, 0]) };
     if error < 0 { Err(error) } else { Ok(bind.port) }
 }
 
@@ -263,22 +234,12 @@ pub(super) fn bind_virq(virq: u32) -> Result<u32, isize> {
 pub(super) fn unmask(port: u32) {
     const EVTCHNOP_UNMASK: usize = 9;
     // SAFETY: `struct evtchn_unmask` is this number.
-    unsafe {
-        call(
-            EVENT_CHANNEL_OP,
-            [EVTCHNOP_UNMASK, &raw const port as usize, 0, 0],
-        )
-    };
+    unsafe { call(EVENT_CHANNEL_OP, [EVTCHNOP_UNMASK, &raw const port as usize, 0, 0]) };
 }
 
 /// Tells the other end of an event channel.
 pub(super) fn send(port: u32) {
     const EVTCHNOP_SEND: usize = 4;
     // SAFETY: `struct evtchn_send` is this number.
-    unsafe {
-        call(
-            EVENT_CHANNEL_OP,
-            [EVTCHNOP_SEND, &raw const port as usize, 0, 0],
-        )
-    };
+    unsafe { call(EVENT_CHANNEL_OP, [EVTCHNOP_SEND, &raw const port as usize, 0, 0]) };
 }

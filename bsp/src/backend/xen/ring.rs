@@ -37,11 +37,7 @@ pub(super) struct OutOfRange {
 
 impl fmt::Display for OutOfRange {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        let Self {
-            direction,
-            used,
-            size,
-        } = self;
+        let Self { direction, used, size } = self;
         write!(
             f,
             "the console server's index of {direction} is out of range: {used} of {size} bytes in use"
@@ -79,11 +75,7 @@ impl Ring {
             let at = producer.wrapping_add(index) % OUTPUT;
             // SAFETY: the index lies inside; the bytes from producer to consumer are this side's.
             unsafe {
-                self.output
-                    .get()
-                    .cast::<u8>()
-                    .add(at as usize)
-                    .write_volatile(byte);
+                self.output.get().cast::<u8>().add(at as usize).write_volatile(byte);
             }
         }
         // The bytes before the index that gives them away.
@@ -104,12 +96,7 @@ impl Ring {
             // SAFETY: the index lies inside; the bytes from consumer to producer are this side's. The caller answers for the
             // buffer.
             unsafe {
-                let byte = self
-                    .input
-                    .get()
-                    .cast::<u8>()
-                    .add(at as usize)
-                    .read_volatile();
+                let byte = self.input.get().cast::<u8>().add(at as usize).read_volatile();
                 buffer.add(index).write(byte);
             }
         }

@@ -83,9 +83,7 @@ fn start_events() {
     events::start();
     match hypercall::bind_virq(events::VIRQ_TIMER) {
         Ok(port) => events::bind_timer(port),
-        Err(error) => power::refuse(format_args!(
-            "Xen gives no event channel for the timer: error {error}"
-        )),
+        Err(error) => power::refuse(format_args!("Xen gives no event channel for the timer: error {error}")),
     }
 }
 

@@ -48,8 +48,7 @@ pub(super) extern "C" fn wall() -> u64 {
     let page = &shared::PAGE;
     loop {
         let version = page.wall_version.load(Ordering::Acquire);
-        let seconds =
-            u64::from(page.wall_seconds_high.read()) << 32 | u64::from(page.wall_seconds.read());
+        let seconds = u64::from(page.wall_seconds_high.read()) << 32 | u64::from(page.wall_seconds.read());
         let ns = u64::from(page.wall_ns.read());
         compiler_fence(Ordering::Acquire);
         if version & 1 == 0 && page.wall_version.load(Ordering::Relaxed) == version {

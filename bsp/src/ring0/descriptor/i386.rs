@@ -47,8 +47,7 @@ pub(crate) fn load() {
 pub unsafe fn set_tls(base: usize) -> Result<(), Error> {
     let mut segments = SEGMENTS.get();
     let base = base as u64;
-    segments[usize::from(TLS / 8)] =
-        0x00cf_9300_0000_ffff | (base & 0xff_ffff) << 16 | (base >> 24) << 56;
+    segments[usize::from(TLS / 8)] = 0x00cf_9300_0000_ffff | (base & 0xff_ffff) << 16 | (base >> 24) << 56;
     // SAFETY: at the start, before the first interrupt.
     unsafe { SEGMENTS.set_large(segments) };
     // SAFETY: the descriptor was just made; no Rust code for this target uses gs.

@@ -57,8 +57,7 @@ fn entry_of(vector: usize) -> usize {
     if vector < EXCEPTIONS {
         &raw const __paravirt_exceptions as usize + vector * STRIDE
     } else {
-        &raw const interrupt::__paravirt_interrupts as usize
-            + (vector - EXCEPTIONS) * interrupt::STRIDE
+        &raw const interrupt::__paravirt_interrupts as usize + (vector - EXCEPTIONS) * interrupt::STRIDE
     }
 }
 

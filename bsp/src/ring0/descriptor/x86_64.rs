@@ -51,11 +51,8 @@ static GATES: Local<[[u64; 2]; VECTORS]> = Local::new([[0; 2]; VECTORS]);
 /// A gate to `entry` that clears the interrupt flag, on stack `stack` of the task state (0: the interrupted one).
 fn gate(entry: u64, stack: u64) -> [u64; 2] {
     const PRESENT_INTERRUPT_GATE: u64 = 0x8e << 40;
-    let low = entry & 0xffff
-        | u64::from(CODE) << 16
-        | stack << 32
-        | PRESENT_INTERRUPT_GATE
-        | (entry >> 16 & 0xffff) << 48;
+    let low =
+        entry & 0xffff | u64::from(CODE) << 16 | stack << 32 | PRESENT_INTERRUPT_GATE | (entry >> 16 & 0xffff) << 48;
     [low, entry >> 32]
 }
 
@@ -68,10 +65,8 @@ pub(crate) fn load() {
     let base = TASK_STATE.as_ptr() as u64;
     let mut segments = SEGMENTS.get();
     // An available 64-bit task state (Intel SDM volume 3, 8.2.3).
-    segments[3] = (size_of::<TaskState>() as u64 - 1)
-        | (base & 0xff_ffff) << 16
-        | 0x89 << 40
-        | (base >> 24 & 0xff) << 56;
+    segments[3] =
+        (size_of::<TaskState>() as u64 - 1) | (base & 0xff_ffff) << 16 | 0x89 << 40 | (base >> 24 & 0xff) << 56;
     segments[4] = base >> 32;
     // SAFETY: at the start, before the first interrupt.
     unsafe { SEGMENTS.set_large(segments) };
@@ -80,9 +75,7 @@ pub(crate) fn load() {
         let stack = if vector < super::EXCEPTIONS { 1 } else { 0 };
         // SAFETY: the index is below the table's length, and nothing else uses the table yet.
         unsafe {
-            gates
-                .add(vector)
-                .write(gate(entry_of(vector) as u64, stack));
+            gates.add(vector).write(gate(entry_of(vector) as u64, stack));
         }
     }
     let pointer = TablePointer {

@@ -14,9 +14,7 @@ use paravirt_abi::signature::Width;
 
 use crate::image::Image;
 use crate::memory::GuestMemory;
-pub use record::{
-    AccessKind, CallSite, Cause, Exception, Record, Registers, SystemCall, SystemCallTable,
-};
+pub use record::{AccessKind, CallSite, Cause, Exception, Record, Registers, SystemCall, SystemCallTable};
 
 /// The longest x86 instruction in bytes.
 const LONGEST_INSTRUCTION: u64 = 15;
@@ -179,8 +177,8 @@ impl fmt::Display for Fault {
 impl fmt::Display for Shown {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         const NAMES_64: [&str; 16] = [
-            "rax", "rbx", "rcx", "rdx", "rsi", "rdi", "rbp", "rsp", "r8", "r9", "r10", "r11",
-            "r12", "r13", "r14", "r15",
+            "rax", "rbx", "rcx", "rdx", "rsi", "rdi", "rbp", "rsp", "r8", "r9", "r10", "r11", "r12", "r13", "r14",
+            "r15",
         ];
         const NAMES_32: [&str; 8] = ["eax", "ebx", "ecx", "edx", "esi", "edi", "ebp", "esp"];
         let (names, digits): (&[_], _) = match self.width {
@@ -220,9 +218,7 @@ fn faulting_instruction(record: &Record, guest: Guest<'_>) -> Option<u64> {
 
 const fn bad_access(record: &Record) -> Option<BadAccess> {
     match record.cause {
-        Cause::Exception(Exception::BadAccess { address, access }) => {
-            Some(BadAccess { address, access })
-        }
+        Cause::Exception(Exception::BadAccess { address, access }) => Some(BadAccess { address, access }),
         _ => None,
     }
 }
@@ -279,9 +275,7 @@ fn describe(record: &Record, guest: Guest<'_>) -> String {
             format!("call of `{}`, which the host does not provide", name(index))
         }
         Cause::WildCall => "jump into the middle of the host's gates".to_owned(),
-        Cause::WildResolve => {
-            "call of the resolver that does not come from a function's thunk".to_owned()
-        }
+        Cause::WildResolve => "call of the resolver that does not come from a function's thunk".to_owned(),
     }
 }
 
@@ -312,9 +306,7 @@ fn describe_system_call<'a>(call: SystemCall, stack: u64, name: impl Fn(u32) -> 
         }
         CallSite::Function(address) => {
             let function = call.last_call.map_or("?", name);
-            format!(
-                "{which} at {address:#x} by the host function `{function}`, which the sandbox does not permit"
-            )
+            format!("{which} at {address:#x} by the host function `{function}`, which the sandbox does not permit")
         }
     }
 }
@@ -335,14 +327,10 @@ fn describe_exception(exception: Exception, memory: &GuestMemory) -> String {
         Exception::StackFault => "stack fault".to_owned(),
         Exception::GeneralProtection => "general protection fault".to_owned(),
         Exception::IllegalInstruction => "illegal instruction".to_owned(),
-        Exception::Arithmetic => {
-            "division by zero or overflow, or an unmasked floating-point exception".to_owned()
-        }
+        Exception::Arithmetic => "division by zero or overflow, or an unmasked floating-point exception".to_owned(),
         Exception::Overflow => "overflow, raised by `into`".to_owned(),
         Exception::OutOfBounds => "index out of bounds, raised by `bound`".to_owned(),
-        Exception::AlignmentCheck => {
-            "access to an address that is not aligned, with the alignment check on".to_owned()
-        }
+        Exception::AlignmentCheck => "access to an address that is not aligned, with the alignment check on".to_owned(),
         Exception::Breakpoint => "breakpoint or single step".to_owned(),
         Exception::SystemCall => "system call by guest code".to_owned(),
         Exception::Other(number) => format!("exception {number}"),
@@ -363,13 +351,9 @@ fn hint(
         Cause::SystemCall(SystemCall {
             site: CallSite::Function(_),
             ..
-        }) => {
-            "let the policy allow it (`SandboxPolicy::allow`), or make it on another thread that runs already"
-        }
+        }) => "let the policy allow it (`SandboxPolicy::allow`), or make it on another thread that runs already",
         Cause::SystemCall(_) | Cause::Exception(Exception::SystemCall) => HINT_OF_SYSTEM_CALL,
-        Cause::Exception(Exception::IllegalInstruction)
-            if instruction.is_some_and(is_system_call) =>
-        {
+        Cause::Exception(Exception::IllegalInstruction) if instruction.is_some_and(is_system_call) => {
             HINT_OF_SYSTEM_CALL
         }
         Cause::Exception(_) if guest.image.is_of_2013() && calls_l4(bad, instruction) => {
@@ -385,9 +369,7 @@ fn hint(
         _ if stack_is_unset(record, guest.width()) => {
             "there is no stack: does the entry point set one up? A program for Linux expects its kernel to"
         }
-        _ if stack_overflowed(record, guest.image) => {
-            "the stack overflowed: link with a larger `__stack_size`"
-        }
+        _ if stack_overflowed(record, guest.image) => "the stack overflowed: link with a larger `__stack_size`",
         Cause::UpcallStack => "is the stack pointer in memory that the guest may write?",
         Cause::Unbound(_) => "`pvhost check` shows what was meant",
         Cause::Exception(_) => return hint_of_access(guest, bad?).map(str::to_owned),
@@ -399,8 +381,7 @@ fn hint(
 fn hint_of_access(guest: Guest<'_>, bad: BadAccess) -> Option<&'static str> {
     let rights = guest.memory.access_at(bad.address);
     // Of what lies beside the image, the guest may write its free memory, and little else.
-    let is_free = rights.is_some_and(|rights| rights.write)
-        && guest.image.segment_at(bad.address, 1).is_none();
+    let is_free = rights.is_some_and(|rights| rights.write) && guest.image.segment_at(bad.address, 1).is_none();
     match bad.access {
         AccessKind::Execute if bad.address < NULL_REACH => {
             Some("a call or jump through a null pointer; an external function that is not bound?")
@@ -409,9 +390,7 @@ fn hint_of_access(guest: Guest<'_>, bad: BadAccess) -> Option<&'static str> {
             "memory beside the image is for data; a loader or compiler in the guest asks for the right to execute it: an image by a \
              note (`executable_memory!`, in C PARAVIRT_EXECUTABLE_MEMORY), its user by `--executable-memory`; else a wild jump?",
         ),
-        AccessKind::Execute => {
-            Some("a wild jump, or a return through a stack that was overwritten?")
-        }
+        AccessKind::Execute => Some("a wild jump, or a return through a stack that was overwritten?"),
         _ if bad.address < NULL_REACH => Some("a null pointer?"),
         AccessKind::Write if rights.is_some() => Some("a write to code or to a constant?"),
         _ => None,
@@ -422,9 +401,8 @@ fn hint_of_access(guest: Guest<'_>, bad: BadAccess) -> Option<&'static str> {
 /// (L4Re for x86-32, `__l4sys_invoke_direct`).
 fn calls_l4(bad: Option<BadAccess>, instruction: Option<&Instruction>) -> bool {
     const KERNEL_INFORMATION: core::ops::Range<u64> = 0xafff_f000..0xb000_0000;
-    let called = bad.is_some_and(|bad| {
-        matches!(bad.access, AccessKind::Execute) && KERNEL_INFORMATION.contains(&bad.address)
-    });
+    let called =
+        bad.is_some_and(|bad| matches!(bad.access, AccessKind::Execute) && KERNEL_INFORMATION.contains(&bad.address));
     called || instruction.is_some_and(|instruction| instruction.segment_prefix() == Register::FS)
 }
 
@@ -451,10 +429,7 @@ fn stack_overflowed(record: &Record, image: &Image) -> bool {
 
 /// Whether the instruction enters a kernel. Not every processor has each of them in each mode.
 fn is_system_call(instruction: &Instruction) -> bool {
-    matches!(
-        instruction.mnemonic(),
-        Mnemonic::Syscall | Mnemonic::Sysenter
-    )
+    matches!(instruction.mnemonic(), Mnemonic::Syscall | Mnemonic::Sysenter)
 }
 
 /// Whether the instruction needs ring 0, or access to ports or interrupts that user mode does not have.

@@ -57,7 +57,7 @@ macro_rules! alignment_check_off {
     () => {
         concat!(
             "pushfl\n",
-            "popl {flags}(%esp)\n", // the address is that after the pop
+            "popl {flags}(%esp)\n",                      // the address is that after the pop
             "testl ${alignment_check}, {flags}(%esp)\n", // is it on?
             "jz 7f\n",
             "pushfl\n",

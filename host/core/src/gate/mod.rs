@@ -60,13 +60,7 @@ pub(crate) type Dispatch = unsafe extern "C" fn(index: u32, frame: *mut Frame) -
 pub(crate) type Resolve = unsafe extern "C" fn(frame: *mut ResolverFrame) -> *const u64;
 
 unsafe extern "C" {
-    fn pvh_gates_enter(
-        entry: usize,
-        start_info: usize,
-        end: *const u64,
-        stack_mask: usize,
-        far: usize,
-    );
+    fn pvh_gates_enter(entry: usize, start_info: usize, end: *const u64, stack_mask: usize, far: usize);
     fn pvh_gates_leave();
     fn pvh_gates_function(function: usize, frame: *mut Frame, words: usize);
     static pvh_gates_start: u8;
@@ -256,12 +250,7 @@ pub(crate) fn selectors() -> Selectors {
             options(nomem, nostack, preserves_flags),
         );
     }
-    Selectors {
-        code,
-        stack,
-        data,
-        fs,
-    }
+    Selectors { code, stack, data, fs }
 }
 
 /// Address at which a handler continues to leave the guest.

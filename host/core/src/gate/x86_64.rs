@@ -99,11 +99,7 @@ pub(super) fn gates(width: Width) -> Gates {
             }
         }
         Width::Bits32 => Gates {
-            words: words([
-                pvh_gates_far_call,
-                pvh_gates_far_call_floats,
-                pvh_gates_far_resolve,
-            ]),
+            words: words([pvh_gates_far_call, pvh_gates_far_call_floats, pvh_gates_far_resolve]),
             template: [&raw const pvh_template_32, &raw const pvh_tail_32_end],
             tail: &raw const pvh_tail_32,
             counter: Some(&raw const pvh_tail_32_upcalls),
@@ -218,7 +214,11 @@ macro_rules! call {
             movq {state}+{host_stack}(%rip), %rsp   # ours
             subq ${size}, %rsp
             movq %r10, {stack}(%rsp)\n",
-            save_integers!(), "\n", $floats, "\n", to_host!(),
+            save_integers!(),
+            "\n",
+            $floats,
+            "\n",
+            to_host!(),
             "
             movl %r11d, %edi
             movq %rsp, %rsi
@@ -234,7 +234,9 @@ macro_rules! call {
             movq {state}+{upcalls}(%rip), %rsi
             movq {stack}(%rsp), %rsp
             jmpq *{state}+{tail}(%rip)\n",
-            rare!(), "\n", end!($name)
+            rare!(),
+            "\n",
+            end!($name)
         )
     };
 }
@@ -259,7 +261,9 @@ macro_rules! far_call {
             callq *{state}+{dispatch}(%rip)
             cmpq $0, (%rax)                         # is the guest to end?
             jne pvh_gates_leave\n",
-            to_guest!(), "\n", $float_result,
+            to_guest!(),
+            "\n",
+            $float_result,
             "
             movl {result}(%rsp), %eax               # 64-bit results are in edx:eax
             movl {result}+4(%rsp), %edx
@@ -268,7 +272,9 @@ macro_rules! far_call {
             movl {state}+{page}(%rip), %ecx         # what the tail needs to deliver a line
             movl {stack}(%rsp), %esp
             ljmpl *{state}+{far_tail}(%rip)         # to 32-bit code\n",
-            rare!(), "\n", end!($name)
+            rare!(),
+            "\n",
+            end!($name)
         )
     };
 }

@@ -82,9 +82,7 @@ impl<P: Platform> Guest<P> {
         let word = self.pointer();
         let stack = pushed.wrapping_add(2 * word);
         // The second of them is the slot's address.
-        let slot = pushed
-            .checked_add(word)
-            .and_then(|at| self.memory.pointer(at, word));
+        let slot = pushed.checked_add(word).and_then(|at| self.memory.pointer(at, word));
         let index = slot.and_then(|slot| self.find(slot));
         let Some(index) = index else {
             return self.record(Record::of_call(Cause::WildResolve, stack));
@@ -115,17 +113,11 @@ impl<P: Platform> Guest<P> {
     /// spellings of the tables' names.
     fn find(&self, slot: u64) -> Option<usize> {
         let last = self.bindings.len().checked_sub(1)?;
-        let distance =
-            |from: u64, to: u64| usize::try_from(to.checked_sub(from)? / self.pointer()).ok();
+        let distance = |from: u64, to: u64| usize::try_from(to.checked_sub(from)? / self.pointer()).ok();
         let from_first = distance(self.bindings[0].slot, slot);
-        let from_last = distance(slot, self.bindings[last].slot)
-            .and_then(|distance| last.checked_sub(distance));
+        let from_last = distance(slot, self.bindings[last].slot).and_then(|distance| last.checked_sub(distance));
         let mut candidates = [from_first, from_last].into_iter().flatten();
-        candidates.find(|&index| {
-            self.bindings
-                .get(index)
-                .is_some_and(|binding| binding.slot == slot)
-        })
+        candidates.find(|&index| self.bindings.get(index).is_some_and(|binding| binding.slot == slot))
     }
 
     /// Size of the guest's pointers in bytes.

@@ -19,9 +19,7 @@ pub(super) fn prepare<P: Platform>(
     resolver: u64,
     code: &mut legacy::Code,
 ) -> Start {
-    let Request {
-        lazy, command_line, ..
-    } = *request;
+    let Request { lazy, command_line, .. } = *request;
     let address = layout.start_info;
     let far = P::CODE_32.filter(|_| image.machine() != gate::MACHINE);
     let on_host_stack = P::STACK_FOR_EVENTS;
@@ -33,9 +31,7 @@ pub(super) fn prepare<P: Platform>(
     };
     if image.identity().is_none() {
         let end = layout.image_end;
-        let gate::Selectors {
-            stack, data, fs, ..
-        } = gate::selectors();
+        let gate::Selectors { stack, data, fs, .. } = gate::selectors();
         // Data of 64-bit code need no segment.
         let ds = if far.is_some() { stack } else { data };
         let selectors = legacy::Selectors { ds, fs };

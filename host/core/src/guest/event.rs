@@ -31,12 +31,10 @@ impl<P: Platform> Guest<P> {
         self.lines.flush(self.page.pending());
         let in_guest = self.in_guest(interrupted);
         if self.is_stopping() {
-            let Interrupted {
-                instruction, stack, ..
-            } = *interrupted;
+            let Interrupted { instruction, stack, .. } = *interrupted;
             // Code of the other width is the guest's, too, and so is what a wild jump has led to.
-            let may_leave = !self.in_host()
-                && (self.memory.executable(instruction) || !gate::is_hosts(instruction, stack));
+            let may_leave =
+                !self.in_host() && (self.memory.executable(instruction) || !gate::is_hosts(instruction, stack));
             if may_leave {
                 leave(interrupted);
             }
@@ -54,9 +52,7 @@ impl<P: Platform> Guest<P> {
                 true
             }
             Err(cause) => {
-                let Interrupted {
-                    instruction, stack, ..
-                } = *interrupted;
+                let Interrupted { instruction, stack, .. } = *interrupted;
                 self.record(Record::at(cause, instruction, stack));
                 leave(interrupted);
                 true
@@ -66,12 +62,7 @@ impl<P: Platform> Guest<P> {
 
     /// Leaves the guest for a fault of its own, as [`Guest::deliver`] does. Whether it was one: otherwise it is the host's, and
     /// nothing is changed.
-    pub fn fault(
-        &self,
-        interrupted: &mut Interrupted,
-        general: [u64; 16],
-        exception: Exception,
-    ) -> bool {
+    pub fn fault(&self, interrupted: &mut Interrupted, general: [u64; 16], exception: Exception) -> bool {
         // Where neither a host function runs nor the guest is being left, it is the guest that ran, wherever a wild jump or a wild stack
         // has led it. What has to be left and cannot be is the host's, or it would be left for ever.
         if self.in_host() || !gate::can_leave() {
@@ -125,8 +116,7 @@ impl<P: Platform> Guest<P> {
             Width::Bits64 => None,
         };
         let selector = selector.unwrap_or_else(|| gate::selectors().code);
-        self.memory.executable(interrupted.instruction)
-            && interrupted.code_selector == u64::from(selector)
+        self.memory.executable(interrupted.instruction) && interrupted.code_selector == u64::from(selector)
     }
 
     /// Records what the guest did; it is left by who calls this.

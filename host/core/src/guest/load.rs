@@ -145,14 +145,7 @@ impl<P: Platform> Guest<P> {
             let name = &image.externals()[index].name;
             binding.entry = code_of_2013.entry(name, width, code.stub(index));
         }
-        let start = entry::prepare(
-            image,
-            request,
-            &platform,
-            &mut layout,
-            code.resolver,
-            &mut code_of_2013,
-        );
+        let start = entry::prepare(image, request, &platform, &mut layout, code.resolver, &mut code_of_2013);
         let Layout { mut memory, .. } = layout;
         bytes.extend(code_of_2013.bytes);
         memory.initialize(at, &bytes);
@@ -182,10 +175,7 @@ impl<P: Platform> Guest<P> {
             has_run: AtomicBool::new(false),
         };
         if !request.lazy {
-            let bound = guest
-                .bindings
-                .iter()
-                .filter(|binding| binding.function.is_some());
+            let bound = guest.bindings.iter().filter(|binding| binding.function.is_some());
             bound.for_each(|binding| guest.fill_slot(binding));
         }
         guest.memory.seal().map_err(|source| GuestError::Protect {
@@ -216,10 +206,7 @@ fn bind<P: Platform>(
     };
     let bind_one = |external: &External| {
         let (prototype, function) = match provide(&external.name, width) {
-            Some(Function {
-                signature,
-                function,
-            }) => (prototype(external, signature)?, Some(function)),
+            Some(Function { signature, function }) => (prototype(external, signature)?, Some(function)),
             // Who calls a function that nobody provides gets as far as its gate.
             None => (Signature::new(Type::Unit, &[]), None),
         };

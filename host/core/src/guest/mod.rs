@@ -148,9 +148,7 @@ impl<P: Platform> Guest<P> {
 
     /// Its functions, in the order of the image's externals; `None` where nobody provides one.
     pub fn functions(&self) -> impl ExactSizeIterator<Item = Option<&P::Function>> {
-        self.bindings
-            .iter()
-            .map(|binding| binding.function.as_ref())
+        self.bindings.iter().map(|binding| binding.function.as_ref())
     }
 
     /// Its vCPU page, or what an image without one has in its place.

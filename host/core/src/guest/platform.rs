@@ -24,13 +24,7 @@ pub trait Platform: Sized {
 
     /// Calls a host function of that prototype with the arguments in the frame, and leaves its result there. Of the arguments on the
     /// guest's stack, behind the return address, `stack_bytes` can be read. Between entering and leaving the host.
-    fn call(
-        guest: &Guest<Self>,
-        function: &Self::Function,
-        prototype: Signature,
-        frame: &mut Frame,
-        stack_bytes: u64,
-    );
+    fn call(guest: &Guest<Self>, function: &Self::Function, prototype: Signature, frame: &mut Frame, stack_bytes: u64);
 
     /// The lines, which other threads may latch as well. Called once.
     fn lines(&self) -> Arc<Lines> {

@@ -76,10 +76,7 @@ impl<'a> Scan<'a> {
 
     /// The words of the variable at that address, up to so many.
     fn words_of_variable(&self, address: u64, most: usize) -> Option<Vec<u64>> {
-        let found = self
-            .variables
-            .binary_search_by_key(&address, |v| v.0)
-            .ok()?;
+        let found = self.variables.binary_search_by_key(&address, |v| v.0).ok()?;
         let (_, size) = self.variables[found];
         let bytes = segments::initial_bytes(self.segments, address, size)?;
         Some(self.machine.pointers(bytes).take(most).collect())
@@ -103,10 +100,7 @@ impl<'a> Scan<'a> {
                 continue;
             };
             left -= table.len();
-            named.extend(
-                self.texts(&table)
-                    .filter_map(|text| self.externals.get(text).copied()),
-            );
+            named.extend(self.texts(&table).filter_map(|text| self.externals.get(text).copied()));
         }
         named.into_iter().map(String::from).collect()
     }

@@ -144,12 +144,11 @@ fn read_segments<'a, Elf: FileHeader<Endian = LittleEndian>>(
     data: &'a [u8],
     raw: &mut Raw<'a>,
 ) -> Result<(), FileProblem> {
-    let headers =
-        header
-            .program_headers(ENDIAN, data)
-            .map_err(|error| FileProblem::ProgramHeaders {
-                reason: error.to_string(),
-            })?;
+    let headers = header
+        .program_headers(ENDIAN, data)
+        .map_err(|error| FileProblem::ProgramHeaders {
+            reason: error.to_string(),
+        })?;
     // Several headers over the same notes would have them read so many times.
     let mut noted: u64 = 0;
     for header in headers {
@@ -177,10 +176,9 @@ fn read_segments<'a, Elf: FileHeader<Endian = LittleEndian>>(
                         length: data.len() as u64,
                     });
                 }
-                let notes =
-                    read_notes::<Elf>(header, data).map_err(|error| FileProblem::Notes {
-                        reason: error.to_string(),
-                    })?;
+                let notes = read_notes::<Elf>(header, data).map_err(|error| FileProblem::Notes {
+                    reason: error.to_string(),
+                })?;
                 raw.notes.extend(notes);
             }
             _ => {}
@@ -229,9 +227,7 @@ fn read_sections<'a, Elf: FileHeader<Endian = LittleEndian>>(
             continue;
         }
         if sections.len() == MAX_SECTIONS {
-            return Err(FileProblem::TooManySections {
-                limit: MAX_SECTIONS,
-            });
+            return Err(FileProblem::TooManySections { limit: MAX_SECTIONS });
         }
         let start = names
             .get(section.sh_name(ENDIAN) as usize..)
@@ -253,9 +249,7 @@ fn read_symbols<Elf: FileHeader<Endian = LittleEndian>>(
     let unreadable = |error: object::read::Error| FileProblem::SymbolTable {
         reason: error.to_string(),
     };
-    let table = sections
-        .symbols(ENDIAN, data, elf::SHT_SYMTAB)
-        .map_err(unreadable)?;
+    let table = sections.symbols(ENDIAN, data, elf::SHT_SYMTAB).map_err(unreadable)?;
     if table.is_empty() {
         return Ok(SymbolTable::default());
     }

@@ -26,23 +26,14 @@ pub struct Entries {
 }
 
 /// Finds them among the notes.
-pub(super) fn parse(
-    notes: &[Note<'_>],
-    machine: Machine,
-    segments: &[Segment],
-) -> Result<Entries, NoteProblem> {
+pub(super) fn parse(notes: &[Note<'_>], machine: Machine, segments: &[Segment]) -> Result<Entries, NoteProblem> {
     Ok(Entries {
         pvh: entry(notes, PHYS32_ENTRY, machine, segments)?,
         xen_pv: entry(notes, ENTRY, machine, segments)?,
     })
 }
 
-fn entry(
-    notes: &[Note<'_>],
-    kind: u32,
-    machine: Machine,
-    segments: &[Segment],
-) -> Result<Option<u64>, NoteProblem> {
+fn entry(notes: &[Note<'_>], kind: u32, machine: Machine, segments: &[Segment]) -> Result<Option<u64>, NoteProblem> {
     let mut descriptors = notes
         .iter()
         .filter(|note| note.owner == OWNER && note.kind == kind)

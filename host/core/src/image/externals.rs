@@ -161,8 +161,7 @@ fn find_table<'a>(
         let part_on = s.name.strip_prefix(prefix.as_bytes())?;
         part_on.strip_prefix(part.as_bytes())
     };
-    if let Some(single) = (all.iter()).find(|s| rest(s).is_some_and(|rest| rest.starts_with(b".")))
-    {
+    if let Some(single) = (all.iter()).find(|s| rest(s).is_some_and(|rest| rest.starts_with(b"."))) {
         return Err(TableProblem::NotCollected {
             section: String::from_utf8_lossy(single.name).into_owned(),
         });
@@ -177,11 +176,7 @@ fn find_table<'a>(
         return Err(TableProblem::DuplicateSection { section });
     }
     if size % unit != 0 {
-        return Err(TableProblem::OddTable {
-            section,
-            size,
-            unit,
-        });
+        return Err(TableProblem::OddTable { section, size, unit });
     }
     if address % alignment != 0 {
         return Err(TableProblem::TableMisaligned {
@@ -196,20 +191,11 @@ fn find_table<'a>(
             address,
             bytes,
         })),
-        None => Err(TableProblem::TableNotLoaded {
-            section,
-            address,
-            size,
-        }),
+        None => Err(TableProblem::TableNotLoaded { section, address, size }),
     }
 }
 
-fn paired(
-    table: &Table<'_>,
-    unit: u64,
-    slots: &Table<'_>,
-    expected: u64,
-) -> Result<(), TableProblem> {
+fn paired(table: &Table<'_>, unit: u64, slots: &Table<'_>, expected: u64) -> Result<(), TableProblem> {
     let found = table.bytes.len() as u64 / unit;
     if found == expected {
         return Ok(());
@@ -223,12 +209,7 @@ fn paired(
 }
 
 /// The name to which entry `index` of the symbol table points.
-fn name(
-    strings: &Table<'_>,
-    symbols: &Table<'_>,
-    index: usize,
-    address: u64,
-) -> Result<String, TableProblem> {
+fn name(strings: &Table<'_>, symbols: &Table<'_>, index: usize, address: u64) -> Result<String, TableProblem> {
     let rest = address
         .checked_sub(strings.address)
         .and_then(|offset| strings.bytes.get(usize::try_from(offset).ok()?..))
@@ -256,8 +237,7 @@ fn name(
             });
         }
     };
-    let name = core::str::from_utf8(&start[..length])
-        .map_err(|_| TableProblem::NameNotUtf8 { index, address })?;
+    let name = core::str::from_utf8(&start[..length]).map_err(|_| TableProblem::NameNotUtf8 { index, address })?;
     if !is_identifier(name) {
         return Err(TableProblem::NameNotIdentifier {
             index,

@@ -119,9 +119,7 @@ fn check(image: &Image, policy: &Policy) -> Result<(), LoaderProblem> {
     match image.identity() {
         None if identity_required && image.is_of_2013() => Err(LoaderProblem::Of2013),
         None if identity_required => Err(LoaderProblem::NoIdentity),
-        identity if policy.pushes_into_red_zone && uses_red_zone(identity, machine) => {
-            Err(LoaderProblem::RedZone)
-        }
+        identity if policy.pushes_into_red_zone && uses_red_zone(identity, machine) => Err(LoaderProblem::RedZone),
         _ => vcpu_page(image),
     }
 }
@@ -146,9 +144,7 @@ fn vcpu_page(image: &Image) -> Result<(), LoaderProblem> {
     // What the file does not say is zero.
     let word = |offset: usize, size: usize| {
         let bytes = segment.data().iter().skip(start as usize + offset);
-        bytes
-            .take(size)
-            .rfold(0, |word, &byte| word << 8 | u64::from(byte))
+        bytes.take(size).rfold(0, |word, &byte| word << 8 | u64::from(byte))
     };
     let version = word(offset_of!(VcpuPage, version), 4) as u32;
     if version != vcpu::VERSION {
@@ -240,6 +236,5 @@ fn check_pages(image: &Image, policy: &Policy) -> Result<(), LoaderProblem> {
 
 /// Only the x86-64 ABI among those supported here has a red zone that an interrupt frame could hit.
 fn uses_red_zone(identity: Option<&super::Identity>, machine: Machine) -> bool {
-    machine == Machine::X86_64
-        && !identity.is_some_and(|i| i.flags.contains(paravirt_abi::note::Flags::NO_RED_ZONE))
+    machine == Machine::X86_64 && !identity.is_some_and(|i| i.flags.contains(paravirt_abi::note::Flags::NO_RED_ZONE))
 }

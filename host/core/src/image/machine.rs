@@ -23,13 +23,7 @@ pub enum Machine {
 
 impl Machine {
     /// Every architecture.
-    pub const ALL: [Self; 5] = [
-        Self::I386,
-        Self::X86_64,
-        Self::Aarch64,
-        Self::Arm,
-        Self::Riscv64,
-    ];
+    pub const ALL: [Self; 5] = [Self::I386, Self::X86_64, Self::Aarch64, Self::Arm, Self::Riscv64];
 
     /// The architecture of an ELF machine number (`e_machine`); `None` if the ABI is not defined for it.
     #[must_use]
@@ -70,12 +64,10 @@ impl Machine {
     /// The pointers in a guest's memory; a rest smaller than one is left out.
     pub(super) fn pointers(self, bytes: &[u8]) -> impl Iterator<Item = u64> {
         // The pointer size fits any usize.
-        bytes
-            .chunks_exact(self.pointer_size() as usize)
-            .map(|pointer| {
-                let number = |number, &byte| number << 8 | u64::from(byte);
-                pointer.iter().rev().fold(0, number)
-            })
+        bytes.chunks_exact(self.pointer_size() as usize).map(|pointer| {
+            let number = |number, &byte| number << 8 | u64::from(byte);
+            pointer.iter().rev().fold(0, number)
+        })
     }
 
     /// Address of the instruction that a code pointer leads to: on Arm bit 0 only selects the Thumb state.

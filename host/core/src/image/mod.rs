@@ -24,9 +24,7 @@ mod segments;
 mod symbols;
 
 pub use entries::Entries;
-pub use error::{
-    FileProblem, ImageError, LoaderProblem, NoteProblem, Problem, SegmentProblem, TableProblem,
-};
+pub use error::{FileProblem, ImageError, LoaderProblem, NoteProblem, Problem, SegmentProblem, TableProblem};
 pub use externals::External;
 pub use loadable::{EntryPoint, Policy, check_loadable, check_vcpu_page};
 pub use machine::Machine;
@@ -118,10 +116,7 @@ impl Image {
     pub fn file_offset(&self, address: u64, size: usize) -> Option<usize> {
         let segment = segments::find(&self.segments, address, size as u64)?;
         let range = segment.file_range(address, size)?;
-        let shared = self
-            .segments
-            .iter()
-            .filter(|segment| segment.holds_bytes(&range));
+        let shared = self.segments.iter().filter(|segment| segment.holds_bytes(&range));
         (shared.count() == 1).then_some(range.start)
     }
 
@@ -180,10 +175,7 @@ impl Image {
         self.machine == Machine::I386
             && self.identity.is_none()
             && !self.externals.is_empty()
-            && self
-                .externals
-                .iter()
-                .all(|external| external.signature.is_none())
+            && self.externals.iter().all(|external| external.signature.is_none())
     }
 
     /// Address of the boot vCPU's page, from the identity note.
@@ -231,10 +223,7 @@ impl Image {
         }
         let symbols = self.symbols();
         let scan = backends::Scan::new(symbols, self.machine, &self.segments, &self.externals);
-        self.backends
-            .iter()
-            .map(|name| scan.backend(name))
-            .collect()
+        self.backends.iter().map(|name| scan.backend(name)).collect()
     }
 
     fn error(&self, problem: Problem) -> ImageError {
@@ -296,8 +285,7 @@ fn sections(raw: &[elf::Section<'_>]) -> Vec<Section> {
 /// The variable through which unbound slots reach the resolver, which must be a pointer that can be written.
 fn resolver(address: u64, machine: Machine, segments: &[Segment]) -> Result<u64, TableProblem> {
     let pointer = machine.pointer_size();
-    let writable =
-        segments::find(segments, address, pointer).is_some_and(|segment| segment.access.write);
+    let writable = segments::find(segments, address, pointer).is_some_and(|segment| segment.access.write);
     if !writable || !address.is_multiple_of(pointer) {
         return Err(TableProblem::ResolverNotWritable { address });
     }

@@ -63,15 +63,10 @@ pub(super) fn backends(notes: &[Note<'_>]) -> Result<Vec<String>, NoteProblem> {
             limit: MAX_BACKENDS,
         });
     }
-    let mut names = descriptors
-        .into_iter()
-        .map(backend)
-        .collect::<Result<Vec<_>, _>>()?;
+    let mut names = descriptors.into_iter().map(backend).collect::<Result<Vec<_>, _>>()?;
     names.sort();
     match names.windows(2).find(|pair| pair[0] == pair[1]) {
-        Some(pair) => Err(NoteProblem::DuplicateBackend {
-            name: pair[0].clone(),
-        }),
+        Some(pair) => Err(NoteProblem::DuplicateBackend { name: pair[0].clone() }),
         None => Ok(names),
     }
 }
@@ -97,19 +92,13 @@ fn backend(descriptor: &[u8]) -> Result<String, NoteProblem> {
         })
 }
 
-fn parse_one(
-    descriptor: &[u8],
-    machine: Machine,
-    segments: &[Segment],
-) -> Result<Identity, NoteProblem> {
+fn parse_one(descriptor: &[u8], machine: Machine, segments: &[Segment]) -> Result<Identity, NoteProblem> {
     let word = |offset: usize| {
         descriptor
             .get(offset..offset + 4)
             .and_then(|bytes| bytes.try_into().ok())
             .map(u32::from_le_bytes)
-            .ok_or(NoteProblem::NoteSize {
-                size: descriptor.len(),
-            })
+            .ok_or(NoteProblem::NoteSize { size: descriptor.len() })
     };
     // The version first: a descriptor of another version may well have another size.
     let version = word(0)?;
@@ -117,9 +106,7 @@ fn parse_one(
         return Err(NoteProblem::AbiVersion { version });
     }
     if descriptor.len() != DESCRIPTOR_SIZE {
-        return Err(NoteProblem::NoteSize {
-            size: descriptor.len(),
-        });
+        return Err(NoteProblem::NoteSize { size: descriptor.len() });
     }
     let note_machine = word(4)?;
     if note_machine != u32::from(machine.elf()) {

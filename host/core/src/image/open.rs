@@ -47,11 +47,7 @@ impl Image {
     ///
     /// # Errors
     /// As [`Image::open`].
-    pub fn read(
-        name: impl Into<String>,
-        file: impl Read,
-        mut buffer: Vec<u8>,
-    ) -> Result<Self, OpenError> {
+    pub fn read(name: impl Into<String>, file: impl Read, mut buffer: Vec<u8>) -> Result<Self, OpenError> {
         let name = name.into();
         match read(file, &mut buffer) {
             Ok(()) => Ok(Self::parse(name, buffer)?),

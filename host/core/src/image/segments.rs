@@ -93,11 +93,7 @@ pub(super) struct RawSegment {
 }
 
 /// Checks the segments and sorts them by address.
-pub(super) fn check(
-    raw: &[RawSegment],
-    machine: Machine,
-    file: &Arc<Vec<u8>>,
-) -> Result<Vec<Segment>, SegmentProblem> {
+pub(super) fn check(raw: &[RawSegment], machine: Machine, file: &Arc<Vec<u8>>) -> Result<Vec<Segment>, SegmentProblem> {
     if raw.len() > MAX_SEGMENTS {
         return Err(SegmentProblem::TooManySegments {
             count: raw.len(),
@@ -130,11 +126,7 @@ pub(super) fn check(
     Ok(segments)
 }
 
-fn check_one(
-    raw: &RawSegment,
-    machine: Machine,
-    file: &Arc<Vec<u8>>,
-) -> Result<Segment, SegmentProblem> {
+fn check_one(raw: &RawSegment, machine: Machine, file: &Arc<Vec<u8>>) -> Result<Segment, SegmentProblem> {
     let &RawSegment {
         address,
         size,
@@ -178,9 +170,7 @@ fn check_one(
 
 /// The segment that holds `size` bytes from `address` on, if one does.
 pub(super) fn find(segments: &[Segment], address: u64, size: u64) -> Option<&Segment> {
-    segments
-        .iter()
-        .find(|segment| segment.contains(address, size))
+    segments.iter().find(|segment| segment.contains(address, size))
 }
 
 /// The bytes that the guest finds at `address` when it starts, if they come from the file.

@@ -174,9 +174,7 @@ impl<'a> Symbols<'a> {
         let mut found = None;
         for symbol in self.all() {
             let Symbol {
-                name: start,
-                address,
-                ..
+                name: start, address, ..
             } = symbol?;
             if is_name(start, name.as_bytes()) && found.is_none_or(|first| address < first) {
                 found = Some(address);

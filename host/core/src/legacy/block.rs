@@ -45,13 +45,7 @@ pub struct Selectors {
 
 /// The block for a guest whose memory ends at `memory_end`. `resolver` is the address of the resolver of lazy binding.
 #[must_use]
-pub fn block(
-    address: u64,
-    memory_end: u64,
-    selectors: Selectors,
-    resolver: u64,
-    command_line: &str,
-) -> Block {
+pub fn block(address: u64, memory_end: u64, selectors: Selectors, resolver: u64, command_line: &str) -> Block {
     let mut bytes = vec![0; size(command_line) as usize];
     let mut put = |offset: u64, field: usize, value: u64| {
         let at = offset as usize + field;

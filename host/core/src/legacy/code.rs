@@ -112,10 +112,7 @@ impl Code {
     }
 
     fn finish(&mut self, start: usize) -> u64 {
-        debug_assert!(
-            self.bytes.len() <= start + UNIT,
-            "the functions of 2013 are known"
-        );
+        debug_assert!(self.bytes.len() <= start + UNIT, "the functions of 2013 are known");
         self.bytes.resize(start + UNIT, 0xcc);
         self.address + start as u64
     }
@@ -179,10 +176,7 @@ mod tests {
     fn every_function_of_2013_has_room_for_its_shim() {
         let mut code = Code::new(0x10_0000);
         for function in &legacy::FUNCTIONS {
-            assert_ne!(
-                code.entry(function.name, Width::Bits32, 0x20_0000),
-                0x20_0000
-            );
+            assert_ne!(code.entry(function.name, Width::Bits32, 0x20_0000), 0x20_0000);
         }
         assert_eq!(code.bytes.len(), Code::size(legacy::FUNCTIONS.len() - 1));
     }

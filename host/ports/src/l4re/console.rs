@@ -31,10 +31,7 @@ pub fn missing(_: &Tree) -> Option<String> {
 /// The guest prints something else; or something does not build or start.
 pub fn run(machine: &Machine<'_>, _: &Workspace) -> Result<usize> {
     let arch = machine.tree().arch;
-    println!(
-        "\n{GUEST} for {} on host l4re, {TYPED} bytes are typed",
-        arch.name()
-    );
+    println!("\n{GUEST} for {} on host l4re, {TYPED} bytes are typed", arch.name());
     let lines = (0..TYPED / 10).map(|line| format!("{line:09}\n"));
     let outcome = machine.run(&Task {
         guest: &machine.build_guest(GUEST)?,

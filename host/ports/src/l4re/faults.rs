@@ -27,15 +27,9 @@ const I386: [(&str, [&str; 2]); 3] = [
     ("into", ["overflow, raised by `into`", "instruction: into"]),
     (
         "bound",
-        [
-            "index out of bounds, raised by `bound`",
-            "instruction: bound",
-        ],
+        ["index out of bounds, raised by `bound`", "instruction: bound"],
     ),
-    (
-        "syscall",
-        ["system call by guest code", "instruction: int $0x80"],
-    ),
+    ("syscall", ["system call by guest code", "instruction: int $0x80"]),
 ];
 
 /// They can always run.

@@ -168,8 +168,7 @@ mod tests {
             let (entry, script) = (entry(&task), script(&task));
             let all = ["module io\n", "module bus.io\n"].map(|line| entry.contains(line));
             assert_eq!(all, [bus.is_some(); 2], "{entry}");
-            let all =
-                ["\"rom/io\", \"rom/bus.io\"", "vbus = vbus }"].map(|part| script.contains(part));
+            let all = ["\"rom/io\", \"rom/bus.io\"", "vbus = vbus }"].map(|part| script.contains(part));
             assert_eq!(all, [bus.is_some(); 2], "{script}");
         }
     }

@@ -139,8 +139,7 @@ impl<'a> Machine<'a> {
         }
         let written = qemu::run(&image, self.tree.arch, START, &input, task.limit)?;
         fs::write(self.overlay.join("console.txt"), &written)?;
-        outcome(&written)
-            .with_context(|| format!("the machine wrote:\n{}", String::from_utf8_lossy(&written)))
+        outcome(&written).with_context(|| format!("the machine wrote:\n{}", String::from_utf8_lossy(&written)))
     }
 }
 
@@ -148,8 +147,8 @@ impl<'a> Machine<'a> {
 fn outcome(written: &[u8]) -> Result<Outcome> {
     // The kernel's console puts a carriage return in front of each line feed.
     let written = String::from_utf8_lossy(written).replace("\r\n", "\n");
-    let (written, status) = split_last(&written, image::STATUS)
-        .context("our program did not end, or Ned did not start it")?;
+    let (written, status) =
+        split_last(&written, image::STATUS).context("our program did not end, or Ned did not start it")?;
     let status = status.lines().next().unwrap_or_default().trim().parse()?;
     let text = |bytes: &[u8]| String::from_utf8_lossy(bytes).into_owned();
     let (before, rest) = match written.split_once(&text(START)) {
@@ -157,9 +156,7 @@ fn outcome(written: &[u8]) -> Result<Outcome> {
         None => (written, ""),
     };
     // What kernel and servers say ends with Ned's greeting.
-    let before = before
-        .rsplit_once("Ned: loading file")
-        .map_or("", |(_, own)| own);
+    let before = before.rsplit_once("Ned: loading file").map_or("", |(_, own)| own);
     let before = before.split_once('\n').map_or("", |(_, own)| own);
     let (printed, end) = if rest.is_empty() {
         ("", "")
@@ -201,8 +198,7 @@ mod tests {
 
     #[test]
     fn a_guest_that_was_refused_has_printed_nothing() {
-        let written =
-            "Ned: loading file: 'rom/guest.cfg'\nparavirt: no guest\nl4re: exit status 1\n";
+        let written = "Ned: loading file: 'rom/guest.cfg'\nparavirt: no guest\nl4re: exit status 1\n";
         let outcome = outcome(written.as_bytes()).expect("is complete");
         assert_eq!(outcome.before, "paravirt: no guest\n");
         assert_eq!((outcome.end.as_str(), outcome.status), ("", 1));

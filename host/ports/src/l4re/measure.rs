@@ -59,11 +59,7 @@ fn table(before: &str, printed: &str) -> Result<String> {
             writeln!(table, "{name:<24}{instructions:>10.1} instructions")?;
         }
     }
-    writeln!(
-        table,
-        "{:<24}{libvcpu:>10.1} instructions",
-        "libvcpu_off_on"
-    )?;
+    writeln!(table, "{:<24}{libvcpu:>10.1} instructions", "libvcpu_off_on")?;
     Ok(table)
 }
 

@@ -67,8 +67,7 @@ pub fn run(machine: &Machine<'_>, workspace: &Workspace) -> Result<usize> {
         }
         let outcome = run(&[])?;
         ensure!(
-            outcome.before.contains("option `--compat 2013`")
-                && (outcome.end.as_str(), outcome.status) == ("", 1),
+            outcome.before.contains("option `--compat 2013`") && (outcome.end.as_str(), outcome.status) == ("", 1),
             "expected to be refused, got {outcome:?}"
         );
         println!("{}(as expected)", outcome.before);

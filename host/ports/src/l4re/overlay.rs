@@ -34,9 +34,7 @@ pub fn make(tree: &Tree, folder: &Path) -> Result<()> {
     }
     fs::create_dir_all(folder)?;
     for name in LINKED {
-        each_file(&tree.build.join(name), &folder.join(name), |from, to| {
-            symlink(from, to)
-        })?;
+        each_file(&tree.build.join(name), &folder.join(name), |from, to| symlink(from, to))?;
     }
     for name in COPIED {
         each_file(&tree.build.join(name), &folder.join(name), |from, to| {
@@ -46,8 +44,7 @@ pub fn make(tree: &Tree, folder: &Path) -> Result<()> {
     for entry in fs::read_dir(&tree.build)? {
         let path = entry?.path();
         if let Some(name) = path.file_name().filter(|_| path.is_file()) {
-            copy(folder, &path, &folder.join(name))
-                .with_context(|| format!("cannot copy {}", path.display()))?;
+            copy(folder, &path, &folder.join(name)).with_context(|| format!("cannot copy {}", path.display()))?;
         }
     }
     // Where programs are linked again when the first image is made, by their places in the user's folder.
@@ -105,14 +102,10 @@ fn assignment(line: &str) -> Option<(&str, &str)> {
     Some((name.trim_end_matches(':').trim_end(), value.trim_start()))
 }
 
-fn each_file(
-    from: &Path,
-    to: &Path,
-    mut act: impl FnMut(&Path, &Path) -> std::io::Result<()> + Copy,
-) -> Result<()> {
+fn each_file(from: &Path, to: &Path, mut act: impl FnMut(&Path, &Path) -> std::io::Result<()> + Copy) -> Result<()> {
     fs::create_dir_all(to)?;
-    let entries = fs::read_dir(from)
-        .with_context(|| format!("cannot list {}; was all of L4Re built?", from.display()))?;
+    let entries =
+        fs::read_dir(from).with_context(|| format!("cannot list {}; was all of L4Re built?", from.display()))?;
     for entry in entries {
         let path = entry?.path();
         let Some(name) = path.file_name() else {
@@ -137,10 +130,7 @@ mod tests {
     #[test]
     fn a_makefile_of_a_source_folder_builds_in_our_folder() {
         assert_eq!(
-            redirect(
-                "SRC := /a/b\nOBJ := /a/b\nall:\n\t@make O=$(OBJ)\n",
-                Path::new("/c")
-            ),
+            redirect("SRC := /a/b\nOBJ := /a/b\nall:\n\t@make O=$(OBJ)\n", Path::new("/c")),
             "SRC := /a/b\nOBJ := /c\nall:\n\t@make O=$(OBJ)\n"
         );
     }

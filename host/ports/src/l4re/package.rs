@@ -34,12 +34,7 @@ pub fn build(
     require_machine(tree, pvhost, guest)?;
     let functions = overlay.join("paravirt-functions");
     fs::create_dir_all(&functions)?;
-    let list = command::output(
-        Command::new(pvhost)
-            .arg("header")
-            .arg(guest)
-            .args(["--format", "c"]),
-    )?;
+    let list = command::output(Command::new(pvhost).arg("header").arg(guest).args(["--format", "c"]))?;
     write_if_changed(&functions.join(FUNCTIONS), list.as_bytes())?;
     let mut make = make(tree, overlay);
     make.arg("--directory")
@@ -59,8 +54,7 @@ fn words(files: &[PathBuf]) -> String {
 /// A guest of another architecture could not even be compared with what the program has.
 fn require_machine(tree: &Tree, pvhost: &Path, guest: &Path) -> Result<()> {
     let list = command::output(Command::new(pvhost).args(["list", "--json"]).arg(guest))?;
-    let list: serde_json::Value =
-        serde_json::from_str(&list).context("pvhost's list is not JSON")?;
+    let list: serde_json::Value = serde_json::from_str(&list).context("pvhost's list is not JSON")?;
     let machine = list["machine"].as_str().unwrap_or_default();
     if machine != tree.arch.name() {
         bail!(
@@ -88,10 +82,7 @@ pub fn make(tree: &Tree, overlay: &Path) -> Command {
 /// # Errors
 /// It fails; the error holds its messages.
 pub fn run_quietly(make: &mut Command, failure: &str) -> Result<()> {
-    let output = make
-        .stdin(Stdio::null())
-        .output()
-        .context("cannot start make")?;
+    let output = make.stdin(Stdio::null()).output().context("cannot start make")?;
     if !output.status.success() {
         bail!(
             "{failure}: {}{}",

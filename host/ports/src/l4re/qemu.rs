@@ -24,13 +24,7 @@ const PAUSE: Duration = Duration::from_millis(5);
 ///
 /// # Errors
 /// QEMU does not start, or the machine does not end in time; the error holds what it wrote.
-pub fn run(
-    image: &Path,
-    arch: Arch,
-    ready: &[u8],
-    input: &[u8],
-    limit: Duration,
-) -> Result<Vec<u8>> {
+pub fn run(image: &Path, arch: Arch, ready: &[u8], input: &[u8], limit: Duration) -> Result<Vec<u8>> {
     let program = match arch {
         Arch::I386 => "qemu-system-i386",
         Arch::X86_64 => "qemu-system-x86_64",

@@ -37,8 +37,8 @@ impl Tree {
     /// A folder is not what it is said to be.
     pub fn at(build: &Path, fiasco: &Path) -> Result<Self> {
         let (build, fiasco) = (absolute(build)?, absolute(fiasco)?);
-        let source = absolute(&build.join("source"))
-            .with_context(|| format!("L4Re was not built in {}", build.display()))?;
+        let source =
+            absolute(&build.join("source")).with_context(|| format!("L4Re was not built in {}", build.display()))?;
         if !source.join("mk/prog.mk").is_file() {
             bail!(
                 "{} is not there, so the folder is not L4Re's",
@@ -52,10 +52,8 @@ impl Tree {
             );
         }
         let config = build.join(".config.all");
-        let config = fs::read_to_string(&config)
-            .with_context(|| format!("cannot read {}", config.display()))?;
-        let arch = arch(&config)
-            .with_context(|| format!("{} is neither for x86-32 nor for amd64", build.display()))?;
+        let config = fs::read_to_string(&config).with_context(|| format!("cannot read {}", config.display()))?;
+        let arch = arch(&config).with_context(|| format!("{} is neither for x86-32 nor for amd64", build.display()))?;
         Ok(Self {
             build,
             source,
@@ -68,8 +66,7 @@ impl Tree {
     pub fn has_io(&self) -> bool {
         let folders = fs::read_dir(self.build.join("bin"));
         let mut folders = folders.into_iter().flatten().flatten();
-        self.build.join("pc/libio-vbus.pc").is_file()
-            && folders.any(|folder| folder.path().join("l4f/io").is_file())
+        self.build.join("pc/libio-vbus.pc").is_file() && folders.any(|folder| folder.path().join("l4f/io").is_file())
     }
 
     /// Its architecture's name in L4Re.
@@ -101,10 +98,7 @@ mod tests {
 
     #[test]
     fn the_configuration_names_the_architecture() {
-        assert_eq!(
-            arch("CONFIG_X=y\nCONFIG_BUILD_ARCH_x86=y\n"),
-            Some(Arch::I386)
-        );
+        assert_eq!(arch("CONFIG_X=y\nCONFIG_BUILD_ARCH_x86=y\n"), Some(Arch::I386));
         assert_eq!(arch("CONFIG_BUILD_ARCH_amd64=y"), Some(Arch::X86_64));
         assert_eq!(arch("# CONFIG_BUILD_ARCH_x86 is not set"), None);
     }

@@ -19,10 +19,7 @@ pub struct Check {
 }
 
 const fn partition(guest: &'static str, command_line: &'static str) -> Partition {
-    Partition {
-        guest,
-        command_line,
-    }
+    Partition { guest, command_line }
 }
 
 /// All of them.
@@ -48,10 +45,7 @@ pub const ALL: [Check; 4] = [
     Check {
         node: Node {
             name: "two-partitions",
-            partitions: &[
-                partition("watch", "red 70 12"),
-                partition("watch", "blue 100 9"),
-            ],
+            partitions: &[partition("watch", "red 70 12"), partition("watch", "blue 100 9")],
             allow: None,
             input: &[],
         },
@@ -98,8 +92,7 @@ fn end(partition: usize) -> String {
 /// What a file of `examples` says, and the partition's last line.
 fn as_expected(workspace: &Workspace, file: &str, printed: &[String]) -> Result<()> {
     let path = workspace.root().join("examples").join(file);
-    let expected =
-        fs::read_to_string(&path).with_context(|| format!("cannot read {}", path.display()))?;
+    let expected = fs::read_to_string(&path).with_context(|| format!("cannot read {}", path.display()))?;
     let last = end(0);
     let expected: Vec<&str> = expected.lines().chain([last.as_str()]).collect();
     let differs = (0..expected.len().max(printed.len()))
@@ -113,10 +106,7 @@ fn as_expected(workspace: &Workspace, file: &str, printed: &[String]) -> Result<
 /// Two `watch` guests: whole lines of each, at the times of its own clock, mixed with the other's.
 fn side_by_side(printed: &[String]) -> Result<()> {
     for (number, name, period, count) in [(0, "red", 70, 12), (1, "blue", 100, 9)] {
-        let own: Vec<&str> = printed
-            .iter()
-            .filter_map(|line| line.strip_prefix(name))
-            .collect();
+        let own: Vec<&str> = printed.iter().filter_map(|line| line.strip_prefix(name)).collect();
         ensure!(own.len() == count, "{} lines of {name}", own.len());
         for (expiration, line) in (1..).zip(own) {
             on_time(line, expiration, period).with_context(|| format!("{name}: {line:?}"))?;

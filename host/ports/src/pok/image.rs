@@ -45,12 +45,7 @@ fn memory_of(elf: &[u8]) -> Option<u32> {
 ///
 /// # Errors
 /// The assembler's and the linker's.
-pub fn assemble(
-    tree: &Tree,
-    folder: &Path,
-    kernel: &Path,
-    partitions: &[PathBuf],
-) -> Result<PathBuf> {
+pub fn assemble(tree: &Tree, folder: &Path, kernel: &Path, partitions: &[PathBuf]) -> Result<PathBuf> {
     let source = folder.join("partitions.S");
     let object = folder.join("partitions.o");
     let image = folder.join("pok.elf");

@@ -89,8 +89,7 @@ pub struct Purpose {
 pub fn build(tree: &Tree, folder: &Path, purpose: Purpose) -> Result<PathBuf> {
     let sources = folder.join("source");
     if sources.exists() {
-        fs::remove_dir_all(&sources)
-            .with_context(|| format!("cannot empty {}", sources.display()))?;
+        fs::remove_dir_all(&sources).with_context(|| format!("cannot empty {}", sources.display()))?;
     }
     tree.copy_to(&sources)?;
     fs::write(sources.join(TOOLS_FILE), tools(tree.kind))?;
@@ -150,16 +149,10 @@ fn deployment(kind: Kind, purpose: Purpose) -> String {
         ),
         ("NB_LOCKOBJECTS", "0".to_owned()),
         ("PARTITIONS_NLOCKOBJECTS", braced(&each(0))),
-        (
-            "PARTITIONS_NTHREADS",
-            braced(&each(PARTITION_THREADS as u64)),
-        ),
+        ("PARTITIONS_NTHREADS", braced(&each(PARTITION_THREADS as u64))),
         ("PARTITIONS_SIZE", braced(&each(size.into()))),
         ("PROCESSOR_AFFINITY", braced(&each(1))),
-        (
-            "SCHEDULING_MAJOR_FRAME",
-            (slot * partitions as u64).to_string(),
-        ),
+        ("SCHEDULING_MAJOR_FRAME", (slot * partitions as u64).to_string()),
         ("SCHEDULING_NBSLOTS", partitions.to_string()),
         ("SCHEDULING_SLOTS", braced(&each(slot))),
         ("SCHEDULING_SLOTS_ALLOCATION", braced(&numbers.join(", "))),
@@ -191,10 +184,7 @@ mod tests {
 
     fn has(header: &str, lines: &[&str]) {
         for line in lines {
-            assert!(
-                header.lines().any(|found| found == *line),
-                "{line}\n{header}"
-            );
+            assert!(header.lines().any(|found| found == *line), "{line}\n{header}");
         }
     }
 

@@ -42,23 +42,14 @@ pub struct Node {
 
 impl Node {
     fn folder(&self, workspace: &Workspace, kind: Kind) -> PathBuf {
-        workspace
-            .root()
-            .join("target/pok")
-            .join(kind.bsp())
-            .join(self.name)
+        workspace.root().join("target/pok").join(kind.bsp()).join(self.name)
     }
 
     /// Builds the guests, linked for partitions of such a kernel. Needs no POK.
     ///
     /// # Errors
     /// There is no compiler, or one does not build.
-    pub fn build_guests(
-        &self,
-        workspace: &Workspace,
-        packages: &[Package],
-        kind: Kind,
-    ) -> Result<Vec<PathBuf>> {
+    pub fn build_guests(&self, workspace: &Workspace, packages: &[Package], kind: Kind) -> Result<Vec<PathBuf>> {
         let toolchain = Toolchain::find(workspace, Arch::I386)?;
         let features = match kind {
             Kind::Maintained => &[][..],
@@ -91,12 +82,7 @@ impl Node {
     ///
     /// # Errors
     /// Something does not build or start, or a partition does not end in time.
-    pub fn run(
-        &self,
-        workspace: &Workspace,
-        packages: &[Package],
-        tree: &Tree,
-    ) -> Result<Vec<String>> {
+    pub fn run(&self, workspace: &Workspace, packages: &[Package], tree: &Tree) -> Result<Vec<String>> {
         let images = self.build_guests(workspace, packages, tree.kind)?;
         let start = Start {
             images: &images,
@@ -119,16 +105,13 @@ fn find<'a>(packages: &'a [Package], name: &str) -> Result<Guest<'a>> {
 /// An object file beside `image` with the command line of its guest.
 fn command_line_object(text: &str, image: &Path) -> Result<PathBuf> {
     ensure!(
-        text.bytes()
-            .all(|byte| byte.is_ascii_graphic() || byte == b' ')
-            && !text.contains(['"', '\\']),
+        text.bytes().all(|byte| byte.is_ascii_graphic() || byte == b' ') && !text.contains(['"', '\\']),
         "a command line of plain words, not {text:?}"
     );
     let source = image.with_extension("S");
     let object = image.with_extension("o");
-    let assembly = format!(
-        ".section .rodata\n.globl paravirt_command_line\nparavirt_command_line: .asciz \"{text}\"\n"
-    );
+    let assembly =
+        format!(".section .rodata\n.globl paravirt_command_line\nparavirt_command_line: .asciz \"{text}\"\n");
     fs::write(&source, assembly).with_context(|| format!("cannot write {}", source.display()))?;
     assemble(&source, &object)?;
     Ok(object)

@@ -15,8 +15,7 @@ use paravirt_build::command;
 /// What `pvhost` found.
 pub fn scan(pvhost: &Path, image: &Path, allow: Option<&Path>) -> Result<()> {
     let list = command::output(Command::new(pvhost).args(["list", "--json"]).arg(image))?;
-    let list: serde_json::Value =
-        serde_json::from_str(&list).context("pvhost's list is not JSON")?;
+    let list: serde_json::Value = serde_json::from_str(&list).context("pvhost's list is not JSON")?;
     let backends = &list["backends"];
     ensure!(
         backends
@@ -33,10 +32,6 @@ pub fn scan(pvhost: &Path, image: &Path, allow: Option<&Path>) -> Result<()> {
     let output = audit
         .output()
         .with_context(|| format!("cannot start {}", command::name(&audit)))?;
-    ensure!(
-        output.status.success(),
-        "{}",
-        String::from_utf8_lossy(&output.stdout)
-    );
+    ensure!(output.status.success(), "{}", String::from_utf8_lossy(&output.stdout));
     Ok(())
 }

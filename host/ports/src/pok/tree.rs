@@ -76,10 +76,7 @@ impl Tree {
         };
         for file in ["kernel/core/partition.c", &kind.script()] {
             if !folder.join(file).is_file() {
-                bail!(
-                    "{} is not there, so the tree is not POK's",
-                    folder.join(file).display()
-                );
+                bail!("{} is not there, so the tree is not POK's", folder.join(file).display());
             }
         }
         Ok(Self { folder, kind })
@@ -114,8 +111,7 @@ fn copy_sources(from: &Path, to: &Path) -> Result<()> {
         if path.is_dir() {
             copy_sources(&path, &to.join(name))?;
         } else if is_source(&path) {
-            fs::copy(&path, to.join(name))
-                .with_context(|| format!("cannot copy {}", path.display()))?;
+            fs::copy(&path, to.join(name)).with_context(|| format!("cannot copy {}", path.display()))?;
         }
     }
     Ok(())
@@ -136,22 +132,10 @@ mod tests {
 
     #[test]
     fn what_a_build_left_is_not_a_source() {
-        for source in [
-            "core/sched.c",
-            "Makefile",
-            "arch/x86/start_ap.S",
-            "rules-kernel.mk",
-        ] {
+        for source in ["core/sched.c", "Makefile", "arch/x86/start_ap.S", "rules-kernel.mk"] {
             assert!(is_source(Path::new(source)), "{source}");
         }
-        for other in [
-            "sched.o",
-            "core.lo",
-            ".depend",
-            ".depend.mk",
-            "config.mk",
-            "pok",
-        ] {
+        for other in ["sched.o", "core.lo", ".depend", ".depend.mk", "config.mk", "pok"] {
             assert!(!is_source(Path::new(other)), "{other}");
         }
     }

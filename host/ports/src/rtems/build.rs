@@ -49,22 +49,13 @@ pub fn build(workspace: &Workspace, request: &Request<'_>) -> Result<Vec<Unbuilt
         println!("note: {version} is not one with which this layer was tried");
     }
     println!("building the Rust part, {}", static_library::RTEMS.file);
-    let library = static_library::build(
-        workspace,
-        Arch::I386,
-        static_library::RTEMS,
-        &workspace.rtems_library(),
-    )?;
+    let library = static_library::build(workspace, Arch::I386, static_library::RTEMS, &workspace.rtems_library())?;
 
     println!(
         "linking RTEMS' sources and ours into {}",
         workspace.shorten(&folders.source()).display()
     );
-    tree::link(
-        &request.location.source,
-        workspace.root(),
-        &folders.source(),
-    )?;
+    tree::link(&request.location.source, workspace.root(), &folders.source())?;
     if let Some(version) = version::describe(&request.location.source, version)? {
         files::write_if_changed(&folders.source().join(version::FILE), version.as_bytes())?;
     }
@@ -109,18 +100,12 @@ pub fn build(workspace: &Workspace, request: &Request<'_>) -> Result<Vec<Unbuilt
     files::write_if_changed(&linked_file, linked.as_bytes())?;
 
     let names: Vec<&str> = request.groups.iter().map(|group| group.name()).collect();
-    println!(
-        "building {BSP} and {} (the first time takes minutes)",
-        names.join(", ")
-    );
+    println!("building {BSP} and {} (the first time takes minutes)", names.join(", "));
     let unbuilt = waf.build(request.jobs, &lacking)?;
     for program in &unbuilt {
         println!("{program}");
     }
-    println!(
-        "installing to {}",
-        workspace.shorten(&folders.install()).display()
-    );
+    println!("installing to {}", workspace.shorten(&folders.install()).display());
     waf.install(&unbuilt, &lacking)?;
     Ok(unbuilt)
 }
@@ -135,12 +120,7 @@ fn configuration(groups: &[Group]) -> String {
 }
 
 /// What a configured build folder depends on.
-fn stamp(
-    specs: &[PathBuf],
-    config: &str,
-    location: &Location,
-    lacking: &[String],
-) -> Result<String> {
+fn stamp(specs: &[PathBuf], config: &str, location: &Location, lacking: &[String]) -> Result<String> {
     let mut hasher = DefaultHasher::new();
     lacking.hash(&mut hasher);
     for spec in specs {

@@ -128,10 +128,7 @@ pub fn run(workspace: &Workspace, arguments: &Arguments) -> Result<bool> {
         let Some(reference) = &arguments.reference else {
             bail!("the host pc686-qemu needs --reference and the build folder of pc686");
         };
-        ensure!(
-            !arguments.tests.is_empty(),
-            "the host pc686-qemu is for --tests"
-        );
+        ensure!(!arguments.tests.is_empty(), "the host pc686-qemu is for --tests");
         return run_tests(workspace, arguments, &testsuites(reference)?, &[]);
     }
     let Some(unbuilt) = arguments.build(workspace)? else {
@@ -185,10 +182,7 @@ fn compare_hosts(workspace: &Workspace, left: Kind, right: Kind) -> Result<bool>
     let reasons = Reasons::read(&workspace.root().join(reason::FILE))?;
     print!(
         "{}",
-        compare::tables(
-            [(left.name(), &left_results), (right.name(), &right_results)],
-            &reasons
-        )
+        compare::tables([(left.name(), &left_results), (right.name(), &right_results)], &reasons)
     );
     Ok(true)
 }
@@ -202,20 +196,12 @@ fn testsuites(build: &Path) -> Result<PathBuf> {
         .with_context(|| format!("there is no i386/pc686/testsuites in {}", build.display()))
 }
 
-fn run_tests(
-    workspace: &Workspace,
-    arguments: &Arguments,
-    testsuites: &Path,
-    unbuilt: &[Unbuilt],
-) -> Result<bool> {
+fn run_tests(workspace: &Workspace, arguments: &Arguments, testsuites: &Path, unbuilt: &[Unbuilt]) -> Result<bool> {
     let mut programs: Vec<Program> = Vec::new();
     for group in &arguments.tests {
         let found = group::programs(testsuites, *group)?;
         if found.is_empty() {
-            println!(
-                "{}: none is built for a BSP with one processor",
-                group.name()
-            );
+            println!("{}: none is built for a BSP with one processor", group.name());
         }
         programs.extend(found);
     }
@@ -228,8 +214,7 @@ fn run_tests(
         .filter(|entry| wanted(&entry.test))
         .collect();
     programs.retain(|program| {
-        let is_it =
-            |entry: &Entry| entry.group == program.group.name() && entry.test == program.name;
+        let is_it = |entry: &Entry| entry.group == program.group.name() && entry.test == program.name;
         !unbuilt.iter().any(is_it)
     });
     ensure!(

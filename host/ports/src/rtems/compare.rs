@@ -60,9 +60,7 @@ fn is_remarkable(columns: [Column<'_>; 2], test: &Entry) -> bool {
         .filter_map(|(_, entries)| entries.iter().find(|entry| is_same_test(entry, test)))
         .map(|entry| &entry.verdict)
         .collect();
-    let failed = verdicts
-        .iter()
-        .any(|verdict| matches!(verdict, Verdict::Failed(_)));
+    let failed = verdicts.iter().any(|verdict| matches!(verdict, Verdict::Failed(_)));
     let skipped = verdicts
         .iter()
         .filter(|verdict| matches!(verdict, Verdict::Skipped(_)))

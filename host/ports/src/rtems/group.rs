@@ -91,17 +91,12 @@ pub fn programs(testsuites: &Path, group: Group) -> Result<Vec<Program>> {
         return Ok(Vec::new());
     }
     let mut programs = Vec::new();
-    for entry in fs::read_dir(&folder)
-        .with_context(|| format!("there are no programs in {}", folder.display()))?
-    {
+    for entry in fs::read_dir(&folder).with_context(|| format!("there are no programs in {}", folder.display()))? {
         let path = entry?.path();
         if path.extension().is_none_or(|extension| extension != "exe") {
             continue;
         }
-        let stem = path
-            .file_stem()
-            .context("a program has a name")?
-            .to_string_lossy();
+        let stem = path.file_stem().context("a program has a name")?.to_string_lossy();
         let name = stem.strip_suffix(LINK_TEST).unwrap_or(&stem);
         if name != stem && group != Group::Samples {
             continue;
@@ -123,8 +118,7 @@ mod tests {
 
     #[test]
     fn programs_are_the_executables_of_a_group_and_minimum_prints_nothing() {
-        let testsuites =
-            std::env::temp_dir().join(format!("paravirt-group-{}", std::process::id()));
+        let testsuites = std::env::temp_dir().join(format!("paravirt-group-{}", std::process::id()));
         let folder = testsuites.join("samples");
         fs::create_dir_all(&folder).expect("a folder");
         for name in ["hello.exe", "minimum.norun.exe", "hello.o"] {
@@ -145,9 +139,6 @@ mod tests {
             .into_iter()
             .map(|program| (program.name, program.banner))
             .collect();
-        assert_eq!(
-            found,
-            [("hello".to_owned(), true), ("minimum".to_owned(), false)]
-        );
+        assert_eq!(found, [("hello".to_owned(), true), ("minimum".to_owned(), false)]);
     }
 }

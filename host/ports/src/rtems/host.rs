@@ -155,13 +155,7 @@ impl Host {
     ///
     /// # Errors
     /// It does not build, or what it needs is not installed.
-    pub fn prepare(
-        workspace: &Workspace,
-        kind: Kind,
-        trees: &Trees,
-        realtime: bool,
-        ports: &Path,
-    ) -> Result<Self> {
+    pub fn prepare(workspace: &Workspace, kind: Kind, trees: &Trees, realtime: bool, ports: &Path) -> Result<Self> {
         let needed = match kind {
             Kind::Qemu => &[Tool::Qemu][..],
             Kind::XenPvh => &[Tool::Qemu, Tool::Xen],
@@ -200,20 +194,14 @@ impl Host {
                 .arg("run")
                 .args(self.realtime.then_some("--realtime"))
                 .arg(guest),
-            Kind::Qemu | Kind::XenPvh => {
-                command.args(["run", "--host", self.kind.name()]).arg(guest)
-            }
+            Kind::Qemu | Kind::XenPvh => command.args(["run", "--host", self.kind.name()]).arg(guest),
             Kind::Pok | Kind::L4re => {
                 let limit = self.kind.limit().as_secs().to_string();
                 command.args([self.kind.name(), "--timeout", &limit]);
                 for (option, folder) in &self.trees {
                     command.arg(option).arg(folder);
                 }
-                let run = if self.kind == Kind::Pok {
-                    "--run"
-                } else {
-                    "--guest"
-                };
+                let run = if self.kind == Kind::Pok { "--run" } else { "--guest" };
                 command.arg(run).arg(guest)
             }
             Kind::Pc686Qemu => command
@@ -253,10 +241,7 @@ impl Host {
 /// The task for L4Re ends with a line `(exit 0, exit status 0)`; the first part is empty for a guest that was not started.
 fn ending_on_l4re(status: i32, output: &str) -> Ending {
     let end = output.trim_end().lines().next_back().unwrap_or_default();
-    match end
-        .strip_prefix('(')
-        .and_then(|end| end.split_once(", exit status "))
-    {
+    match end.strip_prefix('(').and_then(|end| end.split_once(", exit status ")) {
         None | Some(("", _)) => Ending::Host(status),
         Some((how, _)) if how.starts_with("fault") => Ending::Fault,
         Some(_) => Ending::Stopped,
@@ -289,14 +274,8 @@ mod tests {
     fn a_guest_s_own_status_is_no_error_of_its_host() {
         assert_eq!(ending(Kind::Process, 5, "*** END"), Ending::Stopped);
         assert_eq!(ending(Kind::Process, 3, "*** END"), Ending::Stopped);
-        assert_eq!(
-            ending(Kind::Process, 5, "pvhost: guest fault: .."),
-            Ending::Fault
-        );
-        assert_eq!(
-            ending(Kind::Process, 1, "pvhost: error: .."),
-            Ending::Host(1)
-        );
+        assert_eq!(ending(Kind::Process, 5, "pvhost: guest fault: .."), Ending::Fault);
+        assert_eq!(ending(Kind::Process, 1, "pvhost: error: .."), Ending::Host(1));
     }
 
     #[test]

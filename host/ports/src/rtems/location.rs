@@ -111,11 +111,7 @@ mod tests {
         let found = Location::find(Some(&prefix), Some(&source));
         let location = found.map_err(|error| format!("{error:#}"))?.expect("named");
         let gcc = location.tool("gcc");
-        Ok(gcc
-            .file_name()
-            .expect("a name")
-            .to_string_lossy()
-            .into_owned())
+        Ok(gcc.file_name().expect("a name").to_string_lossy().into_owned())
     }
 
     #[test]

@@ -136,9 +136,6 @@ mod tests {
             let line = format!("*** TEST STATE: {}\n", state.name());
             assert_eq!(Banner::parse(&line).state, state);
         }
-        assert_eq!(
-            Banner::parse("*** TEST STATE: LUNCH\n").state,
-            State::Unknown
-        );
+        assert_eq!(Banner::parse("*** TEST STATE: LUNCH\n").state, State::Unknown);
     }
 }

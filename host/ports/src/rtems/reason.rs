@@ -34,8 +34,7 @@ impl Reasons {
     /// # Errors
     /// The file is not there or not understood.
     pub fn read(path: &Path) -> Result<Self> {
-        let text =
-            fs::read_to_string(path).with_context(|| format!("cannot read {}", path.display()))?;
+        let text = fs::read_to_string(path).with_context(|| format!("cannot read {}", path.display()))?;
         Self::parse(&text).with_context(|| format!("{} is not understood", path.display()))
     }
 
@@ -74,10 +73,8 @@ mod tests {
     use super::*;
 
     fn reasons(pattern: &str, more: &str) -> Reasons {
-        Reasons::parse(&format!(
-            "[[exception]]\ntest = \"{pattern}\"\n{more}why = \"known\"\n"
-        ))
-        .expect("as the file is written")
+        Reasons::parse(&format!("[[exception]]\ntest = \"{pattern}\"\n{more}why = \"known\"\n"))
+            .expect("as the file is written")
     }
 
     #[test]

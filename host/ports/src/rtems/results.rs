@@ -28,8 +28,8 @@ pub fn read(folder: &Path, host: &str) -> Result<Vec<Entry>> {
     let Ok(text) = fs::read_to_string(&path) else {
         return Ok(Vec::new());
     };
-    let results: Results = serde_json::from_str(&text)
-        .with_context(|| format!("{} is not understood; remove it", path.display()))?;
+    let results: Results =
+        serde_json::from_str(&text).with_context(|| format!("{} is not understood; remove it", path.display()))?;
     Ok(results.tests)
 }
 
@@ -50,10 +50,7 @@ pub fn add(folder: &Path, host: &str, entries: &[Entry]) -> Result<[PathBuf; 2]>
         host: host.to_owned(),
         tests,
     };
-    paravirt_build::files::write_if_changed(
-        &json,
-        serde_json::to_string_pretty(&results)?.as_bytes(),
-    )?;
+    paravirt_build::files::write_if_changed(&json, serde_json::to_string_pretty(&results)?.as_bytes())?;
     Ok([text, json])
 }
 
@@ -83,14 +80,7 @@ pub fn worse_than(folder: &Path, reference: &str, entries: &[Entry]) -> Result<V
 
 /// The table.
 pub fn table(entries: &[Entry]) -> String {
-    let width = |text: fn(&Entry) -> &str| {
-        entries
-            .iter()
-            .map(|entry| text(entry).len())
-            .max()
-            .unwrap_or(0)
-            .max(5)
-    };
+    let width = |text: fn(&Entry) -> &str| entries.iter().map(|entry| text(entry).len()).max().unwrap_or(0).max(5);
     let group = width(|entry| &entry.group);
     let test = width(|entry| &entry.test);
     let mut table = format!(
@@ -161,8 +151,7 @@ mod tests {
 
     #[test]
     fn programs_read_the_same() {
-        let json = serde_json::to_value(entry("sp01", Verdict::Skipped("why".to_owned())))
-            .expect("is plain data");
+        let json = serde_json::to_value(entry("sp01", Verdict::Skipped("why".to_owned()))).expect("is plain data");
         assert_eq!(json["result"], "skipped");
         assert_eq!(json["note"], "why");
         assert_eq!(json["state"], "EXPECTED_PASS");
@@ -173,12 +162,7 @@ mod tests {
         let folder = std::env::temp_dir().join(format!("paravirt-results-{}", std::process::id()));
         let passed = || Verdict::Passed(String::new());
         let failed = || Verdict::Failed("why".to_owned());
-        add(
-            &folder,
-            "there",
-            &[entry("sp01", passed()), entry("sp02", failed())],
-        )
-        .expect("a file");
+        add(&folder, "there", &[entry("sp01", passed()), entry("sp02", failed())]).expect("a file");
         let here = [
             entry("sp01", failed()),
             entry("sp02", failed()),
@@ -193,8 +177,7 @@ mod tests {
 
     #[test]
     fn results_of_other_tests_stay() {
-        let folder =
-            std::env::temp_dir().join(format!("paravirt-results-add-{}", std::process::id()));
+        let folder = std::env::temp_dir().join(format!("paravirt-results-add-{}", std::process::id()));
         let passed = || Verdict::Passed(String::new());
         let failed = || Verdict::Failed("why".to_owned());
         for entries in [

@@ -45,10 +45,7 @@ pub fn run(workspace: &Workspace, location: &Location) -> Result<()> {
             .args(["-Wall", "-Wextra", "-Werror", "-Wl,--gc-sections"])
             // Before the BSP's folder, so that the library found first is the application's.
             .arg(format!("-L{}", folder.display()))
-            .arg(format!(
-                "-B{}",
-                folders.libraries(location.version).display()
-            ))
+            .arg(format!("-B{}", folders.libraries(location.version).display()))
             .arg(sources.join("c/configuration.c"))
             .arg("-o")
             .arg(&program),

@@ -23,10 +23,7 @@ const SAMPLES: [(&str, &str); 2] = [
 /// A ticker that compares ticks, expirations and the clock for as long as its command line says, and the last thing it finds.
 const LONG: (&str, &str) = ("long", "free memory: right");
 /// Programs of ours that check what differs from host to host, and the last thing that each finds.
-const CHECKS: [(&str, &str); 2] = [
-    ("clear", "interrupts: right"),
-    ("rtc", "time of day: right"),
-];
+const CHECKS: [(&str, &str); 2] = [("clear", "interrupts: right"), ("rtc", "time of day: right")];
 
 /// A program and how it is run.
 #[derive(Debug)]
@@ -78,13 +75,7 @@ fn seconds(kind: Kind) -> Option<u32> {
 }
 
 /// Builds a program of ours as RTEMS' users do, with its command line in it for a host that passes none.
-fn build(
-    workspace: &Workspace,
-    location: &Location,
-    kind: Kind,
-    name: &str,
-    seconds: u32,
-) -> Result<PathBuf> {
+fn build(workspace: &Workspace, location: &Location, kind: Kind, name: &str, seconds: u32) -> Result<PathBuf> {
     let folders = Folders::new(workspace);
     let folder = folders.root().join("apps").join(kind.name());
     fs::create_dir_all(&folder)?;
@@ -96,17 +87,8 @@ fn build(
         Command::new(location.tool("gcc"))
             .args(["-qrtems", "-march=pentium", "-mtune=pentiumpro", "-O2"])
             .arg("-Wl,--gc-sections")
-            .arg(format!(
-                "-B{}",
-                folders.libraries(location.version).display()
-            ))
-            .arg(
-                workspace
-                    .root()
-                    .join("tests/rtems/apps")
-                    .join(name)
-                    .with_extension("c"),
-            )
+            .arg(format!("-B{}", folders.libraries(location.version).display()))
+            .arg(workspace.root().join("tests/rtems/apps").join(name).with_extension("c"))
             .arg(&command_line)
             .arg("-o")
             .arg(&program),
@@ -163,9 +145,7 @@ mod tests {
 
     #[test]
     fn ticker_s_tasks_wake_at_multiples_of_their_period() {
-        let line = |task, second| {
-            format!("TA{task}  - rtems_clock_get_tod - 09:00:{second:02}   12/31/1988")
-        };
+        let line = |task, second| format!("TA{task}  - rtems_clock_get_tod - 09:00:{second:02}   12/31/1988");
         for (task, second) in [(1, 0), (1, 5), (1, 34), (2, 20), (3, 14), (3, 30)] {
             assert!(is_on_time(&line(task, second)), "{task} {second}");
         }

@@ -25,8 +25,7 @@ pub fn generate(from: &Path, to: &Path, placeholders: &[Placeholder<'_>]) -> Res
             changed |= generate(&entry.path(), &target, placeholders)?;
         } else {
             let item = fs::read_to_string(entry.path())?;
-            let filled =
-                fill(&item, placeholders).with_context(|| entry.path().display().to_string())?;
+            let filled = fill(&item, placeholders).with_context(|| entry.path().display().to_string())?;
             changed |= paravirt_build::files::write_if_changed(&target, filled.as_bytes())?;
         }
     }

@@ -93,13 +93,7 @@ pub fn run(
     })
 }
 
-fn run_one(
-    host: &Host,
-    program: &Program,
-    limit: Duration,
-    logs: &Path,
-    reasons: &Reasons,
-) -> Result<Entry> {
+fn run_one(host: &Host, program: &Program, limit: Duration, logs: &Path, reasons: &Reasons) -> Result<Entry> {
     let folder = logs.join(program.group.name());
     fs::create_dir_all(&folder)?;
     let log = folder.join(format!("{}.log", program.name));

@@ -31,15 +31,10 @@ pub fn link(source: &Path, workspace: &Path, tree: &Path) -> Result<()> {
             fs::remove_file(entry.path())?;
         }
     }
-    for entry in
-        fs::read_dir(source).with_context(|| format!("cannot list {}", source.display()))?
-    {
+    for entry in fs::read_dir(source).with_context(|| format!("cannot list {}", source.display()))? {
         let name = entry?.file_name();
         let text = name.to_string_lossy();
-        if text != WAF
-            && !text.ends_with(".ini")
-            && !FOREIGN.iter().any(|foreign| text.starts_with(foreign))
-        {
+        if text != WAF && !text.ends_with(".ini") && !FOREIGN.iter().any(|foreign| text.starts_with(foreign)) {
             symlink(source.join(&name), tree.join(&name))?;
         }
     }

@@ -153,10 +153,7 @@ Build failed
                 "samples/minimum: does not build, see waf.log",
             ]
         );
-        let verdicts: Vec<&str> = programs
-            .iter()
-            .map(|program| program.entry().verdict.name())
-            .collect();
+        let verdicts: Vec<&str> = programs.iter().map(|program| program.entry().verdict.name()).collect();
         assert_eq!(verdicts, ["skipped", "skipped", "FAILED"]);
     }
 

@@ -63,9 +63,7 @@ pub fn judge(banner: &Banner, ending: Ending) -> Verdict {
     };
     if banner.is_complete() {
         return match (ending, banner.state) {
-            (Ending::Stopped, State::ExpectedFail) => {
-                Verdict::Passed("although RTEMS expects it to fail".to_owned())
-            }
+            (Ending::Stopped, State::ExpectedFail) => Verdict::Passed("although RTEMS expects it to fail".to_owned()),
             (Ending::Stopped, _) => Verdict::Passed(String::new()),
             _ => Verdict::Failed(format!("{how} after the end of the test")),
         };
@@ -75,9 +73,7 @@ pub fn judge(banner: &Banner, ending: Ending) -> Verdict {
         State::UserInput => Verdict::Skipped(format!("RTEMS says it needs a person ({how})")),
         State::Indeterminate => Verdict::Skipped(format!("RTEMS says it may fail ({how})")),
         State::Benchmark => Verdict::Skipped(format!("RTEMS says it is a benchmark ({how})")),
-        State::ExpectedPass | State::Unknown if banner.begin.is_none() => {
-            Verdict::Failed(format!("no banner, {how}"))
-        }
+        State::ExpectedPass | State::Unknown if banner.begin.is_none() => Verdict::Failed(format!("no banner, {how}")),
         State::ExpectedPass | State::Unknown => Verdict::Failed(how),
     }
 }

@@ -38,14 +38,8 @@ impl Version {
             return Ok(version);
         }
         let script = source.join(SCRIPT);
-        let text = fs::read_to_string(&script)
-            .with_context(|| format!("cannot read {}", script.display()))?;
-        of_script(&text).with_context(|| {
-            format!(
-                "{} does not say which version of RTEMS this is",
-                script.display()
-            )
-        })
+        let text = fs::read_to_string(&script).with_context(|| format!("cannot read {}", script.display()))?;
+        of_script(&text).with_context(|| format!("{} does not say which version of RTEMS this is", script.display()))
     }
 
     /// Those whose tools for i386 are in that folder, ascending.
@@ -104,9 +98,7 @@ pub fn describe(source: &Path, version: Version) -> Result<Option<String>> {
     if released.is_file() {
         return Ok(Some(fs::read_to_string(released)?));
     }
-    let git = |arguments: &[&str]| {
-        command::output(Command::new("git").arg("-C").arg(source).args(arguments))
-    };
+    let git = |arguments: &[&str]| command::output(Command::new("git").arg("-C").arg(source).args(arguments));
     let Ok(commit) = git(&["rev-parse", "HEAD"]) else {
         return Ok(None);
     };
@@ -129,10 +121,7 @@ mod tests {
         assert_eq!(of_script(script), Some(Version(7)));
         assert_eq!(of_script("version = {}"), None);
         assert_eq!(of_release("[version]\nrevision = 6.1\n"), Some(Version(6)));
-        assert_eq!(
-            of_release("[version]\nrevision=6.0-2be19a2\n"),
-            Some(Version(6))
-        );
+        assert_eq!(of_release("[version]\nrevision=6.0-2be19a2\n"), Some(Version(6)));
         assert_eq!(of_release("[version]\n"), None);
     }
 }

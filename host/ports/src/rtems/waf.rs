@@ -66,11 +66,7 @@ impl Waf {
             "configure".to_owned(),
             format!("--out={}", self.folders.build().display()),
             format!("--prefix={}", self.folders.install().display()),
-            format!(
-                "--rtems-tools={},{}",
-                location.prefix.display(),
-                lacking.display()
-            ),
+            format!("--rtems-tools={},{}", location.prefix.display(), lacking.display()),
             format!("--rtems-specs={}", list.join(",")),
             format!("--rtems-config={}", self.folders.config().display()),
         ])
@@ -270,10 +266,7 @@ exit 1
         let lacking = ["i386-rtems6-g++".to_owned()];
         let unbuilt = waf.build(2, &lacking).expect("a program only");
         let said: Vec<String> = unbuilt.iter().map(Unbuilt::to_string).collect();
-        assert_eq!(
-            said,
-            ["samples/cdtest: not built, these tools have no i386-rtems6-g++"]
-        );
+        assert_eq!(said, ["samples/cdtest: not built, these tools have no i386-rtems6-g++"]);
         waf.install(&unbuilt, &lacking).expect("all but a program");
         assert_eq!(
             arguments(&waf),

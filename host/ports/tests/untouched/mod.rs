@@ -23,9 +23,7 @@ pub fn untouched(folders: &[&Path], run: impl FnOnce() -> Result<()>) -> Result<
     run()?;
     let after = states(folders)?;
     let entries = before.keys().chain(after.keys());
-    let mut written: Vec<_> = entries
-        .filter(|&entry| before.get(entry) != after.get(entry))
-        .collect();
+    let mut written: Vec<_> = entries.filter(|&entry| before.get(entry) != after.get(entry)).collect();
     written.sort();
     written.dedup();
     let shown = written

@@ -45,10 +45,7 @@ pub(super) fn run(
     match &finished.exit {
         Exit::Timeout => arguments.say_timeout(),
         Exit::Unknown(reason) => {
-            say::error(format_args!(
-                "the guest has not said how it ended: {}",
-                Escaped(reason)
-            ));
+            say::error(format_args!("the guest has not said how it ended: {}", Escaped(reason)));
         }
         Exit::Signal(number) => signal = Some(*number),
         Exit::Exit(_) | Exit::Reset | Exit::Fatal(_) | Exit::Fault => {}

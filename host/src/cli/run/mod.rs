@@ -140,8 +140,7 @@ A signal that ends the run ends pvhost, too; SIGPIPE: nobody reads the output.";
 
 impl Subcommand for Arguments {
     const NAME: &str = "run";
-    const ABOUT: &str =
-        "Run a guest: as a Linux process, in QEMU, or under Xen; none needs root or KVM";
+    const ABOUT: &str = "Run a guest: as a Linux process, in QEMU, or under Xen; none needs root or KVM";
 
     /// One guest and its arguments.
     fn plain(words: &[OsString]) -> Option<Self> {
@@ -200,10 +199,7 @@ impl Arguments {
     /// The guest's file, wherever on the command line it stands.
     fn guest(&self) -> &Path {
         let first = || self.arguments.first().map(Path::new);
-        self.guest
-            .as_deref()
-            .or_else(first)
-            .unwrap_or(Path::new(""))
+        self.guest.as_deref().or_else(first).unwrap_or(Path::new(""))
     }
 
     /// The guest's command line.
@@ -212,10 +208,7 @@ impl Arguments {
         arguments
             .join(OsStr::new(" "))
             .into_string()
-            .map_err(|text| {
-                format!("the guest's arguments {text:?} are no UTF-8, which a command line is")
-                    .into()
-            })
+            .map_err(|text| format!("the guest's arguments {text:?} are no UTF-8, which a command line is").into())
     }
 
     /// Refuses options of another host.
@@ -246,10 +239,7 @@ impl Arguments {
     fn say_timeout(&self) {
         output::hurry_from(Instant::now());
         if let (false, Some(timeout)) = (self.quiet, self.timeout) {
-            say::note(format_args!(
-                "timed out after {} s (--timeout)",
-                timeout.as_secs_f64()
-            ));
+            say::note(format_args!("timed out after {} s (--timeout)", timeout.as_secs_f64()));
         }
     }
 }
@@ -276,19 +266,13 @@ fn say_missing<'a>(image: &'a Image, host: &Host, missing: impl Iterator<Item = 
     }
     if !missing.is_empty() {
         let more = missing.len();
-        say::note(format_args!(
-            "missing: {more} more; `pvhost check` names them"
-        ));
+        say::note(format_args!("missing: {more} more; `pvhost check` names them"));
     }
 }
 
 /// What the program ends with after a guest's end with that status, by that signal if by any, with `lost` output if any was lost: a
 /// status, and the signal that it is to die by.
-fn conclude(
-    status: ExitStatus,
-    signal: Option<i32>,
-    lost: Option<&io::Error>,
-) -> (ExitStatus, Option<i32>) {
+fn conclude(status: ExitStatus, signal: Option<i32>, lost: Option<&io::Error>) -> (ExitStatus, Option<i32>) {
     if let Some(signal) = signal {
         output::hurry_from(Instant::now());
         if signal::is_deadly(signal) {
@@ -349,13 +333,7 @@ mod tests {
 
     #[test]
     fn the_default_is_the_librarys() {
-        assert_eq!(
-            units::size(DEFAULT_MEMORY),
-            Ok(pvhost::process::DEFAULT_MEMORY)
-        );
-        assert_eq!(
-            units::size(DEFAULT_MEMORY),
-            Ok(pvhost::emulator::DEFAULT_MEMORY)
-        );
+        assert_eq!(units::size(DEFAULT_MEMORY), Ok(pvhost::process::DEFAULT_MEMORY));
+        assert_eq!(units::size(DEFAULT_MEMORY), Ok(pvhost::emulator::DEFAULT_MEMORY));
     }
 }

@@ -57,10 +57,7 @@ pub(super) fn line(
         Exit::Fault(fault) | Exit::Unbound(fault) => Some(fault.to_string()),
         _ => None,
     };
-    let calls = stats.calls.iter().map(|(name, count)| Calls {
-        name,
-        count: *count,
-    });
+    let calls = stats.calls.iter().map(|(name, count)| Calls { name, count: *count });
     json::line(&Report {
         file: arguments.guest().display().to_string(),
         end,

@@ -110,10 +110,7 @@ impl Sandbox {
     ///
     /// # Errors
     /// If the policy asks for a filter, the system refuses it, and the policy does not go without.
-    pub(super) fn install(
-        policy: Option<SandboxPolicy>,
-        more: Option<u32>,
-    ) -> Result<Self, SandboxError> {
+    pub(super) fn install(policy: Option<SandboxPolicy>, more: Option<u32>) -> Result<Self, SandboxError> {
         if let Some(mut policy) = policy {
             policy.allowed.extend(more);
             match filter::install(&policy.allowed) {
@@ -148,14 +145,6 @@ fn guard(on: bool) -> bool {
     const HOST: u64 = (1 << 47) - GUEST_END;
     let (start, size) = if on { (GUEST_END, HOST) } else { (0, 0) };
     // SAFETY: no pointers; without a selector the range alone decides.
-    let result = unsafe {
-        libc::prctl(
-            PR_SET_SYSCALL_USER_DISPATCH,
-            u64::from(on),
-            start,
-            size,
-            0_u64,
-        )
-    };
+    let result = unsafe { libc::prctl(PR_SET_SYSCALL_USER_DISPATCH, u64::from(on), start, size, 0_u64) };
     result == 0
 }

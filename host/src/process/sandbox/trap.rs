@@ -30,11 +30,7 @@ pub(in crate::process) struct Stopped {
 }
 
 /// Handles a call that was stopped; `guest` is there on its thread while it runs.
-pub(in crate::process) fn handle(
-    call: Stopped,
-    interrupted: &mut Interrupted<'_>,
-    guest: Option<&Guest>,
-) {
+pub(in crate::process) fn handle(call: Stopped, interrupted: &mut Interrupted<'_>, guest: Option<&Guest>) {
     let Some(guest) = guest else {
         return refuse(call, interrupted);
     };
@@ -72,9 +68,7 @@ pub(in crate::process) fn handle(
 fn refuse(call: Stopped, interrupted: &mut Interrupted<'_>) {
     static TOLD: AtomicBool = AtomicBool::new(false);
     if !TOLD.swap(true, Ordering::SeqCst) {
-        let Stopped {
-            number, address, ..
-        } = call;
+        let Stopped { number, address, .. } = call;
         report(format_args!(
             "the sandbox does not permit system call {number} at {address:#x}, of the host's own code; it fails, and the host goes on \
              without (`--no-sandbox` permits it)"

@@ -45,9 +45,7 @@ pub fn print(arch: Arch) -> Result<bool> {
             cost.millicycles / 1000.0
         )
     });
-    println!(
-        "\nInstructions of one operation, hypervisor's included, {arch}; two runs agree to a thousandth\n"
-    );
+    println!("\nInstructions of one operation, hypervisor's included, {arch}; two runs agree to a thousandth\n");
     print_table(&counts, |cost| {
         format!("{:.2}", cost.millicycles / 1000.0 / CYCLES_PER_INSTRUCTION)
     });

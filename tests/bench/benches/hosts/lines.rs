@@ -43,10 +43,7 @@ pub fn print() -> Result<()> {
         let name = folder.file_name().unwrap_or_default().to_string_lossy();
         rows.push(row(&name, count(folder)?));
     }
-    rows.push(row(
-        "shared by backends in ring 0",
-        count(Path::new(RING_0))?,
-    ));
+    rows.push(row("shared by backends in ring 0", count(Path::new(RING_0))?));
     let mut shared = lines(0, 0);
     for file in folders.iter().filter(|path| path.is_file()) {
         add(&mut shared, file)?;
@@ -60,11 +57,7 @@ pub fn print() -> Result<()> {
 }
 
 fn row(name: &str, lines: Lines) -> Vec<String> {
-    vec![
-        name.to_owned(),
-        lines.all.to_string(),
-        lines.code.to_string(),
-    ]
+    vec![name.to_owned(), lines.all.to_string(), lines.code.to_string()]
 }
 
 /// The Rust files below `folder`.

@@ -34,11 +34,7 @@ pub const HOSTS: [Host; 5] = [
 ];
 
 const fn host(name: &'static str, emulated: bool, i386: bool) -> Host {
-    Host {
-        name,
-        emulated,
-        i386,
-    }
+    Host { name, emulated, i386 }
 }
 
 impl Host {

@@ -52,19 +52,13 @@ fn load(image: &Image) -> Result<f64> {
     let begin = Instant::now();
     let vm = builder.build()?;
     let time = begin.elapsed().as_nanos() as f64;
-    anyhow::ensure!(
-        vm.unbound().all(|name| !name.starts_with("host_")),
-        "500 are bound"
-    );
+    anyhow::ensure!(vm.unbound().all(|name| !name.starts_with("host_")), "500 are bound");
     Ok(time)
 }
 
 fn provide(mut builder: Builder) -> Builder {
     for number in 0..500 {
-        builder = builder.provide(
-            format!("host_{number:03}_call"),
-            |_: &mut Call, value: u32| value,
-        );
+        builder = builder.provide(format!("host_{number:03}_call"), |_: &mut Call, value: u32| value);
     }
     builder
 }

@@ -31,12 +31,8 @@ pub fn rows(setup: &Setup, arch: Arch) -> Result<Vec<Row>> {
     };
     let [layer, bare] = starts::compare(BOOTS, [&mut boot(&hello), &mut boot(&baseline)])?;
     Ok(vec![
-        Row::new(
-            "hello on Xen PV, QEMU's start to exit",
-            Time(layer),
-            Limit::Ratio(1.1),
-        )
-        .against("assembly that only prints", Time(bare)),
+        Row::new("hello on Xen PV, QEMU's start to exit", Time(layer), Limit::Ratio(1.1))
+            .against("assembly that only prints", Time(bare)),
     ])
 }
 

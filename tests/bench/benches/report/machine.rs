@@ -11,8 +11,7 @@ pub fn processor() -> String {
             .map(|(_, value)| value.trim())
     };
     let model = value("model name").unwrap_or("unknown");
-    let is_virtual =
-        value("flags").is_some_and(|flags| flags.split(' ').any(|flag| flag == "hypervisor"));
+    let is_virtual = value("flags").is_some_and(|flags| flags.split(' ').any(|flag| flag == "hypervisor"));
     if is_virtual {
         format!("{model}, virtual machine")
     } else {

@@ -81,10 +81,7 @@ fn run(wanted: &[String]) -> Result<bool> {
         judged.clone().count(),
         judged.filter(|kept| *kept).count()
     );
-    let over: Vec<&Row> = rows
-        .iter()
-        .filter(|row| row.is_kept() == Some(false))
-        .collect();
+    let over: Vec<&Row> = rows.iter().filter(|row| row.is_kept() == Some(false)).collect();
     for row in &over {
         println!("OVER THE LIMIT: {}", row.what);
     }

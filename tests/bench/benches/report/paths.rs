@@ -61,11 +61,7 @@ fn calls(times: &Times, arch: Arch) -> Result<Vec<Row>> {
 }
 
 fn gate(setup: &Setup, times: &Times, arch: Arch) -> Result<Vec<Row>> {
-    let counts = step::counts(
-        guest::command(&setup.host)
-            .arg(guest::path(arch, GUEST)?)
-            .arg("step"),
-    )?;
+    let counts = step::counts(guest::command(&setup.host).arg(guest::path(arch, GUEST)?).arg("step"))?;
     // A signal between two steps adds the instructions of its handler. On a busy machine most calls have one.
     let count = counts.iter().min().context("the guest made no call")?;
     let time = Row::new(
@@ -106,9 +102,6 @@ fn flag(times: &Times, arch: Arch) -> Result<Vec<Row>> {
             Time(times.get("interrupts_from_c")?),
             Limit::Ratio(2.0),
         )
-        .against(
-            "two volatile stores, out of line",
-            Time(times.get("stores_from_c")?),
-        ),
+        .against("two volatile stores, out of line", Time(times.get("stores_from_c")?)),
     ])
 }

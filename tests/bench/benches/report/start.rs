@@ -22,21 +22,12 @@ pub fn rows(setup: &Setup, arch: Arch) -> Result<Vec<Row>> {
             &mut guest::command(&program),
         ],
     )?;
-    let [native, beside] = starts::compare(
-        STARTS,
-        [&mut guest::command(&hello), &mut guest::command(&program)],
-    )?;
+    let [native, beside] = starts::compare(STARTS, [&mut guest::command(&hello), &mut guest::command(&program)])?;
     let row = |what: &str, limit, time, baseline| {
-        Row::new(format!("{what}, {arch}"), Time(time), limit)
-            .against("static C program", Time(baseline))
+        Row::new(format!("{what}, {arch}"), Time(time), limit).against("static C program", Time(baseline))
     };
     Ok(vec![
-        row(
-            "pvhost run hello, start to exit",
-            Limit::Ratio(2.0),
-            hosted,
-            plain,
-        ),
+        row("pvhost run hello, start to exit", Limit::Ratio(2.0), hosted, plain),
         row("hello as a Linux program", Limit::None, native, beside),
     ])
 }

@@ -34,15 +34,8 @@ pub fn rows(setup: &Setup, arch: Arch) -> Result<Vec<Row>> {
             upcall.get("timer")?,
             Limit::Ratio(1.5),
         )
-        .against(
-            "timer signal, handler, sigreturn",
-            Time(signal.get("timer")?),
-        ),
-        row(
-            "line raised by the guest",
-            upcall.get("raise")?,
-            Limit::None,
-        )
-        .against("signal, handler, sigreturn", to_self),
+        .against("timer signal, handler, sigreturn", Time(signal.get("timer")?)),
+        row("line raised by the guest", upcall.get("raise")?, Limit::None)
+            .against("signal, handler, sigreturn", to_self),
     ])
 }

@@ -35,10 +35,7 @@ fn run(mut arguments: Vec<String>) -> Result<u8> {
             }
         });
     for number in 0..500 {
-        builder = builder.provide(
-            format!("host_{number:03}_call"),
-            |_: &mut Call, value: u32| value,
-        );
+        builder = builder.provide(format!("host_{number:03}_call"), |_: &mut Call, value: u32| value);
     }
     let finished = builder.build()?.run()?;
     match finished.exit {

@@ -64,20 +64,8 @@ fn main() {
         stack: ptr::from_mut(&mut stack).cast(),
     };
     ask("by Linux", &linux);
-    ask(
-        "by POK, with a stack like that",
-        &Entry {
-            magic: 0xdead,
-            ..linux
-        },
-    );
-    ask(
-        "by another loader of programs",
-        &Entry {
-            magic: 0x1000,
-            ..linux
-        },
-    );
+    ask("by POK, with a stack like that", &Entry { magic: 0xdead, ..linux });
+    ask("by another loader of programs", &Entry { magic: 0x1000, ..linux });
     ask(
         "by one that passes an address",
         &Entry {

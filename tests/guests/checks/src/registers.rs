@@ -44,21 +44,12 @@ impl Registers {
         let word = |index: usize| seed.wrapping_mul(0x0101_0101).wrapping_add(index * 0x11) | 1;
         Self {
             general: core::array::from_fn(word),
-            flags: FLAGS
-                & if seed.is_multiple_of(2) {
-                    usize::MAX
-                } else {
-                    !1
-                },
+            flags: FLAGS & if seed.is_multiple_of(2) { usize::MAX } else { !1 },
             mxcsr: 0x3f80,
             control: 0x77f,
-            sse: core::array::from_fn(|index| {
-                [word(index + 20) as u64, !(word(index + 40) as u64)]
-            }),
+            sse: core::array::from_fn(|index| [word(index + 20) as u64, !(word(index + 40) as u64)]),
             x87: core::array::from_fn(|index| word(index + 60) as f64 / 3.0),
-            avx: core::array::from_fn(|index| {
-                [!(word(index + 80) as u64), word(index + 100) as u64]
-            }),
+            avx: core::array::from_fn(|index| [!(word(index + 80) as u64), word(index + 100) as u64]),
             has_avx: has_avx().into(),
         }
     }

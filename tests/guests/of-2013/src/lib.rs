@@ -45,9 +45,7 @@ pub const INTERRUPTS: &str = "10 interrupts\n";
 #[must_use]
 pub fn missing(arch: &str) -> Option<String> {
     compiler(arch).is_none().then(|| match arch {
-        "i386" => {
-            "neither i686-linux-gnu-gcc nor gcc -m32 is there to compile a guest of 2013".to_owned()
-        }
+        "i386" => "neither i686-linux-gnu-gcc nor gcc -m32 is there to compile a guest of 2013".to_owned(),
         _ => format!("there is no gcc to compile a guest for {arch}"),
     })
 }

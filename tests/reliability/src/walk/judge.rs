@@ -139,8 +139,7 @@ impl Round {
         if let Some(last) = self.raises.last()
             && read_word(memory, self.calls) <= last.calls
         {
-            self.problems
-                .push(format!("still pending: {:x?}", self.raises));
+            self.problems.push(format!("still pending: {:x?}", self.raises));
         }
     }
 
@@ -154,8 +153,7 @@ impl Round {
         let Report { calls, early, .. } = report;
         let raises = self.raises;
         if early > 0 {
-            self.problems
-                .push(format!("{early} delivered while off: {raises:x?}"));
+            self.problems.push(format!("{early} delivered while off: {raises:x?}"));
         }
         if raises.last().is_some_and(|last| calls <= last.calls) {
             self.problems.push(format!("lost: {raises:x?}"));

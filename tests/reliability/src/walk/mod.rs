@@ -170,10 +170,7 @@ impl Walk {
         }
         let key = round.visit(address);
         let interruptible = step.interruptible();
-        if self
-            .plan
-            .wants(key, interruptible, round.raises(), &self.places)
-        {
+        if self.plan.wants(key, interruptible, round.raises(), &self.places) {
             let tally = self.tallies.last_mut().expect("a round has begun");
             tally.raises += 1;
             tally.raises_while_off += u64::from(!interruptible);
@@ -293,9 +290,7 @@ fn check_coverage(tallies: &[Tally], places: &Places, idle_stub: u64) {
         assert!(gate.count() > 0, "{name}: no gate");
     }
     // cmp, jne, iret, and the store that turns interrupts off again.
-    let window = tallies[UPCALL as usize]
-        .instructions
-        .range(places.window.clone());
+    let window = tallies[UPCALL as usize].instructions.range(places.window.clone());
     assert_eq!(window.count(), 4, "instructions of the window");
     let idle = &tallies[IDLE as usize].instructions;
     assert!(idle.contains(&places.idle), "the thunk of idle");

@@ -187,22 +187,14 @@ impl Plan {
                 }
             }
             Stage::Twice { .. } => Stage::pile(PileAt::Window),
-            Stage::Pile {
-                at: PileAt::Window, ..
-            } => Stage::pile(PileAt::Ends),
+            Stage::Pile { at: PileAt::Window, .. } => Stage::pile(PileAt::Ends),
             Stage::Pile { .. } | Stage::Done => Stage::Done,
         };
     }
 
     /// Whether the line is to be raised at this instruction, with that many raises so far in this round. `interruptible`: whether
     /// that would interrupt the guest at once.
-    pub(super) fn wants(
-        &mut self,
-        key: Key,
-        interruptible: bool,
-        raises: usize,
-        places: &Places,
-    ) -> bool {
+    pub(super) fn wants(&mut self, key: Key, interruptible: bool, raises: usize, places: &Places) -> bool {
         self.window.visit(key.address, places);
         match &mut self.stage {
             Stage::Once => {
@@ -231,16 +223,11 @@ impl Plan {
                 }
                 _ => false,
             },
-            Stage::Pile {
-                at, raises: most, ..
-            } => {
+            Stage::Pile { at, raises: most, .. } => {
                 raises < *most
                     && match at {
                         PileAt::Window => places.window.contains(&key.address),
-                        PileAt::Ends => {
-                            self.window.before == Some(key.address)
-                                || self.window.last == key.address
-                        }
+                        PileAt::Ends => self.window.before == Some(key.address) || self.window.last == key.address,
                     }
             }
             Stage::Done => false,

@@ -6,9 +6,7 @@ use std::time::Duration;
 use paravirt_reliability_tests::guest::Arch;
 use paravirt_reliability_tests::storm::Weather;
 use paravirt_reliability_tests::walk::Effort;
-use paravirt_reliability_tests::{
-    numeric, on_each_architecture, rate, signals, stack, storm, walk,
-};
+use paravirt_reliability_tests::{numeric, on_each_architecture, rate, signals, stack, storm, walk};
 
 on_each_architecture!(
     every_expiration_is_counted_when_idle,

@@ -99,9 +99,7 @@ impl Program {
         assert_eq!(registers.rip, address + 1);
         registers.rip = address;
         self.traced.set_registers(registers).expect("it stands");
-        self.traced
-            .lift_breakpoint(address, byte)
-            .expect("its code");
+        self.traced.lift_breakpoint(address, byte).expect("its code");
     }
 
     /// Goes on to the end: both clocks are right.
@@ -138,11 +136,7 @@ fn unix_time() -> u64 {
 fn auxiliary(program: &Traced, width: u64) -> io::Result<Vec<(u32, u64, u64)>> {
     let word = |address| -> io::Result<u64> {
         let low = program.word(address)?;
-        let high = if width == 8 {
-            program.word(address + 4)?
-        } else {
-            0
-        };
+        let high = if width == 8 { program.word(address + 4)? } else { 0 };
         Ok(u64::from(high) << 32 | u64::from(low))
     };
     let mut next = program.registers()?.rsp + width;

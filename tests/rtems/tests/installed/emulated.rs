@@ -32,10 +32,7 @@ fn run(program: &Path, text: &str) {
 
 pub fn hello_runs() {
     let rtems = Installed::find();
-    run(
-        &rtems.program("samples/hello.exe"),
-        "*** END OF TEST HELLO WORLD ***",
-    );
+    run(&rtems.program("samples/hello.exe"), "*** END OF TEST HELLO WORLD ***");
 }
 
 /// Here a mistake in the way from the processor's interrupt to the thread dispatch would show.

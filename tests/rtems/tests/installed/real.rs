@@ -69,10 +69,7 @@ pub fn all_that_the_interrupt_headers_declare_is_defined() {
     )
     .expect("a file in the scratch folder");
     succeed(tools::run(
-        rtems
-            .gcc()
-            .args(["-fsyntax-only", "-aux-info"])
-            .args([&list, &source]),
+        rtems.gcc().args(["-fsyntax-only", "-aux-info"]).args([&list, &source]),
     ));
     let list = fs::read_to_string(&list).expect("the compiler's list of declarations");
     // A line: `/* FILE:LINE:NC */ extern TYPE NAME (PARAMETERS);`
@@ -95,11 +92,7 @@ pub fn all_that_the_interrupt_headers_declare_is_defined() {
     let missing: Vec<&&str> = declared
         .iter()
         .filter(|name| !OF_OTHER_MACHINES.contains(name))
-        .filter(|name| {
-            !defined
-                .iter()
-                .any(|library| library.defined.contains(**name))
-        })
+        .filter(|name| !defined.iter().any(|library| library.defined.contains(**name)))
         .collect();
     assert!(missing.is_empty(), "{missing:?}");
 }
@@ -111,10 +104,7 @@ pub fn cpp_exceptions_are_caught() {
         let folder = scratch();
         let program = rtems.cpp_app("exceptions", folder.path(), options);
         let (exit, printed) = run::program(&program, "", LIMIT);
-        assert!(
-            matches!(exit, Exit::Exit(0)),
-            "{options:?}: {exit:?}\n{printed}"
-        );
+        assert!(matches!(exit, Exit::Exit(0)), "{options:?}: {exit:?}\n{printed}");
         for line in [
             "before main: right",
             "in the first task: right",
@@ -182,10 +172,7 @@ pub fn control_words_belong_to_threads() {
     let rtems = Installed::find();
     let (exit, printed) = run_app(&rtems, "control", "");
     assert!(matches!(exit, Exit::Exit(0)), "{exit:?}\n{printed}");
-    assert!(
-        printed.contains("exceptions that a task has seen: right"),
-        "{printed}"
-    );
+    assert!(printed.contains("exceptions that a task has seen: right"), "{printed}");
 }
 
 /// Of the smallest stack that RTEMS gives a task, what an interrupt may take is left: on the process host, and as an ordinary Linux
@@ -227,8 +214,7 @@ pub fn thread_local_data_without_a_base_for_it_is_told() {
     let (exit, printed) = run(&rtems.app("cpu", folder.path()));
     assert!(matches!(exit, Exit::Fatal(_)), "{exit:?}\n{printed}");
     assert!(
-        printed
-            .contains("4 bytes of thread-local data, but this host offers no thread-local storage"),
+        printed.contains("4 bytes of thread-local data, but this host offers no thread-local storage"),
         "{printed}"
     );
 }
@@ -280,11 +266,7 @@ pub fn code_runs_in_memory_of_images_with_the_dynamic_loader() {
         let printed = String::from_utf8_lossy(&output.stdout);
         assert_eq!(
             (output.status.success(), output.status.signal()),
-            if runs {
-                (true, None)
-            } else {
-                (false, Some(SIGSEGV))
-            },
+            if runs { (true, None) } else { (false, Some(SIGSEGV)) },
             "{options:?}: {printed}"
         );
     }
@@ -294,10 +276,7 @@ pub fn hello_runs() {
     let rtems = Installed::find();
     let (exit, printed) = run::program(&rtems.program("samples/hello.exe"), "", LIMIT);
     assert!(matches!(exit, Exit::Exit(0)), "{exit:?}\n{printed}");
-    assert!(
-        printed.contains("*** END OF TEST HELLO WORLD ***"),
-        "{printed}"
-    );
+    assert!(printed.contains("*** END OF TEST HELLO WORLD ***"), "{printed}");
 }
 
 /// Its one thread has 512 bytes of stack, and ends, which is a fatal error.
@@ -305,10 +284,7 @@ pub fn a_fatal_error_is_reported_from_a_small_stack() {
     let rtems = Installed::find();
     let (exit, printed) = run::program(&rtems.program("samples/minimum.norun.exe"), "", LIMIT);
     assert!(matches!(exit, Exit::Fatal(_)), "{exit:?}\n{printed}");
-    assert!(
-        printed.contains("INTERNAL_ERROR_THREAD_EXITTED"),
-        "{printed}"
-    );
+    assert!(printed.contains("INTERNAL_ERROR_THREAD_EXITTED"), "{printed}");
 }
 
 /// Also where an extension of the application has enabled interrupts, whose handlers use the stack that the report is made on.
@@ -345,10 +321,7 @@ pub fn fileio_writes_and_lists_a_file() {
         // Its menu has no way out.
         Duration::from_secs(4),
     );
-    for text in [
-        "The quick brown fox",
-        "******** End of file reached, flen = 1024",
-    ] {
+    for text in ["The quick brown fox", "******** End of file reached, flen = 1024"] {
         assert!(printed.contains(text), "{text:?} is not in\n{printed}");
     }
 }

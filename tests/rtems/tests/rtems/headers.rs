@@ -57,11 +57,7 @@ fn a_header_declares_the_functions_that_its_module_exports() {
     for module in prototypes::modules() {
         let exported = prototypes::functions(&prototypes::of_module(&module));
         assert!(!exported.is_empty(), "{module}");
-        assert_eq!(
-            prototypes::functions(&header(&module)),
-            exported,
-            "{module}"
-        );
+        assert_eq!(prototypes::functions(&header(&module)), exported, "{module}");
     }
 }
 
@@ -71,10 +67,7 @@ fn the_prototypes_are_those_of_rust() {
     require!(GCC.program());
     for module in prototypes::modules() {
         let rust = prototypes::of_module(&module);
-        succeed(compile(
-            Language::C,
-            &format!("#include <paravirt/{module}.h>\n{rust}"),
-        ));
+        succeed(compile(Language::C, &format!("#include <paravirt/{module}.h>\n{rust}")));
     }
 }
 
@@ -82,10 +75,7 @@ fn the_prototypes_are_those_of_rust() {
 fn a_prototype_that_differs_is_noticed() {
     require!(GCC.program());
     let rust = prototypes::of_module("clock").replace("uint64_t", "uint32_t");
-    let messages = fail(compile(
-        Language::C,
-        &format!("#include <paravirt/clock.h>\n{rust}"),
-    ));
+    let messages = fail(compile(Language::C, &format!("#include <paravirt/clock.h>\n{rust}")));
     assert!(messages.contains("conflicting types"), "{messages}");
 }
 

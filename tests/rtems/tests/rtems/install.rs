@@ -34,11 +34,9 @@ fn words(description: &Path, field: &str) -> Vec<String> {
     let folder = description.parent().expect("a folder");
     let mut variables = HashMap::from([("pcfiledir".to_owned(), folder.display().to_string())]);
     let expand = |text: &str, variables: &HashMap<String, String>| {
-        variables
-            .iter()
-            .fold(text.to_owned(), |text, (name, value)| {
-                text.replace(&format!("${{{name}}}"), value)
-            })
+        variables.iter().fold(text.to_owned(), |text, (name, value)| {
+            text.replace(&format!("${{{name}}}"), value)
+        })
     };
     for line in text.lines() {
         if let Some((name, value)) = line.split_once('=') {
@@ -90,11 +88,7 @@ fn a_c_program_is_built_with_what_is_installed() {
         let words = words.split_whitespace().map(str::to_owned);
         words.collect::<Vec<_>>()
     };
-    build_and_run(
-        folder.path(),
-        &pkg_config("--cflags"),
-        &pkg_config("--libs"),
-    );
+    build_and_run(folder.path(), &pkg_config("--cflags"), &pkg_config("--libs"));
 }
 
 fn build_and_run(folder: &Path, flags: &[String], libraries: &[String]) {
@@ -106,14 +100,7 @@ fn build_and_run(folder: &Path, flags: &[String], libraries: &[String]) {
             .args(["-ffreestanding", "-fno-pic", "-fno-stack-protector"])
             .args(flags)
             .args([own("fixtures/installed.c"), own("fixtures/memory.c")])
-            .args([
-                "-nostdlib",
-                "-static",
-                "-no-pie",
-                "-Wl,--gc-sections",
-                "-T",
-                "i386.ld",
-            ])
+            .args(["-nostdlib", "-static", "-no-pie", "-Wl,--gc-sections", "-T", "i386.ld"])
             .args(libraries)
             .arg("-o")
             .arg(&program),

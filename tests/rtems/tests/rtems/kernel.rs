@@ -38,14 +38,8 @@ fn part(name: &str, object: &Path) {
 /// Links the fixtures in `folder` as gcc links an RTEMS application: the start file and the libraries come from linkcmds, which
 /// stand behind everything else.
 fn link(library: &Path, linkcmds: &Path, folder: &Path) -> Result<PathBuf, String> {
-    let [kernel, memory] = ["fixtures/kernel.c", "fixtures/memory.c"].map(|source| {
-        succeed(GCC.compile(
-            Language::C,
-            &own(source),
-            folder,
-            &["-O2", "-ffunction-sections"],
-        ))
-    });
+    let [kernel, memory] = ["fixtures/kernel.c", "fixtures/memory.c"]
+        .map(|source| succeed(GCC.compile(Language::C, &own(source), folder, &["-O2", "-ffunction-sections"])));
     succeed(tools::run(
         Command::new(GCC.program())
             .arg("-c")
@@ -66,15 +60,10 @@ fn link(library: &Path, linkcmds: &Path, folder: &Path) -> Result<PathBuf, Strin
         part(name, object);
     }
     succeed(tools::run(
-        Command::new(AR)
-            .arg("rcs")
-            .arg(folder.join("librtemscpu.a")),
+        Command::new(AR).arg("rcs").arg(folder.join("librtemscpu.a")),
     ));
     succeed(tools::run(
-        Command::new(AR)
-            .arg("rcs")
-            .arg(folder.join("libc.a"))
-            .arg(&memory),
+        Command::new(AR).arg("rcs").arg(folder.join("libc.a")).arg(&memory),
     ));
     let image = folder.join("kernel.exe");
     tools::run(
@@ -119,12 +108,7 @@ fn linkcmds_keep_the_tables_and_the_note_and_rtems_linker_sets() {
         .iter()
         .map(|external| external.name.as_str())
         .collect();
-    for used in [
-        "pv_console_write",
-        "pv_cpu_idle",
-        "pv_shutdown",
-        "pv_timer_start",
-    ] {
+    for used in ["pv_console_write", "pv_cpu_idle", "pv_shutdown", "pv_timer_start"] {
         assert!(names.contains(&used), "{used} is not in {names:?}");
     }
     // What nobody calls is not asked for.
@@ -147,8 +131,7 @@ fn linkcmds_keep_the_tables_and_the_note_and_rtems_linker_sets() {
         let name = section.name().expect("a name");
         assert!(
             elf.segments()
-                .any(|segment| segment.address() <= start
-                    && end <= segment.address() + segment.size()),
+                .any(|segment| segment.address() <= start && end <= segment.address() + segment.size()),
             "{name} is in no segment"
         );
     }
@@ -159,9 +142,7 @@ fn linkcmds_keep_the_tables_and_the_note_and_rtems_linker_sets() {
         .find(|header| header.p_type(LittleEndian) == PT_GNU_STACK)
         .expect("else Linux makes all memory of the program executable");
     assert_eq!(stack.p_flags(LittleEndian), PF_R | PF_W);
-    let notes = elf
-        .section_by_name(".note.Xen")
-        .expect("the note for PVH loaders");
+    let notes = elf.section_by_name(".note.Xen").expect("the note for PVH loaders");
     assert!(!notes.data().expect("content").is_empty());
     let section = elf.section_by_name(".rtemsroset").expect("linker sets");
     assert_eq!(section.data().expect("content"), 0x1234_u32.to_le_bytes());
@@ -178,9 +159,7 @@ fn the_compilers_files_bracket_what_is_theirs() {
     let bytes = fs::read(&path).expect("just linked");
     let elf = object::File::parse(&*bytes).expect("an ELF file");
     let content = |name: &str| {
-        let section = elf
-            .section_by_name(name)
-            .unwrap_or_else(|| panic!("no {name}"));
+        let section = elf.section_by_name(name).unwrap_or_else(|| panic!("no {name}"));
         (section.address(), section.data().expect("content"))
     };
 
@@ -201,10 +180,7 @@ fn the_compilers_files_bracket_what_is_theirs() {
             .expect("a record ends within the section");
     }
     assert!(records > 10, "{records} frames");
-    assert_eq!(
-        rest, [0; 4],
-        "no zero word at the end, or records behind it"
-    );
+    assert_eq!(rest, [0; 4], "no zero word at the end, or records behind it");
 
     for name in [".init", ".fini"] {
         assert_eq!(content(name).1, [0x11, 0x22, 0x33, 0x44, 0x55], "{name}");
@@ -213,11 +189,7 @@ fn the_compilers_files_bracket_what_is_theirs() {
         let tags: Vec<u8> = content(name).1.chunks(4).map(|word| word[0]).collect();
         assert_eq!(tags, [0x22, 0x33, 0x33, 0x44], "{name}");
     }
-    let tags: Vec<u8> = content(".tm_clone_table")
-        .1
-        .chunks(4)
-        .map(|word| word[0])
-        .collect();
+    let tags: Vec<u8> = content(".tm_clone_table").1.chunks(4).map(|word| word[0]).collect();
     assert_eq!(tags, [0x22, 0x33, 0x44], ".tm_clone_table");
 }
 

@@ -42,9 +42,7 @@ fn nothing_else_is_defined() {
     let listed = |name: &String| {
         crossing.defined.contains_key(name)
             || api.contains(name)
-            || contract
-                .from(Provider::Rust)
-                .any(|symbol| symbol.name == *name)
+            || contract.from(Provider::Rust).any(|symbol| symbol.name == *name)
     };
     let external = |name: &str| {
         let function = name.strip_suffix(".has_one_prototype").unwrap_or(name);

@@ -26,10 +26,7 @@ fn sources() -> Vec<PathBuf> {
         let folder = folder.expect("a folder").path();
         for file in fs::read_dir(folder).expect("a folder") {
             let path = file.expect("a file").path();
-            if path
-                .extension()
-                .is_some_and(|kind| kind == "c" || kind == "S")
-            {
+            if path.extension().is_some_and(|kind| kind == "c" || kind == "S") {
                 sources.push(path);
             }
         }
@@ -40,9 +37,7 @@ fn sources() -> Vec<PathBuf> {
 
 /// A compiler that finds the headers in `headers`, those of BSP and layer, and the stand-ins, with many warnings, all of them errors.
 fn compiler(headers: &[PathBuf]) -> Command {
-    let own_headers = succeed(tools::run(
-        Command::new(COMPILER).arg("-print-file-name=include"),
-    ));
+    let own_headers = succeed(tools::run(Command::new(COMPILER).arg("-print-file-name=include")));
     let mut command = Command::new(COMPILER);
     command
         .args(["-std=gnu11", "-ffreestanding", "-nostdinc", "-O2"])
@@ -156,12 +151,7 @@ fn a_slip_in_a_source_does_not_compile() {
             "paravirt_timer_start(PV_TIMER_TICK, clock_period, clock_period, 0)",
             "too many arguments",
         ),
-        (
-            "clock/clock.c",
-            "    \"Timers\",\n",
-            "",
-            "too few arguments",
-        ),
+        ("clock/clock.c", "    \"Timers\",\n", "", "too few arguments"),
         (
             "console/console.c",
             ".write = console_write",
@@ -203,10 +193,6 @@ fn the_most_that_interrupts_take_of_a_stack_is_documented() {
         .and_then(|number| number.parse().ok())
         .expect("a number");
     let document = fs::read_to_string(workspace().join("ffi/rtems/README.md")).expect("README.md");
-    let promise = format!(
-        "An interrupt takes at most {},{:03} bytes",
-        most / 1000,
-        most % 1000
-    );
+    let promise = format!("An interrupt takes at most {},{:03} bytes", most / 1000, most % 1000);
     assert!(document.contains(&promise), "{promise:?} is not there");
 }

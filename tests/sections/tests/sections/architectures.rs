@@ -105,10 +105,7 @@ fn entry(object: &Path) -> Entry {
     let mut sections = Entry::new();
     for section in file.sections() {
         let name = section.name().expect("UTF-8").to_owned();
-        if !name.contains("l4externals")
-            || !name.ends_with(".board_alpha")
-            || name.starts_with(".rel")
-        {
+        if !name.contains("l4externals") || !name.ends_with(".board_alpha") || name.starts_with(".rel") {
             continue;
         }
         let relocations = section
@@ -129,11 +126,7 @@ fn entry(object: &Path) -> Entry {
                     }
                     other => format!("{other:?}"),
                 };
-                format!(
-                    "{offset:#x}: {:?} {target} {}",
-                    relocation.flags(),
-                    relocation.addend()
-                )
+                format!("{offset:#x}: {:?} {target} {}", relocation.flags(), relocation.addend())
             })
             .collect();
         let content = (
@@ -155,8 +148,7 @@ fn rust_and_c_emit_the_same() {
             require!(compiler.program());
             let folder = scratch();
             let flags: &[&str] = if arch == Arch::Armv7 { &["-marm"] } else { &[] };
-            let from_c =
-                succeed(compiler.compile(Language::C, &fixture("first.c"), folder.path(), flags));
+            let from_c = succeed(compiler.compile(Language::C, &fixture("first.c"), folder.path(), flags));
             let assembly = folder.path().join("macro.s");
             fs::write(&assembly, rust_text(arch)).expect("a file in the scratch folder");
             let from_rust = folder.path().join("macro.o");
@@ -165,12 +157,7 @@ fn rust_and_c_emit_the_same() {
                 command.arg(format!("--target={}", arch.clang_target()));
             }
             succeed(tools::run(
-                command
-                    .args(flags)
-                    .arg("-c")
-                    .arg(&assembly)
-                    .arg("-o")
-                    .arg(&from_rust),
+                command.args(flags).arg("-c").arg(&assembly).arg("-o").arg(&from_rust),
             ));
             let (from_c, from_rust) = (entry(&from_c), entry(&from_rust));
             assert_eq!(from_c.len(), 6, "{compiler:?}");

@@ -11,9 +11,7 @@ use paravirt_section_tests::tools::{self, succeed};
 use paravirt_section_tests::{fixture, require, scratch, workspace};
 
 use paravirt_abi::signature::Signature;
-use paravirt_abi::signature::Type::{
-    ConstPointer, F32, F64, I8, I32, Never, Pointer, U16, U32, U64, Unit,
-};
+use paravirt_abi::signature::Type::{ConstPointer, F32, F64, I8, I32, Never, Pointer, U16, U32, U64, Unit};
 
 /// What the two files call.
 pub fn called() -> Functions {
@@ -32,10 +30,7 @@ pub fn called() -> Functions {
 pub fn declared() -> Functions {
     let mut functions = called();
     functions.push(("board_never_called".to_owned(), Signature::new(Unit, &[])));
-    functions.push((
-        "board_unused_too".to_owned(),
-        Signature::new(Unit, &[Pointer]),
-    ));
+    functions.push(("board_unused_too".to_owned(), Signature::new(Unit, &[Pointer])));
     functions.sort_by(|a, b| a.0.cmp(&b.0));
     functions
 }
@@ -51,16 +46,10 @@ fn separately(compiler: Compiler, language: Language, linker: Linker) {
             let flags = [level, "-ffunction-sections", "-fdata-sections"];
             succeed(compiler.compile(language, &fixture(source), folder.path(), &flags))
         });
-        for (gc, expected) in [
-            ("--gc-sections", called()),
-            ("--no-gc-sections", declared()),
-        ] {
+        for (gc, expected) in [("--gc-sections", called()), ("--no-gc-sections", declared())] {
             let image = succeed(linker.link(Arch::X86_64, &objects, folder.path(), &[gc]));
             assert_eq!(table::read(&image), expected, "{level} {gc}");
-            assert!(
-                !table::mentions(&image, "l4_external_entry"),
-                "{level} {gc}"
-            );
+            assert!(!table::mentions(&image, "l4_external_entry"), "{level} {gc}");
             let unused = table::mentions(&image, "board_never_called");
             assert_eq!(unused, gc == "--no-gc-sections", "{level} {gc}");
         }
@@ -71,20 +60,11 @@ fn separately(compiler: Compiler, language: Language, linker: Linker) {
 fn together(compiler: Compiler, language: Language, linker: Linker) {
     require!(compiler.program(), linker.program(Arch::X86_64));
     for level in ["-O0", "-O2"] {
-        for (gc, expected) in [
-            ("--gc-sections", called()),
-            ("--no-gc-sections", declared()),
-        ] {
+        for (gc, expected) in [("--gc-sections", called()), ("--no-gc-sections", declared())] {
             let folder = scratch();
             let image = folder.path().join("image");
-            let objects = SOURCES.map(|source| {
-                succeed(compiler.compile(
-                    language,
-                    &fixture(source),
-                    folder.path(),
-                    &[level, "-flto"],
-                ))
-            });
+            let objects = SOURCES
+                .map(|source| succeed(compiler.compile(language, &fixture(source), folder.path(), &[level, "-flto"])));
             succeed(tools::run(
                 Command::new(compiler.program())
                     .args([level, "-flto", "-nostdlib", "-static", "-no-pie"])

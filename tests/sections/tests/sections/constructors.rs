@@ -61,10 +61,7 @@ fn objects_of_cpp_are_constructed_once_and_not_destroyed() {
             let image = succeed(guest(&project, (compiler, linker), &script(), &options));
             let (output, text) = run(&image, &[]);
             assert!(output.status.success(), "{text}{output:?}");
-            let said: Vec<&str> = text
-                .lines()
-                .filter(|line| line.starts_with("in C++"))
-                .collect();
+            let said: Vec<&str> = text.lines().filter(|line| line.starts_with("in C++")).collect();
             assert_eq!(
                 said,
                 [

@@ -8,26 +8,14 @@ use paravirt_section_tests::arch::Arch;
 use paravirt_section_tests::{tools, workspace};
 
 /// The features of backends, and what those in ring 0 share.
-const FEATURES: [&str; 7] = [
-    "linux-syscall",
-    "bare",
-    "xen",
-    "template",
-    "pok",
-    "pok-irq",
-    "ring0",
-];
+const FEATURES: [&str; 7] = ["linux-syscall", "bare", "xen", "template", "pok", "pok-irq", "ring0"];
 
 /// None, each, each pair, and all of them.
 fn combinations() -> Vec<Vec<&'static str>> {
     let mut combinations = vec![Vec::new(), FEATURES.to_vec()];
     for (index, first) in FEATURES.into_iter().enumerate() {
         combinations.push(vec![first]);
-        combinations.extend(
-            FEATURES[index + 1..]
-                .iter()
-                .map(|&second| vec![first, second]),
-        );
+        combinations.extend(FEATURES[index + 1..].iter().map(|&second| vec![first, second]));
     }
     combinations
 }

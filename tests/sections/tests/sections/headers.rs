@@ -29,22 +29,13 @@ fn numbers() -> Vec<(&'static str, i64)> {
     vec![
         ("PV_ABI_VERSION", paravirt_abi::VERSION.into()),
         ("PV_ERROR_NOT_OFFERED", Error::NotOffered.number().into()),
-        (
-            "PV_ERROR_INVALID_ARGUMENT",
-            Error::InvalidArgument.number().into(),
-        ),
+        ("PV_ERROR_INVALID_ARGUMENT", Error::InvalidArgument.number().into()),
         ("PV_ERROR_BAD_ADDRESS", Error::BadAddress.number().into()),
-        (
-            "PV_ERROR_NO_SUCH_DEVICE",
-            Error::NoSuchDevice.number().into(),
-        ),
+        ("PV_ERROR_NO_SUCH_DEVICE", Error::NoSuchDevice.number().into()),
         ("PV_ERROR_BUSY", Error::Busy.number().into()),
         ("PV_ERROR_NOT_ATTACHED", Error::NotAttached.number().into()),
         ("PV_ERROR_END_OF_INPUT", Error::EndOfInput.number().into()),
-        (
-            "PV_ERROR_NOT_PERMITTED",
-            Error::NotPermitted.number().into(),
-        ),
+        ("PV_ERROR_NOT_PERMITTED", Error::NotPermitted.number().into()),
         ("PV_ERROR_DEVICE", Error::Device.number().into()),
         ("PV_LINES", line::LINES.into()),
         ("PV_LINE_TIMER", line::TIMER.into()),
@@ -57,14 +48,8 @@ fn numbers() -> Vec<(&'static str, i64)> {
         ("PV_SHUTDOWN_FATAL", Reason::Fatal as i64),
         ("PV_NOTE_TYPE", note::TYPE.into()),
         ("PV_NOTE_BACKEND_TYPE", note::BACKEND_TYPE.into()),
-        (
-            "PV_NOTE_EXECUTABLE_MEMORY_TYPE",
-            note::EXECUTABLE_MEMORY_TYPE.into(),
-        ),
-        (
-            "PV_NOTE_NO_RED_ZONE",
-            note::Flags::NO_RED_ZONE.bits().into(),
-        ),
+        ("PV_NOTE_EXECUTABLE_MEMORY_TYPE", note::EXECUTABLE_MEMORY_TYPE.into()),
+        ("PV_NOTE_NO_RED_ZONE", note::Flags::NO_RED_ZONE.bits().into()),
         ("PV_START_MAGIC", start::MAGIC.into()),
         ("PV_START_CLOCK_TSC", Features::CLOCK_TSC.bits().into()),
         ("PV_START_LAZY", Features::LAZY.bits().into()),
@@ -79,10 +64,7 @@ fn numbers() -> Vec<(&'static str, i64)> {
 }
 
 /// Every text of `abi.h`.
-const TEXTS: [(&str, &str); 2] = [
-    ("PV_NOTE_SECTION", note::SECTION),
-    ("PV_NOTE_OWNER", note::OWNER),
-];
+const TEXTS: [(&str, &str); 2] = [("PV_NOTE_SECTION", note::SECTION), ("PV_NOTE_OWNER", note::OWNER)];
 
 macro_rules! layout {
     ($c:literal, $rust:ty, [$($field:ident),*]) => {
@@ -118,17 +100,9 @@ fn layouts() -> Vec<Layout> {
                 reserved
             ]
         ),
-        layout!(
-            "pv_memory_range",
-            MemoryRange,
-            [start, size, kind, reserved]
-        ),
+        layout!("pv_memory_range", MemoryRange, [start, size, kind, reserved]),
         layout!("pv_upcall_frame_i386", FrameI386, [eip, cs, eflags]),
-        layout!(
-            "pv_upcall_frame_x86_64",
-            FrameX86_64,
-            [rip, cs, rflags, rsp, ss]
-        ),
+        layout!("pv_upcall_frame_x86_64", FrameX86_64, [rip, cs, rflags, rsp, ss]),
         layout!(
             "pv_clock",
             Clock,
@@ -197,11 +171,7 @@ fn abi_h_has_the_numbers_and_layouts_of_the_rust_crate() {
 #[test]
 fn start_h_asks_for_executable_memory_by_the_note() {
     let mut note = Vec::new();
-    for word in [
-        note::OWNER.len() as u32 + 1,
-        0,
-        note::EXECUTABLE_MEMORY_TYPE,
-    ] {
+    for word in [note::OWNER.len() as u32 + 1, 0, note::EXECUTABLE_MEMORY_TYPE] {
         note.extend(word.to_le_bytes());
     }
     note.extend(note::OWNER.bytes().chain([0]));
@@ -221,9 +191,7 @@ fn start_h_asks_for_executable_memory_by_the_note() {
         let object = succeed(compiler.compile(language, &path, folder.path(), &[]));
         let bytes = fs::read(object).expect("just compiled");
         let file = object::File::parse(&*bytes).expect("an ELF file");
-        let section = file
-            .section_by_name(note::SECTION)
-            .expect("the section of notes");
+        let section = file.section_by_name(note::SECTION).expect("the section of notes");
         assert_eq!(section.data().expect("content"), note, "{compiler:?}");
     }
 }
@@ -274,12 +242,10 @@ fn interface_h_declares_the_interface() {
             require!(compiler.program(), "ld.lld");
             let folder = scratch();
             let source = folder.path().join("all.c");
-            let text =
-                "#include <paravirt/interface.h>\nvoid _start(void);\nvoid _start(void) {}\n";
+            let text = "#include <paravirt/interface.h>\nvoid _start(void);\nvoid _start(void) {}\n";
             fs::write(&source, text).expect("a file in the scratch folder");
             let object = succeed(compiler.compile(Language::C, &source, folder.path(), &[]));
-            let resolver =
-                succeed(compiler.compile(Language::C, &fixture("resolver.c"), folder.path(), &[]));
+            let resolver = succeed(compiler.compile(Language::C, &fixture("resolver.c"), folder.path(), &[]));
             let image = succeed(Linker::Lld.link(arch, &[object, resolver], folder.path(), &[]));
             assert_eq!(table::read(&image), interface(width), "{compiler:?}");
         }

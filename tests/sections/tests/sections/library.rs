@@ -25,9 +25,7 @@ fn remaining(linker: Linker, as_archive: bool, arguments: &[&str]) -> Vec<Vec<St
     let mut library: PathBuf = compile("host_library.c");
     if as_archive {
         let archive = folder.path().join("libhost.a");
-        succeed(tools::run(
-            Command::new("ar").arg("rcs").arg(&archive).arg(&library),
-        ));
+        succeed(tools::run(Command::new("ar").arg("rcs").arg(&archive).arg(&library)));
         library = archive;
     }
     let mut first: Vec<_> = arguments.iter().map(PathBuf::from).collect();
@@ -56,10 +54,7 @@ fn strong_object_wins(linker: Linker) {
 
 fn whole_archive_wins(linker: Linker) {
     require!("gcc", "ar", linker.program(X86_64));
-    assert_eq!(
-        remaining(linker, true, &["--whole-archive"]),
-        [REPLACED, REPLACED]
-    );
+    assert_eq!(remaining(linker, true, &["--whole-archive"]), [REPLACED, REPLACED]);
 }
 
 /// A linker does not search an archive for what it has: the reason why the library must be linked whole.

@@ -14,13 +14,10 @@ use paravirt_section_tests::{fixture, require, scratch, table};
 fn link(linker: Linker, data: &str) -> Result<Vec<String>, String> {
     let compiler = Compiler::Gcc(Arch::X86_64);
     let folder = scratch();
-    let objects = ["first.c", "second.c", "resolver.c"].map(|source| {
-        succeed(compiler.compile(Language::C, &fixture(source), folder.path(), &["-O2"]))
-    });
+    let objects = ["first.c", "second.c", "resolver.c"]
+        .map(|source| succeed(compiler.compile(Language::C, &fixture(source), folder.path(), &["-O2"])));
     let script = folder.path().join("script.ld");
-    let text = format!(
-        "ENTRY(_start)\nSECTIONS {{\n. = 0x100000;\n.text : {{ *(.text .text.*) }}\n{data}\n}}\n"
-    );
+    let text = format!("ENTRY(_start)\nSECTIONS {{\n. = 0x100000;\n.text : {{ *(.text .text.*) }}\n{data}\n}}\n");
     fs::write(&script, text).expect("a file in the scratch folder");
     let image = linker.link_by(Arch::X86_64, &script, &objects, folder.path(), &[])?;
     Ok(table::names(&image))
@@ -36,10 +33,7 @@ fn each_linker(check: impl Fn(Linker)) {
 #[test]
 fn the_fragment_before_data_is_right() {
     each_linker(|linker| {
-        let names = succeed(link(
-            linker,
-            "INCLUDE externals.ld .data : { *(.data .data.*) }",
-        ));
+        let names = succeed(link(linker, "INCLUDE externals.ld .data : { *(.data .data.*) }"));
         assert_eq!(names.len(), 7);
     });
 }
@@ -49,22 +43,12 @@ fn the_fragment_can_extend_the_default_script() {
     each_linker(|linker| {
         let compiler = Compiler::Gcc(Arch::X86_64);
         let folder = scratch();
-        let objects = ["first.c", "second.c", "resolver.c"].map(|source| {
-            succeed(compiler.compile(Language::C, &fixture(source), folder.path(), &["-O2"]))
-        });
+        let objects = ["first.c", "second.c", "resolver.c"]
+            .map(|source| succeed(compiler.compile(Language::C, &fixture(source), folder.path(), &["-O2"])));
         let script = folder.path().join("script.ld");
-        fs::write(
-            &script,
-            "SECTIONS { INCLUDE externals.ld } INSERT BEFORE .data;\n",
-        )
-        .expect("a file in the scratch folder");
-        let image = succeed(linker.link_by(
-            Arch::X86_64,
-            &script,
-            &objects,
-            folder.path(),
-            &["--gc-sections"],
-        ));
+        fs::write(&script, "SECTIONS { INCLUDE externals.ld } INSERT BEFORE .data;\n")
+            .expect("a file in the scratch folder");
+        let image = succeed(linker.link_by(Arch::X86_64, &script, &objects, folder.path(), &["--gc-sections"]));
         assert_eq!(table::names(&image).len(), 5);
     });
 }
@@ -72,19 +56,10 @@ fn the_fragment_can_extend_the_default_script() {
 #[test]
 fn the_fragment_after_data_is_explained() {
     each_linker(|linker| {
-        let messages = fail(link(
-            linker,
-            ".data : { *(.data .data.*) } INCLUDE externals.ld",
-        ));
+        let messages = fail(link(linker, ".data : { *(.data .data.*) } INCLUDE externals.ld"));
         assert!(messages.contains("ERROR(linkcmds)"), "{messages}");
-        assert!(
-            messages.contains("swallowed by another output section"),
-            "{messages}"
-        );
-        assert!(
-            messages.contains("`INCLUDE externals.ld` stands after"),
-            "{messages}"
-        );
+        assert!(messages.contains("swallowed by another output section"), "{messages}");
+        assert!(messages.contains("`INCLUDE externals.ld` stands after"), "{messages}");
     });
 }
 
@@ -99,9 +74,6 @@ fn a_pattern_that_takes_one_table_is_explained() {
             messages.contains("tables of external functions are not paired"),
             "{messages}"
         );
-        assert!(
-            messages.contains("another pattern in the script"),
-            "{messages}"
-        );
+        assert!(messages.contains("another pattern in the script"), "{messages}");
     });
 }

@@ -35,23 +35,14 @@ fn objects(arch: Arch, folder: &Path, flags: &[&str]) -> Vec<PathBuf> {
 }
 
 /// What the compiler and a C library would bring.
-const MEMORY_FUNCTIONS: [&str; 3] = [
-    "--defsym=memcpy=0",
-    "--defsym=memmove=0",
-    "--defsym=memset=0",
-];
+const MEMORY_FUNCTIONS: [&str; 3] = ["--defsym=memcpy=0", "--defsym=memmove=0", "--defsym=memset=0"];
 
 /// A guest in Rust whose part in C is `hardened.c`, compiled with `flags` and linked with `arguments`.
 fn guest(linker: Linker, flags: &[&str], arguments: &[&str]) -> Result<(PathBuf, String), String> {
     let (project, _guard) = project();
     let folder = scratch();
     let flags = [&["-O2", "-ffunction-sections"], flags].concat();
-    let part = Compiler::Gcc(Arch::X86_64).compile(
-        Language::C,
-        &fixture("guest/hardened.c"),
-        folder.path(),
-        &flags,
-    )?;
+    let part = Compiler::Gcc(Arch::X86_64).compile(Language::C, &fixture("guest/hardened.c"), folder.path(), &flags)?;
     let mut all = vec![
         link_argument("-Wl,--gc-sections"),
         link_argument(part.to_str().expect("UTF-8")),
@@ -76,14 +67,7 @@ fn mold_takes_none_of_our_scripts_and_says_so() {
             let image = folder.path().join("image");
             let messages = fail(tools::run(
                 Command::new("gcc")
-                    .args([
-                        width,
-                        "-fuse-ld=mold",
-                        "-nostdlib",
-                        "-static",
-                        "-no-pie",
-                        "-L",
-                    ])
+                    .args([width, "-fuse-ld=mold", "-nostdlib", "-static", "-no-pie", "-L"])
                     .arg(workspace().join("linkcmds"))
                     .arg(format!("-Wl,--gc-sections,-T,{}", script.display()))
                     .args(&objects)
@@ -105,12 +89,7 @@ fn a_guest_that_mold_links_without_a_script_is_told_of_the_fragment() {
     // Nothing that mold does not understand, so that it links by its own layout.
     let script = folder.path().join("nothing.ld");
     fs::write(&script, "OUTPUT_FORMAT(elf64-x86-64)\n").expect("a file in the scratch folder");
-    let part = Compiler::Gcc(Arch::X86_64).compile(
-        Language::C,
-        &fixture("guest/part.c"),
-        folder.path(),
-        &["-O2"],
-    );
+    let part = Compiler::Gcc(Arch::X86_64).compile(Language::C, &fixture("guest/part.c"), folder.path(), &["-O2"]);
     let part = link_argument(succeed(part).to_str().expect("UTF-8"));
     // The last one wins.
     let messages = fail(project.guest(
@@ -133,11 +112,7 @@ fn every_script_with(options: &[&str]) {
                 let objects = objects(arch, folder.path(), &[]);
                 let flags = [&["--gc-sections"], &MEMORY_FUNCTIONS[..], options].concat();
                 let image = succeed(linker.link_by(arch, &script, &objects, folder.path(), &flags));
-                assert_eq!(
-                    table::read(&image),
-                    called(),
-                    "{linker:?} {arch:?} {script:?}"
-                );
+                assert_eq!(table::read(&image), called(), "{linker:?} {arch:?} {script:?}");
             }
         }
     }
@@ -195,14 +170,8 @@ fn what_needs_a_c_library_does_not_link_and_names_the_option() {
     for (flags, option) in [
         (&["-fstack-protector-strong"][..], "-fno-stack-protector"),
         (&["-fstack-protector-all", "-fPIE"], "-fno-stack-protector"),
-        (
-            &["-U_FORTIFY_SOURCE", "-D_FORTIFY_SOURCE=3"],
-            "-U_FORTIFY_SOURCE",
-        ),
-        (
-            &["-U_FORTIFY_SOURCE", "-D_FORTIFY_SOURCE=2"],
-            "-U_FORTIFY_SOURCE",
-        ),
+        (&["-U_FORTIFY_SOURCE", "-D_FORTIFY_SOURCE=3"], "-U_FORTIFY_SOURCE"),
+        (&["-U_FORTIFY_SOURCE", "-D_FORTIFY_SOURCE=2"], "-U_FORTIFY_SOURCE"),
     ] {
         for linker in Linker::ALL {
             let messages = fail(guest(linker, flags, &[]));

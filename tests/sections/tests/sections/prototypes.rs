@@ -19,9 +19,8 @@ fn in_two_objects(linker: Linker) {
     let compiler = Compiler::Gcc(Arch::X86_64);
     require!(compiler.program(), linker.program(Arch::X86_64));
     let folder = scratch();
-    let objects = ["first.c", "other_prototype.c", "resolver.c"].map(|source| {
-        succeed(compiler.compile(Language::C, &fixture(source), folder.path(), &["-O2"]))
-    });
+    let objects = ["first.c", "other_prototype.c", "resolver.c"]
+        .map(|source| succeed(compiler.compile(Language::C, &fixture(source), folder.path(), &["-O2"])));
     for gc in ["--gc-sections", "--no-gc-sections"] {
         let messages = fail(linker.link(Arch::X86_64, &objects, folder.path(), &[gc]));
         assert!(
@@ -158,11 +157,7 @@ const CROSSING: [(&str, Type, In); 38] = [
     ("int *const", Pointer, In::Both),
     ("char *__restrict", Pointer, In::Both),
     ("const char *__restrict", ConstPointer, In::Both),
-    (
-        "const struct unknown *__restrict const",
-        ConstPointer,
-        In::Both,
-    ),
+    ("const struct unknown *__restrict const", ConstPointer, In::Both),
     ("char *restrict", Pointer, In::C),
     ("_Atomic(int) *", Pointer, In::C),
     ("struct lamp *", Pointer, In::Both),
@@ -206,21 +201,14 @@ fn the_same_types_cross_in_c_and_cpp() {
                     expected.push((format!("board_r{index:02}"), Signature::new(code, &[])));
                 }
                 expected.sort_by(|a, b| a.0.cmp(&b.0));
-                text.push_str(
-                    "#ifdef __cplusplus\nextern \"C\"\n#endif\nvoid _start(void);\nvoid _start(void) {}\n",
-                );
+                text.push_str("#ifdef __cplusplus\nextern \"C\"\n#endif\nvoid _start(void);\nvoid _start(void) {}\n");
                 let source = folder.path().join("types.c");
                 std::fs::write(&source, text).expect("a file in the scratch folder");
                 // A result's qualifiers mean nothing, which compilers say.
                 let flags = [&standard[..], "-Wno-ignored-qualifiers"];
                 let objects = [
                     succeed(compiler.compile(language, &source, folder.path(), &flags)),
-                    succeed(compiler.compile(
-                        Language::C,
-                        &fixture("resolver.c"),
-                        folder.path(),
-                        &[],
-                    )),
+                    succeed(compiler.compile(Language::C, &fixture("resolver.c"), folder.path(), &[])),
                 ];
                 let flags = ["--no-gc-sections"];
                 let image = succeed(Linker::Lld.link(arch, &objects, folder.path(), &flags));
@@ -265,8 +253,7 @@ fn the_same_types_are_refused_in_c_and_cpp() {
         let folder = scratch();
         let source = folder.path().join("refused.c");
         let refused = |declaration: &str, language, expected: &str| {
-            std::fs::write(&source, format!("{TYPES}{declaration}\n"))
-                .expect("a file in the scratch folder");
+            std::fs::write(&source, format!("{TYPES}{declaration}\n")).expect("a file in the scratch folder");
             let messages = fail(compiler.compile(language, &source, folder.path(), &[]));
             assert!(
                 messages.contains(expected),

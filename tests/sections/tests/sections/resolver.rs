@@ -24,11 +24,8 @@ fn run(arch: Arch, level: &str) {
     let folder = scratch();
     let program = folder.path().join("lazy");
     let script = folder.path().join("insert.ld");
-    std::fs::write(
-        &script,
-        "SECTIONS { INCLUDE externals.ld } INSERT BEFORE .data;\n",
-    )
-    .expect("a file in the scratch folder");
+    std::fs::write(&script, "SECTIONS { INCLUDE externals.ld } INSERT BEFORE .data;\n")
+        .expect("a file in the scratch folder");
     let mut command = compiler.command(Language::C);
     // The C library's headers want a hosted compiler.
     command
@@ -40,9 +37,7 @@ fn run(arch: Arch, level: &str) {
         .arg("-o")
         .arg(&program);
     succeed(tools::run(&mut command));
-    let output = Command::new(&program)
-        .output()
-        .expect("this kernel runs such programs");
+    let output = Command::new(&program).output().expect("this kernel runs such programs");
     assert_eq!(String::from_utf8_lossy(&output.stdout), EXPECTED);
 }
 

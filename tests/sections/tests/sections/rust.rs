@@ -95,12 +95,7 @@ fn guest(profile: Profile, linker: Linker) {
         ] {
             assert!(names.contains(&called), "{called} in {names:?}");
         }
-        let uncalled = [
-            "board_never_called",
-            "board_unused_in_c",
-            "many_299",
-            "pv_port_in",
-        ];
+        let uncalled = ["board_never_called", "board_unused_in_c", "many_299", "pv_port_in"];
         for uncalled in uncalled {
             let kept = gc == "--no-gc-sections";
             assert_eq!(names.contains(&uncalled), kept, "{uncalled} {gc}");
@@ -141,12 +136,10 @@ fn another_prototype_in_the_crate_is_refused() {
     require!("gcc");
     let (project, _guard) = project();
     for profile in [Profile::O0, Profile::FatLto] {
-        let messages =
-            fail(project.guest(profile, Linker::Gnu, &script(), &["--cfg=other_prototype"]));
+        let messages = fail(project.guest(profile, Linker::Gnu, &script(), &["--cfg=other_prototype"]));
         assert!(
-            messages.contains(
-                "external function board_alpha is declared twice, with different prototypes"
-            ) || messages.contains("board_alpha.has_one_prototype"),
+            messages.contains("external function board_alpha is declared twice, with different prototypes")
+                || messages.contains("board_alpha.has_one_prototype"),
             "{messages}"
         );
     }
@@ -161,16 +154,8 @@ fn another_prototype_in_c_is_refused() {
         let objects = ["guest/part.c", "other_prototype.c"]
             .map(|source| compile(source, folder.path()))
             .map(|object| link_argument(object.to_str().expect("UTF-8")));
-        let messages = fail(project.guest(
-            Profile::O2,
-            linker,
-            &script(),
-            &objects.each_ref().map(String::as_str),
-        ));
-        assert!(
-            messages.contains("board_alpha.has_one_prototype"),
-            "{messages}"
-        );
+        let messages = fail(project.guest(Profile::O2, linker, &script(), &objects.each_ref().map(String::as_str)));
+        assert!(messages.contains("board_alpha.has_one_prototype"), "{messages}");
     }
 }
 
@@ -283,10 +268,7 @@ fn finished_guests_have_sound_tables() {
             let image = test_support::guest(arch, name);
             let known = interface(width);
             let table = table::read(&image);
-            assert!(
-                table.iter().all(|function| known.contains(function)),
-                "{table:?}"
-            );
+            assert!(table.iter().all(|function| known.contains(function)), "{table:?}");
             assert!(table.iter().any(|(name, _)| name == "pv_console_write"));
         }
     }

@@ -19,11 +19,7 @@ const PVH: &[u32] = &[18];
 const PVH_AND_PV: &[u32] = &[1, 3, 4, 5, 6, 8, 17, 18];
 
 fn script(arch: Arch) -> PathBuf {
-    let name = if arch == Arch::I386 {
-        "i386.ld"
-    } else {
-        "x86_64.ld"
-    };
+    let name = if arch == Arch::I386 { "i386.ld" } else { "x86_64.ld" };
     workspace().join("linkcmds").join(name)
 }
 
@@ -51,20 +47,14 @@ fn check(image: &Path, arch: Arch, what: &str) {
         .collect();
     backends.sort_unstable();
     assert_eq!(backends, names, "{what}");
-    let identities = types(note::SECTION)
-        .into_iter()
-        .filter(|&kind| kind == note::TYPE);
+    let identities = types(note::SECTION).into_iter().filter(|&kind| kind == note::TYPE);
     assert_eq!(identities.count(), 1, "{what}");
     let (output, text) = run(image, &[]);
     assert_eq!(text, "program\n", "{what}: {output:?}");
 }
 
 fn images(arch: Arch) {
-    require!(
-        arch.gcc(),
-        Linker::Gnu.program(arch),
-        Linker::Lld.program(arch)
-    );
+    require!(arch.gcc(), Linker::Gnu.program(arch), Linker::Lld.program(arch));
     let folder = Path::new(env!("CARGO_TARGET_TMPDIR")).join("split");
     let _guard = test_support::take_kept_folder(&folder);
     let project = Project::new(&folder);
@@ -73,12 +63,8 @@ fn images(arch: Arch) {
     let text = "#include <paravirt/interface.h>\nint32_t paravirt_main(void);\n\
                 int32_t paravirt_main(void) { return pv_console_write(\"program\\n\", 8) != 8; }\n";
     fs::write(&source, text).expect("a file in the scratch folder");
-    let program = succeed(Compiler::Gcc(arch).compile(
-        Language::C,
-        &source,
-        objects.path(),
-        &["-O2", "-ffunction-sections"],
-    ));
+    let program =
+        succeed(Compiler::Gcc(arch).compile(Language::C, &source, objects.path(), &["-O2", "-ffunction-sections"]));
     for split in Split::ALL {
         let library = succeed(project.static_library(arch, split));
         for linker in Linker::ALL {

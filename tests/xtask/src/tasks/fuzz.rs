@@ -27,9 +27,7 @@ pub struct Arguments {
 pub fn run(workspace: &Workspace, arguments: &Arguments) -> Result<()> {
     guests::run(workspace, &[], &fuzz::SEEDS.map(str::to_owned))?;
     fuzz::build(workspace)?;
-    let chosen = |target: &&&str| {
-        arguments.targets.is_empty() || arguments.targets.iter().any(|name| name == **target)
-    };
+    let chosen = |target: &&&str| arguments.targets.is_empty() || arguments.targets.iter().any(|name| name == **target);
     for target in fuzz::TARGETS.iter().filter(chosen) {
         println!("fuzzing {target} for {} s", arguments.seconds);
         let corpus = fuzz::folder(workspace).join("corpus").join(target);

@@ -37,12 +37,7 @@ pub fn run(workspace: &Workspace, architectures: &[Arch], names: &[String]) -> R
         };
         for guest in selected {
             match guests::build(workspace, &toolchain, arch, &guest) {
-                Ok(path) => println!(
-                    "{}",
-                    path.strip_prefix(workspace.root())
-                        .unwrap_or(&path)
-                        .display()
-                ),
+                Ok(path) => println!("{}", path.strip_prefix(workspace.root()).unwrap_or(&path).display()),
                 Err(error) => failures.push(format!("{error:#}")),
             }
         }

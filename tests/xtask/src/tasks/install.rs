@@ -36,14 +36,8 @@ pub fn run(workspace: &Workspace, prefix: &Path) -> Result<()> {
         &prefix.join("lib/paravirt/i386"),
     )?;
     println!("{}", library.display());
-    copy(
-        &workspace.root().join("ffi/include"),
-        &prefix.join("include"),
-    )?;
-    copy(
-        &workspace.linkcmds(),
-        &prefix.join("share/paravirt/linkcmds"),
-    )?;
+    copy(&workspace.root().join("ffi/include"), &prefix.join("include"))?;
+    copy(&workspace.linkcmds(), &prefix.join("share/paravirt/linkcmds"))?;
     let description = prefix.join("lib/pkgconfig/paravirt.pc");
     let text = PKG_CONFIG.replace("@VERSION@", env!("CARGO_PKG_VERSION"));
     write_if_changed(&description, text.as_bytes())?;

@@ -78,12 +78,7 @@ fn clippy_host(workspace: &Workspace, packages: &[Package]) -> Result<()> {
     command::run(cargo.args(["--", "-Dwarnings"]))
 }
 
-fn clippy_guests(
-    workspace: &Workspace,
-    packages: &[Package],
-    toolchain: &Toolchain,
-    arch: Arch,
-) -> Result<()> {
+fn clippy_guests(workspace: &Workspace, packages: &[Package], toolchain: &Toolchain, arch: Arch) -> Result<()> {
     // One by one, as they are built: together, each would get the features that another asks for.
     let mut unclean = Vec::new();
     for package in packages {
@@ -131,11 +126,7 @@ pub fn without_guests(cargo: &mut Command, packages: &[Package]) {
 }
 
 fn licence_headers(workspace: &Workspace) -> Result<()> {
-    let files = command::output(
-        Command::new("git")
-            .current_dir(workspace.root())
-            .args(["ls-files"]),
-    )?;
+    let files = command::output(Command::new("git").current_dir(workspace.root()).args(["ls-files"]))?;
     let mut bare = Vec::new();
     for file in files.lines() {
         let extension = file.rsplit_once('.').map_or("", |(_, extension)| extension);

@@ -34,10 +34,7 @@ pub fn run(workspace: &Workspace) -> Result<bool> {
         .arg("--release")
         // They measure times: alone, they have the machine for themselves.
         .env("RUST_TEST_THREADS", "1");
-    let soaks: Vec<&Package> = packages
-        .iter()
-        .filter(|package| package.metadata.soak)
-        .collect();
+    let soaks: Vec<&Package> = packages.iter().filter(|package| package.metadata.soak).collect();
     for package in &soaks {
         cargo.args(["--package", &package.name]);
     }

@@ -69,8 +69,7 @@ pub fn run(workspace: &Workspace, arguments: &Arguments) -> Result<bool> {
         build(workspace, &packages, &mut report);
     });
 
-    report
-        .step("test programs: units, documentation, sections, processes, machines, runs of guests");
+    report.step("test programs: units, documentation, sections, processes, machines, runs of guests");
     if only_some {
         // One after the other: not every test program takes several.
         for name in &arguments.filters {
@@ -93,10 +92,7 @@ fn build(workspace: &Workspace, packages: &[Package], report: &mut Report) {
     for arch in Arch::ALL {
         build_guests(workspace, packages, arch, report);
     }
-    report.check(
-        "build pvhost",
-        hosts::build(workspace, hosts::PVHOST).map(drop),
-    );
+    report.check("build pvhost", hosts::build(workspace, hosts::PVHOST).map(drop));
     for arch in Arch::ALL {
         build_c_host(workspace, arch, report);
     }
@@ -155,13 +151,7 @@ fn build_c_host(workspace: &Workspace, arch: Arch, report: &mut Report) {
 }
 
 /// Whether there is a compiler for guests of `arch`; where there is none, that was counted when guests were built.
-fn has_toolchain(
-    workspace: &Workspace,
-    arch: Arch,
-    step: Step,
-    name: &str,
-    report: &mut Report,
-) -> bool {
+fn has_toolchain(workspace: &Workspace, arch: Arch, step: Step, name: &str, report: &mut Report) -> bool {
     Toolchain::find(workspace, arch).is_ok() || report.has(Tool::RustSource, Some(step), name)
 }
 
@@ -170,8 +160,7 @@ fn build_for_rtems(workspace: &Workspace, report: &mut Report) {
     let library = static_library::RTEMS;
     let name = format!("build {}", library.file);
     if has_toolchain(workspace, Arch::I386, Step::RtemsLibrary, &name, report) {
-        let built =
-            static_library::build(workspace, Arch::I386, library, &workspace.rtems_library());
+        let built = static_library::build(workspace, Arch::I386, library, &workspace.rtems_library());
         report.make(Step::RtemsLibrary, &name, built.map(drop));
     }
     if User::RtemsPrefix.value().is_some() && User::RtemsSource.value().is_some() {
@@ -180,10 +169,6 @@ fn build_for_rtems(workspace: &Workspace, report: &mut Report) {
             .current_dir(workspace.root())
             .args(["run", "--quiet", "--package", "paravirt-ports", "--"])
             .args(["rtems", "--no-run"]);
-        report.make(
-            Step::RtemsBsp,
-            "build the RTEMS BSP",
-            command::run(&mut cargo),
-        );
+        report.make(Step::RtemsBsp, "build the RTEMS BSP", command::run(&mut cargo));
     }
 }

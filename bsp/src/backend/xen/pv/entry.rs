@@ -22,11 +22,11 @@ global_asm!(
     ".pushsection .note.Xen, \"a\", @note",
     "paravirt_xen_note 6, .asciz \"RTEMS paravirt\"", // XEN_ELFNOTE_GUEST_OS
     "paravirt_xen_note 8, .asciz \"generic\"",        // XEN_ELFNOTE_LOADER
-    "paravirt_xen_note 5, .asciz \"xen-3.0\"", // XEN_ELFNOTE_XEN_VERSION: the name of the PV interface
-    "paravirt_xen_note 3, .quad 0",            // XEN_ELFNOTE_VIRT_BASE
-    "paravirt_xen_note 4, .quad 0", // XEN_ELFNOTE_PADDR_OFFSET: addresses in the ELF are final
+    "paravirt_xen_note 5, .asciz \"xen-3.0\"",        // XEN_ELFNOTE_XEN_VERSION: the name of the PV interface
+    "paravirt_xen_note 3, .quad 0",                   // XEN_ELFNOTE_VIRT_BASE
+    "paravirt_xen_note 4, .quad 0",                   // XEN_ELFNOTE_PADDR_OFFSET: addresses in the ELF are final
     "paravirt_xen_note 1, .quad __paravirt_xen_pv_start", // XEN_ELFNOTE_ENTRY
-    "paravirt_xen_note 17, .quad 1 << 11", // XEN_ELFNOTE_SUPPORTED_FEATURES: XENFEAT_dom0
+    "paravirt_xen_note 17, .quad 1 << 11",            // XEN_ELFNOTE_SUPPORTED_FEATURES: XENFEAT_dom0
     ".popsection",
     ".purgem paravirt_xen_note",
     options(att_syntax),

@@ -42,12 +42,7 @@ pub(super) fn register_callback(kind: Callback, address: usize) {
         address,
     };
     // SAFETY: the structure that the call reads.
-    unsafe {
-        call(
-            CALLBACK_OP,
-            [CALLBACKOP_REGISTER, &raw const register as usize, 0, 0],
-        )
-    };
+    unsafe { call(CALLBACK_OP, [CALLBACKOP_REGISTER, &raw const register as usize, 0, 0]) };
 }
 
 /// Maps the machine page of `entry`, a page table entry, at `address`, where a page table exists already.
@@ -73,12 +68,7 @@ pub(super) unsafe fn write_entry(at: u64, entry: u64) -> isize {
     }
     let update = Update { at, value: entry };
     // SAFETY: one update, no count of those that were done; the caller answers for the rest.
-    unsafe {
-        call(
-            MMU_UPDATE,
-            [&raw const update as usize, 1, 0, usize::from(DOMID_SELF)],
-        )
-    }
+    unsafe { call(MMU_UPDATE, [&raw const update as usize, 1, 0, usize::from(DOMID_SELF)]) }
 }
 
 /// Sets the base of fs.
@@ -93,10 +83,5 @@ pub(super) fn grant_ports() -> bool {
     const PHYSDEVOP_SET_IOPL: usize = 6;
     let level: u32 = 3;
     // SAFETY: `struct physdev_set_iopl` is this number.
-    unsafe {
-        call(
-            PHYSDEV_OP,
-            [PHYSDEVOP_SET_IOPL, &raw const level as usize, 0, 0],
-        ) == 0
-    }
+    unsafe { call(PHYSDEV_OP, [PHYSDEVOP_SET_IOPL, &raw const level as usize, 0, 0]) == 0 }
 }

@@ -87,10 +87,7 @@ pub(super) fn install() {
     // The last entry stays empty, which ends the table.
     hypercall::set_trap_table(&table);
     hypercall::register_callback(Callback::Event, __paravirt_xen_event as *const () as usize);
-    hypercall::register_callback(
-        Callback::Failsafe,
-        __paravirt_xen_failsafe as *const () as usize,
-    );
+    hypercall::register_callback(Callback::Failsafe, __paravirt_xen_failsafe as *const () as usize);
 }
 
 /// What the entries push, and the processor's frame.

@@ -10,9 +10,7 @@ const STEP: usize = 0x100;
 
 /// Whether Xen is below this processor.
 pub(in crate::backend::xen) fn is_xen() -> bool {
-    LEAVES
-        .step_by(STEP)
-        .any(|leaf| letters(leaf) == *b"XenVMMXenVMM")
+    LEAVES.step_by(STEP).any(|leaf| letters(leaf) == *b"XenVMMXenVMM")
 }
 
 /// Which of the two instructions this processor has.

@@ -48,12 +48,7 @@ pub(super) fn set_vector(vector: u8) -> isize {
         value: TYPE_VECTOR | u64::from(vector),
     };
     // SAFETY: the structure that the call reads; the vector has an entry.
-    unsafe {
-        call(
-            HVM_OP,
-            [HVMOP_SET_PARAM, &raw const parameter as usize, 0, 0],
-        )
-    }
+    unsafe { call(HVM_OP, [HVMOP_SET_PARAM, &raw const parameter as usize, 0, 0]) }
 }
 
 /// Puts the page that the domain shares with Xen in the place of the page at `address`.
@@ -80,12 +75,7 @@ pub(super) unsafe fn map_shared_info(address: usize) -> isize {
         page: address / 4096,
     };
     // SAFETY: the structure that the call reads; the caller answers for the page.
-    unsafe {
-        call(
-            MEMORY_OP,
-            [XENMEM_ADD_TO_PHYSMAP, &raw const add as usize, 0, 0],
-        )
-    }
+    unsafe { call(MEMORY_OP, [XENMEM_ADD_TO_PHYSMAP, &raw const add as usize, 0, 0]) }
 }
 
 /// Calls `add` with start and end of each range of memory that the domain may use, as the tools that built it say.

@@ -47,10 +47,7 @@ pub(super) fn console() -> (&'static Ring, u32) {
     match (page, port) {
         (Some(page @ 1..=0xf_ffff), Some(port @ 1..)) => {
             // SAFETY: Xen's tools put the ring there; below 4 GiB memory is mapped one to one.
-            (
-                unsafe { &*((page as usize * 4096) as *const Ring) },
-                port as u32,
-            )
+            (unsafe { &*((page as usize * 4096) as *const Ring) }, port as u32)
         }
         _ => power::refuse(format_args!(
             "Xen names no console for this domain (page {page:?}, event channel {port:?})"

@@ -34,17 +34,13 @@ pub enum FileProblem {
         class: u8,
     },
     /// Big-endian, or an unknown byte order.
-    #[error(
-        "byte order {order} is not little-endian (1); build the guest for a little-endian target"
-    )]
+    #[error("byte order {order} is not little-endian (1); build the guest for a little-endian target")]
     ByteOrder {
         /// `EI_DATA`.
         order: u8,
     },
     /// An architecture without this ABI.
-    #[error(
-        "ELF machine {number} has no paravirtualization ABI; build for i386, x86_64, aarch64, arm or riscv64"
-    )]
+    #[error("ELF machine {number} has no paravirtualization ABI; build for i386, x86_64, aarch64, arm or riscv64")]
     UnknownMachine {
         /// `e_machine`.
         number: u16,
@@ -61,9 +57,7 @@ pub enum FileProblem {
         bits: u8,
     },
     /// An object file, a core dump.
-    #[error(
-        "ELF type {kind} is no executable (2); link it first, with the linker script of its architecture"
-    )]
+    #[error("ELF type {kind} is no executable (2); link it first, with the linker script of its architecture")]
     NotExecutable {
         /// `e_type`.
         kind: u16,
@@ -75,9 +69,7 @@ pub enum FileProblem {
     )]
     PositionIndependent,
     /// The program header table is out of the file or malformed.
-    #[error(
-        "program headers are unreadable ({reason}); the file is truncated or damaged: copy or link it again"
-    )]
+    #[error("program headers are unreadable ({reason}); the file is truncated or damaged: copy or link it again")]
     ProgramHeaders {
         /// The ELF reader's reason.
         reason: String,
@@ -89,9 +81,7 @@ pub enum FileProblem {
     )]
     NoSections,
     /// The section header table is out of the file or malformed.
-    #[error(
-        "section headers are unreadable ({reason}); the file is truncated or damaged: copy or link it again"
-    )]
+    #[error("section headers are unreadable ({reason}); the file is truncated or damaged: copy or link it again")]
     SectionHeaders {
         /// The ELF reader's reason.
         reason: String,
@@ -105,9 +95,7 @@ pub enum FileProblem {
         limit: usize,
     },
     /// The symbol table is out of the file or malformed.
-    #[error(
-        "symbol table is unreadable ({reason}); copy or link the file again, or strip it (`strip`)"
-    )]
+    #[error("symbol table is unreadable ({reason}); copy or link the file again, or strip it (`strip`)")]
     SymbolTable {
         /// The ELF reader's reason.
         reason: String,
@@ -132,9 +120,7 @@ pub enum FileProblem {
         length: u64,
     },
     /// A note segment is out of the file or malformed.
-    #[error(
-        "note segment is unreadable ({reason}); keep notes in sections of their own in the linker script"
-    )]
+    #[error("note segment is unreadable ({reason}); keep notes in sections of their own in the linker script")]
     Notes {
         /// The ELF reader's reason.
         reason: String,

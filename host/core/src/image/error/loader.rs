@@ -48,9 +48,7 @@ pub enum LoaderProblem {
         highest: u64,
     },
     /// Too much memory asked for.
-    #[error(
-        "segments need {size} bytes of memory, more than the {limit} granted; grant more or shrink static buffers"
-    )]
+    #[error("segments need {size} bytes of memory, more than the {limit} granted; grant more or shrink static buffers")]
     TooMuchMemory {
         /// Sum of the segments' sizes.
         size: u64,

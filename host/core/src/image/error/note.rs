@@ -15,9 +15,7 @@ pub enum NoteProblem {
         count: usize,
     },
     /// The note's descriptor has another size than version 1 says.
-    #[error(
-        "identity note has {size} bytes, not 24; rebuild the guest with this version's guest layer"
-    )]
+    #[error("identity note has {size} bytes, not 24; rebuild the guest with this version's guest layer")]
     NoteSize {
         /// Size of the descriptor.
         size: usize,
@@ -32,9 +30,7 @@ pub enum NoteProblem {
         version: u32,
     },
     /// Note and ELF header disagree.
-    #[error(
-        "identity note is for ELF machine {note}, the file for {machine}; link objects of one architecture only"
-    )]
+    #[error("identity note is for ELF machine {note}, the file for {machine}; link objects of one architecture only")]
     NoteMachine {
         /// Machine number in the note.
         note: u32,
@@ -48,25 +44,19 @@ pub enum NoteProblem {
         flags: u32,
     },
     /// Reserved field in use.
-    #[error(
-        "identity note has {reserved:#x} in its reserved field; use a host as new as the guest layer"
-    )]
+    #[error("identity note has {reserved:#x} in its reserved field; use a host as new as the guest layer")]
     NoteReserved {
         /// The field.
         reserved: u32,
     },
     /// The vCPU page is not page-aligned.
-    #[error(
-        "vCPU page at {address:#x} is not page-aligned; keep the alignment of its section in the linker script"
-    )]
+    #[error("vCPU page at {address:#x} is not page-aligned; keep the alignment of its section in the linker script")]
     VcpuPageMisaligned {
         /// Its address.
         address: u64,
     },
     /// The vCPU page is not in writable memory.
-    #[error(
-        "vCPU page at {address:#x} is not wholly in a writable segment; place its section in the data segment"
-    )]
+    #[error("vCPU page at {address:#x} is not wholly in a writable segment; place its section in the data segment")]
     VcpuPageNotWritable {
         /// Its address.
         address: u64,

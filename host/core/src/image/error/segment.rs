@@ -5,9 +5,7 @@
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
 pub enum SegmentProblem {
     /// More segments than the limit.
-    #[error(
-        "{count} loadable segments are more than {limit}; use the linker script of the guest's architecture"
-    )]
+    #[error("{count} loadable segments are more than {limit}; use the linker script of the guest's architecture")]
     TooManySegments {
         /// Segments found.
         count: usize,

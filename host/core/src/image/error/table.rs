@@ -12,9 +12,7 @@ use crate::image::Access;
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
 pub enum TableProblem {
     /// Two sections of one name.
-    #[error(
-        "section {section} exists twice; collect its entries in one output section, as the linkcmds fragment does"
-    )]
+    #[error("section {section} exists twice; collect its entries in one output section, as the linkcmds fragment does")]
     DuplicateSection {
         /// Its name.
         section: String,
@@ -40,9 +38,7 @@ pub enum TableProblem {
         missing: String,
     },
     /// A table's size is no multiple of its entries' size.
-    #[error(
-        "section {section} has {size:#x} bytes, no multiple of {unit}; something else was linked into it"
-    )]
+    #[error("section {section} has {size:#x} bytes, no multiple of {unit}; something else was linked into it")]
     OddTable {
         /// The table.
         section: String,
@@ -67,9 +63,7 @@ pub enum TableProblem {
         expected: u64,
     },
     /// More entries than the limit.
-    #[error(
-        "with section {section} there are {count} external functions, more than {limit}; the file is damaged"
-    )]
+    #[error("with section {section} there are {count} external functions, more than {limit}; the file is damaged")]
     TooManyExternals {
         /// The table.
         section: String,
@@ -79,9 +73,7 @@ pub enum TableProblem {
         limit: u64,
     },
     /// A table is not aligned for its pointers.
-    #[error(
-        "section {section} at {address:#x} is not aligned to {alignment}; align it in the linker script"
-    )]
+    #[error("section {section} at {address:#x} is not aligned to {alignment}; align it in the linker script")]
     TableMisaligned {
         /// The table.
         section: String,
@@ -143,9 +135,7 @@ pub enum TableProblem {
         address: u64,
     },
     /// An empty name.
-    #[error(
-        "name of external function {index} at {address:#x} is empty; declare it with the macro"
-    )]
+    #[error("name of external function {index} at {address:#x} is empty; declare it with the macro")]
     NameEmpty {
         /// Number of the entry.
         index: usize,
@@ -153,9 +143,7 @@ pub enum TableProblem {
         address: u64,
     },
     /// A name longer than the limit.
-    #[error(
-        "name of external function {index} at {address:#x} has more than {limit} bytes; choose a shorter one"
-    )]
+    #[error("name of external function {index} at {address:#x} has more than {limit} bytes; choose a shorter one")]
     NameTooLong {
         /// Number of the entry.
         index: usize,
@@ -165,9 +153,7 @@ pub enum TableProblem {
         limit: usize,
     },
     /// A name in another encoding.
-    #[error(
-        "name of external function {index} at {address:#x} is not UTF-8; declare it with the macro"
-    )]
+    #[error("name of external function {index} at {address:#x} is not UTF-8; declare it with the macro")]
     NameNotUtf8 {
         /// Number of the entry.
         index: usize,
@@ -175,9 +161,7 @@ pub enum TableProblem {
         address: u64,
     },
     /// A name that C cannot call.
-    #[error(
-        "external function {index} has the name {name:?}, no identifier of C; use letters, digits and `_`"
-    )]
+    #[error("external function {index} has the name {name:?}, no identifier of C; use letters, digits and `_`")]
     NameNotIdentifier {
         /// Number of the entry.
         index: usize,

@@ -42,8 +42,7 @@ fn chain() -> usize {
         *name = table.next().expect("as many entries").name().as_ptr();
     }
     // SAFETY: all are NUL-terminated.
-    let index =
-        unsafe { measure_strcmp_chain(names.as_ptr(), names.len() as u32, names[names.len() - 1]) };
+    let index = unsafe { measure_strcmp_chain(names.as_ptr(), names.len() as u32, names[names.len() - 1]) };
     index as usize
 }
 

@@ -81,10 +81,7 @@ fn take_raises(taken: &mut [u32; GAPS]) {
         let begin = counter();
         bench_raise_by_signal(LINE.number());
         *taken = u32::try_from(counter() - begin).unwrap_or(u32::MAX);
-        assert!(
-            HANDLED.load(Ordering::Relaxed) == before + 1,
-            "the handler has run"
-        );
+        assert!(HANDLED.load(Ordering::Relaxed) == before + 1, "the handler has run");
     }
 }
 
@@ -97,10 +94,7 @@ fn report(name: &str, take: fn(&mut [u32; GAPS])) {
     let (end, end_cycles) = (now(), counter());
     taken.sort_unstable();
     let picoseconds = u128::from(taken[GAPS / 10]) * u128::from(end - begin) * 1000;
-    println!(
-        "{name} {}",
-        picoseconds / u128::from(end_cycles - begin_cycles)
-    );
+    println!("{name} {}", picoseconds / u128::from(end_cycles - begin_cycles));
 }
 
 extern "C" fn measure_raise(count: u32) {

@@ -72,22 +72,18 @@ fn arguments() -> bool {
 
 /// Free memory is there, writable, and zero.
 fn memory() -> bool {
-    start::memory()
-        .iter()
-        .filter(|range| range.kind == 1)
-        .all(|range| {
-            let bytes = range.start as usize as *mut u8;
-            // SAFETY: the host gives the range to the guest, and nobody else uses it.
-            unsafe {
-                let first = bytes.read_volatile();
-                let last = bytes.add(range.size as usize - 1);
-                let zero = first == 0 && last.read_volatile() == 0;
-                bytes.write_volatile(1);
-                last.write_volatile(2);
-                zero && bytes.read_volatile() == 1 && last.read_volatile() == 2
-            }
-        })
-        && start::memory().iter().any(|range| range.kind == 1)
+    start::memory().iter().filter(|range| range.kind == 1).all(|range| {
+        let bytes = range.start as usize as *mut u8;
+        // SAFETY: the host gives the range to the guest, and nobody else uses it.
+        unsafe {
+            let first = bytes.read_volatile();
+            let last = bytes.add(range.size as usize - 1);
+            let zero = first == 0 && last.read_volatile() == 0;
+            bytes.write_volatile(1);
+            last.write_volatile(2);
+            zero && bytes.read_volatile() == 1 && last.read_volatile() == 2
+        }
+    }) && start::memory().iter().any(|range| range.kind == 1)
 }
 
 /// Input is `in` and its end; `read_ready` promises that the next read does not wait.
@@ -135,12 +131,7 @@ fn line_with_state() -> bool {
     // What the body took away itself is no error, and the line is free again.
     let taken = line.attach_for(&handler, || line.detach()) == Ok(Ok(()));
     let other = line.attach_for(&|_| {}, || ()) == Ok(());
-    from_body == Ok((true, true))
-        && told.load(Ordering::Relaxed) == line.number()
-        && gone
-        && silent
-        && taken
-        && other
+    from_body == Ok((true, true)) && told.load(Ordering::Relaxed) == line.number() && gone && silent && taken && other
 }
 
 fn timer_with_state() -> bool {
@@ -173,8 +164,7 @@ fn c_form() -> bool {
     }
     unsafe extern "C" fn on_timer(timer: u32, expirations: u64, argument: *mut c_void) {
         // SAFETY: as above.
-        unsafe { &*argument.cast::<AtomicU32>() }
-            .store(timer + expirations as u32, Ordering::Relaxed);
+        unsafe { &*argument.cast::<AtomicU32>() }.store(timer + expirations as u32, Ordering::Relaxed);
     }
     let (line, timer) = (AtomicU32::new(0), AtomicU32::new(0));
     // SAFETY: until they are detached below, the words live, and are only used as atomics.
@@ -199,12 +189,8 @@ fn critical() -> bool {
     critical_section::with(|token| SHARED.borrow(token).set(0));
     let attached = line.attach(&count).is_ok();
     let (inner, outer) = critical_section::with(|token| {
-        let inner =
-            critical_section::with(|token| line.raise().is_ok() && SHARED.borrow(token).get() == 0);
-        (
-            inner,
-            SHARED.borrow(token).get() == 0 && !cpu::interrupts_enabled(),
-        )
+        let inner = critical_section::with(|token| line.raise().is_ok() && SHARED.borrow(token).get() == 0);
+        (inner, SHARED.borrow(token).get() == 0 && !cpu::interrupts_enabled())
     });
     let delivered = critical_section::with(|token| SHARED.borrow(token).get()) == 1;
     attached && inner && outer && delivered && cpu::interrupts_enabled() && line.detach().is_ok()

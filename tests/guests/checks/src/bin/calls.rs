@@ -48,19 +48,7 @@ fn main() -> i32 {
     };
     let address = 0x1234 as *const u8;
     // SAFETY: the host does not use the address.
-    let integers = unsafe {
-        check_integers(
-            200,
-            -300,
-            4_000_000_000,
-            -5,
-            6 << 40,
-            address,
-            7,
-            -8,
-            9 << 50,
-        )
-    };
+    let integers = unsafe { check_integers(200, -300, 4_000_000_000, -5, 6 << 40, address, 7, -8, 9 << 50) };
     check("integers", integers == 1);
     let floats = check_floats(0.5, 1.5, 2, 3.5, 4.5, 5.5, 6.5, 7.5, 8.5, 9.5, 10.5);
     check("floats", floats == 0.1);
@@ -75,24 +63,12 @@ fn main() -> i32 {
     unsafe {
         check("read", check_read(TEXT.as_ptr(), 3) == 6);
         check("read null", check_read(core::ptr::null(), 1) == bad);
-        check(
-            "read too much",
-            check_read(TEXT.as_ptr(), usize::MAX / 2) == bad,
-        );
+        check("read too much", check_read(TEXT.as_ptr(), usize::MAX / 2) == bad);
         check("read around", check_read(TEXT.as_ptr(), usize::MAX) == bad);
         let mut bytes = [0; 5];
-        check(
-            "write",
-            check_write(bytes.as_mut_ptr(), 5) == 0 && bytes == *b"yyyyy",
-        );
-        check(
-            "write constant",
-            check_write(TEXT.as_ptr().cast_mut(), 1) == bad,
-        );
-        check(
-            "write code",
-            check_write(main as *const () as *mut u8, 1) == bad,
-        );
+        check("write", check_write(bytes.as_mut_ptr(), 5) == 0 && bytes == *b"yyyyy");
+        check("write constant", check_write(TEXT.as_ptr().cast_mut(), 1) == bad);
+        check("write code", check_write(main as *const () as *mut u8, 1) == bad);
     }
     check("thread-local storage", thread_local_storage());
     check_done(failed)

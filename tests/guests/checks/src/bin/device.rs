@@ -107,10 +107,7 @@ fn main() {
     LINE.unmask().expect("the line is ours");
     call_the_host();
     DEFERRED.store(false, Ordering::Relaxed);
-    println!(
-        "with a driver that masks the line and answers later: {}",
-        interrupts()
-    );
+    println!("with a driver that masks the line and answers later: {}", interrupts());
 
     SLOW.store(true, Ordering::Relaxed);
     start(0x33);

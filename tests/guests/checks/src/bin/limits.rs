@@ -7,8 +7,8 @@ use guest_checks::now;
 use paravirt_bsp::abi::error::Error;
 use paravirt_bsp::abi::line::{LINES, TIMERS};
 use paravirt_bsp::interface::{
-    pv_console_read, pv_console_write, pv_irq_attach, pv_irq_detach, pv_irq_mask, pv_irq_raise,
-    pv_irq_unmask, pv_timer_start, pv_timer_stop,
+    pv_console_read, pv_console_write, pv_irq_attach, pv_irq_detach, pv_irq_mask, pv_irq_raise, pv_irq_unmask,
+    pv_timer_start, pv_timer_stop,
 };
 use paravirt_bsp::println;
 use paravirt_bsp::timer::Timer;
@@ -29,11 +29,7 @@ fn main() -> i32 {
     let no_device = number(Error::NoSuchDevice);
 
     for timer in [TIMERS, u32::MAX] {
-        check(
-            "start of no timer",
-            pv_timer_start(timer, 0, 0).into(),
-            no_device,
-        );
+        check("start of no timer", pv_timer_start(timer, 0, 0).into(), no_device);
         check("stop of no timer", pv_timer_stop(timer).into(), no_device);
     }
     check("stop before start", pv_timer_stop(3).into(), 0);
@@ -61,27 +57,15 @@ fn main() -> i32 {
     let text = b"x";
     // SAFETY: pointers that the host checks; that is the purpose.
     unsafe {
-        check(
-            "write from null",
-            pv_console_write(core::ptr::null(), 1) as i64,
-            bad,
-        );
+        check("write from null", pv_console_write(core::ptr::null(), 1) as i64, bad);
         check(
             "write of everything",
             pv_console_write(text.as_ptr(), usize::MAX) as i64,
             bad,
         );
-        check(
-            "write of nothing",
-            pv_console_write(text.as_ptr(), 0) as i64,
-            0,
-        );
+        check("write of nothing", pv_console_write(text.as_ptr(), 0) as i64, 0);
         let constant = text.as_ptr().cast_mut();
-        check(
-            "read to a constant",
-            pv_console_read(constant, 1) as i64,
-            bad,
-        );
+        check("read to a constant", pv_console_read(constant, 1) as i64, bad);
     }
 
     let expirations = |number: u32, first, period| {
@@ -99,20 +83,8 @@ fn main() -> i32 {
     check("at once", expirations(4, 0, 0), 1);
     check("at once, then hardly ever", expirations(4, 0, u64::MAX), 1);
     check("hardly ever", expirations(4, u64::MAX, 0), 0);
-    check(
-        "hardly ever, then often",
-        expirations(4, u64::MAX, MILLISECOND),
-        0,
-    );
-    check(
-        "after a second",
-        expirations(4, 1000 * MILLISECOND, MILLISECOND),
-        0,
-    );
-    check(
-        "not again after stop",
-        expirations(5, 10 * MILLISECOND, 0),
-        1,
-    );
+    check("hardly ever, then often", expirations(4, u64::MAX, MILLISECOND), 0);
+    check("after a second", expirations(4, 1000 * MILLISECOND, MILLISECOND), 0);
+    check("not again after stop", expirations(5, 10 * MILLISECOND, 0), 1);
     failed
 }

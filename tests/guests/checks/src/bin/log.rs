@@ -15,9 +15,6 @@ fn main() -> Result<(), SetLoggerError> {
     info!(target: "clock", "number {}", 3);
     debug!("number {}", 4);
     trace!("number {}", 5);
-    println!(
-        "a second logger: {}",
-        logger::init(LevelFilter::Off).is_err()
-    );
+    println!("a second logger: {}", logger::init(LevelFilter::Off).is_err());
     Ok(())
 }

@@ -91,9 +91,7 @@ impl PreparedCall {
     /// The words on the stack end with the guest's memory; or rather, `missing` bytes of them would lie behind it.
     fn new(function: usize, words: &[usize], missing: usize) -> Self {
         let memory = start::memory();
-        let ram = memory
-            .iter()
-            .find(|range| range.kind == MemoryKind::Ram as u32);
+        let ram = memory.iter().find(|range| range.kind == MemoryKind::Ram as u32);
         let end = ram.map_or(0, |range| range.start + range.size) as usize;
         let size = size_of_val(words);
         let stack = end + missing - size;
@@ -257,16 +255,12 @@ fn call_the_resolver(which: &str) {
         }
     }
     // SAFETY: the host ends the guest; were it to go on, it would do so without a return address.
-    unsafe {
-        asm!("push 0", "push {}", "push 0", "jmp {}", in(reg) slot, in(reg) resolver, options(noreturn))
-    }
+    unsafe { asm!("push 0", "push {}", "push 0", "jmp {}", in(reg) slot, in(reg) resolver, options(noreturn)) }
 }
 
 /// Behind the instruction by which a stub names its function.
 fn jump_into_a_stub() {
-    let stub = Table::of_image()
-        .find("check_flags")
-        .map_or(0, Entry::target);
+    let stub = Table::of_image().find("check_flags").map_or(0, Entry::target);
     // SAFETY: the host ends the guest.
     unsafe {
         #[cfg(target_arch = "x86_64")]

@@ -96,10 +96,7 @@ fn try_all(of_host: usize) -> i32 {
         let found = function.1(address, size);
         // A host that has an address for it may not have it on i386, where it is cut.
         if found != i64::from(Error::BadAddress.number()) {
-            println!(
-                "{} of {pointer} ({address:#x}, {size:#x}): {found}",
-                function.0
-            );
+            println!("{} of {pointer} ({address:#x}, {size:#x}): {found}", function.0);
             failed += 1;
         }
     };
@@ -107,9 +104,7 @@ fn try_all(of_host: usize) -> i32 {
         bad.iter().for_each(|bad| check(function, bad));
     }
     for function in WRITERS {
-        bad.iter()
-            .chain(constant)
-            .for_each(|bad| check(function, bad));
+        bad.iter().chain(constant).for_each(|bad| check(function, bad));
     }
     for function in READERS.iter().chain(WRITERS) {
         let nothing = function.1(0, 0);

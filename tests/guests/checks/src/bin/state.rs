@@ -46,10 +46,7 @@ fn main() -> i32 {
     check("control words at the start", control::at_the_start());
     control::check(&mut check);
     LINE.attach(&handle).expect("the line is free");
-    check(
-        "a line is ready until it is latched",
-        check_latch(FIRST_FREE) != 0,
-    );
+    check("a line is ready until it is latched", check_latch(FIRST_FREE) != 0);
     check(
         "a line that a host function has latched",
         CALLS.load(Ordering::Relaxed) == 1,
@@ -121,9 +118,7 @@ mod control {
         check("an exception of the host's", third_after!(INEXACT,));
         check(
             "a full stack",
-            third_after!(
-                0x37f, "fld1", "fld1", "fld1", "fld1", "fld1", "fld1", "fld1", "fld1"
-            ),
+            third_after!(0x37f, "fld1", "fld1", "fld1", "fld1", "fld1", "fld1", "fld1", "fld1"),
         );
     }
 }

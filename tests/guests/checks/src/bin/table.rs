@@ -15,11 +15,7 @@ l4_external_func! {
 
 fn main() {
     for entry in Table::of_image().entries() {
-        let state = if entry.is_bound() {
-            "bound"
-        } else {
-            "not bound"
-        };
+        let state = if entry.is_bound() { "bound" } else { "not bound" };
         let name = entry.name().to_str().unwrap_or("?");
         match entry.signature() {
             Ok(signature) => println!("{name} {state}: {signature}"),

@@ -25,16 +25,13 @@ fn count(timer: Timer, expirations: u64) {
 }
 
 fn main() -> i32 {
-    let timers: [Timer; TIMERS as usize] =
-        core::array::from_fn(|number| Timer::new(number as u32).expect("it exists"));
+    let timers: [Timer; TIMERS as usize] = core::array::from_fn(|number| Timer::new(number as u32).expect("it exists"));
     let what = start::arguments().next();
     let start_all = || {
         timers.map(|timer| {
             timer.attach(&count).expect("nobody else uses it");
             let before = now();
-            timer
-                .start_ns(SHORTEST, SHORTEST)
-                .expect("a period in range");
+            timer.start_ns(SHORTEST, SHORTEST).expect("a period in range");
             (before, now())
         })
     };

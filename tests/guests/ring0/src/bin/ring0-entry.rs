@@ -75,11 +75,7 @@ fn main() {
 fn describe() {
     println!("command line: {}", start::command_line());
     for range in start::memory() {
-        println!(
-            "memory: {:#x} to {:#x}",
-            range.start,
-            range.start + range.size
-        );
+        println!("memory: {:#x} to {:#x}", range.start, range.start + range.size);
     }
 }
 

@@ -239,9 +239,7 @@ fn walk(path: &Path, round: u32, timers: &[Timer; 2], tally: &mut Tally) {
     if path.timers == 2 {
         // The handler of the first ends a little later in each round.
         SPIN.store(round / 2 % TURNS, Ordering::Relaxed);
-        timers[1]
-            .start_ns(DELAY + SECOND, 0)
-            .expect("a time in range");
+        timers[1].start_ns(DELAY + SECOND, 0).expect("a time in range");
     }
     let begin = now();
     timers[0].start_ns(DELAY, 0).expect("a time in range");
@@ -262,10 +260,8 @@ fn walk(path: &Path, round: u32, timers: &[Timer; 2], tally: &mut Tally) {
         tally.seen.add(path_begin - begin);
     }
     SPIN.store(0, Ordering::Relaxed);
-    tally.lost += u32::from(
-        CALLS.load(Ordering::Relaxed) != path.timers
-            || OTHER_CALLS.load(Ordering::Relaxed) != path.raises,
-    );
+    tally.lost +=
+        u32::from(CALLS.load(Ordering::Relaxed) != path.timers || OTHER_CALLS.load(Ordering::Relaxed) != path.raises);
 }
 
 /// An instruction, because the loop below has more than one.

@@ -69,8 +69,7 @@ fn stray(pv: bool) {
 fn touch_memory() -> i32 {
     const PAGE: u64 = 4096;
     let ram = || start::memory().iter().filter(|range| range.kind == 1);
-    let pages =
-        || ram().flat_map(|range| (0..range.size / PAGE).map(|page| range.start + page * PAGE));
+    let pages = || ram().flat_map(|range| (0..range.size / PAGE).map(|page| range.start + page * PAGE));
     for page in pages() {
         // SAFETY: memory that is free for the guest's use.
         unsafe { (page as *mut u64).write_volatile(!page) };
@@ -95,13 +94,6 @@ fn time() -> i32 {
         }
         last = now;
     }
-    println!(
-        "the clock {}",
-        if last > first {
-            "goes on"
-        } else {
-            "stands still"
-        }
-    );
+    println!("the clock {}", if last > first { "goes on" } else { "stands still" });
     i32::from(last == first)
 }

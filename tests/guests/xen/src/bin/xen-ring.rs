@@ -96,10 +96,7 @@ mod ring {
                 print!("never seen\n");
             }
             Some("input") => {
-                set!(
-                    input_producer,
-                    get!(input_consumer).wrapping_add(INPUT as u32 + 1)
-                );
+                set!(input_producer, get!(input_consumer).wrapping_add(INPUT as u32 + 1));
                 let _ = console::read_available(&mut [0; 8]);
             }
             _ => {
@@ -137,15 +134,9 @@ mod ring {
     fn output_with_backpressure() {
         ensure(write(0, 4096) == OUTPUT, "an empty ring takes its size");
         ensure(write(OUTPUT, 10) == 0, "a full ring takes nothing");
-        ensure(
-            get!(output_producer) == OUTPUT as u32,
-            "the index tells the server",
-        );
+        ensure(get!(output_producer) == OUTPUT as u32, "the index tells the server");
         for index in 0..OUTPUT {
-            ensure(
-                get!(output[index]) == pattern(index),
-                "output arrives in order",
-            );
+            ensure(get!(output[index]) == pattern(index), "output arrives in order");
         }
         set!(output_consumer, 100);
         ensure(write(OUTPUT, 300) == 100, "as much as there is room");

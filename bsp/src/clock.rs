@@ -1,8 +1,8 @@
 // SPDX-License-Identifier: MIT OR Apache-2.0
 //! Monotonic and wall-clock time.
 //!
-//! The monotonic clock is read from the vCPU page and the processor's time-stamp counter, without a host call, where the
-//! host keeps the page's clock; else the host is asked.
+//! The monotonic clock is read from the vCPU page and the processor's time-stamp counter, without a host call, where
+//! the host keeps the page's clock; else the host is asked.
 //!
 //! ```no_run
 //! use paravirt_bsp::clock::{self, Instant};
@@ -128,8 +128,8 @@ mod page {
 
     /// The clock of the vCPU page at this moment, or `None` if the host does not keep it.
     ///
-    /// The host writes the fields only while this vCPU is interrupted, so compiler fences suffice; the sequence number tells
-    /// a reader that was interrupted.
+    /// The host writes the fields only while this vCPU is interrupted, so compiler fences suffice; the sequence number
+    /// tells a reader that was interrupted.
     #[inline]
     pub(super) fn now() -> Option<u64> {
         let clock = vcpu::clock();

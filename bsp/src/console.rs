@@ -1,8 +1,8 @@
 // SPDX-License-Identifier: MIT OR Apache-2.0
 //! The console: bytes out and in.
 //!
-//! [`print!`](crate::print!) makes one call of the host for all of its text. Input is polled with [`read_available`], or waited for with
-//! [`embedded_io::Read`]; new input raises [`Line::CONSOLE`].
+//! [`print!`](crate::print!) makes one call of the host for all of its text. Input is polled with [`read_available`],
+//! or waited for with [`embedded_io::Read`]; new input raises [`Line::CONSOLE`].
 //!
 //! ```no_run
 //! use embedded_io::{Read, Write};
@@ -198,12 +198,13 @@ pub fn flush() -> Result<(), Error> {
 
 fn send(section: CriticalSection<'_>) -> Result<(), Error> {
     let length = LENGTH.borrow(section).replace(0);
-    // SAFETY: `push` keeps the length within the line, and until interrupts are on again nobody writes there. In place, because
-    // the stack may be one of RTEMS' smallest.
+    // SAFETY: `push` keeps the length within the line, and until interrupts are on again nobody writes there. In place,
+    // because the stack may be one of RTEMS' smallest.
     write_all(unsafe { core::slice::from_raw_parts(LINE.borrow(section).get().cast(), length) })
 }
 
-/// Where [`print!`](crate::print!) ends. A piece of text is kept together; pieces of a handler may come between the pieces of what it interrupted.
+/// Where [`print!`](crate::print!) ends. A piece of text is kept together; pieces of a handler may come between the
+/// pieces of what it interrupted.
 #[derive(Clone, Copy, Debug, Default)]
 pub struct LineWriter;
 
@@ -222,7 +223,8 @@ impl fmt::Write for LineWriter {
 fn push(section: CriticalSection<'_>, byte: u8) {
     let length = LENGTH.borrow(section);
     let index = length.get();
-    // SAFETY: the line is sent when it is full, so the index is below its size; nobody else writes there in this section.
+    // SAFETY: the line is sent when it is full, so the index is below its size; nobody else writes there in this
+    // section.
     unsafe { LINE.borrow(section).get().cast::<u8>().add(index).write(byte) };
     length.set(index + 1);
     if byte == b'\n' || index + 1 == LINE_LENGTH {
@@ -235,12 +237,13 @@ fn push(section: CriticalSection<'_>, byte: u8) {
 pub fn print_arguments(arguments: fmt::Arguments<'_>) {
     // `LineWriter` has no errors; one of the arguments' own `Display` ends the text early.
     let _ = fmt::Write::write_fmt(&mut LineWriter, arguments);
-    // So that nothing is lost if the guest is stopped by a fault. As with the console of `std`, whoever prints does not learn of errors.
+    // So that nothing is lost if the guest is stopped by a fault. As with the console of `std`, whoever prints does not
+    // learn of errors.
     let _ = flush();
 }
 
-/// Prints to the console, like the macro of `std`; the text has gone to the host on return. What the host refuses is lost;
-/// [`write()`] says so.
+/// Prints to the console, like the macro of `std`; the text has gone to the host on return. What the host refuses is
+/// lost; [`write()`] says so.
 #[macro_export]
 macro_rules! print {
     ($($arguments:tt)*) => { $crate::console::print_arguments(::core::format_args!($($arguments)*)) };

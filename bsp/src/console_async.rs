@@ -32,8 +32,8 @@ impl Drop for Listening {
 }
 
 impl Read for Console {
-    /// Waits for input; 0 bytes mean that the input has ended. One task at a time: the line of the console has one handler, so for a
-    /// second one, or beside a handler of the application, it is [`Error::Busy`].
+    /// Waits for input; 0 bytes mean that the input has ended. One task at a time: the line of the console has one
+    /// handler, so for a second one, or beside a handler of the application, it is [`Error::Busy`].
     async fn read(&mut self, buffer: &mut [u8]) -> Result<usize, ConsoleError> {
         if buffer.is_empty() {
             return Ok(0);

@@ -4,8 +4,8 @@
 //! Turning interrupts off is a store to the vCPU page; turning them on is a store and a test. No host call is made
 //! unless something is pending.
 //!
-//! With interrupts off, nothing else runs on the one vCPU: that is a critical section, and [`without_interrupts`] hands out the
-//! token that says so.
+//! With interrupts off, nothing else runs on the one vCPU: that is a critical section, and [`without_interrupts`] hands
+//! out the token that says so.
 //!
 //! ```no_run
 //! use core::cell::Cell;
@@ -24,8 +24,8 @@
 //! # fn main() {}
 //! ```
 //!
-//! So turning them on is `unsafe`, but for the end of `without_interrupts`: it would end the critical section of somebody
-//! further up. Nobody has to: [`image!`](crate::image!) turns them on before `main`.
+//! So turning them on is `unsafe`, but for the end of `without_interrupts`: it would end the critical section of
+//! somebody further up. Nobody has to: [`image!`](crate::image!) turns them on before `main`.
 
 use core::sync::atomic::{Ordering, compiler_fence};
 
@@ -60,8 +60,8 @@ pub fn save_interrupts() -> bool {
 /// Turns interrupts on and delivers what is pending.
 ///
 /// # Safety
-/// Nobody up the chain of calls counts on interrupts being off: not within [`without_interrupts`] or another critical section. A
-/// handler may, at its own level; then other lines' handlers nest in it.
+/// Nobody up the chain of calls counts on interrupts being off: not within [`without_interrupts`] or another critical
+/// section. A handler may, at its own level; then other lines' handlers nest in it.
 #[inline]
 pub unsafe fn enable_interrupts() {
     // What came before must not be moved down behind the store.
@@ -74,7 +74,8 @@ pub unsafe fn enable_interrupts() {
 /// Turns interrupts on if `were_on` says so.
 ///
 /// # Safety
-/// As [`enable_interrupts`] if `were_on`; it is kept if that is the result of the latest [`save_interrupts`] that was not yet restored.
+/// As [`enable_interrupts`] if `were_on`; it is kept if that is the result of the latest [`save_interrupts`] that was
+/// not yet restored.
 #[inline]
 pub unsafe fn restore_interrupts(were_on: bool) {
     if were_on {
@@ -83,8 +84,8 @@ pub unsafe fn restore_interrupts(were_on: bool) {
     }
 }
 
-/// Runs `body` with interrupts off, and then puts them back as they were. The token gives access to what is shared with handlers, see
-/// [`critical_section::Mutex`].
+/// Runs `body` with interrupts off, and then puts them back as they were. The token gives access to what is shared with
+/// handlers, see [`critical_section::Mutex`].
 #[inline]
 pub fn without_interrupts<R>(body: impl FnOnce(CriticalSection<'_>) -> R) -> R {
     let were_on = save_interrupts();
@@ -101,7 +102,8 @@ pub fn without_interrupts<R>(body: impl FnOnce(CriticalSection<'_>) -> R) -> R {
 /// for a condition that a handler sets, use [`idle_until`].
 pub fn idle() {
     let were_on = save_interrupts();
-    // With interrupts off, a line may stay pending for long: the host is called all the same, which may look for what else has come.
+    // With interrupts off, a line may stay pending for long: the host is called all the same, which may look for what
+    // else has come.
     if !were_on || vcpu::pending().load(Ordering::Relaxed) == 0 {
         // SAFETY: no arguments; called with the virtual interrupt flag off, as the interface asks.
         unsafe { interface::pv_cpu_idle() };
@@ -114,8 +116,8 @@ pub fn idle() {
     }
 }
 
-/// Idles until `done` returns true. It is tested with interrupts off, so a handler that makes it true cannot come between test
-/// and wait; handlers run if interrupts were on.
+/// Idles until `done` returns true. It is tested with interrupts off, so a handler that makes it true cannot come
+/// between test and wait; handlers run if interrupts were on.
 pub fn idle_until(mut done: impl FnMut(CriticalSection<'_>) -> bool) {
     let were_on = save_interrupts();
     // SAFETY: interrupts are off for each call of `done`, which the token cannot outlive.

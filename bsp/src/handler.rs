@@ -15,7 +15,8 @@ struct Attached<F> {
     argument: *mut c_void,
 }
 
-// SAFETY: both are only kept and passed on; whoever attached them vouches that the handler may use the argument whenever it is called.
+// SAFETY: both are only kept and passed on; whoever attached them vouches that the handler may use the argument
+// whenever it is called.
 unsafe impl<F: Send> Send for Attached<F> {}
 
 /// Where the handler of a line or a timer is kept.

@@ -25,7 +25,8 @@ l4_external_func! {
     unsafe extern "C" {
         /// Writes up to `len` bytes to the console; the number of bytes taken, or an error.
         pub fn pv_console_write(buf: *const u8, len: usize) -> isize;
-        /// Reads up to `len` bytes; 0 if there are none now, `EndOfInput` after the last. New input raises the console line.
+        /// Reads up to `len` bytes; 0 if there are none now, `EndOfInput` after the last. New input raises the console
+        /// line.
         pub fn pv_console_read(buf: *mut u8, len: usize) -> isize;
 
         /// Monotonic time since the guest's start, in ns.
@@ -43,8 +44,8 @@ l4_external_func! {
         pub safe fn pv_irq_attach(line: u32) -> i32;
         /// Masks a line and gives it up.
         pub safe fn pv_irq_detach(line: u32) -> i32;
-        /// Keeps a line from becoming pending; the host remembers that it was raised. What is pending already is withdrawn.
-        /// Masking and unmasking need no attachment.
+        /// Keeps a line from becoming pending; the host remembers that it was raised. What is pending already is
+        /// withdrawn. Masking and unmasking need no attachment.
         pub safe fn pv_irq_mask(line: u32) -> i32;
         /// Lets a line become pending again.
         pub safe fn pv_irq_unmask(line: u32) -> i32;

@@ -1,8 +1,8 @@
 // SPDX-License-Identifier: MIT OR Apache-2.0
 //! Interrupt lines: handlers, masks, software interrupts, and the dispatcher that upcalls end in.
 //!
-//! A handler is a function or a closure. It runs between two instructions of other code, so whatever it shares with that code must
-//! be [`Sync`]: atomics, or a [`critical_section::Mutex`].
+//! A handler is a function or a closure. It runs between two instructions of other code, so whatever it shares with
+//! that code must be [`Sync`]: atomics, or a [`critical_section::Mutex`].
 //!
 //! ```no_run
 //! use core::sync::atomic::{AtomicU32, Ordering};
@@ -30,9 +30,9 @@
 //! # fn main() {}
 //! ```
 //!
-//! A handler runs with interrupts off. It may turn them on; then other lines, of any number, nest in it. A line never nests
-//! in its own handler: raised meanwhile, its handler runs once more afterwards. So a stack needs room for each line once
-//! at most. Of several pending lines the lowest number goes first.
+//! A handler runs with interrupts off. It may turn them on; then other lines, of any number, nest in it. A line never
+//! nests in its own handler: raised meanwhile, its handler runs once more afterwards. So a stack needs room for each
+//! line once at most. Of several pending lines the lowest number goes first.
 
 use core::cell::Cell;
 use core::ffi::c_void;
@@ -49,8 +49,8 @@ use crate::{Error, cpu, interface, println, result, upcall, vcpu};
 pub type RawHandler = unsafe extern "C" fn(line: u32, argument: *mut c_void);
 
 static HANDLERS: [Slot<RawHandler>; LINES as usize] = [const { Slot::new() }; LINES as usize];
-/// Taken from the pending word, but not yet handled: lines that are active. Whatever else is to be handled stays in that word, where
-/// the test at the end of turning interrupts on and idle look. Changed with interrupts off.
+/// Taken from the pending word, but not yet handled: lines that are active. Whatever else is to be handled stays in
+/// that word, where the test at the end of turning interrupts on and idle look. Changed with interrupts off.
 static LATCHED: AtomicU32 = AtomicU32::new(0);
 /// Lines whose handler is running. Changed with interrupts off.
 static ACTIVE: AtomicU32 = AtomicU32::new(0);
@@ -86,18 +86,20 @@ impl Line {
     /// # Errors
     /// [`Error::Busy`] if the line has a handler; whatever the host reports.
     pub fn attach<F: Fn(Self) + Sync>(self, handler: &'static F) -> Result<(), Error> {
-        // SAFETY: `call::<F>` uses the argument as the reference that it is; that lives for ever and is of a type that may be used
-        // from a handler.
+        // SAFETY: `call::<F>` uses the argument as the reference that it is; that lives for ever and is of a type that
+        // may be used from a handler.
         unsafe { self.attach_raw(call::<F>, core::ptr::from_ref(handler).cast_mut().cast()) }
     }
 
-    /// Attaches `handler` while `body` runs. So it may borrow what lives no longer than that. Afterwards the line has no handler.
+    /// Attaches `handler` while `body` runs. So it may borrow what lives no longer than that. Afterwards the line has
+    /// no handler.
     ///
     /// # Errors
     /// As [`Line::attach`]; then `body` does not run.
     pub fn attach_for<F: Fn(Self) + Sync, R>(self, handler: &F, body: impl FnOnce() -> R) -> Result<R, Error> {
-        // SAFETY: as in `attach`, as long as the borrow lasts: before it ends, the guard takes the handler away, however `body` ends.
-        // The handler is not running then, because what it interrupts goes on only when it has returned.
+        // SAFETY: as in `attach`, as long as the borrow lasts: before it ends, the guard takes the handler away,
+        // however `body` ends. The handler is not running then, because what it interrupts goes on only when it has
+        // returned.
         unsafe { self.attach_raw(call::<F>, core::ptr::from_ref(handler).cast_mut().cast())? };
         let _attached = Attached(self);
         Ok(body())
@@ -133,7 +135,8 @@ impl Line {
         })
     }
 
-    /// Keeps the line from interrupting; the host remembers that it was raised. In the line's own handler too: it does not run again.
+    /// Keeps the line from interrupting; the host remembers that it was raised. In the line's own handler too: it does
+    /// not run again.
     ///
     /// # Errors
     /// Whatever the host reports.
@@ -230,14 +233,16 @@ pub(crate) unsafe fn deliver_if_pending() {
 /// Runs the handlers of all pending lines. For the body of an upcall, see [`crate::upcall::set_body`].
 ///
 /// # Safety
-/// Called with interrupts off; a handler may turn them on, so not within a critical section that the caller does not own. They are
-/// off on return.
+/// Called with interrupts off; a handler may turn them on, so not within a critical section that the caller does not
+/// own. They are off on return.
 pub unsafe extern "C" fn dispatch() {
-    // SAFETY: interrupts are off, but for handlers that turn them on; none of what it gives access to is held across those.
+    // SAFETY: interrupts are off, but for handlers that turn them on; none of what it gives access to is held across
+    // those.
     let section = unsafe { CriticalSection::new() };
     let pending = vcpu::pending();
     loop {
-        // HOST_MASKED stays for `open_host`, below or in a handler that turns interrupts on; so do the lines that come after this one.
+        // HOST_MASKED stays for `open_host`, below or in a handler that turns interrupts on; so do the lines that come
+        // after this one.
         let lines = pending.load(Ordering::Relaxed) & !HOST_MASKED;
         let active = lines & ACTIVE.load(Ordering::Relaxed);
         let ready = lines & !active;
@@ -280,7 +285,8 @@ fn report_spurious(line: u32) {
     }
 }
 
-/// Says how to open the host's flag. For the start of a backend whose entries return with that flag off; nothing interrupts yet.
+/// Says how to open the host's flag. For the start of a backend whose entries return with that flag off; nothing
+/// interrupts yet.
 pub(crate) fn set_open_host(open: fn()) {
     // SAFETY: interrupts are off.
     let section = unsafe { CriticalSection::new() };

@@ -5,14 +5,15 @@ use core::cell::UnsafeCell;
 
 /// State that belongs to the vCPU.
 ///
-/// There is one vCPU, so nothing accesses it at the same time; but an upcall, or a host's entry, comes between any two instructions.
-/// A machine word is read and written by one of them. Whoever reads, changes and writes back must have interrupts off.
+/// There is one vCPU, so nothing accesses it at the same time; but an upcall, or a host's entry, comes between any two
+/// instructions. A machine word is read and written by one of them. Whoever reads, changes and writes back must have
+/// interrupts off.
 #[repr(transparent)]
 pub(crate) struct Local<T>(UnsafeCell<T>);
 
-// SAFETY: what interrupts is on the same processor. A word is accessed by one volatile instruction, which an interrupt comes before or
-// behind; larger values are changed only by the unsafe function, whose caller keeps other accesses away. The value may be of use in both
-// because it is `Send`.
+// SAFETY: what interrupts is on the same processor. A word is accessed by one volatile instruction, which an interrupt
+// comes before or behind; larger values are changed only by the unsafe function, whose caller keeps other accesses
+// away. The value may be of use in both because it is `Send`.
 unsafe impl<T: Send> Sync for Local<T> {}
 
 impl<T: Copy + Send> Local<T> {

@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: MIT OR Apache-2.0
-//! The five memory functions and `strlen` that compilers call by themselves (GCC manual, 2.1; `core`'s documentation), for
-//! images without a C library. They are weak, so a C library's win.
+//! The five memory functions and `strlen` that compilers call by themselves (GCC manual, 2.1; `core`'s documentation),
+//! for images without a C library. They are weak, so a C library's win.
 //!
 //! In assembly, because a compiler turns such loops into calls of the very functions.
 

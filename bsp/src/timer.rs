@@ -1,8 +1,8 @@
 // SPDX-License-Identifier: MIT OR Apache-2.0
 //! Timers by number.
 //!
-//! All timers raise one line; the vCPU page counts the expirations of each, so that none is lost when the line coalesces.
-//! Timer [`TICK`] belongs to the operating system, the others to applications.
+//! All timers raise one line; the vCPU page counts the expirations of each, so that none is lost when the line
+//! coalesces. Timer [`TICK`] belongs to the operating system, the others to applications.
 //!
 //! ```no_run
 //! use core::time::Duration;
@@ -33,7 +33,8 @@ use crate::handler::Slot;
 use crate::irq::Line;
 use crate::{Error, cpu, interface, result, vcpu};
 
-/// A handler in the C form: the timer, how often it expired since the last call (at least 1), and the argument that was given with it.
+/// A handler in the C form: the timer, how often it expired since the last call (at least 1), and the argument that was
+/// given with it.
 pub type RawHandler = unsafe extern "C" fn(timer: u32, expirations: u64, argument: *mut c_void);
 
 static HANDLERS: [Slot<RawHandler>; TIMERS as usize] = [const { Slot::new() }; TIMERS as usize];
@@ -57,8 +58,8 @@ impl Timer {
         self.0
     }
 
-    /// Starts the timer anew: it expires after `first` and then every `period`; zero means once. Times of 2^63 ns and more are never
-    /// reached.
+    /// Starts the timer anew: it expires after `first` and then every `period`; zero means once. Times of 2^63 ns and
+    /// more are never reached.
     ///
     /// # Errors
     /// [`Error::InvalidArgument`] for a period that is too short for the host.
@@ -121,24 +122,26 @@ impl Timer {
         seen
     }
 
-    /// Has `handler` called after each expiration, with what came together in one call. It runs as a handler of a line does, see
-    /// [`mod@crate::irq`].
+    /// Has `handler` called after each expiration, with what came together in one call. It runs as a handler of a line
+    /// does, see [`mod@crate::irq`].
     ///
     /// # Errors
     /// [`Error::Busy`] if the timer has a handler.
     pub fn attach<F: Fn(Self, u64) + Sync>(self, handler: &'static F) -> Result<(), Error> {
-        // SAFETY: `call::<F>` uses the argument as the reference that it is; that lives for ever and is of a type that may be used
-        // from a handler.
+        // SAFETY: `call::<F>` uses the argument as the reference that it is; that lives for ever and is of a type that
+        // may be used from a handler.
         unsafe { self.attach_raw(call::<F>, core::ptr::from_ref(handler).cast_mut().cast()) }
     }
 
-    /// Attaches `handler` while `body` runs. So it may borrow what lives no longer than that. Afterwards the timer has no handler.
+    /// Attaches `handler` while `body` runs. So it may borrow what lives no longer than that. Afterwards the timer has
+    /// no handler.
     ///
     /// # Errors
     /// As [`Timer::attach`]; then `body` does not run.
     pub fn attach_for<F: Fn(Self, u64) + Sync, R>(self, handler: &F, body: impl FnOnce() -> R) -> Result<R, Error> {
-        // SAFETY: as in `attach`, as long as the borrow lasts: before it ends, the guard takes the handler away, however `body` ends.
-        // The handler is not running then, because what it interrupts goes on only when it has returned.
+        // SAFETY: as in `attach`, as long as the borrow lasts: before it ends, the guard takes the handler away,
+        // however `body` ends. The handler is not running then, because what it interrupts goes on only when it has
+        // returned.
         unsafe { self.attach_raw(call::<F>, core::ptr::from_ref(handler).cast_mut().cast())? };
         let _attached = Attached(self);
         Ok(body())
@@ -199,13 +202,14 @@ impl Drop for Attached {
     }
 }
 
-/// The handler of the timer line: calls the handlers of the timers that have expired. [`Timer::start`] attaches it, unless the
-/// line has a handler; that one must call this.
+/// The handler of the timer line: calls the handlers of the timers that have expired. [`Timer::start`] attaches it,
+/// unless the line has a handler; that one must call this.
 ///
 /// # Safety
 /// Called with interrupts off, in a handler.
 pub unsafe extern "C" fn dispatch(_line: u32, _argument: *mut c_void) {
-    // SAFETY: interrupts are off, but for handlers that turn them on; none of what it gives access to is held across those.
+    // SAFETY: interrupts are off, but for handlers that turn them on; none of what it gives access to is held across
+    // those.
     let section = unsafe { CriticalSection::new() };
     for timer in (0..TIMERS).map(Timer) {
         let Some((handler, argument)) = timer.slot().get(section) else {

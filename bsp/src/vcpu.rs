@@ -38,7 +38,8 @@ macro_rules! entry_in_ring0 {
 }
 
 // The page is written in assembly because its upcall entry is a pointer inside a 64-bit word, which a Rust constant
-// cannot hold. What loaders look for lies in the same object file or is referred to from there, so that whoever uses the page gets it.
+// cannot hold. What loaders look for lies in the same object file or is referred to from there, so that whoever uses
+// the page gets it.
 macro_rules! page_and_note {
     (pointer: $pointer:literal, padding: $padding:literal, upcall: $upcall:literal) => {
         global_asm!(
@@ -62,8 +63,8 @@ macro_rules! page_and_note {
             concat!($pointer, " __paravirt_vcpu"),
             $padding,
             ".popsection",
-            // What the image is entered and started by, but no code refers to: a linker would leave it in its archive. A relocation
-            // of that kind changes nothing.
+            // What the image is entered and started by, but no code refers to: a linker would leave it in its archive.
+            // A relocation of that kind changes nothing.
             ".pushsection .text.paravirt_references, \"ax\", %progbits",
             ".reloc ., BFD_RELOC_NONE, __paravirt_backends",
             entry_in_ring0!(),
@@ -99,8 +100,8 @@ const MACHINE: u32 = if cfg!(target_arch = "x86_64") {
     243
 };
 
-/// i386 and the ARM and RISC-V ABIs for bare metal have no red zone; an x86-64 build says so by `--cfg paravirt_no_redzone`
-/// beside `-C no-redzone` for all of its code, `core` included.
+/// i386 and the ARM and RISC-V ABIs for bare metal have no red zone; an x86-64 build says so by
+/// `--cfg paravirt_no_redzone` beside `-C no-redzone` for all of its code, `core` included.
 const NOTE_FLAGS: paravirt_abi::note::Flags = if cfg!(any(paravirt_no_redzone, not(target_arch = "x86_64"))) {
     paravirt_abi::note::Flags::NO_RED_ZONE
 } else {

@@ -5,8 +5,8 @@
  *
  *     c-host [--lazy] [--partial] [--compat 2013] [--memory BYTES] GUEST [-- ARGUMENT...]
  *
- * Runs guests of its own width, with the console on standard input and output, and provides the functions of functions.c.
- * host/README.md says how it is built.
+ * Runs guests of its own width, with the console on standard input and output, and provides the functions of
+ * functions.c. host/README.md says how it is built.
  */
 #define _GNU_SOURCE
 #include <errno.h>
@@ -265,7 +265,8 @@ static void WITHOUT_TLS go_on(ucontext_t *context, const struct pvh_context *reg
 #define RESET_FLAGS() __builtin_ia32_writeeflags_u32(2)
 #endif
 
-/* The kernel saves the floating-point registers, but enters a handler with thread pointer and flags of what it interrupted. */
+/* The kernel saves the floating-point registers, but enters a handler with thread pointer and flags of what it
+ * interrupted. */
 static void WITHOUT_TLS on_event(int signal, siginfo_t *info, void *context) {
   (void)info;
   RESET_FLAGS();

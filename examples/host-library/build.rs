@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: MIT OR Apache-2.0
-//! Compiles the host library and links it whole: a linker does not look into an archive for a stronger definition of a function
-//! that it has already.
+//! Compiles the host library and links it whole: a linker does not look into an archive for a stronger definition of a
+//! function that it has already.
 
 fn main() {
     println!("cargo::rerun-if-changed=library/host.c");

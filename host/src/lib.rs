@@ -1,9 +1,9 @@
 // SPDX-License-Identifier: MIT OR Apache-2.0
 //! Host side of the RTEMS paravirtualization layer.
 //!
-//! It stands on [`paravirt_host_core`], which needs no operating system: [`image`] reads a guest's ELF file, which nobody
-//! vouches for: what it asks for, who it says it is, what is to be loaded. [`provides`] knows what hosts offer it, [`header`] what they
-//! have to. The program `pvhost` shows that on the command line.
+//! It stands on [`paravirt_host_core`], which needs no operating system: [`image`] reads a guest's ELF file, which
+//! nobody vouches for: what it asks for, who it says it is, what is to be loaded. [`provides`] knows what hosts offer
+//! it, [`header`] what they have to. The program `pvhost` shows that on the command line.
 
 pub use paravirt_host_core::{bind, image, prototype, text};
 

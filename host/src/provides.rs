@@ -1,8 +1,9 @@
 // SPDX-License-Identifier: MIT OR Apache-2.0
 //! The hosts that this program knows, and lists of functions for others.
 //!
-//! A [`Provides`] comes from one of the [`HOSTS`] or from a file ([`parse`]): lines, as [`Provides::parse`] reads them, or the
-//! JSON of `pvhost header --format json`; there an address is the member `address`, a text such as `"0x40001000"`.
+//! A [`Provides`] comes from one of the [`HOSTS`] or from a file ([`parse`]): lines, as [`Provides::parse`] reads them,
+//! or the JSON of `pvhost header --format json`; there an address is the member `address`, a text such as
+//! `"0x40001000"`.
 
 use paravirt_abi::signature::Width;
 use paravirt_abi::{interface, legacy};
@@ -134,8 +135,8 @@ pub const HOSTS: [Host; 5] = [
     },
 ];
 
-/// The policy of a host that gives a guest a machine of its own: what is mapped how is the guest's business, and interrupt
-/// frames are the processor's.
+/// The policy of a host that gives a guest a machine of its own: what is mapped how is the guest's business, and
+/// interrupt frames are the processor's.
 fn in_machine(backend: &'static str, entry: EntryPoint) -> Policy {
     Policy {
         // Below is what firmware and loader use.
@@ -193,8 +194,9 @@ impl Host {
 }
 
 impl Host {
-    /// The functions that this image finds there: those of the host, or those of the backend for it, which is in the image and may have
-    /// others than this version's. Where symbols do not tell which those are, they are taken to be this version's.
+    /// The functions that this image finds there: those of the host, or those of the backend for it, which is in the
+    /// image and may have others than this version's. Where symbols do not tell which those are, they are taken to be
+    /// this version's.
     #[must_use]
     pub fn provides_to(&self, image: &Image) -> Provides {
         let provides = self.provides(image.machine());

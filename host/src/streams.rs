@@ -1,9 +1,9 @@
 // SPDX-License-Identifier: MIT OR Apache-2.0
 //! Streams of whoever started the program, read and written without waiting: who waits for them could not be ended.
 //!
-//! Whether a pipe or a terminal makes its user wait belongs to what all who share it have open in common, so it is not for us to
-//! change. Neither is it enough to ask first: of several that share a pipe one takes what another was told of. So a pipe and a
-//! terminal are opened once more, for us alone.
+//! Whether a pipe or a terminal makes its user wait belongs to what all who share it have open in common, so it is not
+//! for us to change. Neither is it enough to ask first: of several that share a pipe one takes what another was told
+//! of. So a pipe and a terminal are opened once more, for us alone.
 
 use std::io::IoSliceMut;
 use std::os::fd::{AsFd, AsRawFd, BorrowedFd, OwnedFd};
@@ -20,8 +20,8 @@ const AT_ONCE: usize = 4096;
 /// One end of a stream.
 #[derive(Debug)]
 pub struct Stream {
-    /// As it was given. It is the one to ask whether it is ready: a FIFO that is opened after its writer has gone does not tell of
-    /// its end.
+    /// As it was given. It is the one to ask whether it is ready: a FIFO that is opened after its writer has gone does
+    /// not tell of its end.
     file: OwnedFd,
     direction: PollFlags,
     way: Way,
@@ -80,8 +80,8 @@ impl Stream {
         }
     }
 
-    /// To write to as it is, without opening anything, which a sandbox may not permit and takes its time. Where several write, one may
-    /// take the room that another was told of.
+    /// To write to as it is, without opening anything, which a sandbox may not permit and takes its time. Where several
+    /// write, one may take the room that another was told of.
     #[must_use]
     pub fn writer_as_it_is(file: OwnedFd) -> Self {
         Self {
@@ -141,8 +141,8 @@ impl Stream {
     }
 }
 
-/// Reads what is there, even if another has taken what we were told of. Linux can say so of a pipe since 6.5 and of no terminal: there
-/// the read waits for more.
+/// Reads what is there, even if another has taken what we were told of. Linux can say so of a pipe since 6.5 and of no
+/// terminal: there the read waits for more.
 fn read_now(file: &OwnedFd, bytes: &mut [u8]) -> Result<usize, Errno> {
     let at_its_position = u64::MAX;
     let mut buffers = [IoSliceMut::new(bytes)];

@@ -1,10 +1,11 @@
 // SPDX-License-Identifier: MIT OR Apache-2.0
-//! The terminal: no line editing and no echo while a guest reads from it and the shell lets us have it, and as it was on every way
-//! out. Ctrl-C and Ctrl-Z stay signals.
+//! The terminal: no line editing and no echo while a guest reads from it and the shell lets us have it, and as it was
+//! on every way out. Ctrl-C and Ctrl-Z stay signals.
 //!
 //! Nobody tells a program that it has been put into the background or brought forward: it looks before it reads, see
-//! [`RawMode::refresh`]. What was is kept in a static, because signal handlers and the panic hook restore it. Those may run with the
-//! guest's thread pointer and flags, where no function of the C library may be called, so here are system calls only.
+//! [`RawMode::refresh`]. What was is kept in a static, because signal handlers and the panic hook restore it. Those may
+//! run with the guest's thread pointer and flags, where no function of the C library may be called, so here are system
+//! calls only.
 
 use std::arch::asm;
 use std::cell::UnsafeCell;
@@ -46,8 +47,8 @@ static TERMINAL: Terminal = Terminal {
 impl Terminal {
     /// Has the terminal to itself while `body` runs.
     ///
-    /// All signals are blocked on the thread meanwhile: SIGTTOU, by which the system stops who changes a terminal from the
-    /// background, and those whose handlers come here, too.
+    /// All signals are blocked on the thread meanwhile: SIGTTOU, by which the system stops who changes a terminal from
+    /// the background, and those whose handlers come here, too.
     fn alone<R>(&self, body: impl FnOnce(i32) -> R) -> R {
         let all = u64::MAX;
         let mut before = 0_u64;
@@ -96,8 +97,8 @@ pub(crate) struct RawMode {
 }
 
 impl RawMode {
-    /// Sets raw mode, now or when the program is brought forward, if `fd` is a terminal and none is in raw mode already. The file
-    /// must stay open as long as the mode lives.
+    /// Sets raw mode, now or when the program is brought forward, if `fd` is a terminal and none is in raw mode
+    /// already. The file must stay open as long as the mode lives.
     pub(crate) fn enter(fd: BorrowedFd<'_>) -> Option<Self> {
         let fd = fd.as_raw_fd();
         settings(fd)?;
@@ -111,8 +112,8 @@ impl RawMode {
         Some(mode)
     }
 
-    /// Sets raw mode if the terminal is ours and it is not set, as after Ctrl-Z or if we began in the background; whether it may be
-    /// read from. From the background, a read would stop the program.
+    /// Sets raw mode if the terminal is ours and it is not set, as after Ctrl-Z or if we began in the background;
+    /// whether it may be read from. From the background, a read would stop the program.
     pub(crate) fn refresh(&self) -> bool {
         TERMINAL.alone(|fd| {
             if TERMINAL.suspended.load(Ordering::SeqCst) || !is_in_foreground(fd) {
@@ -162,8 +163,8 @@ pub(crate) fn restore() {
     TERMINAL.alone(|fd| TERMINAL.put_back(fd));
 }
 
-/// Gives the terminal back before the program stops or dies: no other thread takes it again, unless the program [goes on](resume). May
-/// be called from a signal handler.
+/// Gives the terminal back before the program stops or dies: no other thread takes it again, unless the program [goes
+/// on](resume). May be called from a signal handler.
 pub(crate) fn suspend() {
     TERMINAL.alone(|fd| {
         TERMINAL.suspended.store(true, Ordering::SeqCst);
@@ -176,8 +177,8 @@ pub(crate) fn resume() {
     TERMINAL.suspended.store(false, Ordering::SeqCst);
 }
 
-/// Whether nothing is to keep us from that terminal: it is not another program's turn. Of one that does not control us it is
-/// nobody's.
+/// Whether nothing is to keep us from that terminal: it is not another program's turn. Of one that does not control us
+/// it is nobody's.
 fn is_in_foreground(fd: i32) -> bool {
     let mut group = 0_i32;
     // SAFETY: a live variable of the type that the call writes.
@@ -227,14 +228,16 @@ pub(crate) fn action(signal: i32) -> Option<libc::sigaction> {
     unsafe { (libc::sigaction(signal, ptr::null(), action.as_mut_ptr()) == 0).then(|| action.assume_init()) }
 }
 
-/// Has the terminal restored by every signal that would end the program and about which nobody does anything; these signals.
+/// Has the terminal restored by every signal that would end the program and about which nobody does anything; these
+/// signals.
 fn handle_last_signals() -> Vec<i32> {
     let unhandled = |&signal: &i32| {
         ends_by_default(signal) && action(signal).is_some_and(|action| action.sa_sigaction == libc::SIG_DFL)
     };
     let signals: Vec<i32> = (1..=libc::SIGRTMAX()).filter(unhandled).collect();
     for &signal in &signals {
-        // SAFETY: all zeros is a valid value of this C struct; the rest are live variables. The handler may come at any instruction.
+        // SAFETY: all zeros is a valid value of this C struct; the rest are live variables. The handler may come at any
+        // instruction.
         unsafe {
             let mut action: libc::sigaction = MaybeUninit::zeroed().assume_init();
             action.sa_sigaction = last_words as *const () as usize;
@@ -271,7 +274,8 @@ unsafe fn ioctl<T>(fd: i32, request: libc::Ioctl, argument: *mut T) -> isize {
     }
 }
 
-/// A system call, without errno and whatever else the C library finds by the thread pointer. A negative result is an error.
+/// A system call, without errno and whatever else the C library finds by the thread pointer. A negative result is an
+/// error.
 ///
 /// # Safety
 /// As of that system call.

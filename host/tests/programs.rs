@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: MIT OR Apache-2.0
-//! Where `pvhost run --host qemu|xen` finds QEMU and Xen, what it says without them, and that it names the commands that build a guest
-//! which can run there.
+//! Where `pvhost run --host qemu|xen` finds QEMU and Xen, what it says without them, and that it names the commands
+//! that build a guest which can run there.
 #![cfg(all(target_os = "linux", target_arch = "x86_64"))]
 
 use std::fs::{self, Permissions};
@@ -12,12 +12,13 @@ use std::sync::{Mutex, MutexGuard, PoisonError};
 use tempfile::TempDir;
 use test_support::{Arch, guest};
 
-/// The program as cargo leaves it, `FOLDER/release/pvhost`, in a folder of its own: nothing is beside it but what a test puts there.
+/// The program as cargo leaves it, `FOLDER/release/pvhost`, in a folder of its own: nothing is beside it but what a
+/// test puts there.
 struct Installed {
     /// Removes the folder in the end.
     _temporary: TempDir,
-    /// One at a time: a program that another test starts while this one's is written keeps it open for a moment, and what is open for
-    /// writing cannot be started.
+    /// One at a time: a program that another test starts while this one's is written keeps it open for a moment, and
+    /// what is open for writing cannot be started.
     _alone: MutexGuard<'static, ()>,
     folder: PathBuf,
     pvhost: PathBuf,
@@ -166,7 +167,8 @@ fn a_file_that_is_no_xen_is_refused_with_the_reason() {
 
 #[test]
 fn a_red_zone_is_refused_with_the_commands_that_build_without() {
-    /// The beginning of the identity note: lengths of owner and descriptor, type, owner. Behind it are version and machine, then flags.
+    /// The beginning of the identity note: lengths of owner and descriptor, type, owner. Behind it are version and
+    /// machine, then flags.
     const NOTE: &[u8] = b"\x09\0\0\0\x18\0\0\0\x01\0\0\0paravirt\0\0\0\0";
     let mut image = fs::read(guest(Arch::X86_64, "hello")).expect("a readable guest");
     let note = image

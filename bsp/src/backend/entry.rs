@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: MIT OR Apache-2.0
-//! Where what the host delivers meets the flags of the vCPU: for the entries of backends that are interrupted, and for those that
-//! poll.
+//! Where what the host delivers meets the flags of the vCPU: for the entries of backends that are interrupted, and for
+//! those that poll.
 //!
 //! An entry, with the host's flag closed, acknowledges its device, marks lines by [`super::lines::signal`] or
 //! [`super::timers::expire`], and does what [`leave`] says:
@@ -39,8 +39,8 @@ pub enum Return {
     AsItWas,
     /// To the interrupted code, with the host's flag closed: the guest's flag is off.
     Closed,
-    /// To `__paravirt_upcall`, with every register restored and the processor's frame of an interrupt on the stack. The guest's flag
-    /// was on and is off now; the host's stays closed.
+    /// To `__paravirt_upcall`, with every register restored and the processor's frame of an interrupt on the stack. The
+    /// guest's flag was on and is off now; the host's stays closed.
     Upcall,
 }
 

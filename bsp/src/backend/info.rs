@@ -47,9 +47,9 @@ unsafe extern "C" {
     static __image_end: u8;
 }
 
-/// Adds memory that the guest may use, from address `start` to before `end`, in ascending order. The part that holds the image is told
-/// apart, the page at address zero is left out. For the start of a backend: later it does nothing, and neither does
-/// [`set_command_line`].
+/// Adds memory that the guest may use, from address `start` to before `end`, in ascending order. The part that holds
+/// the image is told apart, the page at address zero is left out. For the start of a backend: later it does nothing,
+/// and neither does [`set_command_line`].
 pub fn add_memory(start: u64, end: u64) {
     let image = (
         &raw const __image_start as usize as u64,
@@ -106,7 +106,8 @@ pub fn set_command_line(text: &[u8]) {
     unsafe { INFO.set_large(info) };
 }
 
-/// Adds the time at start (Unix time in ns, 0 if there is no such clock) and returns the block, which nothing changes from here on.
+/// Adds the time at start (Unix time in ns, 0 if there is no such clock) and returns the block, which nothing changes
+/// from here on.
 #[must_use]
 pub fn finish(wall_clock: u64) -> &'static StartInfo {
     if !is_finished() {

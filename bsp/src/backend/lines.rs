@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: MIT OR Apache-2.0
-//! Which lines are claimed, masked and raised: the part of interrupts that is the same on every host whose backend lives
-//! in the guest.
+//! Which lines are claimed, masked and raised: the part of interrupts that is the same on every host whose backend
+//! lives in the guest.
 //!
 //! A backend's entry calls [`signal`] for the line of each interrupt that it takes; everything else here are bodies of
 //! external functions.
@@ -78,8 +78,8 @@ pub extern "C" fn raise(line: u32) -> i32 {
     change(line, Lines::raise, None)
 }
 
-/// Does that to the line and tells the devices whether it is unmasked now, if it was masked or unmasked. Without interrupts, because
-/// a handler may do the same; with interrupts on, handlers of what is pending have run on return.
+/// Does that to the line and tells the devices whether it is unmasked now, if it was masked or unmasked. Without
+/// interrupts, because a handler may do the same; with interrupts on, handlers of what is pending have run on return.
 #[inline(never)] // five calls of it, and the guest is small
 fn change(line: u32, operation: fn(&Lines, &AtomicU32, u32) -> Result<(), Error>, unmasked: Option<bool>) -> i32 {
     number(cpu::without_interrupts(|_| {

@@ -1,10 +1,11 @@
 // SPDX-License-Identifier: MIT OR Apache-2.0
 //! In-guest backends: bodies of the external functions that live in the image and make hypercalls or system calls.
 //!
-//! A host with a resolver of its own (a process host, an L4Re wrapper) fills the slots before the first instruction. On any
-//! other host, a backend of the image does, chosen by how the image was entered.
+//! A host with a resolver of its own (a process host, an L4Re wrapper) fills the slots before the first instruction. On
+//! any other host, a backend of the image does, chosen by how the image was entered.
 //!
-//! This crate has some. One for another hypervisor is a crate of its own, which an image names by the path of its [`Backend`]:
+//! This crate has some. One for another hypervisor is a crate of its own, which an image names by the path of its
+//! [`Backend`]:
 //!
 //! ```no_run
 //! mod my_hypervisor {
@@ -94,12 +95,13 @@ pub mod xen;
 pub struct Backend {
     /// Its name, an identifier of C with 31 letters at most. It is in the image's notes, and tools show it.
     pub name: &'static str,
-    /// Whether the image was entered by this backend's host. Called at the image's start, with what the host left; it only looks.
+    /// Whether the image was entered by this backend's host. Called at the image's start, with what the host left; it
+    /// only looks.
     pub detects: unsafe fn(&Entry) -> bool,
     /// The bodies of the external functions, sorted by name, see [`in_guest_functions!`](crate::in_guest_functions).
     pub functions: &'static [Function],
-    /// Sets the host up after the slots are bound and describes it; the block stays as it is. Called once, at the image's start, after
-    /// `detects` was true.
+    /// Sets the host up after the slots are bound and describes it; the block stays as it is. Called once, at the
+    /// image's start, after `detects` was true.
     pub start: unsafe fn(&Entry) -> &'static StartInfo,
     /// Opens the host's interrupt flag again, see [`paravirt_abi::vcpu::HOST_MASKED`].
     pub open_interrupts: fn(),
@@ -115,8 +117,9 @@ impl Contract {
     /// The promise.
     ///
     /// # Safety
-    /// What the block that the backend's `start` returns says is true, and its addresses are those of memory that stays as it is;
-    /// [`info::finish`] makes such a one of what it was told. The functions do what [`crate::interface`] says of them.
+    /// What the block that the backend's `start` returns says is true, and its addresses are those of memory that stays
+    /// as it is; [`info::finish`] makes such a one of what it was told. The functions do what [`crate::interface`] says
+    /// of them.
     #[must_use]
     pub const unsafe fn kept() -> Self {
         Self(())
@@ -191,8 +194,9 @@ impl<const N: usize> Note<N> {
     }
 }
 
-/// Refers to a symbol that code does not refer to, for a backend with an entry point of its own, which only a note names: whenever a
-/// linker takes the object of this line, it takes the one with the symbol too. To be used in the module of the [`Backend`]:
+/// Refers to a symbol that code does not refer to, for a backend with an entry point of its own, which only a note
+/// names: whenever a linker takes the object of this line, it takes the one with the symbol too. To be used in the
+/// module of the [`Backend`]:
 ///
 /// ```no_run
 /// core::arch::global_asm!(
@@ -218,8 +222,8 @@ macro_rules! refer_to {
     };
 }
 
-/// Registers backends in the image's slice: each one of this crate by its name, any other by the path of its [`Backend`]. Used by
-/// [`crate::image!`].
+/// Registers backends in the image's slice: each one of this crate by its name, any other by the path of its
+/// [`Backend`]. Used by [`crate::image!`].
 #[doc(hidden)]
 #[macro_export]
 macro_rules! register_backends {
@@ -252,7 +256,8 @@ macro_rules! register_backends {
     };
 }
 
-/// The element of the slice, and the note by which tools know the backends of an image, see [`paravirt_abi::note::BACKEND_TYPE`].
+/// The element of the slice, and the note by which tools know the backends of an image, see
+/// [`paravirt_abi::note::BACKEND_TYPE`].
 #[doc(hidden)]
 #[macro_export]
 macro_rules! __backend_in_image {

@@ -13,8 +13,8 @@ pub(super) fn no_backend(entry: &Entry) -> ! {
 #[cfg(not(all(feature = "ring0", any(target_arch = "x86", target_arch = "x86_64"))))]
 fn stop_in_ring0(_entry: &Entry) {}
 
-/// In ring 0, where Linux's system call would be a jump to nowhere, and in a PV domain of Xen: names the hypervisor and the backends
-/// there are, and stops.
+/// In ring 0, where Linux's system call would be a jump to nowhere, and in a PV domain of Xen: names the hypervisor and
+/// the backends there are, and stops.
 #[cfg(all(feature = "ring0", any(target_arch = "x86", target_arch = "x86_64")))]
 fn stop_in_ring0(entry: &Entry) {
     use core::fmt;
@@ -68,8 +68,8 @@ fn stop_in_ring0(entry: &Entry) {
     ring0::stop("fault", 1)
 }
 
-/// The ELF entry point without a start info block means that an operating system's loader entered. On Linux that is good
-/// for two system calls; elsewhere the first of them faults or is ignored, and the undefined instruction ends it.
+/// The ELF entry point without a start info block means that an operating system's loader entered. On Linux that is
+/// good for two system calls; elsewhere the first of them faults or is ignored, and the undefined instruction ends it.
 #[cfg(target_arch = "x86_64")]
 fn program() -> ! {
     // SAFETY: write(2, text, length), then exit_group(1); Linux clobbers rcx and r11.

@@ -44,9 +44,9 @@ use crate::{cpu, vcpu};
 pub struct Source {
     /// Guest time in ns.
     pub now: extern "C" fn() -> u64,
-    /// Sets the host's timer to that guest time in ns, which is below 2^63; a time that has passed already means at once, [`NEVER`] that
-    /// no interrupt is wanted, though one does no harm. Called with the virtual interrupt flag off, or by whoever calls [`expire`], and
-    /// not by an interrupt in the midst of itself.
+    /// Sets the host's timer to that guest time in ns, which is below 2^63; a time that has passed already means at
+    /// once, [`NEVER`] that no interrupt is wanted, though one does no harm. Called with the virtual interrupt flag
+    /// off, or by whoever calls [`expire`], and not by an interrupt in the midst of itself.
     pub arm: fn(deadline: u64),
 }
 
@@ -69,8 +69,8 @@ impl Alarm for Source {
 /// The timers of the one vCPU.
 struct Table(Timers);
 
-// SAFETY: there is one vCPU, so there is no second thread; what an interrupt may do in the midst of something else is the type's own
-// promise.
+// SAFETY: there is one vCPU, so there is no second thread; what an interrupt may do in the midst of something else is
+// the type's own promise.
 unsafe impl Sync for Table {}
 
 static TABLE: Table = Table(Timers::new());
@@ -79,8 +79,8 @@ static SOURCE: Local<Option<&'static Source>> = Local::new(None);
 /// Sets what the functions below stand on; without it they say that the device failed. For the start of a backend.
 ///
 /// # Safety
-/// Its functions are called by [`expire`], and so by an entry that interrupts the critical sections of others: they touch what is theirs
-/// alone.
+/// Its functions are called by [`expire`], and so by an entry that interrupts the critical sections of others: they
+/// touch what is theirs alone.
 pub unsafe fn set_source(source: &'static Source) {
     SOURCE.set(Some(source));
 }
@@ -99,8 +99,8 @@ pub extern "C" fn stop(timer: u32) -> i32 {
     start(timer, NEVER, 0)
 }
 
-/// For the backend's timer interrupt, at any instant: counts what has expired, raises the timer line, arms the host's timer
-/// for the next deadline.
+/// For the backend's timer interrupt, at any instant: counts what has expired, raises the timer line, arms the host's
+/// timer for the next deadline.
 ///
 /// # Safety
 /// By an entry of the host, or with interrupts off: no handler comes amid it.

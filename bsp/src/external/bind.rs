@@ -111,8 +111,8 @@ const fn is_less(a: &str, b: &str) -> bool {
 /// # fn main() { let _ = FUNCTIONS.as_slice(); }
 /// ```
 ///
-/// The left side names a declared function that is in scope, the right side an `extern "C"` function of the same type, which may be
-/// `unsafe` unless the declaration says `safe`; or this is a compile error:
+/// The left side names a declared function that is in scope, the right side an `extern "C"` function of the same type,
+/// which may be `unsafe` unless the declaration says `safe`; or this is a compile error:
 ///
 /// ```compile_fail,E0308
 /// # use paravirt_bsp::interface::pv_clock_now;
@@ -133,8 +133,8 @@ const fn is_less(a: &str, b: &str) -> bool {
 /// }
 /// ```
 ///
-/// The right side must do what the external function promises; that part nobody checks. Without `static` and a name, the macro is an
-/// expression of the type [`Functions`].
+/// The right side must do what the external function promises; that part nobody checks. Without `static` and a name,
+/// the macro is an expression of the type [`Functions`].
 #[macro_export]
 macro_rules! in_guest_functions {
     ($(

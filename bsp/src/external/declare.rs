@@ -8,7 +8,8 @@ use paravirt_abi::signature::Signature;
 /// for an empty type of the function's name.
 ///
 /// # Safety
-/// A function of that name, prototype and type is declared, and what the host promises of it holds for callers of that type.
+/// A function of that name, prototype and type is declared, and what the host promises of it holds for callers of that
+/// type.
 pub unsafe trait External {
     /// The type of its address; `unsafe` unless it was declared as safe.
     type Pointer;
@@ -33,7 +34,8 @@ pub const fn is_c_identifier(name: &str) -> bool {
     !bytes.is_empty()
 }
 
-/// Whether `name` is that of a function of 2013. On i386 hosts take its arguments from registers, and Rust has no such calls.
+/// Whether `name` is that of a function of 2013. On i386 hosts take its arguments from registers, and Rust has no such
+/// calls.
 #[must_use]
 pub const fn is_of_2013(name: &str) -> bool {
     let mut i = 0;
@@ -73,8 +75,8 @@ const fn is_same(one: &[u8], other: &[u8]) -> bool {
 /// function's entry in the jump table (see [`crate::external`]), which disappears from images that never call the
 /// function.
 ///
-/// A function that asks nothing of its caller, whatever the arguments are, can be declared as safe. That is a promise, so it is made
-/// as in Rust's own declarations:
+/// A function that asks nothing of its caller, whatever the arguments are, can be declared as safe. That is a promise,
+/// so it is made as in Rust's own declarations:
 ///
 /// ```no_run
 /// paravirt_bsp::l4_external_func! {
@@ -96,8 +98,8 @@ const fn is_same(one: &[u8], other: &[u8]) -> bool {
 ///   [`in_guest_functions!`](crate::in_guest_functions).
 /// * Arguments: `i8` to `i64`, `u8` to `u64`, `isize`, `usize`, `f32`, `f64`, `*const T`, `*mut T`; at most 14.
 ///   Results: the same, nothing, or `!`. Anything else is a compile error that names the argument.
-/// * The name is the symbol's name in C and in the host's list: ASCII letters, digits and underscores. The names of 2013
-///   (`l4rtems_outch` and its kin) are left to C, which has their calls.
+/// * The name is the symbol's name in C and in the host's list: ASCII letters, digits and underscores. The names of
+///   2013 (`l4rtems_outch` and its kin) are left to C, which has their calls.
 /// * A name has one prototype. Declaring it again, here or in C (`ffi/include/paravirt/external.h`), with the same one
 ///   is harmless; with another one the link fails with a second definition of `NAME.has_one_prototype`. (LTO by rustc,
 ///   `lto = "fat"` or `"thin"`, keeps this; `-C linker-plugin-lto` takes every second declaration for another one.)
@@ -164,8 +166,8 @@ macro_rules! __l4_external_item {
                 );
                 ::core::assert!(
                     !$crate::external::is_of_2013(::core::stringify!($name)),
-                    "a function of 2013 is called with its arguments in registers on i386, which Rust cannot: declare it in C with \
-                     __attribute__((regparm(3))), or call what replaced it, such as pv_console_write"
+                    "a function of 2013 is called with its arguments in registers on i386, which Rust cannot: declare \
+                     it in C with __attribute__((regparm(3))), or call what replaced it, such as pv_console_write"
                 );
                 ::core::stringify!($name)
             };

@@ -22,7 +22,8 @@ mod image {
     use super::c_char;
 
     unsafe extern "C" {
-        // Another name of `__l4externals_symtab_start`: a linker says of a script without the fragment that this symbol is missing.
+        // Another name of `__l4externals_symtab_start`: a linker says of a script without the fragment that this symbol
+        // is missing.
         #[link_name = "ERROR_linkcmds_must_INCLUDE_externals_ld_before_the_data_section"]
         pub static NAMES: [*const c_char; 0];
         #[link_name = "__l4externals_jmptbl_start"]
@@ -161,8 +162,8 @@ impl Entry {
     /// A function with this entry's prototype and the C calling convention starts at `address`, and it keeps what the
     /// declaration promises.
     pub unsafe fn bind(self, address: usize) {
-        // SAFETY: inside the array of slots, which is writable; an aligned word is stored in one piece, so a thunk in an
-        // interrupt handler sees the old or the new address.
+        // SAFETY: inside the array of slots, which is writable; an aligned word is stored in one piece, so a thunk in
+        // an interrupt handler sees the old or the new address.
         unsafe { self.slot.write_volatile(address) }
     }
 }

@@ -57,7 +57,8 @@ impl fmt::Display for Signature {
     }
 }
 
-/// Whether the machine is a PC without a hypervisor, or with one that emulates a PC and is content with that: QEMU's own processor, KVM.
+/// Whether the machine is a PC without a hypervisor, or with one that emulates a PC and is content with that: QEMU's
+/// own processor, KVM.
 #[must_use]
 pub fn is_pc() -> bool {
     matches!(hypervisor(), None | Some(Signature::TCG | Signature::KVM))

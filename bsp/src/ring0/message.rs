@@ -18,8 +18,8 @@ pub unsafe fn set_console(write: fn(&str)) {
     CONSOLE.set(Some(write));
 }
 
-/// Prints a line, beginning with `paravirt: `: on the backend's console if it is up, else on QEMU's debug console and on the first
-/// serial port, whichever exist.
+/// Prints a line, beginning with `paravirt: `: on the backend's console if it is up, else on QEMU's debug console and
+/// on the first serial port, whichever exist.
 pub fn say(message: fmt::Arguments<'_>) {
     if CONSOLE.get().is_none() && serial::is_here() {
         serial::start();

@@ -38,8 +38,9 @@ pub(super) fn guard_null() {
 /// Takes the page at `address` away; `spare` is for the 2 MiB around it, unless they are made of small pages already.
 fn take_away(address: usize, spare: &'static Local<Table>) {
     let directories: *mut u64 = DIRECTORIES.as_ptr().cast();
-    // SAFETY: the directories have an entry for each 2 MiB below 4 GiB, where the image lies. Nothing but this function changes
-    // tables after the entry point, and nobody uses what it takes away: address zero, and a page that the linker script leaves out.
+    // SAFETY: the directories have an entry for each 2 MiB below 4 GiB, where the image lies. Nothing but this function
+    // changes tables after the entry point, and nobody uses what it takes away: address zero, and a page that the
+    // linker script leaves out.
     unsafe {
         let entry = directories.add(address / LARGE_PAGE);
         if *entry & LARGE != 0 {

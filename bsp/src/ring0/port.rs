@@ -23,7 +23,8 @@ impl Port {
     /// The port of that number.
     ///
     /// # Safety
-    /// Whatever is read there or written to it, no device changes memory, and whoever else uses the device is not disturbed.
+    /// Whatever is read there or written to it, no device changes memory, and whoever else uses the device is not
+    /// disturbed.
     #[must_use]
     pub const unsafe fn new(number: u16) -> Self {
         Self(number)

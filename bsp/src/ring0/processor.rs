@@ -19,8 +19,8 @@ pub fn is_in_ring0() -> bool {
 /// Sets the processor's interrupt flag.
 #[inline]
 pub fn open_interrupts() {
-    // SAFETY: the entries of `interrupt` are installed before any backend starts, and in user mode the instruction faults. Not `nomem`:
-    // entries change memory.
+    // SAFETY: the entries of `interrupt` are installed before any backend starts, and in user mode the instruction
+    // faults. Not `nomem`: entries change memory.
     unsafe { asm!("sti", options(nostack)) };
 }
 
@@ -31,8 +31,8 @@ pub fn close_interrupts() {
     unsafe { asm!("cli", options(nostack)) };
 }
 
-/// Waits for an interrupt with the processor's flag set, and returns with it clear. Called with it clear. `sti` takes effect after the
-/// next instruction, so no interrupt comes between it and `hlt`.
+/// Waits for an interrupt with the processor's flag set, and returns with it clear. Called with it clear. `sti` takes
+/// effect after the next instruction, so no interrupt comes between it and `hlt`.
 pub fn wait() {
     // SAFETY: as for `open_interrupts`.
     unsafe { asm!("sti", "hlt", "cli", options(nostack)) };
@@ -41,7 +41,8 @@ pub fn wait() {
 /// Turns AVX state on, beside that of x87 and SSE and nothing wider, so that upcalls keep all that code can use.
 ///
 /// # Safety
-/// The processor has it: `cpuid` says so, or the hypervisor where it answers for the processor. Before interrupts are on.
+/// The processor has it: `cpuid` says so, or the hypervisor where it answers for the processor. Before interrupts are
+/// on.
 pub(crate) unsafe fn turn_on_avx() {
     const OSXSAVE: usize = 1 << 18;
     /// x87, SSE, AVX.

@@ -1,9 +1,9 @@
 // SPDX-License-Identifier: MIT OR Apache-2.0
 //! What QEMU gives beyond a PC: a console for messages, and an exit with a status.
 //!
-//! A shutdown leaves one line on the debug console (port 0xe9, QEMU's device `isa-debugcon`), the *record*, by which whoever started
-//! QEMU knows how the guest ended: `paravirt: shutdown REASON CODE`. Then a write to port 0xf4 ends QEMU, if it has the device
-//! `isa-debug-exit` there.
+//! A shutdown leaves one line on the debug console (port 0xe9, QEMU's device `isa-debugcon`), the *record*, by which
+//! whoever started QEMU knows how the guest ended: `paravirt: shutdown REASON CODE`. Then a write to port 0xf4 ends
+//! QEMU, if it has the device `isa-debug-exit` there.
 
 use core::fmt::{self, Write};
 
@@ -21,7 +21,8 @@ const CONFIG_DATA: Port = port(0x511);
 const SIGNATURE: u16 = 0;
 
 const fn port(number: u16) -> Port {
-    // SAFETY: of QEMU's devices, none of which touches memory that way: its configuration device does so by other ports.
+    // SAFETY: of QEMU's devices, none of which touches memory that way: its configuration device does so by other
+    // ports.
     unsafe { Port::new(number) }
 }
 
@@ -45,8 +46,8 @@ impl Write for DebugConsole {
 
 /// Leaves the record and ends QEMU; does nothing elsewhere, and returns where QEMU has no device to end it.
 ///
-/// With the device it does not return. QEMU 7.2 ends in the middle of the instruction, later versions end a moment later, and the
-/// processor runs on until then. It spins, because `hlt` is not for every domain of Xen.
+/// With the device it does not return. QEMU 7.2 ends in the middle of the instruction, later versions end a moment
+/// later, and the processor runs on until then. It spins, because `hlt` is not for every domain of Xen.
 pub fn exit(reason: &str, code: i32) {
     if is_here() {
         // The debug console has no errors.

@@ -54,8 +54,8 @@ pub fn is_here() -> bool {
 
 /// 115200 baud, FIFOs on, interrupts off.
 pub fn start() {
-    // Turning the FIFOs on empties them. What was written before must not be cut off; and where a byte has been received
-    // already, the port stays without, because on QEMU the next one may follow at any instant.
+    // Turning the FIFOs on empties them. What was written before must not be cut off; and where a byte has been
+    // received already, the port stays without, because on QEMU the next one may follow at any instant.
     drain();
     INTERRUPT_ENABLE.out8(0);
     LINE_CONTROL.out8(DIVISOR_ACCESS);
@@ -77,8 +77,8 @@ pub fn interrupt_on_input(on: bool) {
     INTERRUPT_ENABLE.out8(if on { RECEIVED } else { 0 });
 }
 
-/// Writes as long as the transmitter is empty; the number of bytes taken. Called with interrupts off: nobody else may write
-/// between test and bytes.
+/// Writes as long as the transmitter is empty; the number of bytes taken. Called with interrupts off: nobody else may
+/// write between test and bytes.
 pub fn write(bytes: &[u8]) -> usize {
     let mut taken = 0;
     for piece in bytes.chunks(DEPTH.get()) {

@@ -55,8 +55,8 @@ impl fmt::Display for Problem {
         match *self {
             Self::Magic { address, found } => write!(
                 f,
-                "the start info at {address:#x} begins with {found:#x}, not with {MAGIC:#x}: the loader that entered the image \
-                at its PVH entry point does not follow the PVH protocol"
+                "the start info at {address:#x} begins with {found:#x}, not with {MAGIC:#x}: the loader that entered \
+                the image at its PVH entry point does not follow the PVH protocol"
             ),
             Self::Address(address) => write!(
                 f,
@@ -84,14 +84,15 @@ pub(super) unsafe fn set(address: usize) -> Result<(), Problem> {
     if found != MAGIC {
         return Err(Problem::Magic { address, found });
     }
-    // SAFETY: with the magic, the loader vouches for the block. It stays until `forget`, before which the guest does not use its
-    // memory. Of version 0 the last fields are not looked at.
+    // SAFETY: with the magic, the loader vouches for the block. It stays until `forget`, before which the guest does
+    // not use its memory. Of version 0 the last fields are not looked at.
     INFO.set(Some(unsafe { &*(address as *const HvmStartInfo) }));
     Ok(())
 }
 
-/// Forgets the block, and takes the page at address zero away where there are page tables: loaders leave parts of the block there.
-/// To be called once it is read: from then on its memory is the guest's, and the functions of this module find nothing.
+/// Forgets the block, and takes the page at address zero away where there are page tables: loaders leave parts of the
+/// block there. To be called once it is read: from then on its memory is the guest's, and the functions of this module
+/// find nothing.
 pub fn forget() {
     INFO.set(None);
     #[cfg(target_arch = "x86_64")]
@@ -101,7 +102,8 @@ pub fn forget() {
 /// The command line, without its NUL.
 ///
 /// # Safety
-/// For the start of a backend. After it, or after [`forget`], neither the block nor the result may be used: the guest's memory is there.
+/// For the start of a backend. After it, or after [`forget`], neither the block nor the result may be used: the guest's
+/// memory is there.
 #[must_use]
 pub unsafe fn command_line() -> &'static [u8] {
     let Some(info) = INFO.get() else { return b"" };
@@ -112,8 +114,8 @@ pub unsafe fn command_line() -> &'static [u8] {
     unsafe { CStr::from_ptr(info.command_line as usize as *const c_char) }.to_bytes()
 }
 
-/// Calls `add` with start and end of each range of memory that the guest may use, in the loader's order, which is ascending; `false`
-/// if the loader gave no map (version 0, or an empty one).
+/// Calls `add` with start and end of each range of memory that the guest may use, in the loader's order, which is
+/// ascending; `false` if the loader gave no map (version 0, or an empty one).
 ///
 /// # Safety
 /// As for [`command_line`].

@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: MIT OR Apache-2.0
-//! The time-stamp counter as the guest's clock: its rate measured against the PC's timer (Intel 8254 data sheet), published in the
-//! vCPU page.
+//! The time-stamp counter as the guest's clock: its rate measured against the PC's timer (Intel 8254 data sheet),
+//! published in the vCPU page.
 
 use core::sync::atomic::{Ordering, compiler_fence};
 
@@ -33,14 +33,16 @@ const SPEAKER: u8 = 2;
 const DISTANCE: u16 = 23_864;
 /// Samples of which the one that took the shortest time counts: the others were held up between timer and counter.
 const SAMPLES: u32 = 8;
-/// Attempts; one fails if the machine stood still until the timer had run out, after 55 ms. On a busy machine most may fail.
+/// Attempts; one fails if the machine stood still until the timer had run out, after 55 ms. On a busy machine most may
+/// fail.
 const ATTEMPTS: u32 = 200;
 
 /// Slowest and fastest rate that is believed, in Hz.
 const RATES: core::ops::RangeInclusive<u64> = 1_000_000..=20_000_000_000;
 
 const fn port(number: u16) -> Port {
-    // SAFETY: of the PC's timer, which touches no memory. Its channel 2 is nobody else's, and a command names the channel.
+    // SAFETY: of the PC's timer, which touches no memory. Its channel 2 is nobody else's, and a command names the
+    // channel.
     unsafe { Port::new(number) }
 }
 
@@ -138,13 +140,15 @@ fn scale(rate: u64) -> (i32, u32) {
         numerator <<= 1;
         shift -= 1;
     }
-    // The quotient times 2^32. At the believed rates the numerator has 35 bits at most, so that the denominator loses three.
+    // The quotient times 2^32. At the believed rates the numerator has 35 bits at most, so that the denominator loses
+    // three.
     let bits = numerator.leading_zeros().min(32);
     let multiplier = (numerator << bits) / (denominator >> (32 - bits));
     (shift, u32::try_from(multiplier).unwrap_or(u32::MAX))
 }
 
-/// Starts the guest's clock, at 0, on a counter of `rate` Hz, 1 MHz to 20 GHz; another rate is taken for the next of these.
+/// Starts the guest's clock, at 0, on a counter of `rate` Hz, 1 MHz to 20 GHz; another rate is taken for the next of
+/// these.
 pub fn start_clock(rate: u64) {
     let (shift, multiplier) = scale(rate.clamp(*RATES.start(), *RATES.end()));
     let clock = vcpu::clock();

@@ -158,8 +158,9 @@ unsafe extern "C" {
     fn paravirt_main() -> i32;
 }
 
-/// Where the entry points of all architectures meet: takes what the entry registers held, finds out who entered, fills the slots if
-/// nobody has, and calls the image's `main`. i386 and x86-64 have their entry point in this crate; elsewhere an image brings one.
+/// Where the entry points of all architectures meet: takes what the entry registers held, finds out who entered, fills
+/// the slots if nobody has, and calls the image's `main`. i386 and x86-64 have their entry point in this crate;
+/// elsewhere an image brings one.
 ///
 /// # Safety
 /// For an entry point, once, on a stack of the image's own, with the values that the host left: if `magic` is
@@ -179,8 +180,8 @@ pub unsafe extern "C" fn enter(magic: usize, argument: usize, stack: *mut c_void
     unsafe { enter_by(&entry) }
 }
 
-/// Where entry points meet whose host does not pass a start info block: the image's backends are asked in turn. A backend's own entry
-/// point ends here, in assembly that has set up a stack:
+/// Where entry points meet whose host does not pass a start info block: the image's backends are asked in turn. A
+/// backend's own entry point ends here, in assembly that has set up a stack:
 ///
 /// ```no_run
 /// use core::ffi::c_void;
@@ -231,15 +232,16 @@ fn run(info: &'static StartInfo) -> ! {
 }
 
 unsafe extern "C" {
-    /// What C, C++ and Rust code of the image wants to be called before its `main`, as `linkcmds/guest.ld` collects it. Empty in an
-    /// image whose linker script does not: there it is the business of a system of its own, such as RTEMS.
+    /// What C, C++ and Rust code of the image wants to be called before its `main`, as `linkcmds/guest.ld` collects it.
+    /// Empty in an image whose linker script does not: there it is the business of a system of its own, such as RTEMS.
     #[link_name = "__paravirt_constructors_start"]
     static CONSTRUCTORS: [unsafe extern "C" fn(); 0];
     #[link_name = "__paravirt_constructors_end"]
     static CONSTRUCTORS_END: [unsafe extern "C" fn(); 0];
 }
 
-/// Names what makes an image of this crate: the function that start-up calls, and the in-guest backends that the image carries.
+/// Names what makes an image of this crate: the function that start-up calls, and the in-guest backends that the image
+/// carries.
 ///
 /// ```no_run
 /// paravirt_bsp::image! { main: run } // with in-guest backends: `main: run, backends: [linux_syscall]`
@@ -250,10 +252,11 @@ unsafe extern "C" {
 /// # fn main() {}
 /// ```
 ///
-/// A host that passes a start info block needs no backend in the image. A backend of this crate is named as its module is, with the
-/// Cargo feature that brings it; one of another crate by the path of its [`Backend`](crate::backend::Backend), as in
-/// `backends: [linux_syscall, my_hypervisor::BACKEND]`. `main` starts with interrupts on, and no line attached. Without `main`, the
-/// image has a C function `int32_t paravirt_main(void)`, which starts with interrupts off.
+/// A host that passes a start info block needs no backend in the image. A backend of this crate is named as its module
+/// is, with the Cargo feature that brings it; one of another crate by the path of its
+/// [`Backend`](crate::backend::Backend), as in `backends: [linux_syscall, my_hypervisor::BACKEND]`. `main` starts with
+/// interrupts on, and no line attached. Without `main`, the image has a C function `int32_t paravirt_main(void)`, which
+/// starts with interrupts off.
 #[macro_export]
 macro_rules! image {
     (main: $main:path $(, backends: $backends:tt)? $(,)?) => {
@@ -272,8 +275,8 @@ macro_rules! image {
     };
 }
 
-/// Asks for free memory that may be executed as well as read and written, see [`paravirt_abi::note::EXECUTABLE_MEMORY_TYPE`]: for
-/// a guest that loads or compiles code. Beside [`crate::image!`], in the same crate: the linker may drop it from a library.
+/// Asks for free memory that may be executed as well as read and written, see
+/// [`paravirt_abi::note::EXECUTABLE_MEMORY_TYPE`]: for a guest that loads or compiles code. Beside [`crate::image!`], in the same crate: the linker may drop it from a library.
 ///
 /// ```no_run
 /// paravirt_bsp::executable_memory!();

@@ -1,5 +1,6 @@
 // SPDX-License-Identifier: MIT OR Apache-2.0
-//! Upcall entry on i386. Frame: eip, cs, eflags, as for an interrupt without a change of privilege (Intel SDM volume 3, 6.12.1).
+//! Upcall entry on i386. Frame: eip, cs, eflags, as for an interrupt without a change of privilege (Intel SDM volume 3,
+//! 6.12.1).
 
 use core::arch::global_asm;
 
@@ -7,11 +8,11 @@ use paravirt_abi::vcpu::{INTERRUPTS_ENABLED, PENDING};
 
 use super::{BODY, COMPONENTS, DEFAULT_MXCSR};
 
-/// Puts x87, SSE and, where it is on, AVX state on the stack, which it aligns, and goes on with the state of a program's start. Changes
-/// eax, edx and esp; needs `components` and `mxcsr`.
+/// Puts x87, SSE and, where it is on, AVX state on the stack, which it aligns, and goes on with the state of a
+/// program's start. Changes eax, edx and esp; needs `components` and `mxcsr`.
 ///
-/// The area is that of `xsave` (Intel SDM volume 1, 13.4): 512 bytes as `fxsave` has them, a header of 64, of which `xrstor` wants the
-/// first 24 zeroed before, 256 for AVX.
+/// The area is that of `xsave` (Intel SDM volume 1, 13.4): 512 bytes as `fxsave` has them, a header of 64, of which
+/// `xrstor` wants the first 24 zeroed before, 256 for AVX.
 macro_rules! save_state {
     () => {
         concat!(

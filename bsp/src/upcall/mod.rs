@@ -1,13 +1,14 @@
 // SPDX-License-Identifier: MIT OR Apache-2.0
 //! The upcall entry: where a host, or a processor in ring 0, interrupts the guest.
 //!
-//! On entry the virtual interrupt flag is off and the stack holds the frame that the processor would push. The entry owns
-//! the window at its end: all registers are restored *before* the store that turns the flag on; then come the test for
-//! pending lines and `iret`. An upcall that interrupts in that window finds everything but the outer frame gone, discards its
-//! own frame and goes on with the outer one, so that frames never pile up. The host need not know of the window.
+//! On entry the virtual interrupt flag is off and the stack holds the frame that the processor would push. The entry
+//! owns the window at its end: all registers are restored *before* the store that turns the flag on; then come the test
+//! for pending lines and `iret`. An upcall that interrupts in that window finds everything but the outer frame gone,
+//! discards its own frame and goes on with the outer one, so that frames never pile up. The host need not know of the
+//! window.
 //!
-//! Whoever turns interrupts on while something is pending runs the same body by a call. Handlers begin alike, and of the state below what
-//! a call keeps is kept: control words and exception flags, too. That takes less of the stack.
+//! Whoever turns interrupts on while something is pending runs the same body by a call. Handlers begin alike, and of
+//! the state below what a call keeps is kept: control words and exception flags, too. That takes less of the stack.
 //!
 //! # State of the processor
 //!
@@ -19,9 +20,9 @@
 //! | AVX, where XCR0 has it | yes | undefined, as for any function |
 //! | wider state: AVX-512, AMX | no: `pvhost check` refuses an image whose code uses it | |
 //!
-//! All that is kept lies on the interrupted stack: at most 943 bytes on i386 and 1,063 on x86-64 from the interrupted stack pointer, or
-//! its red zone, to the first byte of the body's frame; 320 less without AVX. In ring 0 the layer turns AVX on at its start, and
-//! nothing wider, so that code with wider state faults there.
+//! All that is kept lies on the interrupted stack: at most 943 bytes on i386 and 1,063 on x86-64 from the interrupted
+//! stack pointer, or its red zone, to the first byte of the body's frame; 320 less without AVX. In ring 0 the layer
+//! turns AVX on at its start, and nothing wider, so that code with wider state faults there.
 //!
 //! ```no_run
 //! use paravirt_bsp::{irq, upcall};
@@ -56,7 +57,8 @@ mod x86_64;
 #[cfg(all(feature = "ring0", any(target_arch = "x86", target_arch = "x86_64")))]
 pub(crate) use {restore_state, save_state};
 
-/// What runs between saving and restoring the registers: [`irq::dispatch`], or an operating system's prologue around it.
+/// What runs between saving and restoring the registers: [`irq::dispatch`], or an operating system's prologue around
+/// it.
 static BODY: Local<unsafe extern "C" fn()> = Local::new(irq::dispatch);
 
 /// Control word of the SSE unit at program start (System V ABI, 3.2.1): all exceptions masked, round to nearest.
@@ -77,8 +79,8 @@ const AVX: u32 = 1 << 2;
 
 #[cfg(any(target_arch = "x86", target_arch = "x86_64"))]
 unsafe extern "C" {
-    /// Turns interrupts off, handles what is pending and turns them on, until nothing is: as an upcall would do that came here. So
-    /// they must be on.
+    /// Turns interrupts off, handles what is pending and turns them on, until nothing is: as an upcall would do that
+    /// came here. So they must be on.
     #[cold]
     #[link_name = "__paravirt_deliver"]
     pub(crate) fn deliver();
@@ -101,12 +103,12 @@ pub(crate) unsafe fn deliver() {
     }
 }
 
-/// Finds out whether AVX state is to be kept: where the operating system below, or a backend in ring 0, turned it on. To be called
-/// before interrupts are on.
+/// Finds out whether AVX state is to be kept: where the operating system below, or a backend in ring 0, turned it on.
+/// To be called before interrupts are on.
 #[cfg(any(target_arch = "x86", target_arch = "x86_64"))]
 pub(crate) fn find_components() {
-    // SAFETY: XCR0 is read where the processor says that there is one (OSXSAVE), and the register is restored that the compiler
-    // keeps for itself. Changes one byte of a static that nobody else uses yet.
+    // SAFETY: XCR0 is read where the processor says that there is one (OSXSAVE), and the register is restored that the
+    // compiler keeps for itself. Changes one byte of a static that nobody else uses yet.
     unsafe {
         #[cfg(target_arch = "x86_64")]
         asm!(
@@ -151,13 +153,14 @@ pub(crate) fn without_sse() {
     COMPONENTS.set(X87);
 }
 
-/// Puts an operating system's interrupt prologue around [`irq::dispatch`]: nesting level, interrupt stack, thread dispatch.
+/// Puts an operating system's interrupt prologue around [`irq::dispatch`]: nesting level, interrupt stack, thread
+/// dispatch.
 ///
 /// # Safety
-/// `body` is called with interrupts off, on the stack of the interrupted code, with the [state](self) that handlers begin with.
-/// It must call [`irq::dispatch`] once, and return with interrupts off on the stack it was called on. In between it may turn
-/// interrupts on and let other threads run. A thread that is in [`irq::Line::attach_for`] or [`crate::timer::Timer::attach_for`] must not
-/// be deleted: its handler would stay.
+/// `body` is called with interrupts off, on the stack of the interrupted code, with the [state](self) that handlers
+/// begin with. It must call [`irq::dispatch`] once, and return with interrupts off on the stack it was called on. In
+/// between it may turn interrupts on and let other threads run. A thread that is in [`irq::Line::attach_for`] or
+/// [`crate::timer::Timer::attach_for`] must not be deleted: its handler would stay.
 pub unsafe fn set_body(body: unsafe extern "C" fn()) {
     BODY.set(body);
 }

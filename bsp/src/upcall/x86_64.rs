@@ -7,11 +7,11 @@ use paravirt_abi::vcpu::{INTERRUPTS_ENABLED, PENDING};
 
 use super::{BODY, COMPONENTS, DEFAULT_MXCSR};
 
-/// Puts x87, SSE and, where it is on, AVX state on the stack, which it aligns, and goes on with the state of a program's start. Changes
-/// rax, rdx and rsp; needs `components` and `mxcsr`.
+/// Puts x87, SSE and, where it is on, AVX state on the stack, which it aligns, and goes on with the state of a
+/// program's start. Changes rax, rdx and rsp; needs `components` and `mxcsr`.
 ///
-/// The area is that of `xsave` (Intel SDM volume 1, 13.4): 512 bytes as `fxsave` has them, a header of 64, of which `xrstor` wants the
-/// first 24 zeroed before, 256 for AVX.
+/// The area is that of `xsave` (Intel SDM volume 1, 13.4): 512 bytes as `fxsave` has them, a header of 64, of which
+/// `xrstor` wants the first 24 zeroed before, 256 for AVX.
 macro_rules! save_state {
     () => {
         concat!(

@@ -49,7 +49,8 @@ fn no_timer() -> Problem {
     Problem::failed(format_args!("no such timer"))
 }
 
-/// The clock in the vCPU page and the host's function show the same time. A host that announces the page's clock fills it.
+/// The clock in the vCPU page and the host's function show the same time. A host that announces the page's clock fills
+/// it.
 pub fn page_and_host() -> Outcome {
     let features = start::info().map_or(0, |info| info.features);
     if Features::from_bits_retain(features).contains(Features::CLOCK_TSC) {

@@ -15,7 +15,8 @@ use crate::settings::{note, patience};
 /// Longer than the buffer of any serial line.
 const LONG: usize = 300;
 
-/// The host takes as much as it likes at a time, but never more than it was given. Whoever compares the output sees the rest.
+/// The host takes as much as it likes at a time, but never more than it was given. Whoever compares the output sees the
+/// rest.
 pub fn long_line() -> Outcome {
     let mut line = [0; LONG];
     for (index, byte) in line.iter_mut().enumerate() {
@@ -130,8 +131,8 @@ fn has_none() -> bool {
     ENDED.load(Ordering::Relaxed) && LENGTH.load(Ordering::Relaxed) == 0
 }
 
-/// Whether the input came through a console for keys, where return and line feed are one and 0xff is none. Who typed it may have
-/// typed more.
+/// Whether the input came through a console for keys, where return and line feed are one and 0xff is none. Who typed it
+/// may have typed more.
 fn is_typed(received: &[u8]) -> bool {
     let mut received = received.iter();
     INPUT

@@ -47,8 +47,8 @@ pub fn pending() -> Outcome {
     Ok(())
 }
 
-/// With interrupts on, its handler has run; with interrupts off, the line stays pending. The timer goes on, because one that
-/// expired before the wait, on a machine that stood still, would not end it.
+/// With interrupts on, its handler has run; with interrupts off, the line stays pending. The timer goes on, because one
+/// that expired before the wait, on a machine that stood still, would not end it.
 pub fn interrupt() -> Outcome {
     let timer = timer(5)?;
     CALLS.store(0, Ordering::Relaxed);
@@ -72,7 +72,8 @@ pub fn interrupt() -> Outcome {
     Ok(())
 }
 
-/// Interrupts just before, in and just after the wait. One that is lost would end with the guard, late. Most must be punctual.
+/// Interrupts just before, in and just after the wait. One that is lost would end with the guard, late. Most must be
+/// punctual.
 pub fn none_lost() -> Outcome {
     const ROUNDS: u64 = 1000;
     /// Rounds in a row for which a machine may stand still.

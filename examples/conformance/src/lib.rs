@@ -1,7 +1,8 @@
 // SPDX-License-Identifier: MIT OR Apache-2.0
 //! What every host and every backend must do, checked from inside a guest.
 //!
-//! `conformance all [--verbose] [--late-ms N]` with `input.bin` on the console prints the same list of checks on each host, one line each:
+//! `conformance all [--verbose] [--late-ms N]` with `input.bin` on the console prints the same list of checks on each
+//! host, one line each:
 //!
 //! ```text
 //! NAME ... ok
@@ -11,9 +12,10 @@
 //! ```
 //!
 //! and ends with exit code 0 if none failed. Counts and orders are checked exactly; how late an interrupt
-//! may usually come is an argument, by default generous enough for an emulator on a busy machine; that one came later, because the
-//! machine stood still, is no fault. `--verbose` names each check when it begins and adds
-//! what it measured. Runs of their own end the guest in each way: `conformance exit N`, `conformance reset`, `conformance fatal`.
+//! may usually come is an argument, by default generous enough for an emulator on a busy machine; that one came later,
+//! because the machine stood still, is no fault. `--verbose` names each check when it begins and adds
+//! what it measured. Runs of their own end the guest in each way: `conformance exit N`, `conformance reset`,
+//! `conformance fatal`.
 #![no_std]
 
 use paravirt_bsp::{power, println, start};

@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: MIT OR Apache-2.0
-//! The checks of this package's library, in an image with every backend that hosts of today need. A backend of your own gets
-//! an image like this one that names it.
+//! The checks of this package's library, in an image with every backend that hosts of today need. A backend of your own
+//! gets an image like this one that names it.
 #![no_std]
 #![no_main]
 

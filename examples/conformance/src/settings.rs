@@ -32,8 +32,8 @@ pub fn read(mut words: impl Iterator<Item = &'static str>) -> bool {
     true
 }
 
-/// How late an interrupt may usually be, in ns: the median of some. A host that is always late exceeds it; one that stood still for once
-/// does not, so that this can be far less than [`patience`].
+/// How late an interrupt may usually be, in ns: the median of some. A host that is always late exceeds it; one that
+/// stood still for once does not, so that this can be far less than [`patience`].
 pub fn late() -> u64 {
     u64::from(LATE.load(Ordering::Relaxed)) * MILLISECOND
 }

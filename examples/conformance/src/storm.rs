@@ -21,8 +21,9 @@ static LOWEST: AtomicUsize = AtomicUsize::new(usize::MAX);
 
 /// Calls after which the stack has gone as deep as it should.
 const EARLY: u32 = 200;
-/// What it may go deeper in bytes: the first calls may all come of the line that is raised, which is a call, and a later one of a timer's
-/// upcall, which has a frame of a kilobyte; and code is interrupted here or there, in a function or not. Frames that pile up take more.
+/// What it may go deeper in bytes: the first calls may all come of the line that is raised, which is a call, and a
+/// later one of a timer's upcall, which has a frame of a kilobyte; and code is interrupted here or there, in a function
+/// or not. Frames that pile up take more.
 const SLACK: usize = 2048;
 
 fn count(_line: Line) {
@@ -54,8 +55,9 @@ pub fn raises() -> Outcome {
     Ok(())
 }
 
-/// Timers of four periods, a line that the interrupted code raises, and time with interrupts off: nothing is lost, and the stack
-/// does not grow. Where a timer costs much, the periods are longer: amid more interrupts than a host can deliver nothing else goes on.
+/// Timers of four periods, a line that the interrupted code raises, and time with interrupts off: nothing is lost, and
+/// the stack does not grow. Where a timer costs much, the periods are longer: amid more interrupts than a host can
+/// deliver nothing else goes on.
 pub fn timers() -> Outcome {
     /// The shortest period, in ns, and how many times a timer's cost it is at least.
     const SHORTEST: u64 = 500 * MICROSECOND;

@@ -1,9 +1,9 @@
 // SPDX-License-Identifier: MIT OR Apache-2.0
 //! Periodic timers, counted against the clock.
 //!
-//! A count is taken in the middle of a period, where the number that the clock demands is exact. An interrupt that is late makes
-//! the count too small for a while, so the count is taken again until it fits; one that got lost makes it too small for ever. A
-//! count that is too large is wrong at once.
+//! A count is taken in the middle of a period, where the number that the clock demands is exact. An interrupt that is
+//! late makes the count too small for a while, so the count is taken again until it fits; one that got lost makes it
+//! too small for ever. A count that is too large is wrong at once.
 
 use paravirt_bsp::timer::{TICK, Timer};
 
@@ -67,8 +67,8 @@ impl Running {
             .map_or(0, |running| running / self.period + 1)
     }
 
-    /// Waits for the next middle of a period, interrupts on. A clock that steps by whole periods shows none, and needs none: no
-    /// time that it shows lies beside an expiration.
+    /// Waits for the next middle of a period, interrupts on. A clock that steps by whole periods shows none, and needs
+    /// none: no time that it shows lies beside an expiration.
     fn wait_for_a_middle(self) {
         let phase = self.first % self.period;
         let begin = now();

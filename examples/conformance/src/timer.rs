@@ -27,8 +27,8 @@ fn wait(ns: u64) {
     while now() < end {}
 }
 
-/// From at once to more than a 16-bit counter of 1.19 MHz holds, and never. None comes early; a machine that stands still may make some
-/// late, but not half of them.
+/// From at once to more than a 16-bit counter of 1.19 MHz holds, and never. None comes early; a machine that stands
+/// still may make some late, but not half of them.
 pub fn once() -> Outcome {
     for delay in [0, 1, 50_000, 700_000, 5_000_000, 60_000_000, 150_000_000] {
         let mut lateness = [0; TRIES];
@@ -76,7 +76,8 @@ fn distant(timer: Timer) -> Outcome {
     Ok(())
 }
 
-/// What a timer costs here, in ns: the least that one of some is late, so that what the machine does beside it does not count.
+/// What a timer costs here, in ns: the least that one of some is late, so that what the machine does beside it does not
+/// count.
 pub fn cost() -> Result<u64, Problem> {
     const SOME: usize = 20;
     (0..SOME).try_fold(u64::MAX, |least, _| Ok(least.min(once_for(50 * MICROSECOND)?)))
@@ -103,7 +104,8 @@ fn once_for(delay: u64) -> Result<u64, Problem> {
     Ok(took - delay)
 }
 
-/// After a stop nothing is counted, but what was due before is, with interrupts off too; a start after it begins from zero.
+/// After a stop nothing is counted, but what was due before is, with interrupts off too; a start after it begins from
+/// zero.
 pub fn stop_and_start() -> Outcome {
     let period = 2 * MILLISECOND;
     for _ in 0..20 {
@@ -127,7 +129,8 @@ pub fn stop_and_start() -> Outcome {
 /// A period in which only the first expiration comes.
 const ONCE: u64 = 1 << 40;
 
-/// Ends timers by `end` when they are due, or have been for some microseconds: before, while and after an interrupt tells of it.
+/// Ends timers by `end` when they are due, or have been for some microseconds: before, while and after an interrupt
+/// tells of it.
 fn just_in_time(end: fn(Running) -> Outcome) -> Outcome {
     for round in 0..1000 {
         let running = Running::start(TIMER, 50 * MICROSECOND, ONCE)?;

@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: MIT OR Apache-2.0
-//! Tasks of Embassy: one prints every 20 ms, one waits for console input until `two` comes or the input ends. The processor idles
-//! while both wait.
+//! Tasks of Embassy: one prints every 20 ms, one waits for console input until `two` comes or the input ends. The
+//! processor idles while both wait.
 #![no_std]
 #![no_main]
 

@@ -25,7 +25,8 @@ fn start_heap() -> bool {
         .filter(|range| range.kind == MemoryKind::Ram as u32)
         .max_by_key(|range| range.size);
     let Some(range) = ram else { return false };
-    // SAFETY: once, before anything is allocated; the host gives this memory to the guest, and nobody else here uses it.
+    // SAFETY: once, before anything is allocated; the host gives this memory to the guest, and nobody else here uses
+    // it.
     unsafe { HEAP.init(range.start as usize, range.size as usize) };
     true
 }

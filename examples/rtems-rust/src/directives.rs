@@ -1,5 +1,6 @@
 // SPDX-License-Identifier: BSD-2-Clause
-//! The directives of RTEMS that the example uses; prototypes and numbers as in `<rtems.h>`, checked by `configuration.c`.
+//! The directives of RTEMS that the example uses; prototypes and numbers as in `<rtems.h>`, checked by
+//! `configuration.c`.
 
 use core::num::NonZeroU32;
 

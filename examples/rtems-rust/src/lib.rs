@@ -1,9 +1,10 @@
 // SPDX-License-Identifier: BSD-2-Clause
-//! An RTEMS application in Rust: two tasks, a message queue and events of RTEMS beside console, timer and interrupt line of the
-//! paravirtualization layer.
+//! An RTEMS application in Rust: two tasks, a message queue and events of RTEMS beside console, timer and interrupt
+//! line of the paravirtualization layer.
 //!
-//! Timer 1 expires every 20 ms. Its handler sends the count of expirations to a message queue; the task "WORK" takes them from
-//! there, and at the last one raises an interrupt line, whose handler sends an event to the first task, which ends RTEMS.
+//! Timer 1 expires every 20 ms. Its handler sends the count of expirations to a message queue; the task "WORK" takes
+//! them from there, and at the last one raises an interrupt line, whose handler sends an event to the first task, which
+//! ends RTEMS.
 #![no_std]
 
 mod directives;

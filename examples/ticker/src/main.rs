@@ -1,5 +1,6 @@
 // SPDX-License-Identifier: MIT OR Apache-2.0
-//! Three periodic activities for 35 time units, like RTEMS' ticker sample: every 5, 10 and 15 units, each reports the time.
+//! Three periodic activities for 35 time units, like RTEMS' ticker sample: every 5, 10 and 15 units, each reports the
+//! time.
 //!
 //! Argument: the length of a unit in ms, 1 to 10000; without it a unit is a second.
 #![no_std]

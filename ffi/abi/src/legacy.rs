@@ -1,14 +1,16 @@
 // SPDX-License-Identifier: MIT OR Apache-2.0
-//! What L4RTEMS images of 2013 have in place of this ABI: function names that hosts answer to as well, another state at entry.
+//! What L4RTEMS images of 2013 have in place of this ABI: function names that hosts answer to as well, another state at
+//! entry.
 //!
-//! Names, prototypes and layouts are those of L4RTEMS (github.com/phipse/L4RTEMS, `l4rtems_wrapper.h`, `l4rtems_timer_IPC.h`,
-//! `wrapper_1.cc`, `start.S`). It existed for i386 only. Its images carry no identity note and no prototypes.
+//! Names, prototypes and layouts are those of L4RTEMS (github.com/phipse/L4RTEMS, `l4rtems_wrapper.h`,
+//! `l4rtems_timer_IPC.h`, `wrapper_1.cc`, `start.S`). It existed for i386 only. Its images carry no identity note and
+//! no prototypes.
 //!
 //! # Calls
 //!
-//! All functions are `regparm(3)`: the first three words of arguments are in `eax`, `edx` and `ecx`, a 64-bit argument in two of
-//! them, low half first; an argument that finds too few left, and all behind it, are on the stack. The caller removes those. The
-//! resolver's convention is today's.
+//! All functions are `regparm(3)`: the first three words of arguments are in `eax`, `edx` and `ecx`, a 64-bit argument
+//! in two of them, low half first; an argument that finds too few left, and all behind it, are on the stack. The caller
+//! removes those. The resolver's convention is today's.
 //!
 //! # Entry
 //!
@@ -19,15 +21,15 @@
 //! | `edx` | address of [`SharedVariables`] |
 //! | `esp` | the end of the memory behind the image |
 //!
-//! The guest uses the memory behind its image, without a gap, for stack and heap. It copies the resolver's address from the
-//! shared variables to `__l4_external_resolver` itself.
+//! The guest uses the memory behind its image, without a gap, for stack and heap. It copies the resolver's address from
+//! the shared variables to `__l4_external_resolver` itself.
 
 use crate::interface::InterfaceType::Fixed;
 use crate::interface::{I32, InterfaceFunction, U32, U64, UNIT, function};
 use crate::signature::Type;
 
-/// The functions of L4RTEMS, sorted by name. Times are in microseconds. In its last published sources five of them are external,
-/// those for the timer and for interrupts; the others are part of the image and call L4 themselves.
+/// The functions of L4RTEMS, sorted by name. Times are in microseconds. In its last published sources five of them are
+/// external, those for the timer and for interrupts; the others are part of the image and call L4 themselves.
 pub const FUNCTIONS: [InterfaceFunction; 9] = [
     function(
         "l4rtems_detachIrq",

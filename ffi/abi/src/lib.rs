@@ -2,11 +2,11 @@
 //! The ABI between a paravirtualized guest and its host, version 1.
 //!
 //! Everything that both sides must agree on lives here and nowhere else: the names of the external function
-//! sections, the prototype word, the identity note, the start info, the vCPU page, the upcall frame, the list of interface
-//! functions, line, timer and error numbers. The crate depends on neither side.
+//! sections, the prototype word, the identity note, the start info, the vCPU page, the upcall frame, the list of
+//! interface functions, line, timer and error numbers. The crate depends on neither side.
 //!
-//! Version 1 is frozen. What the numbers mean, and what each side may count on, is `README.md` beside this crate's manifest;
-//! `golden/` there holds every value, and a test compares.
+//! Version 1 is frozen. What the numbers mean, and what each side may count on, is `README.md` beside this crate's
+//! manifest; `golden/` there holds every value, and a test compares.
 //!
 //! All numbers are little-endian. Addresses are `u64` on every architecture, so that one host program reads guests
 //! of both widths. Sizes are in bytes and times in nanoseconds.

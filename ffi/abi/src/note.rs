@@ -7,11 +7,12 @@ pub const SECTION: &str = ".note.paravirt";
 pub const OWNER: &str = "paravirt";
 /// Type field of the identity note, of which an image has one.
 pub const TYPE: u32 = 1;
-/// Type field of the notes, of the same owner, that name the in-guest backends of an image, one each. The descriptor is the
-/// name as in `image!`, or as a backend of another crate says it, padded with NULs to a multiple of four bytes, at least one.
+/// Type field of the notes, of the same owner, that name the in-guest backends of an image, one each. The descriptor is
+/// the name as in `image!`, or as a backend of another crate says it, padded with NULs to a multiple of four bytes, at
+/// least one.
 pub const BACKEND_TYPE: u32 = 2;
-/// Type field of the notes, of the same owner, by which an image asks for free memory that it may execute. The descriptor is
-/// empty.
+/// Type field of the notes, of the same owner, by which an image asks for free memory that it may execute. The
+/// descriptor is empty.
 pub const EXECUTABLE_MEMORY_TYPE: u32 = 3;
 
 bitflags::bitflags! {

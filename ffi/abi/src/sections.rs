@@ -1,5 +1,6 @@
 // SPDX-License-Identifier: MIT OR Apache-2.0
-//! Names of the four sections of external functions that a host reads. The guest has two more for itself, see the README.
+//! Names of the four sections of external functions that a host reads. The guest has two more for itself, see the
+//! README.
 //!
 //! Each entry has a section of its own, `<section>.<function>`, so that the linker's garbage collection drops the
 //! entries nobody calls; the linker script puts them together under the names below.

@@ -17,10 +17,11 @@
 //! | qualifiers of the type itself | | `const`, `volatile`, `restrict` mean nothing | `const`, `volatile`, `__restrict` the same |
 //! | qualifiers behind a pointer | `*const` | `const`; the others mean nothing | the same |
 //!
-//! Nothing else: no `bool` (not every bit pattern is one), in Rust no `char`, reference, `NonNull`, `Option` or type with a niche for the
-//! same reason; no function and no pointer to one (`fn()`, `void (*)(void)`): an address of code means nothing to a host; no array, which
-//! C would silently pass as a pointer; no slice, trait object or pointer to a member, which are more than an address; no structure, union
-//! or class, nor atomics, vectors, complex numbers; no `long double`, `_Float16`, `_BitInt`, `__int128`. `void` and `!` are results only.
+//! Nothing else: no `bool` (not every bit pattern is one), in Rust no `char`, reference, `NonNull`, `Option` or type
+//! with a niche for the same reason; no function and no pointer to one (`fn()`, `void (*)(void)`): an address of code
+//! means nothing to a host; no array, which C would silently pass as a pointer; no slice, trait object or pointer to a
+//! member, which are more than an address; no structure, union or class, nor atomics, vectors, complex numbers; no
+//! `long double`, `_Float16`, `_BitInt`, `__int128`. `void` and `!` are results only.
 
 use core::fmt;
 

@@ -1,8 +1,9 @@
 // SPDX-License-Identifier: MIT OR Apache-2.0
-//! What the stack holds when a host enters the guest's upcall entry: the frame that the processor itself pushes for an interrupt.
+//! What the stack holds when a host enters the guest's upcall entry: the frame that the processor itself pushes for an
+//! interrupt.
 //!
-//! The stack pointer points to the first field. A host that can, leaves [`crate::vcpu::RED_ZONE`] bytes below the interrupted
-//! stack pointer alone on x86-64, and aligns the end of the frame there to 16 bytes, as the processor does.
+//! The stack pointer points to the first field. A host that can, leaves [`crate::vcpu::RED_ZONE`] bytes below the
+//! interrupted stack pointer alone on x86-64, and aligns the end of the frame there to 16 bytes, as the processor does.
 
 /// i386, no change of privilege (Intel SDM volume 3, 6.12.1). The interrupted stack pointer is the frame's end.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]

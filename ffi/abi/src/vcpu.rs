@@ -37,8 +37,8 @@ bitflags::bitflags! {
 /// place of a negative difference.
 ///
 /// The writer makes `sequence` odd, changes the fields and makes it even again; a reader that saw an odd or a changed
-/// sequence reads again. It does so while no guest code runs. A host that measures the counter's rate re-anchors the clock at
-/// least every 100 ms, and never lets it step back.
+/// sequence reads again. It does so while no guest code runs. A host that measures the counter's rate re-anchors the
+/// clock at least every 100 ms, and never lets it step back.
 #[derive(Debug)]
 #[repr(C)]
 pub struct Clock {
@@ -56,8 +56,8 @@ pub struct Clock {
     pub base_ns: u64,
 }
 
-/// The clock's formula: `(cycles << shift) * multiplier >> 32`, without a 128-bit product; a right shift where `shift` is
-/// negative. The result must be below 2^64.
+/// The clock's formula: `(cycles << shift) * multiplier >> 32`, without a 128-bit product; a right shift where `shift`
+/// is negative. The result must be below 2^64.
 #[inline]
 #[must_use]
 pub const fn cycles_to_ns(cycles: u64, shift: i32, multiplier: u32) -> u64 {

@@ -16,7 +16,8 @@
 extern "C" {
 #endif
 
-/** Monotonic time since the guest's start. It never steps back. No host call where the host keeps the vCPU page's clock. */
+/** Monotonic time since the guest's start. It never steps back. No host call where the host keeps the vCPU page's
+ * clock. */
 uint64_t paravirt_clock_now(void);
 
 /** Unix time. */

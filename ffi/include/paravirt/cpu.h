@@ -27,9 +27,9 @@ bool paravirt_cpu_disable_interrupts(void);
 void paravirt_cpu_enable_interrupts(void);
 
 /**
- * Waits until a line is pending, without using the processor. With interrupts on, its handler has run on return. To wait for
- * a condition that a handler sets, turn interrupts off and test it; while it does not hold, call this, turn interrupts on, so
- * that the handler runs, and off again.
+ * Waits until a line is pending, without using the processor. With interrupts on, its handler has run on return. To
+ * wait for a condition that a handler sets, turn interrupts off and test it; while it does not hold, call this, turn
+ * interrupts on, so that the handler runs, and off again.
  */
 void paravirt_cpu_idle(void);
 

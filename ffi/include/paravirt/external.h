@@ -12,20 +12,21 @@
  * and different prototypes for one name fail to link with a second definition of `NAME.has_one_prototype`. An entry
  * that nobody calls disappears with `--gc-sections`.
  *
- * Use it at file scope, in C++ at namespace scope. Arguments and results: integers of 8 to 64 bits, enumerations, `float`,
- * `double`, pointers to objects; at most 14 arguments. Qualifiers of the type itself, `restrict` too, mean nothing. Anything else is a
- * compile error: `bool`, structures, arrays (which C would pass as pointers), functions and pointers to them, atomic types, references.
- * The documentation of the Rust crate (`paravirt_abi::signature`) has the types of all three languages side by side. A type that
- * can only be written around a name, such as a pointer to an array, needs a typedef to be a result.
+ * Use it at file scope, in C++ at namespace scope. Arguments and results: integers of 8 to 64 bits, enumerations,
+ * `float`, `double`, pointers to objects; at most 14 arguments. Qualifiers of the type itself, `restrict` too, mean
+ * nothing. Anything else is a compile error: `bool`, structures, arrays (which C would pass as pointers), functions and
+ * pointers to them, atomic types, references. The documentation of the Rust crate (`paravirt_abi::signature`) has the
+ * types of all three languages side by side. A type that can only be written around a name, such as a pointer to an
+ * array, needs a typedef to be a result.
  *
- * The functions of 2013 (`l4rtems_outch` and its kin) have their arguments in registers on i386, which hosts expect by the name:
- * append `__attribute__((regparm(3)))` to the line.
+ * The functions of 2013 (`l4rtems_outch` and its kin) have their arguments in registers on i386, which hosts expect by
+ * the name: append `__attribute__((regparm(3)))` to the line.
  *
  * A library that defines external functions itself defines L4_EXTERNAL_PROTOTYPES_ONLY before it includes this
  * header; then nothing but the prototypes is declared.
  *
- * The pointer to the resolver, `__l4_external_resolver`, comes with the Rust layer (crate paravirt-bsp). An image without
- * it defines `void *__l4_external_resolver` in section `.data.l4externals.resolver`, with attribute `used`.
+ * The pointer to the resolver, `__l4_external_resolver`, comes with the Rust layer (crate paravirt-bsp). An image
+ * without it defines `void *__l4_external_resolver` in section `.data.l4externals.resolver`, with attribute `used`.
  *
  * Needs GCC or clang, C11 or C++17, and i386, x86-64, AArch64, ARMv7 or 64-bit RISC-V. On i386 and ARMv7 the image is
  * linked at a fixed address.

@@ -48,9 +48,10 @@ uint32_t paravirt_irq_spurious(void);
 void paravirt_irq_dispatch(void);
 
 /**
- * Puts an operating system's interrupt prologue around paravirt_irq_dispatch(). `body` is called with interrupts off on the
- * stack of the interrupted code, with control words of x87 and SSE as at a program's start; it calls paravirt_irq_dispatch() once and
- * returns with interrupts off. What it leaves in registers of x87, SSE and AVX, the interrupted code does not see.
+ * Puts an operating system's interrupt prologue around paravirt_irq_dispatch(). `body` is called with interrupts off on
+ * the stack of the interrupted code, with control words of x87 and SSE as at a program's start; it calls
+ * paravirt_irq_dispatch() once and returns with interrupts off. What it leaves in registers of x87, SSE and AVX, the
+ * interrupted code does not see.
  */
 void paravirt_upcall_set_body(void (*body)(void));
 

@@ -24,9 +24,9 @@ const struct pv_start_info *paravirt_start_info(void);
 #endif
 
 /**
- * Asks for free memory that may be executed as well as read and written, for an image that loads or compiles code: outside of
- * functions, in a source of the image, with a semicolon behind it. It is the note PV_NOTE_EXECUTABLE_MEMORY_TYPE. The symbol is for the
- * backend that maps memory itself: what it adds to the rights.
+ * Asks for free memory that may be executed as well as read and written, for an image that loads or compiles code:
+ * outside of functions, in a source of the image, with a semicolon behind it. It is the note
+ * PV_NOTE_EXECUTABLE_MEMORY_TYPE. The symbol is for the backend that maps memory itself: what it adds to the rights.
  *
  *     PARAVIRT_EXECUTABLE_MEMORY;
  */

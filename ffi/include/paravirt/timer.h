@@ -16,7 +16,8 @@
 extern "C" {
 #endif
 
-/** A handler: the timer, how often it expired since the last call (at least 1), and the argument given when attached. */
+/** A handler: the timer, how often it expired since the last call (at least 1), and the argument given when attached.
+ * */
 typedef void (*paravirt_timer_handler)(uint32_t timer, uint64_t expirations, void *argument);
 
 /** Starts a timer anew: it expires `first` ns from now and then every `period` ns; 0 means once. */

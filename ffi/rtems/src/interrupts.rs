@@ -1,7 +1,8 @@
 // SPDX-License-Identifier: BSD-2-Clause
 //! The interrupt level of i386 under RTEMS_PARAVIRT (`rtems/score/interrupts.h`).
 //!
-//! A level is what the kernel takes for EFLAGS: bit 9 tells whether interrupts are enabled. Here it is the virtual interrupt flag.
+//! A level is what the kernel takes for EFLAGS: bit 9 tells whether interrupts are enabled. Here it is the virtual
+//! interrupt flag.
 
 use paravirt_bsp::cpu;
 

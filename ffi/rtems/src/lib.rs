@@ -1,8 +1,8 @@
 // SPDX-License-Identifier: BSD-2-Clause
 //! The Rust part of the RTEMS BSP family `paravirt`.
 //!
-//! RTEMS' kernel and the C files of `bsp/` call the functions here and those of `paravirt-capi`; nothing else crosses between
-//! the two compilers. Everything is C ABI.
+//! RTEMS' kernel and the C files of `bsp/` call the functions here and those of `paravirt-capi`; nothing else crosses
+//! between the two compilers. Everything is C ABI.
 #![no_std]
 
 mod interrupts;

@@ -1,9 +1,9 @@
 // SPDX-License-Identifier: MIT OR Apache-2.0
 //! Interrupt lines: attached or not, masked or not, latched.
 //!
-//! Any thread may latch a line. Only the vCPU's own thread, in a function of the interface or where it is interrupted, turns what is
-//! latched and unmasked into pending. So masking needs no lock: when it returns, the line does not become pending any more. Handlers of
-//! the guest mask and unmask as well: they must not come amid the functions here.
+//! Any thread may latch a line. Only the vCPU's own thread, in a function of the interface or where it is interrupted,
+//! turns what is latched and unmasked into pending. So masking needs no lock: when it returns, the line does not become
+//! pending any more. Handlers of the guest mask and unmask as well: they must not come amid the functions here.
 
 use core::sync::atomic::{AtomicU32, Ordering};
 
@@ -96,8 +96,8 @@ impl Lines {
         Ok(())
     }
 
-    /// Latches a line, from any thread. Whether it was not latched before: then the vCPU's thread is to be interrupted, so that it
-    /// [flushes](Self::flush). Otherwise whoever latched it does that, and the line is taken after.
+    /// Latches a line, from any thread. Whether it was not latched before: then the vCPU's thread is to be interrupted,
+    /// so that it [flushes](Self::flush). Otherwise whoever latched it does that, and the line is taken after.
     ///
     /// # Errors
     /// [`Error::NoSuchDevice`] if there is no such line.
@@ -106,8 +106,8 @@ impl Lines {
         Ok(self.latched.fetch_or(bit, Ordering::SeqCst) & bit == 0)
     }
 
-    /// Whether the guest would notice that a line is raised: it is unmasked, and what was raised before has been taken. On the
-    /// vCPU's thread.
+    /// Whether the guest would notice that a line is raised: it is unmasked, and what was raised before has been taken.
+    /// On the vCPU's thread.
     #[must_use]
     pub fn is_ready(&self, pending: &AtomicU32, line: u32) -> bool {
         let Ok(bit) = bit(line) else {
@@ -117,8 +117,8 @@ impl Lines {
         self.unmasked.load(Ordering::SeqCst) & bit != 0 && waiting & bit == 0
     }
 
-    /// Makes pending what is latched and unmasked. On the vCPU's thread only; an interrupt handler there may interrupt it and flush
-    /// as well.
+    /// Makes pending what is latched and unmasked. On the vCPU's thread only; an interrupt handler there may interrupt
+    /// it and flush as well.
     #[inline(never)]
     pub fn flush(&self, pending: &AtomicU32) {
         let unmasked = self.unmasked.load(Ordering::SeqCst);

@@ -1,8 +1,8 @@
 // SPDX-License-Identifier: MIT OR Apache-2.0
 //! All timers of a guest on one alarm.
 //!
-//! A timer's next deadline is its last one plus the period, so periods do not drift however late the alarm is, and each period
-//! that has passed counts. All times are ns of one clock, which starts near 0.
+//! A timer's next deadline is its last one plus the period, so periods do not drift however late the alarm is, and each
+//! period that has passed counts. All times are ns of one clock, which starts near 0.
 
 use core::cell::Cell;
 use core::num::NonZero;
@@ -22,11 +22,12 @@ pub trait Alarm {
     /// The time, below 2^63.
     fn now(&self) -> u64;
 
-    /// Has [`Timers::expire`] called at that time, at once if it has passed, in place of what was set before. The time is below 2^63, or
-    /// [`NEVER`] for no more. An alarm that comes at another time as well does no harm.
+    /// Has [`Timers::expire`] called at that time, at once if it has passed, in place of what was set before. The time
+    /// is below 2^63, or [`NEVER`] for no more. An alarm that comes at another time as well does no harm.
     fn set(&self, deadline: u64);
 
-    /// Counts expirations of a timer, whose number is below [`TIMERS`], and raises the timers' line. There is one at least.
+    /// Counts expirations of a timer, whose number is below [`TIMERS`], and raises the timers' line. There is one at
+    /// least.
     fn count(&self, timer: u32, expirations: u64);
 }
 
@@ -51,8 +52,8 @@ const MISSED: u8 = 2;
 
 /// The timers of a guest.
 ///
-/// The alarm may come at any instruction, also in the midst of the functions here. They are for one thread, on which the alarm comes
-/// as well, and only [`Timers::expire`] may be called while another of them runs.
+/// The alarm may come at any instruction, also in the midst of the functions here. They are for one thread, on which
+/// the alarm comes as well, and only [`Timers::expire`] may be called while another of them runs.
 #[derive(Debug)]
 pub struct Timers {
     timers: [Cell<Timer>; TIMERS as usize],
@@ -81,8 +82,8 @@ impl Timers {
         }
     }
 
-    /// Starts a timer anew: it expires after `first` ns, and then every `period` ns; 0: once. What was due until now is counted before,
-    /// of all timers. What would come at 2^63 or later does not come.
+    /// Starts a timer anew: it expires after `first` ns, and then every `period` ns; 0: once. What was due until now is
+    /// counted before, of all timers. What would come at 2^63 or later does not come.
     ///
     /// # Errors
     /// [`Error::NoSuchDevice`] if there is no such timer, [`Error::InvalidArgument`] for a period that is too short.
@@ -129,7 +130,8 @@ impl Timers {
             self.state.store(BUSY, Ordering::Relaxed);
             compiler_fence(Ordering::SeqCst);
             let next = self.count(alarm, alarm.now());
-            // Clocks below count with signed numbers, in which a time from 2^63 on has passed: that is `NEVER`, all ones.
+            // Clocks below count with signed numbers, in which a time from 2^63 on has passed: that is `NEVER`, all
+            // ones.
             alarm.set(next | ((next as i64) >> 63) as u64);
             compiler_fence(Ordering::SeqCst);
             // An alarm after this finds the timers free and does all this itself.

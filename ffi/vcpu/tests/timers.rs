@@ -16,8 +16,8 @@ const END: u64 = 1 << 63;
 struct Machine {
     timers: Timers,
     now: Cell<u64>,
-    /// What passes at the next calls of the clock and the alarm, in ns, and whether an alarm that is due comes then; the last one
-    /// first. Then nothing does.
+    /// What passes at the next calls of the clock and the alarm, in ns, and whether an alarm that is due comes then;
+    /// the last one first. Then nothing does.
     steps: RefCell<Vec<(u64, bool)>>,
     alarm: Cell<Option<u64>>,
     /// How often the alarm has come.
@@ -152,7 +152,8 @@ fn steps() -> impl Strategy<Value = Vec<Step>> {
 }
 
 proptest! {
-    /// Whatever is started, stopped and slept through: the count is what the starts demand, and the alarm is set for what comes next.
+    /// Whatever is started, stopped and slept through: the count is what the starts demand, and the alarm is set for
+    /// what comes next.
     #[test]
     fn counts_are_those_of_the_clock(steps in steps()) {
         let machine = Machine::default();

@@ -32,8 +32,8 @@ pub fn hindrance() -> Option<String> {
     apt_get().err().map(|error| format!("{error:#}"))
 }
 
-/// Refreshes the package lists, once in a process. Lists that a machine was made with may be months old, and then name packages
-/// that are gone, or too old.
+/// Refreshes the package lists, once in a process. Lists that a machine was made with may be months old, and then name
+/// packages that are gone, or too old.
 ///
 /// # Errors
 /// apt's own; the lists are then as they were.
@@ -118,8 +118,8 @@ fn simulated(action: &str, packages: &[&str]) -> Result<Vec<String>> {
         .collect())
 }
 
-/// Unpacks `packages`, and with `dependencies` whatever they need that is not installed, to `folder`. Nothing is installed, so no
-/// root is needed and no conflict matters.
+/// Unpacks `packages`, and with `dependencies` whatever they need that is not installed, to `folder`. Nothing is
+/// installed, so no root is needed and no conflict matters.
 ///
 /// # Errors
 /// apt's own, or the file system's.

@@ -36,8 +36,8 @@ impl Arch {
         }
     }
 
-    /// The target whose library comes with compilers. On x86-64 that library uses the red zone, so these guests run on the
-    /// process host and as Linux programs, but not in ring 0.
+    /// The target whose library comes with compilers. On x86-64 that library uses the red zone, so these guests run on
+    /// the process host and as Linux programs, but not in ring 0.
     pub const fn stock_target(self) -> &'static str {
         match self {
             Self::X86_64 => "x86_64-unknown-linux-gnu",

@@ -15,8 +15,8 @@ use crate::workspace::Workspace;
 /// Its name, as a host and as a program.
 pub const NAME: &str = "c-host";
 
-/// Arguments of the compiler for every architecture. A program whose addresses are fixed, and without a loader, which would take
-/// addresses of its own.
+/// Arguments of the compiler for every architecture. A program whose addresses are fixed, and without a loader, which
+/// would take addresses of its own.
 const ARGUMENTS: [&str; 6] = ["-std=gnu11", "-O2", "-Wall", "-Wextra", "-Werror", "-static"];
 
 /// Its sources.

@@ -9,14 +9,16 @@ use std::time::Duration;
 
 use anyhow::{Context, Result, bail};
 
-/// Has this program end as others do when its output cannot be written: by the signal if nobody reads it any more, such as `head`; with a
-/// message and status 1, as on a full disk; and without a panic. To be called before any thread is started.
+/// Has this program end as others do when its output cannot be written: by the signal if nobody reads it any more, such
+/// as `head`; with a message and status 1, as on a full disk; and without a panic. To be called before any thread is
+/// started.
 pub fn end_with_its_output() {
     // SAFETY: the default action of a signal; no handler is set, and no other thread sets one.
     unsafe { libc::signal(libc::SIGPIPE, libc::SIG_DFL) };
     let next = std::panic::take_hook();
     std::panic::set_hook(Box::new(move |panic| {
-        // What `println!` and its kin say when they cannot write; what they print on standard error is said of failures only.
+        // What `println!` and its kin say when they cannot write; what they print on standard error is said of failures
+        // only.
         let said = panic.payload().downcast_ref::<String>();
         let said = said.map_or("", String::as_str);
         if said.starts_with("failed printing to std") {
@@ -141,7 +143,8 @@ pub fn lines(command: &mut Command, mut take: impl FnMut(&str)) -> Result<ExitSt
     Ok(child.wait()?)
 }
 
-/// Runs a `cargo rustc` of one program with `--message-format=json-render-diagnostics`; the program. The compiler's messages are on standard error.
+/// Runs a `cargo rustc` of one program with `--message-format=json-render-diagnostics`; the program. The compiler's
+/// messages are on standard error.
 ///
 /// # Errors
 /// `what` does not build.

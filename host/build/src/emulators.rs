@@ -24,8 +24,8 @@ const XEN_VARIABLE: &str = "PVHOST_XEN";
 /// Debian's packages of Xen; there is one for each version.
 const XEN_PACKAGES: &str = "^xen-hypervisor-[0-9.]+-amd64$";
 
-/// The program of QEMU with that name: the first that works, in `PATH` or unpacked here. Where none works, the first; its mere name if
-/// there is none.
+/// The program of QEMU with that name: the first that works, in `PATH` or unpacked here. Where none works, the first;
+/// its mere name if there is none.
 pub fn emulator(name: &str) -> PathBuf {
     let path = std::env::var_os("PATH").unwrap_or_default();
     let unpacked = Workspace::find().map(|workspace| workspace.qemu().join("bin"));
@@ -119,7 +119,8 @@ LD_LIBRARY_PATH=$libraries${LD_LIBRARY_PATH:+:$LD_LIBRARY_PATH} \
     Ok(())
 }
 
-/// Unpacks Xen's package below `target`: installed, it would become an entry of the boot loader of the machine that runs the tests.
+/// Unpacks Xen's package below `target`: installed, it would become an entry of the boot loader of the machine that
+/// runs the tests.
 ///
 /// # Errors
 /// As for [`apt::unpack`], or there is no such package.

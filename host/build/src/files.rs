@@ -8,8 +8,8 @@ use std::path::Path;
 
 use anyhow::{Context, Result};
 
-/// Writes a file, its folder included, unless it has that content already. Whether it was written. If it cannot be, as on a full disk,
-/// what was there stays; a link is followed.
+/// Writes a file, its folder included, unless it has that content already. Whether it was written. If it cannot be, as
+/// on a full disk, what was there stays; a link is followed.
 ///
 /// # Errors
 /// The file system's.
@@ -74,7 +74,8 @@ mod tests {
         assert_eq!(names(folder.path()), [file, link]);
     }
 
-    /// Names the file in the program that the next test starts: this one, once more, where nothing more goes into a file.
+    /// Names the file in the program that the next test starts: this one, once more, where nothing more goes into a
+    /// file.
     const FULL: &str = "PARAVIRT_TEST_FULL";
 
     #[test]

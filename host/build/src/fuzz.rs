@@ -31,8 +31,8 @@ const COVERAGE: [&str; 6] = [
     "-Cllvm-args=-simplifycfg-branch-fold-threshold=0",
 ];
 
-/// A backstop: the programs themselves look at the time and the memory that an input costs. Seconds by the clock, and MiB with
-/// libFuzzer's own.
+/// A backstop: the programs themselves look at the time and the memory that an input costs. Seconds by the clock, and
+/// MiB with libFuzzer's own.
 const HANG: u64 = 60;
 const MEMORY: u64 = 2048;
 
@@ -57,8 +57,9 @@ pub fn folder(workspace: &Workspace) -> PathBuf {
     workspace.root().join("target/fuzz")
 }
 
-/// The command that runs one of [`TARGETS`] for so many seconds, with finished guests and lists to begin with. What it finds it adds to
-/// `corpus`, and continues with another time. An input that crashes it, or costs too much, it keeps among the `crashes` in [`folder`].
+/// The command that runs one of [`TARGETS`] for so many seconds, with finished guests and lists to begin with. What it
+/// finds it adds to `corpus`, and continues with another time. An input that crashes it, or costs too much, it keeps
+/// among the `crashes` in [`folder`].
 ///
 /// # Errors
 /// A folder cannot be made.

@@ -17,11 +17,12 @@ pub const PVHOST: &str = "pvhost";
 /// Hosts in an emulator, as `pvhost run --host` calls them.
 pub const EMULATED: [&str; 3] = ["qemu", "xen-pv", "xen-pvh"];
 
-/// The compiler's argument by which a program brings its C library along. Finding the library takes the loader a third of
-/// the time from the start of `pvhost run hello` to its exit.
+/// The compiler's argument by which a program brings its C library along. Finding the library takes the loader a third
+/// of the time from the start of `pvhost run hello` to its exit.
 const STATIC: &str = "-Ctarget-feature=+crt-static";
 
-/// Builds the program of `package`, which has the package's name, optimized, and statically linked where that is possible.
+/// Builds the program of `package`, which has the package's name, optimized, and statically linked where that is
+/// possible.
 ///
 /// # Errors
 /// The build fails; the compiler's messages are on standard error.
@@ -29,7 +30,8 @@ pub fn build(workspace: &Workspace, package: &str) -> Result<PathBuf> {
     let mut cargo = command::cargo();
     cargo
         .current_dir(workspace.root())
-        // `cargo rustc`, because its extra argument reaches the program alone: procedural macros cannot be linked statically.
+        // `cargo rustc`, because its extra argument reaches the program alone: procedural macros cannot be linked
+        // statically.
         .args(["rustc", "--quiet", "--release"])
         .args(["--package", package, "--bin", package])
         .arg("--message-format=json-render-diagnostics");
@@ -39,7 +41,8 @@ pub fn build(workspace: &Workspace, package: &str) -> Result<PathBuf> {
     command::build_program(&mut cargo, package)
 }
 
-/// Whether the C compiler has what a statically linked program is made of; some systems keep it in a package of its own.
+/// Whether the C compiler has what a statically linked program is made of; some systems keep it in a package of its
+/// own.
 fn has_static_c_library() -> bool {
     ["libc.a", "rcrt1.o"].iter().all(|file| {
         let mut cc = Command::new("cc");
@@ -49,7 +52,8 @@ fn has_static_c_library() -> bool {
     })
 }
 
-/// The command that starts `guest`, which is for `arch`, on the host called `name`, as [`crate::packages::Run::host`] describes it.
+/// The command that starts `guest`, which is for `arch`, on the host called `name`, as [`crate::packages::Run::host`]
+/// describes it.
 ///
 /// # Errors
 /// The host does not build.

@@ -58,9 +58,9 @@ pub struct Metadata {
 #[derive(Clone, Debug, Deserialize)]
 #[serde(deny_unknown_fields, rename_all = "kebab-case")]
 pub struct Run {
-    /// Who runs it: `process` (`pvhost run`), `native` (the guest is started as an ordinary program), `qemu`, `xen-pv` or
-    /// `xen-pvh` (`pvhost run --host`), `l4re` (with a user's trees), `c-host` (the example in C), or the name of a workspace package whose
-    /// binary takes the guest as its first argument.
+    /// Who runs it: `process` (`pvhost run`), `native` (the guest is started as an ordinary program), `qemu`, `xen-pv`
+    /// or `xen-pvh` (`pvhost run --host`), `l4re` (with a user's trees), `c-host` (the example in C), or the name of a
+    /// workspace package whose binary takes the guest as its first argument.
     #[serde(default = "process")]
     pub host: String,
     /// The guest; by default the one with the package's name.

@@ -67,8 +67,8 @@ pub fn build(workspace: &Workspace, arch: Arch, library: Library, folder: &Path)
     Ok(finished)
 }
 
-/// Takes Rust's own copy of the compiler's run-time functions out of a library: the C compiler's libgcc has them, and C code
-/// must not find Rust's `sqrt` in place of its C library's.
+/// Takes Rust's own copy of the compiler's run-time functions out of a library: the C compiler's libgcc has them, and C
+/// code must not find Rust's `sqrt` in place of its C library's.
 ///
 /// # Errors
 /// The file is no library.

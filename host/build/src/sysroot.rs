@@ -1,9 +1,9 @@
 // SPDX-License-Identifier: MIT OR Apache-2.0
 //! Sysroots with `core`, `alloc` and `compiler_builtins` for targets that a compiler brings no library for.
 //!
-//! Built once by cargo's build-std from the sources that belong to the compiler. Debian's hold the crates they depend on too, so
-//! nothing is downloaded; those of `rustup component add rust-src` may need the registry. After that a guest is a plain build with
-//! `--sysroot`, on a stable compiler.
+//! Built once by cargo's build-std from the sources that belong to the compiler. Debian's hold the crates they depend
+//! on too, so nothing is downloaded; those of `rustup component add rust-src` may need the registry. After that a guest
+//! is a plain build with `--sysroot`, on a stable compiler.
 
 use std::ffi::OsString;
 use std::fs::{self, File};
@@ -32,8 +32,8 @@ lto = "off"
 [workspace]
 "#;
 
-/// Flags for the libraries, separated by 0x1f. Guests link them with LTO, which needs bitcode, and cargo would leave it out; and
-/// x86-64 guests run in ring 0, where interrupts are pushed over a red zone (the other targets have none).
+/// Flags for the libraries, separated by 0x1f. Guests link them with LTO, which needs bitcode, and cargo would leave it
+/// out; and x86-64 guests run in ring 0, where interrupts are pushed over a red zone (the other targets have none).
 const RUSTFLAGS: &str = "-Cembed-bitcode=yes\x1f-Cno-redzone";
 
 /// The file in a sysroot that names its compiler.
@@ -162,8 +162,8 @@ fn numbers(version: &str) -> Option<(u32, u32)> {
     Some((parts.next()?.parse().ok()?, parts.next()?.parse().ok()?))
 }
 
-/// Makes sure that every one of `targets` has an up-to-date sysroot, see [`path`]: from the first compiler that can build them. That
-/// compiler.
+/// Makes sure that every one of `targets` has an up-to-date sysroot, see [`path`]: from the first compiler that can
+/// build them. That compiler.
 ///
 /// # Errors
 /// No compiler has sound sources, or what went wrong with each build.
@@ -233,8 +233,8 @@ pub fn path(workspace: &Workspace, target: &str) -> PathBuf {
     workspace.sysroots().join(target)
 }
 
-/// A compiler's argument that changes with the sysroot of `target`: cargo does not see that a library was built anew, and what
-/// was compiled against the old one does not fit.
+/// A compiler's argument that changes with the sysroot of `target`: cargo does not see that a library was built anew,
+/// and what was compiled against the old one does not fit.
 ///
 /// # Errors
 /// There is no such sysroot.

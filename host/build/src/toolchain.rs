@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: MIT OR Apache-2.0
-//! Which compiler builds guests of an architecture. The order in which they are taken stands here, in [`Toolchain::find`], and for
-//! the second and the third in [`sysroot::source`].
+//! Which compiler builds guests of an architecture. The order in which they are taken stands here, in
+//! [`Toolchain::find`], and for the second and the third in [`sysroot::source`].
 
 use std::collections::HashMap;
 use std::path::{Path, PathBuf};

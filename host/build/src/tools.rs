@@ -1,8 +1,8 @@
 // SPDX-License-Identifier: MIT OR Apache-2.0
 //! What guests and tests need beyond stable Rust and a C compiler, and how a system gets it.
 //!
-//! A tool counts as there only if it *works*: the probe of each says what that means. What does not work is installed, or upgraded,
-//! where apt can do that; elsewhere a person is told what to install.
+//! A tool counts as there only if it *works*: the probe of each says what that means. What does not work is installed,
+//! or upgraded, where apt can do that; elsewhere a person is told what to install.
 
 use std::fmt;
 use std::fs;
@@ -231,8 +231,8 @@ impl Tool {
         let packages = self.packages(System::here());
         match self {
             Self::Xen => emulators::unpack_xen(workspace),
-            // What conflicts with an installed package, or what its user may not install, is unpacked: that takes nothing away from
-            // anybody.
+            // What conflicts with an installed package, or what its user may not install, is unpacked: that takes
+            // nothing away from anybody.
             Self::Qemu => apt::install(packages).or_else(|reason| {
                 println!("{reason:#}");
                 emulators::unpack_qemu(packages, workspace)
@@ -355,8 +355,8 @@ pub fn set_up(workspace: &Workspace, install: bool) -> Vec<(Tool, State)> {
         .collect()
 }
 
-/// Installs those of `tools` that it may: all at once, and where that fails one by one, so that one that cannot be had does not keep
-/// others away. What went wrong with which.
+/// Installs those of `tools` that it may: all at once, and where that fails one by one, so that one that cannot be had
+/// does not keep others away. What went wrong with which.
 fn install_all(workspace: &Workspace, tools: &[Tool], as_root: bool) -> Vec<(Tool, String)> {
     let system = System::here();
     let together: Vec<Tool> = tools

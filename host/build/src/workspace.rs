@@ -42,8 +42,8 @@ impl Workspace {
         self.root.join("linkcmds")
     }
 
-    /// Finished guests, a folder for each architecture. Always here, whatever `CARGO_TARGET_DIR` says, unless `PARAVIRT_GUESTS` names
-    /// another folder: tests look here.
+    /// Finished guests, a folder for each architecture. Always here, whatever `CARGO_TARGET_DIR` says, unless
+    /// `PARAVIRT_GUESTS` names another folder: tests look here.
     pub fn guests(&self) -> PathBuf {
         std::env::var_os("PARAVIRT_GUESTS").map_or_else(|| self.root.join("target/guests"), PathBuf::from)
     }

@@ -65,8 +65,8 @@ pub fn check_size(size: usize, known: usize, name: &str) -> Result<(), Error> {
         return Ok(());
     }
     Err(Error::argument(format_args!(
-        "{name}.size is {size}, this library's structure has {known} bytes; set it to sizeof, and compile the host with the \
-         library's own host.h"
+        "{name}.size is {size}, this library's structure has {known} bytes; set it to sizeof, and compile the host \
+         with the library's own host.h"
     )))
 }
 

@@ -39,8 +39,8 @@ impl Error {
     }
 }
 
-/// The result of a function of the API, which says what went wrong. Without an environment there is no memory, not even for a
-/// message, and the function is not called.
+/// The result of a function of the API, which says what went wrong. Without an environment there is no memory, not even
+/// for a message, and the function is not called.
 pub fn number(function: impl FnOnce() -> Result<(), Error>) -> i32 {
     if !environment::is_ready() {
         return Number::Argument as i32;

@@ -32,8 +32,8 @@ pub struct Function {
 /// All functions by their names.
 pub type Functions = BTreeMap<String, Function>;
 
-/// All functions that a guest gets: those of the table, and the interface functions that it does not name; with `compat_2013` those
-/// of 2013 as well.
+/// All functions that a guest gets: those of the table, and the interface functions that it does not name; with
+/// `compat_2013` those of 2013 as well.
 ///
 /// # Safety
 /// As the header says of the table.
@@ -48,7 +48,8 @@ pub unsafe fn all(table: *const layout::Function, count: usize, compat_2013: boo
         let name = unsafe { text(entry.name, &format!("functions[{index}].name"))? };
         if !compat_2013 && paravirt_abi::legacy::find(name).is_some() {
             return Err(Error::argument(format_args!(
-                "functions[{index}] `{name}` is a function of 2013; set PVH_COMPAT_2013 (option `--compat 2013`), or leave it out"
+                "functions[{index}] `{name}` is a function of 2013; set PVH_COMPAT_2013 (option `--compat 2013`), or \
+                leave it out"
             )));
         }
         let Some(function) = entry.function else {
@@ -60,7 +61,8 @@ pub unsafe fn all(table: *const layout::Function, count: usize, compat_2013: boo
             0 => None,
             word => Some(Signature::from_word(word).map_err(|reason| {
                 Error::argument(format_args!(
-                    "functions[{index}] `{name}`: {word:#018x} is no prototype word: {reason}; take it from `pvhost header`"
+                    "functions[{index}] `{name}`: {word:#018x} is no prototype word: {reason}; take it from `pvhost \
+                    header`"
                 ))
             })?),
         };

@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: MIT OR Apache-2.0
-//! The interface functions and those of 2013, as C functions with the prototypes of the ABI, for the guest that runs. The latter have
-//! today's convention.
+//! The interface functions and those of 2013, as C functions with the prototypes of the ABI, for the guest that runs.
+//! The latter have today's convention.
 
 use core::ffi::c_void;
 

@@ -121,8 +121,8 @@ impl guest::Platform for Platform {
     type Function = Address;
 
     fn call(_: &Guest<Self>, function: &Address, prototype: Signature, frame: &mut Frame, _: u64) {
-        // SAFETY: who made the table of functions vouches for the prototype, which is the guest's as well; the guest is of the host's
-        // width, and its arguments are readable.
+        // SAFETY: who made the table of functions vouches for the prototype, which is the guest's as well; the guest is
+        // of the host's width, and its arguments are readable.
         unsafe { guest::call_c(function.0, frame, prototype) };
     }
 

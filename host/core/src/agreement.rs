@@ -69,11 +69,11 @@ impl Disagreement {
 const GUEST: &str = "guest";
 const HOST: &str = "host";
 
-/// The prototype of a function that a guest of that width declares and a host has with the prototype `host`, if it says one; `None`
-/// if nobody says it.
+/// The prototype of a function that a guest of that width declares and a host has with the prototype `host`, if it says
+/// one; `None` if nobody says it.
 ///
-/// What neither of them says, the ABI does for its own names. A function of 2013 has no other prototype than in 2013, since by that
-/// its arguments are found.
+/// What neither of them says, the ABI does for its own names. A function of 2013 has no other prototype than in 2013,
+/// since by that its arguments are found.
 ///
 /// # Errors
 /// If they disagree.

@@ -1,8 +1,8 @@
 // SPDX-License-Identifier: MIT OR Apache-2.0
 //! Binding an image to a host whose functions have fixed addresses: a copy of the file whose slots hold them.
 //!
-//! Such a host needs no resolver and no look at names when it starts the guest; it loads the file and jumps. Only the slots
-//! differ from the original.
+//! Such a host needs no resolver and no look at names when it starts the guest; it loads the file and jumps. Only the
+//! slots differ from the original.
 
 use alloc::borrow::ToOwned;
 use alloc::collections::BTreeSet;
@@ -68,7 +68,8 @@ pub enum BindError {
     },
     /// A slot's bytes are used twice in the file.
     #[error(
-        "{file}: the slot of {name} shares its bytes in the file with other memory; link the image again, with segments of their own", file = Escaped(file))]
+        "{file}: the slot of {name} shares its bytes in the file with other memory; link the image again, with \
+        segments of their own", file = Escaped(file))]
     Shared {
         /// The image.
         file: String,
@@ -87,8 +88,8 @@ fn some(names: &[String]) -> String {
     }
 }
 
-/// Makes a copy of the image whose slots hold the host's addresses. With `partial`, slots of functions that the host does not
-/// provide stay as they are, for a resolver or a backend in the guest.
+/// Makes a copy of the image whose slots hold the host's addresses. With `partial`, slots of functions that the host
+/// does not provide stay as they are, for a resolver or a backend in the guest.
 ///
 /// # Errors
 /// Names the functions that are missing, have no address or another prototype.

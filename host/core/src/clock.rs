@@ -1,20 +1,24 @@
 // SPDX-License-Identifier: MIT OR Apache-2.0
-//! Guest time by a time-stamp counter: at which rate it runs, and what becomes of guest time when counter and clock drift apart.
+//! Guest time by a time-stamp counter: at which rate it runs, and what becomes of guest time when counter and clock
+//! drift apart.
 //!
-//! The host's clock is right; the counter is what a guest reads without a call ([`ClockFields`]). From samples of both, an
-//! [`Anchor`] says what the fields are to be. Guest time never steps back, so what the counter has shown holds:
+//! The host's clock is right; the counter is what a guest reads without a call ([`ClockFields`]). From samples of both,
+//! an [`Anchor`] says what the fields are to be. Guest time never steps back, so what the counter has shown holds:
 //!
-//! * a little ahead of the clock (rounding, a clock that is being adjusted): it runs slower until it is right again, for a period;
-//! * far ahead (the machine was suspended, and the counter went on): the step is kept, from then on guest time is ahead by that;
+//! * a little ahead of the clock (rounding, a clock that is being adjusted): it runs slower until it is right again,
+//!   for a period;
+//! * far ahead (the machine was suspended, and the counter went on): the step is kept, from then on guest time is ahead
+//!   by that;
 //! * behind (the counter was stopped or set back): guest time goes on from where the clock is.
 //!
-//! A counter whose rate is another one than before is measured anew. One that does not agree with the clock time after time is no
-//! clock, and given up.
+//! A counter whose rate is another one than before is measured anew. One that does not agree with the clock time after
+//! time is no clock, and given up.
 #![forbid(unsafe_code)]
 
 use paravirt_abi::vcpu::cycles_to_ns;
 
-/// Time in ns from the start to the first sample and on to the second: long enough for a rate that is good to some 10^-6.
+/// Time in ns from the start to the first sample and on to the second: long enough for a rate that is good to some
+/// 10^-6.
 const FIRST: u64 = 10_000_000;
 /// Time in ns between samples; the interface promises 100 ms, and whoever takes them may be late.
 const PERIOD: u64 = 50_000_000;
@@ -119,7 +123,8 @@ impl Rate {
         cycles_to_ns(cycles, self.shift, self.multiplier)
     }
 
-    /// The multiplier with which guest time that is ahead by `lead` ns is right again after a period. It never stands still.
+    /// The multiplier with which guest time that is ahead by `lead` ns is right again after a period. It never stands
+    /// still.
     fn slower(self, lead: i64) -> u32 {
         let loss = (lead.max(0) as u64).min(PERIOD / 2);
         (u64::from(self.multiplier) * (PERIOD - loss) / PERIOD) as u32
@@ -190,8 +195,8 @@ impl Anchor {
         }
     }
 
-    /// Anchors guest time anew. Samples come in the order of the clock, each [`pause`](Self::pause) after the one before; where some
-    /// are late or left out, guest time is right all the same.
+    /// Anchors guest time anew. Samples come in the order of the clock, each [`pause`](Self::pause) after the one
+    /// before; where some are late or left out, guest time is right all the same.
     pub fn sample(&mut self, now: Sample) {
         if self.doubts >= PATIENCE {
             return;
@@ -262,8 +267,8 @@ impl Anchor {
         }
     }
 
-    /// Keeps the step, or counts it, if there was one. By how many ns guest time is then ahead of the clock at the end of the sample:
-    /// where the guest has seen a time within the sample, it goes on from there.
+    /// Keeps the step, or counts it, if there was one. By how many ns guest time is then ahead of the clock at the end
+    /// of the sample: where the guest has seen a time within the sample, it goes on from there.
     fn correct(&mut self, now: &Sample) -> i64 {
         let Some(fields) = self.fields else {
             // The guest was told the clock, at the latest just now.

@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: MIT OR Apache-2.0
-//! Where things lie in the guest's address space, from low to high: the image, the start info (read-only), the host's code there,
-//! the host's data there, the guest's memory. Gaps between them catch what runs over an end.
+//! Where things lie in the guest's address space, from low to high: the image, the start info (read-only), the host's
+//! code there, the host's data there, the guest's memory. Gaps between them catch what runs over an end.
 
 use alloc::borrow::ToOwned;
 use alloc::boxed::Box;

@@ -18,8 +18,8 @@ pub const PAGE: u64 = 4096;
 /// What maps memory below: a process, a microkernel. Addresses and sizes are multiples of [`PAGE`].
 ///
 /// # Safety
-/// What [`Pages::map`] has mapped stays mapped, and is used for nothing else, until [`Pages::unmap`]. The host itself can read
-/// it as long as the guest may, and write it before the first [`Pages::protect`] and as long as the guest may.
+/// What [`Pages::map`] has mapped stays mapped, and is used for nothing else, until [`Pages::unmap`]. The host itself
+/// can read it as long as the guest may, and write it before the first [`Pages::protect`] and as long as the guest may.
 pub unsafe trait Pages: Debug {
     /// Maps `size` bytes of zeroed memory at `start`, readable and writable by the host.
     ///
@@ -27,7 +27,8 @@ pub unsafe trait Pages: Debug {
     /// If something is there already, or the memory cannot be had.
     fn map(&self, start: u64, size: u64) -> Result<(), MapError>;
 
-    /// The host is about to write there, in memory that was mapped: what has its pages brought in at once is faster then.
+    /// The host is about to write there, in memory that was mapped: what has its pages brought in at once is faster
+    /// then.
     fn prepare(&self, _start: u64, _size: u64) {}
 
     /// Gives the guest its rights to memory that was mapped with that start and size.

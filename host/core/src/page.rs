@@ -10,8 +10,8 @@ use paravirt_abi::vcpu::{ClockFlags, HOST_MASKED, VcpuPage};
 
 pub use crate::clock::ClockFields;
 
-/// The page of a guest that is loaded. Clearing the interrupt flag, counting and publishing the clock are for the vCPU's thread;
-/// the rest is for any.
+/// The page of a guest that is loaded. Clearing the interrupt flag, counting and publishing the clock are for the
+/// vCPU's thread; the rest is for any.
 #[derive(Clone, Copy, Debug)]
 pub struct Page(*mut VcpuPage);
 
@@ -67,8 +67,8 @@ impl Page {
         field!(self, AtomicU32, spurious).load(Ordering::Relaxed)
     }
 
-    /// Counts expirations of a timer. On the vCPU's thread, with one 64-bit store: a guest that reads halves is interrupted
-    /// between two of its instructions, never between ours.
+    /// Counts expirations of a timer. On the vCPU's thread, with one 64-bit store: a guest that reads halves is
+    /// interrupted between two of its instructions, never between ours.
     ///
     /// # Panics
     /// If the timer's number is not below [`TIMERS`].
@@ -84,8 +84,8 @@ impl Page {
         core::array::from_fn(|timer| self.expirations_field(timer).load(Ordering::Relaxed))
     }
 
-    /// Publishes the clock. On the vCPU's thread, so the reader is one that was interrupted, and order matters to the compiler
-    /// only.
+    /// Publishes the clock. On the vCPU's thread, so the reader is one that was interrupted, and order matters to the
+    /// compiler only.
     pub fn set_clock(self, fields: &ClockFields) {
         let sequence = field!(self, AtomicU32, clock.sequence);
         let before = sequence.load(Ordering::Relaxed) & !1;

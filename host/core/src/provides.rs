@@ -12,8 +12,8 @@
 //! ```
 //!
 //! One function a line: its name alone, with its prototype in Rust's notation, or as in 2013's list of functions. A
-//! name alone fits any prototype. `usize` and `isize` have the guest's width. Behind `@` stands the function's address, on
-//! hosts whose functions have fixed ones ([`bind()`](crate::bind::bind) needs it).
+//! name alone fits any prototype. `usize` and `isize` have the guest's width. Behind `@` stands the function's address,
+//! on hosts whose functions have fixed ones ([`bind()`](crate::bind::bind) needs it).
 
 use alloc::borrow::ToOwned;
 use alloc::collections::BTreeMap;
@@ -81,7 +81,8 @@ pub enum Fit {
     Missing,
 }
 
-/// A function that nobody provides, in one line: its name, its prototype where the guest says it, and what could be meant.
+/// A function that nobody provides, in one line: its name, its prototype where the guest says it, and what could be
+/// meant.
 #[derive(Clone, Copy, Debug)]
 pub struct Missing<'a> {
     /// As the guest declares it.
@@ -130,7 +131,8 @@ pub enum ProvidesError {
     },
     /// An address cannot be read.
     #[error(
-        "{file}:{line}: {found:?} is no address for {name}; write a number other than 0 in hexadecimal, as in `@ 0x40001000`", file = Escaped(file))]
+        "{file}:{line}: {found:?} is no address for {name}; write a number other than 0 in hexadecimal, as in `@ \
+        0x40001000`", file = Escaped(file))]
     Address {
         /// The file.
         file: String,
@@ -308,8 +310,8 @@ impl Provides {
 
 /// Finds names that could be meant for those that a host does not provide.
 ///
-/// Comparing every missing name with every provided one takes long where both are many. So it stops, and finds nothing any more, when it
-/// has compared as much as no person reads.
+/// Comparing every missing name with every provided one takes long where both are many. So it stops, and finds nothing
+/// any more, when it has compared as much as no person reads.
 #[derive(Clone, Debug)]
 pub struct Nearest<'a> {
     provides: &'a Provides,

@@ -1,5 +1,6 @@
 // SPDX-License-Identifier: MIT OR Apache-2.0
-//! The start info as it lies in the guest's memory, with what it refers to behind it: the memory ranges, then the command line.
+//! The start info as it lies in the guest's memory, with what it refers to behind it: the memory ranges, then the
+//! command line.
 
 use alloc::vec;
 use alloc::vec::Vec;

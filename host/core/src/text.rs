@@ -1,8 +1,9 @@
 // SPDX-License-Identifier: MIT OR Apache-2.0
 //! Text of others, made fit to be printed: names of files, symbols and sections, and what QEMU, Xen or a guest say.
 //!
-//! A terminal obeys control characters, and some that are none change the order in which the rest of the line is shown (U+202E), begin
-//! a new one (U+2028) or are not seen at all (U+200B). None of them reaches a terminal by a text of this crate or of a host.
+//! A terminal obeys control characters, and some that are none change the order in which the rest of the line is shown
+//! (U+202E), begin a new one (U+2028) or are not seen at all (U+200B). None of them reaches a terminal by a text of
+//! this crate or of a host.
 
 use alloc::borrow::ToOwned;
 use alloc::string::String;
@@ -11,7 +12,8 @@ use core::fmt::{self, Display, Write};
 /// More of a text that cannot be read is not repeated in a message.
 const MAX_REPEATED: usize = 100;
 
-/// A text of others in a text of ours: what is not shown as itself stands as `\n`, `\u{1b}`, `\u{202e}`. Line breaks are no exception.
+/// A text of others in a text of ours: what is not shown as itself stands as `\n`, `\u{1b}`, `\u{202e}`. Line breaks
+/// are no exception.
 #[derive(Clone, Copy, Debug)]
 pub struct Escaped<T>(pub T);
 
@@ -30,7 +32,8 @@ pub fn beginning(text: &str) -> String {
     }
 }
 
-/// A text that takes no memory beside itself: for signal handlers, and for when memory is exhausted. What is too long is cut.
+/// A text that takes no memory beside itself: for signal handlers, and for when memory is exhausted. What is too long
+/// is cut.
 #[derive(Clone, Copy, Debug)]
 pub struct Line {
     bytes: [u8; Self::SIZE],
@@ -91,7 +94,8 @@ pub fn is_shown(character: char) -> bool {
     if character.is_ascii() {
         return matches!(character, ' '..='~');
     }
-    // The standard library knows what is shown. It would escape what belongs to the letter before, too, unless there is one.
+    // The standard library knows what is shown. It would escape what belongs to the letter before, too, unless there is
+    // one.
     let mut text = [b'a', 0, 0, 0, 0];
     let size = character.encode_utf8(&mut text[1..]).len();
     core::str::from_utf8(&text[..=size]).is_ok_and(|text| text.escape_debug().count() == 2)

@@ -32,8 +32,9 @@ pub struct Upcall {
     pub stack: u64,
 }
 
-/// If a line is pending and interrupts are on, writes the frame, turns interrupts off and says where the guest goes on. On the vCPU's
-/// thread, where guest code was interrupted; elsewhere whoever turns interrupts on, or the gate on its way back, looks again.
+/// If a line is pending and interrupts are on, writes the frame, turns interrupts off and says where the guest goes on.
+/// On the vCPU's thread, where guest code was interrupted; elsewhere whoever turns interrupts on, or the gate on its
+/// way back, looks again.
 ///
 /// # Errors
 /// What to stop the guest for: it has no memory for the frame, or an upcall entry that is no code.

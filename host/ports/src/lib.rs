@@ -1,5 +1,6 @@
 // SPDX-License-Identifier: MIT OR Apache-2.0
-//! Guests on systems that a user brings: RTEMS as a guest, the POK kernel and L4Re as hosts. The user's trees stay as they are.
+//! Guests on systems that a user brings: RTEMS as a guest, the POK kernel and L4Re as hosts. The user's trees stay as
+//! they are.
 
 pub mod l4re;
 pub mod pok;

@@ -31,7 +31,8 @@ pub enum Event {
 }
 
 impl Machine {
-    /// Starts a machine of the kind `machine` with that many MiB of memory on the program of QEMU with that name; `kernel` is loaded.
+    /// Starts a machine of the kind `machine` with that many MiB of memory on the program of QEMU with that name;
+    /// `kernel` is loaded.
     ///
     /// # Errors
     /// QEMU does not start.
@@ -40,7 +41,8 @@ impl Machine {
             .args(["-M", machine, "-m", &format!("{memory}M")])
             .args(["-nodefaults", "-no-reboot", "-display", "none"])
             .args(["-monitor", "none", "-serial", "stdio"])
-            // Time by the number of instructions: no timer interrupt is lost to other work of the machine, and runs are alike.
+            // Time by the number of instructions: no timer interrupt is lost to other work of the machine, and runs are
+            // alike.
             .args(["-icount", "shift=4,sleep=off"])
             .arg("-kernel")
             .arg(kernel)

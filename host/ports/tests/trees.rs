@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: MIT OR Apache-2.0
-//! Guests on POK and L4Re, and RTEMS on both, from the trees that the environment names. What needs no tree is done without: guests
-//! are linked for partitions of POK and audited.
+//! Guests on POK and L4Re, and RTEMS on both, from the trees that the environment names. What needs no tree is done
+//! without: guests are linked for partitions of POK and audited.
 
 mod untouched;
 

@@ -7,8 +7,8 @@
 //! my_driver::*: out  # runs only where the host grants the port
 //! ```
 //!
-//! One rule a line. A function that ends with `*` stands for all whose names begin so, the instruction `*` for any. Each
-//! rule has a reason.
+//! One rule a line. A function that ends with `*` stands for all whose names begin so, the instruction `*` for any.
+//! Each rule has a reason.
 
 use super::Finding;
 use crate::image::Image;
@@ -53,7 +53,8 @@ const MAX_RULES: usize = 1000;
 pub enum AllowlistError {
     /// A line is no rule.
     #[error(
-        "{file}:{line}: {problem} in {found:?}; write `function: instruction  # reason`, as in `board_init: out  # runs before ..`", file = Escaped(file))]
+        "{file}:{line}: {problem} in {found:?}; write `function: instruction  # reason`, as in `board_init: out  # \
+        runs before ..`", file = Escaped(file))]
     Rule {
         /// The file.
         file: String,
@@ -118,8 +119,8 @@ impl Allowlist {
         Ok(Self { rules })
     }
 
-    /// The instructions of the guest layer itself in that image: its common code, that of the backends that the image carries, and
-    /// that of the entry points by which hypervisors enter it in ring 0.
+    /// The instructions of the guest layer itself in that image: its common code, that of the backends that the image
+    /// carries, and that of the entry points by which hypervisors enter it in ring 0.
     #[must_use]
     pub fn of_layer(image: &Image) -> Self {
         let entries = image.entries();

@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: MIT OR Apache-2.0
-//! Which instructions user mode may not execute, or does not get from them what ring 0 gets (Intel SDM volume 3, 5.9; the
-//! sensitive ones after Robin and Irvine, "Analysis of the Intel Pentium's Ability to Support a Secure Virtual Machine
-//! Monitor", 2000).
+//! Which instructions user mode may not execute, or does not get from them what ring 0 gets (Intel SDM volume 3, 5.9;
+//! the sensitive ones after Robin and Irvine, "Analysis of the Intel Pentium's Ability to Support a Secure Virtual
+//! Machine Monitor", 2000).
 
 use iced_x86::{
     FormatMnemonicOptions, Formatter, Instruction, InstructionInfoFactory, IntelFormatter, Mnemonic, OpAccess, Register,

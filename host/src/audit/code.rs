@@ -10,8 +10,8 @@ use crate::image::{CodeSymbol, Image, Section};
 /// Functions within functions beyond that are not told apart, so that a hostile symbol table costs no more than others.
 const MAX_NESTING: usize = 16;
 
-/// What a piece of code is called. The text is made only for what is found: it may be a thousand times as long as what the file
-/// has of it.
+/// What a piece of code is called. The text is made only for what is found: it may be a thousand times as long as what
+/// the file has of it.
 #[derive(Clone, Debug)]
 pub(super) enum Name<'a> {
     Symbol(CodeSymbol<'a>),
@@ -55,7 +55,8 @@ pub(super) enum Part<'a> {
     Other(Gap),
 }
 
-/// Hands over the parts of the executable segments by address, one by one since there may be millions, until `take` fails.
+/// Hands over the parts of the executable segments by address, one by one since there may be millions, until `take`
+/// fails.
 pub(super) fn walk<'a, E>(image: &'a Image, take: &mut impl FnMut(Part<'a>) -> Result<(), E>) -> Result<(), E> {
     let symbols = image.symbols().code(0..u64::MAX);
     for segment in image.segments().iter().filter(|s| s.access.execute) {
@@ -109,7 +110,8 @@ fn cut<'a, E>(
 ) -> Result<(), E> {
     let end = start + bytes.len() as u64;
     let unnamed = Name::Range(section.address..section.end());
-    // The functions that hold the current address, the innermost last, with their ends; and the last label without a size.
+    // The functions that hold the current address, the innermost last, with their ends; and the last label without a
+    // size.
     let mut functions: Vec<(u64, &CodeSymbol<'a>)> = Vec::new();
     let mut label = None;
     let mut from = start;

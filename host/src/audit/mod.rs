@@ -1,13 +1,13 @@
 // SPDX-License-Identifier: MIT OR Apache-2.0
 //! Privileged and sensitive instructions left in an image, by function.
 //!
-//! A paravirtualized guest touches no hardware, so code that does is a leftover: it faults in user mode, or, worse, it does
-//! something else there without a fault. [`audit`] decodes the code of an x86 image and lists what it finds. What is known to
-//! do no harm is allowed by name, in a list that gives the reason ([`Allowlist`]); the guest layer's own instructions are on a
-//! list that comes with this crate ([`Allowlist::of_layer`]).
+//! A paravirtualized guest touches no hardware, so code that does is a leftover: it faults in user mode, or, worse, it
+//! does something else there without a fault. [`audit`] decodes the code of an x86 image and lists what it finds. What
+//! is known to do no harm is allowed by name, in a list that gives the reason ([`Allowlist`]); the guest layer's own
+//! instructions are on a list that comes with this crate ([`Allowlist::of_layer`]).
 //!
-//! Code is what sections mark as code inside executable segments, decoded from each symbol to the next. What is not decoded is
-//! reported ([`Audit::gaps`]): nothing is passed over in silence.
+//! Code is what sections mark as code inside executable segments, decoded from each symbol to the next. What is not
+//! decoded is reported ([`Audit::gaps`]): nothing is passed over in silence.
 
 mod allowlist;
 mod classify;
@@ -29,8 +29,8 @@ use code::{Name, Part, Piece};
 /// More findings, or gaps, than any image of a guest has; bounds the work that a hostile file can ask for.
 const MAX_FINDINGS: usize = 1 << 16;
 
-/// Limit of the text of all names in a report, in bytes. A name is at most a thousand times as long as what the file has of it, and is
-/// there with each finding.
+/// Limit of the text of all names in a report, in bytes. A name is at most a thousand times as long as what the file
+/// has of it, and is there with each finding.
 const MAX_NAMES: usize = 1 << 21;
 
 /// What is in an image's code.
@@ -83,8 +83,8 @@ pub enum GapReason {
     },
     /// They belong to no section: headers, padding.
     NoSection,
-    /// No instruction begins there: data in the code, such as a jump table, after which other data may have been mistaken for
-    /// instructions.
+    /// No instruction begins there: data in the code, such as a jump table, after which other data may have been
+    /// mistaken for instructions.
     Undecodable {
         /// The function.
         function: String,
@@ -114,15 +114,16 @@ pub enum AuditError {
     },
     /// Nothing to decode.
     #[error(
-        "{file}: no section of its executable segments is marked as code; link it with sections of their own for code", file = Escaped(file))]
+        "{file}: no section of its executable segments is marked as code; link it with sections of their own for \
+        code", file = Escaped(file))]
     NoCode {
         /// The image.
         file: String,
     },
     /// More findings, or gaps, than the limit.
     #[error(
-        "{file}: more than {limit} privileged or sensitive instructions, or places without an instruction; this is no guest's code, \
-        or not code at all", file = Escaped(file))]
+        "{file}: more than {limit} privileged or sensitive instructions, or places without an instruction; this is no \
+        guest's code, or not code at all", file = Escaped(file))]
     TooMany {
         /// The image.
         file: String,
@@ -131,8 +132,9 @@ pub enum AuditError {
     },
     /// Names longer than the limit.
     #[error(
-        "{file}: the names of the functions with privileged or sensitive instructions, or with places without an instruction, are longer \
-        than {limit} bytes together; this is no guest's code, or its symbol table is damaged: strip it (`strip`)", file = Escaped(file))]
+        "{file}: the names of the functions with privileged or sensitive instructions, or with places without an \
+        instruction, are longer than {limit} bytes together; this is no guest's code, or its symbol table is damaged: \
+        strip it (`strip`)", file = Escaped(file))]
     NamesTooLong {
         /// The image.
         file: String,

@@ -1,9 +1,10 @@
 // SPDX-License-Identifier: MIT OR Apache-2.0
 //! Code that uses more of the processor's state than an upcall keeps.
 //!
-//! An upcall keeps x87, SSE and AVX state (`paravirt_bsp::upcall`). What is wider, a handler would change under the hands of the code
-//! that it interrupts, and nobody would be told: `vzeroupper` is enough, and every instruction of AVX clears what lies above its result.
-//! No note of an ELF file says reliably what its code uses, since most compilers and assemblers write none. So the code is looked at.
+//! An upcall keeps x87, SSE and AVX state (`paravirt_bsp::upcall`). What is wider, a handler would change under the
+//! hands of the code that it interrupts, and nobody would be told: `vzeroupper` is enough, and every instruction of AVX
+//! clears what lies above its result. No note of an ELF file says reliably what its code uses, since most compilers and
+//! assemblers write none. So the code is looked at.
 
 use iced_x86::{Decoder, DecoderOptions, Formatter, Instruction, Register};
 
@@ -16,8 +17,8 @@ use crate::image::{Image, Machine};
 pub enum StateProblem {
     /// An upcall does not keep it.
     #[error(
-        "{function} uses AVX-512 or AMX state at {address:#x} (`{disassembly}`), of which nothing survives an interrupt; build its \
-        code for x86-64-v3 at most, without -mavx512* and -mamx*"
+        "{function} uses AVX-512 or AMX state at {address:#x} (`{disassembly}`), of which nothing survives an \
+        interrupt; build its code for x86-64-v3 at most, without -mavx512* and -mamx*"
     )]
     Wide {
         /// The function, as in [`Finding`](super::Finding).
@@ -29,8 +30,8 @@ pub enum StateProblem {
     },
     /// Nobody knows.
     #[error(
-        "whether its code uses AVX-512 or AMX state, since no function with a symbol and a size could be decoded; link it with its \
-        symbols and with sections of their own for code"
+        "whether its code uses AVX-512 or AMX state, since no function with a symbol and a size could be decoded; link \
+        it with its symbols and with sections of their own for code"
     )]
     Unknown,
 }
@@ -38,11 +39,13 @@ pub enum StateProblem {
 /// The registers 16 to 31 of SSE and AVX came with AVX-512.
 const NARROW_REGISTERS: usize = 16;
 
-/// Looks for code of an x86 image that uses AVX-512 or AMX state. Code is what [`audit`](super::audit()) takes for it, and is decoded in
-/// the same way; but data among it, decoded, looks like any instruction, and a sound image is not to be refused for it. So only what
-/// lies in a function, by a symbol with a size, is judged, and from one symbol to the next only if all of it can be decoded.
+/// Looks for code of an x86 image that uses AVX-512 or AMX state. Code is what [`audit`](super::audit()) takes for it,
+/// and is decoded in the same way; but data among it, decoded, looks like any instruction, and a sound image is not to
+/// be refused for it. So only what lies in a function, by a symbol with a size, is judged, and from one symbol to the
+/// next only if all of it can be decoded.
 ///
-/// It is the registers that are looked at. An instruction of AVX-512 that gets by with those of AVX loses nothing in an upcall.
+/// It is the registers that are looked at. An instruction of AVX-512 that gets by with those of AVX loses nothing in an
+/// upcall.
 ///
 /// # Errors
 /// The first such instruction; or that there was nothing to judge.

@@ -20,10 +20,11 @@ Examples:
 
 A list has one rule a line, each with its reason; `#` at the beginning of a line makes it a comment:
   _CPU_Exception_frame_print: mov with cr2  # no exception reaches it here
-A function that ends with `*` stands for all that begin so, the instruction `*` for any. The guest layer's own instructions \
-are allowed already.
+A function that ends with `*` stands for all that begin so, the instruction `*` for any. The guest layer's own \
+instructions are allowed already.
 
-Exit status: 0 nothing is left that is not allowed, 1 something is, or a rule allows nothing, or an error, 2 wrong command line.")]
+Exit status: 0 nothing is left that is not allowed, 1 something is, or a rule allows nothing, or an error, 2 wrong \
+command line.")]
 pub(super) struct Arguments {
     /// The guest, a linked ELF executable for x86-64 or i386
     guest: PathBuf,

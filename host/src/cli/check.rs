@@ -36,8 +36,8 @@ A file of functions has one a line; `#` begins a comment; a name alone fits any 
   my_sensor_range fn(u32, *mut u8, usize) -> i32
 The output of `pvhost header --format json` or `func-list` will do as well.
 
-What `pvhost run` would refuse on this machine before the start is refused, with the same words; but whether QEMU and Xen are there is \
-not looked at. Whatever the host, a guest for x86 is refused if its \
+What `pvhost run` would refuse on this machine before the start is refused, with the same words; but whether QEMU and \
+Xen are there is not looked at. Whatever the host, a guest for x86 is refused if its \
 functions use AVX-512 or AMX state, which interrupts do not keep; `not judged` means that no function could be looked at.
 
 Exit status: 0 the host fits, 1 it does not, or an error, 2 wrong command line.")]

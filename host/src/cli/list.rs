@@ -18,8 +18,9 @@ Examples:
   pvhost list hello
   pvhost list hello --json | jq -r '.functions[].name'
 
-A slot is the address that holds the function's address at run time. Images of 2013 carry no prototypes. Memory beside the image is \
-for data, unless the image asks to execute it, which is listed, or the user does: `pvhost run --executable-memory`.")]
+A slot is the address that holds the function's address at run time. Images of 2013 carry no prototypes. Memory beside \
+the image is for data, unless the image asks to execute it, which is listed, or the user does: `pvhost run \
+--executable-memory`.")]
 pub(super) struct Arguments {
     /// The guest, a linked ELF executable
     guest: PathBuf,

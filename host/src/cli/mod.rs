@@ -52,7 +52,8 @@ Examples:
                                           put the host's addresses in its slots
   pvhost run hello                        run it in a process
 
-Where a file is read, `-` is standard input, and where one is written, standard output. Colours are for terminals, unless NO_COLOR is set.
+Where a file is read, `-` is standard input, and where one is written, standard output. Colours are for terminals, \
+unless NO_COLOR is set.
 
 Exit status: 0 success, 1 error or guest and host do not fit, 2 wrong command line; of `run` see `pvhost run --help`.";
 
@@ -135,8 +136,8 @@ fn command_line() -> Command {
         .subcommands(SUBCOMMANDS.iter().map(subcommand))
 }
 
-/// Runs the subcommand that is asked for. Where it is the first word, no other one is described, and itself only if it has options:
-/// clap takes a tenth of the time from the start of `pvhost run hello` to its exit.
+/// Runs the subcommand that is asked for. Where it is the first word, no other one is described, and itself only if it
+/// has options: clap takes a tenth of the time from the start of `pvhost run hello` to its exit.
 fn run(arguments: &[OsString]) -> Result<ExitStatus, Error> {
     let find = |name: &str| SUBCOMMANDS.iter().find(|entry| entry.name == name);
     if let Some(entry) = arguments.get(1).and_then(|word| find(word.to_str()?)) {

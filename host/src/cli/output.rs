@@ -23,7 +23,8 @@ pub(super) enum WriteError {
         input = Escaped(input)
     )]
     Same { file: String, input: String },
-    #[error("{file} is a terminal, and the result is no text; name a file, or have standard output go to one or to a pipe", file = Escaped(file))]
+    #[error("{file} is a terminal, and the result is no text; name a file, or have standard output go to one or to a \
+        pipe", file = Escaped(file))]
     Terminal { file: String },
 }
 
@@ -60,8 +61,8 @@ fn lost(target: impl ToString, source: io::Error) -> WriteError {
     }
 }
 
-/// Writes a result to a file, whole or not at all, where `inputs` are what it was made of. `summary` is printed, unless the file is
-/// standard output, where it would be taken for a part of it; then it is said.
+/// Writes a result to a file, whole or not at all, where `inputs` are what it was made of. `summary` is printed, unless
+/// the file is standard output, where it would be taken for a part of it; then it is said.
 pub(super) fn write(
     file: &Path,
     bytes: &[u8],

@@ -43,8 +43,8 @@ pub(super) fn image(file: &Path) -> Result<Image, OpenError> {
     }
 }
 
-/// Room for a file of that length. The system brings its memory at once: page by page, as the file is read, takes a twentieth of the
-/// time from the start of `pvhost run hello` to its exit, and more of that of a larger guest.
+/// Room for a file of that length. The system brings its memory at once: page by page, as the file is read, takes a
+/// twentieth of the time from the start of `pvhost run hello` to its exit, and more of that of a larger guest.
 fn buffer(length: u64) -> Vec<u8> {
     /// More is brought as it is needed: a file may be much shorter than it says.
     const AT_ONCE: u64 = 16 << 20;
@@ -61,8 +61,8 @@ fn populate(buffer: &Vec<u8>) {
     let start = buffer.as_ptr() as usize;
     let (first, end) = (start.next_multiple_of(PAGE), start + buffer.capacity());
     if first < end {
-        // SAFETY: whole pages of the buffer, and the last one, which holds its end; nothing in them changes. Linux before 5.14 refuses,
-        // and does it as ever.
+        // SAFETY: whole pages of the buffer, and the last one, which holds its end; nothing in them changes. Linux
+        // before 5.14 refuses, and does it as ever.
         unsafe { libc::madvise(first as *mut _, end - first, libc::MADV_POPULATE_WRITE) };
     }
 }

@@ -1,9 +1,9 @@
 // SPDX-License-Identifier: MIT OR Apache-2.0
 //! Writing a file that was named: whole or not at all, and never in the place of something else.
 //!
-//! A file gets its new content without a name, or where the file system knows no such under another one in the same folder, and then its
-//! own name: until then, and if anything fails, what was there stays. Links are followed, and stay. What is no file, such as a pipe or a
-//! terminal, is written to.
+//! A file gets its new content without a name, or where the file system knows no such under another one in the same
+//! folder, and then its own name: until then, and if anything fails, what was there stays. Links are followed, and
+//! stay. What is no file, such as a pipe or a terminal, is written to.
 
 use std::fs::{self, File, Metadata, OpenOptions};
 use std::io::{self, ErrorKind, Write};

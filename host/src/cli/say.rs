@@ -1,8 +1,8 @@
 // SPDX-License-Identifier: MIT OR Apache-2.0
 //! What the program says: messages on standard error, and the styles of messages and results.
 //!
-//! Texts are made with styles. Where they go decides whether the styles stay: on a terminal, unless `NO_COLOR` or `TERM=dumb` says
-//! otherwise.
+//! Texts are made with styles. Where they go decides whether the styles stay: on a terminal, unless `NO_COLOR` or
+//! `TERM=dumb` says otherwise.
 
 use std::borrow::Cow;
 use std::fmt::Display;

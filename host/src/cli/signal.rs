@@ -8,8 +8,8 @@ use std::sync::atomic::{AtomicBool, Ordering};
 /// Whether whoever started the program wants SIGPIPE ignored.
 static SIGPIPE_IGNORED: AtomicBool = AtomicBool::new(false);
 
-/// A reader that closes its pipe is an error of the write, not this program's death: there may be a guest and a terminal to take care
-/// of. To be called before any thread is started.
+/// A reader that closes its pipe is an error of the write, not this program's death: there may be a guest and a
+/// terminal to take care of. To be called before any thread is started.
 #[cfg_attr(test, allow(dead_code, reason = "the test program has a start of its own"))]
 pub(crate) fn ignore_sigpipe() {
     // SAFETY: no pointers; no other thread runs yet.
@@ -17,8 +17,8 @@ pub(crate) fn ignore_sigpipe() {
     SIGPIPE_IGNORED.store(before == libc::SIG_IGN, Ordering::Relaxed);
 }
 
-/// Whether that signal is to be the program's end. Of those that come here, only a SIGPIPE may be one that whoever started the
-/// program wants ignored.
+/// Whether that signal is to be the program's end. Of those that come here, only a SIGPIPE may be one that whoever
+/// started the program wants ignored.
 pub(super) fn is_deadly(signal: i32) -> bool {
     signal != libc::SIGPIPE || !SIGPIPE_IGNORED.load(Ordering::Relaxed)
 }

@@ -15,7 +15,8 @@ const MIB: u64 = 1 << 20;
 const MEMORY_LIMIT: u64 = 3 << 30;
 /// Memory that Xen keeps for itself, in bytes. 4.17 starts with less; the rest are its reserves.
 const XEN_MEMORY: u64 = 128 * MIB;
-/// Memory of a paravirtualized domain for what Xen puts behind its image (page tables, list of pages, start info), in bytes.
+/// Memory of a paravirtualized domain for what Xen puts behind its image (page tables, list of pages, start info), in
+/// bytes.
 const XEN_PV_MEMORY: u64 = 8 * MIB;
 /// Bytes of a command line that Xen hands on to its first domain (`MAX_GUEST_CMDLINE`, with the NUL).
 const XEN_COMMAND_LINE: usize = 1023;
@@ -24,8 +25,8 @@ const XEN_COMMAND_LINE: usize = 1023;
 const PROCESSOR: &str = "qemu64";
 const PROCESSOR_FOR_PVH: &str = "qemu64,+svm,+npt";
 
-/// Xen's options for every guest. Its own console is the guest's; no key switches the input away from the guest (the letter
-/// before `a` stands for none), and what a PVH guest prints on its debug console is shown.
+/// Xen's options for every guest. Its own console is the guest's; no key switches the input away from the guest (the
+/// letter before `a` stands for none), and what a PVH guest prints on its debug console is shown.
 const XEN_OPTIONS: &str = "console=com1 conswitch=` guest_loglvl=all";
 
 /// The arguments. The debug console is added when there is a pipe for it.

@@ -14,8 +14,8 @@ pub enum EmulatorError {
     Image(#[from] ImageError),
     /// There is no QEMU.
     #[error(
-        "there is no {program} in PATH; install QEMU (`cargo xtask setup`, or on Debian `apt-get install --no-install-recommends \
-        qemu-system-x86`)"
+        "there is no {program} in PATH; install QEMU (`cargo xtask setup`, or on Debian `apt-get install \
+        --no-install-recommends qemu-system-x86`)"
     )]
     NoQemu {
         /// The program looked for.
@@ -23,10 +23,10 @@ pub enum EmulatorError {
     },
     /// There is no Xen.
     #[error(
-        "there is no Xen beside this program or in {folder}; `cargo xtask setup` unpacks one for a pvhost that was built in this project's \
-        `target`; or name the file with --xen or in {variable}. Debian's package has its version in its name, such as \
-        xen-hypervisor-4.17-amd64; to unpack it only: `apt-get download xen-hypervisor-4.17-amd64 && dpkg-deb -x xen-hypervisor-*.deb \
-        xen`, then --xen xen/boot/xen-4.17-amd64.gz"
+        "there is no Xen beside this program or in {folder}; `cargo xtask setup` unpacks one for a pvhost that was \
+        built in this project's `target`; or name the file with --xen or in {variable}. Debian's package has its \
+        version in its name, such as xen-hypervisor-4.17-amd64; to unpack it only: `apt-get download \
+        xen-hypervisor-4.17-amd64 && dpkg-deb -x xen-hypervisor-*.deb xen`, then --xen xen/boot/xen-4.17-amd64.gz"
     )]
     NoXen {
         /// Where it was looked for, too.

@@ -1,8 +1,8 @@
 // SPDX-License-Identifier: MIT OR Apache-2.0
 //! Takes Xen's own lines out of the stream that it shares with the guest.
 //!
-//! A line of Xen's begins with a mark, perhaps in the middle of one of the guest's, which goes on behind it, and so does a line of a
-//! PVH guest's debug console. Xen puts a carriage return before each newline, which is taken out, too.
+//! A line of Xen's begins with a mark, perhaps in the middle of one of the guest's, which goes on behind it, and so
+//! does a line of a PVH guest's debug console. Xen puts a carriage return before each newline, which is taken out, too.
 
 use super::lines::Lines;
 use super::marks::Marks;

@@ -1,9 +1,10 @@
 // SPDX-License-Identifier: MIT OR Apache-2.0
 //! Standard input on its way to the guest's serial line.
 //!
-//! A serial line has no end and little room. The end of the input reaches the guest as Ctrl-D. Input waits for the guest's first
-//! output: before that, it would go into a serial port that is about to be reset, be commands for Xen, or fill Xen's ring of 128
-//! bytes before anybody reads it. What that ring cannot hold is lost, so under Xen input is slow.
+//! A serial line has no end and little room. The end of the input reaches the guest as Ctrl-D. Input waits for the
+//! guest's first output: before that, it would go into a serial port that is about to be reset, be commands for Xen, or
+//! fill Xen's ring of 128 bytes before anybody reads it. What that ring cannot hold is lost, so under Xen input is
+//! slow.
 
 use std::io;
 use std::os::fd::{AsFd, AsRawFd};
@@ -117,8 +118,8 @@ impl Input {
     }
 }
 
-/// Bytes that we have written and QEMU has not read: an emulator that has to wait for its own turn must not get two portions at
-/// once.
+/// Bytes that we have written and QEMU has not read: an emulator that has to wait for its own turn must not get two
+/// portions at once.
 fn unread(serial: &UnixStream) -> i32 {
     let mut count = 0;
     // SAFETY: writes to a live variable (Linux, unix(7)). If it fails, nothing is held back.

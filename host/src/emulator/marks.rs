@@ -1,9 +1,9 @@
 // SPDX-License-Identifier: MIT OR Apache-2.0
 //! How Xen's lines begin, so that no guest can be taken for it.
 //!
-//! Xen and its first domain share one console, whatever Xen's options say, and all that tells a line of Xen's is the text `(XEN) ` at
-//! its beginning, which a guest may print as well. So Xen is given other beginnings, in the copy of it that runs: bytes of no text, and
-//! other ones each time.
+//! Xen and its first domain share one console, whatever Xen's options say, and all that tells a line of Xen's is the
+//! text `(XEN) ` at its beginning, which a guest may print as well. So Xen is given other beginnings, in the copy of it
+//! that runs: bytes of no text, and other ones each time.
 
 use std::io;
 

@@ -1,9 +1,9 @@
 // SPDX-License-Identifier: MIT OR Apache-2.0
 //! Emulator host: runs a guest in QEMU, on the bare machine or as the first domain of a real Xen.
 //!
-//! The bodies of the guest's external functions are in its image: a backend that drives the machine or makes hypercalls. This
-//! host finds QEMU and Xen, builds the command line, carries the console both ways and learns from the guest's last words how
-//! it ended. It needs neither root nor KVM.
+//! The bodies of the guest's external functions are in its image: a backend that drives the machine or makes
+//! hypercalls. This host finds QEMU and Xen, builds the command line, carries the console both ways and learns from the
+//! guest's last words how it ended. It needs neither root nor KVM.
 //!
 //! | stream | way |
 //! |---|---|
@@ -11,7 +11,8 @@
 //! | debug console | port 0xe9, a pipe; Xen keeps that port of a PVH guest to itself and prints the lines with another mark |
 //! | QEMU's messages | its standard error, a pipe; shown if it fails |
 //!
-//! A guest ends by the line `paravirt: shutdown REASON CODE` on the debug console and a write to port 0xf4, which ends QEMU.
+//! A guest ends by the line `paravirt: shutdown REASON CODE` on the debug console and a write to port 0xf4, which ends
+//! QEMU.
 
 mod arguments;
 mod error;
@@ -88,8 +89,8 @@ pub struct Options {
     pub icount: bool,
     /// Whether QEMU's command line and everything Xen prints are shown on standard error.
     pub verbose: bool,
-    /// The file with Xen; `None`: the one of [`XEN_VARIABLE`], or the newest that was unpacked beside the program (from its folder,
-    /// `../xen/boot`), or the newest in /boot.
+    /// The file with Xen; `None`: the one of [`XEN_VARIABLE`], or the newest that was unpacked beside the program (from
+    /// its folder, `../xen/boot`), or the newest in /boot.
     pub xen: Option<PathBuf>,
 }
 
@@ -102,8 +103,8 @@ pub struct Finished {
     pub lost: Option<io::Error>,
 }
 
-/// Whether the image can run on that platform with so many bytes of memory beside it, by all that [`run`] asks before it looks for QEMU and
-/// Xen.
+/// Whether the image can run on that platform with so many bytes of memory beside it, by all that [`run`] asks before
+/// it looks for QEMU and Xen.
 ///
 /// # Errors
 /// The image is not for that platform, or does not fit with that memory.
@@ -114,10 +115,12 @@ pub fn check(image: &Image, platform: Platform, memory: u64) -> Result<(), Emula
     arguments::memory(image, platform, memory).map(drop)
 }
 
-/// Runs the guest to its end, with standard input and output as its console. What was read of its file is what QEMU gets.
+/// Runs the guest to its end, with standard input and output as its console. What was read of its file is what QEMU
+/// gets.
 ///
-/// While it runs, every signal that would end the program, and can be caught, ends it in good order; the program must have no other
-/// threads then, which could take them. A reader of standard output who goes away ends it as SIGPIPE would.
+/// While it runs, every signal that would end the program, and can be caught, ends it in good order; the program must
+/// have no other threads then, which could take them. A reader of standard output who goes away ends it as SIGPIPE
+/// would.
 ///
 /// # Errors
 /// The image is not for that platform, QEMU or Xen are not there, or the system refuses something.

@@ -20,7 +20,8 @@ pub const XEN_VARIABLE: &str = "PVHOST_XEN";
 
 /// QEMU for both architectures.
 const QEMU: &str = "qemu-system-x86_64";
-/// Where `cargo xtask setup` unpacks QEMU if it does not install it, from the folder of a program that was built in `target`.
+/// Where `cargo xtask setup` unpacks QEMU if it does not install it, from the folder of a program that was built in
+/// `target`.
 const QEMU_BESIDE: &str = "../qemu/bin";
 /// Where Debian's packages put Xen.
 const XEN_FOLDER: &str = "/boot";
@@ -34,8 +35,8 @@ const LARGEST_XEN: u64 = 64 << 20;
 pub(super) struct Files {
     /// The program.
     pub(super) qemu: PathBuf,
-    /// The guest as it was read, in memory: what was checked is what runs, whatever becomes of its file. It has no name, in which QEMU
-    /// might take commas and spaces for something else.
+    /// The guest as it was read, in memory: what was checked is what runs, whatever becomes of its file. It has no
+    /// name, in which QEMU might take commas and spaces for something else.
     pub(super) guest: OwnedFd,
     /// Under Xen: what QEMU loads in place of the guest.
     pub(super) xen: Option<Xen>,
@@ -92,7 +93,8 @@ fn beside(folder: &str) -> Option<PathBuf> {
     program.parent()?.join(folder).canonicalize().ok()
 }
 
-/// The newest Xen of the first folder that has one: what `cargo xtask setup` unpacked for this program, or the system's own.
+/// The newest Xen of the first folder that has one: what `cargo xtask setup` unpacked for this program, or the system's
+/// own.
 fn installed_xen() -> Result<PathBuf, EmulatorError> {
     let mut folders = beside(XEN_BESIDE).into_iter().chain([PathBuf::from(XEN_FOLDER)]);
     folders.find_map(|folder| newest(&folder)).ok_or(EmulatorError::NoXen {

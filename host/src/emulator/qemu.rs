@@ -18,8 +18,8 @@ pub(super) struct Qemu {
     child: Child,
     /// What is typed at the guest's serial line.
     pub(super) typing: UnixStream,
-    /// What comes from it: a pipe, because a socket is full after some hundred single bytes, and what QEMU holds back then is lost
-    /// at its end.
+    /// What comes from it: a pipe, because a socket is full after some hundred single bytes, and what QEMU holds back
+    /// then is lost at its end.
     pub(super) serial: PipeReader,
     /// What the guest writes to its debug console.
     pub(super) debug: PipeReader,

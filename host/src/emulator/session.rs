@@ -23,7 +23,8 @@ use crate::text::Escaped;
 
 /// Time for QEMU to end after the guest has said that it does.
 const GRACE: Duration = Duration::from_secs(5);
-/// After such a silence of a guest that has started, what looks like the beginning of a line of Xen's, or the end of one, is none.
+/// After such a silence of a guest that has started, what looks like the beginning of a line of Xen's, or the end of
+/// one, is none.
 const SILENCE: Duration = Duration::from_millis(200);
 /// A QEMU whose streams have ended ends at once, and is looked at that often until it has.
 const WAIT: Duration = Duration::from_millis(20);
@@ -155,7 +156,8 @@ impl Session<'_> {
         })
     }
 
-    /// Writes what is left, even if nobody is in a hurry to take it; unless the guest's time is over, or somebody wants an end.
+    /// Writes what is left, even if nobody is in a hurry to take it; unless the guest's time is over, or somebody wants
+    /// an end.
     fn write_rest(&mut self, deadline: Option<Instant>) {
         let mut hurried_from = None;
         loop {
@@ -199,7 +201,8 @@ impl Session<'_> {
         self.closed.len() == 3
     }
 
-    /// Whether something is held back that the guest may have printed: until it has started, only Xen speaks, at times haltingly.
+    /// Whether something is held back that the guest may have printed: until it has started, only Xen speaks, at times
+    /// haltingly.
     fn guest_may_mean_it(&self) -> bool {
         self.log.guest_started() && self.filter.as_ref().is_some_and(Filter::holds)
     }
@@ -415,7 +418,8 @@ fn unexplained(status: ExitStatus) -> String {
     match status.code() {
         // What QEMU makes of a number that is written to the port.
         Some(code) if code & 1 == 1 && code > 1 => {
-            "it ended QEMU by port 0xf4 without a line that says why; was it linked with another version of the guest layer?"
+            "it ended QEMU by port 0xf4 without a line that says why; was it linked with another version of the guest \
+            layer?"
                 .to_owned()
         }
         _ => format!("QEMU ended with {status}"),

@@ -26,8 +26,8 @@ pub(super) struct Signals {
 }
 
 impl Signals {
-    /// From now on. Signals that whoever started us wants ignored, as nohup does, stay ignored, and those that the program handles are
-    /// left to it.
+    /// From now on. Signals that whoever started us wants ignored, as nohup does, stay ignored, and those that the
+    /// program handles are left to it.
     pub(super) fn wait() -> io::Result<Self> {
         let mut set = empty_set();
         for signal in 1..=libc::SIGRTMAX() {

@@ -30,15 +30,16 @@ struct Function<'a> {
 }
 
 impl Function<'_> {
-    /// The image's prototype, or the ABI's if it has one for that name: a host has to declare the function, even for an image of
-    /// 2013.
+    /// The image's prototype, or the ABI's if it has one for that name: a host has to declare the function, even for an
+    /// image of 2013.
     fn prototype(&self, width: Width) -> Option<Signature> {
         self.signature.or_else(|| of_abi(self.name, width))
     }
 }
 
 impl<'a> Header<'a> {
-    /// For an image. `guest` is its file's name, without the folder so that the same guest gives the same header everywhere.
+    /// For an image. `guest` is its file's name, without the folder so that the same guest gives the same header
+    /// everywhere.
     #[must_use]
     pub fn new(image: &'a Image, guest: &str) -> Self {
         let mut functions: Vec<_> = image

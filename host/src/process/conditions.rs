@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: MIT OR Apache-2.0
-//! What a system must let this process do for a guest to run in it: asked before the start, since a guest that finds out by a fault
-//! would be blamed for it.
+//! What a system must let this process do for a guest to run in it: asked before the start, since a guest that finds
+//! out by a fault would be blamed for it.
 
 use std::arch::{asm, global_asm};
 use std::ffi::c_void;
@@ -25,8 +25,8 @@ use super::signals::Interrupted;
 pub enum Condition {
     /// Read the processor's counter.
     #[error(
-        "this process may not read the time-stamp counter (prctl PR_SET_TSC, by whoever started it), by which Linux's clock is read, too; \
-         start it without"
+        "this process may not read the time-stamp counter (prctl PR_SET_TSC, by whoever started it), by which Linux's \
+         clock is read, too; start it without"
     )]
     Counter,
     /// Change stacks as a guest does.
@@ -37,8 +37,8 @@ pub enum Condition {
     ShadowStack,
     /// Run 32-bit code.
     #[error(
-        "this system does not run 32-bit code in a 64-bit process, as a guest for i386 needs ({how}); an emulator or a sandbox in Linux's \
-         place? Run the guest in QEMU (`--host qemu`), or on Linux itself, or build it for x86-64"
+        "this system does not run 32-bit code in a 64-bit process, as a guest for i386 needs ({how}); an emulator or a \
+         sandbox in Linux's place? Run the guest in QEMU (`--host qemu`), or on Linux itself, or build it for x86-64"
     )]
     Code32 {
         /// What became of an attempt.
@@ -60,7 +60,8 @@ pub(super) fn check(width: Width) -> Result<(), Condition> {
     }
 }
 
-/// Whether reading the counter is a fault (Linux, prctl.h). Emulations of Linux that do not know the question do not forbid it.
+/// Whether reading the counter is a fault (Linux, prctl.h). Emulations of Linux that do not know the question do not
+/// forbid it.
 fn counter_is_forbidden() -> bool {
     let mut access = 0_i32;
     // SAFETY: writes to a live variable.
@@ -97,7 +98,8 @@ static SEEN: [AtomicU64; 4] = [const { AtomicU64::new(0) }; 4];
 static SENT: AtomicI32 = AtomicI32::new(0);
 
 unsafe extern "sysv64" {
-    /// Goes to 32-bit code by the far pointer, with eax as given; returns when the handler has continued at `pv_probe_end`.
+    /// Goes to 32-bit code by the far pointer, with eax as given; returns when the handler has continued at
+    /// `pv_probe_end`.
     fn pv_probe(eax: u32);
     fn pv_probe_end();
 }
@@ -147,7 +149,8 @@ fn probe_code_32() -> Result<(), String> {
     PROBE[1].store(target | u64::from(selector) << 32, Ordering::SeqCst);
     THREAD.store(dispositions::this_thread(), Ordering::SeqCst);
     let handlers = Handlers::install(low.stack());
-    // SAFETY: the code is mapped, and its fault is handled on a stack of its own, from where the thread goes on at the end.
+    // SAFETY: the code is mapped, and its fault is handled on a stack of its own, from where the thread goes on at the
+    // end.
     unsafe { pv_probe(BEFORE) };
     drop(handlers);
     THREAD.store(0, Ordering::SeqCst);
@@ -214,8 +217,8 @@ struct Handlers {
 }
 
 impl Handlers {
-    /// All other signals are blocked meanwhile: handlers of the program around us may come on the thread's own stack, of whose address
-    /// 32-bit code keeps half.
+    /// All other signals are blocked meanwhile: handlers of the program around us may come on the thread's own stack,
+    /// of whose address 32-bit code keeps half.
     fn install(stack: libc::stack_t) -> Self {
         let mask = dispositions::mask(libc::SIG_SETMASK, !dispositions::set_of(SIGNALS));
         let mut before = stack;
@@ -309,7 +312,8 @@ mod tests {
             it_interval: often,
             it_value: often,
         };
-        // SAFETY: all zeros is a valid value; live variables; the handler has the type that its flags say, and uses nothing.
+        // SAFETY: all zeros is a valid value; live variables; the handler has the type that its flags say, and uses
+        // nothing.
         let timer = unsafe {
             let mut action: libc::sigaction = mem::zeroed();
             action.sa_sigaction = nothing as *const () as usize;

@@ -25,8 +25,9 @@ const CHUNK: usize = 4096;
 
 /// Input and output of a guest: files, pipes, terminals.
 ///
-/// A terminal is put into raw mode (no line editing, no echo) when the guest first asks for input or attaches the console
-/// line, and put back when the guest has ended. Ctrl-C stays a signal. In the background the guest goes on, and its input waits.
+/// A terminal is put into raw mode (no line editing, no echo) when the guest first asks for input or attaches the
+/// console line, and put back when the guest has ended. Ctrl-C stays a signal. In the background the guest goes on, and
+/// its input waits.
 ///
 /// Neither makes the guest's end wait, and both may be shared with other processes.
 #[derive(Debug)]

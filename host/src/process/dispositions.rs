@@ -1,9 +1,9 @@
 // SPDX-License-Identifier: MIT OR Apache-2.0
-//! Signals as a guest needs them, and as they were before and are again after: numbers, dispositions, the thread's mask. What they then
-//! do is [`signals`](super::signals)' to say.
+//! Signals as a guest needs them, and as they were before and are again after: numbers, dispositions, the thread's
+//! mask. What they then do is [`signals`](super::signals)' to say.
 //!
-//! The program around the host has signals of its own. For those with a handler ours stands in, which comes on a stack and with the
-//! thread pointer that handlers are made for, and calls it. Ours have numbers that nobody uses.
+//! The program around the host has signals of its own. For those with a handler ours stands in, which comes on a stack
+//! and with the thread pointer that handlers are made for, and calls it. Ours have numbers that nobody uses.
 //!
 //! The system calls are made without the C library: that hides signals of its own, whose handlers need the same.
 
@@ -248,8 +248,8 @@ fn asynchronous() -> u64 {
     !set_of(FAULTS.into_iter().chain(32..libc::SIGRTMIN()))
 }
 
-/// Runs `body` with asynchronous signals blocked; threads that it starts keep them blocked. The function that it is given
-/// waits with the signals let in, until one has been handled.
+/// Runs `body` with asynchronous signals blocked; threads that it starts keep them blocked. The function that it is
+/// given waits with the signals let in, until one has been handled.
 pub(super) fn with_blocked<R>(body: impl FnOnce(&dyn Fn()) -> R) -> R {
     let before = mask(libc::SIG_BLOCK, asynchronous());
     let result = body(&|| wait(before));
@@ -257,20 +257,21 @@ pub(super) fn with_blocked<R>(body: impl FnOnce(&dyn Fn()) -> R) -> R {
     result
 }
 
-/// Signals as a guest needs them. When dropped, they are as before, but for what somebody else has changed meanwhile, and for what
-/// makes no difference to a program that is [`Alone`](Program::Alone).
+/// Signals as a guest needs them. When dropped, they are as before, but for what somebody else has changed meanwhile,
+/// and for what makes no difference to a program that is [`Alone`](Program::Alone).
 pub(super) struct Session {
     actions: Vec<(i32, Action)>,
     mask: u64,
 }
 
 impl Session {
-    /// Installs our handler and lets our signals through to this thread. `handles_ends`: also requests to end the process, where whoever
-    /// started us does not want them ignored.
+    /// Installs our handler and lets our signals through to this thread. `handles_ends`: also requests to end the
+    /// process, where whoever started us does not want them ignored.
     pub(super) fn begin(program: Program, handles_ends: bool) -> Self {
         let mask_before = mask(libc::SIG_BLOCK, 0);
         let ends = ends();
-        // Where nobody has a handler, all that may be found is that a signal is ignored, and all that is missed later is a request.
+        // Where nobody has a handler, all that may be found is that a signal is ignored, and all that is missed later
+        // is a request.
         let (asked, put_back) = match program {
             Program::Alone => (ends | set_of(FAULTS), ends),
             Program::Shared => (u64::MAX, u64::MAX),
@@ -347,8 +348,9 @@ impl Drop for Session {
     }
 }
 
-/// Gives our signals numbers: to the timers' those that nobody handles, and that are neither blocked nor waiting if there are such: then
-/// somebody is about to take them in another way. From the highest on: programs begin with the lowest.
+/// Gives our signals numbers: to the timers' those that nobody handles, and that are neither blocked nor waiting if
+/// there are such: then somebody is about to take them in another way. From the highest on: programs begin with the
+/// lowest.
 fn choose_numbers(actions: &[(i32, Action)], blocked: u64) {
     let waiting = pending();
     let mut candidates: Vec<_> = actions

@@ -1,8 +1,8 @@
 // SPDX-License-Identifier: MIT OR Apache-2.0
 //! Host functions as typed closures, and what they see of the guest that calls them.
 //!
-//! `Fn(&mut Call, A, B) -> R` becomes an external function: the prototype comes from the types, and so does the code that
-//! takes the arguments from where the guest's C ABI puts them.
+//! `Fn(&mut Call, A, B) -> R` becomes an external function: the prototype comes from the types, and so does the code
+//! that takes the arguments from where the guest's C ABI puts them.
 
 use std::marker::PhantomData;
 use std::rc::Rc;
@@ -25,8 +25,8 @@ pub struct Call {
 
 impl Call {
     /// # Safety
-    /// Both outlive the call, and nothing else uses the frame meanwhile. Of the arguments on the guest's stack, behind the return
-    /// address, that many bytes can be read.
+    /// Both outlive the call, and nothing else uses the frame meanwhile. Of the arguments on the guest's stack, behind
+    /// the return address, that many bytes can be read.
     pub(super) const unsafe fn new(frame: *mut Frame, guest: *const Guest, stack_bytes: u64) -> Self {
         Self {
             frame,
@@ -121,8 +121,8 @@ impl Call {
     }
 }
 
-/// The arguments of a call, taken one after the other (System V ABI of the guest's architecture). Who takes more than the prototype has
-/// gets zeros.
+/// The arguments of a call, taken one after the other (System V ABI of the guest's architecture). Who takes more than
+/// the prototype has gets zeros.
 pub struct Arguments<'a> {
     frame: &'a Frame,
     width: Width,

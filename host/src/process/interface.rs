@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: MIT OR Apache-2.0
-//! The interface functions, and those that images of 2013 call, as closures. What they do is the core's, and so is how those of 2013 are
-//! called. Ports are not offered.
+//! The interface functions, and those that images of 2013 call, as closures. What they do is the core's, and so is how
+//! those of 2013 are called. Ports are not offered.
 
 use super::functions::{Call, GuestConstPtr, GuestPtr, GuestUsize, Provided, Stopped};
 

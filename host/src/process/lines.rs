@@ -13,8 +13,8 @@ use super::signals;
 
 /// Longest burst of raises from other threads that each interrupt the guest at once.
 const BURST: u32 = 32;
-/// After a burst, raises from other threads interrupt the guest at most once in this time, and so does the alarm: an interrupt costs a
-/// few microseconds, and the guest's main loop must go on in a storm.
+/// After a burst, raises from other threads interrupt the guest at most once in this time, and so does the alarm: an
+/// interrupt costs a few microseconds, and the guest's main loop must go on in a storm.
 pub(super) const INTERVAL: Duration = Duration::from_micros(20);
 
 /// The lines of a vCPU, and what a thread needs to interrupt it.
@@ -85,8 +85,8 @@ impl LineHandle {
 
     /// Raises the line. While it is masked or not attached, and before and after the guest runs, that is latched.
     ///
-    /// Raises in quick succession become one. A thread that raises faster than the guest can bear, 50,000 times a second in the
-    /// long run, is made to wait.
+    /// Raises in quick succession become one. A thread that raises faster than the guest can bear, 50,000 times a
+    /// second in the long run, is made to wait.
     pub fn raise(&self) {
         if self.lines.lines.latch(self.line) == Ok(true) {
             self.lines.throttle();

@@ -1,10 +1,11 @@
 // SPDX-License-Identifier: MIT OR Apache-2.0
 //! Linux process host: runs a guest for x86-64 or i386 inside this process, without root and without KVM.
 //!
-//! The guest's image is mapped where it was linked, below 4 GiB, and its code runs directly, in user mode. Its external functions
-//! lead through gates to host functions, which are Rust closures ([`Builder::provide`]). Interrupts are signals that a
-//! handler turns into upcalls. The guest is checked, and on request its thread's system calls are confined ([`Builder::sandbox`]): bad
-//! pointers, instructions and system calls are caught and reported. The process's memory is open to it, as to a plug-in.
+//! The guest's image is mapped where it was linked, below 4 GiB, and its code runs directly, in user mode. Its external
+//! functions lead through gates to host functions, which are Rust closures ([`Builder::provide`]). Interrupts are
+//! signals that a handler turns into upcalls. The guest is checked, and on request its thread's system calls are
+//! confined ([`Builder::sandbox`]): bad pointers, instructions and system calls are caught and reported. The process's
+//! memory is open to it, as to a plug-in.
 //!
 //! ```no_run
 //! use pvhost::image::Image;

@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: MIT OR Apache-2.0
-//! What the core's guest stands on here: this process, its memory, console, clock and timers, its signals, and closures. All of the
-//! guest lies below 4 GiB, where the host maps nothing of its own.
+//! What the core's guest stands on here: this process, its memory, console, clock and timers, its signals, and
+//! closures. All of the guest lies below 4 GiB, where the host maps nothing of its own.
 
 use std::cell::Cell;
 use std::ffi::c_void;
@@ -53,8 +53,8 @@ impl Function {
     }
 }
 
-/// This process. Host functions and signal handlers use it on the vCPU's thread, and a handler may interrupt a host function at any
-/// instruction.
+/// This process. Host functions and signal handlers use it on the vCPU's thread, and a handler may interrupt a host
+/// function at any instruction.
 pub(super) struct Host {
     width: Width,
     pub(super) console: Console,
@@ -88,7 +88,8 @@ impl Host {
         }
     }
 
-    /// From now on this thread is the vCPU's, with these timers. `limit`: when the guest's time is over, in ns of the monotonic clock.
+    /// From now on this thread is the vCPU's, with these timers. `limit`: when the guest's time is over, in ns of the
+    /// monotonic clock.
     pub(super) fn begin(&self, alarm: &PosixTimer, ender: &PosixTimer, limit: u64) {
         self.alarm.use_timer(Some(alarm));
         self.ender.use_timer(Some(ender), limit);
@@ -156,7 +157,8 @@ impl Platform for Host {
     #[inline]
     fn call(guest: &Guest, function: &Function, _: Signature, frame: &mut Frame, stack_bytes: u64) {
         function.calls.set(function.calls.get() + 1);
-        // SAFETY: frame and guest outlive the call, and the gate does not touch the frame meanwhile; the core has checked the stack.
+        // SAFETY: frame and guest outlive the call, and the gate does not touch the frame meanwhile; the core has
+        // checked the stack.
         let mut call = unsafe { Call::new(frame, guest, stack_bytes) };
         (function.function)(&mut call);
     }
@@ -238,7 +240,8 @@ impl Platform for Host {
 #[derive(Debug)]
 pub(super) struct ProcessPages;
 
-// SAFETY: mappings of this process, at addresses where nothing was; only this process could unmap or protect them otherwise.
+// SAFETY: mappings of this process, at addresses where nothing was; only this process could unmap or protect them
+// otherwise.
 unsafe impl Pages for ProcessPages {
     fn map(&self, start: u64, size: u64) -> Result<(), MapError> {
         let flags = MapFlags::PRIVATE | MapFlags::FIXED_NOREPLACE | MapFlags::NORESERVE;
@@ -294,7 +297,8 @@ fn refused_map(start: u64, error: Errno) -> MapError {
         Some(lowest) if start < lowest => because(
             error,
             &format!(
-                "here nothing may be mapped below {lowest:#x} (`sysctl vm.mmap_min_addr`); link the guest higher, or have it lowered"
+                "here nothing may be mapped below {lowest:#x} (`sysctl vm.mmap_min_addr`); link the guest higher, or \
+                have it lowered"
             ),
         ),
         _ => MapError::System(Box::new(error)),
@@ -311,10 +315,11 @@ fn refused_rights(access: Access, error: Errno) -> MapError {
     // SAFETY: no pointers.
     let denied = unsafe { libc::prctl(libc::PR_GET_MDWE, 0, 0, 0, 0) };
     let policy = if denied > 0 {
-        "this process may not execute what it has written (prctl PR_SET_MDWE; a service's MemoryDenyWriteExecute=), and a guest's code is \
-         written to memory before it runs; start it without"
+        "this process may not execute what it has written (prctl PR_SET_MDWE; a service's MemoryDenyWriteExecute=), \
+         and a guest's code is written to memory before it runs; start it without"
     } else {
-        "a policy forbids to execute what was written to memory (as SELinux's execmem), and a guest's code is; have it permitted"
+        "a policy forbids to execute what was written to memory (as SELinux's execmem), and a guest's code is; have it \
+        permitted"
     };
     because(error, policy)
 }

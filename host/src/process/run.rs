@@ -73,8 +73,8 @@ pub(super) fn run(guest: &Guest, image: &Image, run: Run) -> Result<Finished, Vm
     platform.begin(&alarm, &ender, limit);
 
     let confined = Sandbox::install(run.sandbox, platform.call_for_tls()).map(|sandbox| {
-        // SAFETY: the prototypes of closures come from their types; everything the guest and the handlers need is set up for this thread
-        // and outlives the call.
+        // SAFETY: the prototypes of closures come from their types; everything the guest and the handlers need is set
+        // up for this thread and outlives the call.
         let end = unsafe { guest.enter() };
         (end, sandbox.leave())
     });
@@ -137,8 +137,8 @@ impl SignalStack {
             )
         }?;
         let mut before = MaybeUninit::uninit();
-        // While a handler runs, it is off: a guest that has set its own stack to somewhere in it is not taken for a handler. Kernels
-        // before 4.7, and some that act as Linux, do not have that.
+        // While a handler runs, it is off: a guest that has set its own stack to somewhere in it is not taken for a
+        // handler. Kernels before 4.7, and some that act as Linux, do not have that.
         let set = [SS_AUTODISARM, 0].into_iter().any(|ss_flags| {
             let stack = libc::stack_t {
                 ss_sp: start,
@@ -181,8 +181,9 @@ impl Drop for SignalStack {
 
 /// Real-time priority for this thread as long as this lives; the threads that it starts meanwhile have it, too.
 ///
-/// Nothing else on the machine then delays a guest's interrupts. The policy is SCHED_FIFO. A thread with it that never waits takes a processor from everything else on the machine, but for
-/// what the kernel keeps back (5 % by default, `sched_rt_runtime_us`).
+/// Nothing else on the machine then delays a guest's interrupts. The policy is SCHED_FIFO. A thread with it that never
+/// waits takes a processor from everything else on the machine, but for what the kernel keeps back (5 % by default,
+/// `sched_rt_runtime_us`).
 #[derive(Debug)]
 pub struct Realtime {
     policy: i32,
@@ -193,7 +194,8 @@ impl Realtime {
     /// Gives this thread `priority`, from 1 to 99; 99 is the highest.
     ///
     /// # Errors
-    /// The system's: the priority is out of range, or the process lacks CAP_SYS_NICE and its limit (`ulimit -r`) is lower.
+    /// The system's: the priority is out of range, or the process lacks CAP_SYS_NICE and its limit (`ulimit -r`) is
+    /// lower.
     pub fn enter(priority: u8) -> io::Result<Self> {
         let mut before = libc::sched_param { sched_priority: 0 };
         // SAFETY: no pointers; 0 is this thread.
@@ -300,7 +302,8 @@ pub struct Stats {
     pub calls: Vec<(String, u64)>,
     /// Expirations of each timer, overruns included.
     pub expirations: [u64; TIMERS as usize],
-    /// Expirations that came together with an earlier one of the same timer, because the host was late by a period or more.
+    /// Expirations that came together with an earlier one of the same timer, because the host was late by a period or
+    /// more.
     pub overruns: u64,
     /// Upcalls delivered.
     pub upcalls: u64,
@@ -310,8 +313,8 @@ pub struct Stats {
     pub idles: u64,
     /// Time spent in them.
     pub idle: Duration,
-    /// How often guest time has stepped ahead, because the processor's counter and the system's clock drifted apart, as when the machine
-    /// is suspended. Guest time never steps back, so it stays ahead.
+    /// How often guest time has stepped ahead, because the processor's counter and the system's clock drifted apart, as
+    /// when the machine is suspended. Guest time never steps back, so it stays ahead.
     pub clock_steps: u64,
     /// By how much in all.
     pub clock_stepped: Duration,

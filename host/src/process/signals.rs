@@ -1,9 +1,10 @@
 // SPDX-License-Identifier: MIT OR Apache-2.0
-//! Signals: one real-time signal per purpose, the faults, and what asks the host to end. Those of the program around the host are
-//! handed on to its own handlers.
+//! Signals: one real-time signal per purpose, the faults, and what asks the host to end. Those of the program around
+//! the host are handed on to its own handlers.
 //!
-//! The kernel enters a handler with whatever fs base the interrupted code had, on the vCPU's thread perhaps the guest's. So the
-//! handler is assembly, which loads the host's before any Rust runs. Handlers allocate nothing and take no lock.
+//! The kernel enters a handler with whatever fs base the interrupted code had, on the vCPU's thread perhaps the
+//! guest's. So the handler is assembly, which loads the host's before any Rust runs. Handlers allocate nothing and take
+//! no lock.
 
 use std::arch::global_asm;
 use std::ffi::c_void;
@@ -27,8 +28,8 @@ use super::sandbox;
 use super::thread_pointer;
 use crate::terminal;
 
-/// What the handler, which begins as assembly, finds on any thread without a guest. One guest runs at a time in a process: images are
-/// linked at fixed addresses, and handlers belong to the whole process anyway.
+/// What the handler, which begins as assembly, finds on any thread without a guest. One guest runs at a time in a
+/// process: images are linked at fixed addresses, and handlers belong to the whole process anyway.
 #[repr(C)]
 pub(super) struct State {
     /// The host's fs base on the vCPU's thread.
@@ -70,7 +71,8 @@ impl State {
 
     /// The guest. On the vCPU's thread.
     pub(super) fn guest(&self) -> Option<&Guest> {
-        // SAFETY: a guest that outlives its run; it is set and cleared by this thread, which is not at the end of that meanwhile.
+        // SAFETY: a guest that outlives its run; it is set and cleared by this thread, which is not at the end of that
+        // meanwhile.
         unsafe { self.guest.load(Ordering::SeqCst).as_ref() }
     }
 }
@@ -153,8 +155,8 @@ pub(super) struct SignalInfo {
     error: i32,
     code: i32,
     padding: i32,
-    /// Where a fault is about an address, there is that in it; where a system call was stopped, all is known; else it is whatever the
-    /// kernel has put there.
+    /// Where a fault is about an address, there is that in it; where a system call was stopped, all is known; else it
+    /// is whatever the kernel has put there.
     pub(super) call: sandbox::Stopped,
 }
 
@@ -278,8 +280,8 @@ unsafe extern "sysv64" fn handle(signal: i32, info: *const SignalInfo, context: 
             terminal::restore();
             let (address, instruction) = (details.call.address, interrupted.instruction());
             report(format_args!(
-                "signal {signal} at {instruction:#x} in the host's own code (address {address:#x}); this is a bug in the host or in a \
-                 host function, not in the guest"
+                "signal {signal} at {instruction:#x} in the host's own code (address {address:#x}); this is a bug in \
+                 the host or in a host function, not in the guest"
             ));
         }
         if has_previous {
@@ -297,7 +299,8 @@ unsafe extern "sysv64" fn handle(signal: i32, info: *const SignalInfo, context: 
     unsafe { *errno = saved };
 }
 
-/// The guest if this is its thread, which is known by its signal stack. It may not have been entered yet, or been left already.
+/// The guest if this is its thread, which is known by its signal stack. It may not have been entered yet, or been left
+/// already.
 fn guest() -> Option<&'static Guest> {
     let here = 0_u8;
     let stack = STATE.signal_stack.load(Ordering::SeqCst)..STATE.signal_stack_end.load(Ordering::SeqCst);
@@ -340,8 +343,8 @@ fn deliver(guest: &Guest, interrupted: &mut Interrupted<'_>) {
     }
 }
 
-/// The first request ends the guest in good order, or keeps it from its start; a second one, or one that comes behind the guest's own
-/// end, the process at once. `nested`: in another handler.
+/// The first request ends the guest in good order, or keeps it from its start; a second one, or one that comes behind
+/// the guest's own end, the process at once. `nested`: in another handler.
 fn handle_end(signal: i32, guest: Option<&Guest>, nested: bool, interrupted: &mut Interrupted<'_>) {
     let Some(guest) = guest else {
         // Another thread's: the guest's is to take it, or, if there is none any more, nobody.
@@ -422,7 +425,8 @@ fn send(thread: libc::pid_t, signal: i32) {
     unsafe { libc::syscall(libc::SYS_tgkill, libc::getpid(), thread, signal) };
 }
 
-/// `si_code` of a SIGSEGV for which the processor gave no address (Linux, asm-generic/siginfo.h): general protection, and these.
+/// `si_code` of a SIGSEGV for which the processor gave no address (Linux, asm-generic/siginfo.h): general protection,
+/// and these.
 const SI_KERNEL: i32 = 0x80;
 /// The exception of `into` (Intel SDM volume 3, 6.3.1).
 const OVERFLOW: u64 = 4;

@@ -11,8 +11,8 @@ use paravirt_host_core::memory::GuestMemory;
 use super::platform::Guest;
 use super::signals::Interrupted;
 
-/// The vCPU between two of its instructions: the guest's, those of the host's stubs and tails in low memory, and those of the
-/// gates on their way back, where host code runs that an interrupt does not enter.
+/// The vCPU between two of its instructions: the guest's, those of the host's stubs and tails in low memory, and those
+/// of the gates on their way back, where host code runs that an interrupt does not enter.
 pub struct Step<'a> {
     guest: &'a Guest,
     instruction: u64,
@@ -43,8 +43,8 @@ impl Step<'_> {
     }
 
     /// Raises a line, as another thread's signal at this instruction would. If it is unmasked and the vCPU
-    /// [interruptible](Step::interruptible), the guest is interrupted before its next instruction. A step at which no line is
-    /// raised interrupts nothing.
+    /// [interruptible](Step::interruptible), the guest is interrupted before its next instruction. A step at which no
+    /// line is raised interrupts nothing.
     ///
     /// # Errors
     /// [`Error::NoSuchDevice`] if there is no such line.
@@ -90,8 +90,8 @@ impl Stepping {
         }
     }
 
-    /// A step has been done. Calls the stepper; whether it raised a line: a step alone interrupts nothing, or the guest's own tests of
-    /// what is pending would never be the first to see it.
+    /// A step has been done. Calls the stepper; whether it raised a line: a step alone interrupts nothing, or the
+    /// guest's own tests of what is pending would never be the first to see it.
     pub(super) fn step(&self, guest: &Guest, interrupted: &mut Interrupted<'_>) -> bool {
         let instruction = interrupted.instruction();
         if instruction < GUEST_END {

@@ -1,9 +1,10 @@
 // SPDX-License-Identifier: MIT OR Apache-2.0
 //! The thread pointer, which host code finds in fs: the guest may have one of its own there, and in gs on i386.
 //!
-//! To write the base of fs costs more than all else in a call. So a guest runs with the host's until it has set one, or has changed
-//! it by itself, which its first call after that finds out by a look: the first word of what fs points to is its own address (System V
-//! ABI for TLS, variant 2). If the base is no address at all, the look faults, and the handler continues at the other answer.
+//! To write the base of fs costs more than all else in a call. So a guest runs with the host's until it has set one, or
+//! has changed it by itself, which its first call after that finds out by a look: the first word of what fs points to
+//! is its own address (System V ABI for TLS, variant 2). If the base is no address at all, the look faults, and the
+//! handler continues at the other answer.
 
 use std::arch::{asm, global_asm};
 use std::cell::Cell;
@@ -131,7 +132,8 @@ impl ThreadPointer {
 
     fn read(&self) -> Fs {
         let (selector, mut base): (u16, u64);
-        // SAFETY: reads registers, the base as the kernel permits, or has the kernel store it in a live variable (asm/prctl.h).
+        // SAFETY: reads registers, the base as the kernel permits, or has the kernel store it in a live variable
+        // (asm/prctl.h).
         unsafe {
             asm!("mov {:x}, fs", out(reg) selector, options(nomem, nostack, preserves_flags));
             if self.fsgsbase {
@@ -168,8 +170,8 @@ impl ThreadPointer {
             Width::Bits32 if base >= GUEST_END => Err(Error::InvalidArgument),
             Width::Bits32 if self.fsgsbase => {
                 let data: u32;
-                // SAFETY: loads the flat data segment of the stack into gs, which 64-bit code on Linux does not use, then its base,
-                // which the kernel has said user mode may write.
+                // SAFETY: loads the flat data segment of the stack into gs, which 64-bit code on Linux does not use,
+                // then its base, which the kernel has said user mode may write.
                 unsafe {
                     asm!("mov {:e}, ss", out(reg) data, options(nomem, nostack, preserves_flags));
                     asm!(

@@ -1,11 +1,12 @@
 // SPDX-License-Identifier: MIT OR Apache-2.0
-//! Time: that of the guest, by the clock in the vCPU page which it reads without a call, and the two POSIX timers of a run.
+//! Time: that of the guest, by the clock in the vCPU page which it reads without a call, and the two POSIX timers of a
+//! run.
 //!
-//! What the page's clock shows is [`Anchor`]'s to say; here are the readings for it. The page's clock starts invalid, because the
-//! counter's rate is not known until some time has passed.
+//! What the page's clock shows is [`Anchor`]'s to say; here are the readings for it. The page's clock starts invalid,
+//! because the counter's rate is not known until some time has passed.
 //!
-//! The timers are the alarm, on which the guest's timers and the samples of its clock stand, and the one that ends it. Both are made
-//! before the guest starts, so what the system refuses it refuses then. They signal the vCPU's thread.
+//! The timers are the alarm, on which the guest's timers and the samples of its clock stand, and the one that ends it.
+//! Both are made before the guest starts, so what the system refuses it refuses then. They signal the vCPU's thread.
 
 use std::arch::x86_64::_rdtsc;
 use std::cell::Cell;
@@ -102,9 +103,9 @@ fn tsc() -> u64 {
     unsafe { _rdtsc() }
 }
 
-/// Whether the counter is a clock, by the word of the kernel: it takes the time from it itself. A processor that says that its
-/// counter is invariant does not know of others in the machine, of firmware that sets it, and of the hypervisor. Where the kernel says
-/// nothing, the guest calls.
+/// Whether the counter is a clock, by the word of the kernel: it takes the time from it itself. A processor that says
+/// that its counter is invariant does not know of others in the machine, of firmware that sets it, and of the
+/// hypervisor. Where the kernel says nothing, the guest calls.
 fn usable() -> bool {
     const SOURCE: &str = "/sys/devices/system/clocksource/clocksource0/current_clocksource";
     // Longer than any name; the kernel gives it at once.
@@ -178,8 +179,8 @@ impl Drop for PosixTimer {
     }
 }
 
-/// Sets a timer: at `at` ns of the monotonic clock, at once if that has passed, and then every `period` ns; [`NEVER`] stops it, 0 as a
-/// period is once. At any instruction; a timer that there is not is left alone.
+/// Sets a timer: at `at` ns of the monotonic clock, at once if that has passed, and then every `period` ns; [`NEVER`]
+/// stops it, 0 as a period is once. At any instruction; a timer that there is not is left alone.
 fn set(timer: Number, at: u64, period: u64) {
     let value = match at {
         NEVER => timespec(0),
@@ -206,8 +207,8 @@ pub(super) struct Due {
 
 /// The vCPU thread's alarm. Times are ns of the monotonic clock.
 ///
-/// The handler of its signal may interrupt the functions here at any instruction. What they then miss is a later time: the alarm comes
-/// early, and is set anew.
+/// The handler of its signal may interrupt the functions here at any instruction. What they then miss is a later time:
+/// the alarm comes early, and is set anew.
 #[derive(Debug)]
 pub(super) struct Alarm {
     timer: Cell<Option<Number>>,
@@ -252,7 +253,8 @@ impl Alarm {
         self.arm();
     }
 
-    /// For the handler of the alarm's signal: calls `handle` with what is due, which sets when that is next. Until then it is not.
+    /// For the handler of the alarm's signal: calls `handle` with what is due, which sets when that is next. Until then
+    /// it is not.
     pub(super) fn handle(&self, handle: impl FnOnce(Due)) {
         self.handled.set(true);
         let now = monotonic();
@@ -280,8 +282,8 @@ impl Alarm {
     }
 }
 
-/// Interrupts the vCPU's thread again and again from its guest's time limit on, or from when somebody asked for its end, until the
-/// guest has been left. Once is not enough: a system call may be about to begin that waits for ever.
+/// Interrupts the vCPU's thread again and again from its guest's time limit on, or from when somebody asked for its
+/// end, until the guest has been left. Once is not enough: a system call may be about to begin that waits for ever.
 #[derive(Debug)]
 pub(super) struct Ender {
     timer: Cell<Option<Number>>,

@@ -73,8 +73,8 @@ impl Builder {
         self
     }
 
-    /// Lets the guest execute that memory, as its image may ask for itself ([`Image::asks_for_executable_memory`]). If neither
-    /// does, the memory can be read and written only.
+    /// Lets the guest execute that memory, as its image may ask for itself ([`Image::asks_for_executable_memory`]). If
+    /// neither does, the memory can be read and written only.
     #[must_use]
     pub const fn executable_memory(mut self, executable: bool) -> Self {
         self.executable_memory = executable;
@@ -88,8 +88,9 @@ impl Builder {
         self
     }
 
-    /// Provides a host function: `Fn(&mut Call, A, ..) -> R`, of which the types must be those of the guest's declaration. An
-    /// interface function of the same name is replaced, and so is a function of 2013, which has the types of then.
+    /// Provides a host function: `Fn(&mut Call, A, ..) -> R`, of which the types must be those of the guest's
+    /// declaration. An interface function of the same name is replaced, and so is a function of 2013, which has the
+    /// types of then.
     #[must_use]
     pub fn provide<A, F: HostFunction<A>>(mut self, name: impl Into<String>, function: F) -> Self {
         let name = Cow::Owned(name.into());
@@ -118,8 +119,8 @@ impl Builder {
         self
     }
 
-    /// Accepts images of L4RTEMS, of 2013: answers to the functions that they call (`l4rtems_outch` and its kin), and enters an
-    /// image for i386 without identity note as it was entered then. Such an image gets no interrupts; see
+    /// Accepts images of L4RTEMS, of 2013: answers to the functions that they call (`l4rtems_outch` and its kin), and
+    /// enters an image for i386 without identity note as it was entered then. Such an image gets no interrupts; see
     /// [`paravirt_abi::legacy`].
     #[must_use]
     pub fn compat_2013(mut self) -> Self {
@@ -130,9 +131,10 @@ impl Builder {
         self
     }
 
-    /// While the guest runs, handles SIGINT, SIGTERM, SIGHUP and SIGQUIT by ending it in good order ([`Exit::Signal`](super::Exit::Signal)), and
-    /// gives the terminal back on Ctrl-Z. If nobody reads the console's output any more, that is the end, too, as by SIGPIPE;
-    /// otherwise the guest is told that the console failed. If not given, that is done if the console's input is a terminal.
+    /// While the guest runs, handles SIGINT, SIGTERM, SIGHUP and SIGQUIT by ending it in good order
+    /// ([`Exit::Signal`](super::Exit::Signal)), and gives the terminal back on Ctrl-Z. If nobody reads the console's
+    /// output any more, that is the end, too, as by SIGPIPE; otherwise the guest is told that the console failed. If
+    /// not given, that is done if the console's input is a terminal.
     #[must_use]
     pub const fn handle_signals(mut self, handle: bool) -> Self {
         self.run.handle_signals = Some(handle);
@@ -153,24 +155,27 @@ impl Builder {
         self
     }
 
-    /// Confines the guest by a seccomp filter, from just before its first instruction on: guest code cannot call Linux in any way, and
-    /// host code on the thread that runs the guest only as the policy says. Another call ends the guest with [`Exit::Fault`](super::Exit::Fault). If not
-    /// given, the weaker [`Confinement::Guard`](super::Confinement::Guard) is in force.
+    /// Confines the guest by a seccomp filter, from just before its first instruction on: guest code cannot call Linux
+    /// in any way, and host code on the thread that runs the guest only as the policy says. Another call ends the guest
+    /// with [`Exit::Fault`](super::Exit::Fault). If not given, the weaker
+    /// [`Confinement::Guard`](super::Confinement::Guard) is in force.
     ///
-    /// No privilege is needed, and none can be gained any more (`PR_SET_NO_NEW_PRIVS`). **The filter stays on the thread that calls
-    /// [`Vm::run`], and on every thread and process that this starts from then on, for good**; when the guest has ended, a call that is
-    /// not permitted fails with ENOSYS. So a program that goes on after the guest builds and runs it on a thread of its own. Host functions
-    /// that need more than the policy allows ask a thread that was there before.
+    /// No privilege is needed, and none can be gained any more (`PR_SET_NO_NEW_PRIVS`). **The filter stays on the
+    /// thread that calls [`Vm::run`], and on every thread and process that this starts from then on, for good**; when
+    /// the guest has ended, a call that is not permitted fails with ENOSYS. So a program that goes on after the guest
+    /// builds and runs it on a thread of its own. Host functions that need more than the policy allows ask a thread
+    /// that was there before.
     ///
-    /// The process's memory is not confined: the guest can read and write it all, and with it what other threads do. Only in a process
-    /// whose every thread was started by the guest's, as in the program `pvhost`, is that no way out.
+    /// The process's memory is not confined: the guest can read and write it all, and with it what other threads do.
+    /// Only in a process whose every thread was started by the guest's, as in the program `pvhost`, is that no way out.
     #[must_use]
     pub fn sandbox(mut self, policy: SandboxPolicy) -> Self {
         self.run.sandbox = Some(policy);
         self
     }
 
-    /// Single-steps the guest and calls `stepper` before each of its instructions, also those of the host's stubs. For tests.
+    /// Single-steps the guest and calls `stepper` before each of its instructions, also those of the host's stubs. For
+    /// tests.
     #[must_use]
     pub fn on_step(mut self, stepper: impl FnMut(&mut Step<'_>) + 'static) -> Self {
         self.stepper = Some(Box::new(stepper));
@@ -275,8 +280,8 @@ impl Vm {
         self.guest.platform().line(line)
     }
 
-    /// Runs the guest to its end, on this thread. Meanwhile some signals are the host's, and handlers of the program's own are called by
-    /// way of the host's, see `host/README.md`; when it returns, they are as they were.
+    /// Runs the guest to its end, on this thread. Meanwhile some signals are the host's, and handlers of the program's
+    /// own are called by way of the host's, see `host/README.md`; when it returns, they are as they were.
     ///
     /// # Errors
     /// If the system refuses what running needs.
@@ -284,15 +289,16 @@ impl Vm {
         self.run_once()
     }
 
-    /// As [`run`](Self::run), in a program that does nothing else, for `pvhost` itself: other handlers of signals are not looked for, and
-    /// the guest's memory, signal stack and handlers are left to the process's own end. Only requests to end the process do again what
-    /// they did before.
+    /// As [`run`](Self::run), in a program that does nothing else, for `pvhost` itself: other handlers of signals are
+    /// not looked for, and the guest's memory, signal stack and handlers are left to the process's own end. Only
+    /// requests to end the process do again what they did before.
     ///
     /// # Errors
     /// As of [`run`](Self::run).
     ///
     /// # Safety
-    /// Nobody else in this process has a handler of a signal that may come from now on: it would run on the guest's stack.
+    /// Nobody else in this process has a handler of a signal that may come from now on: it would run on the guest's
+    /// stack.
     #[doc(hidden)]
     pub unsafe fn run_last(mut self) -> Result<Finished, VmError> {
         self.run.program = Program::Alone;
@@ -315,7 +321,8 @@ pub enum VmError {
     Layout(#[from] LayoutError),
     /// The host program itself is linked where guests go.
     #[error(
-        "this program is linked at {address:#x}, in the guest's address space; link it position-independent (the default)"
+        "this program is linked at {address:#x}, in the guest's address space; link it position-independent (the \
+        default)"
     )]
     HostInTheWay {
         /// Where some of its code lies.
@@ -334,8 +341,8 @@ pub enum VmError {
     },
     /// The system refused real-time scheduling.
     #[error(
-        "cannot run with real-time priority {priority}: {source}; raise the limit (`ulimit -r {priority}`), or run as root or with \
-        CAP_SYS_NICE (`sudo chrt -f {priority} true` shows whether the system permits it at all)"
+        "cannot run with real-time priority {priority}: {source}; raise the limit (`ulimit -r {priority}`), or run as \
+        root or with CAP_SYS_NICE (`sudo chrt -f {priority} true` shows whether the system permits it at all)"
     )]
     Realtime {
         /// The priority asked for.
@@ -345,8 +352,8 @@ pub enum VmError {
     },
     /// The system refused the timers that every guest stands on.
     #[error(
-        "cannot make the two timers that a guest stands on: the limit of signals that may wait for this user, {limit}, is reached, and \
-        each timer of each of the user's processes counts; raise it (`ulimit -i {}`)",
+        "cannot make the two timers that a guest stands on: the limit of signals that may wait for this user, {limit}, \
+        is reached, and each timer of each of the user's processes counts; raise it (`ulimit -i {}`)",
         limit.saturating_add(2)
     )]
     PendingSignals {

@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: MIT OR Apache-2.0
-//! What the documents show on a console is what a reader sees: each block of commands is run in a shell, and what it prints is compared.
-//! A line `...` in a document stands for any lines, and an address for any address.
+//! What the documents show on a console is what a reader sees: each block of commands is run in a shell, and what it
+//! prints is compared. A line `...` in a document stands for any lines, and an address for any address.
 #![cfg(all(target_os = "linux", target_arch = "x86_64"))]
 
 mod block;

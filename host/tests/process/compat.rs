@@ -186,7 +186,8 @@ fn functions_of_2013_may_be_replaced() {
             .provide("l4rtems_inch", |_: &mut Call, _: u32| -1_i32)
             .build();
         assert!(
-            matches!(&refused, Err(error @ VmError::Prototype { .. }) if error.to_string().contains("`l4rtems_inch` is `fn(u32) -> i32` for the host")),
+            matches!(&refused, Err(error @ VmError::Prototype { .. }) if error.to_string().contains("`l4rtems_inch` is \
+            `fn(u32) -> i32` for the host")),
             "{arch}"
         );
     }

@@ -33,7 +33,8 @@ fn pairs(name: &str) -> Vec<(&'static str, Arch, PathBuf)> {
     pairs
 }
 
-/// Each host with one guest of that name: what is tried does not depend on the architecture, and Xen takes seconds to start.
+/// Each host with one guest of that name: what is tried does not depend on the architecture, and Xen takes seconds to
+/// start.
 fn one_each(name: &str) -> Vec<(&'static str, Arch, PathBuf)> {
     let mut pairs = pairs(name);
     pairs.dedup_by_key(|(host, ..)| *host);
@@ -161,8 +162,8 @@ fn typed(host: &str, guest: &Path, input: &str) -> Output {
 #[test]
 fn a_guest_hears_what_is_typed_and_the_end_of_it() {
     for (host, arch, guest) in one_each("echo") {
-        // More than any queue on the way holds. Of Xen's queue nobody knows how full it is, so there not so much more that it
-        // overflows on a busy machine.
+        // More than any queue on the way holds. Of Xen's queue nobody knows how full it is, so there not so much more
+        // that it overflows on a busy machine.
         let lines = if host == "qemu" { 500 } else { 20 };
         let input: String = (0..lines).map(|number| format!("line {number}\n")).collect();
         let output = typed(host, &guest, &input);

@@ -1,5 +1,6 @@
 // SPDX-License-Identifier: MIT OR Apache-2.0
-//! `pvhost run --host qemu|xen-pv` with a shell script in QEMU's place, for ends and errors that a real one does not come to.
+//! `pvhost run --host qemu|xen-pv` with a shell script in QEMU's place, for ends and errors that a real one does not
+//! come to.
 
 use std::fs::{self, File};
 use std::io::{PipeReader, PipeWriter, Read, Write};
@@ -28,8 +29,8 @@ impl Fake {
         let script = format!("#!/bin/sh\nfor debug; do :; done\ndebug=${{debug#file:}}\n{body}\n");
         let written = folder.path().join("script");
         fs::write(&written, script).expect("a script");
-        // Copied by a process of its own: what this one has open for writing, a program that another test starts keeps open for a
-        // moment, and so long it cannot be started.
+        // Copied by a process of its own: what this one has open for writing, a program that another test starts keeps
+        // open for a moment, and so long it cannot be started.
         let copied = Command::new("install")
             .args(["-m", "755"])
             .args([&written, &program])
@@ -125,8 +126,8 @@ fn a_qemu_that_goes_on_after_the_last_words_is_ended() {
 
 #[test]
 fn a_xen_that_cannot_start_the_guest_is_heard() {
-    let body = "printf '(XEN) boot\\r\\n(XEN) Panic on CPU 0:\\r\\n(XEN) no dom0\\r\\n(XEN) Reboot in five seconds...\\r\\n'; \
-        exec sleep 1000";
+    let body = "printf '(XEN) boot\\r\\n(XEN) Panic on CPU 0:\\r\\n(XEN) no dom0\\r\\n(XEN) Reboot in five \
+        seconds...\\r\\n'; exec sleep 1000";
     let (status, stdout, stderr) = ran("xen-pvh", body);
     assert_eq!((status, stdout.as_str()), (Some(1), ""));
     assert!(
@@ -243,8 +244,8 @@ fn a_timeout_beyond_all_time_is_none() {
     }
 }
 
-/// A guest that prints more than any pipe holds, and goes on for ever or not; one of which Xen has as much to say; and one that has
-/// closed whatever it could be heard by, and does not end.
+/// A guest that prints more than any pipe holds, and goes on for ever or not; one of which Xen has as much to say; and
+/// one that has closed whatever it could be heard by, and does not end.
 const TALKATIVE: [(&str, &[&str], &str); 4] = [
     ("qemu", &[], "head -c 200000 /dev/zero | tr '\\0' x; exec sleep 1000"),
     (
@@ -452,7 +453,8 @@ fn a_guest_that_speaks_like_xen_is_not_taken_for_it() {
         debug_mark=${debug_mark%%%*}0${debug_mark#*%d}
         printf '%s' \"$mark\"; printf 'boot\\r\\n'
         printf '%s' \"$mark\"; printf 'Freed 1kB init memory\\r\\n'
-        printf '(XEN) Hardware Dom0 crashed: rebooting\\r\\n(d0) paravirt: shutdown exit 9\\r\\n(XEN) Reboot in five seconds...\\r\\n'
+        printf '(XEN) Hardware Dom0 crashed: rebooting\\r\\n(d0) paravirt: shutdown exit 9\\r\\n(XEN) Reboot in five \
+        seconds...\\r\\n'
         printf 'be%s' \"$mark\"; printf 'between\\r\\nhind\\r\\n'
         printf '%s' \"$debug_mark\"; printf 'paravirt: shutdown exit 6\\r\\n'";
     let fake = Fake::new(body);
@@ -463,7 +465,8 @@ fn a_guest_that_speaks_like_xen_is_not_taken_for_it() {
     assert_eq!(output.status.code(), Some(6), "{stdout}{stderr}");
     assert_eq!(
         stdout,
-        "(XEN) Hardware Dom0 crashed: rebooting\n(d0) paravirt: shutdown exit 9\n(XEN) Reboot in five seconds...\nbehind\n"
+        "(XEN) Hardware Dom0 crashed: rebooting\n(d0) paravirt: shutdown exit 9\n(XEN) Reboot in five \
+        seconds...\nbehind\n"
     );
     let of_xen = stderr.lines().filter(|line| line.starts_with("(XEN) "));
     assert_eq!(

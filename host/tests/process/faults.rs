@@ -102,7 +102,8 @@ fn a_jump_to_nowhere_without_a_stack_is_the_guests() {
     report("lost", &["bad execution at address 0x50,", "there is no stack"]);
 }
 
-/// Where guests have nothing, where nobody has, where nobody can, where the host may have something, and what the kernel answers itself.
+/// Where guests have nothing, where nobody has, where nobody can, where the host may have something, and what the
+/// kernel answers itself.
 const WILD: [u64; 7] = [
     0x50,
     0xffff_f000,

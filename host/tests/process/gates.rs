@@ -22,8 +22,8 @@ fn flags() -> u64 {
     flags
 }
 
-/// The system's allocator. It also looks at the direction flag while a guest is watched: the host allocates between the resolver's
-/// gate and its way back, where none of our code runs otherwise.
+/// The system's allocator. It also looks at the direction flag while a guest is watched: the host allocates between the
+/// resolver's gate and its way back, where none of our code runs otherwise.
 struct Watch;
 
 static WATCHED: AtomicBool = AtomicBool::new(false);
@@ -129,7 +129,8 @@ fn arguments_may_end_with_the_guests_memory_but_not_behind_it() {
                     "{arch} {function} lazy {lazy}: {:?}\n{written}",
                     finished.exit
                 );
-                // The last byte, the last word, and all but the first byte of them (x86-64 passes 16 bytes of the floats there).
+                // The last byte, the last word, and all but the first byte of them (x86-64 passes 16 bytes of the
+                // floats there).
                 for missing in [1, 4, 15] {
                     let report = fault(&guest, lazy, &format!("{function} {missing}"));
                     let expected = format!("call of `check_{function}` with arguments outside of memory");

@@ -38,8 +38,8 @@ pub fn pvhost(guest: &Path, options: &[&str], arguments: &[&str]) -> Command {
     command
 }
 
-/// Starts the command with every signal as a shell starts a program in the foreground: a test that runs in the background or under
-/// nohup has some ignored, and its children would inherit that.
+/// Starts the command with every signal as a shell starts a program in the foreground: a test that runs in the
+/// background or under nohup has some ignored, and its children would inherit that.
 pub fn with_usual_signals(command: &mut Command) -> &mut Command {
     // SAFETY: system calls that a forked child may make, the second with a live variable.
     unsafe {
@@ -57,7 +57,8 @@ pub fn with_usual_signals(command: &mut Command) -> &mut Command {
     }
 }
 
-/// This program once more, for one of its tests. What that prints is lost: its results would be taken for this program's.
+/// This program once more, for one of its tests. What that prints is lost: its results would be taken for this
+/// program's.
 pub fn again(test: &str) -> Command {
     let mut command = Command::new(env::current_exe().expect("this program"));
     command.args(["--exact", test, "--nocapture"]);
@@ -102,7 +103,8 @@ impl Running {
         });
     }
 
-    /// Waits until it gets no further: it sleeps, again and again. One that asks in a loop whether it may go on never does.
+    /// Waits until it gets no further: it sleeps, again and again. One that asks in a loop whether it may go on never
+    /// does.
     pub fn wait_until_stalled(&self) {
         for _ in 0..10 {
             self.wait_until_asleep();

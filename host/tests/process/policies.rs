@@ -215,7 +215,8 @@ fn check_tells_of_a_policy_that_run_would_meet() {
     }
 }
 
-/// A thread's own setting. (The dynamic linker of glibc reads the counter, too: under such a policy it starts no program at all.)
+/// A thread's own setting. (The dynamic linker of glibc reads the counter, too: under such a policy it starts no
+/// program at all.)
 #[test]
 fn a_counter_that_may_not_be_read_is_named() {
     let _place = place();

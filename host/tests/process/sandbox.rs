@@ -13,7 +13,8 @@ use pvhost::process::{Call, Confinement, Exit, Finished, GuestConstPtr, GuestIsi
 use super::calls::provide_all;
 use super::guests::{Arch, Running, each, ends_well, guest, output, place, pvhost, read_back, run, text, vm, wait_for};
 
-/// Runs the guest that escapes in that way, in a folder of its own; what it said, and whether the folder is still empty.
+/// Runs the guest that escapes in that way, in a folder of its own; what it said, and whether the folder is still
+/// empty.
 fn escape(arch: Arch, options: &[&str], way: &str) -> (Output, bool) {
     let folder = tempfile::tempdir().expect("a folder for temporary files");
     let output = pvhost(&guest(arch, "escape"), options, &[way])
@@ -24,8 +25,8 @@ fn escape(arch: Arch, options: &[&str], way: &str) -> (Output, bool) {
     (output, empty)
 }
 
-/// Of the fast system calls of 32-bit code, `syscall` is AMD's and `sysenter` Intel's; where a processor does not have one, it is an
-/// illegal instruction. The page of old system calls is a matter of how the kernel was started.
+/// Of the fast system calls of 32-bit code, `syscall` is AMD's and `sysenter` Intel's; where a processor does not have
+/// one, it is an illegal instruction. The page of old system calls is a matter of how the kernel was started.
 #[test]
 fn no_way_leads_past_the_host() {
     let both = &[Arch::X86_64, Arch::I386][..];
@@ -148,8 +149,8 @@ fn every_thread_of_the_program_is_confined() {
     }
 }
 
-/// Runs the guest under that policy, with `pv_console_write` such that it makes a file, on a thread that keeps the filter. How it ended,
-/// and whether that thread can open a file afterwards.
+/// Runs the guest under that policy, with `pv_console_write` such that it makes a file, on a thread that keeps the
+/// filter. How it ended, and whether that thread can open a file afterwards.
 fn run_confined(guest: &Path, arguments: &str, policy: SandboxPolicy, file: Option<&Path>) -> (Finished, bool) {
     let run = move || {
         let (console, _) = output();
@@ -198,8 +199,8 @@ fn host_functions_have_the_calls_that_the_policy_allows() {
     File::open("/dev/null").expect("this thread has no filter");
 }
 
-/// What a guest could ask of Linux that has taken over the whole thread, by what the kernel answers: whatever the filter stops is
-/// unknown to it.
+/// What a guest could ask of Linux that has taken over the whole thread, by what the kernel answers: whatever the
+/// filter stops is unknown to it.
 #[test]
 fn calls_are_permitted_only_with_the_arguments_that_the_host_needs() {
     /// Linux, asm-generic/ioctls.h: types for the user.

@@ -238,7 +238,8 @@ fn stuck(guest: &Path) -> ! {
         .provide(
             "pv_console_write",
             move |_: &mut Call, _: GuestConstPtr<u8>, _: GuestUsize| -> Result<usize, Error> {
-                // SAFETY: live variables. A request is let in only where it ends the wait, and nothing else is, such as the clock's timer.
+                // SAFETY: live variables. A request is let in only where it ends the wait, and nothing else is, such as
+                // the clock's timer.
                 unsafe {
                     let (mut all, mut none) = (std::mem::zeroed(), std::mem::zeroed());
                     libc::sigfillset(&mut all);

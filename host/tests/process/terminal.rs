@@ -125,7 +125,8 @@ fn keys_arrive_at_once_and_ctrl_d_ends_the_guest() {
     }
 }
 
-/// Signals that end a program, which it can catch; of those without a name one in the middle: the host has uses for the last.
+/// Signals that end a program, which it can catch; of those without a name one in the middle: the host has uses for the
+/// last.
 pub const DEADLY: [i32; 18] = [
     libc::SIGTERM,
     libc::SIGHUP,

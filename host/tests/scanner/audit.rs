@@ -102,7 +102,8 @@ fn data_among_the_code_is_not_taken_for_wide_code() {
     let start = CODE + 0x10;
     guest.poke(start, TEXT);
     assert_eq!(wide(&guest), Some(("_start".to_owned(), start)));
-    // No function: text before every symbol, behind a label, in what has a size but is no function, in a function without a size.
+    // No function: text before every symbol, behind a label, in what has a size but is no function, in a function
+    // without a size.
     guest.poke(start, &[0x90; 7]);
     for (address, symbol) in [
         (CODE, None),
@@ -168,7 +169,8 @@ fn what_could_not_be_judged_is_said() {
     }
 }
 
-/// A mangled name of some hundred bytes that stands for far more than a million: each tuple in it is the one before, five times.
+/// A mangled name of some hundred bytes that stands for far more than a million: each tuple in it is the one before,
+/// five times.
 fn endless_name() -> String {
     let mut name = "_RIC1aThhE".to_owned();
     let mut tuple = name.len() - 4;

@@ -52,7 +52,8 @@ fn the_process_host_binds_what_it_is_said_to_provide() {
 fn the_process_host_binds_what_it_is_said_to_provide_to_images_of_2013() {
     let _place = PLACE.lock();
     let names: Vec<_> = legacy::FUNCTIONS.iter().map(|function| function.name).collect();
-    // With prototypes, which are compared, and without, as in 2013: then an image for i386 may do without a note as well.
+    // With prototypes, which are compared, and without, as in 2013: then an image for i386 may do without a note as
+    // well.
     for (machine, with_prototypes, with_note) in [
         (Machine::I386, true, true),
         (Machine::I386, false, false),

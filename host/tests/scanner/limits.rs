@@ -1,5 +1,6 @@
 // SPDX-License-Identifier: MIT OR Apache-2.0
-//! What files of others may cost: time and memory grow with the size of the file and no faster, or it is refused by name.
+//! What files of others may cost: time and memory grow with the size of the file and no faster, or it is refused by
+//! name.
 
 use std::process::{Command, Output};
 
@@ -9,12 +10,14 @@ use pvhost::image::Machine;
 use crate::guest::{self, CODE, DATA, Guest, Load, Section, Symbol, TABLES};
 use crate::program::Folder;
 
-/// Seconds of processor time, for a program that is not optimized. What these files asked for once took minutes of an optimized one.
+/// Seconds of processor time, for a program that is not optimized. What these files asked for once took minutes of an
+/// optimized one.
 const SECONDS: u32 = 20;
 /// KiB of memory, with the program's own.
 const MEMORY: u32 = 200 << 10;
 
-/// Runs the program within the limits. Its status must be that one, and what it says on standard error must hold that, and little else.
+/// Runs the program within the limits. Its status must be that one, and what it says on standard error must hold that,
+/// and little else.
 #[track_caller]
 fn runs(folder: &Folder, command: &str, status: i32, said: &str) -> Output {
     let limits = format!("ulimit -t {SECONDS} && ulimit -v {MEMORY} && exec \"$0\" \"$@\"");
@@ -163,7 +166,8 @@ fn many_functions_cost_no_more_than_their_number() {
         runs(&folder, &bind, 1, "not provided: ");
         runs(&folder, &format!("{bind} --partial"), 0, "");
     }
-    // A guest of 2013 runs into its code of `nop` and beyond, which is a fault; before that, not all that is missing is said.
+    // A guest of 2013 runs into its code of `nop` and beyond, which is a fault; before that, not all that is missing is
+    // said.
     let run = "run --compat 2013 misspelt";
     runs(&folder, run, 5, "missing: 4046 more; `pvhost check` names them");
     let message = runs(&folder, "bind --provides some misspelt -o copy", 1, "").stderr;

@@ -11,8 +11,8 @@ use pvhost::text::is_shown;
 use crate::guest::{CODE, Guest, Symbol};
 use crate::program::{Folder, text};
 
-/// What a terminal obeys (of C0 and C1), what reverses the rest of the line, what begins a new one for some readers, and a line that
-/// looks like one of ours.
+/// What a terminal obeys (of C0 and C1), what reverses the rest of the line, what begins a new one for some readers,
+/// and a line that looks like one of ours.
 const EVIL: &str = "x\u{1b}[31m\u{9b}2J\u{202e}\u{2066}\u{2028}\u{200b}\nevil: all is well";
 
 /// Whether that may be printed, to a person or as JSON.

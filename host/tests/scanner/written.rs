@@ -1,5 +1,6 @@
 // SPDX-License-Identifier: MIT OR Apache-2.0
-//! Files that were named with `-o`, of every command that has that option: whole or not at all, and nothing else is lost.
+//! Files that were named with `-o`, of every command that has that option: whole or not at all, and nothing else is
+//! lost.
 
 use std::fs::{self, Permissions};
 use std::os::unix::fs::{MetadataExt, PermissionsExt, symlink};
@@ -313,8 +314,8 @@ fn a_file_system_without_unnamed_files_will_do() {
     }
 }
 
-/// A copy of a guest that only its owner may read can be read by nobody else, however early they look: what is there if the program
-/// is killed by its first write.
+/// A copy of a guest that only its owner may read can be read by nobody else, however early they look: what is there if
+/// the program is killed by its first write.
 #[test]
 fn a_secret_guest_is_secret_from_the_first_moment() {
     let folder = folder();

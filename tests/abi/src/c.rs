@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: MIT OR Apache-2.0
-//! The C side: the names that the headers define, and their values as a compiler for the target says them; and what the macro
-//! emits.
+//! The C side: the names that the headers define, and their values as a compiler for the target says them; and what the
+//! macro emits.
 
 use std::fmt::Write as _;
 use std::fs;

@@ -1,5 +1,6 @@
 // SPDX-License-Identifier: MIT OR Apache-2.0
-//! The document of the ABI says what the golden files say: its tables and quotations are compared with them, in both directions.
+//! The document of the ABI says what the golden files say: its tables and quotations are compared with them, in both
+//! directions.
 //!
 //! | in the document | is compared |
 //! |---|---|

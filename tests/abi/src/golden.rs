@@ -58,8 +58,8 @@ pub fn compare(found: &Listing, language: &str, machine: Machine, scratch: &Path
     let Some(golden) = read(language, machine) else {
         panic!(
             "ABI version {VERSION} has no golden file {name} yet.\n\
-             If the new version is meant: read {} line by line, copy it to ffi/abi/golden beside those of the versions before, which \
-             stay, and say in ffi/abi/README.md what is new.",
+             If the new version is meant: read {} line by line, copy it to ffi/abi/golden beside those of the versions \
+             before, which stay, and say in ffi/abi/README.md what is new.",
             left.display()
         );
     };
@@ -68,18 +68,20 @@ pub fn compare(found: &Listing, language: &str, machine: Machine, scratch: &Path
     }
     let (gone, fresh) = (golden.without(found), found.without(&golden));
     let what_to_do = if gone.is_empty() {
-        "Nothing that was there has changed. If `Compatibility` in ffi/abi/README.md allows such an addition within a version, say there \
-         what it is and add the lines with `+` to the golden file; else undo it."
+        "Nothing that was there has changed. If `Compatibility` in ffi/abi/README.md allows such an addition within a \
+         version, say there what it is and add the lines with `+` to the golden file; else undo it."
     } else {
-        "Guests and hosts that exist count on the lines with `-`. Undo the change; or, if it is meant, raise paravirt_abi::VERSION and \
-         PV_ABI_VERSION: then this test asks for golden files of the new version beside those that there are."
+        "Guests and hosts that exist count on the lines with `-`. Undo the change; or, if it is meant, raise \
+         paravirt_abi::VERSION and PV_ABI_VERSION: then this test asks for golden files of the new version beside \
+         those that there are."
     };
     let list = |lines: Vec<&str>, sign: &str| -> String {
         let marked = lines.into_iter().map(|line| format!("  {sign} {line}\n"));
         marked.collect()
     };
     panic!(
-        "ABI version {VERSION} is frozen, and this is not it any more ({name}; - as it was frozen, + as it is now):\n{}{}{what_to_do}",
+        "ABI version {VERSION} is frozen, and this is not it any more ({name}; - as it was frozen, + as it is \
+        now):\n{}{}{what_to_do}",
         list(gone, "-"),
         list(fresh, "+"),
     );

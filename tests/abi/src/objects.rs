@@ -172,7 +172,8 @@ impl<'a, 'data> Sections<'a, 'data> {
         addresses
     }
 
-    /// What a relocation leads to: a resolver thunk or a symbol that others see by its name, any other place by its section.
+    /// What a relocation leads to: a resolver thunk or a symbol that others see by its name, any other place by its
+    /// section.
     fn target(self, section: &Section<'data, 'a>, offset: u64, relocation: &Relocation) -> String {
         let RelocationTarget::Symbol(index) = relocation.target() else {
             panic!("a relocation against {:?}", relocation.target());
@@ -202,7 +203,8 @@ impl<'a, 'data> Sections<'a, 'data> {
     }
 }
 
-/// What the place of a relocation holds, which counts where relocations have no addend of their own: four bytes on i386.
+/// What the place of a relocation holds, which counts where relocations have no addend of their own: four bytes on
+/// i386.
 fn implicit(section: &Section<'_, '_>, offset: u64) -> u64 {
     let bytes = section.data_range(section.address() + offset, 4);
     let bytes = bytes.expect("data").expect("inside the section");

@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: MIT OR Apache-2.0
-//! The Rust side: the names that the sources of `paravirt-abi` make public, and their values as a compiler for the target says
-//! them; and what the macro and the start-up code of `paravirt-bsp` emit.
+//! The Rust side: the names that the sources of `paravirt-abi` make public, and their values as a compiler for the
+//! target says them; and what the macro and the start-up code of `paravirt-bsp` emit.
 
 use std::fmt::Write as _;
 use std::fs;

@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: MIT OR Apache-2.0
-//! The registers of the thunks on every architecture, by the assembly that the macro emits. The headers emit the same, as another
-//! test sees to.
+//! The registers of the thunks on every architecture, by the assembly that the macro emits. The headers emit the same,
+//! as another test sees to.
 
 use std::collections::BTreeSet;
 

@@ -1,7 +1,8 @@
 /* SPDX-License-Identifier: MIT OR Apache-2.0 */
 /*
- * The line of the example `hello`, from a PV domain of Xen that only prints it and ends the machine: no handlers, no clocks, no
- * interrupts. The notes are Xen's (xen/include/public/elfnote.h) and, because `pvhost` asks for them, the layer's.
+ * The line of the example `hello`, from a PV domain of Xen that only prints it and ends the machine: no handlers, no
+ * clocks, no interrupts. The notes are Xen's (xen/include/public/elfnote.h) and, because `pvhost` asks for them, the
+ * layer's.
  */
     .macro note owner, type, value:vararg
     .balign 4

@@ -62,8 +62,8 @@ pub fn instructions(arch: Arch, guest: &str, function: &str) -> Result<u64> {
     Ok(collected)
 }
 
-/// The function's address as callgrind writes it. Valgrind does not read the symbols of a program with a segment of zeroed
-/// memory alone, as guests have for their stack, and names functions by address.
+/// The function's address as callgrind writes it. Valgrind does not read the symbols of a program with a segment of
+/// zeroed memory alone, as guests have for their stack, and names functions by address.
 fn address(arch: Arch, guest: &Path, function: &str) -> Result<String> {
     let content = std::fs::read(guest)?;
     let file = object::File::parse(content.as_slice())?;

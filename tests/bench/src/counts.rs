@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: MIT OR Apache-2.0
-//! Instructions of the guest's own paths. Nothing disturbs these counts, and guests are always built with the same options; what a
-//! compiler of another version does differently is far less than what the limits leave.
+//! Instructions of the guest's own paths. Nothing disturbs these counts, and guests are always built with the same
+//! options; what a compiler of another version does differently is far less than what the limits leave.
 
 use anyhow::Result;
 use test_support::Arch;

@@ -6,8 +6,8 @@ use std::time::Instant;
 
 use anyhow::{Context, Result, bail};
 
-/// Starts two programs `starts` times in turn; the time from the start to the exit in ns, which a tenth of the starts of each do
-/// not exceed. What else the machine does makes starts longer, never shorter.
+/// Starts two programs `starts` times in turn; the time from the start to the exit in ns, which a tenth of the starts
+/// of each do not exceed. What else the machine does makes starts longer, never shorter.
 ///
 /// # Errors
 /// A program fails.

@@ -1,5 +1,6 @@
 /* SPDX-License-Identifier: MIT OR Apache-2.0 */
-/** In place of the C library's function, linked with `--wrap`: gives memory as often as the environment variable MEMORY says. */
+/** In place of the C library's function, linked with `--wrap`: gives memory as often as the environment variable MEMORY
+ * says. */
 #include <stdlib.h>
 
 int __real_posix_memalign(void **memory, size_t alignment, size_t size);

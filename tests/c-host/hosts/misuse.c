@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: MIT OR Apache-2.0 */
 /**
- * The functions of the guest `misuse`. While it is watched, the guest runs under single step, and so does what it calls: the gates,
- * the library, and this host. None of it behind the gates may find the direction flag set.
+ * The functions of the guest `misuse`. While it is watched, the guest runs under single step, and so does what it
+ * calls: the gates, the library, and this host. None of it behind the gates may find the direction flag set.
  */
 #include "../../../examples/c-host/c-host.c"
 #include "arguments.h"

@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: MIT OR Apache-2.0 */
 /**
- * Functions of a host's own by the names of 2013, for the guest `calls.c` of guests-of-2013: each prints what it was passed. With
- * MISTAKE, one has another prototype than in 2013.
+ * Functions of a host's own by the names of 2013, for the guest `calls.c` of guests-of-2013: each prints what it was
+ * passed. With MISTAKE, one has another prototype than in 2013.
  */
 #include <inttypes.h>
 #include <stdio.h>

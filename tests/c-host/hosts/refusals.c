@@ -1,5 +1,6 @@
 /* SPDX-License-Identifier: MIT OR Apache-2.0 */
-/** Makes the mistakes of a careless host with the guest `hello`; prints each with its result and the library's messages. */
+/** Makes the mistakes of a careless host with the guest `hello`; prints each with its result and the library's
+ * messages. */
 #define main c_host_main
 #include "../../../examples/c-host/c-host.c"
 #undef main

@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: MIT OR Apache-2.0 */
 /**
- * A host that sees the state in which its code runs, for the guests `state` and `alignment`: the functions of `state`, accesses to
- * addresses that are not aligned in the console and in a handler, and control words of its own.
+ * A host that sees the state in which its code runs, for the guests `state` and `alignment`: the functions of `state`,
+ * accesses to addresses that are not aligned in the console and in a handler, and control words of its own.
  */
 #define _GNU_SOURCE
 #include <paravirt/host.h>

@@ -1,9 +1,9 @@
 /* SPDX-License-Identifier: MIT OR Apache-2.0 */
 /**
  * Raises a line at every instruction of the paths on which it could be lost: the guest's, the stubs', the gates', and
- * one in eight of the library's and this host's own. The guest `walk` walks a path again and again under single step. In each
- * round the line is raised at instructions at which it has not been raised before, but not before the last raise was delivered,
- * until a round finds none.
+ * one in eight of the library's and this host's own. The guest `walk` walks a path again and again under single step.
+ * In each round the line is raised at instructions at which it has not been raised before, but not before the last
+ * raise was delivered, until a round finds none.
  */
 #define sigsuspend sleep_in_walk
 #define main c_host_main

@@ -147,7 +147,8 @@ fn without_the_option_they_are_refused_and_it_is_named() {
     }
 }
 
-/// A table without a single name that is bound, and so long that the host's code in the guest's memory has no room to spare.
+/// A table without a single name that is bound, and so long that the host's code in the guest's memory has no room to
+/// spare.
 #[test]
 fn names_of_2013_that_nobody_provides_do_no_harm() {
     for arch in Arch::ALL {

@@ -1,8 +1,8 @@
 // SPDX-License-Identifier: MIT OR Apache-2.0
 //! What reads files of others, a function for each command, to be fed with anything. See the README for how.
 //!
-//! Each takes the bytes of a guest; `check`, `bind` and `audit` take those of their lists as well, if they are no ELF file. Beside a
-//! crash, what it promises is checked.
+//! Each takes the bytes of a guest; `check`, `bind` and `audit` take those of their lists as well, if they are no ELF
+//! file. Beside a crash, what it promises is checked.
 
 pub mod limits;
 

@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: MIT OR Apache-2.0 */
 /*
- * Calls every function of 2013 with arguments that fill their types, for a host that has its own by these names and prints them.
- * Its exit status is the number of the first result that is wrong, 0 if none is.
+ * Calls every function of 2013 with arguments that fill their types, for a host that has its own by these names and
+ * prints them. Its exit status is the number of the first result that is wrong, 0 if none is.
  */
 #include "today.h"
 

@@ -1,5 +1,6 @@
 /* SPDX-License-Identifier: MIT OR Apache-2.0 */
-/* External functions as they were declared in 2013: without prototypes, in sections that the function's name is not part of. */
+/* External functions as they were declared in 2013: without prototypes, in sections that the function's name is not
+ * part of. */
 #pragma once
 
 #ifndef PREFIX

@@ -1,8 +1,8 @@
 /* SPDX-License-Identifier: MIT OR Apache-2.0 */
 /*
- * A guest as of 2013: its external functions are declared without prototypes, in sections that the function's name is not part
- * of, and called by regparm(3). It has no identity note. The first word of the command line says what it does; its first letter is
- * enough, but of `ld`, `ls`, and those with `s`.
+ * A guest as of 2013: its external functions are declared without prototypes, in sections that the function's name is
+ * not part of, and called by regparm(3). It has no identity note. The first word of the command line says what it does;
+ * its first letter is enough, but of `ld`, `ls`, and those with `s`.
  */
 
 #include "external.h"

@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: MIT OR Apache-2.0 */
 /*
- * A guest of today, with identity note and vCPU page, that calls functions by their names of 2013 and as they were called then.
+ * A guest of today, with identity note and vCPU page, that calls functions by their names of 2013 and as they were
+ * called then.
  */
 #include "today.h"
 

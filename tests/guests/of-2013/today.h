@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: MIT OR Apache-2.0 */
 /*
- * What makes a guest one of today: identity note, vCPU page, an upcall entry that calls interrupted(), and the entry point, which
- * calls guest() with the start info.
+ * What makes a guest one of today: identity note, vCPU page, an upcall entry that calls interrupted(), and the entry
+ * point, which calls guest() with the start info.
  */
 #pragma once
 
@@ -39,8 +39,8 @@ union {
 	char bytes[4096];
 } page __attribute__((aligned(4096))) = { .head = { .version = 1, .upcall = upcall } };
 
-/* An interrupt enters here with the processor's frame on the stack and the flag off. The timer is slow: none comes between the
- * store that turns it on and the return. */
+/* An interrupt enters here with the processor's frame on the stack and the flag off. The timer is slow: none comes
+ * between the store that turns it on and the return. */
 #ifdef __x86_64__
 asm(".globl upcall\n"
     "upcall:\n"

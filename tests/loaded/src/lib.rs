@@ -13,7 +13,8 @@ use pvhost::process::{Console, Vm};
 /// Beside the image, in bytes: little, since a program that loads this may itself lie in low memory.
 const MEMORY: u64 = 1 << 20;
 
-/// Runs that guest with that command line for so long at most. Its status, as of `pvhost run`; -1 if it could not be started.
+/// Runs that guest with that command line for so long at most. Its status, as of `pvhost run`; -1 if it could not be
+/// started.
 ///
 /// # Safety
 /// Both are texts that end with a NUL.

@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: MIT OR Apache-2.0
-//! Programs that load a host while they run, and have threads, timers and handlers of their own: guests one after another, on the first
-//! thread and on others.
+//! Programs that load a host while they run, and have threads, timers and handlers of their own: guests one after
+//! another, on the first thread and on others.
 #![cfg(all(target_os = "linux", target_arch = "x86_64"))]
 
 use std::env;

@@ -58,8 +58,8 @@ pub fn number(printed: &str, label: &str) -> u64 {
         .unwrap_or_else(|| panic!("no number behind {label:?} in {printed:?}"))
 }
 
-/// Runs a guest as the ordinary Linux program that the backend `linux_syscall` makes of it, to its end, which must be exit status 0.
-/// What it printed.
+/// Runs a guest as the ordinary Linux program that the backend `linux_syscall` makes of it, to its end, which must be
+/// exit status 0. What it printed.
 ///
 /// # Panics
 /// With what it printed, if it ends in another way, or not within `limit`.

@@ -32,7 +32,8 @@ impl Held {
     }
 }
 
-/// Memory of this process in bytes: resident, and all of its address space, in which neighbouring mappings count as one.
+/// Memory of this process in bytes: resident, and all of its address space, in which neighbouring mappings count as
+/// one.
 fn memory() -> [u64; 2] {
     let status = fs::read_to_string("/proc/self/status").expect("Linux has it");
     ["VmRSS:", "VmSize:"].map(|label| {
@@ -44,11 +45,12 @@ fn memory() -> [u64; 2] {
     })
 }
 
-/// Runs short guests one after the other, `runs` in all, and as many before as it takes until everything that is made once
-/// has been made. No other test may run in this process meanwhile.
+/// Runs short guests one after the other, `runs` in all, and as many before as it takes until everything that is made
+/// once has been made. No other test may run in this process meanwhile.
 ///
 /// # Panics
-/// If more files, threads, mappings or timers are left than before, or more than `growth` bytes of memory, resident or mapped.
+/// If more files, threads, mappings or timers are left than before, or more than `growth` bytes of memory, resident or
+/// mapped.
 pub fn check(runs: usize, growth: u64) {
     let kinds: Vec<_> = Arch::ALL
         .into_iter()

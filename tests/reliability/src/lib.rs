@@ -1,5 +1,6 @@
 // SPDX-License-Identifier: MIT OR Apache-2.0
-//! Runs check guests on the Linux process host, in this process, for a short time here and for a long one in the soak tests.
+//! Runs check guests on the Linux process host, in this process, for a short time here and for a long one in the soak
+//! tests.
 //!
 //! The guests come from `cargo xtask guests`; `PARAVIRT_GUESTS` names their folder, `target/guests` by default.
 #![cfg(all(target_os = "linux", target_arch = "x86_64"))]

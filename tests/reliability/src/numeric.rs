@@ -23,8 +23,8 @@ pub fn check(arch: Arch, duration: Duration) {
     assert_were_many(upcalls, duration);
 }
 
-/// The same guest as an ordinary Linux program: there interrupts are signals, and the guest's own backend builds the frame of the
-/// upcall, below the interrupted code's red zone.
+/// The same guest as an ordinary Linux program: there interrupts are signals, and the guest's own backend builds the
+/// frame of the upcall, below the interrupted code's red zone.
 ///
 /// # Panics
 /// As [`check`].
@@ -39,7 +39,8 @@ pub fn check_native(arch: Arch, duration: Duration) {
     assert_were_many(upcalls, duration);
 }
 
-/// A hundredth of what the timer asks for: a busy machine gives a guest a small part of its time, and periods of a timer come together.
+/// A hundredth of what the timer asks for: a busy machine gives a guest a small part of its time, and periods of a
+/// timer come together.
 fn assert_were_many(interrupts: u64, duration: Duration) {
     let asked_for = u128::from(HERTZ) * duration.as_millis() / 1000;
     assert!(

@@ -50,8 +50,8 @@ pub fn count(arch: Arch, duration: Duration, load: &str, realtime: Option<u8>) -
     outcome
 }
 
-/// How many periods this machine sleeps through by itself in that time, in a thread that does nothing else: what no host can do
-/// better with the same priority.
+/// How many periods this machine sleeps through by itself in that time, in a thread that does nothing else: what no
+/// host can do better with the same priority.
 ///
 /// # Panics
 /// If the system does not permit the priority.

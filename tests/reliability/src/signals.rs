@@ -1,10 +1,11 @@
 // SPDX-License-Identifier: MIT OR Apache-2.0
 //! A signal sent at every instruction of the paths on which it could be lost, to a guest as an ordinary Linux program.
 //!
-//! There the guest's own backend is the host with a flag of its own, the signal mask, and builds the frames of upcalls. Each round,
-//! the guest `signals` goes a path under ptrace and its console's signal is sent at one instruction at which it has not been sent
-//! before; then at two; then at a third in the window at the upcall's end. One round of a kind is recorded by single steps, the
-//! others run to their instructions with breakpoints: nothing else interrupts the guest, so it goes the same way each time.
+//! There the guest's own backend is the host with a flag of its own, the signal mask, and builds the frames of upcalls.
+//! Each round, the guest `signals` goes a path under ptrace and its console's signal is sent at one instruction at
+//! which it has not been sent before; then at two; then at a third in the window at the upcall's end. One round of a
+//! kind is recorded by single steps, the others run to their instructions with breakpoints: nothing else interrupts the
+//! guest, so it goes the same way each time.
 
 use std::collections::BTreeSet;
 use std::io;
@@ -119,8 +120,9 @@ impl Session {
         self.program.set_registers(registers)
     }
 
-    /// Steps through a path, and sends the signal wherever `wants` says so for the number of instructions before and the address. The
-    /// addresses, to the instruction that sleeps or the breakpoint, what was sent, and what the guest says.
+    /// Steps through a path, and sends the signal wherever `wants` says so for the number of instructions before and
+    /// the address. The addresses, to the instruction that sleeps or the breakpoint, what was sent, and what the guest
+    /// says.
     fn record(
         &mut self,
         path: usize,
@@ -144,7 +146,8 @@ impl Session {
         Ok((trace, sent, report))
     }
 
-    /// Lets the guest go a path that has been recorded, and sends the signal at these instructions of the record, by number.
+    /// Lets the guest go a path that has been recorded, and sends the signal at these instructions of the record, by
+    /// number.
     fn round(&mut self, path: usize, at: &[usize], trace: &[u64]) -> io::Result<(Vec<Sent>, Report)> {
         let report = self.enter(path)?;
         let (mut sent, mut here) = (Vec::new(), 0);
@@ -353,7 +356,8 @@ fn twice(session: &mut Session, path: usize, first: Sent) -> io::Result<Vec<Sent
     Ok(seconds)
 }
 
-/// Goes through an upcall that finds the line pending in the window at its end, with a third signal at each instruction of that.
+/// Goes through an upcall that finds the line pending in the window at its end, with a third signal at each instruction
+/// of that.
 fn pile(session: &mut Session, first: Sent, seconds: &[Sent]) -> io::Result<()> {
     let window = session.places.window.clone();
     let entered = seconds

@@ -8,8 +8,8 @@ use crate::guest::{self, Arch};
 /// After that time the guest counts as hanging.
 const LIMIT: Duration = Duration::from_secs(60);
 
-/// Lets a guest measure it, which fails if that is too much: on the process host, and as an ordinary Linux program, where interrupts
-/// are signals.
+/// Lets a guest measure it, which fails if that is too much: on the process host, and as an ordinary Linux program,
+/// where interrupts are signals.
 ///
 /// # Panics
 /// If it is too much.

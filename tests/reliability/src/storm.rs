@@ -17,7 +17,8 @@ use crate::guest::{self, Arch, Outcome};
 pub struct Weather {
     /// Length of the first storm.
     pub storm: Duration,
-    /// Number of short bursts after it. Each ends with a last raise, which must not be lost, half of them while the guest is idle.
+    /// Number of short bursts after it. Each ends with a last raise, which must not be lost, half of them while the
+    /// guest is idle.
     pub bursts: u32,
 }
 
@@ -35,8 +36,8 @@ impl Sky {
         line.raise();
     }
 
-    /// Raises the line for some time, and then once more. The last raise is announced before it comes, so that who waits for its
-    /// handler waits long enough.
+    /// Raises the line for some time, and then once more. The last raise is announced before it comes, so that who
+    /// waits for its handler waits long enough.
     fn rage(&self, line: &LineHandle, time: Duration) {
         let end = Instant::now() + time;
         while Instant::now() < end {

@@ -127,7 +127,8 @@ impl Outcome {
         }
     }
 
-    /// Checks the record, and that `text` stands on the serial port, where it is on the debug console as well if `early`.
+    /// Checks the record, and that `text` stands on the serial port, where it is on the debug console as well if
+    /// `early`.
     ///
     /// # Panics
     /// If not.

@@ -115,7 +115,12 @@ fn a_fault_before_the_first_output_is_reported() {
         // i386 runs without page tables.
         if architecture == "x86_64" {
             cases.extend([
-                ("null", 14, "paravirt: address 0x10, read or executed, where no memory is mapped\nparavirt: hint: a null pointer"),
+                (
+                    "null",
+                    14,
+                    "paravirt: address 0x10, read or executed, where no memory is mapped\nparavirt: hint: a \
+                null pointer",
+                ),
                 ("overflow", 14, "paravirt: hint: a stack overflow"),
                 ("beyond", 14, "paravirt: hint: memory is mapped up to 4 GiB"),
             ]);

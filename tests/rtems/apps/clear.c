@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: BSD-2-Clause */
-/* What the host latched for a vector: it is pending, also if the vector is disabled, and it can be cleared. Lines are raised by the layer's
- * own function, as a device raises them, past the directives of RTEMS. Exits with the number of failed checks. */
+/* What the host latched for a vector: it is pending, also if the vector is disabled, and it can be cleared. Lines are
+ * raised by the layer's own function, as a device raises them, past the directives of RTEMS. Exits with the number of
+ * failed checks. */
 
 #include <rtems.h>
 #include <rtems/irq-extension.h>

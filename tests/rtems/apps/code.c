@@ -1,5 +1,6 @@
 /* SPDX-License-Identifier: BSD-2-Clause */
-/* Runs code that it writes to memory of the C library; with LOADER defined, in an image that has RTEMS' dynamic loader. */
+/* Runs code that it writes to memory of the C library; with LOADER defined, in an image that has RTEMS' dynamic loader.
+ * */
 
 #include <rtems.h>
 

@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: BSD-2-Clause */
-/* How the x87 unit and SSE compute, in threads and handlers: rounding and masks belong to the thread that set them, with the attribute
- * for floating point and without, and every handler begins with those of a program's start. Exits with the number of the failed check,
- * or 0. */
+/* How the x87 unit and SSE compute, in threads and handlers: rounding and masks belong to the thread that set them,
+ * with the attribute for floating point and without, and every handler begins with those of a program's start. Exits
+ * with the number of the failed check, or 0. */
 
 #include <rtems.h>
 #include <rtems/irq-extension.h>

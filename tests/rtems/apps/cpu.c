@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: BSD-2-Clause */
-/* Processor state under RTEMS: floating point and thread-local storage across threads and interrupts, nested interrupts with a
- * thread dispatch at the end, and an application's timer beside the tick. Exits with the number of the failed check, or 0. */
+/* Processor state under RTEMS: floating point and thread-local storage across threads and interrupts, nested interrupts
+ * with a thread dispatch at the end, and an application's timer beside the tick. Exits with the number of the failed
+ * check, or 0. */
 
 #include <rtems.h>
 #include <rtems/irq-extension.h>
@@ -53,7 +54,8 @@ static void on_timer(uint32_t timer, uint64_t expirations, void *argument)
   handler_sum = handler_sum * 0.5 + 1.0 / 3.0;
 }
 
-/* The x87 control word of a task: each worker has another rounding, which its sums of small whole numbers do not show. */
+/* The x87 control word of a task: each worker has another rounding, which its sums of small whole numbers do not show.
+ * */
 static uint16_t control_word(rtems_task_argument number)
 {
   return (uint16_t) (0x037f | number << 10);

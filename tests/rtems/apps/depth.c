@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: BSD-2-Clause */
-/* A task with the smallest stack, which has used all of it but what an interrupt may take, while handlers and other tasks that it is
- * preempted by change every register of SSE and AVX. Exits with the number of the failed check, or 0. */
+/* A task with the smallest stack, which has used all of it but what an interrupt may take, while handlers and other
+ * tasks that it is preempted by change every register of SSE and AVX. Exits with the number of the failed check, or 0.
+ * */
 
 #include <rtems.h>
 
@@ -20,9 +21,9 @@
 #define GUARD 4096
 #define WIDTH 8 /* of a register of AVX, in words */
 
-/* Most that an interrupt with a thread dispatch, during which another one comes, takes of the interrupted task's stack, in bytes:
- * two frames of 943, the most that their alignment takes, and between them the dispatch, which may call the host for thread-local storage.
- * It is more than half of the smallest stack; README.md of the BSP has it, too. */
+/* Most that an interrupt with a thread dispatch, during which another one comes, takes of the interrupted task's stack,
+ * in bytes: two frames of 943, the most that their alignment takes, and between them the dispatch, which may call the
+ * host for thread-local storage. It is more than half of the smallest stack; README.md of the BSP has it, too. */
 #define MOST 2560
 
 static struct {

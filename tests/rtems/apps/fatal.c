@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: BSD-2-Clause */
-/* A fatal error in a system whose own extension turns interrupts on, as one does that waits for something. Handlers run on the stack
- * on which the BSP makes its report. Ends with that report. */
+/* A fatal error in a system whose own extension turns interrupts on, as one does that waits for something. Handlers run
+ * on the stack on which the BSP makes its report. Ends with that report. */
 
 #include <rtems.h>
 

@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: BSD-2-Clause */
-/* A ticker for as long as the command line says, in seconds, 3 at least. Three tasks sleep for 1, 2 and 3 s and print the time. At
- * the end the program compares ticks, expirations and the clock, and the free memory with that before. It exits with the number of
- * the failed check, or 0. */
+/* A ticker for as long as the command line says, in seconds, 3 at least. Three tasks sleep for 1, 2 and 3 s and print
+ * the time. At the end the program compares ticks, expirations and the clock, and the free memory with that before. It
+ * exits with the number of the failed check, or 0. */
 
 #include <rtems.h>
 #include <rtems/malloc.h>

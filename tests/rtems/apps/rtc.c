@@ -1,5 +1,6 @@
 /* SPDX-License-Identifier: BSD-2-Clause */
-/* The driver of the real-time clock: the time of day is the host's, or there is no clock. Exits with the number of failed checks. */
+/* The driver of the real-time clock: the time of day is the host's, or there is no clock. Exits with the number of
+ * failed checks. */
 
 #include <rtems.h>
 #include <rtems/rtc.h>

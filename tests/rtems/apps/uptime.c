@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: BSD-2-Clause */
-/* The uptime against the layer's clock, across a time without ticks that is longer than 32 bits of ns. Exits with the number of the
- * failed check, or 0. */
+/* The uptime against the layer's clock, across a time without ticks that is longer than 32 bits of ns. Exits with the
+ * number of the failed check, or 0. */
 
 #include <rtems.h>
 

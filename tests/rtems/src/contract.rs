@@ -79,7 +79,8 @@ impl Contract {
             .map(|symbol| format!("{};\n", symbol.prototype))
             .collect::<String>();
         format!(
-            "#include <bsp.h>\n{includes}#ifndef RTEMS_NO_RETURN\n#define RTEMS_NO_RETURN __attribute__((noreturn))\n#endif\n{declarations}"
+            "#include <bsp.h>\n{includes}#ifndef RTEMS_NO_RETURN\n#define RTEMS_NO_RETURN \
+            __attribute__((noreturn))\n#endif\n{declarations}"
         )
     }
 

@@ -19,8 +19,8 @@ const GROWTH: u64 = 256 << 10;
 /// Runs the ticker for that time, 3 s at least, and prints what was counted.
 ///
 /// # Panics
-/// If the guest finds ticks, expirations, clock or its memory wrong, if expirations were counted that were neither delivered nor
-/// overruns, or if the host's memory grew after the first half of the time.
+/// If the guest finds ticks, expirations, clock or its memory wrong, if expirations were counted that were neither
+/// delivered nor overruns, or if the host's memory grew after the first half of the time.
 pub fn tick(duration: Duration) {
     let rtems = Installed::find();
     let folder = scratch();

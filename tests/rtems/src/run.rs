@@ -13,8 +13,8 @@ use paravirt_section_tests::scratch;
 use pvhost::image::Image;
 use pvhost::process::{Builder, Console, Exit, Finished, Vm};
 
-/// Runs a program whose console has `input` from the start, for `limit` at most; how it ended, and what it printed, without
-/// carriage returns.
+/// Runs a program whose console has `input` from the start, for `limit` at most; how it ended, and what it printed,
+/// without carriage returns.
 ///
 /// # Panics
 /// If it cannot be run.
@@ -45,8 +45,8 @@ pub fn typed_late(path: &Path, input: &'static str, limit: Duration) -> (Exit, S
     (finished.exit, printed)
 }
 
-/// Runs a program with a console input, a command line and a time limit; all that is known of its run, and what it printed, without
-/// carriage returns.
+/// Runs a program with a console input, a command line and a time limit; all that is known of its run, and what it
+/// printed, without carriage returns.
 ///
 /// # Panics
 /// If it cannot be run.

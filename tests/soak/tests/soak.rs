@@ -1,5 +1,6 @@
 // SPDX-License-Identifier: MIT OR Apache-2.0
-//! The tests of `tests/reliability` for a long time, with assertions on rates, so to be run one at a time on an idle machine.
+//! The tests of `tests/reliability` for a long time, with assertions on rates, so to be run one at a time on an idle
+//! machine.
 #![cfg(all(target_os = "linux", target_arch = "x86_64"))]
 
 use std::thread;

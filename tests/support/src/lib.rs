@@ -1,8 +1,9 @@
 // SPDX-License-Identifier: MIT OR Apache-2.0
 //! What the tests share: guests, hosts, QEMU and Xen on this machine, and one way to say that something is missing.
 //!
-//! A test that cannot do its work panics with what it [`need`]s; it never passes silently. `cargo xtask test` knows what this machine
-//! has, and counts such a test as skipped if only a user can bring it, as not run if a step of ours failed, and as failed otherwise.
+//! A test that cannot do its work panics with what it [`need`]s; it never passes silently. `cargo xtask test` knows
+//! what this machine has, and counts such a test as skipped if only a user can bring it, as not run if a step of ours
+//! failed, and as failed otherwise.
 
 pub mod machine;
 pub mod need;
@@ -32,8 +33,8 @@ pub fn workspace() -> Workspace {
     Workspace::find().expect("tests run in the checkout that built them")
 }
 
-/// Where the finished ELF of a guest is, once it was built: below the folder that `PARAVIRT_GUESTS` names (so that guests of another
-/// checkout can be tried), by default `target/guests`.
+/// Where the finished ELF of a guest is, once it was built: below the folder that `PARAVIRT_GUESTS` names (so that
+/// guests of another checkout can be tried), by default `target/guests`.
 #[must_use]
 pub fn guest_path(arch: Arch, name: &str) -> PathBuf {
     guests::path(&workspace(), arch, name)
@@ -105,8 +106,8 @@ pub fn rtems_library() -> PathBuf {
     )
 }
 
-/// Lets a cargo that is started by `command` build for `target`, with those flags of the compiler: with the active toolchain, if that
-/// has a library for the target, else with the sysroot that was built here and its compiler.
+/// Lets a cargo that is started by `command` build for `target`, with those flags of the compiler: with the active
+/// toolchain, if that has a library for the target, else with the sysroot that was built here and its compiler.
 ///
 /// # Panics
 /// If neither is there.
@@ -167,8 +168,8 @@ pub fn tool(tool: Tool) {
     }
 }
 
-/// Makes a folder that is kept from run to run, because what is built there takes long, and takes it: as long as the file lives, other
-/// tests and other runs wait.
+/// Makes a folder that is kept from run to run, because what is built there takes long, and takes it: as long as the
+/// file lives, other tests and other runs wait.
 ///
 /// # Panics
 /// If it cannot be made.

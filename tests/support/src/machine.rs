@@ -26,7 +26,8 @@ pub struct Output {
 }
 
 impl Pc {
-    /// One with that many MiB of memory, and a processor as QEMU's option `-cpu` takes it, which is stopped after `limit` seconds.
+    /// One with that many MiB of memory, and a processor as QEMU's option `-cpu` takes it, which is stopped after
+    /// `limit` seconds.
     ///
     /// # Panics
     /// If there is no QEMU that works.

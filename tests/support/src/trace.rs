@@ -1,5 +1,6 @@
 // SPDX-License-Identifier: MIT OR Apache-2.0
-//! A program under ptrace, which stops after each instruction, at breakpoint instructions, and before a signal is delivered.
+//! A program under ptrace, which stops after each instruction, at breakpoint instructions, and before a signal is
+//! delivered.
 
 use std::fs::{self, File};
 use std::io;
@@ -52,8 +53,8 @@ pub enum Go {
 }
 
 impl Traced {
-    /// Starts a program, which stands before its first instruction then. It is ended by a signal after `limit`, so that no wait for it
-    /// is for ever.
+    /// Starts a program, which stands before its first instruction then. It is ended by a signal after `limit`, so that
+    /// no wait for it is for ever.
     ///
     /// # Errors
     /// The program cannot be started, or the system does not permit tracing.
@@ -95,8 +96,8 @@ impl Traced {
         check(unsafe { libc::ptrace(request, self.process, 0_usize, signal as usize) }).map(drop)
     }
 
-    /// A step of an instruction that loads the flags leaves the processor's trap flag as if the program had set it, and a handler's
-    /// frame keeps it. A program that goes on may so stop at a [`Stop::Step`] once.
+    /// A step of an instruction that loads the flags leaves the processor's trap flag as if the program had set it, and
+    /// a handler's frame keeps it. A program that goes on may so stop at a [`Stop::Step`] once.
     fn clear_trap_flag(&self) -> io::Result<()> {
         const TRAP: u64 = 0x100;
         let mut registers = self.registers()?;

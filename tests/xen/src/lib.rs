@@ -1,8 +1,8 @@
 // SPDX-License-Identifier: MIT OR Apache-2.0
 //! Runs a guest as the first domain of a real Xen, which QEMU runs.
 //!
-//! The guests come from `cargo xtask guests`; `PARAVIRT_GUESTS` names their folder, `target/guests` by default. Xen is the file that
-//! `PVHOST_XEN` names, or the one that set-up has unpacked.
+//! The guests come from `cargo xtask guests`; `PARAVIRT_GUESTS` names their folder, `target/guests` by default. Xen is
+//! the file that `PVHOST_XEN` names, or the one that set-up has unpacked.
 
 use std::fs;
 use std::path::PathBuf;

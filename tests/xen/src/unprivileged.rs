@@ -1,8 +1,9 @@
 // SPDX-License-Identifier: MIT OR Apache-2.0
-//! Guests as ordinary domains, which a Linux that controls the machine starts with Xen's tools: console ring, event channels and
-//! start info are the real ones.
+//! Guests as ordinary domains, which a Linux that controls the machine starts with Xen's tools: console ring, event
+//! channels and start info are the real ones.
 //!
-//! Linux and the tools are Debian's packages, downloaded by `apt-get` and unpacked into a folder below `target`; nothing is installed.
+//! Linux and the tools are Debian's packages, downloaded by `apt-get` and unpacked into a folder below `target`;
+//! nothing is installed.
 
 use std::fs;
 use std::path::{Path, PathBuf};
@@ -62,8 +63,8 @@ pub struct Finished {
     pub state: String,
 }
 
-/// Starts every guest in every kind of domain that was built, and tells how they ended; `typed` and `input` are what goes to the
-/// consoles of `echo` and `conformance`.
+/// Starts every guest in every kind of domain that was built, and tells how they ended; `typed` and `input` are what
+/// goes to the consoles of `echo` and `conformance`.
 ///
 /// # Panics
 /// If the packages cannot be had or are not as expected, or the guests do not end.

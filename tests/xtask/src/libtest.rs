@@ -1,8 +1,8 @@
 // SPDX-License-Identifier: MIT OR Apache-2.0
 //! Reads what `cargo test` prints.
 //!
-//! A test that cannot do its work fails and says what it needs (see [`test_support::need`]); it is told apart here. A test program that
-//! dies prints no result line; here that is a failure. So is a test that is marked as ignored.
+//! A test that cannot do its work fails and says what it needs (see [`test_support::need`]); it is told apart here. A
+//! test program that dies prints no result line; here that is a failure. So is a test that is marked as ignored.
 
 use std::collections::HashMap;
 
@@ -90,7 +90,8 @@ impl Parser {
         }
     }
 
-    /// The count, at the end of the output. `success` is the exit status of cargo: a failure that left no other trace counts as one.
+    /// The count, at the end of the output. `success` is the exit status of cargo: a failure that left no other trace
+    /// counts as one.
     pub fn finish(mut self, success: bool) -> Outcome {
         self.close_dead_run();
         if !success && self.failing == 0 && self.outcome.failed.is_empty() {

@@ -43,7 +43,8 @@ enum Task {
         /// Only these guests
         names: Vec<String>,
     },
-    /// Build the library for hosts in C and the example of one; they go to `target/hosts`, a folder for each architecture
+    /// Build the library for hosts in C and the example of one; they go to `target/hosts`, a folder for each
+    /// architecture
     Hosts {
         /// Only for this architecture
         #[arg(long)]

@@ -1,9 +1,9 @@
 // SPDX-License-Identifier: MIT OR Apache-2.0
 //! Progress of a long task, and its result in one line.
 //!
-//! A check can pass and fail. What could not be checked for want of something of the user's is skipped. What could not be checked for
-//! want of a tool that cannot be installed here is skipped, too, but fails in CI. What hangs on a step that failed is not run; that
-//! step is the failure.
+//! A check can pass and fail. What could not be checked for want of something of the user's is skipped. What could not
+//! be checked for want of a tool that cannot be installed here is skipped, too, but fails in CI. What hangs on a step
+//! that failed is not run; that step is the failure.
 
 use std::collections::BTreeMap;
 use std::time::Instant;
@@ -35,7 +35,8 @@ pub struct Report {
 }
 
 impl Report {
-    /// A report on a task of that many steps. With `strict`, as in CI, only what needs something of the user's may be skipped.
+    /// A report on a task of that many steps. With `strict`, as in CI, only what needs something of the user's may be
+    /// skipped.
     pub fn new(steps: usize, strict: bool) -> Self {
         Self {
             tally: Tally::default(),

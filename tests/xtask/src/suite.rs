@@ -20,8 +20,8 @@ pub fn cargo_test(workspace: &Workspace, limit: Duration) -> Command {
     cargo
 }
 
-/// Runs those tests of a [`cargo_test`] whose names contain `filter` (all if there is none), and shows its output, less what passing
-/// tests print.
+/// Runs those tests of a [`cargo_test`] whose names contain `filter` (all if there is none), and shows its output, less
+/// what passing tests print.
 ///
 /// # Errors
 /// Cargo does not start.

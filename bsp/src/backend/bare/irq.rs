@@ -73,8 +73,8 @@ fn handle(vector: u8) {
             console::announce_input();
         }
         SPURIOUS if !is_in_service(SPURIOUS) => {}
-        // Nothing else is unmasked; the second controller's spurious interrupt comes through the first one's cascade input,
-        // which is masked.
+        // Nothing else is unmasked; the second controller's spurious interrupt comes through the first one's cascade
+        // input, which is masked.
         _ => FIRST.0.out8(END_OF_INTERRUPT),
     }
 }

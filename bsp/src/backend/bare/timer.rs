@@ -9,7 +9,8 @@ use crate::ring0::tsc::{self, TIMER_HZ};
 
 const CHANNEL_0: Port = port(0x40);
 const COMMAND: Port = port(0x43);
-/// Channel 0, both bytes, mode 0: one interrupt when the count is down. The command itself stops a count that is running.
+/// Channel 0, both bytes, mode 0: one interrupt when the count is down. The command itself stops a count that is
+/// running.
 const ONE_SHOT: u8 = 0b0011_0000;
 /// The longest count, 54.9 ms. A deadline beyond it takes several interrupts.
 const LONGEST: u64 = 0xffff;
@@ -24,7 +25,8 @@ static START: Local<u64> = Local::new(0);
 static SOURCE: Source = Source { now, arm };
 
 const fn port(number: u16) -> Port {
-    // SAFETY: of the PC's timer, which touches no memory. Its channel 0 is this module's, and a command names the channel.
+    // SAFETY: of the PC's timer, which touches no memory. Its channel 0 is this module's, and a command names the
+    // channel.
     unsafe { Port::new(number) }
 }
 

@@ -5,7 +5,8 @@ use super::syscall::{RT_SIGPROCMASK, RT_SIGSUSPEND, SIG_BLOCK, SIGNALS, syscall3
 use crate::backend::entry;
 use paravirt_abi::error::Error;
 
-/// Called with the virtual interrupt flag off: a signal that ends the wait marks its line and leaves the signals blocked.
+/// Called with the virtual interrupt flag off: a signal that ends the wait marks its line and leaves the signals
+/// blocked.
 pub(super) extern "C" fn idle() {
     let (nothing, signals): (u64, u64) = (0, SIGNALS);
     // SAFETY: sets of 8 bytes, which live through the calls. With signals blocked, none comes between test and wait.

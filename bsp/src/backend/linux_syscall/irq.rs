@@ -19,9 +19,10 @@ pub(super) fn open() {
     unsafe { syscall4(RT_SIGPROCMASK, SIG_UNBLOCK, &raw const set as usize, 0, 8) };
 }
 
-/// Bytes of the stack for signals, beside the interrupted one. What the kernel puts there depends on the processor: 3 KiB with AVX-512,
-/// 11 KiB with AMX, where a stack of the guest may have 4 KiB. And there the frame of an upcall would overwrite it, before the kernel
-/// takes the registers from it. The signals are blocked in their handler, so one stack is enough.
+/// Bytes of the stack for signals, beside the interrupted one. What the kernel puts there depends on the processor: 3
+/// KiB with AVX-512, 11 KiB with AMX, where a stack of the guest may have 4 KiB. And there the frame of an upcall would
+/// overwrite it, before the kernel takes the registers from it. The signals are blocked in their handler, so one stack
+/// is enough.
 pub(super) const STACK: usize = 64 << 10;
 
 /// Has signals come on the stack that begins there.
@@ -54,7 +55,8 @@ pub(super) fn start() {
     }
 }
 
-/// The signal handler. It marks the line; with interrupts on it leaves through the upcall entry, else with the signals blocked.
+/// The signal handler. It marks the line; with interrupts on it leaves through the upcall entry, else with the signals
+/// blocked.
 extern "C" fn handle(signal: u32, _info: *const u8, context: *mut u8) {
     if signal == SIGNAL_TIMER {
         // SAFETY: the entry of signals.
@@ -85,7 +87,8 @@ unsafe extern "C" {
 /// `context` must be the `ucontext` of a signal that interrupted the guest with interrupts on.
 unsafe fn enter_upcall(context: *mut u8) {
     let entry = &raw const __paravirt_upcall as usize;
-    // SAFETY: the registers lie in the context; below the interrupted stack pointer and its red zone the guest keeps nothing.
+    // SAFETY: the registers lie in the context; below the interrupted stack pointer and its red zone the guest keeps
+    // nothing.
     unsafe {
         let registers = context.add(REGISTERS).cast::<usize>();
         let interrupted = registers.add(STACK_POINTER).read();

@@ -1,9 +1,9 @@
 // SPDX-License-Identifier: MIT OR Apache-2.0
 //! Backend `linux_syscall`: the image as an ordinary static Linux program.
 //!
-//! The bodies of the external functions make system calls, as RTEMS on POK does with its kernel; clocks are read without one where the
-//! kernel has code for that in the process. Interrupts are signals: the host's flag is the signal mask, the host's atomic wait is
-//! `rt_sigsuspend`.
+//! The bodies of the external functions make system calls, as RTEMS on POK does with its kernel; clocks are read
+//! without one where the kernel has code for that in the process. Interrupts are signals: the host's flag is the signal
+//! mask, the host's atomic wait is `rt_sigsuspend`.
 
 mod console;
 mod cpu;

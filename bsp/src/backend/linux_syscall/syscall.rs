@@ -103,7 +103,8 @@ mod x86_64 {
         options(att_syntax),
     );
 
-    /// A system call of up to three arguments, whose pointers the caller answers for; a negative error number on failure.
+    /// A system call of up to three arguments, whose pointers the caller answers for; a negative error number on
+    /// failure.
     ///
     /// # Safety
     /// The arguments must be what the call of that number asks for.
@@ -146,7 +147,8 @@ mod x86_64 {
     /// `PROT_READ | PROT_WRITE`, and `PROT_EXEC` if the image asks for executable memory.
     fn rights() -> usize {
         let execute: u32;
-        // SAFETY: reads a word of the image that the linker fills in: with the symbol's number, or 0 if it is not defined.
+        // SAFETY: reads a word of the image that the linker fills in: with the symbol's number, or 0 if it is not
+        // defined.
         unsafe {
             asm!(
                 ".weak __paravirt_executable_memory",
@@ -217,8 +219,8 @@ mod i386 {
         options(att_syntax),
     );
 
-    // How the kernel is entered: by the interrupt that every kernel and emulator has, until `enter_by` knows better. The entry of the
-    // kernel's own leaves all registers but eax alone, as the interrupt does.
+    // How the kernel is entered: by the interrupt that every kernel and emulator has, until `enter_by` knows better.
+    // The entry of the kernel's own leaves all registers but eax alone, as the interrupt does.
     global_asm!(
         ".pushsection .text.paravirt_linux_syscall, \"ax\", @progbits",
         ".globl __paravirt_linux_interrupt", // Rust's part may be in another object
@@ -257,7 +259,8 @@ mod i386 {
         }
     }
 
-    /// A system call of up to three arguments, whose pointers the caller answers for; a negative error number on failure.
+    /// A system call of up to three arguments, whose pointers the caller answers for; a negative error number on
+    /// failure.
     ///
     /// # Safety
     /// The arguments must be what the call of that number asks for.
@@ -298,7 +301,8 @@ mod i386 {
     /// `PROT_READ | PROT_WRITE`, and `PROT_EXEC` if the image asks for executable memory.
     fn rights() -> usize {
         let rights;
-        // SAFETY: a number that the linker fills in: that of the symbol, or 0 if it is not defined, and the other rights.
+        // SAFETY: a number that the linker fills in: that of the symbol, or 0 if it is not defined, and the other
+        // rights.
         unsafe {
             asm!(
                 ".weak __paravirt_executable_memory",

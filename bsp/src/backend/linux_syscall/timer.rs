@@ -81,7 +81,8 @@ fn read(clock: usize) -> u64 {
     time.ns()
 }
 
-/// Sets the kernel's timer to that guest time. What is beyond the kernel's longest time, 2^63 ns, ends there, so it needs no stop.
+/// Sets the kernel's timer to that guest time. What is beyond the kernel's longest time, 2^63 ns, ends there, so it
+/// needs no stop.
 fn arm(deadline: u64) {
     /// `TIMER_ABSTIME`.
     const ABSOLUTE: usize = 1;

@@ -1,10 +1,12 @@
 // SPDX-License-Identifier: MIT OR Apache-2.0
-//! The kernel's own code in each process (`vdso(7)`): a clock that is read without a system call, and on i386 the fast way into the
-//! kernel. The auxiliary vector names their places, unless the kernel, an emulator or a debugger leaves them out.
+//! The kernel's own code in each process (`vdso(7)`): a clock that is read without a system call, and on i386 the fast
+//! way into the kernel. The auxiliary vector names their places, unless the kernel, an emulator or a debugger leaves
+//! them out.
 //!
-//! The code is an ELF file in memory (gABI, chapters 4 and 5). Its one loaded segment has the address 0, which Linux' build has checked
-//! since 2014, and its names lie directly behind its symbols (`vdso-layout.lds.S`). Before, the address was one in the kernel's half of
-//! the address space: that code is not used. The clock takes some 150 bytes of its caller's stack.
+//! The code is an ELF file in memory (gABI, chapters 4 and 5). Its one loaded segment has the address 0, which Linux'
+//! build has checked since 2014, and its names lie directly behind its symbols (`vdso-layout.lds.S`). Before, the
+//! address was one in the kernel's half of the address space: that code is not used. The clock takes some 150 bytes of
+//! its caller's stack.
 
 use super::syscall::Timespec;
 
@@ -17,7 +19,8 @@ const NAME: [u8; 21] = *b"__vdso_clock_gettime\0";
 #[cfg(target_arch = "x86")]
 const NAME: [u8; 23] = *b"__vdso_clock_gettime64\0";
 
-/// Kinds of entries: in the auxiliary vector, among program headers, in the dynamic section. 0 ends the first and the last.
+/// Kinds of entries: in the auxiliary vector, among program headers, in the dynamic section. 0 ends the first and the
+/// last.
 #[cfg(target_arch = "x86")]
 const AT_SYSINFO: usize = 32;
 const AT_SYSINFO_EHDR: usize = 33;
@@ -113,8 +116,8 @@ pub(super) unsafe fn start(stack: *const usize) -> Option<ClockGettime> {
 /// # Safety
 /// `image` must be an ELF file that the kernel put into the process.
 unsafe fn clock_gettime(image: *const u8) -> Option<ClockGettime> {
-    // SAFETY: headers and dynamic section are where the file says. No symbol is looked at behind the symbols, nor a byte behind the
-    // names. The function is what its name says.
+    // SAFETY: headers and dynamic section are where the file says. No symbol is looked at behind the symbols, nor a
+    // byte behind the names. The function is what its name says.
     unsafe {
         let header = image.cast::<Header>();
         let mut segment = image.add((*header).segments).cast::<Segment>();

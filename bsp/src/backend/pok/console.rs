@@ -9,14 +9,14 @@ use super::{irq, kernel};
 use crate::backend::lines;
 use crate::local::Local;
 
-/// Most bytes of one call: the layer's longest piece of a line. The kernel writes with its interrupts off, and its clock
-/// counts interrupts, so time stands still meanwhile. What is written in one call no other partition can part.
+/// Most bytes of one call: the layer's longest piece of a line. The kernel writes with its interrupts off, and its
+/// clock counts interrupts, so time stands still meanwhile. What is written in one call no other partition can part.
 const LONGEST: usize = 128;
 
 /// Begins a command to the kernel's console; twice, it stands for itself.
 const ESCAPE: u8 = 0xff;
-/// Stays where a byte would come if there is none: the kernel does not tell otherwise. So a byte of this value, which no text
-/// in UTF-8 has, is never seen.
+/// Stays where a byte would come if there is none: the kernel does not tell otherwise. So a byte of this value, which
+/// no text in UTF-8 has, is never seen.
 const NOTHING: u8 = 0xfe;
 
 /// A byte that was taken to see whether there is one.
@@ -87,7 +87,8 @@ pub(super) fn set_wanted(wanted: bool) {
     WANTED.set(wanted);
 }
 
-/// Raises the console line if there is input, or once if there never will be any: whoever waits finds that it has ended.
+/// Raises the console line if there is input, or once if there never will be any: whoever waits finds that it has
+/// ended.
 pub(super) fn find() {
     if !WANTED.get() {
         return;

@@ -12,7 +12,8 @@ const LONGEST_NS: u64 = 1_000_000_000;
 /// Longest sleep in ns where input ends the wait: how late its line may come.
 const INPUT_NS: u64 = 10_000_000;
 
-/// Called with the virtual interrupt flag off. Nothing can become pending between test and sleep, because nothing interrupts.
+/// Called with the virtual interrupt flag off. Nothing can become pending between test and sleep, because nothing
+/// interrupts.
 pub(super) extern "C" fn idle() {
     loop {
         irq::find();

@@ -1,21 +1,23 @@
 // SPDX-License-Identifier: MIT OR Apache-2.0
-//! Interrupts by the calls of the fork (phipse/pok, 2013: kernel/core/syscall.c, kernel/arch/x86/x86-qemu-vmm/bsp.c), of which
-//! the guest can use that of the interval timer, for idle.
+//! Interrupts by the calls of the fork (phipse/pok, 2013: kernel/core/syscall.c, kernel/arch/x86/x86-qemu-vmm/bsp.c),
+//! of which the guest can use that of the interval timer, for idle.
 //!
-//! The kernel enters a partition's handler in user mode, on the interrupted stack. It puts the registers below the stack pointer
-//! and, in the place of the word that the stack pointer points at, the address of the interrupted instruction. That word is lost,
-//! so whoever is interrupted must not need it. Code of a compiler always does. Hence interrupts are on here only, around a loop
-//! that has nothing to lose, and everywhere else lines are found by looking, as on a kernel without these calls.
+//! The kernel enters a partition's handler in user mode, on the interrupted stack. It puts the registers below the
+//! stack pointer and, in the place of the word that the stack pointer points at, the address of the interrupted
+//! instruction. That word is lost, so whoever is interrupted must not need it. Code of a compiler always does. Hence
+//! interrupts are on here only, around a loop that has nothing to lose, and everywhere else lines are found by looking,
+//! as on a kernel without these calls.
 //!
 //! What else the kernel does, and what follows:
 //!
-//! * It keeps no interrupt that comes while the partition has them off or another partition runs. That of the timer comes again.
-//! * It ends the interrupt of the timer at the interrupt controller, for its own clock, but of no other device: a second one would
-//!   never come. So the lines of devices are left alone.
-//! * It delivers also to a partition whose threads all sleep, and then writes to wherever its own stack makes it. So interrupts are
-//!   off whenever the partition sleeps, ends or computes, and before the handler is known.
-//! * Its call 26, to unregister a handler, masks the line if no partition has a handler, whether the kernel has one or not: that
-//!   would stop the clock of the whole node. It is not made.
+//! * It keeps no interrupt that comes while the partition has them off or another partition runs. That of the timer
+//!   comes again.
+//! * It ends the interrupt of the timer at the interrupt controller, for its own clock, but of no other device: a
+//!   second one would never come. So the lines of devices are left alone.
+//! * It delivers also to a partition whose threads all sleep, and then writes to wherever its own stack makes it. So
+//!   interrupts are off whenever the partition sleeps, ends or computes, and before the handler is known.
+//! * Its call 26, to unregister a handler, masks the line if no partition has a handler, whether the kernel has one or
+//!   not: that would stop the clock of the whole node. It is not made.
 
 use core::arch::global_asm;
 
@@ -32,8 +34,8 @@ unsafe extern "C" {
 
 /// Registers the handler, with interrupts off. For the start of the backend, on a kernel with these calls.
 pub(super) fn start() {
-    // SAFETY: the argument is not used; a line and the address of a handler that is entered as the kernel does. The kernel counts
-    // how often interrupts were turned off, and begins with 0.
+    // SAFETY: the argument is not used; a line and the address of a handler that is entered as the kernel does. The
+    // kernel counts how often interrupts were turned off, and begins with 0.
     let registered = unsafe {
         call(IRQ_DISABLE, [0]);
         call(
@@ -56,9 +58,9 @@ pub(super) fn wait() {
     unsafe { __paravirt_pok_wait(&raw const line) };
 }
 
-// The loop runs with nothing on the stack but a word to lose. What the kernel saved of it is not needed: the handler goes on for
-// it. Interrupts are turned off again before the kernel is told that it may deliver the next one, so the handler is not
-// interrupted itself.
+// The loop runs with nothing on the stack but a word to lose. What the kernel saved of it is not needed: the handler
+// goes on for it. Interrupts are turned off again before the kernel is told that it may deliver the next one, so the
+// handler is not interrupted itself.
 global_asm!(
     ".pushsection .text.paravirt_pok_irq, \"ax\", @progbits",
     ".globl __paravirt_pok_wait",

@@ -6,8 +6,8 @@ use paravirt_abi::line;
 use super::{console, timer};
 use crate::backend::{entry, lines};
 
-/// Marks the lines pending whose devices want something and, with interrupts on, runs their handlers. At the end of every
-/// function that an application may call to pass or to measure time.
+/// Marks the lines pending whose devices want something and, with interrupts on, runs their handlers. At the end of
+/// every function that an application may call to pass or to measure time.
 pub(super) fn poll() {
     find();
     entry::deliver();

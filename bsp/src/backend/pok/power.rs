@@ -6,8 +6,9 @@ use paravirt_abi::shutdown::Reason;
 use super::syscall::{PARTITION_GET_ID, THREAD_SUSPEND, call};
 use crate::println;
 
-/// Says on the console what would be an exit status elsewhere, and stops the partition's only thread. The node and its other
-/// partitions go on, so the kernel's call that ends the node is not made, and a reset is left to whoever supervises it.
+/// Says on the console what would be an exit status elsewhere, and stops the partition's only thread. The node and its
+/// other partitions go on, so the kernel's call that ends the node is not made, and a reset is left to whoever
+/// supervises it.
 pub(super) extern "C" fn shutdown(reason: u32, code: i32) -> ! {
     let word = match Reason::from_number(reason) {
         Some(Reason::Exit) => "exit",

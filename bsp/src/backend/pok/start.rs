@@ -37,15 +37,15 @@ pub(super) fn start(entry: &Entry) -> &'static StartInfo {
     if kernel::waits_for_interrupts() {
         interrupt::start();
     }
-    // The stacks that POK has for its threads lie at the partition's end. That of the first thread was left at the entry
-    // point, that of the second is never used.
+    // The stacks that POK has for its threads lie at the partition's end. That of the first thread was left at the
+    // entry point, that of the second is never used.
     info::add_memory(0, (entry.stack as usize as u64) & !(PAGE - 1));
     info::set_command_line(command_line());
     info::finish(0)
 }
 
-/// Goes on as a thread of the partition's normal mode: in the mode that it starts in, the first thread runs on whether it
-/// sleeps or not.
+/// Goes on as a thread of the partition's normal mode: in the mode that it starts in, the first thread runs on whether
+/// it sleeps or not.
 fn run_as_thread() {
     let attributes = ThreadAttributes {
         priority: 1,
@@ -83,8 +83,8 @@ fn run_as_thread() {
     }
 }
 
-/// Makes sure that the kernel wakes sleepers: one that was configured without any locks does not, and the first idle would never
-/// end. `thread` is the number of the first thread, which is the current one.
+/// Makes sure that the kernel wakes sleepers: one that was configured without any locks does not, and the first idle
+/// would never end. `thread` is the number of the first thread, which is the current one.
 fn check_sleep(thread: u32) {
     let mut status = ThreadAttributes {
         priority: 0,

@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: MIT OR Apache-2.0
-//! System calls of POK, by number, and the layouts they need (POK, version of January 2025: kernel/include/core/syscall.h,
-//! kernel/include/core/thread.h, kernel/include/errno.h). The fork of 2013 has the same, but for what `kernel.rs` says.
+//! System calls of POK, by number, and the layouts they need (POK, version of January 2025:
+//! kernel/include/core/syscall.h, kernel/include/core/thread.h, kernel/include/errno.h). The fork of 2013 has the same,
+//! but for what `kernel.rs` says.
 //!
 //! A call that the kernel was built without is an error of the partition, which ends in the kernel's error handler.
 
@@ -50,12 +51,13 @@ impl Arguments {
 /// Makes a system call; [`OK`] or an error number.
 ///
 /// # Safety
-/// The arguments must be what the call of that number asks for; the kernel checks only that addresses lie in the partition.
+/// The arguments must be what the call of that number asks for; the kernel checks only that addresses lie in the
+/// partition.
 pub(super) unsafe fn call<const N: usize>(number: u32, arguments: [u32; N]) -> u32 {
     let block = Arguments::new(arguments);
     let result;
-    // SAFETY: the caller answers for the arguments. The kernel reads the block, which lives through the call, and restores
-    // every register but eax.
+    // SAFETY: the caller answers for the arguments. The kernel reads the block, which lives through the call, and
+    // restores every register but eax.
     unsafe {
         asm!("int 42", inlateout("eax") number => result, in("ebx") &raw const block);
     }
@@ -123,8 +125,8 @@ global_asm!(
     options(att_syntax),
 );
 
-/// Sets the partition to its normal mode, in which the scheduler keeps to what threads ask for, and goes on as the thread
-/// created with [`__paravirt_pok_thread`] as its entry point; [`OK`] or an error number.
+/// Sets the partition to its normal mode, in which the scheduler keeps to what threads ask for, and goes on as the
+/// thread created with [`__paravirt_pok_thread`] as its entry point; [`OK`] or an error number.
 ///
 /// # Safety
 /// Only for the partition's first thread, on a stack of the image's own, once, after that other thread was created.

@@ -5,7 +5,8 @@ use paravirt_bsp::backend::entry;
 
 use super::{hypervisor, irq, timer};
 
-/// Called with the virtual interrupt flag off. Nothing can become pending between test and wait, because nothing interrupts.
+/// Called with the virtual interrupt flag off. Nothing can become pending between test and wait, because nothing
+/// interrupts.
 pub(super) extern "C" fn idle() {
     loop {
         irq::find();

@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: MIT OR Apache-2.0
-//! What the hypervisor does for a guest: the only file to write anew. Replace each body by the hypercall or system call that does
-//! the same.
+//! What the hypervisor does for a guest: the only file to write anew. Replace each body by the hypercall or system call
+//! that does the same.
 
 use core::sync::atomic::{AtomicU64, Ordering};
 
@@ -9,8 +9,8 @@ use paravirt_bsp::ring0::{cpuid, processor, qemu, serial, start_info, tsc};
 /// Cycles of the time-stamp counter per second.
 static RATE: AtomicU64 = AtomicU64::new(1);
 
-/// Whether this is the hypervisor, where others may have entered the image in the same way: by a CPUID signature, a magic number. It only
-/// looks.
+/// Whether this is the hypervisor, where others may have entered the image in the same way: by a CPUID signature, a
+/// magic number. It only looks.
 pub(super) fn is_here() -> bool {
     cpuid::is_pc()
 }

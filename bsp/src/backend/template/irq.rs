@@ -6,8 +6,8 @@ use paravirt_bsp::backend::{entry, lines};
 
 use super::{console, timer};
 
-/// Marks the lines pending whose devices want something and, with interrupts on, runs their handlers. At the end of every function
-/// that passes time.
+/// Marks the lines pending whose devices want something and, with interrupts on, runs their handlers. At the end of
+/// every function that passes time.
 pub(super) fn poll() {
     find();
     entry::deliver();

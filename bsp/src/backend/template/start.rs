@@ -13,8 +13,8 @@ pub(super) fn detects(entry: &Entry) -> bool {
     entry.point == EntryPoint::Pvh && hypervisor::is_here()
 }
 
-/// Called once, with the virtual interrupt flag off. The slots lead to this backend already, so that messages can be printed once
-/// the console works.
+/// Called once, with the virtual interrupt flag off. The slots lead to this backend already, so that messages can be
+/// printed once the console works.
 pub(super) fn start(_entry: &Entry) -> &'static StartInfo {
     if let Err(missing) = hypervisor::start() {
         power::fatal(format_args!("template: {missing}"), 1);

@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: MIT OR Apache-2.0
-//! The console: Xen's own for the domain that controls the machine, else the ring that the domain shares with its console
-//! server.
+//! The console: Xen's own for the domain that controls the machine, else the ring that the domain shares with its
+//! console server.
 
 use core::fmt::Write;
 
@@ -125,8 +125,8 @@ fn checked<T>(result: Result<T, OutOfRange>) -> T {
     }
 }
 
-/// Writes a message on every channel that may be read: Xen's own console, which for most domains is a log that may be switched off,
-/// and the ring; QEMU's debug console as long as nothing else is known to work.
+/// Writes a message on every channel that may be read: Xen's own console, which for most domains is a log that may be
+/// switched off, and the ring; QEMU's debug console as long as nothing else is known to work.
 fn write_message(text: &str) {
     hypercall::console_write(text.as_bytes());
     if let Some((ring, port)) = RING.get() {

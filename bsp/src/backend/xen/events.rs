@@ -46,8 +46,8 @@ pub(super) fn bind_console(port: u32) {
 
 /// Takes every pending event. Called while no event callback can come.
 ///
-/// Xen sets the channel's bit, then the selector's, then the flag; so here the flag is cleared first, then the selector, then
-/// the channel. All three are locked instructions, which are full barriers on x86.
+/// Xen sets the channel's bit, then the selector's, then the flag; so here the flag is cleared first, then the
+/// selector, then the channel. All three are locked instructions, which are full barriers on x86.
 pub(super) fn take() {
     PAGE.vcpu.upcall_pending.swap(0, Ordering::SeqCst);
     let mut selector = PAGE.vcpu.selector.swap(0, Ordering::SeqCst);

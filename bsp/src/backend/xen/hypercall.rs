@@ -1,9 +1,9 @@
 // SPDX-License-Identifier: MIT OR Apache-2.0
 //! Hypercalls: the instruction, and those that every kind of domain makes.
 //!
-//! Numbers and layouts are those of Xen's public headers, version 4.17 (`xen/include/public/`: `xen.h`, `event_channel.h`,
-//! `sched.h`, `vcpu.h`, `version.h`). The instruction is executed in place rather than in Xen's hypercall page: it is the
-//! same one, and no page of the image need be writable code.
+//! Numbers and layouts are those of Xen's public headers, version 4.17 (`xen/include/public/`: `xen.h`,
+//! `event_channel.h`, `sched.h`, `vcpu.h`, `version.h`). The instruction is executed in place rather than in Xen's
+//! hypercall page: it is the same one, and no page of the image need be writable code.
 
 use core::arch::{asm, global_asm};
 

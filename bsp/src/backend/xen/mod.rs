@@ -1,9 +1,9 @@
 // SPDX-License-Identifier: MIT OR Apache-2.0
 //! Backend `xen`: a domain of Xen, PV (x86-64) or PVH (x86-64 and i386).
 //!
-//! The bodies of the external functions make hypercalls; interrupts are event channels. The host's flag is the event mask of a
-//! PV domain (Xen enters the domain at its callback) or IF of a PVH domain (events are an interrupt vector); its atomic wait is
-//! `SCHEDOP_block` or `sti; hlt`. The time is read from the page that the domain shares with Xen.
+//! The bodies of the external functions make hypercalls; interrupts are event channels. The host's flag is the event
+//! mask of a PV domain (Xen enters the domain at its callback) or IF of a PVH domain (events are an interrupt vector);
+//! its atomic wait is `SCHEDOP_block` or `sti; hlt`. The time is read from the page that the domain shares with Xen.
 
 mod console;
 mod cpu;

@@ -93,8 +93,8 @@ impl Ring {
         let taken = length.min(self.available()? as usize);
         for index in 0..taken {
             let at = consumer.wrapping_add(index as u32) % INPUT;
-            // SAFETY: the index lies inside; the bytes from consumer to producer are this side's. The caller answers for the
-            // buffer.
+            // SAFETY: the index lies inside; the bytes from consumer to producer are this side's. The caller answers
+            // for the buffer.
             unsafe {
                 let byte = self.input.get().cast::<u8>().add(at as usize).read_volatile();
                 buffer.add(index).write(byte);

@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: MIT OR Apache-2.0
-//! The page that a domain shares with Xen: pending events, the time (`struct shared_info` in Xen's public headers, version
-//! 4.17: `xen/include/public/xen.h`, `arch-x86/xen.h`).
+//! The page that a domain shares with Xen: pending events, the time (`struct shared_info` in Xen's public headers,
+//! version 4.17: `xen/include/public/xen.h`, `arch-x86/xen.h`).
 //!
 //! A page of the image, in whose place the start has Xen's mapped. Until then it reads as zeros.
 
@@ -18,8 +18,8 @@ const VCPUS: usize = 32;
 #[repr(transparent)]
 pub(super) struct Field<T>(UnsafeCell<T>);
 
-// SAFETY: only Xen writes, and volatile reads take what is there; where a field has several words, the version counters tell
-// a reader to read again.
+// SAFETY: only Xen writes, and volatile reads take what is there; where a field has several words, the version counters
+// tell a reader to read again.
 unsafe impl<T> Sync for Field<T> {}
 
 impl<T: Copy> Field<T> {

@@ -33,7 +33,8 @@ struct TablePointer {
     base: usize,
 }
 
-/// What an exception's entry leaves on the stack, lowest address first; the processor's own frame begins with the error code.
+/// What an exception's entry leaves on the stack, lowest address first; the processor's own frame begins with the error
+/// code.
 #[repr(C)]
 struct Frame {
     vector: usize,

@@ -1,5 +1,6 @@
 // SPDX-License-Identifier: MIT OR Apache-2.0
-//! Descriptor tables on x86-64. Exceptions get a stack of their own, so that an overflow of the guest's can be reported.
+//! Descriptor tables on x86-64. Exceptions get a stack of their own, so that an overflow of the guest's can be
+//! reported.
 
 use core::arch::{asm, global_asm};
 
@@ -102,7 +103,8 @@ pub unsafe fn set_tls(base: usize) -> Result<(), Error> {
     if sign != 0 && sign != -1 {
         return Err(Error::InvalidArgument);
     }
-    // SAFETY: every processor with long mode has the register; a canonical address; no Rust code for this target uses fs.
+    // SAFETY: every processor with long mode has the register; a canonical address; no Rust code for this target uses
+    // fs.
     unsafe { write_msr(FS_BASE, base as u64) };
     Ok(())
 }

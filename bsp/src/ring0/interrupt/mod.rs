@@ -1,10 +1,11 @@
 // SPDX-License-Identifier: MIT OR Apache-2.0
 //! Hardware interrupts: from a vector to the upcall entry.
 //!
-//! The entry saves what Rust may change, calls the backend's handler for the vector, which acknowledges the device and marks lines
-//! pending, and restores everything. Then the stack holds the processor's frame again, and the virtual flag says where to go: to the
-//! upcall entry, as if the processor had entered there, or back, with the processor's flag off, so that a level-triggered source
-//! does not interrupt for ever. In both cases the processor's flag stays off until the guest opens it, see [`paravirt_abi::vcpu::HOST_MASKED`].
+//! The entry saves what Rust may change, calls the backend's handler for the vector, which acknowledges the device and
+//! marks lines pending, and restores everything. Then the stack holds the processor's frame again, and the virtual flag
+//! says where to go: to the upcall entry, as if the processor had entered there, or back, with the processor's flag
+//! off, so that a level-triggered source does not interrupt for ever. In both cases the processor's flag stays off
+//! until the guest opens it, see [`paravirt_abi::vcpu::HOST_MASKED`].
 
 use super::processor::{self, INTERRUPT_FLAG};
 use crate::backend::entry::{self, Return};
@@ -30,14 +31,15 @@ static HANDLER: Local<Option<Handler>> = Local::new(None);
 /// From now on, `handler` is called for each interrupt. To be set before the processor's interrupt flag is.
 ///
 /// # Safety
-/// The handler and what it calls are in nobody's critical section, and interrupt those of others: they may touch what is theirs alone,
-/// and call what this crate says may be called from an entry, such as [`crate::backend::lines::signal`] and [`crate::backend::timers::expire`].
+/// The handler and what it calls are in nobody's critical section, and interrupt those of others: they may touch what
+/// is theirs alone, and call what this crate says may be called from an entry, such as
+/// [`crate::backend::lines::signal`] and [`crate::backend::timers::expire`].
 pub unsafe fn set_handler(handler: Handler) {
     HANDLER.set(Some(handler));
 }
 
-/// Waits until a line is pending. Called with the virtual interrupt flag off: an interrupt that ends the wait marks its line and
-/// leaves the processor's flag off.
+/// Waits until a line is pending. Called with the virtual interrupt flag off: an interrupt that ends the wait marks its
+/// line and leaves the processor's flag off.
 pub fn wait() {
     // With the processor's flag off, no interrupt comes between test and wait.
     processor::close_interrupts();
@@ -61,12 +63,13 @@ unsafe extern "C" fn take(vector: u32, flags: *mut usize) -> bool {
     match entry::leave() {
         Return::AsItWas => false,
         Return::Closed => {
-            // SAFETY: the caller's part of the contract; the first word is the address of an instruction that was about to run.
+            // SAFETY: the caller's part of the contract; the first word is the address of an instruction that was about
+            // to run.
             unsafe {
                 *flags &= !INTERRUPT_FLAG;
                 let instruction = flags.sub(2);
-                // An emulated Xen may let an interrupt in between the two instructions of a wait, which the processor does not. With
-                // the flag clear, the second would wait for ever.
+                // An emulated Xen may let an interrupt in between the two instructions of a wait, which the processor
+                // does not. With the flag clear, the second would wait for ever.
                 if *(*instruction as *const u8) == HALT {
                     *instruction += 1;
                 }

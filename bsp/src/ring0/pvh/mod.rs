@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: MIT OR Apache-2.0
-//! The entry point of the PVH note: where Xen, QEMU and others enter an image in 32-bit protected mode without paging (Xen,
-//! docs/misc/pvh.pandoc).
+//! The entry point of the PVH note: where Xen, QEMU and others enter an image in 32-bit protected mode without paging
+//! (Xen, docs/misc/pvh.pandoc).
 //!
 //! The assembly only makes what Rust code stands on: a stack, floating point, and on x86-64 long mode.
 

@@ -125,8 +125,8 @@ constexpr int code() {
     default: L4_IS_POINTER_(T) ? L4_POINTER_CODE_(T) : 0))
 
 /*
- * Whether a value of type `T` has that type, but for qualifiers, and does not become a pointer, as those of an array and of a
- * function do, or lose something, as an atomic one does.
+ * Whether a value of type `T` has that type, but for qualifiers, and does not become a pointer, as those of an array
+ * and of a function do, or lose something, as an atomic one does.
  */
 #define L4_IS_VALUE_(T) \
   (__builtin_types_compatible_p(const volatile __typeof__(T) *, const volatile __typeof__(((void)0, L4_VALUE_(T))) *) \

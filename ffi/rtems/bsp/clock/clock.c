@@ -21,7 +21,8 @@
 
 #define NS_PER_US 1000u
 
-/* The kernel sees 32 bits of the time in ns: it must anchor its own before they wrap. Half of that is left for what comes between. */
+/* The kernel sees 32 bits of the time in ns: it must anchor its own before they wrap. Half of that is left for what
+ * comes between. */
 #define CLOCK_LONGEST_GAP UINT64_C(0x80000000)
 
 static struct timecounter clock_timecounter;
@@ -33,7 +34,8 @@ static uint64_t clock_period;
 /* How many ticks the kernel was told of. */
 static uint64_t clock_ticks;
 
-/* The latest time to which we had the kernel anchor its own. What it anchored to by itself, as when the time of day is set, lies
+/* The latest time to which we had the kernel anchor its own. What it anchored to by itself, as when the time of day is
+ * set, lies
    between this and the last reading. This and what follows is changed with interrupts disabled. */
 static uint64_t clock_anchor;
 
@@ -53,8 +55,8 @@ static void clock_set_anchor(uint64_t time)
 }
 
 /*
- * Sets anchors until the last is so near to a time that the kernel's 32 bits do not wrap: interrupts may be disabled for long, and ticks
- * be far between. An anchor set here is not before the last reading, because that came here first.
+ * Sets anchors until the last is so near to a time that the kernel's 32 bits do not wrap: interrupts may be disabled
+ * for long, and ticks be far between. An anchor set here is not before the last reading, because that came here first.
  */
 static void clock_approach(uint64_t time)
 {
@@ -64,9 +66,10 @@ static void clock_approach(uint64_t time)
 }
 
 /*
- * At a tick the kernel anchors its time to this counter. It gets the time at which the tick was due, not the time at which the
- * host came round to it, so that the time of tick n is the same multiple of the period however late it came. All other readings
- * are precise; the kernel derives both from the same anchor. A reader whose anchor moves begins again.
+ * At a tick the kernel anchors its time to this counter. It gets the time at which the tick was due, not the time at
+ * which the host came round to it, so that the time of tick n is the same multiple of the period however late it came.
+ * All other readings are precise; the kernel derives both from the same anchor. A reader whose anchor moves begins
+ * again.
  */
 static uint32_t clock_get_timecount(struct timecounter *tc)
 {
@@ -97,7 +100,8 @@ static void clock_timer_vector(void *argument)
   paravirt_timer_dispatch(PARAVIRT_VECTOR_TIMER, argument);
 }
 
-/* The tick: one call of the handler for each expiration, also where the vector coalesced. As every handler, with interrupts disabled. */
+/* The tick: one call of the handler for each expiration, also where the vector coalesced. As every handler, with
+ * interrupts disabled. */
 static void clock_tick(uint32_t timer, uint64_t expirations, void *argument)
 {
   rtems_interrupt_handler handler = *(rtems_interrupt_handler *) argument;

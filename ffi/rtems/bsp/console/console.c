@@ -59,7 +59,8 @@ static bool console_first_open(
   self->written = 0;
   (void) rtems_termios_set_initial_baud(tty, B115200);
   (void) term;
-  /* The attributes that Termios opens with ask a reader to wait for input. It follows them only from the first tcsetattr() on. */
+  /* The attributes that Termios opens with ask a reader to wait for input. It follows them only from the first
+   * tcsetattr() on. */
   tty->rawInBufSemaphoreWait = true;
 
   return rtems_interrupt_handler_install(
@@ -82,7 +83,8 @@ static void console_last_close(
   (void) rtems_interrupt_handler_remove(PARAVIRT_VECTOR_CONSOLE, console_interrupt, base);
 }
 
-/* The host takes everything at once. Termios expects the end of a transmission from an interrupt, not from within this call. */
+/* The host takes everything at once. Termios expects the end of a transmission from an interrupt, not from within this
+ * call. */
 static void console_write(rtems_termios_device_context *base, const char *buffer, size_t length)
 {
   console_context *self = (console_context *) base;

@@ -6,8 +6,9 @@
  *
  * @brief Interrupt controller support: vectors are lines of the paravirtualization layer.
  *
- * A vector that is disabled stays attached and masked. What is raised meanwhile, by software or by a device, the host remembers. It tells
- * that only by making the line pending, so who asks for it, or clears it, unmasks the line for a moment with interrupts disabled.
+ * A vector that is disabled stays attached and masked. What is raised meanwhile, by software or by a device, the host
+ * remembers. It tells that only by making the line pending, so who asks for it, or clears it, unmasks the line for a
+ * moment with interrupts disabled.
  */
 
 #include <bsp/irq.h>

@@ -4,11 +4,11 @@
  *
  * @ingroup RTEMSBSPsI386Paravirt
  *
- * @brief Context switch with the virtual interrupt flag, a thread-local storage base that the host sets, and control words of x87 and
- * SSE for every thread.
+ * @brief Context switch with the virtual interrupt flag, a thread-local storage base that the host sets, and control
+ * words of x87 and SSE for every thread.
  *
- * Stands in for the i386 port's file of this name. The port's exception entries are not here: the host reports exceptions, and
- * the port's table of them is left out by the linker's section garbage collection.
+ * Stands in for the i386 port's file of this name. The port's exception entries are not here: the host reports
+ * exceptions, and the port's table of them is left out by the linker's section garbage collection.
  */
 
 #include <rtems/asm.h>
@@ -21,7 +21,8 @@
 /* EFLAGS_INTR_ENABLE is bit 9. */
 .set FLAG_TO_EFLAGS, 9
 
-/* In what stands for EFLAGS: the words at the thread's stack pointer are its own. A thread that has not run yet has none. */
+/* In what stands for EFLAGS: the words at the thread's stack pointer are its own. A thread that has not run yet has
+ * none. */
 .set HAS_WORDS, 1 << 16
 
 /* What the layer keeps of the processor: SSE? */
@@ -40,9 +41,9 @@
         BEGIN_CODE
 
 /*
- * A switch is a call, at which the x87 register stack is empty and no register of SSE or AVX is in use. What an interrupted thread has
- * in them lies in its upcall's frame. So a thread's state is what a function has to leave as it was, rounding and masks, and the
- * exception flags.
+ * A switch is a call, at which the x87 register stack is empty and no register of SSE or AVX is in use. What an
+ * interrupted thread has in them lies in its upcall's frame. So a thread's state is what a function has to leave as it
+ * was, rounding and masks, and the exception flags.
  *
  * void _CPU_Context_switch(Context_Control *executing, Context_Control *heir)
  */
@@ -137,8 +138,8 @@ SYM (_CPU_Context_restore):
  * void _CPU_Context_save_fp(Context_Control_fp **area)
  * void _CPU_Context_restore_fp(Context_Control_fp **area)
  *
- * Nothing is left to do. RTEMS calls these late, when another thread with the attribute for floating point runs, with the state of
- * whoever ran last.
+ * Nothing is left to do. RTEMS calls these late, when another thread with the attribute for floating point runs, with
+ * the state of whoever ran last.
  */
         .p2align 4
         PUBLIC (_CPU_Context_save_fp)

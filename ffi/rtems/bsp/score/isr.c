@@ -33,8 +33,8 @@ static void dispatch(void *argument)
 }
 
 /*
- * Runs in place of the bare dispatcher, with interrupts disabled, on the stack of the interrupted code. The thread dispatch that
- * may be due at the end runs on that stack too, with the nest level back at zero.
+ * Runs in place of the bare dispatcher, with interrupts disabled, on the stack of the interrupted code. The thread
+ * dispatch that may be due at the end runs on that stack too, with the nest level back at zero.
  */
 static void interrupt_body(void)
 {

@@ -6,8 +6,8 @@
  *
  * @brief The report of a fatal error, on a stack that has room for it.
  *
- * It needs about 2 KiB. The executing thread may have none left; the report would be written over what lies below, or fault and be
- * lost.
+ * It needs about 2 KiB. The executing thread may have none left; the report would be written over what lies below, or
+ * fault and be lost.
  */
 
 #include <bsp.h>
@@ -32,9 +32,9 @@ static void report(void *argument)
 }
 
 /*
- * The kernel disables interrupts before it calls the fatal extensions, of which this is the last. One of the application's may have
- * enabled them, and then a handler would be given the interrupt stack from its top. With interrupts disabled nobody else uses it, unless
- * this runs on it already.
+ * The kernel disables interrupts before it calls the fatal extensions, of which this is the last. One of the
+ * application's may have enabled them, and then a handler would be given the interrupt stack from its top. With
+ * interrupts disabled nobody else uses it, unless this runs on it already.
  */
 void bsp_fatal_on_interrupt_stack(
   rtems_fatal_source source,

@@ -4,7 +4,8 @@
  *
  * @ingroup RTEMSBSPsI386Paravirt
  *
- * @brief The ELF entry point. The paravirtualization layer takes the start info, sets the stack and calls paravirt_main().
+ * @brief The ELF entry point. The paravirtualization layer takes the start info, sets the stack and calls
+ * paravirt_main().
  */
 
 #include <rtems/asm.h>

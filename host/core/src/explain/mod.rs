@@ -27,8 +27,8 @@ const INTO: u8 = 0xce;
 /// Addresses that a null pointer with an offset reaches.
 const NULL_REACH: u64 = 0x1000;
 
-const HINT_OF_SYSTEM_CALL: &str = "a guest reaches its host through external functions only; is this a program for Linux, or was the wrong \
-     in-guest backend chosen?";
+const HINT_OF_SYSTEM_CALL: &str = "a guest reaches its host through external functions only; is this a program for \
+     Linux, or was the wrong in-guest backend chosen?";
 
 /// What a guest did that it may not, with all that helps to find it. [`fmt::Display`] prints several lines.
 #[derive(Clone, Debug)]
@@ -298,7 +298,8 @@ fn describe_system_call<'a>(call: SystemCall, stack: u64, name: impl Fn(u32) -> 
                 None => "there was no external call before".to_owned(),
             };
             format!(
-                "{which} by guest code, of which the kernel does not keep the address; the stack pointer was {stack:#x}, {last}"
+                "{which} by guest code, of which the kernel does not keep the address; the stack pointer was \
+                {stack:#x}, {last}"
             )
         }
         CallSite::Host(address) => {
@@ -357,7 +358,8 @@ fn hint(
             HINT_OF_SYSTEM_CALL
         }
         Cause::Exception(_) if guest.image.is_of_2013() && calls_l4(bad, instruction) => {
-            "this asks the L4 microkernel of then, which is not here; of an image of 2013 only the external functions work"
+            "this asks the L4 microkernel of then, which is not here; of an image of 2013 only the external functions \
+            work"
         }
         Cause::Exception(_) if bad.is_none() => {
             let privileged = disassemble(instruction.filter(|i| is_privileged(i))?);
@@ -387,8 +389,9 @@ fn hint_of_access(guest: Guest<'_>, bad: BadAccess) -> Option<&'static str> {
             Some("a call or jump through a null pointer; an external function that is not bound?")
         }
         AccessKind::Execute if is_free => Some(
-            "memory beside the image is for data; a loader or compiler in the guest asks for the right to execute it: an image by a \
-             note (`executable_memory!`, in C PARAVIRT_EXECUTABLE_MEMORY), its user by `--executable-memory`; else a wild jump?",
+            "memory beside the image is for data; a loader or compiler in the guest asks for the right to execute it: \
+             an image by a note (`executable_memory!`, in C PARAVIRT_EXECUTABLE_MEMORY), its user by \
+             `--executable-memory`; else a wild jump?",
         ),
         AccessKind::Execute => Some("a wild jump, or a return through a stack that was overwritten?"),
         _ if bad.address < NULL_REACH => Some("a null pointer?"),
@@ -397,8 +400,8 @@ fn hint_of_access(guest: Guest<'_>, bad: BadAccess) -> Option<&'static str> {
     }
 }
 
-/// Whether the guest was about to call L4: its thread's own data are at fs:0, its system calls in the page of kernel information
-/// (L4Re for x86-32, `__l4sys_invoke_direct`).
+/// Whether the guest was about to call L4: its thread's own data are at fs:0, its system calls in the page of kernel
+/// information (L4Re for x86-32, `__l4sys_invoke_direct`).
 fn calls_l4(bad: Option<BadAccess>, instruction: Option<&Instruction>) -> bool {
     const KERNEL_INFORMATION: core::ops::Range<u64> = 0xafff_f000..0xb000_0000;
     let called =

@@ -51,12 +51,13 @@ pub enum SystemCallTable {
 pub enum CallSite {
     /// In guest code; the address behind the instruction.
     Guest(u64),
-    /// In guest code, by `sysenter` or, on AMD's processors, `syscall` in 32-bit code: of these the kernel keeps no address.
+    /// In guest code, by `sysenter` or, on AMD's processors, `syscall` in 32-bit code: of these the kernel keeps no
+    /// address.
     Lost,
     /// In host code that the guest has jumped to; the address behind the instruction.
     Host(u64),
-    /// By a call of the page with the system calls of old at this fixed address; the guest's return address is the instruction
-    /// pointer.
+    /// By a call of the page with the system calls of old at this fixed address; the guest's return address is the
+    /// instruction pointer.
     Vsyscall(u64),
     /// In host code on the host's own stack: by the host function that was called last.
     Function(u64),
@@ -122,7 +123,8 @@ impl AccessKind {
 }
 
 impl Exception {
-    /// The processor's exception of that number (Intel SDM volume 3, 6.3.1), with its error code; `address` is that of a page fault.
+    /// The processor's exception of that number (Intel SDM volume 3, 6.3.1), with its error code; `address` is that of
+    /// a page fault.
     #[must_use]
     pub const fn from_vector(vector: u32, error: u64, address: u64) -> Self {
         match vector {

@@ -16,7 +16,8 @@ use super::{Gates, tail_32};
 pub struct Frame {
     /// Room for the arguments of what the gate calls.
     arguments: [u32; 2],
-    /// The guest's stack pointer. It points to the return address; in the resolver's gate, to the thunk's two words below it.
+    /// The guest's stack pointer. It points to the return address; in the resolver's gate, to the thunk's two words
+    /// below it.
     pub stack: usize,
     /// Not 0: the result is in `float_result`.
     pub(super) returns_float: u32,
@@ -68,8 +69,8 @@ macro_rules! alignment_check_off {
     };
 }
 
-/// The reverse of `alignment_check_off`. The last before the stack is the guest's again: not all in a frame is aligned as the check
-/// would have it.
+/// The reverse of `alignment_check_off`. The last before the stack is the guest's again: not all in a frame is aligned
+/// as the check would have it.
 macro_rules! alignment_check_back {
     () => {
         concat!(
@@ -144,9 +145,9 @@ global_asm!(
     "jmpl *{state}+{tail}",
     ".size pvh_gates_call, . - pvh_gates_call",
 
-    // A slot's first call in lazy mode: the thunk has pushed the address of the slot and that of the symbol table entry. Every
-    // register of the guest is kept, since a caller may pass arguments in eax, ecx and edx. No line is delivered here: the
-    // stub leads to a gate, whose tail does it.
+    // A slot's first call in lazy mode: the thunk has pushed the address of the slot and that of the symbol table
+    // entry. Every register of the guest is kept, since a caller may pass arguments in eax, ecx and edx. No line is
+    // delivered here: the stub leads to a gate, whose tail does it.
     ".balign 64",
     ".globl pvh_gates_resolve",
     ".type pvh_gates_resolve, @function",
@@ -203,7 +204,8 @@ global_asm!(
     "retl",
     ".size pvh_gates_leave, . - pvh_gates_leave",
 
-    // Calls a host function with the guest's arguments. Its own: the function, the frame, words of the guest's arguments.
+    // Calls a host function with the guest's arguments. Its own: the function, the frame, words of the guest's
+    // arguments.
     ".globl pvh_gates_function",
     ".type pvh_gates_function, @function",
     "pvh_gates_function:",

@@ -1,19 +1,21 @@
 // SPDX-License-Identifier: MIT OR Apache-2.0
 //! The gates: the only way from a guest to a host in the same flat address space, and back.
 //!
-//! A slot leads to a stub of its own in the guest's memory, which names the function by its index and jumps to the gate. The
-//! gate leaves the guest's stack, saves what the C ABI does not preserve, loads the control words of the C ABI, turns the
-//! guest's alignment check and direction flag off, and calls [`dispatch`](crate::guest). On the way back it jumps to a tail in the
-//! guest's memory. Stubs and tail are guest code, the gate is the host's: what becomes pending before the tail, the tail finds; what
-//! comes from its first instruction on interrupts it like any guest code. So no line is lost, and no flag has to say where the
-//! processor is: its instruction pointer does.
+//! A slot leads to a stub of its own in the guest's memory, which names the function by its index and jumps to the
+//! gate. The gate leaves the guest's stack, saves what the C ABI does not preserve, loads the control words of the C
+//! ABI, turns the guest's alignment check and direction flag off, and calls [`dispatch`](crate::guest). On the way back
+//! it jumps to a tail in the guest's memory. Stubs and tail are guest code, the gate is the host's: what becomes
+//! pending before the tail, the tail finds; what comes from its first instruction on interrupts it like any guest code.
+//! So no line is lost, and no flag has to say where the processor is: its instruction pointer does.
 //!
-//! There is a gate for each pair of widths: a 64-bit host has one for 32-bit guests as well, which it enters and leaves by far jumps.
-//! The stubs of such a guest jump to a landing, 64-bit code in the guest's memory, because a far jump from there reaches no more.
+//! There is a gate for each pair of widths: a 64-bit host has one for 32-bit guests as well, which it enters and leaves
+//! by far jumps. The stubs of such a guest jump to a landing, 64-bit code in the guest's memory, because a far jump
+//! from there reaches no more.
 //!
-//! The control words are those of the units that the ABI computes with: on x86-64 SSE and the x87 unit, on i386 the x87 unit, which is
-//! also emptied, since the guest may have left values in it. With its control word goes an exception that waits there. MXCSR stays as a
-//! guest of an i386 host has set it. When the guest is left, the host gets back what it had.
+//! The control words are those of the units that the ABI computes with: on x86-64 SSE and the x87 unit, on i386 the x87
+//! unit, which is also emptied, since the guest may have left values in it. With its control word goes an exception
+//! that waits there. MXCSR stays as a guest of an i386 host has set it. When the guest is left, the host gets back what
+//! it had.
 
 #[cfg_attr(target_arch = "x86", path = "i386.rs")]
 #[cfg_attr(target_arch = "x86_64", path = "x86_64.rs")]
@@ -53,8 +55,8 @@ const NO_FLAGS: u32 = 1 << 1;
 /// The breakpoint instruction, where no code is.
 const INT3: u8 = 0xcc;
 
-/// Calls the host function of that index. Returns where the gate sees whether the guest is to be left: the word is then not 0, nor
-/// is its upper half.
+/// Calls the host function of that index. Returns where the gate sees whether the guest is to be left: the word is then
+/// not 0, nor is its upper half.
 pub(crate) type Dispatch = unsafe extern "C" fn(index: u32, frame: *mut Frame) -> *const u64;
 /// Fills a slot and leaves where it leads as the result. Returns as [`Dispatch`].
 pub(crate) type Resolve = unsafe extern "C" fn(frame: *mut ResolverFrame) -> *const u64;
@@ -67,13 +69,14 @@ unsafe extern "C" {
     static pvh_gates_end: u8;
 }
 
-/// The gates for guests of one width, and the code in their memory that is the same for all: a copy of a template, which knows no
-/// address but that of the counter of upcalls and those in its first words.
+/// The gates for guests of one width, and the code in their memory that is the same for all: a copy of a template,
+/// which knows no address but that of the counter of upcalls and those in its first words.
 #[derive(Debug)]
 struct Gates {
     /// For functions of integers, for others, and the resolver's: the words.
     words: [usize; 3],
-    /// Start and end of the template, in it the tail, and there the operand that is the counter's address, if it has one.
+    /// Start and end of the template, in it the tail, and there the operand that is the counter's address, if it has
+    /// one.
     template: [*const u8; 2],
     tail: *const u8,
     counter: Option<*const u8>,
@@ -108,8 +111,8 @@ impl Code {
         machine::gates(width).template().len() + (count + 1) * STUB
     }
 
-    /// The code for functions of these prototypes, for the address `at`: the template, the stubs, the resolver's. `upcalls` is the
-    /// address of the counter of upcalls.
+    /// The code for functions of these prototypes, for the address `at`: the template, the stubs, the resolver's.
+    /// `upcalls` is the address of the counter of upcalls.
     pub(crate) fn write(
         at: u64,
         width: Width,
@@ -162,8 +165,8 @@ fn needs_floats(prototype: Signature, width: Width) -> bool {
     float(prototype.result()) || width == Width::Bits64 && prototype.arguments().any(float)
 }
 
-/// The stub at the address `at`: `mov $index, register`, unless it is the resolver's, which may change no register; then a jump
-/// through the word at `way`, or a far one to it.
+/// The stub at the address `at`: `mov $index, register`, unless it is the resolver's, which may change no register;
+/// then a jump through the word at `way`, or a far one to it.
 fn stub(width: Width, at: u64, index: Option<u32>, way: u64) -> [u8; STUB] {
     let load: &[u8] = match width {
         Width::Bits64 => &[0x41, 0xbb], // r11d, which thunks may change
@@ -258,13 +261,15 @@ pub(crate) fn leave_address() -> u64 {
     pvh_gates_leave as *const () as u64
 }
 
-/// Whether the guest has been entered and is not being left, so that a handler may send the thread to [`leave_address`].
+/// Whether the guest has been entered and is not being left, so that a handler may send the thread to
+/// [`leave_address`].
 pub(crate) fn can_leave() -> bool {
     STATE.host_stack.load(Ordering::SeqCst) != 0
 }
 
-/// Whether host code runs that ends soon, or asks itself whether the guest is to be left: between gate and host function it has the
-/// host's stack. A gate's own code holds nothing that leaving does not restore. All of that is before the guest was entered, too.
+/// Whether host code runs that ends soon, or asks itself whether the guest is to be left: between gate and host
+/// function it has the host's stack. A gate's own code holds nothing that leaving does not restore. All of that is
+/// before the guest was entered, too.
 pub(crate) fn is_hosts(instruction: u64, stack: u64) -> bool {
     /// Much more than is used there.
     const ROOM: usize = 64 * 1024;
@@ -277,8 +282,8 @@ pub(crate) fn is_hosts(instruction: u64, stack: u64) -> bool {
 /// Calls a host function with the guest's arguments and leaves its result in the frame.
 ///
 /// # Safety
-/// The function has that prototype and the C ABI; the frame is a gate's for a guest of the host's width, and the guest's arguments on
-/// the stack are readable.
+/// The function has that prototype and the C ABI; the frame is a gate's for a guest of the host's width, and the
+/// guest's arguments on the stack are readable.
 pub unsafe fn call_c(function: usize, frame: &mut Frame, signature: Signature) {
     #[cfg(target_arch = "x86")]
     {
@@ -289,8 +294,8 @@ pub unsafe fn call_c(function: usize, frame: &mut Frame, signature: Signature) {
     unsafe { pvh_gates_function(function, frame, words) };
 }
 
-/// The 32-bit tail, which is copied into the guest's memory: it knows no address but the counter's. esp: the return address; ecx: the
-/// vCPU page; eax, edx and st0: the result.
+/// The 32-bit tail, which is copied into the guest's memory: it knows no address but the counter's. esp: the return
+/// address; ecx: the vCPU page; eax, edx and st0: the result.
 macro_rules! tail_32 {
     () => {
         "pvh_tail_32:

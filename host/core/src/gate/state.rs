@@ -1,8 +1,8 @@
 // SPDX-License-Identifier: MIT OR Apache-2.0
 //! What the gates, which are assembly, share with the rest.
 //!
-//! One guest runs at a time in a program: images are linked at fixed addresses. So this is a static, and the assembly needs no
-//! register to find it.
+//! One guest runs at a time in a program: images are linked at fixed addresses. So this is a static, and the assembly
+//! needs no register to find it.
 
 use core::mem::offset_of;
 use core::ptr;

@@ -25,7 +25,8 @@ pub struct Frame {
     pub integers: [u64; 6],
     /// Of a guest for x86-64, if its function has floats: xmm0 to xmm7, low halves.
     pub floats: [u64; 8],
-    /// The guest's stack pointer. It points to the return address; in the resolver's gate, to the thunk's two words below it.
+    /// The guest's stack pointer. It points to the return address; in the resolver's gate, to the thunk's two words
+    /// below it.
     pub stack: u64,
     /// For rax or edx:eax; from the resolver: where to go on.
     pub result: u64,
@@ -134,8 +135,8 @@ macro_rules! end {
     };
 }
 
-/// From the guest's control words, alignment check and direction flag to the host's, which are mostly the same. Expects the stack pointer
-/// at a `Frame`; changes ecx.
+/// From the guest's control words, alignment check and direction flag to the host's, which are mostly the same. Expects
+/// the stack pointer at a `Frame`; changes ecx.
 macro_rules! to_host {
     () => {
         "fnstcw {control}(%rsp)
@@ -203,8 +204,8 @@ macro_rules! save_integers {
     };
 }
 
-/// The gate for functions of a guest for x86-64: its name, and what it does with floats on the way in and on the way out. Their stub
-/// has put the function's index into r11.
+/// The gate for functions of a guest for x86-64: its name, and what it does with floats on the way in and on the way
+/// out. Their stub has put the function's index into r11.
 macro_rules! call {
     ($name:literal, $floats:literal, $float_result:literal) => {
         concat!(
@@ -241,8 +242,8 @@ macro_rules! call {
     };
 }
 
-/// The gate for functions of a guest for i386: its name, and what it does with a float result. The far jump from the guest has come
-/// by a landing; the stub has put the function's index into eax.
+/// The gate for functions of a guest for i386: its name, and what it does with a float result. The far jump from the
+/// guest has come by a landing; the stub has put the function's index into eax.
 macro_rules! far_call {
     ($name:literal, $float_result:literal) => {
         concat!(
@@ -347,8 +348,9 @@ global_asm!(
         fldcw {control}(%rsp)"
     ),
 
-    // A slot's first call in lazy mode: the thunk has pushed the address of the slot and that of the symbol table entry. Every
-    // register of the guest but r11 is kept. No line is delivered here: the stub leads to a gate, whose tail does it.
+    // A slot's first call in lazy mode: the thunk has pushed the address of the slot and that of the symbol table
+    // entry. Every register of the guest but r11 is kept. No line is delivered here: the stub leads to a gate, whose
+    // tail does it.
     function!("pvh_gates_resolve"),
     "movq %rsp, %r11",                         // the guest's stack
     "movq {state}+{host_stack}(%rip), %rsp",   // ours
@@ -447,7 +449,8 @@ global_asm!(
     "retq",
     end!("pvh_gates_leave"),
 
-    // Calls a host function with the guest's arguments. rdi: the function, rsi: the frame, rdx: words of arguments on the stack.
+    // Calls a host function with the guest's arguments. rdi: the function, rsi: the frame, rdx: words of arguments on
+    // the stack.
     function!("pvh_gates_function"),
     "pushq %rbp",
     "movq %rsp, %rbp",
@@ -486,8 +489,9 @@ global_asm!(
     end!("pvh_gates_function"),
     ".popsection",
 
-    // The templates, which are copied into the guest's memory: they know no address. In the tail rsp is the return address, rcx the
-    // vCPU page, rsi the counter of upcalls. Whatever it changes beside the results, the caller expects changed.
+    // The templates, which are copied into the guest's memory: they know no address. In the tail rsp is the return
+    // address, rcx the vCPU page, rsi the counter of upcalls. Whatever it changes beside the results, the caller
+    // expects changed.
     ".pushsection .rodata.pvh_templates, \"a\", @progbits",
     ".balign 16",
     ".globl pvh_template_64, pvh_tail_64, pvh_tail_64_end",

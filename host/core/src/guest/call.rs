@@ -98,7 +98,8 @@ impl<P: Platform> Guest<P> {
     /// Makes the slot of that function lead to it.
     pub(super) fn fill_slot(&self, binding: &Binding<P::Function>) {
         let Binding { slot, entry, .. } = *binding;
-        // SAFETY: the scanner found the slot in a writable segment, which is mapped. Bytes have no alignment, nor have slots of 2013.
+        // SAFETY: the scanner found the slot in a writable segment, which is mapped. Bytes have no alignment, nor have
+        // slots of 2013.
         unsafe {
             match self.width {
                 Width::Bits32 => {
@@ -109,8 +110,8 @@ impl<P: Platform> Guest<P> {
         }
     }
 
-    /// Index of the function of that slot: the slots are one table, in the order of the bindings, or two where an image has both
-    /// spellings of the tables' names.
+    /// Index of the function of that slot: the slots are one table, in the order of the bindings, or two where an image
+    /// has both spellings of the tables' names.
     fn find(&self, slot: u64) -> Option<usize> {
         let last = self.bindings.len().checked_sub(1)?;
         let distance = |from: u64, to: u64| usize::try_from(to.checked_sub(from)? / self.pointer()).ok();

@@ -10,7 +10,8 @@ use crate::image::Image;
 use crate::layout::Layout;
 use crate::{legacy, start_info};
 
-/// Writes what the guest finds. `resolver` is the address of the resolver of lazy binding, `code` takes what else of code it needs.
+/// Writes what the guest finds. `resolver` is the address of the resolver of lazy binding, `code` takes what else of
+/// code it needs.
 pub(super) fn prepare<P: Platform>(
     image: &Image,
     request: &Request<'_>,

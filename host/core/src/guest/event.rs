@@ -24,9 +24,9 @@ impl<P: Platform> Guest<P> {
         }
     }
 
-    /// Delivers what is latched, if guest code was interrupted with interrupts on; leaves the guest if that is asked for.
-    /// Whether instruction pointer, stack pointer and flags were changed, with which the thread then is to go on. If not,
-    /// whoever turns interrupts on, or the tail of the call, looks again.
+    /// Delivers what is latched, if guest code was interrupted with interrupts on; leaves the guest if that is asked
+    /// for. Whether instruction pointer, stack pointer and flags were changed, with which the thread then is to go on.
+    /// If not, whoever turns interrupts on, or the tail of the call, looks again.
     pub fn deliver(&self, interrupted: &mut Interrupted) -> bool {
         self.lines.flush(self.page.pending());
         let in_guest = self.in_guest(interrupted);
@@ -60,11 +60,12 @@ impl<P: Platform> Guest<P> {
         }
     }
 
-    /// Leaves the guest for a fault of its own, as [`Guest::deliver`] does. Whether it was one: otherwise it is the host's, and
-    /// nothing is changed.
+    /// Leaves the guest for a fault of its own, as [`Guest::deliver`] does. Whether it was one: otherwise it is the
+    /// host's, and nothing is changed.
     pub fn fault(&self, interrupted: &mut Interrupted, general: [u64; 16], exception: Exception) -> bool {
-        // Where neither a host function runs nor the guest is being left, it is the guest that ran, wherever a wild jump or a wild stack
-        // has led it. What has to be left and cannot be is the host's, or it would be left for ever.
+        // Where neither a host function runs nor the guest is being left, it is the guest that ran, wherever a wild
+        // jump or a wild stack has led it. What has to be left and cannot be is the host's, or it would be left for
+        // ever.
         if self.in_host() || !gate::can_leave() {
             return false;
         }
@@ -78,8 +79,8 @@ impl<P: Platform> Guest<P> {
         true
     }
 
-    /// Ends the guest for a system call that was stopped. Whether the guest itself made it, and is left as by [`Guest::fault`]: otherwise a
-    /// host function did, which is to go on without, and the guest is left when it returns.
+    /// Ends the guest for a system call that was stopped. Whether the guest itself made it, and is left as by
+    /// [`Guest::fault`]: otherwise a host function did, which is to go on without, and the guest is left when it returns.
     pub fn system_call(
         &self,
         interrupted: &mut Interrupted,
@@ -107,8 +108,8 @@ impl<P: Platform> Guest<P> {
         true
     }
 
-    /// Whether code of the guest was interrupted at which it can be interrupted: of its own width. Of a 32-bit guest of a 64-bit host,
-    /// the landings are the host's already.
+    /// Whether code of the guest was interrupted at which it can be interrupted: of its own width. Of a 32-bit guest of
+    /// a 64-bit host, the landings are the host's already.
     #[must_use]
     pub fn in_guest(&self, interrupted: &Interrupted) -> bool {
         let selector = match self.width {
@@ -132,7 +133,8 @@ impl<P: Platform> Guest<P> {
     }
 
     pub(super) fn expire_if_due(&self) {
-        // Mostly for nothing, so that first it is only read. A handler that comes between sets it, and nobody else clears it.
+        // Mostly for nothing, so that first it is only read. A handler that comes between sets it, and nobody else
+        // clears it.
         if self.alarm_due.load(Ordering::Relaxed) {
             self.alarm_due.store(false, Ordering::SeqCst);
             self.timers.expire(self);

@@ -1,7 +1,8 @@
 // SPDX-License-Identifier: MIT OR Apache-2.0
 //! The interface functions, on what the platform gives. Ports are not among them.
 //!
-//! For host functions: on the vCPU's thread, between entering and leaving the host. The guest's pointers are checked here.
+//! For host functions: on the vCPU's thread, between entering and leaving the host. The guest's pointers are checked
+//! here.
 
 use core::slice;
 

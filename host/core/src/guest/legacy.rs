@@ -1,10 +1,10 @@
 // SPDX-License-Identifier: MIT OR Apache-2.0
 //! The functions of 2013, by those of today. For host functions, as the interface is.
 //!
-//! Offered are console and time. Interrupts are not, unless the image has a vCPU page as well: in 2013 an interrupt entered the
-//! guest through the vCPU of the L4 microkernel, and the guest's handler returned by one of its system calls, which a host of today
-//! does not have, or not in that form. So `l4rtems_requestIrq` refuses, as it did for interrupts that were not there. Ports are
-//! not offered: user mode has none to grant.
+//! Offered are console and time. Interrupts are not, unless the image has a vCPU page as well: in 2013 an interrupt
+//! entered the guest through the vCPU of the L4 microkernel, and the guest's handler returned by one of its system
+//! calls, which a host of today does not have, or not in that form. So `l4rtems_requestIrq` refuses, as it did for
+//! interrupts that were not there. Ports are not offered: user mode has none to grant.
 
 use paravirt_abi::line;
 

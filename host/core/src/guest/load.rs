@@ -150,8 +150,8 @@ impl<P: Platform> Guest<P> {
         bytes.extend(code_of_2013.bytes);
         memory.initialize(at, &bytes);
         let page = image.vcpu_page().unwrap_or(upcalls + PAGE);
-        // SAFETY: mapped for the guest's life, aligned and writable: by the scanner's word where the image has one, and else by the
-        // layout, which does so for nothing but that. Its interrupt flag then stays off.
+        // SAFETY: mapped for the guest's life, aligned and writable: by the scanner's word where the image has one, and
+        // else by the layout, which does so for nothing but that. Its interrupt flag then stays off.
         let page = unsafe { Page::new(page) };
         let guest = Self {
             start_time: platform.start(),

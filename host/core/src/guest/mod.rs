@@ -2,8 +2,8 @@
 //! A guest in the host's own address space: from its image to its end.
 //!
 //! What is below the host is a [`Platform`]. While the guest runs, the platform's event handlers call [`Guest::alarm`],
-//! [`Guest::deliver`] and [`Guest::fault`] on the vCPU's thread, at any instruction; host functions are not disturbed by that:
-//! what comes during one is done when it ends.
+//! [`Guest::deliver`] and [`Guest::fault`] on the vCPU's thread, at any instruction; host functions are not disturbed
+//! by that: what comes during one is done when it ends.
 
 mod call;
 mod end;
@@ -39,8 +39,8 @@ use call::Binding;
 
 /// A guest with its vCPU.
 ///
-/// Host functions and event handlers share it on one thread, and a handler may interrupt a host function at any instruction. What
-/// both change is atomic; the timers are changed by a handler only if no host function runs.
+/// Host functions and event handlers share it on one thread, and a handler may interrupt a host function at any
+/// instruction. What both change is atomic; the timers are changed by a handler only if no host function runs.
 pub struct Guest<P: Platform> {
     platform: P,
     width: Width,
@@ -91,8 +91,8 @@ impl<P: Platform> Guest<P> {
     /// If another guest runs, or this one has run.
     ///
     /// # Safety
-    /// The host's functions have the prototypes they were given with, and the platform keeps to its contract. The guest is not moved
-    /// or dropped meanwhile.
+    /// The host's functions have the prototypes they were given with, and the platform keeps to its contract. The guest
+    /// is not moved or dropped meanwhile.
     pub unsafe fn enter(&self) -> Result<End, EnterError> {
         if self.has_run.load(Ordering::SeqCst) {
             return Err(EnterError::HasRun);
@@ -168,7 +168,8 @@ impl<P: Platform> Guest<P> {
         unsafe { AtomicU32::from_ptr(self.upcalls as *mut u32) }
     }
 
-    /// Expirations so far that came together with an earlier one of the same timer, because the host was late by a period or more.
+    /// Expirations so far that came together with an earlier one of the same timer, because the host was late by a
+    /// period or more.
     #[must_use]
     pub fn overruns(&self) -> u64 {
         self.overruns.load(Ordering::Relaxed)
@@ -187,8 +188,8 @@ impl<P: Platform> Guest<P> {
         Some(Fault::new(&record, &self.memory, image))
     }
 
-    /// Latches a line, from any thread, at any instruction. Whether the vCPU's thread is to be interrupted or woken, so that it
-    /// calls [`Guest::deliver`] or looks again.
+    /// Latches a line, from any thread, at any instruction. Whether the vCPU's thread is to be interrupted or woken, so
+    /// that it calls [`Guest::deliver`] or looks again.
     ///
     /// # Errors
     /// [`Error::NoSuchDevice`] if there is no such line.
@@ -196,15 +197,15 @@ impl<P: Platform> Guest<P> {
         self.lines.latch(line)
     }
 
-    /// Whether the guest would notice that a line is raised: it is unmasked, and what was raised before has been taken. On the
-    /// vCPU's thread.
+    /// Whether the guest would notice that a line is raised: it is unmasked, and what was raised before has been taken.
+    /// On the vCPU's thread.
     #[must_use]
     pub fn is_ready(&self, line: u32) -> bool {
         self.lines.is_ready(self.page.pending(), line)
     }
 
-    /// Asks for the guest's end, from any thread, at any instruction. The first reason counts. It takes effect when a host
-    /// function returns, or at the next [`Guest::deliver`] in guest code.
+    /// Asks for the guest's end, from any thread, at any instruction. The first reason counts. It takes effect when a
+    /// host function returns, or at the next [`Guest::deliver`] in guest code.
     pub fn stop(&self, code: i32) {
         self.request_end(End::new(EndKind::Stopped, code));
     }

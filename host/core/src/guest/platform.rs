@@ -19,11 +19,13 @@ pub trait Platform: Sized {
 
     /// Code selector of 32-bit user code, where a 64-bit host can run guests for i386.
     const CODE_32: Option<u16> = None;
-    /// Whether an event needs a stack wherever it comes; then a guest begins with the host's. Otherwise its stack pointer is 0.
+    /// Whether an event needs a stack wherever it comes; then a guest begins with the host's. Otherwise its stack
+    /// pointer is 0.
     const STACK_FOR_EVENTS: bool = true;
 
-    /// Calls a host function of that prototype with the arguments in the frame, and leaves its result there. Of the arguments on the
-    /// guest's stack, behind the return address, `stack_bytes` can be read. Between entering and leaving the host.
+    /// Calls a host function of that prototype with the arguments in the frame, and leaves its result there. Of the
+    /// arguments on the guest's stack, behind the return address, `stack_bytes` can be read. Between entering and
+    /// leaving the host.
     fn call(guest: &Guest<Self>, function: &Self::Function, prototype: Signature, frame: &mut Frame, stack_bytes: u64);
 
     /// The lines, which other threads may latch as well. Called once.
@@ -47,13 +49,13 @@ pub trait Platform: Sized {
     /// Unix time; between entering and leaving the host.
     fn wall(&self) -> u64;
 
-    /// Sets the one alarm to that time of [`now`](Self::now), in place of what it was set to before. Then the host calls
-    /// [`Guest::alarm`] and [`Guest::deliver`]. A time that has passed means at once,
+    /// Sets the one alarm to that time of [`now`](Self::now), in place of what it was set to before. Then the host
+    /// calls [`Guest::alarm`] and [`Guest::deliver`]. A time that has passed means at once,
     /// [`NEVER`](crate::timers::NEVER) no more. Between entering and leaving the host, and by `Guest::alarm`.
     fn set_alarm(&self, deadline: u64);
 
-    /// Sleeps until something has been latched, the alarm has come or the guest is to be stopped. What came since the last
-    /// return ends it at once; it may return for no reason. Between entering and leaving the host.
+    /// Sleeps until something has been latched, the alarm has come or the guest is to be stopped. What came since the
+    /// last return ends it at once; it may return for no reason. Between entering and leaving the host.
     fn wait(&self);
 
     /// Writes to the console; the number of bytes taken. Between entering and leaving the host.
@@ -70,21 +72,22 @@ pub trait Platform: Sized {
         Ok(())
     }
 
-    /// Takes input without waiting; the number of bytes and whether more is there. Between entering and leaving the host.
+    /// Takes input without waiting; the number of bytes and whether more is there. Between entering and leaving the
+    /// host.
     ///
     /// # Errors
     /// [`Error::EndOfInput`] after the last, or what else the guest is to be told.
     fn console_read(&self, buffer: &mut [u8]) -> Result<(usize, bool), Error>;
 
-    /// Sets the base of the guest's thread-local storage, from the next time that the host is left. Between entering and leaving
-    /// the host.
+    /// Sets the base of the guest's thread-local storage, from the next time that the host is left. Between entering
+    /// and leaving the host.
     ///
     /// # Errors
     /// What the guest is to be told.
     fn set_tls(&self, base: u64) -> Result<(), Error>;
 
-    /// From guest to host, before every host function and when the guest has been left. The thread pointer may still be the guest's:
-    /// no thread-local storage is used in it.
+    /// From guest to host, before every host function and when the guest has been left. The thread pointer may still be
+    /// the guest's: no thread-local storage is used in it.
     fn enter_host(&self);
 
     /// From host to guest, before the guest is entered and after every host function.

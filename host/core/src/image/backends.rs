@@ -1,9 +1,10 @@
 // SPDX-License-Identifier: MIT OR Apache-2.0
 //! Which functions the in-guest backends of an image provide, as far as its symbols tell.
 //!
-//! A guest registers its backends in a slice of pointers, bounded by two symbols of the linker. Each pointer leads to a variable that
-//! refers to the backend's name, by address and length, and to the table of its functions, which refers to their names. Rust does not
-//! promise where in a variable a reference stands, and only symbols tell how large a variable is: a stripped image tells nothing.
+//! A guest registers its backends in a slice of pointers, bounded by two symbols of the linker. Each pointer leads to a
+//! variable that refers to the backend's name, by address and length, and to the table of its functions, which refers
+//! to their names. Rust does not promise where in a variable a reference stands, and only symbols tell how large a
+//! variable is: a stripped image tells nothing.
 
 use super::externals::{External, MAX_NAME};
 use super::note::MAX_BACKENDS;

@@ -27,14 +27,15 @@ pub struct Policy {
     pub page: u64,
     /// Whether a segment may be writable and executable at once.
     pub writable_code: bool,
-    /// Whether an image for i386 must carry an identity note, as it must to receive interrupts. Those of 2013 do not, which existed for
-    /// i386 only; others must in any case.
+    /// Whether an image for i386 must carry an identity note, as it must to receive interrupts. Those of 2013 do not,
+    /// which existed for i386 only; others must in any case.
     pub identity_required: bool,
     /// Whether the host pushes interrupt frames directly below the stack pointer.
     pub pushes_into_red_zone: bool,
     /// By which of its entry points the host enters the image.
     pub entry: EntryPoint,
-    /// The in-guest backend without which the image cannot do anything there; `None`: the host itself has the functions.
+    /// The in-guest backend without which the image cannot do anything there; `None`: the host itself has the
+    /// functions.
     pub backend: Option<&'static str>,
 }
 
@@ -71,7 +72,8 @@ impl Default for Policy {
 }
 
 impl Policy {
-    /// Whether the image may use its backend of that name there. Of one that is not this version's only its author knows.
+    /// Whether the image may use its backend of that name there. Of one that is not this version's only its author
+    /// knows.
     #[must_use]
     pub fn accepts_backend(&self, name: &str) -> bool {
         (self.backend).is_some_and(|wanted| name == wanted || !BACKENDS.contains(&name))
@@ -88,8 +90,8 @@ impl Policy {
     }
 }
 
-/// Checks whether a host of that policy may load the image: all that is asked of an image before a guest is made of it, by whoever
-/// does that and by `pvhost check`.
+/// Checks whether a host of that policy may load the image: all that is asked of an image before a guest is made of it,
+/// by whoever does that and by `pvhost check`.
 ///
 /// # Errors
 /// Names the first thing the policy forbids.

@@ -110,8 +110,8 @@ impl Image {
         &self.file
     }
 
-    /// Where in the file the `size` bytes are that the guest finds at `address`; `None` if they do not come from the file, or
-    /// are the guest's at another address as well.
+    /// Where in the file the `size` bytes are that the guest finds at `address`; `None` if they do not come from the
+    /// file, or are the guest's at another address as well.
     #[must_use]
     pub fn file_offset(&self, address: u64, size: usize) -> Option<usize> {
         let segment = segments::find(&self.segments, address, size as u64)?;

@@ -1,5 +1,6 @@
 // SPDX-License-Identifier: MIT OR Apache-2.0
-//! The notes by which the guest layer describes an image: one of its identity, one for each in-guest backend, and what it asks for.
+//! The notes by which the guest layer describes an image: one of its identity, one for each in-guest backend, and what
+//! it asks for.
 
 use alloc::borrow::ToOwned;
 use alloc::string::String;

@@ -107,7 +107,8 @@ pub(super) fn check(raw: &[RawSegment], machine: Machine, file: &Arc<Vec<u8>>) -
     if segments.is_empty() {
         return Err(SegmentProblem::NoSegments);
     }
-    // Whoever loads or decodes the segments works on no more than the file then. Each is in the file, so the sum cannot overflow.
+    // Whoever loads or decodes the segments works on no more than the file then. Each is in the file, so the sum cannot
+    // overflow.
     let size = segments.iter().map(|s| s.range.len() as u64).sum();
     let length = file.len() as u64;
     if size > length {

@@ -48,15 +48,16 @@ pub(super) struct SymbolTable {
     pub(super) strings: Range<usize>,
 }
 
-/// More of a name is not looked at, so that many symbols on one endless name cost no more than others. C++ makes names of that length.
+/// More of a name is not looked at, so that many symbols on one endless name cost no more than others. C++ makes names
+/// of that length.
 const MAX_NAME: usize = 4096;
 
-/// More of a demangled name is not printed. Parts of a mangled name stand for earlier parts, and those for others, so that some
-/// hundred bytes of it can make a million.
+/// More of a demangled name is not printed. Parts of a mangled name stand for earlier parts, and those for others, so
+/// that some hundred bytes of it can make a million.
 const MAX_PRINTED: usize = 1024;
 
-/// With more back references than this, a name is not demangled: in a chain of them, each costs time and makes nothing. They are counted
-/// by their letter, which may stand for something else, too; names of real functions have some dozens.
+/// With more back references than this, a name is not demangled: in a chain of them, each costs time and makes nothing.
+/// They are counted by their letter, which may stand for something else, too; names of real functions have some dozens.
 const MAX_BACK_REFERENCES: usize = 64;
 
 /// The image's defined symbols. None if the image is stripped.
@@ -76,7 +77,8 @@ enum Table<'a> {
 
 /// An address as `function+offset`.
 ///
-/// The name comes demangled from [`fmt::Display`], [escaped](crate::text), since it is the guest's text; an endless one ends in `...`.
+/// The name comes demangled from [`fmt::Display`], [escaped](crate::text), since it is the guest's text; an endless one
+/// ends in `...`.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Location<'a> {
     /// The function's name in the file, invalid UTF-8 replaced.

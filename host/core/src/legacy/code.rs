@@ -1,5 +1,6 @@
 // SPDX-License-Identifier: MIT OR Apache-2.0
-//! Code in the guest's memory for the calling convention and the entry of 2013. It runs with the guest's stack and counts as guest code.
+//! Code in the guest's memory for the calling convention and the entry of 2013. It runs with the guest's stack and
+//! counts as guest code.
 //!
 //! A shim turns a `regparm(3)` call into one of the C ABI and calls the function's stub. For `timer_start(u64, u64)`:
 //!
@@ -59,8 +60,8 @@ impl Code {
         }
     }
 
-    /// Where the slot of the function of that name leads, of which the C ABI's stub is given: there, or for a function of 2013 on
-    /// i386 to a shim, which is added. Elsewhere `regparm` does not exist.
+    /// Where the slot of the function of that name leads, of which the C ABI's stub is given: there, or for a function
+    /// of 2013 on i386 to a shim, which is added. Elsewhere `regparm` does not exist.
     pub fn entry(&mut self, name: &str, width: Width, stub: u64) -> u64 {
         match (legacy::find(name), width) {
             (Some(function), Width::Bits32) => self.shim(function.signature(width), stub),

@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: MIT OR Apache-2.0
-//! Images of 2013, for i386: what they find when they are entered, and how they call. Images of today may call the same functions,
-//! too. See [`paravirt_abi::legacy`].
+//! Images of 2013, for i386: what they find when they are entered, and how they call. Images of today may call the same
+//! functions, too. See [`paravirt_abi::legacy`].
 
 mod block;
 mod code;

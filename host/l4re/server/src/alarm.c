@@ -3,9 +3,9 @@
  * @file
  * @brief The clock, and the thread that waits for the alarm.
  *
- * A vCPU that runs a guest cannot wait. So another thread does, in an open wait with an absolute timeout, and raises an IRQ at
- * the vCPU when it expires. A message from the vCPU tells it another time. Its priority is above the vCPU's: it always waits
- * when the vCPU runs, so that the message never blocks.
+ * A vCPU that runs a guest cannot wait. So another thread does, in an open wait with an absolute timeout, and raises an
+ * IRQ at the vCPU when it expires. A message from the vCPU tells it another time. Its priority is above the vCPU's: it
+ * always waits when the vCPU runs, so that the message never blocks.
  */
 #include <l4/re/c/util/cap_alloc.h>
 #include <l4/re/c/util/kumem_alloc.h>

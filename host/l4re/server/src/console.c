@@ -3,13 +3,13 @@
  * @file
  * @brief The console: a vcon, written to in pieces, read as soon as its IRQ says that there is something.
  *
- * A vcon holds little input (the kernel's 255 bytes) and drops what comes then, without a word. So all is taken at once, whatever the
- * guest does, and kept here until the guest reads it. For which there is no room here, is counted; of a vcon only can be seen that it
- * was full.
+ * A vcon holds little input (the kernel's 255 bytes) and drops what comes then, without a word. So all is taken at
+ * once, whatever the guest does, and kept here until the guest reads it. For which there is no room here, is counted;
+ * of a vcon only can be seen that it was full.
  *
- * The kernel's own console (`con = L4.Env.log:m("rw")` in Ned's script) has input. It puts a carriage return in front of each line
- * feed that is written, and takes both for the return key when they are read. A log of Moe's has no input and puts the program's
- * name in front of each line.
+ * The kernel's own console (`con = L4.Env.log:m("rw")` in Ned's script) has input. It puts a carriage return in front
+ * of each line feed that is written, and takes both for the return key when they are read. A log of Moe's has no input
+ * and puts the program's name in front of each line.
  */
 #include <l4/re/env.h>
 #include <l4/sys/icu.h>
@@ -34,7 +34,8 @@ static int has_input;
 static struct {
   char bytes[INPUT_SIZE];
   size_t first, waiting;
-  /* What has not been said yet: bytes for which there was no room, and how often the console was full when it was read. */
+  /* What has not been said yet: bytes for which there was no room, and how often the console was full when it was read.
+   * */
   unsigned long lost, full;
   int broken; /* the vcon gives none */
 } input;

@@ -3,8 +3,8 @@
  * @file
  * @brief What comes while the guest runs: messages of IRQ objects, page faults, exceptions.
  *
- * The kernel has put all registers into the vCPU's state and takes them from there on the way back. Nothing here uses the guest's
- * stack, nor the host's, nor thread-local storage.
+ * The kernel has put all registers into the vCPU's state and takes them from there on the way back. Nothing here uses
+ * the guest's stack, nor the host's, nor thread-local storage.
  */
 #include <l4/sys/ipc.h>
 #include <l4/sys/thread.h>
@@ -39,7 +39,8 @@ void events_message(l4_umword_t label) {
     interrupts_message((label - LABEL_LINE) >> LINE_SHIFT);
 }
 
-/* Whether a page is missing that ought to be there: maps it by using it. What the pager cannot map ends this program. */
+/* Whether a page is missing that ought to be there: maps it by using it. What the pager cannot map ends this program.
+ * */
 static int map_page(const l4_vcpu_regs_t *r, int of_guest) {
   if (r->trapno != PAGE_FAULT || r->err & PRESENT)
     return 0;
@@ -53,7 +54,8 @@ static int map_page(const l4_vcpu_regs_t *r, int of_guest) {
   return 1;
 }
 
-/* The code selector. On x86-32 the kernel's has no name, since user mode has one only; and so it is not to be changed. */
+/* The code selector. On x86-32 the kernel's has no name, since user mode has one only; and so it is not to be changed.
+ * */
 #if defined(__x86_64__)
 static uint16_t code_selector(const l4_vcpu_regs_t *r) { return r->cs; }
 static void set_code_selector(l4_vcpu_regs_t *r, uint16_t cs) { r->cs = cs; }

@@ -3,9 +3,9 @@
  * @file
  * @brief Interrupts of devices, each at a line of the guest.
  *
- * A device that interrupts until its driver has answered it (level-triggered) is masked by the kernel each time it does. It is
- * unmasked when the guest has taken the line: earlier, it would interrupt again before the guest has run an instruction, for
- * ever. Drivers answer by functions of this program, and whenever one ends, this looks.
+ * A device that interrupts until its driver has answered it (level-triggered) is masked by the kernel each time it
+ * does. It is unmasked when the guest has taken the line: earlier, it would interrupt again before the guest has run an
+ * instruction, for ever. Drivers answer by functions of this program, and whenever one ends, this looks.
  */
 #include <l4/re/env.h>
 #include <l4/sys/icu.h>

@@ -3,8 +3,8 @@
  * @file
  * @brief The guest's memory: a dataspace for each range, attached at the guest's own addresses.
  *
- * All pages are mapped at once. A page that came on its first use would come by IPC to the pager, and an IRQ that arrives during
- * one waits for the next event.
+ * All pages are mapped at once. A page that came on its first use would come by IPC to the pager, and an IRQ that
+ * arrives during one waits for the next event.
  */
 #include <l4/re/c/dataspace.h>
 #include <l4/re/c/mem_alloc.h>

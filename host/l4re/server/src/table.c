@@ -3,8 +3,8 @@
  * @file
  * @brief The table of functions, from the list that `pvhost header` makes from a guest.
  *
- * A function that is nowhere in this program has the address 0 and stays out of the table, so that the check before the start
- * names it.
+ * A function that is nowhere in this program has the address 0 and stays out of the table, so that the check before the
+ * start names it.
  */
 #include "functions.h"
 

@@ -1,7 +1,8 @@
 /* SPDX-License-Identifier: MIT OR Apache-2.0 */
 /**
  * @file
- * @brief A virtual bus of the server io, asked for its interrupt controller. Only where L4Re was built with io's libvbus.
+ * @brief A virtual bus of the server io, asked for its interrupt controller. Only where L4Re was built with io's
+ * libvbus.
  */
 #include <l4/re/c/util/cap_alloc.h>
 #include <l4/vbus/vbus.h>

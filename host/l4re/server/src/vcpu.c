@@ -3,9 +3,9 @@
  * @file
  * @brief The vCPU: its flags, and fetching what came while they were off.
  *
- * The flags of L4's vCPU say whether the kernel may interrupt this thread (L4_VCPU_F_IRQ) and who handles its faults. They are on
- * in guest code and off in host code, whose system calls use the UTCB: an event between filling it and the call would
- * overwrite it. They are not the guest's virtual interrupt flag, which lies in the guest's own page.
+ * The flags of L4's vCPU say whether the kernel may interrupt this thread (L4_VCPU_F_IRQ) and who handles its faults.
+ * They are on in guest code and off in host code, whose system calls use the UTCB: an event between filling it and the
+ * call would overwrite it. They are not the guest's virtual interrupt flag, which lies in the guest's own page.
  */
 #include <l4/re/c/util/cap_alloc.h>
 #include <l4/re/c/util/kumem_alloc.h>
@@ -85,8 +85,8 @@ void vcpu_leave_host(void *context) {
   for (;;) {
     vcpu->state = GUEST_FLAGS;
     l4_barrier();
-    /* A message that came while the flag was off is queued. The kernel does not hand it over when the flag is turned on, nor any
-     * that its sender sends after it. */
+    /* A message that came while the flag was off is queued. The kernel does not hand it over when the flag is turned
+     * on, nor any that its sender sends after it. */
     if (__builtin_expect(!(vcpu->sticky_flags & L4_VCPU_SF_IRQ_PENDING), 1))
       return;
     vcpu->state = 0;

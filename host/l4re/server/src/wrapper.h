@@ -3,8 +3,8 @@
  * @file
  * @brief The parts of the wrapper: a platform for libparavirt_host.a that stands on L4Re.
  *
- * The program's main thread becomes the vCPU. "Host code" is everything that is not the guest's; the vCPU takes events only in
- * guest code and in the few instructions between it and enter_host() or leave_host().
+ * The program's main thread becomes the vCPU. "Host code" is everything that is not the guest's; the vCPU takes events
+ * only in guest code and in the few instructions between it and enter_host() or leave_host().
  */
 #ifndef PARAVIRT_L4RE_WRAPPER_H
 #define PARAVIRT_L4RE_WRAPPER_H
@@ -55,7 +55,8 @@ void alarm_set(void *context, uint64_t deadline);
 long vcpu_initialize(void);
 /** Its state page, shared with the kernel. */
 l4_vcpu_state_t *vcpu_state(void);
-/** A new IRQ object whose messages come to the vCPU with `label`, whose two low bits are 0. Invalid if there is none. */
+/** A new IRQ object whose messages come to the vCPU with `label`, whose two low bits are 0. Invalid if there is none.
+ * */
 l4_cap_idx_t vcpu_irq(l4_umword_t label);
 void vcpu_enter_host(void *context);
 void vcpu_leave_host(void *context);
@@ -82,7 +83,8 @@ void events_return(void);
 
 /* ---- interrupts.c: interrupts of devices ---- */
 
-/** Binds interrupt `number` of the capability `vbus`, or of `icu` if there is no bus, to `line`. Returns 0, or a negative number
+/** Binds interrupt `number` of the capability `vbus`, or of `icu` if there is no bus, to `line`. Returns 0, or a
+ * negative number
  *  after a message. */
 int interrupts_bind(uint32_t line, unsigned number);
 /** Latches a line whose device has interrupted. */

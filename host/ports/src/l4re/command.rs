@@ -46,8 +46,8 @@ pub struct Arguments {
     /// Measure calls and the interrupt flag in a guest, and the interrupt flag of L4Re's libvcpu beside it
     #[arg(long, conflicts_with_all = ["guest", "names"])]
     measure: bool,
-    /// Only the examples of these names; `of-2013` are images that call their host as in 2013, `device` is a guest with a device,
-    /// `console` one for which more is typed than is kept, `faults` one whose faults are reported
+    /// Only the examples of these names; `of-2013` are images that call their host as in 2013, `device` is a guest with
+    /// a device, `console` one for which more is typed than is kept, `faults` one whose faults are reported
     #[arg(value_name = "EXAMPLE")]
     names: Vec<String>,
     /// Arguments of the guest; for `--guest`

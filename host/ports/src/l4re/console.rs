@@ -25,7 +25,8 @@ pub fn missing(_: &Tree) -> Option<String> {
     None
 }
 
-/// Runs it. What is kept arrives, Ctrl-D arrives although it comes last, and the number of bytes that were lost is said.
+/// Runs it. What is kept arrives, Ctrl-D arrives although it comes last, and the number of bytes that were lost is
+/// said.
 ///
 /// # Errors
 /// The guest prints something else; or something does not build or start.

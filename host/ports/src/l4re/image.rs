@@ -52,8 +52,8 @@ fn copy(from: &Path, to: &Path) -> Result<()> {
     Ok(())
 }
 
-/// The boot entry. The kernel's console passes input on, and its timer expires when it should and not on the next tick. The guest
-/// keeps its symbols, for reports of faults.
+/// The boot entry. The kernel's console passes input on, and its timer expires when it should and not on the next tick.
+/// The guest keeps its symbols, for reports of faults.
 fn entry(task: &Task<'_>) -> String {
     let mut entry = format!(
         "modaddr 0x01100000\n\

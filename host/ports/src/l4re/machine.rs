@@ -44,7 +44,8 @@ pub struct Task<'a> {
     pub arguments: &'a [String],
     /// C files with functions of its own.
     pub sources: &'a [PathBuf],
-    /// The configuration by which the server io makes a virtual bus of the name `vbus` for our program, see [`Tree::has_io`].
+    /// The configuration by which the server io makes a virtual bus of the name `vbus` for our program, see
+    /// [`Tree::has_io`].
     pub bus: Option<&'a Path>,
     /// What is typed when it runs. Unless that is nothing, Ctrl-D follows.
     pub input: &'a [u8],

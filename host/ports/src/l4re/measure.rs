@@ -14,7 +14,8 @@ const GUEST: &str = "bench-hosts";
 const OPTIONS: [&str; 2] = ["--partial", "--measure"];
 const LIMIT: Duration = Duration::from_secs(300);
 
-/// Cycles of the emulated time-stamp counter for an instruction: it counts ns, of which `-icount shift=4` gives each 16.
+/// Cycles of the emulated time-stamp counter for an instruction: it counts ns, of which `-icount shift=4` gives each
+/// 16.
 const CYCLES: f64 = 16.0;
 
 /// What our program says of libvcpu: before and behind the number of cycles, and behind that of pairs.

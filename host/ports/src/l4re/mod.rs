@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: MIT OR Apache-2.0
-//! Guests as tasks of L4Re on the Fiasco microkernel: our package is built beside a user's trees, which stay as they are, and runs
-//! under QEMU.
+//! Guests as tasks of L4Re on the Fiasco microkernel: our package is built beside a user's trees, which stay as they
+//! are, and runs under QEMU.
 
 pub mod command;
 mod console;

@@ -22,8 +22,8 @@ pub fn missing(tree: &Tree) -> Option<String> {
     guests_of_2013::missing(tree.arch.name())
 }
 
-/// Runs the guests that call functions of 2013, and an image of then where there were any, on i386; both eagerly and lazily bound.
-/// How many runs it were.
+/// Runs the guests that call functions of 2013, and an image of then where there were any, on i386; both eagerly and
+/// lazily bound. How many runs it were.
 ///
 /// # Errors
 /// A guest prints something else, or is not refused without the option; or something does not build or start.

@@ -1,9 +1,9 @@
 // SPDX-License-Identifier: MIT OR Apache-2.0
-//! A build folder of our own that stands on a user's: L4Re's makefiles write into the folder in which they build, and the user's is
-//! not ours to write to.
+//! A build folder of our own that stands on a user's: L4Re's makefiles write into the folder in which they build, and
+//! the user's is not ours to write to.
 //!
-//! What was built is linked, a link for each file; a makefile that writes one anew replaces the link. What makefiles change in place
-//! is copied.
+//! What was built is linked, a link for each file; a makefile that writes one anew replaces the link. What makefiles
+//! change in place is copied.
 
 use std::ffi::OsStr;
 use std::fs;
@@ -19,7 +19,8 @@ const LINKED: [&str; 7] = ["bin", "config", "include", "lib", "pc", "scripts", "
 /// Folders whose files are changed when a boot image is made.
 const COPIED: [&str; 1] = ["pkg/bootstrap"];
 
-/// By what a generated makefile names the root of the build folder: one for a source folder, or one in which things are built.
+/// By what a generated makefile names the root of the build folder: one for a source folder, or one in which things are
+/// built.
 const ROOTS: [&str; 2] = ["OBJ", "OBJ_BASE"];
 /// By what it names folders in that.
 const BELOW: [&str; 2] = ["OBJ_DIR", "PKGDIR_OBJ"];
@@ -63,8 +64,8 @@ fn copy(folder: &Path, from: &Path, to: &Path) -> std::io::Result<()> {
     fs::copy(from, to).map(drop)
 }
 
-/// The makefile with `folder` in place of the folder to build in, which it gives by its root and by folders in that. It is spelt as
-/// whoever built there has spelt it.
+/// The makefile with `folder` in place of the folder to build in, which it gives by its root and by folders in that. It
+/// is spelt as whoever built there has spelt it.
 fn redirect(makefile: &str, folder: &Path) -> String {
     let root = makefile.lines().find_map(|line| match assignment(line)? {
         (name, root) if ROOTS.contains(&name) => Some(root),

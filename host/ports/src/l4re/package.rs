@@ -17,8 +17,8 @@ pub const PROGRAM: &str = "paravirt";
 /// The list of functions, as the package includes it.
 const FUNCTIONS: &str = "functions.h";
 
-/// Builds the package for `guest` in the build folder `overlay`, where image makers find it. `sources` are C files with functions
-/// of the guest's own, absolute and in one folder.
+/// Builds the package for `guest` in the build folder `overlay`, where image makers find it. `sources` are C files with
+/// functions of the guest's own, absolute and in one folder.
 ///
 /// # Errors
 /// The guest is none, or the build fails; the error holds its messages.

@@ -14,13 +14,14 @@ use crate::qemu::{Event, Machine};
 /// Memory of the machine in MiB.
 const MEMORY: u64 = 512;
 
-/// Bytes that are typed at once. The kernel keeps 255 and drops others, and QEMU hands over all that it has while the kernel takes what
-/// the serial line has.
+/// Bytes that are typed at once. The kernel keeps 255 and drops others, and QEMU hands over all that it has while the
+/// kernel takes what the serial line has.
 const PIECE: usize = 64;
 /// Between two pieces: time for the kernel to end taking. A serial line would need 5 ms for one.
 const PAUSE: Duration = Duration::from_millis(5);
 
-/// Starts `image` and returns what it has written when it ends by itself. As soon as it has written `ready`, it gets `input`.
+/// Starts `image` and returns what it has written when it ends by itself. As soon as it has written `ready`, it gets
+/// `input`.
 ///
 /// # Errors
 /// QEMU does not start, or the machine does not end in time; the error holds what it wrote.

@@ -10,7 +10,8 @@ use paravirt_build::arch::Arch;
 
 /// What to build, for those who have no L4Re.
 pub const WHAT_TO_INSTALL: &str = "\
-L4Re is not here. It needs the folders in which L4Re and the Fiasco microkernel were built, both for x86-32 or both for amd64:
+L4Re is not here. It needs the folders in which L4Re and the Fiasco microkernel were built, both for x86-32 or both \
+for amd64:
   L4Re:    with the packages l4re-core, bootstrap, drivers-frst, libvcpu; for virtual buses io and acpica
   Fiasco:  with the options SYNC_CLOCK and ONE_SHOT_PARAM
 host/l4re/README.md has the commands that make both.

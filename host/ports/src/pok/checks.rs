@@ -121,8 +121,8 @@ fn side_by_side(printed: &[String]) -> Result<()> {
     Ok(())
 }
 
-/// A line ` 3: 210 ms`. It may be late by the other partition's slot and by the millisecond in which the scheduler looks at
-/// sleepers, at the begin and at the end of a slot.
+/// A line ` 3: 210 ms`. It may be late by the other partition's slot and by the millisecond in which the scheduler
+/// looks at sleepers, at the begin and at the end of a slot.
 fn on_time(line: &str, expiration: u64, period: u64) -> Result<()> {
     const LATE: u64 = SLOT / 1_000_000 + 2;
     let time: u64 = line

@@ -27,7 +27,8 @@ pub struct Arguments {
     /// Only these nodes
     #[arg(value_name = "NODE")]
     nodes: Vec<String>,
-    /// Instead of the nodes, run these finished guests side by side, each as a partition; they must have the backend pok
+    /// Instead of the nodes, run these finished guests side by side, each as a partition; they must have the backend
+    /// pok
     #[arg(long, value_name = "ELF", num_args = 1.., conflicts_with = "nodes")]
     run: Vec<PathBuf>,
     /// Memory of each partition of --run, in MiB

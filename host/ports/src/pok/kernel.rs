@@ -1,8 +1,8 @@
 // SPDX-License-Identifier: MIT OR Apache-2.0
 //! POK's kernel for one node.
 //!
-//! What is configured is written here from what the kernel's sources ask for: a header with the partitions and their time
-//! slots, and a list of tools for its makefiles.
+//! What is configured is written here from what the kernel's sources ask for: a header with the partitions and their
+//! time slots, and a list of tools for its makefiles.
 
 use std::fs;
 use std::path::{Path, PathBuf};
@@ -30,8 +30,8 @@ TOUCH=touch
 
 /// The compiler's options for either kernel.
 const COMPILER_OPTIONS: &str = "-W -Wall -g -m32";
-/// Those for the fork beside: it is written for compilers of its time, and its linker script has no place for the sections that the
-/// last two avoid.
+/// Those for the fork beside: it is written for compilers of its time, and its linker script has no place for the
+/// sections that the last two avoid.
 const COMPILER_OPTIONS_OF_FORK: &str =
     "-w -std=gnu89 -fcommon -fno-pie -fno-asynchronous-unwind-tables -fno-merge-constants";
 

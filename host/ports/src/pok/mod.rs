@@ -1,5 +1,6 @@
 // SPDX-License-Identifier: MIT OR Apache-2.0
-//! Guests as partitions of the POK kernel: a node is built from a user's source tree, which stays as it is, and runs under QEMU.
+//! Guests as partitions of the POK kernel: a node is built from a user's source tree, which stays as it is, and runs
+//! under QEMU.
 
 mod assemble;
 pub mod checks;

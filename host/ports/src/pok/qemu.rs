@@ -19,8 +19,8 @@ const FATAL: &str = "FATAL ERROR: ";
 /// Time for the rest of them.
 const LAST_WORDS: Duration = Duration::from_secs(2);
 
-/// Runs `node`, made of what `start` says, until each of its partitions has said that it ends; what they printed. Each line is also
-/// handed to `show` when it comes.
+/// Runs `node`, made of what `start` says, until each of its partitions has said that it ends; what they printed. Each
+/// line is also handed to `show` when it comes.
 ///
 /// # Errors
 /// QEMU does not start, the kernel stops, or a partition does not end in time; the error holds what was printed.

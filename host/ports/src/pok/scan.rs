@@ -8,8 +8,8 @@ use anyhow::{Context, Result, ensure};
 
 use paravirt_build::command;
 
-/// The backend carries its name into the image, and no instruction is left that a partition may not execute, but those that the
-/// auditor knows to belong to a backend and those that the list `allow` explains.
+/// The backend carries its name into the image, and no instruction is left that a partition may not execute, but those
+/// that the auditor knows to belong to a backend and those that the list `allow` explains.
 ///
 /// # Errors
 /// What `pvhost` found.

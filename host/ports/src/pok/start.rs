@@ -10,8 +10,8 @@ use anyhow::{Context, Result, ensure};
 use super::tree::Tree;
 use super::{image, kernel, qemu};
 
-/// Time after which a node of ours is stopped. The kernel's interval timer interrupts 108,000 times a second, which an emulator
-/// does a few times slower.
+/// Time after which a node of ours is stopped. The kernel's interval timer interrupts 108,000 times a second, which an
+/// emulator does a few times slower.
 pub const LIMIT: Duration = Duration::from_secs(300);
 
 /// What is started, and how.
@@ -30,8 +30,8 @@ pub struct Start<'a> {
 }
 
 impl Start<'_> {
-    /// Builds a kernel for the partitions in `folder`, starts the node, and returns what its console shows from the kernel's
-    /// greeting to the end of the last partition. Each line is also handed to `show` when it comes.
+    /// Builds a kernel for the partitions in `folder`, starts the node, and returns what its console shows from the
+    /// kernel's greeting to the end of the last partition. Each line is also handed to `show` when it comes.
     ///
     /// # Errors
     /// Something does not build or start, an image does not fit, or a partition does not end in time.

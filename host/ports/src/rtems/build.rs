@@ -161,8 +161,8 @@ fn hash_folder(folder: &Path, hasher: &mut impl Hasher) -> Result<()> {
     Ok(())
 }
 
-/// Ends of the names of programs: finished ones, and those of which a table of symbols is made that the finished one has, for RTEMS'
-/// dynamic loader.
+/// Ends of the names of programs: finished ones, and those of which a table of symbols is made that the finished one
+/// has, for RTEMS' dynamic loader.
 const PROGRAMS: [&str; 2] = ["exe", "pre"];
 
 /// Removes every program below `folder`; waf links those that are missing.

@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: MIT OR Apache-2.0
-//! Two hosts' results beside each other, in Markdown: the number of tests by group, then each test that fails on one or is skipped
-//! on one alone, with the reason where one is known.
+//! Two hosts' results beside each other, in Markdown: the number of tests by group, then each test that fails on one or
+//! is skipped on one alone, with the reason where one is known.
 
 use std::collections::BTreeSet;
 use std::fmt::Write;

@@ -77,8 +77,8 @@ pub struct Program {
     pub banner: bool,
 }
 
-/// At the end of the name of a program that RTEMS builds to see that it links. The sample among them is meant to run, but
-/// prints nothing.
+/// At the end of the name of a program that RTEMS builds to see that it links. The sample among them is meant to run,
+/// but prints nothing.
 const LINK_TEST: &str = ".norun";
 
 /// The programs of `group` below the folder `testsuites`, sorted by name.

@@ -72,7 +72,8 @@ impl Kind {
 /// Where hosts are that are built from a user's trees, which stay as they are.
 #[derive(Clone, Debug, Default, clap::Args)]
 pub struct Trees {
-    /// For the host pok: its source tree (without it, POK_TREE names it). For l4re: the folder in which L4Re was built (L4RE_TREE)
+    /// For the host pok: its source tree (without it, POK_TREE names it). For l4re: the folder in which L4Re was built
+    /// (L4RE_TREE)
     #[arg(long, value_name = "DIR")]
     tree: Option<PathBuf>,
     /// For the host l4re: the folder in which the Fiasco microkernel was built (L4RE_FIASCO)
@@ -151,7 +152,8 @@ pub struct Host {
 }
 
 impl Host {
-    /// Builds it where needed. With `realtime`, guests of the process host get real-time priority. `ports` is this package's program.
+    /// Builds it where needed. With `realtime`, guests of the process host get real-time priority. `ports` is this
+    /// package's program.
     ///
     /// # Errors
     /// It does not build, or what it needs is not installed.
@@ -238,7 +240,8 @@ impl Host {
     }
 }
 
-/// The task for L4Re ends with a line `(exit 0, exit status 0)`; the first part is empty for a guest that was not started.
+/// The task for L4Re ends with a line `(exit 0, exit status 0)`; the first part is empty for a guest that was not
+/// started.
 fn ending_on_l4re(status: i32, output: &str) -> Ending {
     let end = output.trim_end().lines().next_back().unwrap_or_default();
     match end.strip_prefix('(').and_then(|end| end.split_once(", exit status ")) {

@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: MIT OR Apache-2.0
-//! Tools that a user's RTEMS tools do not have. Few of RTEMS' programs need them, but its build system configures nothing without them:
-//! so programs that say so and fail stand in for them, and what cannot be built is named.
+//! Tools that a user's RTEMS tools do not have. Few of RTEMS' programs need them, but its build system configures
+//! nothing without them: so programs that say so and fail stand in for them, and what cannot be built is named.
 
 use std::fs;
 use std::os::unix::fs::PermissionsExt;

@@ -59,8 +59,8 @@ pub struct Banner {
 }
 
 impl Banner {
-    /// Finds the banner in all that a program wrote. A line may hold other text before it: a program prints a word, and its
-    /// end comes from an interrupt or the other way to the console.
+    /// Finds the banner in all that a program wrote. A line may hold other text before it: a program prints a word, and
+    /// its end comes from an interrupt or the other way to the console.
     pub fn parse(output: &str) -> Self {
         let mut banner = Self::default();
         for line in output.lines() {

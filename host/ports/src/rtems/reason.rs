@@ -1,5 +1,6 @@
 // SPDX-License-Identifier: MIT OR Apache-2.0
-//! Why tests of RTEMS do not pass, where that is known. A reason excuses nothing: it saves who reads a table the search.
+//! Why tests of RTEMS do not pass, where that is known. A reason excuses nothing: it saves who reads a table the
+//! search.
 
 use std::fs;
 use std::path::Path;

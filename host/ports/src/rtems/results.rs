@@ -33,8 +33,8 @@ pub fn read(folder: &Path, host: &str) -> Result<Vec<Entry>> {
     Ok(results.tests)
 }
 
-/// Writes `<folder>/<host>.txt` and `.json` with `entries` and what is there of tests that `entries` does not name; returns
-/// their paths.
+/// Writes `<folder>/<host>.txt` and `.json` with `entries` and what is there of tests that `entries` does not name;
+/// returns their paths.
 ///
 /// # Errors
 /// The file system's, or the files are not understood.
@@ -59,8 +59,8 @@ pub fn is_same_test(a: &Entry, b: &Entry) -> bool {
     a.group == b.group && a.test == b.test
 }
 
-/// Tests in `entries` that did not pass, but passed on `reference`, from the file that [`add`] left there. Nothing without
-/// that file.
+/// Tests in `entries` that did not pass, but passed on `reference`, from the file that [`add`] left there. Nothing
+/// without that file.
 ///
 /// # Errors
 /// The file is not understood.

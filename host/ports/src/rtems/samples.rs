@@ -20,7 +20,8 @@ const SAMPLES: [(&str, &str); 2] = [
     ("hello", "*** END OF TEST HELLO WORLD ***"),
     ("ticker", "*** END OF TEST CLOCK TICK ***"),
 ];
-/// A ticker that compares ticks, expirations and the clock for as long as its command line says, and the last thing it finds.
+/// A ticker that compares ticks, expirations and the clock for as long as its command line says, and the last thing it
+/// finds.
 const LONG: (&str, &str) = ("long", "free memory: right");
 /// Programs of ours that check what differs from host to host, and the last thing that each finds.
 const CHECKS: [(&str, &str); 2] = [("clear", "interrupts: right"), ("rtc", "time of day: right")];
@@ -121,8 +122,8 @@ fn run_one(workspace: &Workspace, host: &Host, sample: &Sample) -> Result<()> {
     Ok(())
 }
 
-/// Whether a line of ticker has the right time. Its task n wakes every 5 n seconds, and RTEMS may count the first tick of a
-/// wait early, so the clock may show the second before.
+/// Whether a line of ticker has the right time. Its task n wakes every 5 n seconds, and RTEMS may count the first tick
+/// of a wait early, so the clock may show the second before.
 fn is_on_time(line: &str) -> bool {
     let Some((task, time)) = line.split_once(" - rtems_clock_get_tod - 09:00:") else {
         return true;

@@ -50,8 +50,9 @@ impl Entry {
     }
 }
 
-/// Runs `programs`, `jobs` at a time, each for `limit` at most, and tells each result to `done`, in the order in which they
-/// come. What a program prints goes to `<logs>/<group>/<name>.log`. The entries come back in the order of `programs`.
+/// Runs `programs`, `jobs` at a time, each for `limit` at most, and tells each result to `done`, in the order in which
+/// they come. What a program prints goes to `<logs>/<group>/<name>.log`. The entries come back in the order of
+/// `programs`.
 ///
 /// # Errors
 /// A program cannot be started.

@@ -1,9 +1,9 @@
 // SPDX-License-Identifier: MIT OR Apache-2.0
 //! What waf sees as its source tree: a folder of links.
 //!
-//! Waf writes beside the files that it reads: its unpacked library, lock files, and the objects of sources outside the tree
-//! (which land wherever their relative path leads from the build folder). Here all of that stays below `target/rtems`, and
-//! RTEMS' sources may be read-only.
+//! Waf writes beside the files that it reads: its unpacked library, lock files, and the objects of sources outside the
+//! tree (which land wherever their relative path leads from the build folder). Here all of that stays below
+//! `target/rtems`, and RTEMS' sources may be read-only.
 
 use std::fs;
 use std::os::unix::fs::symlink;

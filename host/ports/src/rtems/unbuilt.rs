@@ -63,8 +63,8 @@ impl fmt::Display for Why {
     }
 }
 
-/// The programs that failed in a build, of which `text` is what waf wrote with `--keep --verbose`, when the user's tools lack those named.
-/// `None` if anything else failed.
+/// The programs that failed in a build, of which `text` is what waf wrote with `--keep --verbose`, when the user's
+/// tools lack those named. `None` if anything else failed.
 pub fn read(text: &str, lacking: &[String]) -> Option<Vec<Unbuilt>> {
     let mut programs: Vec<Unbuilt> = Vec::new();
     let mut lines = text.lines();
@@ -104,7 +104,8 @@ fn program(file: &str) -> Option<(&str, &str)> {
     Some((group, rest.split(['/', '.']).next()?))
 }
 
-/// The name of the program that a command starts, which waf shows as Python does: `['/bin/gcc', '-c']` or `' /bin/ld -r'`.
+/// The name of the program that a command starts, which waf shows as Python does: `['/bin/gcc', '-c']` or
+/// `' /bin/ld -r'`.
 fn tool(command: &str) -> Option<&str> {
     let quotes = ['[', '\'', '"', ' '];
     let path = command.trim_start_matches(quotes);

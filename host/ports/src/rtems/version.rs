@@ -88,8 +88,8 @@ fn of_script(text: &str) -> Option<Version> {
     major.parse().ok().map(Version)
 }
 
-/// The content of [`FILE`] for the tree of links: that of a released `source`, else one made from its repository, which the
-/// build system cannot see from the tree of links. Nothing if it is neither.
+/// The content of [`FILE`] for the tree of links: that of a released `source`, else one made from its repository, which
+/// the build system cannot see from the tree of links. Nothing if it is neither.
 ///
 /// # Errors
 /// The file system's.

@@ -210,8 +210,8 @@ mod tests {
 
     use super::*;
 
-    /// What ends as RTEMS' waf does if these tasks fail in its runs, one line each; in further runs, those of the last. It keeps its
-    /// command lines.
+    /// What ends as RTEMS' waf does if these tasks fail in its runs, one line each; in further runs, those of the last.
+    /// It keeps its command lines.
     const WAF: &str = r#"
 echo "$*" >>arguments
 echo "this is waf $*"

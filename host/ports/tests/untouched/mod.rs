@@ -8,7 +8,8 @@ use std::path::{Path, PathBuf};
 
 use anyhow::{Context, Result, ensure};
 
-/// What tells that somebody has written: when an entry of a folder was last changed in any way, in s and ns, and which one it is.
+/// What tells that somebody has written: when an entry of a folder was last changed in any way, in s and ns, and which
+/// one it is.
 type State = (i64, i64, u64);
 
 /// How many names an error shows.

@@ -120,14 +120,14 @@ Examples:
 
 With `runner = \"pvhost run --\"` cargo can run a guest.
 
-Input and output are the guest's console. A terminal is put into raw mode while the guest reads from it; Ctrl-C ends the \
-guest. In QEMU the console is a serial line: the end of the input reaches the guest as Ctrl-D.
+Input and output are the guest's console. A terminal is put into raw mode while the guest reads from it; Ctrl-C ends \
+the guest. In QEMU the console is a serial line: the end of the input reaches the guest as Ctrl-D.
 
-QEMU and Xen are Debian's packages qemu-system-x86 and xen-hypervisor-VERSION-amd64, 4.17 or later; `cargo xtask setup` brings \
-them. The guest is Xen's first domain and carries a backend for where it runs (`pvhost list`).
+QEMU and Xen are Debian's packages qemu-system-x86 and xen-hypervisor-VERSION-amd64, 4.17 or later; `cargo xtask \
+setup` brings them. The guest is Xen's first domain and carries a backend for where it runs (`pvhost list`).
 
-A guest in a process can read and write all of this process's memory, but it cannot call Linux: a seccomp filter ends it with a \
-report, unless you say --no-sandbox. SECURITY.md says what that holds and what it does not.
+A guest in a process can read and write all of this process's memory, but it cannot call Linux: a seccomp filter ends \
+it with a report, unless you say --no-sandbox. SECURITY.md says what that holds and what it does not.
 
 Exit status: the guest's own (modulo 256), or
   1    the guest cannot be started, or it ended well but output of it was lost
@@ -270,8 +270,8 @@ fn say_missing<'a>(image: &'a Image, host: &Host, missing: impl Iterator<Item = 
     }
 }
 
-/// What the program ends with after a guest's end with that status, by that signal if by any, with `lost` output if any was lost: a
-/// status, and the signal that it is to die by.
+/// What the program ends with after a guest's end with that status, by that signal if by any, with `lost` output if any
+/// was lost: a status, and the signal that it is to die by.
 fn conclude(status: ExitStatus, signal: Option<i32>, lost: Option<&io::Error>) -> (ExitStatus, Option<i32>) {
     if let Some(signal) = signal {
         output::hurry_from(Instant::now());

@@ -56,7 +56,8 @@ pub(super) fn run(image: Image, host: &Host, arguments: &Arguments, end: Option<
             units::shown(arguments.memory)
         ));
     }
-    // SAFETY: this program has no handlers but the terminal's last words, which come on the signal stack and need no thread pointer.
+    // SAFETY: this program has no handlers but the terminal's last words, which come on the signal stack and need no
+    // thread pointer.
     let finished = unsafe { vm.run_last() }?;
     if let Some(end) = end {
         output::hurry_from(end);
@@ -73,8 +74,8 @@ pub(super) fn run(image: Image, host: &Host, arguments: &Arguments, end: Option<
     let (steps, stepped) = (finished.stats.clock_steps, finished.stats.clock_stepped);
     if steps > 0 {
         say::note(format_args!(
-            "guest time has stepped ahead by {stepped:?} in all, in {steps} steps: the processor's counter and the system's clock \
-             drifted apart, as when the machine is suspended"
+            "guest time has stepped ahead by {stepped:?} in all, in {steps} steps: the processor's counter and the \
+             system's clock drifted apart, as when the machine is suspended"
         ));
     }
     if finished.stats.confinement == Confinement::Nothing {

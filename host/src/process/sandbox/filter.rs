@@ -1,9 +1,9 @@
 // SPDX-License-Identifier: MIT OR Apache-2.0
 //! The filter: classic BPF that the kernel runs before each system call of the thread (seccomp(2)).
 //!
-//! It is assembled here, since the crate seccompiler knows neither of two things that it needs. One is to look where the call was
-//! made; the other is to trap calls by the numbers of i386, which such a filter ends the process for. Besides, five instructions a
-//! row cost 50 us of the start of every guest, where one will do.
+//! It is assembled here, since the crate seccompiler knows neither of two things that it needs. One is to look where
+//! the call was made; the other is to trap calls by the numbers of i386, which such a filter ends the process for.
+//! Besides, five instructions a row cost 50 us of the start of every guest, where one will do.
 
 use std::io;
 use std::mem::offset_of;
@@ -25,16 +25,16 @@ const ARCHITECTURE: usize = offset_of!(seccomp_data, arch);
 /// The upper half of the address behind the instruction.
 const PAGE_4G: usize = offset_of!(seccomp_data, instruction_pointer) + 4;
 
-/// Puts a filter on this thread, for good: the table's calls, and those of these numbers. It takes no privilege, since it forbids the
-/// thread to gain any (`PR_SET_NO_NEW_PRIVS`).
+/// Puts a filter on this thread, for good: the table's calls, and those of these numbers. It takes no privilege, since
+/// it forbids the thread to gain any (`PR_SET_NO_NEW_PRIVS`).
 pub(super) fn install(allowed: &[u32]) -> Result<(), SandboxError> {
     let program = assemble(allowed, std::process::id());
     // SAFETY: no pointers.
     if unsafe { libc::prctl(libc::PR_SET_NO_NEW_PRIVS, 1, 0, 0, 0) } != 0 {
         return Err(refused("prctl PR_SET_NO_NEW_PRIVS"));
     }
-    // The guest and its host are one address space, which no mitigation for speculation divides: do without what some kernels turn
-    // on for every thread with a filter.
+    // The guest and its host are one address space, which no mitigation for speculation divides: do without what some
+    // kernels turn on for every thread with a filter.
     if apply(&program, libc::SECCOMP_FILTER_FLAG_SPEC_ALLOW) {
         return Ok(());
     }
@@ -105,7 +105,8 @@ impl Program {
         self.push(BPF_RET | BPF_K, action);
     }
 
-    /// A distance is counted from the next instruction and has 8 bits, which suffice from the first row of the table on.
+    /// A distance is counted from the next instruction and has 8 bits, which suffice from the first row of the table
+    /// on.
     fn compare(&mut self, value: u32, equal: To, other: To) {
         let next = self.code.len() + 1;
         let distance = |to| match to {

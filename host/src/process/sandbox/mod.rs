@@ -1,8 +1,8 @@
 // SPDX-License-Identifier: MIT OR Apache-2.0
 //! What keeps guest code from calling Linux: a seccomp filter, or a guard that is weaker but can be taken off again.
 //!
-//! The filter ([`filter`]) is made from one table ([`table`]) and stays on the thread, and on all that this starts, for good. What it
-//! stops arrives as SIGSYS ([`trap`]).
+//! The filter ([`filter`]) is made from one table ([`table`]) and stays on the thread, and on all that this starts, for
+//! good. What it stops arrives as SIGSYS ([`trap`]).
 
 mod filter;
 mod table;
@@ -18,8 +18,8 @@ use paravirt_host_core::layout::GUEST_END;
 /// What is told that the system refuses.
 type Told = Box<dyn FnOnce(&SandboxError) + Send>;
 
-/// What a guest's thread may ask of Linux, see [`Builder::sandbox`](super::Builder::sandbox): what the host itself needs for console,
-/// timers, signals and memory, and what is [allowed](SandboxPolicy::allow) beside that.
+/// What a guest's thread may ask of Linux, see [`Builder::sandbox`](super::Builder::sandbox): what the host itself
+/// needs for console, timers, signals and memory, and what is [allowed](SandboxPolicy::allow) beside that.
 #[derive(Default)]
 pub struct SandboxPolicy {
     allowed: Vec<u32>,
@@ -33,14 +33,16 @@ impl SandboxPolicy {
         Self::default()
     }
 
-    /// Allows a system call, by its number for x86-64 (`libc::SYS_openat`), with any arguments: for host functions that make it.
+    /// Allows a system call, by its number for x86-64 (`libc::SYS_openat`), with any arguments: for host functions that
+    /// make it.
     #[must_use]
     pub fn allow(mut self, call: u32) -> Self {
         self.allowed.push(call);
         self
     }
 
-    /// Runs the guest even where the system refuses the sandbox. `told` gets the reason before the guest's first instruction.
+    /// Runs the guest even where the system refuses the sandbox. `told` gets the reason before the guest's first
+    /// instruction.
     #[must_use]
     pub fn or_without(mut self, told: impl FnOnce(&SandboxError) + Send + 'static) -> Self {
         self.refused = Some(Box::new(told));
@@ -62,8 +64,8 @@ impl fmt::Debug for SandboxPolicy {
 pub enum Confinement {
     /// `filter`: a seccomp filter, on all code of the guest's thread and of the threads that it has started.
     Filter,
-    /// `guard`: the instructions `syscall` and `int 0x80` in the guest's own code are stopped. Other ways are open: `sysenter`, on
-    /// AMD's processors `syscall` in 32-bit code, the vsyscall page, and jumps into the host's code.
+    /// `guard`: the instructions `syscall` and `int 0x80` in the guest's own code are stopped. Other ways are open:
+    /// `sysenter`, on AMD's processors `syscall` in 32-bit code, the vsyscall page, and jumps into the host's code.
     Guard,
     /// `none`: nothing.
     Nothing,
@@ -106,7 +108,8 @@ fn because(error: &io::Error) -> &'static str {
 pub(super) struct Sandbox(Confinement);
 
 impl Sandbox {
-    /// Confines this thread: to be called last before the guest is entered. `more` is a call that the policy does not know of.
+    /// Confines this thread: to be called last before the guest is entered. `more` is a call that the policy does not
+    /// know of.
     ///
     /// # Errors
     /// If the policy asks for a filter, the system refuses it, and the policy does not go without.
@@ -137,7 +140,8 @@ impl Sandbox {
     }
 }
 
-/// Makes system calls from the guest's address space a SIGSYS, or no longer; whether the kernel does that (since Linux 5.11).
+/// Makes system calls from the guest's address space a SIGSYS, or no longer; whether the kernel does that (since Linux
+/// 5.11).
 fn guard(on: bool) -> bool {
     /// Linux, prctl.h.
     const PR_SET_SYSCALL_USER_DISPATCH: i32 = 59;

@@ -1,14 +1,15 @@
 // SPDX-License-Identifier: MIT OR Apache-2.0
-//! The system calls, and why, that the host makes on a guest's thread, and on the threads that this starts, while the guest runs and after it.
+//! The system calls, and why, that the host makes on a guest's thread, and on the threads that this starts, while the
+//! guest runs and after it.
 //!
 //! What an option or a new piece of the host needs beside these is a row here, but for what hardly any guest needs
-//! ([`ThreadPointer::call`](super::super::thread_pointer::ThreadPointer::call)). A call that is in no row is a SIGSYS, and reported with
-//! its number.
+//! ([`ThreadPointer::call`](super::super::thread_pointer::ThreadPointer::call)). A call that is in no row is a SIGSYS,
+//! and reported with its number.
 
 use libc::{c_int, c_long};
 
-/// With which arguments it is allowed. Only the lower half of an argument that is no pointer is looked at: all of these are 32 bits wide
-/// to the kernel.
+/// With which arguments it is allowed. Only the lower half of an argument that is no pointer is looked at: all of these
+/// are 32 bits wide to the kernel.
 pub(super) enum If {
     /// With any.
     Always,
@@ -28,8 +29,8 @@ pub(super) enum If {
 const THREAD: u32 =
     (libc::CLONE_VM | libc::CLONE_FS | libc::CLONE_FILES | libc::CLONE_SIGHAND | libc::CLONE_THREAD) as u32;
 
-/// Requests that read and set a terminal's settings (Linux, asm-generic/ioctls.h), of old and by the structure that newer C libraries
-/// use. Above all not TIOCSTI, which types for the user.
+/// Requests that read and set a terminal's settings (Linux, asm-generic/ioctls.h), of old and by the structure that
+/// newer C libraries use. Above all not TIOCSTI, which types for the user.
 const TERMINAL: &[u32] = &[
     libc::TCGETS as u32,
     libc::TCSETS as u32,

@@ -64,14 +64,15 @@ pub(in crate::process) fn handle(call: Stopped, interrupted: &mut Interrupted<'_
     }
 }
 
-/// Lets a call of host code outside of a guest's run fail. The first one is told, since the host has forgotten a row of its table.
+/// Lets a call of host code outside of a guest's run fail. The first one is told, since the host has forgotten a row of
+/// its table.
 fn refuse(call: Stopped, interrupted: &mut Interrupted<'_>) {
     static TOLD: AtomicBool = AtomicBool::new(false);
     if !TOLD.swap(true, Ordering::SeqCst) {
         let Stopped { number, address, .. } = call;
         report(format_args!(
-            "the sandbox does not permit system call {number} at {address:#x}, of the host's own code; it fails, and the host goes on \
-             without (`--no-sandbox` permits it)"
+            "the sandbox does not permit system call {number} at {address:#x}, of the host's own code; it fails, and \
+             the host goes on without (`--no-sandbox` permits it)"
         ));
     }
     interrupted.set_result(-i64::from(libc::ENOSYS));

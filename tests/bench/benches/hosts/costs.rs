@@ -74,8 +74,8 @@ fn measure(
     columns
 }
 
-/// Runs the guest twice with time that follows the instructions: what it reports must not differ, but for what the clock's own
-/// resolution adds.
+/// Runs the guest twice with time that follows the instructions: what it reports must not differ, but for what the
+/// clock's own resolution adds.
 fn counted(pvhost: &Path, host: Host, arch: Arch) -> Result<Costs, Failure> {
     let first = runs::run(pvhost, host, arch, true)?;
     let second = runs::run(pvhost, host, arch, true)?;

@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: MIT OR Apache-2.0
-//! `cargo bench -p bench --bench hosts`: what the interface costs on each host, by one guest that reports the same everywhere, and how
-//! long each backend is.
+//! `cargo bench -p bench --bench hosts`: what the interface costs on each host, by one guest that reports the same
+//! everywhere, and how long each backend is.
 //!
 //! The exit status is 0 unless something could not be measured; a host that is not installed is skipped.
 

@@ -1,8 +1,8 @@
 // SPDX-License-Identifier: MIT OR Apache-2.0
 //! `cargo bench -p bench [-- SECTION..]`: measures what the guest layer and its process host cost and prints one table.
 //!
-//! The exit status is 0 unless something could not be measured, or a count of instructions or bytes is over its limit. A time that is
-//! over its limit is said loudly: what else the machine does is part of it.
+//! The exit status is 0 unless something could not be measured, or a count of instructions or bytes is over its limit.
+//! A time that is over its limit is said loudly: what else the machine does is part of it.
 
 mod bind;
 mod boot;
@@ -53,7 +53,8 @@ fn main() -> ExitCode {
     }
 }
 
-/// Measures the sections in `wanted`, or all; whether everything could be measured, and every count is within its limit.
+/// Measures the sections in `wanted`, or all; whether everything could be measured, and every count is within its
+/// limit.
 fn run(wanted: &[String]) -> Result<bool> {
     let setup = Setup {
         scratch: tempfile::tempdir()?,

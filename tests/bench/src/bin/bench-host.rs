@@ -1,5 +1,6 @@
 // SPDX-License-Identifier: MIT OR Apache-2.0
-//! The host of the benchmarks: `bench-host [--lazy] GUEST [ARGUMENT..]` provides the external functions of the benchmark guests.
+//! The host of the benchmarks: `bench-host [--lazy] GUEST [ARGUMENT..]` provides the external functions of the
+//! benchmark guests.
 
 use std::process::ExitCode;
 

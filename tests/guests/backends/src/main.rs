@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: MIT OR Apache-2.0
-//! Asks each backend whether its host has entered the image: for the entry as it was, and for entries as other hosts leave them.
-//! Whichever order an image has them in, a host must find its own.
+//! Asks each backend whether its host has entered the image: for the entry as it was, and for entries as other hosts
+//! leave them. Whichever order an image has them in, a host must find its own.
 #![no_std]
 #![no_main]
 

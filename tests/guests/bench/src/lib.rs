@@ -39,8 +39,8 @@ pub fn now() -> u64 {
     Instant::now().as_nanos()
 }
 
-/// Prints the time of one operation, where `body` does `operations` when it is told to: the fastest of many batches, because
-/// everything that disturbs a batch makes it longer.
+/// Prints the time of one operation, where `body` does `operations` when it is told to: the fastest of many batches,
+/// because everything that disturbs a batch makes it longer.
 pub fn time(name: &str, operations: u32, body: extern "C" fn(u32)) {
     let mut fastest = u64::MAX;
     for _ in 0..200 {

@@ -1,5 +1,6 @@
 /* SPDX-License-Identifier: MIT OR Apache-2.0 */
-/* Calls every function of the C API and prints a line for each check; `shutdown REASON CODE` ends the guest that way. */
+/* Calls every function of the C API and prints a line for each check; `shutdown REASON CODE` ends the guest that way.
+ * */
 #include <paravirt/console.h>
 #include <paravirt/cpu.h>
 #include <paravirt/power.h>

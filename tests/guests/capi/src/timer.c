@@ -46,7 +46,8 @@ static void own_handler(uint32_t line, void *argument)
     paravirt_timer_dispatch(line, NULL);
 }
 
-/* A handler that is attached to the line before any timer is started stays, and finds by the dispatcher which timer it was. */
+/* A handler that is attached to the line before any timer is started stays, and finds by the dispatcher which timer it
+ * was. */
 const char *check_own_dispatch(void)
 {
     struct line_note line = { 0 };

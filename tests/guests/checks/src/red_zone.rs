@@ -1,5 +1,6 @@
 // SPDX-License-Identifier: MIT OR Apache-2.0
-//! The 128 bytes below the stack pointer that code for x86-64 may use without asking (System V ABI, AMD64 supplement, 3.2.2).
+//! The 128 bytes below the stack pointer that code for x86-64 may use without asking (System V ABI, AMD64 supplement,
+//! 3.2.2).
 
 /// Fills the red zone with a pattern, waits `loops` turns, and returns how many of its 16 words changed meanwhile.
 #[cfg(target_arch = "x86_64")]

@@ -38,7 +38,8 @@ pub struct Registers {
 }
 
 impl Registers {
-    /// Values that differ in every register and from every other `seed`: rounding towards minus infinity, direction flag set.
+    /// Values that differ in every register and from every other `seed`: rounding towards minus infinity, direction
+    /// flag set.
     #[must_use]
     pub fn pattern(seed: usize) -> Self {
         let word = |index: usize| seed.wrapping_mul(0x0101_0101).wrapping_add(index * 0x11) | 1;

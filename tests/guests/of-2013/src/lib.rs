@@ -1,5 +1,6 @@
 // SPDX-License-Identifier: MIT OR Apache-2.0
-//! Guests in the form that sources of 2013 had, for tests of every host: compiled here, by the C compiler of the machine.
+//! Guests in the form that sources of 2013 had, for tests of every host: compiled here, by the C compiler of the
+//! machine.
 //!
 //! | source | for | what it is |
 //! |---|---|---|
@@ -13,8 +14,8 @@ use std::process::{Command, Stdio};
 /// The architectures for which there are such guests.
 pub const ARCHITECTURES: [&str; 2] = ["x86_64", "i386"];
 
-/// Ways to build a guest for i386, and the compiler's arguments: as is; with the other spelling of the sections; with both; in one
-/// segment, writable and executable.
+/// Ways to build a guest for i386, and the compiler's arguments: as is; with the other spelling of the sections; with
+/// both; in one segment, writable and executable.
 pub const FORMS: [(&str, &[&str]); 4] = [
     ("plain", &[]),
     ("other-spelling", &["-DPREFIX=\".data.l4external\""]),

@@ -61,7 +61,8 @@ pub fn say(pv: bool, text: &str) {
     unsafe { call(pv, CONSOLE_IO, 0, text.len(), text.as_ptr() as usize) };
 }
 
-/// An event channel from the domain to itself, of which the backend knows nothing: the end to send from. The other one is unmasked.
+/// An event channel from the domain to itself, of which the backend knows nothing: the end to send from. The other one
+/// is unmasked.
 ///
 /// # Panics
 /// If Xen gives none.

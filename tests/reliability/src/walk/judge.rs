@@ -87,8 +87,8 @@ impl Round {
         step.raise(LINE).expect("the line exists");
     }
 
-    /// Looks at the step after a raise. An interrupt shows as a step behind the upcall's first instruction, a push of one byte,
-    /// since the processor traps after an instruction.
+    /// Looks at the step after a raise. An interrupt shows as a step behind the upcall's first instruction, a push of
+    /// one byte, since the processor traps after an instruction.
     pub(super) fn check_step(&mut self, address: u64, places: &Places) {
         if !std::mem::take(&mut self.just_raised) {
             return;
@@ -134,7 +134,8 @@ impl Round {
         }
     }
 
-    /// At the end of a path, where interrupts are on. A host call would deliver what is left, so this comes before the next.
+    /// At the end of a path, where interrupts are on. A host call would deliver what is left, so this comes before the
+    /// next.
     pub(super) fn check_delivered(&mut self, memory: &GuestMemory) {
         if let Some(last) = self.raises.last()
             && read_word(memory, self.calls) <= last.calls

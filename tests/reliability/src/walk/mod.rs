@@ -1,9 +1,10 @@
 // SPDX-License-Identifier: MIT OR Apache-2.0
 //! A line raised at every instruction of the paths on which it could be lost.
 //!
-//! The guest `walk` walks a path again and again under single step. Each round, the line is raised at one instruction at which it
-//! has not been raised before, until a round finds none; then at pairs of instructions. Between the raises nothing interrupts the
-//! guest, so it is the guest's own tests, and the tail of the host's gates, that must find what came while interrupts were off.
+//! The guest `walk` walks a path again and again under single step. Each round, the line is raised at one instruction
+//! at which it has not been raised before, until a round finds none; then at pairs of instructions. Between the raises
+//! nothing interrupts the guest, so it is the guest's own tests, and the tail of the host's gates, that must find what
+//! came while interrupts were off.
 
 mod judge;
 mod plan;
@@ -116,8 +117,8 @@ pub struct Tally {
     pub instructions: BTreeSet<u64>,
 }
 
-/// The walk, shared by the host functions and the stepper: all run on one thread, and the stepper only between instructions of
-/// the guest or of a gate, never in a host function.
+/// The walk, shared by the host functions and the stepper: all run on one thread, and the stepper only between
+/// instructions of the guest or of a gate, never in a host function.
 struct Walk {
     places: Places,
     effort: Effort,

@@ -31,10 +31,11 @@ impl Key {
 /// Which pairs of instructions are tried.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Effort {
-    /// On the path through an upcall: one in the upcall entry or low memory, one in the window; and as for `Long`, one in plain code.
+    /// On the path through an upcall: one in the upcall entry or low memory, one in the window; and as for `Long`, one
+    /// in plain code.
     Short,
-    /// On every path: both anywhere in the upcall entry or low memory; or the first in plain code, at the end of the path, where
-    /// nothing but the return from its upcall finds the second.
+    /// On every path: both anywhere in the upcall entry or low memory; or the first in plain code, at the end of the
+    /// path, where nothing but the return from its upcall finds the second.
     Long,
 }
 
@@ -73,7 +74,8 @@ fn is_delicate(address: u64, places: &Places) -> bool {
 enum PileAt {
     /// At every instruction of the window: the first always.
     Window,
-    /// At the one before the window, with interrupts off, so that the window's test finds the line, and at the window's last.
+    /// At the one before the window, with interrupts off, so that the window's test finds the line, and at the window's
+    /// last.
     Ends,
 }
 
@@ -108,8 +110,8 @@ enum Stage {
         firsts: Vec<Key>,
         seconds: HashSet<Key>,
     },
-    /// Raise at certain instructions whenever they come, but at most `raises` times. `lowest` is the lowest stack address of the
-    /// handler in the round before.
+    /// Raise at certain instructions whenever they come, but at most `raises` times. `lowest` is the lowest stack
+    /// address of the handler in the round before.
     Pile {
         at: PileAt,
         raises: usize,
@@ -192,8 +194,8 @@ impl Plan {
         };
     }
 
-    /// Whether the line is to be raised at this instruction, with that many raises so far in this round. `interruptible`: whether
-    /// that would interrupt the guest at once.
+    /// Whether the line is to be raised at this instruction, with that many raises so far in this round.
+    /// `interruptible`: whether that would interrupt the guest at once.
     pub(super) fn wants(&mut self, key: Key, interruptible: bool, raises: usize, places: &Places) -> bool {
         self.window.visit(key.address, places);
         match &mut self.stage {

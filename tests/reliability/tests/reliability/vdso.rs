@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: MIT OR Apache-2.0
-//! The kernel's code in the process, by which a guest that is an ordinary Linux program reads its clocks, and enters the kernel on i386:
-//! it is used where there is one, and missed nowhere else.
+//! The kernel's code in the process, by which a guest that is an ordinary Linux program reads its clocks, and enters
+//! the kernel on i386: it is used where there is one, and missed nowhere else.
 
 use std::io::{self, Read};
 use std::process::{Command, Stdio};

@@ -1,5 +1,6 @@
 // SPDX-License-Identifier: MIT OR Apache-2.0
-//! The BSP with the RTEMS that a user has: `RTEMS_PREFIX` and `RTEMS_SOURCE` name it, and `cargo xtask rtems` has built the BSP.
+//! The BSP with the RTEMS that a user has: `RTEMS_PREFIX` and `RTEMS_SOURCE` name it, and `cargo xtask rtems` has built
+//! the BSP.
 #![cfg(all(target_os = "linux", target_arch = "x86_64"))]
 
 mod emulated;

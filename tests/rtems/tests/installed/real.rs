@@ -50,7 +50,8 @@ pub fn the_bsp_library_defines_its_part_of_the_contract() {
     assert!(missing.is_empty(), "{missing:?}");
 }
 
-/// Declared, but defined only for several processors or for those whose vectors software dispatches; stock pc686 has none of them either.
+/// Declared, but defined only for several processors or for those whose vectors software dispatches; stock pc686 has
+/// none of them either.
 const OF_OTHER_MACHINES: [&str; 3] = [
     "bsp_interrupt_get_affinity",
     "bsp_interrupt_set_affinity",
@@ -124,7 +125,8 @@ pub fn cpp_exceptions_are_caught() {
     }
 }
 
-/// An application that is built as its users build theirs, calls the C API and RTEMS, and waits for input on its console.
+/// An application that is built as its users build theirs, calls the C API and RTEMS, and waits for input on its
+/// console.
 fn application(rtems: &Installed, options: &[&str]) {
     let folder = scratch();
     let program = folder.path().join("application.exe");
@@ -167,7 +169,8 @@ pub fn processor_state_survives_threads_and_interrupts() {
     assert!(printed.contains("nested interrupts: right"), "{printed}");
 }
 
-/// Rounding, masks and exception flags belong to threads; handlers begin with those of a program's start. The program checks itself.
+/// Rounding, masks and exception flags belong to threads; handlers begin with those of a program's start. The program
+/// checks itself.
 pub fn control_words_belong_to_threads() {
     let rtems = Installed::find();
     let (exit, printed) = run_app(&rtems, "control", "");
@@ -175,8 +178,8 @@ pub fn control_words_belong_to_threads() {
     assert!(printed.contains("exceptions that a task has seen: right"), "{printed}");
 }
 
-/// Of the smallest stack that RTEMS gives a task, what an interrupt may take is left: on the process host, and as an ordinary Linux
-/// program, where signals come. The program checks itself.
+/// Of the smallest stack that RTEMS gives a task, what an interrupt may take is left: on the process host, and as an
+/// ordinary Linux program, where signals come. The program checks itself.
 pub fn the_smallest_stack_has_room_for_interrupts() {
     let rtems = Installed::find();
     let folder = scratch();
@@ -241,8 +244,8 @@ pub fn getchark_polls_the_console() {
     assert!(printed.contains("typed\nend of input"), "{printed}");
 }
 
-/// RTEMS' dynamic loader needs memory that can be executed, and an image that has the loader asks for it. What is written to the memory
-/// of another image is data, also if it runs as a Linux program.
+/// RTEMS' dynamic loader needs memory that can be executed, and an image that has the loader asks for it. What is
+/// written to the memory of another image is data, also if it runs as a Linux program.
 pub fn code_runs_in_memory_of_images_with_the_dynamic_loader() {
     /// Linux, signal.h.
     const SIGSEGV: i32 = 11;
@@ -287,7 +290,8 @@ pub fn a_fatal_error_is_reported_from_a_small_stack() {
     assert!(printed.contains("INTERNAL_ERROR_THREAD_EXITTED"), "{printed}");
 }
 
-/// Also where an extension of the application has enabled interrupts, whose handlers use the stack that the report is made on.
+/// Also where an extension of the application has enabled interrupts, whose handlers use the stack that the report is
+/// made on.
 pub fn a_fatal_error_is_reported_with_interrupts_coming() {
     let rtems = Installed::find();
     let (exit, printed) = run_app(&rtems, "fatal", "");
@@ -326,8 +330,8 @@ pub fn fileio_writes_and_lists_a_file() {
     }
 }
 
-/// Each privileged or sensitive instruction in hello is listed with the reason why it does no harm, and nothing is listed
-/// that is not there.
+/// Each privileged or sensitive instruction in hello is listed with the reason why it does no harm, and nothing is
+/// listed that is not there.
 pub fn privileged_instructions_are_listed() {
     let rtems = Installed::find();
     let image = Image::open(&rtems.program("samples/hello.exe")).expect("a sound image");

@@ -79,8 +79,8 @@ fn a_prototype_that_differs_is_noticed() {
     assert!(messages.contains("conflicting types"), "{messages}");
 }
 
-/// The Rust side of the contract with RTEMS: `contract.toml` has its prototypes as RTEMS' headers do (the tests with RTEMS
-/// compare these), and here they meet the Rust sources.
+/// The Rust side of the contract with RTEMS: `contract.toml` has its prototypes as RTEMS' headers do (the tests with
+/// RTEMS compare these), and here they meet the Rust sources.
 #[test]
 fn the_contract_has_the_prototypes_of_the_rust_sources() {
     require!(GCC.program());

@@ -35,8 +35,8 @@ fn part(name: &str, object: &Path) {
     ));
 }
 
-/// Links the fixtures in `folder` as gcc links an RTEMS application: the start file and the libraries come from linkcmds, which
-/// stand behind everything else.
+/// Links the fixtures in `folder` as gcc links an RTEMS application: the start file and the libraries come from
+/// linkcmds, which stand behind everything else.
 fn link(library: &Path, linkcmds: &Path, folder: &Path) -> Result<PathBuf, String> {
     let [kernel, memory] = ["fixtures/kernel.c", "fixtures/memory.c"]
         .map(|source| succeed(GCC.compile(Language::C, &own(source), folder, &["-O2", "-ffunction-sections"])));
@@ -148,8 +148,9 @@ fn linkcmds_keep_the_tables_and_the_note_and_rtems_linker_sets() {
     assert_eq!(section.data().expect("content"), 0x1234_u32.to_le_bytes());
 }
 
-/// What the C run-time finds by its start and end has both where they must be, although our library stands behind crtend.o. The first
-/// of them is what C++ exceptions need: frames from the start that crtbegin.o has to a zero word of crtend.o.
+/// What the C run-time finds by its start and end has both where they must be, although our library stands behind
+/// crtend.o. The first of them is what C++ exceptions need: frames from the start that crtbegin.o has to a zero word of
+/// crtend.o.
 #[test]
 fn the_compilers_files_bracket_what_is_theirs() {
     let library = test_support::rtems_library();

@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: MIT OR Apache-2.0
-//! The C part of the BSP without RTEMS: it compiles against stand-ins for RTEMS' headers, without a warning, and defines its part of
-//! the contract.
+//! The C part of the BSP without RTEMS: it compiles against stand-ins for RTEMS' headers, without a warning, and
+//! defines its part of the contract.
 
 use std::fs;
 use std::path::{Path, PathBuf};
@@ -35,7 +35,8 @@ fn sources() -> Vec<PathBuf> {
     sources
 }
 
-/// A compiler that finds the headers in `headers`, those of BSP and layer, and the stand-ins, with many warnings, all of them errors.
+/// A compiler that finds the headers in `headers`, those of BSP and layer, and the stand-ins, with many warnings, all
+/// of them errors.
 fn compiler(headers: &[PathBuf]) -> Command {
     let own_headers = succeed(tools::run(Command::new(COMPILER).arg("-print-file-name=include")));
     let mut command = Command::new(COMPILER);
@@ -99,12 +100,13 @@ fn every_source_compiles_and_defines_its_part_of_the_contract() {
 fn the_header_for_tm27_compiles() {
     succeed(compile_text(
         "#define _RTEMS_TMTEST27\n#include <bsp.h>\n#include <rtems/score/isr.h>\n#include <tm27.h>\n\
-         void use(void);\nvoid use(void) { Install_tm27_vector(0); Cause_tm27_intr(); Clear_tm27_intr() Lower_tm27_intr(); }\n",
+         void use(void);\nvoid use(void) { Install_tm27_vector(0); Cause_tm27_intr(); Clear_tm27_intr() \
+         Lower_tm27_intr(); }\n",
     ));
 }
 
-/// The clock driver with a model of the kernel's time, see there: gaps of more than 32 bits of ns between ticks or readings, late ticks,
-/// readers that are preempted, and a time that is set meanwhile.
+/// The clock driver with a model of the kernel's time, see there: gaps of more than 32 bits of ns between ticks or
+/// readings, late ticks, readers that are preempted, and a time that is set meanwhile.
 #[test]
 fn the_clock_keeps_the_time() {
     let folder = scratch();

@@ -43,8 +43,8 @@ fn every_named_file_is_there() {
     }
 }
 
-/// A source that no item names is not built; a header that none names is not installed. The header for authors of hosts is not
-/// for guests.
+/// A source that no item names is not built; a header that none names is not installed. The header for authors of hosts
+/// is not for guests.
 #[test]
 fn every_file_is_named() {
     let ffi = workspace().join("ffi");

@@ -1,5 +1,6 @@
 // SPDX-License-Identifier: MIT OR Apache-2.0
-//! What C++ wants to be called before `main`. Constructors in C and Rust, on both architectures: `tests/guests/constructors`.
+//! What C++ wants to be called before `main`. Constructors in C and Rust, on both architectures:
+//! `tests/guests/constructors`.
 
 use std::fs;
 use std::path::{Path, PathBuf};
@@ -93,7 +94,8 @@ fn what_needs_a_cpp_library_names_the_option() {
     }
 }
 
-/// A script of somebody's own need not know of constructors, and a system of its own calls them: they are not called twice.
+/// A script of somebody's own need not know of constructors, and a system of its own calls them: they are not called
+/// twice.
 #[test]
 fn a_script_that_does_not_collect_constructors_leaves_them_alone() {
     let (project, _guard) = project();

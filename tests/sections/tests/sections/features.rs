@@ -1,5 +1,6 @@
 // SPDX-License-Identifier: MIT OR Apache-2.0
-//! The layer with each backend alone and with each pair: cargo's unification of features hides what one backend takes from another.
+//! The layer with each backend alone and with each pair: cargo's unification of features hides what one backend takes
+//! from another.
 
 use std::path::Path;
 use std::process::Command;

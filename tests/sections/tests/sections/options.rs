@@ -1,5 +1,6 @@
 // SPDX-License-Identifier: MIT OR Apache-2.0
-//! Other linkers, and options that distributions and careful people add: each works, or is refused with a message that says what to do.
+//! Other linkers, and options that distributions and careful people add: each works, or is refused with a message that
+//! says what to do.
 
 use std::fs;
 use std::path::{Path, PathBuf};

@@ -307,7 +307,8 @@ fn the_same_types_are_refused_in_c_and_cpp() {
 fn by_the_compiler() {
     const REFUSED: [(&str, &str); 2] = [
         (
-            "L4_EXTERNAL_FUNC(int, board_lamp, int, int, int, int, int, int, int, int, int, int, int, int, int, int, int);",
+            "L4_EXTERNAL_FUNC(int, board_lamp, int, int, int, int, int, int, int, int, int, int, int, int, int, int, \
+            int);",
             "external function board_lamp has more than 14 arguments",
         ),
         (

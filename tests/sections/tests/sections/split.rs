@@ -1,5 +1,6 @@
 // SPDX-License-Identifier: MIT OR Apache-2.0
-//! What loaders and tools look for, and code does not refer to: in every image, however its crates were split into objects.
+//! What loaders and tools look for, and code does not refer to: in every image, however its crates were split into
+//! objects.
 
 use std::fs;
 use std::path::{Path, PathBuf};

@@ -23,7 +23,8 @@ pub struct Arguments {
 /// Runs them one after the other.
 ///
 /// # Errors
-/// Something does not build, or a program has found an input that crashes it or costs too much; its name is the last line printed.
+/// Something does not build, or a program has found an input that crashes it or costs too much; its name is the last
+/// line printed.
 pub fn run(workspace: &Workspace, arguments: &Arguments) -> Result<()> {
     guests::run(workspace, &[], &fuzz::SEEDS.map(str::to_owned))?;
     fuzz::build(workspace)?;

@@ -63,8 +63,8 @@ pub fn run(workspace: &Workspace, arguments: &Arguments) -> Result<bool> {
 
     report.step("guests and hosts");
     thread::scope(|scope| {
-        // The test programs are compiled beside them, since neither keeps two processors busy. What does not compile is said when they
-        // are to run.
+        // The test programs are compiled beside them, since neither keeps two processors busy. What does not compile is
+        // said when they are to run.
         scope.spawn(|| drop(command::output(tests(workspace, &packages).arg("--no-run"))));
         build(workspace, &packages, &mut report);
     });

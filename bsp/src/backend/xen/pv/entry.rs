@@ -2,7 +2,8 @@
 //! Where Xen enters a PV domain: at its start, and for events.
 //!
 //! The notes are those of Xen's public headers, version 4.17: `xen/include/public/elfnote.h`. Virtual address and
-//! pseudo-physical address are the same, so the image lies where it is linked, and a page's number is its address / 4096.
+//! pseudo-physical address are the same, so the image lies where it is linked, and a page's number is its address /
+//! 4096.
 
 use core::arch::global_asm;
 
@@ -52,8 +53,8 @@ global_asm!(
     options(att_syntax),
 );
 
-// Xen masks events, and pushes onto the interrupted stack what the processor would, then r11 and rcx. In the code selector
-// it leaves the requested privilege at 0, for its own "kernel mode"; the processor really runs at 3.
+// Xen masks events, and pushes onto the interrupted stack what the processor would, then r11 and rcx. In the code
+// selector it leaves the requested privilege at 0, for its own "kernel mode"; the processor really runs at 3.
 global_asm!(
     ".pushsection .text.paravirt_xen_event, \"ax\", @progbits",
     ".balign 16",

@@ -48,7 +48,8 @@ pub(super) fn register_callback(kind: Callback, address: usize) {
 /// Maps the machine page of `entry`, a page table entry, at `address`, where a page table exists already.
 ///
 /// # Safety
-/// What was mapped there must not be used any more, and what is mapped now must be what the users of the address expect.
+/// What was mapped there must not be used any more, and what is mapped now must be what the users of the address
+/// expect.
 pub(super) unsafe fn map(address: usize, entry: u64) -> isize {
     const INVALIDATE: usize = 2; // UVMF_INVLPG | UVMF_LOCAL
     // SAFETY: the caller answers for it.

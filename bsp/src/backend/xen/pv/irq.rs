@@ -15,7 +15,8 @@ pub(in crate::backend::xen) fn close() {
     entry::mark_host_closed();
 }
 
-/// Unmasks events. What came while they were masked is taken here: Xen does not deliver it by itself. Called with events masked.
+/// Unmasks events. What came while they were masked is taken here: Xen does not deliver it by itself. Called with
+/// events masked.
 pub(in crate::backend::xen) fn open() {
     loop {
         events::take();
@@ -34,8 +35,8 @@ pub(super) extern "C" fn take_masked() {
     entry::mark_host_closed();
 }
 
-/// Waits until a line is pending. Events are masked between the look and the wait, and Xen unmasks them when the wait begins, so
-/// that none comes in between.
+/// Waits until a line is pending. Events are masked between the look and the wait, and Xen unmasks them when the wait
+/// begins, so that none comes in between.
 pub(in crate::backend::xen) fn wait() {
     loop {
         close();

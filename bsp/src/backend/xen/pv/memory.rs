@@ -1,8 +1,9 @@
 // SPDX-License-Identifier: MIT OR Apache-2.0
-//! Page tables of a PV domain: the shared pages, and all memory of the domain at the addresses of its pseudo-physical map.
+//! Page tables of a PV domain: the shared pages, and all memory of the domain at the addresses of its pseudo-physical
+//! map.
 //!
-//! Xen maps the beginning of the domain's memory, up to a multiple of 4 MiB, with page tables that the domain can read but
-//! not write. More tables are pages of the domain that it fills, gives up writing to, and has Xen put in.
+//! Xen maps the beginning of the domain's memory, up to a multiple of 4 MiB, with page tables that the domain can read
+//! but not write. More tables are pages of the domain that it fills, gives up writing to, and has Xen put in.
 
 use super::{StartInfo, hypercall};
 use crate::backend::xen::power;
@@ -46,7 +47,8 @@ fn entry(address: u64, writable: bool) -> u64 {
 /// Maps the machine page at `address` in place of `page`.
 ///
 /// # Safety
-/// `page` must be a page of the image whose content nobody needs, of a type for which the machine page holds a valid value.
+/// `page` must be a page of the image whose content nobody needs, of a type for which the machine page holds a valid
+/// value.
 pub(in crate::backend::xen) unsafe fn replace<T>(page: &'static T, address: u64) {
     // SAFETY: the caller answers for both pages.
     let error = unsafe { hypercall::map(&raw const *page as usize, entry(address, true)) };
@@ -57,8 +59,8 @@ pub(in crate::backend::xen) unsafe fn replace<T>(page: &'static T, address: u64)
     }
 }
 
-/// Takes away what should not be there: the page at address zero and the one below the stack, and the right to write where
-/// constants and code lie.
+/// Takes away what should not be there: the page at address zero and the one below the stack, and the right to write
+/// where constants and code lie.
 pub(in crate::backend::xen) fn protect(info: &StartInfo) {
     let guard = (&raw const __stack_start as usize & !(PAGE - 1)) - PAGE;
     for page in [0, guard] {
@@ -80,8 +82,8 @@ fn frame(info: &StartInfo, address: usize) -> u64 {
     number * PAGE as u64
 }
 
-/// Maps all of the domain's memory, at most 1 GiB, using pages from address `free` on for page tables; first free address
-/// behind those, and the end of what is mapped.
+/// Maps all of the domain's memory, at most 1 GiB, using pages from address `free` on for page tables; first free
+/// address behind those, and the end of what is mapped.
 pub(in crate::backend::xen) fn map_all(info: &StartInfo, mut free: usize) -> (usize, usize) {
     let end = MOST.min(info.pages * PAGE);
     let Some(directory) = directory(info) else {

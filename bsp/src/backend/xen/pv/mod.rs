@@ -84,7 +84,8 @@ unsafe extern "C" fn enter(info: *const StartInfo, stack: *mut c_void) -> ! {
     let magic = unsafe { (*info).magic };
     if !magic.starts_with(MAGIC) {
         power::refuse(format_args!(
-            "the start info at {info:p} does not begin with \"xen-3.\" but with {:02x?}: not a Xen that this layer knows",
+            "the start info at {info:p} does not begin with \"xen-3.\" but with {:02x?}: not a Xen that this layer \
+            knows",
             &magic[..MAGIC.len()]
         ));
     }
@@ -98,9 +99,9 @@ unsafe extern "C" fn enter(info: *const StartInfo, stack: *mut c_void) -> ! {
     unsafe { start::enter_by(&entry) }
 }
 
-/// ecx of the leaf of `cpuid` that lists features, as Xen answers for the domain: the processor's own answer names what Xen may keep
-/// to itself. The prefix makes Xen emulate the instruction (Xen's public headers, version 4.17: `xen/include/public/arch-x86/xen.h`,
-/// `XEN_EMULATE_PREFIX`).
+/// ecx of the leaf of `cpuid` that lists features, as Xen answers for the domain: the processor's own answer names what
+/// Xen may keep to itself. The prefix makes Xen emulate the instruction (Xen's public headers, version 4.17:
+/// `xen/include/public/arch-x86/xen.h`, `XEN_EMULATE_PREFIX`).
 fn features() -> u32 {
     let features;
     // SAFETY: the undefined instruction with these letters behind it is Xen's. The compiler keeps rbx for itself.

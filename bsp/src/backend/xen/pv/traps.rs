@@ -67,7 +67,8 @@ pub(super) struct TrapInfo {
     address: usize,
 }
 
-/// Installs handlers for exceptions and events. Comes first: until then a fault ends in a report of Xen's, on its log only.
+/// Installs handlers for exceptions and events. Comes first: until then a fault ends in a report of Xen's, on its log
+/// only.
 pub(super) fn install() {
     let mut table = [TrapInfo {
         vector: 0,

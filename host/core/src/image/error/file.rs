@@ -88,7 +88,8 @@ pub enum FileProblem {
     },
     /// More sections than the limit.
     #[error(
-        "more than {limit} sections are part of the image's memory; collect them in the linker script of the guest's architecture"
+        "more than {limit} sections are part of the image's memory; collect them in the linker script of the guest's \
+        architecture"
     )]
     TooManySections {
         /// The limit.
@@ -110,8 +111,8 @@ pub enum FileProblem {
     },
     /// The note segments are larger than the file.
     #[error(
-        "note segments of {size} bytes in a file of {length} hold the same notes several times; give notes one segment in the linker \
-        script"
+        "note segments of {size} bytes in a file of {length} hold the same notes several times; give notes one segment \
+        in the linker script"
     )]
     NotesOverlap {
         /// Sum of their sizes.

@@ -89,8 +89,8 @@ pub enum LoaderProblem {
     NoIdentity,
     /// The same, and the image is as those of 2013 were.
     #[error(
-        "no identity note and no prototypes, as in 2013, so it can get no interrupts; link the guest layer, or run it with \
-         what it can have without: option `--compat 2013`, of libparavirt_host.a the flag PVH_COMPAT_2013"
+        "no identity note and no prototypes, as in 2013, so it can get no interrupts; link the guest layer, or run it \
+         with what it can have without: option `--compat 2013`, of libparavirt_host.a the flag PVH_COMPAT_2013"
     )]
     Of2013,
     /// No backend for this host in the image.
@@ -106,8 +106,8 @@ pub enum LoaderProblem {
     },
     /// This host cannot enter the image.
     #[error(
-        "no {point} entry point: the note of owner Xen, type {kind}, is missing; add `{backend}` to the backends of its \
-         `image!` and keep .note.Xen in the linker script"
+        "no {point} entry point: the note of owner Xen, type {kind}, is missing; add `{backend}` to the backends of \
+         its `image!` and keep .note.Xen in the linker script"
     )]
     NoEntryPoint {
         /// What it is called.
@@ -119,13 +119,15 @@ pub enum LoaderProblem {
     },
     /// Code that keeps data below the stack pointer, on a host that pushes frames there.
     #[error(
-        "its code uses the red zone, where this host pushes interrupt frames; build it and its `core` without one: `cargo xtask setup` and \
-        `cargo xtask guests NAME` do (options for another build: `-C no-redzone --cfg paravirt_no_redzone`, for C `-mno-red-zone`)"
+        "its code uses the red zone, where this host pushes interrupt frames; build it and its `core` without one: \
+        `cargo xtask setup` and `cargo xtask guests NAME` do (options for another build: `-C no-redzone --cfg \
+        paravirt_no_redzone`, for C `-mno-red-zone`)"
     )]
     RedZone,
     /// The vCPU page does not look like one.
     #[error(
-        "the vCPU page at {address:#x} has layout version {version}, this host knows version {}; link the guest with the same paravirt-bsp",
+        "the vCPU page at {address:#x} has layout version {version}, this host knows version {}; link the guest with \
+        the same paravirt-bsp",
         vcpu::VERSION
     )]
     VcpuVersion {
@@ -136,7 +138,8 @@ pub enum LoaderProblem {
     },
     /// The upcall entry is not code.
     #[error(
-        "the upcall entry {entry:#x} in the vCPU page is not in executable memory; is the image stripped of its interrupt code?"
+        "the upcall entry {entry:#x} in the vCPU page is not in executable memory; is the image stripped of its \
+        interrupt code?"
     )]
     UpcallEntry {
         /// The address.

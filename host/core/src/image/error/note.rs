@@ -63,7 +63,8 @@ pub enum NoteProblem {
     },
     /// A backend's note holds no name.
     #[error(
-        "note of a backend in {section} holds {found:?}, not a name of at most {limit} bytes padded with NULs; link the guest layer's own objects",
+        "note of a backend in {section} holds {found:?}, not a name of at most {limit} bytes padded with NULs; link \
+        the guest layer's own objects",
         section = paravirt_abi::note::SECTION
     )]
     BackendNote {
@@ -88,7 +89,8 @@ pub enum NoteProblem {
     },
     /// The descriptor is no address.
     #[error(
-        "note of owner Xen, type {kind}, has {size} bytes, not the 4 or 8 of an address; link the guest layer's own objects"
+        "note of owner Xen, type {kind}, has {size} bytes, not the 4 or 8 of an address; link the guest layer's own \
+        objects"
     )]
     EntryNoteSize {
         /// Type of the note.

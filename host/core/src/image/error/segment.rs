@@ -32,7 +32,8 @@ pub enum SegmentProblem {
     },
     /// The segments' bytes are more than the file has.
     #[error(
-        "segments of {size} bytes in a file of {length} hold the same bytes several times; check the linker script, or link it again"
+        "segments of {size} bytes in a file of {length} hold the same bytes several times; check the linker script, or \
+        link it again"
     )]
     SegmentsShareFile {
         /// Sum of their sizes in the file.

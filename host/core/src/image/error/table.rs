@@ -8,7 +8,8 @@ use paravirt_abi::signature::{Signature, SignatureError};
 
 use crate::image::Access;
 
-/// What is wrong with the tables of external functions, or with what is in them. Addresses are the guest's, sizes in bytes.
+/// What is wrong with the tables of external functions, or with what is in them. Addresses are the guest's, sizes in
+/// bytes.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
 pub enum TableProblem {
     /// Two sections of one name.
@@ -97,7 +98,8 @@ pub enum TableProblem {
     },
     /// The slots cannot be filled.
     #[error(
-        "section {section} at {address:#x} is in a segment with access {access}; slots need a writable one: place it in the data segment"
+        "section {section} at {address:#x} is in a segment with access {access}; slots need a writable one: place it \
+        in the data segment"
     )]
     SlotsNotWritable {
         /// The table.
@@ -192,7 +194,8 @@ pub enum TableProblem {
     },
     /// The resolver variable cannot be set.
     #[error(
-        "{symbol} at {address:#x} is not an aligned pointer in a writable segment; link the guest layer's own definition",
+        "{symbol} at {address:#x} is not an aligned pointer in a writable segment; link the guest layer's own \
+        definition",
         symbol = sections::RESOLVER_SYMBOL
     )]
     ResolverNotWritable {

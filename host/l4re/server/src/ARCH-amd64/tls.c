@@ -1,8 +1,8 @@
 /* SPDX-License-Identifier: MIT OR Apache-2.0 */
 /**
  * @file
- * @brief The thread pointer on amd64: the base of fs, which only the kernel can change. A guest without thread-local storage leaves
- * the host's where it is. gs, through which the UTCB is found, is never touched.
+ * @brief The thread pointer on amd64: the base of fs, which only the kernel can change. A guest without thread-local
+ * storage leaves the host's where it is. gs, through which the UTCB is found, is never touched.
  */
 #include <l4/sys/segment.h>
 #include <l4/sys/utcb.h>

@@ -2,9 +2,10 @@
 /*
  * The vCPU's entry on x86-32.
  *
- * The kernel comes here from "kernel mode" of the vCPU (L4_VCPU_F_USER_MODE is never set): eax holds the address of the vCPU's state,
- * esp is the interrupted stack pointer, flags are clear but for IF, nothing is pushed, gs and the FPU are the interrupted code's. All
- * registers are in the vCPU's state. The frame that the guest expects is written by the library, if the guest is entered at all.
+ * The kernel comes here from "kernel mode" of the vCPU (L4_VCPU_F_USER_MODE is never set): eax holds the address of the
+ * vCPU's state, esp is the interrupted stack pointer, flags are clear but for IF, nothing is pushed, gs and the FPU are
+ * the interrupted code's. All registers are in the vCPU's state. The frame that the guest expects is written by the
+ * library, if the guest is entered at all.
  */
 	.text
 	.globl	vcpu_entry

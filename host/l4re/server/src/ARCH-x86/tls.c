@@ -1,8 +1,8 @@
 /* SPDX-License-Identifier: MIT OR Apache-2.0 */
 /**
  * @file
- * @brief The thread pointer on x86-32: gs. The kernel keeps a few descriptors for each thread; libc uses the first, the guest
- * gets the second. fs, through which the UTCB is found, is never touched.
+ * @brief The thread pointer on x86-32: gs. The kernel keeps a few descriptors for each thread; libc uses the first, the
+ * guest gets the second. fs, through which the UTCB is found, is never touched.
  */
 #include <l4/sys/segment.h>
 #include <l4/sys/utcb.h>

@@ -1,9 +1,9 @@
 // SPDX-License-Identifier: MIT OR Apache-2.0
-//! What the interface costs, the same report on every host: how long one operation takes in ns and in cycles of the time-stamp
-//! counter.
+//! What the interface costs, the same report on every host: how long one operation takes in ns and in cycles of the
+//! time-stamp counter.
 //!
-//! Each line is `NAME PICOSECONDS MILLICYCLES`. Short operations are done many times; the fastest batch counts, because everything
-//! that disturbs one makes it longer. Of interrupts, what a tenth of the samples do not exceed.
+//! Each line is `NAME PICOSECONDS MILLICYCLES`. Short operations are done many times; the fastest batch counts, because
+//! everything that disturbs one makes it longer. Of interrupts, what a tenth of the samples do not exceed.
 #![no_std]
 #![no_main]
 

@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: MIT OR Apache-2.0
-//! The short paths of the guest layer: calls, the interrupt flag, the clock. As an ordinary Linux program its host function
-//! is bound to a body inside the guest.
+//! The short paths of the guest layer: calls, the interrupt flag, the clock. As an ordinary Linux program its host
+//! function is bound to a body inside the guest.
 #![no_std]
 #![no_main]
 

@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: MIT OR Apache-2.0
-//! What an interrupt costs the code that it interrupts, by the time-stamp counter. `baseline/signal.c` of the benchmarks
-//! measures a signal in the same way.
+//! What an interrupt costs the code that it interrupts, by the time-stamp counter. `baseline/signal.c` of the
+//! benchmarks measures a signal in the same way.
 #![no_std]
 #![no_main]
 
@@ -71,8 +71,8 @@ fn take_gaps(taken: &mut [u32; GAPS]) {
     }
 }
 
-/// Cycles from a call that raises a line to the return of both the handler and the call. Between two of them there is time, or
-/// the host would make the second wait.
+/// Cycles from a call that raises a line to the return of both the handler and the call. Between two of them there is
+/// time, or the host would make the second wait.
 fn take_raises(taken: &mut [u32; GAPS]) {
     for taken in taken {
         let next = now() + PAUSE;
@@ -85,8 +85,8 @@ fn take_raises(taken: &mut [u32; GAPS]) {
     }
 }
 
-/// Prints what a tenth of the durations that `take` takes down do not exceed: what else the machine does makes them longer, never
-/// shorter.
+/// Prints what a tenth of the durations that `take` takes down do not exceed: what else the machine does makes them
+/// longer, never shorter.
 fn report(name: &str, take: fn(&mut [u32; GAPS])) {
     let taken = taken();
     let (begin, begin_cycles) = (now(), counter());

@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: MIT OR Apache-2.0
-//! Uses the wrapped API through the traits that embedded Rust knows it by, and checks what it promises. Prints a line for each check.
-//! With the argument `error`, returns an error from `main` instead.
+//! Uses the wrapped API through the traits that embedded Rust knows it by, and checks what it promises. Prints a line
+//! for each check. With the argument `error`, returns an error from `main` instead.
 #![no_std]
 #![no_main]
 

@@ -1,5 +1,6 @@
 // SPDX-License-Identifier: MIT OR Apache-2.0
-//! Asks Linux to create the file `escaped`, past the host, in the way that the first argument names. Whoever lets it sees the file.
+//! Asks Linux to create the file `escaped`, past the host, in the way that the first argument names. Whoever lets it
+//! sees the file.
 //!
 //! | argument | way |
 //! |---|---|

@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: MIT OR Apache-2.0
-//! Stays for a while in code of the other width, to which a far jump leads, with a timer that interrupts every millisecond. There it
-//! cannot be interrupted: its handlers are code of its own width. What was due comes behind it.
+//! Stays for a while in code of the other width, to which a far jump leads, with a timer that interrupts every
+//! millisecond. There it cannot be interrupted: its handlers are code of its own width. What was due comes behind it.
 #![no_std]
 #![no_main]
 

@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: MIT OR Apache-2.0
-//! Starts each timer for the first time from a handler and from what it interrupts at once. Then it is stopped, and nothing may be
-//! counted any more: a host that made two of one timer would go on with the other.
+//! Starts each timer for the first time from a handler and from what it interrupts at once. Then it is stopped, and
+//! nothing may be counted any more: a host that made two of one timer would go on with the other.
 #![no_std]
 #![no_main]
 

@@ -1,9 +1,10 @@
 // SPDX-License-Identifier: MIT OR Apache-2.0
-//! Reads its console late: all that is typed comes while it does something else, for a second. Counts what arrives before Ctrl-D or
-//! the end of the input, and says how much of it is what was typed: lines of nine digits and a line feed, numbered from 0.
+//! Reads its console late: all that is typed comes while it does something else, for a second. Counts what arrives
+//! before Ctrl-D or the end of the input, and says how much of it is what was typed: lines of nine digits and a line
+//! feed, numbered from 0.
 //!
-//! What it does: with the argument `sleep` it sleeps, with `write` it writes 10,000 bytes at once, and without one it calls its host,
-//! or for as many seconds as `call SECONDS` says.
+//! What it does: with the argument `sleep` it sleeps, with `write` it writes 10,000 bytes at once, and without one it
+//! calls its host, or for as many seconds as `call SECONDS` says.
 #![no_std]
 #![no_main]
 

@@ -35,8 +35,8 @@ l4_external_func! {
         fn check_flags() -> u32;
         /// The same, through the gate for floats.
         fn check_flags_float(zero: f64) -> f64;
-        /// 1: from now on the host's code is watched for the direction flag. 0: no more; how often it was set, and negative if nothing
-        /// was seen at all.
+        /// 1: from now on the host's code is watched for the direction flag. 0: no more; how often it was set, and
+        /// negative if nothing was seen at all.
         safe fn check_watch(on: u32) -> i32;
     }
 }
@@ -108,7 +108,8 @@ impl PreparedCall {
     }
 
     fn call(&mut self) {
-        // SAFETY: a call by the C ABI, but for the stack; its result is read by whoever knows its type. Interrupts are off.
+        // SAFETY: a call by the C ABI, but for the stack; its result is read by whoever knows its type. Interrupts are
+        // off.
         unsafe {
             #[cfg(target_arch = "x86_64")]
             asm!(
@@ -270,7 +271,8 @@ fn jump_into_a_stub() {
     }
 }
 
-/// How many of the host's functions, of those that came back from it, and of its instructions had the direction flag set.
+/// How many of the host's functions, of those that came back from it, and of its instructions had the direction flag
+/// set.
 fn call_backwards() -> i32 {
     let mut wrong = 0;
     let is_stepped = check_watch(1) != 0;

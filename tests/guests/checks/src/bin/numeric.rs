@@ -35,7 +35,8 @@ fn disturb(_timer: Timer, expirations: u64) {
     registers::disturb();
 }
 
-/// Whether direction flag and control words are as at a program's start. The flags of what was computed may be another handler's.
+/// Whether direction flag and control words are as at a program's start. The flags of what was computed may be another
+/// handler's.
 fn is_clean() -> bool {
     let flags: usize;
     // SAFETY: reads the flags by way of the stack.
@@ -61,8 +62,8 @@ fn on_own(_line: Line) {
 
 static OWN_CALLS: AtomicU32 = AtomicU32::new(0);
 
-/// A line that is found when interrupts are turned on: its handler begins as if it had interrupted, and the control words, and the
-/// flags of what was computed, are as before afterwards.
+/// A line that is found when interrupts are turned on: its handler begins as if it had interrupted, and the control
+/// words, and the flags of what was computed, are as before afterwards.
 fn control_words_survive_turning_interrupts_on() -> bool {
     let calls = OWN_CALLS.load(Ordering::Relaxed);
     let own = ControlWords {
@@ -107,7 +108,8 @@ fn main() -> i32 {
     let upcalls = UPCALLS.load(Ordering::Relaxed);
     let dirty = DIRTY.load(Ordering::Relaxed);
     println!(
-        "numeric: {wrong} wrong in {rounds} rounds, {upcalls} calls of the handler, {dirty} of them with wrong registers; AVX: {}",
+        "numeric: {wrong} wrong in {rounds} rounds, {upcalls} calls of the handler, {dirty} of them with wrong \
+        registers; AVX: {}",
         registers::has_avx()
     );
     i32::from(wrong > 0 || dirty > 0 || upcalls == 0)
@@ -120,8 +122,8 @@ fn control_words_survive_a_call() -> bool {
     // Loaded, found, the caller's: pairs of mxcsr and x87 control word.
     let mut words = [MXCSR, CONTROL, 0, 0, 0, 0];
     let flags: usize;
-    // SAFETY: a call by the C ABI; the stack is aligned because this is not a leaf for the compiler, and the caller's control words
-    // are put back.
+    // SAFETY: a call by the C ABI; the stack is aligned because this is not a leaf for the compiler, and the caller's
+    // control words are put back.
     unsafe {
         #[cfg(target_arch = "x86_64")]
         asm!(

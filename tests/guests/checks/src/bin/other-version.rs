@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: MIT OR Apache-2.0
-//! Enters itself once more, as a host of another ABI version would that binds on the first call. Nothing else of such a host's block
-//! may be used: its resolver ends the guest in a fault.
+//! Enters itself once more, as a host of another ABI version would that binds on the first call. Nothing else of such a
+//! host's block may be used: its resolver ends the guest in a fault.
 #![no_std]
 #![no_main]
 
@@ -27,7 +27,8 @@ fn main() {
         wall_clock: 0,
         reserved: 0,
     };
-    // SAFETY: this function's stack is the image's own and is not used again; the block stays as it is, because nobody returns.
+    // SAFETY: this function's stack is the image's own and is not used again; the block stays as it is, because nobody
+    // returns.
     unsafe { start::enter(MAGIC as usize, &raw const block as usize, null_mut()) }
 }
 

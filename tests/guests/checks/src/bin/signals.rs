@@ -1,10 +1,10 @@
 // SPDX-License-Identifier: MIT OR Apache-2.0
-//! Goes the paths on which a signal could be lost or come too early, as an ordinary Linux program, again and again until the program
-//! that traces it has enough.
+//! Goes the paths on which a signal could be lost or come too early, as an ordinary Linux program, again and again
+//! until the program that traces it has enough.
 //!
-//! That program steps through a path and sends the console's signal between two instructions of its choice. A breakpoint instruction
-//! stands before each path, with the path's number in eax and the address of [`REPORT`] in edx, and another behind it. Eax is 0
-//! after the first if this path needs no more.
+//! That program steps through a path and sends the console's signal between two instructions of its choice. A
+//! breakpoint instruction stands before each path, with the path's number in eax and the address of [`REPORT`] in edx,
+//! and another behind it. Eax is 0 after the first if this path needs no more.
 #![no_std]
 #![no_main]
 

@@ -59,8 +59,8 @@ fn wait(interrupts: u32) {
     let top = STACK.0.get().cast::<u8>().wrapping_add(WATCHED);
     // SAFETY: no critical section is open; `main` turned them off.
     unsafe { cpu::enable_interrupts() };
-    // SAFETY: the stack is aligned and this code's alone. Without `nostack` nothing lies below the stack pointer that is left, and the
-    // loop uses no stack but by interrupts.
+    // SAFETY: the stack is aligned and this code's alone. Without `nostack` nothing lies below the stack pointer that
+    // is left, and the loop uses no stack but by interrupts.
     unsafe {
         #[cfg(target_arch = "x86_64")]
         asm!(

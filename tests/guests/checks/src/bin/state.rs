@@ -18,7 +18,8 @@ l4_external_func! {
     unsafe extern "C" {
         /// The quotient, computed with the C ABI's control words.
         safe fn check_quotient(a: f64, b: f64) -> f64;
-        /// Latches the line, and does nothing that has it delivered. Not 0 if the line was ready before, and is not after.
+        /// Latches the line, and does nothing that has it delivered. Not 0 if the line was ready before, and is not
+        /// after.
         safe fn check_latch(line: u32) -> i32;
         /// Releases the guest that runs, which the host must not.
         fn check_release();
@@ -81,7 +82,8 @@ mod control {
     macro_rules! third_after {
         ($control:expr, $($instruction:literal),*) => {{
             let mut call = Call { result: 0.0, control: $control, after: 0 };
-            // SAFETY: a call of a function that keeps to the C ABI, with a structure for it; the unit is as it was at the end.
+            // SAFETY: a call of a function that keeps to the C ABI, with a structure for it; the unit is as it was at
+            // the end.
             unsafe {
                 asm!(
                     "fninit",

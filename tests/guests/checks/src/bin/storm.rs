@@ -1,8 +1,8 @@
 // SPDX-License-Identifier: MIT OR Apache-2.0
 //! Lives through storms of interrupts that the host makes: a long one first, then short bursts.
 //!
-//! Reports the rate of the main loop before and during the long one and how deep the stack went. It waits for the last raise of
-//! each, spinning or idle; if the handler does not run after it, that is for ever.
+//! Reports the rate of the main loop before and during the long one and how deep the stack went. It waits for the last
+//! raise of each, spinning or idle; if the handler does not run after it, that is for ever.
 #![no_std]
 #![no_main]
 
@@ -37,8 +37,9 @@ static CALLS: AtomicUsize = AtomicUsize::new(0);
 static LOWEST: AtomicUsize = AtomicUsize::new(usize::MAX);
 static LOWEST_EARLY: AtomicUsize = AtomicUsize::new(usize::MAX);
 
-/// What the stack may go deeper after the first thousand calls: it depends on where the main loop was interrupted, in a function or
-/// not, in a tail of the host's that had begun to build a frame or not. Two frames that piled up would be more.
+/// What the stack may go deeper after the first thousand calls: it depends on where the main loop was interrupted, in a
+/// function or not, in a tail of the host's that had begun to build a frame or not. Two frames that piled up would be
+/// more.
 const SLACK: usize = 512;
 
 fn handle(_line: Line) {
@@ -59,7 +60,8 @@ fn raises() -> usize {
     storm_raises() as usize
 }
 
-/// Whether the handler has run after that many raises. No host call, the end of which would deliver what the host forgot.
+/// Whether the handler has run after that many raises. No host call, the end of which would deliver what the host
+/// forgot.
 fn has_seen(raises: usize) -> bool {
     SEEN.load(Ordering::Relaxed) == raises
 }

@@ -1,8 +1,9 @@
 // SPDX-License-Identifier: MIT OR Apache-2.0
-//! All timers at once with the shortest period that a host takes: `timers count [SECONDS]` counts them and its own loops, `timers spin`
-//! spins for ever, `timers off` does so with interrupts off.
+//! All timers at once with the shortest period that a host takes: `timers count [SECONDS]` counts them and its own
+//! loops, `timers spin` spins for ever, `timers off` does so with interrupts off.
 //!
-//! Each timer is stopped after a time that the clock shows, so the number of its expirations that this demands is known.
+//! Each timer is stopped after a time that the clock shows, so the number of its expirations that this demands is
+//! known.
 #![no_std]
 #![no_main]
 

@@ -1,8 +1,8 @@
 // SPDX-License-Identifier: MIT OR Apache-2.0
 //! Walks the paths on which an interrupt could be lost or come too early, round after round, until the host has enough.
 //!
-//! The host single-steps the guest and raises line [`FIRST_FREE`] between two instructions of its choice, from `walk_begin` to
-//! `walk_end`. Only it knows when it did, so it judges.
+//! The host single-steps the guest and raises line [`FIRST_FREE`] between two instructions of its choice, from
+//! `walk_begin` to `walk_end`. Only it knows when it did, so it judges.
 #![no_std]
 #![no_main]
 
@@ -17,12 +17,13 @@ paravirt_bsp::image! { main: main }
 l4_external_func! {
     // SAFETY: those declared as safe ask nothing of their callers.
     unsafe extern "C" {
-        /// Begins a round on path number `path`; 0 when this path needs no more. `calls` counts calls of the line's handler.
+        /// Begins a round on path number `path`; 0 when this path needs no more. `calls` counts calls of the line's
+        /// handler.
         fn walk_begin(path: u32, calls: *const u32) -> u32;
         /// Ends the round: no raises from here on.
         safe fn walk_end();
-        /// Tells what happened in the round, when everything has been delivered. `calls`: of the line's handler; `early`: handlers that
-        /// ran while they must not; `lowest`: lowest stack address seen in the line's handler.
+        /// Tells what happened in the round, when everything has been delivered. `calls`: of the line's handler;
+        /// `early`: handlers that ran while they must not; `lowest`: lowest stack address seen in the line's handler.
         safe fn walk_report(calls: u32, early: u32, lowest: usize);
     }
 }

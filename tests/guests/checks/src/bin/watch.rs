@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: MIT OR Apache-2.0
-//! Prints its time at each expiration of a periodic timer: `watch [NAME] [MS] [COUNT]`. Two of them side by side show whether
-//! each has a console and a clock of its own.
+//! Prints its time at each expiration of a periodic timer: `watch [NAME] [MS] [COUNT]`. Two of them side by side show
+//! whether each has a console and a clock of its own.
 #![no_std]
 #![no_main]
 

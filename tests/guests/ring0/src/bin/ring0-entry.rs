@@ -1,7 +1,8 @@
 // SPDX-License-Identifier: MIT OR Apache-2.0
 //! Says how it was entered; or commits, before its first output, the fault that its argument names.
 //!
-//! Beside its PVH entry point it has others, which go there with what a loader should not pass. A test makes the note point to one of them.
+//! Beside its PVH entry point it has others, which go there with what a loader should not pass. A test makes the note
+//! point to one of them.
 #![no_std]
 #![no_main]
 

@@ -1,9 +1,9 @@
 // SPDX-License-Identifier: MIT OR Apache-2.0
-//! Lets the timer interrupt the paths on which an interrupt could be lost, come too early or leave its frame on the stack, at
-//! one instruction after the other.
+//! Lets the timer interrupt the paths on which an interrupt could be lost, come too early or leave its frame on the
+//! stack, at one instruction after the other.
 //!
-//! To be run where time is the number of instructions (QEMU's `-icount`): then each round's waiting loop decides at which instruction
-//! of the path the interrupt comes. Argument: rounds for each path.
+//! To be run where time is the number of instructions (QEMU's `-icount`): then each round's waiting loop decides at
+//! which instruction of the path the interrupt comes. Argument: rounds for each path.
 #![no_std]
 #![no_main]
 
@@ -96,7 +96,8 @@ fn off(body: impl FnOnce()) {
     unsafe { cpu::enable_interrupts() };
 }
 
-/// As idle with interrupts off, but for an instruction in between: an interrupt may come before `hlt`, as some emulated hypervisors let it.
+/// As idle with interrupts off, but for an instruction in between: an interrupt may come before `hlt`, as some emulated
+/// hypervisors let it.
 fn idle_unprotected() {
     // SAFETY: changes the processor's flag, which is closed in the end, as it is noted.
     unsafe { asm!("cli", options(nostack)) };

@@ -1,7 +1,9 @@
 // SPDX-License-Identifier: MIT OR Apache-2.0
-//! Tells what Xen said at the start, or does what its first argument names. The second argument is the kind of domain: `pv`, `pvh`.
+//! Tells what Xen said at the start, or does what its first argument names. The second argument is the kind of domain:
+//! `pv`, `pvh`.
 //!
-//! Beside Xen's PV entry point it has others, which go there with what Xen should not pass. A test makes the note point to one of them.
+//! Beside Xen's PV entry point it has others, which go there with what Xen should not pass. A test makes the note point
+//! to one of them.
 #![no_std]
 #![no_main]
 

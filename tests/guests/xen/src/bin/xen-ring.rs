@@ -1,8 +1,9 @@
 // SPDX-License-Identifier: MIT OR Apache-2.0
 //! Plays both ends of a console ring: the domain that prints and reads, and the server.
 //!
-//! A PV domain. Its entry point, which a test makes the note point to, tells the backend that it does not control the machine, and
-//! that the console's page is one of this image. So the backend uses the ring, and `main` sees the server's side of it.
+//! A PV domain. Its entry point, which a test makes the note point to, tells the backend that it does not control the
+//! machine, and that the console's page is one of this image. So the backend uses the ring, and `main` sees the
+//! server's side of it.
 #![no_std]
 #![no_main]
 

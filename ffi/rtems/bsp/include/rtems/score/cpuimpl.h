@@ -4,10 +4,11 @@
  *
  * @ingroup RTEMSBSPsI386Paravirt
  *
- * @brief Stands in front of the i386 port's header of this name and redirects what touches the segment descriptor table.
+ * @brief Stands in front of the i386 port's header of this name and redirects what touches the segment descriptor
+ * table.
  *
- * The port loads gs through a descriptor of the board's table, which only ring 0 may do; here the host sets its base. With
- * `_CPU_Use_thread_local_storage()` left to the BSP under RTEMS_PARAVIRT, this file would be unnecessary.
+ * The port loads gs through a descriptor of the board's table, which only ring 0 may do; here the host sets its base.
+ * With `_CPU_Use_thread_local_storage()` left to the BSP under RTEMS_PARAVIRT, this file would be unnecessary.
  */
 
 #ifndef PARAVIRT_RTEMS_SCORE_CPUIMPL_H

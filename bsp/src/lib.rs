@@ -80,7 +80,7 @@ mod local;
 #[cfg(feature = "log")]
 pub mod logger;
 #[cfg(all(feature = "memory-functions", any(target_arch = "x86", target_arch = "x86_64")))]
-mod memory;
+mod memory_functions;
 #[cfg(all(feature = "panic-handler", not(test)))]
 mod panic;
 pub mod power;

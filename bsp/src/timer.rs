@@ -89,7 +89,7 @@ impl Timer {
     /// As [`Timer::start`].
     pub fn start_ns(self, first: u64, period: u64) -> Result<(), Error> {
         // SAFETY: the dispatcher ignores its argument; lines call their handlers with interrupts off.
-        match unsafe { Line::TIMER.attach_raw(dispatch, core::ptr::null_mut()) } {
+        match unsafe { Line::TIMER.attach_raw(on_line, core::ptr::null_mut()) } {
             Ok(()) | Err(Error::Busy) => {}
             Err(error) => return Err(error),
         }
@@ -207,7 +207,7 @@ impl Drop for Attached {
 ///
 /// # Safety
 /// Called with interrupts off, in a handler.
-pub unsafe extern "C" fn dispatch(_line: u32, _argument: *mut c_void) {
+pub unsafe extern "C" fn on_line(_line: u32, _argument: *mut c_void) {
     // SAFETY: interrupts are off, but for handlers that turn them on; none of what it gives access to is held across
     // those.
     let section = unsafe { CriticalSection::new() };

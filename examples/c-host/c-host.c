@@ -3,7 +3,7 @@
  * @file
  * @brief Example host in C, for Linux on x86-64 or i386:
  *
- *     c-host [--lazy] [--partial] [--compat 2013] [--memory BYTES] GUEST [-- ARGUMENT...]
+ *     c-host [--lazy] [--partial] [--compat l4rtems] [--memory BYTES] GUEST [-- ARGUMENT...]
  *
  * Runs guests of its own width, with the console on standard input and output, and provides the functions of
  * functions.c. host/README.md says how it is built.
@@ -487,8 +487,8 @@ int main(int argc, char **argv) {
       request.flags |= PVH_LAZY;
     else if (strcmp(*argument, "--partial") == 0)
       partial = 1;
-    else if (strcmp(*argument, "--compat") == 0 && argument[1] && strcmp(argument[1], "2013") == 0)
-      request.flags |= PVH_COMPAT_2013, ++argument;
+    else if (strcmp(*argument, "--compat") == 0 && argument[1] && strcmp(argument[1], "l4rtems") == 0)
+      request.flags |= PVH_COMPAT_L4RTEMS, ++argument;
     else if (strcmp(*argument, "--executable-memory") == 0)
       request.flags |= PVH_EXECUTABLE_MEMORY;
     else if (strcmp(*argument, "--memory") == 0 && argument[1])
@@ -499,7 +499,7 @@ int main(int argc, char **argv) {
   const char *name = *argument;
   if (!name || name[0] == '-' || (argument[1] && strcmp(argument[1], "--") != 0)) {
     fprintf(stderr,
-            "usage: %s [--lazy] [--partial] [--compat 2013] [--executable-memory] [--memory BYTES] GUEST [-- ARGUMENT...]\n",
+            "usage: %s [--lazy] [--partial] [--compat l4rtems] [--executable-memory] [--memory BYTES] GUEST [-- ARGUMENT...]\n",
             argc ? argv[0] : "c-host");
     return 2;
   }

@@ -6,8 +6,8 @@
 //! `"0x40001000"`.
 
 use paravirt_abi::signature::Width;
-use paravirt_abi::{interface, legacy};
-use paravirt_host_core::legacy::OFFERED;
+use paravirt_abi::{interface, l4rtems};
+use paravirt_host_core::l4rtems::OFFERED;
 pub use paravirt_host_core::provides::{Fit, Listed, Missing, Nearest, Provides, ProvidesError, successor};
 use serde::Deserialize;
 
@@ -78,8 +78,8 @@ pub struct Host {
     pub summary: &'static str,
     /// Interface functions that it does not offer.
     withheld: &'static [&'static str],
-    /// Functions of 2013 that it offers.
-    legacy: &'static [&'static str],
+    /// L4RTEMS functions that it offers.
+    l4rtems: &'static [&'static str],
     /// What it refuses to load.
     policy: fn() -> Policy,
 }
@@ -92,23 +92,23 @@ pub const HOSTS: [Host; 5] = [
         summary: "`pvhost run`: a Linux process, without root or KVM",
         // A user-mode process has no ports to grant.
         withheld: &["pv_port_in", "pv_port_out"],
-        legacy: &[],
+        l4rtems: &[],
         policy: Policy::default,
     },
     Host {
-        name: "process-2013",
+        name: "process-l4rtems",
         id: "linux-process-2013",
-        summary: "`pvhost run --compat 2013`: the same for images of 2013",
+        summary: "`pvhost run --compat l4rtems`: the same for L4RTEMS images",
         withheld: &["pv_port_in", "pv_port_out"],
-        legacy: &OFFERED,
-        policy: Policy::of_2013,
+        l4rtems: &OFFERED,
+        policy: Policy::l4rtems,
     },
     Host {
         name: "qemu",
         id: "qemu",
         summary: "`pvhost run --host qemu`: a PC without a hypervisor, backend `bare`",
         withheld: &[],
-        legacy: &[],
+        l4rtems: &[],
         policy: || in_machine("bare", EntryPoint::Pvh),
     },
     Host {
@@ -117,7 +117,7 @@ pub const HOSTS: [Host; 5] = [
         summary: "`pvhost run --host xen-pv`: a paravirtualized domain of Xen, backend `xen`",
         // Xen grants no ports.
         withheld: &["pv_port_in", "pv_port_out"],
-        legacy: &[],
+        l4rtems: &[],
         policy: || Policy {
             // Xen for 32-bit domains of this kind is not built any more.
             machines: vec![Machine::X86_64],
@@ -130,7 +130,7 @@ pub const HOSTS: [Host; 5] = [
         summary: "`pvhost run --host xen-pvh`: a domain of Xen in a hardware container, backend `xen`",
         // Xen grants no ports.
         withheld: &["pv_port_in", "pv_port_out"],
-        legacy: &[],
+        l4rtems: &[],
         policy: || in_machine("xen", EntryPoint::Pvh),
     },
 ];
@@ -163,10 +163,10 @@ impl Host {
         (self.policy)()
     }
 
-    /// Whether it is for images of 2013.
+    /// Whether it is for L4RTEMS images.
     #[must_use]
-    pub const fn is_for_2013(&self) -> bool {
-        !self.legacy.is_empty()
+    pub const fn is_for_l4rtems(&self) -> bool {
+        !self.l4rtems.is_empty()
     }
 
     /// Whether its functions are in the image, in a backend.
@@ -184,7 +184,7 @@ impl Host {
         interface::FUNCTIONS
             .iter()
             .filter(|function| !self.withheld.contains(&function.name))
-            .chain(self.legacy.iter().filter_map(|name| legacy::find(name)))
+            .chain(self.l4rtems.iter().filter_map(|name| l4rtems::find(name)))
             .map(|function| {
                 let signature = function.signature(machine.width());
                 (function.name.to_owned(), Some(signature))
@@ -236,8 +236,8 @@ mod tests {
         for name in HOSTS.iter().flat_map(|host| host.withheld) {
             assert!(interface::find(name).is_some(), "{name}");
         }
-        for name in HOSTS.iter().flat_map(|host| host.legacy) {
-            assert!(legacy::find(name).is_some(), "{name}");
+        for name in HOSTS.iter().flat_map(|host| host.l4rtems) {
+            assert!(l4rtems::find(name).is_some(), "{name}");
         }
     }
 

@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: MIT OR Apache-2.0
 //! The macro that declares external functions.
 
-use paravirt_abi::legacy;
+use paravirt_abi::l4rtems;
 use paravirt_abi::signature::Signature;
 
 /// What [`l4_external_func!`](crate::l4_external_func) knows about a function it declared. The macro implements it
@@ -34,13 +34,13 @@ pub const fn is_c_identifier(name: &str) -> bool {
     !bytes.is_empty()
 }
 
-/// Whether `name` is that of a function of 2013. On i386 hosts take its arguments from registers, and Rust has no such
+/// Whether `name` is that of an L4RTEMS function. On i386 hosts take its arguments from registers, and Rust has no such
 /// calls.
 #[must_use]
-pub const fn is_of_2013(name: &str) -> bool {
+pub const fn is_l4rtems(name: &str) -> bool {
     let mut i = 0;
-    while i < legacy::FUNCTIONS.len() {
-        if is_same(name.as_bytes(), legacy::FUNCTIONS[i].name.as_bytes()) {
+    while i < l4rtems::FUNCTIONS.len() {
+        if is_same(name.as_bytes(), l4rtems::FUNCTIONS[i].name.as_bytes()) {
             return true;
         }
         i += 1;
@@ -98,8 +98,8 @@ const fn is_same(one: &[u8], other: &[u8]) -> bool {
 ///   [`in_guest_functions!`](crate::in_guest_functions).
 /// * Arguments: `i8` to `i64`, `u8` to `u64`, `isize`, `usize`, `f32`, `f64`, `*const T`, `*mut T`; at most 14.
 ///   Results: the same, nothing, or `!`. Anything else is a compile error that names the argument.
-/// * The name is the symbol's name in C and in the host's list: ASCII letters, digits and underscores. The names of
-///   2013 (`l4rtems_outch` and its kin) are left to C, which has their calls.
+/// * The name is the symbol's name in C and in the host's list: ASCII letters, digits and underscores. The L4RTEMS
+///   names (`l4rtems_outch` and its kin) are left to C, which has their calls.
 /// * A name has one prototype. Declaring it again, here or in C (`ffi/include/paravirt/external.h`), with the same one
 ///   is harmless; with another one the link fails with a second definition of `NAME.has_one_prototype`. (LTO by rustc,
 ///   `lto = "fat"` or `"thin"`, keeps this; `-C linker-plugin-lto` takes every second declaration for another one.)
@@ -165,8 +165,8 @@ macro_rules! __l4_external_item {
                     "the name of an external function is made of ASCII letters, digits and underscores"
                 );
                 ::core::assert!(
-                    !$crate::external::is_of_2013(::core::stringify!($name)),
-                    "a function of 2013 is called with its arguments in registers on i386, which Rust cannot: declare \
+                    !$crate::external::is_l4rtems(::core::stringify!($name)),
+                    "an L4RTEMS function is called with its arguments in registers on i386, which Rust cannot: declare \
                      it in C with __attribute__((regparm(3))), or call what replaced it, such as pv_console_write"
                 );
                 ::core::stringify!($name)

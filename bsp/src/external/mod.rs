@@ -35,6 +35,6 @@ mod table;
 mod unbound;
 
 pub use bind::{BindError, Function, Functions, bind};
-pub use declare::{External, is_c_identifier, is_of_2013};
+pub use declare::{External, is_c_identifier, is_l4rtems};
 pub use table::{Entry, Table};
 pub use unbound::set_resolver;

@@ -6,7 +6,7 @@
 //! does is a fault.
 //!
 //! The order at entry: `pvh` makes a stack and (on x86-64) page tables, `descriptor` loads the tables by which a fault
-//! is reported from then on, [`start_info`] checks what the loader left, and [`crate::start::enter_by`] asks the
+//! is reported from then on, [`pvh_start_info`] checks what the loader left, and [`crate::start::enter_by`] asks the
 //! backends.
 
 pub mod cpuid;
@@ -19,9 +19,9 @@ mod paging;
 pub mod port;
 pub mod processor;
 mod pvh;
+pub mod pvh_start_info;
 pub mod qemu;
 pub mod serial;
-pub mod start_info;
 pub mod tsc;
 
 pub use descriptor::set_tls;

@@ -81,10 +81,10 @@ fn measure_once() -> Result<u64, Failure> {
     CHANNEL_2.out8(0xff);
     let first = sample().ok_or(Failure::Again)?;
     // A timer that stands still ends this by the time that passes.
-    let patience = first.cycles.saturating_add(*RATES.end() / 10);
+    let time_limit = first.cycles.saturating_add(*RATES.end() / 10);
     let last = loop {
         // Before the sample: a machine that stands still in between may let the time pass as well.
-        let is_over = tsc() > patience;
+        let is_over = tsc() > time_limit;
         let sample = sample().ok_or(Failure::Again)?;
         if first.count.wrapping_sub(sample.count) >= DISTANCE {
             break sample;

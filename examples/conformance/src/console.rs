@@ -10,7 +10,7 @@ use paravirt_bsp::timer::Timer;
 use paravirt_bsp::{Error, console, cpu, println};
 
 use crate::check::{Outcome, Problem, ensure, require};
-use crate::settings::{note, patience};
+use crate::settings::{note, time_limit};
 
 /// Longer than the buffer of any serial line.
 const LONG: usize = 300;
@@ -56,7 +56,7 @@ const INPUT: &[u8] = include_bytes!("../input.bin");
 /// Bytes that the handler takes at most: what is left must interrupt again.
 const PIECE: usize = 5;
 /// How much longer than an interrupt may take input may be away, because somebody has to send it.
-const PATIENCE: u64 = 10;
+const WAIT_FACTOR: u64 = 10;
 
 static RECEIVED: [AtomicU8; INPUT.len()] = [const { AtomicU8::new(0) }; INPUT.len()];
 static LENGTH: AtomicUsize = AtomicUsize::new(0);
@@ -92,7 +92,7 @@ pub fn input() -> Outcome {
         return Ok(());
     };
     let before = guard.expirations();
-    guard.start_ns(PATIENCE * patience(), 0)?;
+    guard.start_ns(WAIT_FACTOR * time_limit(), 0)?;
     Line::CONSOLE.attach(&receive)?;
     cpu::idle_until(|_| {
         LENGTH.load(Ordering::Relaxed) == INPUT.len() || ENDED.load(Ordering::Relaxed) || guard.expirations() != before

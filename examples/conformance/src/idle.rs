@@ -11,7 +11,7 @@ use paravirt_bsp::irq::Line;
 use paravirt_bsp::timer::{Delay, Timer};
 
 use crate::check::{Outcome, Problem, ensure};
-use crate::settings::{MICROSECOND, MILLISECOND, late, note, now, patience};
+use crate::settings::{MICROSECOND, MILLISECOND, late, note, now, time_limit};
 
 const LINE: Line = Line::new(FIRST_FREE).expect("a free line");
 static CALLS: AtomicU32 = AtomicU32::new(0);
@@ -79,7 +79,7 @@ pub fn none_lost() -> Outcome {
     /// Rounds in a row for which a machine may stand still.
     const FEW: u64 = 10;
     let (timer, guard) = (timer(5)?, timer(6)?);
-    guard.start_ns(2 * patience(), 2 * patience())?;
+    guard.start_ns(2 * time_limit(), 2 * time_limit())?;
     let (mut longest, mut late_rounds) = (0, 0);
     for round in 0..ROUNDS {
         // Spread over the time that the way into the wait takes, on slow machines and on fast ones.
@@ -100,7 +100,7 @@ pub fn none_lost() -> Outcome {
     }
     guard.stop()?;
     note(format_args!("longest {} us", longest / MICROSECOND));
-    ensure!(longest <= patience(), "one took {} us", longest / MICROSECOND);
+    ensure!(longest <= time_limit(), "one took {} us", longest / MICROSECOND);
     Ok(())
 }
 

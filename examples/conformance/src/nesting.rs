@@ -9,7 +9,7 @@ use paravirt_bsp::irq::Line;
 use paravirt_bsp::timer::Timer;
 
 use crate::check::{Outcome, Problem, ensure};
-use crate::settings::{MILLISECOND, now, patience};
+use crate::settings::{MILLISECOND, now, time_limit};
 
 /// Lines that nest, the first in the second and so on.
 const LINES: [Line; 4] = [line(0), line(1), line(2), line(3)];
@@ -58,7 +58,7 @@ fn wait_for_the_timer() {
         return;
     };
     let before = timer.expirations();
-    let end = now() + patience();
+    let end = now() + time_limit();
     if timer.start_ns(MILLISECOND, 0).is_ok() {
         while timer.expirations() == before && now() < end {}
         TICKED.store((timer.expirations() - before) as u32, Ordering::Relaxed);

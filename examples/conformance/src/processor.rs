@@ -10,7 +10,7 @@ use paravirt_bsp::cpu;
 use paravirt_bsp::timer::Timer;
 
 use crate::check::{Outcome, Problem, ensure, require};
-use crate::settings::{MICROSECOND, MILLISECOND, note, now, patience};
+use crate::settings::{MICROSECOND, MILLISECOND, note, now, time_limit};
 
 const TIMER: u32 = 6;
 static CALLS: AtomicU32 = AtomicU32::new(0);
@@ -58,7 +58,7 @@ pub fn registers() -> Outcome {
         let found = pattern.hold(20_000);
         held += calls() - before;
         ensure!(found == pattern, "they changed in round {rounds}");
-        ensure!(now() - begin < 20 * patience(), "only {held} interrupts");
+        ensure!(now() - begin < 20 * time_limit(), "only {held} interrupts");
         rounds += 1;
     }
     timer.stop()?;

@@ -33,13 +33,13 @@ pub fn read(mut words: impl Iterator<Item = &'static str>) -> bool {
 }
 
 /// How late an interrupt may usually be, in ns: the median of some. A host that is always late exceeds it; one that
-/// stood still for once does not, so that this can be far less than [`patience`].
+/// stood still for once does not, so that this can be far less than [`time_limit`].
 pub fn late() -> u64 {
     u64::from(LATE.load(Ordering::Relaxed)) * MILLISECOND
 }
 
 /// How long to wait for what may have been lost, in ns.
-pub fn patience() -> u64 {
+pub fn time_limit() -> u64 {
     late().max(STANDSTILL)
 }
 

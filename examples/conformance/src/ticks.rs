@@ -8,7 +8,7 @@
 use paravirt_bsp::timer::{TICK, Timer};
 
 use crate::check::{Outcome, Problem, ensure};
-use crate::settings::{MICROSECOND, MILLISECOND, note, now, patience};
+use crate::settings::{MICROSECOND, MILLISECOND, note, now, time_limit};
 
 /// Longer than any check takes, in ns.
 const LONG: u64 = 1 << 40;
@@ -30,7 +30,7 @@ impl Running {
     /// Starts a timer, again where the machine stood still meanwhile, so that nobody knows when it was.
     pub fn start(number: u32, first: u64, period: u64) -> Result<Self, Problem> {
         let timer = Timer::new(number).ok_or_else(|| Problem::failed(format_args!("no timer {number}")))?;
-        let end = now() + patience();
+        let end = now() + time_limit();
         loop {
             timer.stop()?;
             let base = timer.expirations();
@@ -81,7 +81,7 @@ impl Running {
     /// The count of this moment: fits if it is what the clock demands.
     pub fn settle(self) -> Outcome {
         let number = self.base;
-        let end = now() + patience();
+        let end = now() + time_limit();
         loop {
             self.wait_for_a_middle();
             let from = now();

@@ -7,7 +7,7 @@ use paravirt_bsp::cpu;
 use paravirt_bsp::timer::Timer;
 
 use crate::check::{ONLY_IN_CALLS, Outcome, Problem, ensure};
-use crate::settings::{MICROSECOND, MILLISECOND, late, note, now, patience};
+use crate::settings::{MICROSECOND, MILLISECOND, late, note, now, time_limit};
 use crate::ticks::Running;
 
 /// Timer of these checks.
@@ -93,7 +93,7 @@ fn once_for(delay: u64) -> Result<u64, Problem> {
     let took = now() - begin;
     ensure!(took >= delay, "expired after {took} ns instead of {delay}");
     ensure!(
-        took - delay <= patience(),
+        took - delay <= time_limit(),
         "expired after {} us instead of {} us",
         took / MICROSECOND,
         delay / MICROSECOND
@@ -183,7 +183,7 @@ pub fn restart() -> Outcome {
         // The start before may have expired just before this one.
         before = timer.expirations();
     }
-    let end = last + delay + patience();
+    let end = last + delay + time_limit();
     while timer.expirations() == before && now() < end {}
     ensure!(now() - last >= delay, "the last start expired early");
     ensure!(timer.expirations() != begin, "the last start did not expire");
@@ -197,11 +197,11 @@ pub fn interrupts() -> Outcome {
     wait(10 * MILLISECOND);
     let rate = (counter() - cycles) / ((now() - ns) / MICROSECOND);
     let before = timer.expirations();
-    let patience = (patience() / MICROSECOND).saturating_mul(rate);
+    let time_limit = (time_limit() / MICROSECOND).saturating_mul(rate);
     timer.start_ns(5 * MILLISECOND, 0)?;
     let begin = counter();
     while timer.expirations() == before {
-        if counter() - begin > patience {
+        if counter() - begin > time_limit {
             // Only a call, if anything, will do.
             wait(MILLISECOND);
             ensure!(timer.expirations() != before, "it did not expire");

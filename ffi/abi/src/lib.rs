@@ -14,7 +14,7 @@
 
 pub mod error;
 pub mod interface;
-pub mod legacy;
+pub mod l4rtems;
 pub mod line;
 pub mod note;
 pub mod sections;
@@ -23,6 +23,9 @@ pub mod signature;
 pub mod start;
 pub mod upcall;
 pub mod vcpu;
+
+#[doc(hidden)]
+pub use l4rtems as legacy;
 
 /// Version of this ABI. A host refuses a guest whose identity note carries another one.
 pub const VERSION: u32 = 1;

@@ -11,13 +11,15 @@ pub const STRINGS: &str = ".data.l4externals.str";
 pub const SYMBOLS: &str = ".data.l4externals.symtab";
 /// One slot per function: the address that its thunk jumps to. `SYMBOLS[i]` belongs to `SLOTS[i]`.
 pub const SLOTS: &str = ".data.l4externals.jmptbl";
-/// One 64-bit prototype word per function, see [`crate::signature::Signature`]. Absent in images of 2013.
+/// One 64-bit prototype word per function, see [`crate::signature::Signature`]. Absent in L4RTEMS images.
 pub const SIGNATURES: &str = ".data.l4externals.sig";
 
 /// The prefix of all four sections.
 pub const PREFIX: &str = ".data.l4externals.";
-/// The other prefix seen in the sources of 2013 (no `s`); scanners accept both.
-pub const LEGACY_PREFIX: &str = ".data.l4external.";
+/// The other prefix seen in the L4RTEMS sources (no `s`); scanners accept both.
+pub const L4RTEMS_PREFIX: &str = ".data.l4external.";
+#[doc(hidden)]
+pub use L4RTEMS_PREFIX as LEGACY_PREFIX;
 
-/// Symbol of the pointer through which an unbound slot reaches the resolver (the name of 2013).
+/// Symbol of the pointer through which an unbound slot reaches the resolver (the L4RTEMS name).
 pub const RESOLVER_SYMBOL: &str = "__l4_external_resolver";

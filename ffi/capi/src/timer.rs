@@ -47,9 +47,9 @@ pub extern "C" fn paravirt_timer_detach(timer: u32) -> i32 {
 /// Calls the handlers of the timers that have expired; for a handler of the timer line.
 ///
 /// # Safety
-/// As [`timer::dispatch`] says.
+/// As [`timer::on_line`] says.
 #[unsafe(no_mangle)]
 pub unsafe extern "C" fn paravirt_timer_dispatch(line: u32, argument: *mut c_void) {
     // SAFETY: passed on to the caller.
-    unsafe { timer::dispatch(line, argument) };
+    unsafe { timer::on_line(line, argument) };
 }

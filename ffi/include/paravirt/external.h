@@ -19,7 +19,7 @@
  * types of all three languages side by side. A type that can only be written around a name, such as a pointer to an
  * array, needs a typedef to be a result.
  *
- * The functions of 2013 (`l4rtems_outch` and its kin) have their arguments in registers on i386, which hosts expect by
+ * The L4RTEMS functions (`l4rtems_outch` and its kin) have their arguments in registers on i386, which hosts expect by
  * the name: append `__attribute__((regparm(3)))` to the line.
  *
  * A library that defines external functions itself defines L4_EXTERNAL_PROTOTYPES_ONLY before it includes this

@@ -98,7 +98,7 @@ int32_t pvh_image_parse(const char *name, const void *bytes, size_t size, struct
 void pvh_image_release(struct pvh_image *image);
 
 /* Flags of an image. */
-#define PVH_IMAGE_NOTE (1u << 0)        /**< it has an identity note; images of 2013 have none */
+#define PVH_IMAGE_NOTE (1u << 0)        /**< it has an identity note; L4RTEMS images have none */
 #define PVH_IMAGE_NO_RED_ZONE (1u << 1) /**< no code keeps data below its stack pointer */
 #define PVH_IMAGE_EXECUTABLE_MEMORY (1u << 2) /**< it asks for memory beside the image that it may execute, and gets it */
 
@@ -157,11 +157,11 @@ size_t pvh_image_symbol(const struct pvh_image *image, uint64_t address, char *t
  * of the guest are pointers of the host; ask pvh_guest_readable() and pvh_guest_writable() before using one. It returns
  * (no longjmp past the library) and does not block.
  *
- * A name of 2013 (l4rtems_outch() and its kin) needs PVH_COMPAT_2013, and has the prototype that the ABI's document
+ * An L4RTEMS name (l4rtems_outch() and its kin) needs PVH_COMPAT_L4RTEMS, and has the prototype that the ABI's document
  * says. The function is an ordinary C function, too: on i386, where guests pass its arguments in registers, the library
  * puts them where C has them.
  *
- * The library's own functions, pv_ names and names of 2013, are symbols of the program. A function of the host's own in
+ * The library's own functions, pv_ names and L4RTEMS names, are symbols of the program. A function of the host's own in
  * the place of one has another symbol, and an entry that is written out:
  *
  *     static int32_t own_inch(void) { ... }
@@ -169,9 +169,8 @@ size_t pvh_image_symbol(const struct pvh_image *image, uint64_t address, char *t
  */
 struct pvh_function {
   const char *name;       /**< NUL-terminated */
-  /** Prototype word. 0: not compared with the guest's; if the guest does not declare it either, as in 2013, it is that
-   * of the ABI, which
-   *  knows the names of the interface and those of 2013 only. */
+  /** Prototype word. 0: not compared with the guest's; if the guest does not declare it either, as in L4RTEMS, it is
+   *  that of the ABI, which knows the names of the interface and those of L4RTEMS only. */
   uint64_t signature;
   void (*function)(void); /**< the function, cast */
 };
@@ -182,7 +181,8 @@ struct pvh_function {
  *     static const struct pvh_function functions[] = {PARAVIRT_HOST_FUNCTIONS(PVH_FUNCTION)};
  *
  * The interface functions that it names (pv_console_write() and its kin, except the ports) are functions of the
- * library, and so are those of 2013; the others are the host's to write. So a function that is missing does not link.
+ * library, and so are those of L4RTEMS; the others are the host's to write. So a function that is missing does not
+ * link.
  */
 #define PVH_FUNCTION(name, signature) {#name, signature, (void (*)(void))name},
 
@@ -202,15 +202,16 @@ struct pvh_function {
 /* Flags of a request. */
 #define PVH_LAZY (1u << 0) /**< each function is bound on its first call, through a resolver, instead of all before the start */
 /**
- * Images of 2013 are accepted, for i386, which have neither identity note nor prototypes, and the library has the
- * functions of 2013. Such an image is entered as it was then, see the ABI's document. It gets console and time, no
+ * L4RTEMS images are accepted, for i386, which have neither identity note nor prototypes, and the library has the
+ * L4RTEMS functions. Such an image is entered as it was then, see the ABI's document. It gets console and time, no
  * interrupts: it has no vCPU page, and l4rtems_requestIrq() refuses. Ports (l4rtems_inport(), l4rtems_outport()) are
  * provided by the table only. What it asks L4 for by system calls of its own is not served.
  *
- * An image of today, for either architecture, may call these functions as well. It is entered as ever, and gets
- * interrupts.
+ * An image with an identity note, for either architecture, may call these functions as well. It is entered as ever, and
+ * gets interrupts.
  */
-#define PVH_COMPAT_2013 (1u << 1)
+#define PVH_COMPAT_L4RTEMS (1u << 1)
+#define PVH_COMPAT_2013 PVH_COMPAT_L4RTEMS /**< its name before */
 
 /** The guest may execute its memory beside the image, as an image may ask for itself (PVH_IMAGE_EXECUTABLE_MEMORY). If
  * neither does, it
@@ -311,7 +312,7 @@ struct pvh_request {
   size_t function_count;                /**< their number */
   const char *command_line;             /**< arguments separated by single spaces, at most 65536 bytes; NULL: none */
   uint64_t memory;                      /**< memory beside the image, rounded up to pages; may be 0 */
-  uint32_t flags;                       /**< PVH_LAZY, PVH_COMPAT_2013, PVH_EXECUTABLE_MEMORY */
+  uint32_t flags;                       /**< PVH_LAZY, PVH_COMPAT_L4RTEMS, PVH_EXECUTABLE_MEMORY */
 };
 
 /**
@@ -319,7 +320,7 @@ struct pvh_request {
  * stubs, and the memory asked for), loads the image, binds its slots. A function with another prototype is an error.
  * One that nobody provides ends the guest when it is called, so call pvh_image_check() before: with PVH_LAZY as
  * PVH_END_UNBOUND; without, its slot stays as it is, so the guest's own resolver names it on the console and ends as
- * PVH_END_FATAL; that of an image of 2013 leads to the library, as with PVH_LAZY. The image must outlive the guest.
+ * PVH_END_FATAL; that of an L4RTEMS image leads to the library, as with PVH_LAZY. The image must outlive the guest.
  */
 int32_t pvh_guest_create(const struct pvh_image *image, const struct pvh_request *request, struct pvh_guest **guest);
 

@@ -129,7 +129,7 @@ pub fn name(command: &Command) -> String {
 }
 
 /// Runs `command` and hands over each line that it prints, messages and output in their order.
-pub fn lines(command: &mut Command, mut take: impl FnMut(&str)) -> Result<ExitStatus> {
+pub fn each_line(command: &mut Command, mut take: impl FnMut(&str)) -> Result<ExitStatus> {
     let (reader, writer) = std::io::pipe()?;
     command.stdin(Stdio::null()).stdout(writer.try_clone()?).stderr(writer);
     let mut child = command

@@ -10,8 +10,8 @@ use alloc::format;
 use alloc::string::String;
 use alloc::vec::Vec;
 
-use crate::agreement::Disagreement;
 use crate::image::Image;
+use crate::prototype_match::PrototypeMismatch;
 use crate::provides::{Fit, Provides};
 use crate::text::Escaped;
 
@@ -64,7 +64,7 @@ pub enum BindError {
         /// The image.
         file: String,
         /// About which one, and how.
-        disagreement: Disagreement,
+        disagreement: PrototypeMismatch,
     },
     /// A slot's bytes are used twice in the file.
     #[error(

@@ -32,7 +32,7 @@ const TOLERANCE: u64 = 1024;
 /// What rounding and unsteady clocks may add to that, in ns.
 const ROUNDING: u64 = 1_000;
 /// As many samples in a row in which counter and clock disagree, and the counter is given up.
-const PATIENCE: u32 = 20;
+const DOUBT_LIMIT: u32 = 20;
 
 /// The fields of the vCPU page's clock, see [`paravirt_abi::vcpu::Clock`].
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -198,7 +198,7 @@ impl Anchor {
     /// Anchors guest time anew. Samples come in the order of the clock, each [`pause`](Self::pause) after the one
     /// before; where some are late or left out, guest time is right all the same.
     pub fn sample(&mut self, now: Sample) {
-        if self.doubts >= PATIENCE {
+        if self.doubts >= DOUBT_LIMIT {
             return;
         }
         match self.agrees(&now) {
@@ -216,7 +216,7 @@ impl Anchor {
         }
         let lead = self.correct(&now);
         self.last = now;
-        let rate = self.rate.filter(|_| self.doubts < PATIENCE);
+        let rate = self.rate.filter(|_| self.doubts < DOUBT_LIMIT);
         let Some(rate) = rate else {
             if self.fields.take().is_some() {
                 // The guest has seen that.

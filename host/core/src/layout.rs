@@ -13,7 +13,7 @@ use paravirt_abi::start::{MemoryKind, MemoryRange};
 use crate::image::{Access, Image};
 use crate::memory::{GuestMemory, MapError, PAGE, Pages};
 use crate::text::Escaped;
-use crate::{legacy, start_info};
+use crate::{l4rtems, start_info};
 
 /// First address behind everything that a guest can reach.
 pub const GUEST_END: u64 = 1 << 32;
@@ -61,13 +61,13 @@ pub struct Layout {
     pub memory: GuestMemory,
     /// What the start info is to say about it, sorted by address.
     pub ranges: Vec<MemoryRange>,
-    /// Address of room for the [start info](start_info), or for an image of 2013 for its [block](legacy::block).
+    /// Address of room for the [start info](start_info), or for an L4RTEMS image for its [block](l4rtems::block).
     pub start_info: u64,
     /// Address of the host's code, which the guest may execute.
     pub code: u64,
     /// Address of the host's data, which the guest may write.
     pub data: u64,
-    /// End of the image's last page, or of the memory right behind it that an image of 2013 gets.
+    /// End of the image's last page, or of the memory right behind it that an L4RTEMS image gets.
     pub image_end: u64,
 }
 
@@ -147,21 +147,21 @@ pub fn map(request: &Request<'_>, pages: Box<dyn Pages>) -> Result<Layout, Layou
             end,
         })?;
     let free = rights(true, request.executable_memory || image.asks_for_executable_memory());
-    // An image without identity note is entered as in 2013, and looks for its memory right behind itself.
-    let legacy = image.identity().is_none();
-    if legacy && size > 0 {
+    // An image without identity note is entered as in L4RTEMS, and looks for its memory right behind itself.
+    let l4rtems = image.identity().is_none();
+    if l4rtems && size > 0 {
         mapper.map_at(end, end + size, free)?;
     }
     let image_end = mapper.next;
-    let start_info = if legacy {
-        mapper.map(legacy::block_size(command_line), WRITE)?
+    let start_info = if l4rtems {
+        mapper.map(l4rtems::block_size(command_line), WRITE)?
     } else {
         let count = 1 + usize::from(size > 0);
         mapper.map(start_info::size(count, command_line), READ)?
     };
     let code = mapper.map(request.code, EXECUTE)?;
     let data = mapper.map(request.data, WRITE)?;
-    if !legacy && size > 0 {
+    if !l4rtems && size > 0 {
         let start = mapper.map(size, free)?;
         ranges.push(MemoryRange::new(start, start + size, MemoryKind::Ram));
     }

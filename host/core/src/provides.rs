@@ -11,7 +11,7 @@
 //! EF(l4rtems_outch)
 //! ```
 //!
-//! One function a line: its name alone, with its prototype in Rust's notation, or as in 2013's list of functions. A
+//! One function a line: its name alone, with its prototype in Rust's notation, or as in L4RTEMS' list of functions. A
 //! name alone fits any prototype. `usize` and `isize` have the guest's width. Behind `@` stands the function's address,
 //! on hosts whose functions have fixed ones ([`bind()`](crate::bind::bind) needs it).
 
@@ -23,10 +23,10 @@ use core::fmt;
 
 use paravirt_abi::signature::{Signature, Width};
 
-use crate::agreement::{self, Disagreement};
 use crate::image::External;
 use crate::prototype::{self, PrototypeError};
-use crate::spelling;
+use crate::prototype_match::{self, PrototypeMismatch};
+use crate::similar_name;
 use crate::text::{Escaped, beginning};
 
 /// Limit of the number of functions in a list, that of an image.
@@ -34,7 +34,7 @@ const MAX_FUNCTIONS: usize = 1 << 16;
 /// Limit of a name's length in bytes, that of an image.
 const MAX_NAME: usize = 255;
 
-/// The interface function that does today what a function of 2013 did; `None` for other names.
+/// The interface function that does what an L4RTEMS function did; `None` for other names.
 #[must_use]
 pub fn successor(name: &str) -> Option<&'static str> {
     Some(match name {
@@ -75,7 +75,7 @@ pub enum Fit {
     /// Provided with another prototype.
     Mismatch {
         /// Whose, and which.
-        disagreement: Disagreement,
+        disagreement: PrototypeMismatch,
     },
     /// Not provided; [`Nearest`] may know what was meant.
     Missing,
@@ -300,7 +300,7 @@ impl Provides {
         let Some(provided) = self.functions.get(&external.name) else {
             return Fit::Missing;
         };
-        match agreement::prototype(external, provided.signature, width) {
+        match prototype_match::prototype(external, provided.signature, width) {
             Err(disagreement) => Fit::Mismatch { disagreement },
             Ok(_) if provided.signature.is_some() && external.signature.is_some() => Fit::Fits,
             Ok(_) => Fit::Unchecked,
@@ -346,7 +346,7 @@ impl<'a> Nearest<'a> {
                 break;
             };
             self.left = left;
-            let likeness = spelling::likeness(candidate, name);
+            let likeness = similar_name::likeness(candidate, name);
             if likeness >= ALIKE {
                 alike.push((likeness, candidate.as_str()));
             }
@@ -402,7 +402,7 @@ mod tests {
     use super::*;
     use alloc::format;
     use alloc::string::ToString;
-    use paravirt_abi::{interface, legacy};
+    use paravirt_abi::{interface, l4rtems};
 
     fn external(name: &str, prototype: Option<&str>) -> External {
         External {
@@ -414,8 +414,8 @@ mod tests {
     }
 
     #[test]
-    fn every_name_of_2013_has_a_successor_in_the_interface() {
-        for name in legacy::FUNCTIONS.map(|function| function.name) {
+    fn every_l4rtems_name_has_a_successor_in_the_interface() {
+        for name in l4rtems::FUNCTIONS.map(|function| function.name) {
             let successor = successor(name).expect(name);
             assert!(interface::find(successor).is_some(), "{successor}");
         }
@@ -436,7 +436,7 @@ mod tests {
     }
 
     #[test]
-    fn a_function_of_2013_has_one_prototype_whoever_says_it() {
+    fn an_l4rtems_function_has_one_prototype_whoever_says_it() {
         let text = "l4rtems_inport fn(u8) -> u8\nl4rtems_outch fn(i8)\n";
         let provides = Provides::parse("list", text, Width::Bits64).unwrap();
         let fit = |name, prototype| provides.fit(&external(name, prototype), Width::Bits64);
@@ -445,7 +445,7 @@ mod tests {
         };
         assert_eq!(
             disagreement.entry(),
-            "l4rtems_inport is `fn(u8) -> u8` in the host, but was `fn(u32, u32) -> u32` in 2013"
+            "l4rtems_inport is `fn(u8) -> u8` in the host, but was `fn(u32, u32) -> u32` in L4RTEMS"
         );
         assert_eq!(fit("l4rtems_outch", None), Fit::Unchecked);
         assert_eq!(fit("l4rtems_outch", Some("fn(i8)")), Fit::Fits);

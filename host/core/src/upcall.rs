@@ -4,7 +4,7 @@
 use paravirt_abi::signature::Width;
 use paravirt_abi::vcpu::RED_ZONE;
 
-use crate::explain::Cause;
+use crate::fault::Cause;
 use crate::memory::GuestMemory;
 use crate::page::Page;
 

@@ -16,7 +16,7 @@ use paravirt_build::hosts;
 use paravirt_build::packages::Package;
 use paravirt_build::toolchain::Toolchain;
 use paravirt_build::workspace::Workspace;
-use paravirt_ports::l4re::more::{self, More};
+use paravirt_ports::l4re::extra::{self, ExtraRuns};
 use paravirt_ports::l4re::{self, Machine, runs};
 use paravirt_ports::pok::checks::{self, Check};
 use paravirt_ports::pok::{self, scan};
@@ -50,9 +50,9 @@ fn main() -> ExitCode {
             trials.push(trial(example.title(), &needs, move || run_on_l4re(&example)));
         }
     }
-    for more in more::ALL {
-        let needs = of_l4re(lacks(&more));
-        trials.push(trial(format!("l4re/{}", more.name), &needs, move || run_more(&more)));
+    for extra in extra::ALL {
+        let needs = of_l4re(lacks(&extra));
+        trials.push(trial(format!("l4re/{}", extra.name), &needs, move || run_extra(&extra)));
     }
     for kind in [Kind::Pok, Kind::L4re] {
         let host = match kind {
@@ -97,8 +97,8 @@ fn l4re_arch() -> Option<Arch> {
 }
 
 /// Whether an L4Re is named that does not have what these runs need.
-fn lacks(more: &More) -> bool {
-    named_l4re().is_some_and(|tree| (more.missing)(&tree).is_some())
+fn lacks(extra: &ExtraRuns) -> bool {
+    named_l4re().is_some_and(|tree| (extra.missing)(&tree).is_some())
 }
 
 fn link_and_audit(check: &Check, kind: pok::tree::Kind) -> Result<()> {
@@ -143,9 +143,9 @@ fn run_on_l4re(example: &Example) -> Result<()> {
     })
 }
 
-fn run_more(more: &More) -> Result<()> {
+fn run_extra(extra: &ExtraRuns) -> Result<()> {
     on_l4re(l4re_tree()?, |machine, workspace| {
-        (more.run)(machine, workspace).map(drop)
+        (extra.run)(machine, workspace).map(drop)
     })
 }
 

@@ -91,7 +91,7 @@ impl Subcommand for Arguments {
     fn run(&self) -> Result<ExitStatus, Error> {
         let file = self.allow.as_deref().unwrap_or(Path::new(""));
         if let Err(refusal) = read::check_stdin(&[&self.guest, file]) {
-            return Ok(super::explain(refusal));
+            return Ok(super::print_refusal(refusal));
         }
         let image = read::image(&self.guest)?;
         let allowlist = match &self.allow {

@@ -70,7 +70,7 @@ impl Subcommand for Arguments {
     fn run(&self) -> Result<ExitStatus, Error> {
         let list = &self.provides;
         if let Err(refusal) = read::check_stdin(&[&self.guest, list]) {
-            return Ok(super::explain(refusal));
+            return Ok(super::print_refusal(refusal));
         }
         let image = read::image(&self.guest)?;
         let functions = read::list(list, "the host's functions and their addresses")?;

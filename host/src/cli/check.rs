@@ -11,7 +11,7 @@ use pvhost::provides::{self, Fit, Missing, Nearest, Provides};
 use pvhost::text::Escaped;
 #[cfg(all(target_os = "linux", target_arch = "x86_64"))]
 use pvhost::{
-    emulator::{self, Platform},
+    emulator::{self, VirtualMachine},
     process::Vm,
     provides::Host,
 };
@@ -117,7 +117,7 @@ impl Subcommand for Arguments {
     fn run(&self) -> Result<ExitStatus, Error> {
         let list = self.provides.as_deref().unwrap_or(Path::new(""));
         if let Err(refusal) = read::check_stdin(&[&self.guest, list]) {
-            return Ok(super::explain(refusal));
+            return Ok(super::print_refusal(refusal));
         }
         let image = read::image(&self.guest)?;
         let report = report(image, self)?;
@@ -158,7 +158,7 @@ fn report(image: Image, arguments: &Arguments) -> Result<Report, Error> {
             Err(unknown @ StateProblem::Unknown) => (None, Some(unknown.to_string())),
         },
     };
-    // Images of 2013 may name one function several times; once is enough to hear of it.
+    // L4RTEMS images may name one function several times; once is enough to hear of it.
     let mut seen = HashSet::new();
     let mut nearest = Nearest::new(&provides);
     let functions: Vec<_> = image
@@ -189,13 +189,13 @@ fn report(image: Image, arguments: &Arguments) -> Result<Report, Error> {
 /// Why this machine does not run a guest whose image and functions are well.
 #[cfg(all(target_os = "linux", target_arch = "x86_64"))]
 fn refusal_here(image: Image, host: &Host, memory: u64) -> Option<String> {
-    if let Some(platform) = Platform::find(host.name) {
+    if let Some(platform) = VirtualMachine::find(host.name) {
         let checked = emulator::check(&image, platform, memory);
         return checked.err().map(|error| error.to_string());
     }
     let mut builder = Vm::builder(image).memory(memory);
-    if host.is_for_2013() {
-        builder = builder.compat_2013();
+    if host.is_for_l4rtems() {
+        builder = builder.l4rtems();
     }
     builder.build().err().map(|error| error.to_string())
 }

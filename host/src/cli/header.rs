@@ -33,7 +33,7 @@ enum Format {
     Rust,
     /// Names, prototypes and words; `pvhost check --provides` reads it back
     Json,
-    /// One `EF(name)` a line, to include where EF is a macro of yours, as in 2013
+    /// One `EF(name)` a line, to include where EF is a macro of yours, as in L4RTEMS
     FuncList,
 }
 

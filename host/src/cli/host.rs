@@ -11,9 +11,9 @@ pub(super) enum HostName {
     /// A Linux process
     #[value(alias = "linux-process")]
     Process,
-    /// The same for images of 2013
-    #[value(name = "process-2013", alias = "linux-process-2013")]
-    Process2013,
+    /// The same for L4RTEMS images
+    #[value(name = "process-l4rtems", aliases = ["process-2013", "linux-process-2013"])]
+    ProcessL4rtems,
     /// QEMU, a PC without a hypervisor
     Qemu,
     /// Xen in QEMU, paravirtualized if the guest can be
@@ -29,7 +29,7 @@ impl HostName {
     pub(super) fn host(self, image: &Image) -> &'static Host {
         let name = match self {
             Self::Process => "process",
-            Self::Process2013 => "process-2013",
+            Self::ProcessL4rtems => "process-l4rtems",
             Self::Qemu => "qemu",
             Self::XenPv => "xen-pv",
             Self::XenPvh => "xen-pvh",
@@ -49,6 +49,8 @@ mod tests {
     fn the_names_are_those_of_the_hosts() {
         let mut names = vec!["xen"];
         names.extend(HOSTS.iter().flat_map(|host| [host.name, host.id]));
+        // What it was called before.
+        names.push("process-2013");
         names.dedup();
         let mut taken = Vec::new();
         for variant in HostName::value_variants() {

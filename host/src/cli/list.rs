@@ -18,7 +18,7 @@ Examples:
   pvhost list hello
   pvhost list hello --json | jq -r '.functions[].name'
 
-A slot is the address that holds the function's address at run time. Images of 2013 carry no prototypes. Memory beside \
+A slot is the address that holds the function's address at run time. L4RTEMS images carry no prototypes. Memory beside \
 the image is for data, unless the image asks to execute it, which is listed, or the user does: `pvhost run \
 --executable-memory`.")]
 pub(super) struct Arguments {
@@ -61,7 +61,7 @@ struct Function<'a> {
     backends: Vec<&'a str>,
     /// The hosts that provide the name with another prototype.
     mismatches: Vec<Mismatch>,
-    /// For a name of 2013, what replaced it.
+    /// For an L4RTEMS name, what replaced it.
     successor: Option<&'static str>,
 }
 
@@ -93,8 +93,8 @@ impl Subcommand for Arguments {
 
 fn listing<'a>(image: &'a Image, backends: &'a [Backend]) -> Listing<'a> {
     let identity = image.identity();
-    // Where a backend is needed, that one is named; a host of today has nothing for an image of 2013.
-    let suits = |host: &&Host| !host.needs_backend() && host.is_for_2013() == image.is_of_2013();
+    // Where a backend is needed, that one is named; the others have nothing for an L4RTEMS image.
+    let suits = |host: &&Host| !host.needs_backend() && host.is_for_l4rtems() == image.is_l4rtems();
     let hosts: Vec<_> = HOSTS
         .iter()
         .filter(suits)
@@ -220,7 +220,7 @@ fn provided_by(function: &Function<'_>) -> String {
         parts.push(format!("({}: only as {prototype})", name(host)));
     }
     if let Some(successor) = function.successor {
-        parts.push(format!("(name of 2013, now {successor})"));
+        parts.push(format!("(L4RTEMS name, now {successor})"));
     }
     or_none(parts.join(", "))
 }

@@ -89,7 +89,7 @@ impl Entry {
             describe: S::augment_args,
             run: |matches| match S::from_arg_matches(matches) {
                 Ok(arguments) => arguments.run(),
-                Err(refusal) => Ok(explain(refusal)),
+                Err(refusal) => Ok(print_refusal(refusal)),
             },
             run_plain: |words| Some(S::plain(words)?.run()),
         }
@@ -147,12 +147,12 @@ fn run(arguments: &[OsString]) -> Result<ExitStatus, Error> {
         let command = (entry.describe)(entry.command()).bin_name(format!("pvhost {}", entry.name));
         return match command.try_get_matches_from(&arguments[1..]) {
             Ok(matches) => (entry.run)(&matches),
-            Err(refusal) => Ok(explain(refusal)),
+            Err(refusal) => Ok(print_refusal(refusal)),
         };
     }
     let asked = match command_line().try_get_matches_from(arguments) {
         Ok(mut matches) => matches.remove_subcommand(),
-        Err(refusal) => return Ok(explain(refusal)),
+        Err(refusal) => return Ok(print_refusal(refusal)),
     };
     match asked.and_then(|(name, matches)| Some((find(&name)?, matches))) {
         Some((entry, matches)) => (entry.run)(&matches),
@@ -171,7 +171,7 @@ pub(crate) fn main() -> ExitStatus {
 }
 
 /// Prints help, version, or what is wrong with the command line.
-fn explain(mut refusal: clap::Error) -> ExitStatus {
+fn print_refusal(mut refusal: clap::Error) -> ExitStatus {
     // What was typed, or made by a script, stands in it.
     let said: Vec<_> = (refusal.context())
         .filter_map(|(kind, value)| match value {

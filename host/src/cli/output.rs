@@ -104,7 +104,7 @@ mod streams {
     use rustix::io::Errno;
 
     /// Who is in a hurry waits that long for a reader.
-    const PATIENCE: Duration = Duration::from_millis(200);
+    const GRACE: Duration = Duration::from_millis(200);
     /// Milliseconds until it looks at the time.
     const WAIT: u32 = 50;
 
@@ -127,7 +127,7 @@ mod streams {
         let start = Instant::now();
         write(&io::stderr(), bytes, || {
             let from = *hurried_from();
-            let is_over = from.is_some_and(|from| from.max(start).elapsed() >= PATIENCE);
+            let is_over = from.is_some_and(|from| from.max(start).elapsed() >= GRACE);
             GIVEN_UP.fetch_or(is_over, Ordering::Relaxed) || is_over
         })
     }

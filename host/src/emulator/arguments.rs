@@ -5,7 +5,7 @@ use std::ffi::{OsStr, OsString};
 use std::os::fd::{AsRawFd, OwnedFd};
 
 use super::programs::{Files, Xen};
-use super::{EmulatorError, Options, Platform};
+use super::{EmulatorError, Options, VirtualMachine};
 use crate::image::Image;
 use crate::text::Escaped;
 
@@ -32,8 +32,8 @@ const XEN_OPTIONS: &str = "console=com1 conswitch=` guest_loglvl=all";
 /// The arguments. The debug console is added when there is a pipe for it.
 pub(super) fn arguments(image: &Image, files: &Files, options: &Options) -> Result<Vec<OsString>, EmulatorError> {
     let processor = match options.platform {
-        Platform::XenPvh => PROCESSOR_FOR_PVH,
-        Platform::Bare | Platform::XenPv => PROCESSOR,
+        VirtualMachine::XenPvh => PROCESSOR_FOR_PVH,
+        VirtualMachine::Bare | VirtualMachine::XenPv => PROCESSOR,
     };
     let mut arguments: Vec<OsString> = [
         "-no-user-config",
@@ -82,8 +82,8 @@ fn under_xen(xen: &Xen, guest: &OwnedFd, memory: u64, options: &Options) -> Resu
         });
     }
     let mode = match options.platform {
-        Platform::XenPvh => " dom0=pvh dom0-iommu=none",
-        Platform::Bare | Platform::XenPv => "",
+        VirtualMachine::XenPvh => " dom0=pvh dom0-iommu=none",
+        VirtualMachine::Bare | VirtualMachine::XenPv => "",
     };
     let memory = megabytes(memory).to_string_lossy().into_owned();
     let xen_line = format!("{XEN_OPTIONS} dom0_mem={memory}{mode}");
@@ -106,12 +106,12 @@ pub(super) fn inherited(file: &OwnedFd) -> String {
 }
 
 /// The guest's memory from address 0 to the end of what it gets behind its image, `more` bytes: in bytes, whole MiB.
-pub(super) fn memory(image: &Image, platform: Platform, more: u64) -> Result<u64, EmulatorError> {
+pub(super) fn memory(image: &Image, platform: VirtualMachine, more: u64) -> Result<u64, EmulatorError> {
     let end = image.segments().iter().map(|segment| segment.end()).max();
     let end = end.unwrap_or(0);
     let of_xen = match platform {
-        Platform::XenPv => XEN_PV_MEMORY,
-        Platform::Bare | Platform::XenPvh => 0,
+        VirtualMachine::XenPv => XEN_PV_MEMORY,
+        VirtualMachine::Bare | VirtualMachine::XenPvh => 0,
     };
     (end.checked_add(more))
         .and_then(|memory| memory.checked_add(of_xen))

@@ -4,7 +4,7 @@
 //! A line of Xen's begins with a mark, perhaps in the middle of one of the guest's, which goes on behind it, and so
 //! does a line of a PVH guest's debug console. Xen puts a carriage return before each newline, which is taken out, too.
 
-use super::lines::Lines;
+use super::line_buffer::LineBuffer;
 use super::marks::Marks;
 
 /// Who speaks on the serial line beside the guest's console.
@@ -32,7 +32,7 @@ pub(super) struct Filter {
     held: Vec<u8>,
     /// Inside such a line.
     speaker: Option<Speaker>,
-    lines: Lines,
+    lines: LineBuffer,
     marks: Marks,
 }
 

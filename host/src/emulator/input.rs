@@ -14,7 +14,7 @@ use std::time::{Duration, Instant};
 use rustix::event::PollFd;
 use rustix::io::Errno;
 
-use super::Platform;
+use super::VirtualMachine;
 use crate::streams::Stream;
 
 /// Ctrl-D, end of transmission.
@@ -23,7 +23,7 @@ const END: u8 = 4;
 const CHUNK: usize = 4096;
 
 /// A guest that prints nothing takes input after that time.
-const PATIENCE: Duration = Duration::from_secs(1);
+const OPEN_DELAY: Duration = Duration::from_secs(1);
 /// Bytes given to Xen at a time, an eighth of its ring.
 const XEN_CHUNK: usize = 16;
 /// Time for the guest to take them.
@@ -44,23 +44,23 @@ pub(super) struct Input {
 
 impl Input {
     /// Standard input; if it is closed, it has ended.
-    pub(super) fn stdin(platform: Platform) -> Self {
+    pub(super) fn stdin(platform: VirtualMachine) -> Self {
         let file = io::stdin().as_fd().try_clone_to_owned();
         let file = file.ok().map(Stream::reader);
         let waiting = if file.is_none() { vec![END] } else { Vec::new() };
-        let under_xen = platform != Platform::Bare;
+        let under_xen = platform != VirtualMachine::Bare;
         Self {
             file,
             waiting,
             under_xen,
-            open_from: (!under_xen).then(|| Instant::now() + PATIENCE),
+            open_from: (!under_xen).then(|| Instant::now() + OPEN_DELAY),
             heard: false,
         }
     }
 
     /// Xen has started the guest.
     pub(super) fn guest_started(&mut self) {
-        self.open_from = Some(Instant::now() + PATIENCE);
+        self.open_from = Some(Instant::now() + OPEN_DELAY);
     }
 
     /// The guest has printed something.

@@ -15,11 +15,11 @@
 //! QEMU.
 
 mod arguments;
+mod end;
 mod error;
-mod exit;
 mod filter;
 mod input;
-mod lines;
+mod line_buffer;
 mod marks;
 mod output;
 mod programs;
@@ -33,8 +33,8 @@ use std::io;
 use std::path::PathBuf;
 use std::time::Duration;
 
+pub use end::MachineEnd;
 pub use error::EmulatorError;
-pub use exit::Exit;
 pub use programs::XEN_VARIABLE;
 
 use crate::image::{Image, check_loadable};
@@ -45,7 +45,7 @@ pub const DEFAULT_MEMORY: u64 = 16 << 20;
 
 /// The machine that QEMU shows the guest.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum Platform {
+pub enum VirtualMachine {
     /// A PC without a hypervisor, entered by the PVH note.
     Bare,
     /// The first domain of Xen, paravirtualized (x86-64 only).
@@ -54,7 +54,7 @@ pub enum Platform {
     XenPvh,
 }
 
-impl Platform {
+impl VirtualMachine {
     /// The one of that name among the [`HOSTS`](crate::provides::HOSTS); `None`: that host is no machine in QEMU.
     #[must_use]
     pub fn find(name: &str) -> Option<Self> {
@@ -78,7 +78,7 @@ impl Platform {
 #[derive(Clone, Debug)]
 pub struct Options {
     /// The machine.
-    pub platform: Platform,
+    pub platform: VirtualMachine,
     /// Memory for the guest beside its image, in bytes.
     pub memory: u64,
     /// Arguments separated by single spaces.
@@ -98,7 +98,7 @@ pub struct Options {
 #[derive(Debug)]
 pub struct Finished {
     /// How it ended.
-    pub exit: Exit,
+    pub exit: MachineEnd,
     /// Why output of the guest was lost, if any was.
     pub lost: Option<io::Error>,
 }
@@ -108,7 +108,7 @@ pub struct Finished {
 ///
 /// # Errors
 /// The image is not for that platform, or does not fit with that memory.
-pub fn check(image: &Image, platform: Platform, memory: u64) -> Result<(), EmulatorError> {
+pub fn check(image: &Image, platform: VirtualMachine, memory: u64) -> Result<(), EmulatorError> {
     if let Some(host) = Host::find(platform.name()) {
         check_loadable(image, &host.policy())?;
     }

@@ -12,7 +12,7 @@ use flate2::read::MultiGzDecoder;
 use rustix::fs::{Access, MemfdFlags, access, memfd_create};
 
 use super::marks::Marks;
-use super::{EmulatorError, Options, Platform};
+use super::{EmulatorError, Options, VirtualMachine};
 use crate::image::Image;
 
 /// Environment variable that may name the file with Xen.
@@ -59,8 +59,8 @@ pub(super) fn find(image: &Image, options: &Options) -> Result<Files, EmulatorEr
         .or_else(|| Some(beside(QEMU_BESIDE)?.join(QEMU)).filter(|file| is_program(file)))
         .ok_or(EmulatorError::NoQemu { program: QEMU })?;
     let xen = match options.platform {
-        Platform::Bare => None,
-        Platform::XenPv | Platform::XenPvh => {
+        VirtualMachine::Bare => None,
+        VirtualMachine::XenPv | VirtualMachine::XenPvh => {
             let path = options
                 .xen
                 .clone()

@@ -11,13 +11,13 @@ use rustix::io::Errno;
 
 use super::filter::{Filter, Part, Speaker};
 use super::input::Input;
-use super::lines::Lines;
+use super::line_buffer::LineBuffer;
 use super::marks::Marks;
 use super::output::Output;
 use super::qemu::Qemu;
 use super::signals::{self, Signals};
 use super::xen::{Event, Log};
-use super::{EmulatorError, Exit, Finished, Options, record};
+use super::{EmulatorError, Finished, MachineEnd, Options, record};
 use crate::terminal::{self, GLANCE, RawMode};
 use crate::text::Escaped;
 
@@ -29,7 +29,7 @@ const SILENCE: Duration = Duration::from_millis(200);
 /// A QEMU whose streams have ended ends at once, and is looked at that often until it has.
 const WAIT: Duration = Duration::from_millis(20);
 /// Who reads the rest of what there is to say has that long if the run is to end.
-const PATIENCE: Duration = Duration::from_millis(200);
+const READER_GRACE: Duration = Duration::from_millis(200);
 /// Bytes read at a time.
 const CHUNK: usize = 4096;
 /// Bytes of QEMU's own messages that are kept.
@@ -64,12 +64,12 @@ struct Session<'a> {
     log: Log,
     /// When the serial line was last heard, or not listened to.
     heard: Instant,
-    debug: Lines,
+    debug: LineBuffer,
     messages: Vec<u8>,
     /// Which of QEMU's streams have ended.
     closed: Vec<Source>,
     /// The guest's end, and when QEMU is to have ended.
-    exit: Option<(Exit, Instant)>,
+    exit: Option<(MachineEnd, Instant)>,
 }
 
 /// Runs until QEMU has ended. `shown` is its command line; with `marks`, there are lines of Xen's.
@@ -91,7 +91,7 @@ pub(super) fn run(qemu: Qemu, marks: Option<Marks>, shown: &str, options: &Optio
         filter: marks.map(Filter::new),
         log: Log::default(),
         heard: Instant::now(),
-        debug: Lines::default(),
+        debug: LineBuffer::default(),
         messages: Vec::new(),
         closed: Vec::new(),
         exit: None,
@@ -113,7 +113,7 @@ impl Session<'_> {
                 break;
             }
             if deadline.is_some_and(|deadline| deadline <= now) {
-                self.exit = Some((Exit::Timeout, now));
+                self.exit = Some((MachineEnd::Timeout, now));
                 break;
             }
             match self.done() {
@@ -145,10 +145,10 @@ impl Session<'_> {
         self.write_rest(deadline);
         let failure = self.output.failure();
         let exit = match self.exit {
-            Some((exit @ (Exit::Timeout | Exit::Signal(_)), _)) => exit,
-            _ if failure == Some(Errno::PIPE) => Exit::Signal(libc::SIGPIPE),
+            Some((exit @ (MachineEnd::Timeout | MachineEnd::Signal(_)), _)) => exit,
+            _ if failure == Some(Errno::PIPE) => MachineEnd::Signal(libc::SIGPIPE),
             Some((exit, _)) => exit,
-            None => Exit::Unknown(unexplained(status)),
+            None => MachineEnd::Unknown(unexplained(status)),
         };
         Ok(Finished {
             exit,
@@ -163,13 +163,13 @@ impl Session<'_> {
         loop {
             let now = Instant::now();
             let mut end = deadline;
-            if matches!(&self.exit, Some((Exit::Timeout | Exit::Signal(_), _))) {
-                end = Some(*hurried_from.get_or_insert(now) + PATIENCE);
+            if matches!(&self.exit, Some((MachineEnd::Timeout | MachineEnd::Signal(_), _))) {
+                end = Some(*hurried_from.get_or_insert(now) + READER_GRACE);
                 if end.is_some_and(|end| end <= now) {
                     return;
                 }
             } else if deadline.is_some_and(|deadline| deadline <= now) {
-                self.exit = Some((Exit::Timeout, now));
+                self.exit = Some((MachineEnd::Timeout, now));
                 continue;
             }
             let mut files: Vec<_> = [&self.output, &self.errors]
@@ -266,7 +266,7 @@ impl Session<'_> {
         match source {
             Source::Signal => match self.signals.next() {
                 Some(libc::SIGTSTP) => stop(),
-                Some(signal) => self.exit = Some((Exit::Signal(signal), Instant::now())),
+                Some(signal) => self.exit = Some((MachineEnd::Signal(signal), Instant::now())),
                 None => {}
             },
             Source::Typing => self.input.write(&self.qemu.typing),
@@ -373,12 +373,15 @@ impl Session<'_> {
     /// Says what QEMU and Xen have said, if the guest has not ended by itself.
     fn complain(&mut self) {
         let exit = self.exit.as_ref().map(|(exit, _)| exit);
-        if matches!(exit, Some(Exit::Unknown(_)) | None) {
+        if matches!(exit, Some(MachineEnd::Unknown(_)) | None) {
             for line in String::from_utf8_lossy(&self.messages).lines() {
                 self.errors.push(format!("{}\n", Escaped(line)).as_bytes());
             }
         }
-        let is_of_interest = matches!(exit, Some(Exit::Fault | Exit::Timeout | Exit::Unknown(_)) | None);
+        let is_of_interest = matches!(
+            exit,
+            Some(MachineEnd::Fault | MachineEnd::Timeout | MachineEnd::Unknown(_)) | None
+        );
         if is_of_interest && !self.options.verbose {
             for line in self.log.report() {
                 let line = format!("(XEN) {}\n", Escaped(line));

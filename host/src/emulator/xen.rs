@@ -1,9 +1,9 @@
 // SPDX-License-Identifier: MIT OR Apache-2.0
 //! What Xen's lines tell about the guest.
 
-use super::Exit;
+use super::MachineEnd;
 
-/// Lines that are kept for a report; of a longer log, the last ones.
+/// LineBuffer that are kept for a report; of a longer log, the last ones.
 const KEPT: usize = 500;
 
 /// Xen's log of a run.
@@ -20,7 +20,7 @@ pub(super) enum Event {
     /// The guest starts. It is Xen's last line before that.
     Started,
     /// The guest, or Xen itself, has ended; the machine would only wait or start again.
-    Ended(Exit),
+    Ended(MachineEnd),
 }
 
 impl Log {
@@ -49,22 +49,22 @@ impl Log {
     }
 }
 
-/// Lines of Xen's (4.17 and 4.20) xen/arch/x86/setup.c, xen/common/shutdown.c and xen/drivers/char/console.c.
+/// LineBuffer of Xen's (4.17 and 4.20) xen/arch/x86/setup.c, xen/common/shutdown.c and xen/drivers/char/console.c.
 fn event(line: &str) -> Option<Event> {
     if line.starts_with("Freed ") && line.ends_with(" init memory") {
         return Some(Event::Started);
     }
     if line.starts_with("Reboot in five seconds") {
         let panic = "Xen itself stopped in a panic".to_owned();
-        return Some(Event::Ended(Exit::Unknown(panic)));
+        return Some(Event::Ended(MachineEnd::Unknown(panic)));
     }
     let words = line.strip_prefix("Hardware Dom0 ")?;
     Some(Event::Ended(if words.starts_with("crashed") {
-        Exit::Fault
+        MachineEnd::Fault
     } else if words.starts_with("shutdown: rebooting") {
-        Exit::Reset
+        MachineEnd::Reset
     } else {
-        Exit::Unknown(format!("Xen only says: Dom0 {words}"))
+        MachineEnd::Unknown(format!("Xen only says: Dom0 {words}"))
     }))
 }
 

@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: MIT OR Apache-2.0
-//! The list of functions of 2013.
+//! The list of L4RTEMS functions.
 
 use super::Header;
 

@@ -2,7 +2,7 @@
 //! What a host has to implement for a guest, in forms to build against.
 
 use paravirt_abi::signature::{Signature, Width};
-use paravirt_host_core::agreement::of_abi;
+use paravirt_host_core::prototype_match::of_abi;
 
 use crate::image::{Image, Machine};
 use crate::text::is_shown;
@@ -31,7 +31,7 @@ struct Function<'a> {
 
 impl Function<'_> {
     /// The image's prototype, or the ABI's if it has one for that name: a host has to declare the function, even for an
-    /// image of 2013.
+    /// L4RTEMS image.
     fn prototype(&self, width: Width) -> Option<Signature> {
         self.signature.or_else(|| of_abi(self.name, width))
     }
@@ -82,7 +82,7 @@ impl<'a> Header<'a> {
         json::format(self)
     }
 
-    /// One `EF(name)` a line, as in 2013.
+    /// One `EF(name)` a line, as in L4RTEMS.
     #[must_use]
     pub fn func_list(&self) -> String {
         func_list::format(self)

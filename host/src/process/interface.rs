@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: MIT OR Apache-2.0
-//! The interface functions, and those that images of 2013 call, as closures. What they do is the core's, and so is how
-//! those of 2013 are called. Ports are not offered.
+//! The interface functions, and those that L4RTEMS images call, as closures. What they do is the core's, and so is how
+//! those of L4RTEMS are called. Ports are not offered.
 
 use super::functions::{Call, GuestConstPtr, GuestPtr, GuestUsize, Provided, Stopped};
 
@@ -20,7 +20,7 @@ macro_rules! functions {
     };
 }
 
-functions! { today {
+functions! { interface {
     pv_clock_now = |guest| guest.clock_now();
     pv_clock_wall = |guest| guest.clock_wall();
     pv_console_read = |guest, to: GuestPtr<u8>, length: GuestUsize|
@@ -56,10 +56,10 @@ functions! { then {
 
 #[cfg(test)]
 mod tests {
-    use paravirt_host_core::legacy::OFFERED;
+    use paravirt_host_core::l4rtems::OFFERED;
 
     #[test]
-    fn the_functions_of_2013_are_those_that_hosts_offer() {
+    fn the_l4rtems_functions_are_those_that_hosts_offer() {
         assert!(super::then().map(|(name, _)| name).eq(OFFERED));
     }
 }

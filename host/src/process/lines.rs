@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: MIT OR Apache-2.0
-//! Raising lines from other threads: latch the line, then ring the vCPU's thread, so that it looks.
+//! Raising lines from other threads: latch the line, then kick the vCPU's thread, so that it looks.
 
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::thread;
@@ -21,11 +21,11 @@ pub(super) const INTERVAL: Duration = Duration::from_micros(20);
 #[derive(Debug, Default)]
 pub(super) struct SharedLines {
     pub(super) lines: Arc<Lines>,
-    bell: Mutex<Bell>,
+    kick_state: Mutex<KickState>,
 }
 
 #[derive(Debug, Default)]
-struct Bell {
+struct KickState {
     /// The vCPU's thread while the guest runs.
     thread: Option<libc::pid_t>,
     /// When a steady sequence of interrupts, one in every [`INTERVAL`], would be due for its next.
@@ -35,27 +35,27 @@ struct Bell {
 impl SharedLines {
     /// From now on other threads may interrupt this one; `None`: no more.
     pub(super) fn set_thread(&self, thread: Option<libc::pid_t>) {
-        self.bell().thread = thread;
+        self.kick_state().thread = thread;
     }
 
     /// Interrupts the vCPU's thread, wherever it is, so that it looks at what is latched and whether it is to stop.
-    pub(super) fn ring(&self) {
-        if let Some(thread) = self.bell().thread {
+    pub(super) fn kick(&self) {
+        if let Some(thread) = self.kick_state().thread {
             signals::kick(thread);
         }
     }
 
-    fn bell(&self) -> MutexGuard<'_, Bell> {
-        self.bell.lock().unwrap_or_else(PoisonError::into_inner)
+    fn kick_state(&self) -> MutexGuard<'_, KickState> {
+        self.kick_state.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
     /// Waits until another interrupt is due, if there were many of late.
     fn throttle(&self) {
         let now = Instant::now();
         let due = {
-            let mut bell = self.bell();
-            let due = bell.due.map_or(now, |due| due.max(now));
-            bell.due = Some(due + INTERVAL);
+            let mut state = self.kick_state();
+            let due = state.due.map_or(now, |due| due.max(now));
+            state.due = Some(due + INTERVAL);
             due
         };
         let ahead = due - now;
@@ -90,7 +90,7 @@ impl LineHandle {
     pub fn raise(&self) {
         if self.lines.lines.latch(self.line) == Ok(true) {
             self.lines.throttle();
-            self.lines.ring();
+            self.lines.kick();
         }
     }
 }

@@ -41,7 +41,7 @@ pub use functions::{
     Arguments, Call, GuestArgument, GuestConstPtr, GuestIsize, GuestPtr, GuestResult, GuestUsize, HostFunction, Stopped,
 };
 pub use lines::LineHandle;
-pub use paravirt_host_core::explain::{Fault, Place};
+pub use paravirt_host_core::fault::{Fault, Location};
 pub use paravirt_host_core::layout::LayoutError;
 pub use paravirt_host_core::memory::GuestMemory;
 pub use run::{Exit, Finished, Realtime, Stats};

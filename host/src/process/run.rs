@@ -9,7 +9,7 @@ use std::sync::atomic::Ordering;
 use std::time::Duration;
 
 use paravirt_abi::line::TIMERS;
-use paravirt_host_core::explain::Fault;
+use paravirt_host_core::fault::Fault;
 use paravirt_host_core::guest::{End, EndKind};
 use paravirt_host_core::timers::NEVER;
 use rustix::mm::{MapFlags, ProtFlags};
@@ -89,7 +89,7 @@ pub(super) fn run(guest: &Guest, image: &Image, run: Run) -> Result<Finished, Vm
     }
     let end = end.map_err(|error| refused(io::Error::other(error)))?;
     Ok(Finished {
-        exit: Exit::new(end, guest.explain(image)),
+        exit: Exit::new(end, guest.fault_report(image)),
         stats: Stats::new(guest, image, confinement),
         lost: platform.console.failure(),
         unread: platform.console.refusal(),

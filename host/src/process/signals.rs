@@ -17,7 +17,7 @@ use libc::{
     REG_CSGSFS, REG_EFL, REG_ERR, REG_R8, REG_R9, REG_R10, REG_R11, REG_R12, REG_R13, REG_R14, REG_R15, REG_RAX,
     REG_RBP, REG_RBX, REG_RCX, REG_RDI, REG_RDX, REG_RIP, REG_RSI, REG_RSP, REG_TRAPNO,
 };
-use paravirt_host_core::explain::{AccessKind, Exception};
+use paravirt_host_core::fault::{AccessKind, Exception};
 use paravirt_host_core::text::Line;
 use paravirt_host_core::upcall;
 

@@ -9,10 +9,10 @@ use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::Duration;
 
 use paravirt_abi::error::Error;
-use paravirt_host_core::agreement::Disagreement;
 use paravirt_host_core::guest::{self, GuestError};
 use paravirt_host_core::layout::{GUEST_END, LayoutError};
 use paravirt_host_core::memory::MapError;
+use paravirt_host_core::prototype_match::PrototypeMismatch;
 
 use super::conditions::{self, Condition};
 use super::console::Console;
@@ -32,10 +32,10 @@ pub const DEFAULT_MEMORY: u64 = 16 << 20;
 /// Whether a guest is loaded in this process.
 static OCCUPIED: AtomicBool = AtomicBool::new(false);
 
-/// The one place for a guest in this process.
-struct Place;
+/// The right to have a guest in this process, which has room for one.
+struct Occupancy;
 
-impl Place {
+impl Occupancy {
     fn take() -> Result<Self, VmError> {
         if OCCUPIED.swap(true, Ordering::SeqCst) {
             return Err(VmError::Occupied);
@@ -44,7 +44,7 @@ impl Place {
     }
 }
 
-impl Drop for Place {
+impl Drop for Occupancy {
     fn drop(&mut self) {
         OCCUPIED.store(false, Ordering::SeqCst);
     }
@@ -59,7 +59,7 @@ pub struct Builder {
     functions: BTreeMap<Cow<'static, str>, Provided>,
     console: Option<Console>,
     lazy: bool,
-    compat_2013: bool,
+    l4rtems: bool,
     run: Run,
     fsgsbase: bool,
     stepper: Option<Stepper>,
@@ -89,8 +89,8 @@ impl Builder {
     }
 
     /// Provides a host function: `Fn(&mut Call, A, ..) -> R`, of which the types must be those of the guest's
-    /// declaration. An interface function of the same name is replaced, and so is a function of 2013, which has the
-    /// types of then.
+    /// declaration. An interface function of the same name is replaced, and so is an L4RTEMS function, which has the
+    /// types that it had.
     #[must_use]
     pub fn provide<A, F: HostFunction<A>>(mut self, name: impl Into<String>, function: F) -> Self {
         let name = Cow::Owned(name.into());
@@ -119,12 +119,12 @@ impl Builder {
         self
     }
 
-    /// Accepts images of L4RTEMS, of 2013: answers to the functions that they call (`l4rtems_outch` and its kin), and
+    /// Accepts L4RTEMS images (2013): answers to the functions that they call (`l4rtems_outch` and its kin), and
     /// enters an image for i386 without identity note as it was entered then. Such an image gets no interrupts; see
-    /// [`paravirt_abi::legacy`].
+    /// [`paravirt_abi::l4rtems`].
     #[must_use]
-    pub fn compat_2013(mut self) -> Self {
-        self.compat_2013 = true;
+    pub fn l4rtems(mut self) -> Self {
+        self.l4rtems = true;
         let functions = interface::then();
         self.functions
             .extend(functions.map(|(name, provided)| (name.into(), provided)));
@@ -191,7 +191,7 @@ impl Builder {
         if address < GUEST_END {
             return Err(VmError::HostInTheWay { address });
         }
-        let place = Place::take()?;
+        let occupancy = Occupancy::take()?;
         conditions::check(self.image.machine().width())?;
         let console = match self.console {
             Some(console) => console,
@@ -205,7 +205,7 @@ impl Builder {
             memory: self.memory,
             executable_memory: self.executable_memory,
             lazy: self.lazy,
-            compat_2013: self.compat_2013,
+            l4rtems: self.l4rtems,
         };
         let provide = |name: &str, width| {
             let provided = self.functions.get(name)?;
@@ -222,7 +222,7 @@ impl Builder {
             guest: Box::new(guest),
             run: self.run,
             image: self.image,
-            _place: place,
+            _occupancy: occupancy,
         })
     }
 }
@@ -232,7 +232,7 @@ pub struct Vm {
     guest: Box<Guest>,
     run: Run,
     image: Image,
-    _place: Place,
+    _occupancy: Occupancy,
 }
 
 impl Vm {
@@ -244,12 +244,12 @@ impl Vm {
             memory: DEFAULT_MEMORY,
             executable_memory: false,
             command_line: String::new(),
-            functions: interface::today()
+            functions: interface::interface()
                 .map(|(name, provided)| (name.into(), provided))
                 .collect(),
             console: None,
             lazy: false,
-            compat_2013: false,
+            l4rtems: false,
             run: Run::default(),
             fsgsbase: true,
             stepper: None,
@@ -337,7 +337,7 @@ pub enum VmError {
         /// The image.
         file: String,
         /// About which one, and how.
-        disagreement: Disagreement,
+        disagreement: PrototypeMismatch,
     },
     /// The system refused real-time scheduling.
     #[error(

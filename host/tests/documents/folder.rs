@@ -148,17 +148,17 @@ impl Folder {
                 fs::copy(ticker, self.path().join(name)).map_err(|error| error.to_string())?;
             }
         }
-        self.bring_image_of_2013()
+        self.bring_l4rtems_image()
     }
 
-    /// Compiles an image in the form of 2013, unless it is there.
-    fn bring_image_of_2013(&self) -> Result<(), String> {
-        let image = self.path().join("image-of-2013");
+    /// Compiles an image in the form of L4RTEMS, unless it is there.
+    fn bring_l4rtems_image(&self) -> Result<(), String> {
+        let image = self.path().join("l4rtems-image");
         if image.exists() {
             return Ok(());
         }
         test_support::program("i686-linux-gnu-gcc");
-        guests_of_2013::build(Arch::I386.name(), "guest.c", &[], &image)
+        guests_l4rtems::build(Arch::I386.name(), "guest.c", &[], &image)
     }
 
     /// Installs what a C program without RTEMS is built with, and brings one.
@@ -212,8 +212,8 @@ impl Folder {
             _ => {}
         }
         let uses = |what: &str| block.steps.iter().any(|step| step.command.contains(what));
-        if uses("image-of-2013") {
-            self.bring_image_of_2013()?;
+        if uses("l4rtems-image") {
+            self.bring_l4rtems_image()?;
         }
         if uses("program.c") && !self.path().join("program.c").exists() {
             self.bring_c_program()?;

@@ -6,7 +6,6 @@
 
 mod calls;
 mod colours;
-mod compat;
 mod console;
 mod embedding;
 mod emulator;
@@ -14,6 +13,7 @@ mod fake_qemu;
 mod faults;
 mod gates;
 mod guests;
+mod l4rtems;
 mod pointers;
 mod policies;
 mod program;

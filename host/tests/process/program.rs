@@ -245,7 +245,7 @@ fn quiet_leaves_errors_and_faults_only() {
 #[test]
 fn old_names_of_hosts_are_accepted() {
     for (arch, guest) in each("hello") {
-        for host in ["process", "linux-process", "process-2013", "linux-process-2013"] {
+        for host in ["process", "linux-process", "process-l4rtems", "linux-process-2013"] {
             let output = run(&guest, &["--host", host], &[]);
             assert_eq!(output.status.code(), Some(0), "{arch} {host}: {}", text(&output.stderr));
         }

@@ -54,8 +54,8 @@ fn nothing_but_the_slots_differs() {
 }
 
 #[test]
-fn every_slot_of_an_image_of_2013_is_bound() {
-    let image = image(&Guest::of_2013());
+fn every_slot_of_an_l4rtems_image_is_bound() {
+    let image = image(&Guest::l4rtems());
     let list = "l4rtems_outch @ 0x1000\nl4rtems_timer_start @ 0x2000\n";
     let bound = bind(&image, &provides(list, Machine::I386), false).expect("it fits");
     let addresses: Vec<_> = bound.slots.iter().map(|slot| slot.address).collect();

@@ -98,14 +98,14 @@ impl Guest {
         Self::with(machine, sections::PREFIX, &words)
     }
 
-    /// A guest as the sources of 2013 made it: no note, no prototypes.
-    pub fn of_2013() -> Self {
+    /// A guest as the L4RTEMS sources made it: no note, no prototypes.
+    pub fn l4rtems() -> Self {
         let entries = [
             ("l4rtems_outch", None),
             ("l4rtems_timer_start", None),
             ("l4rtems_outch", None),
         ];
-        let mut guest = Self::with(Machine::I386, sections::LEGACY_PREFIX, &entries);
+        let mut guest = Self::with(Machine::I386, sections::L4RTEMS_PREFIX, &entries);
         guest.notes.clear();
         guest
     }

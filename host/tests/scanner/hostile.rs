@@ -29,9 +29,9 @@ fn exercise(bytes: Vec<u8>) {
     for external in image.externals() {
         let segment = image.segment_at(external.slot, pointer).expect("a segment");
         assert!(segment.access.write);
-        // The tables of 2013 lie anywhere.
-        let of_2013 = image.machine() == Machine::I386 && external.signature.is_none();
-        assert!(of_2013 || external.slot % pointer == 0);
+        // The L4RTEMS tables lie anywhere.
+        let l4rtems = image.machine() == Machine::I386 && external.signature.is_none();
+        assert!(l4rtems || external.slot % pointer == 0);
         assert!(pvhost::prototype::is_identifier(&external.name));
     }
     if let Some(location) = image.symbols().function_at(image.entry()) {

@@ -3,7 +3,7 @@
 
 use std::sync::Mutex;
 
-use paravirt_abi::{interface, legacy, sections};
+use paravirt_abi::{interface, l4rtems, sections};
 use pvhost::image::{Image, Machine};
 use pvhost::process::{Builder, Vm};
 use pvhost::provides::{Fit, Host};
@@ -49,10 +49,10 @@ fn the_process_host_binds_what_it_is_said_to_provide() {
 }
 
 #[test]
-fn the_process_host_binds_what_it_is_said_to_provide_to_images_of_2013() {
+fn the_process_host_binds_what_it_is_said_to_provide_to_l4rtems_images() {
     let _place = PLACE.lock();
-    let names: Vec<_> = legacy::FUNCTIONS.iter().map(|function| function.name).collect();
-    // With prototypes, which are compared, and without, as in 2013: then an image for i386 may do without a note as
+    let names: Vec<_> = l4rtems::FUNCTIONS.iter().map(|function| function.name).collect();
+    // With prototypes, which are compared, and without, as in L4RTEMS: then an image for i386 may do without a note as
     // well.
     for (machine, with_prototypes, with_note) in [
         (Machine::I386, true, true),
@@ -60,21 +60,21 @@ fn the_process_host_binds_what_it_is_said_to_provide_to_images_of_2013() {
         (Machine::X86_64, true, true),
         (Machine::X86_64, false, true),
     ] {
-        let entries: Vec<_> = legacy::FUNCTIONS
+        let entries: Vec<_> = l4rtems::FUNCTIONS
             .iter()
             .map(|function| {
                 let word = function.signature(machine.width()).word();
                 (function.name, with_prototypes.then_some(word))
             })
             .collect();
-        let mut guest = Guest::with(machine, sections::LEGACY_PREFIX, &entries);
+        let mut guest = Guest::with(machine, sections::L4RTEMS_PREFIX, &entries);
         if !with_note {
             guest.notes.clear();
         }
         let image = Image::parse("guest", guest.build()).expect("sound");
-        assert_eq!(image.is_of_2013(), !with_note);
-        let builder = |image| Vm::builder(image).compat_2013();
-        let (missing, unbound) = missing_and_unbound("process-2013", image.clone(), builder);
+        assert_eq!(image.is_l4rtems(), !with_note);
+        let builder = |image| Vm::builder(image).l4rtems();
+        let (missing, unbound) = missing_and_unbound("process-l4rtems", image.clone(), builder);
         assert_eq!(unbound, missing, "{machine}");
         assert_eq!(missing, ["l4rtems_inport", "l4rtems_outport"], "{machine}");
         if with_note {

@@ -115,10 +115,10 @@ fn what_is_said_to_be_there_many_times_is_not_read_many_times() {
     is_refused(&folder, "sections", "more than 65536 sections");
 }
 
-/// A guest of 2013 with so many functions of these names, one after the other.
+/// An L4RTEMS guest with so many functions of these names, one after the other.
 pub fn functions(names: &[String], count: usize) -> Guest {
     const STRINGS: u64 = 0x100_0000;
-    let mut guest = Guest::of_2013();
+    let mut guest = Guest::l4rtems();
     let (mut strings, mut pointers) = (Vec::new(), Vec::new());
     for name in names {
         pointers.push(STRINGS as u32 + strings.len() as u32);
@@ -166,14 +166,14 @@ fn many_functions_cost_no_more_than_their_number() {
         runs(&folder, &bind, 1, "not provided: ");
         runs(&folder, &format!("{bind} --partial"), 0, "");
     }
-    // A guest of 2013 runs into its code of `nop` and beyond, which is a fault; before that, not all that is missing is
-    // said.
-    let run = "run --compat 2013 misspelt";
+    // An L4RTEMS guest runs into its code of `nop` and beyond, which is a fault; before that, not all that is missing
+    // is said.
+    let run = "run --compat l4rtems misspelt";
     runs(&folder, run, 5, "missing: 4046 more; `pvhost check` names them");
     let message = runs(&folder, "bind --provides some misspelt -o copy", 1, "").stderr;
     let message = String::from_utf8_lossy(&message);
     assert!(message.contains("pv_console_wri00019 and 4076 more;"), "{message}");
-    // In both spellings together there may be no more.
+    // In both prefixes together there may be no more.
     let mut both = functions(&known, (1 << 15) + 1);
     for index in 0..3 {
         let mut twin = both.sections[index].clone();

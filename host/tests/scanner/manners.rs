@@ -22,7 +22,7 @@ fn old_names_of_hosts_are_accepted_and_json_keeps_them() {
     let folder = Folder::new();
     for (guest, name, id) in [
         ("guest", "process", "linux-process"),
-        ("old", "process-2013", "linux-process-2013"),
+        ("old", "process-l4rtems", "linux-process-2013"),
     ] {
         for json in ["", " --json"] {
             let [new, old] = [name, id].map(|host| results(&folder, &format!("check {guest} --host {host}{json}")));

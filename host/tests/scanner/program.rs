@@ -19,7 +19,7 @@ impl Folder {
         let folder = Self(TempDir::new().expect("a folder"));
         folder.write("guest", Guest::new(Machine::X86_64).build());
         folder.write("guest32", Guest::new(Machine::I386).build());
-        folder.write("old", Guest::of_2013().build());
+        folder.write("old", Guest::l4rtems().build());
         folder
     }
 
@@ -170,7 +170,7 @@ fn check_against_a_known_host() {
         .into_iter()
         .chain(
             [
-                "check old --host process-2013",
+                "check old --host process-l4rtems",
                 "check guest --host xen",
                 "check fits --host process --verbose",
             ]

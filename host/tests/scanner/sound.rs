@@ -176,7 +176,7 @@ fn a_section_that_is_not_loaded_is_no_table() {
 /// As a linker leaves them where nothing was collected.
 #[test]
 fn empty_sections_are_left_out_and_are_no_tables() {
-    let mut guest = Guest::of_2013();
+    let mut guest = Guest::l4rtems();
     guest.sections.push(Section {
         name: ".data.l4externals.jmptbl".to_owned(),
         address: 0,
@@ -195,7 +195,7 @@ fn empty_sections_are_left_out_and_are_no_tables() {
 fn as_many_external_functions_as_the_limit_are_read() {
     const COUNT: usize = 1 << 16;
     const SYMBOLS: u64 = 0x20_0000;
-    let mut guest = Guest::of_2013();
+    let mut guest = Guest::l4rtems();
     let table = (TABLES as u32).to_le_bytes().repeat(2 * COUNT);
     let size = table.len() as u64 / 2;
     guest.loads.push(Load::new(SYMBOLS, table, elf::PF_R | elf::PF_W));
@@ -218,8 +218,8 @@ fn the_longest_name_is_read() {
 }
 
 #[test]
-fn tables_of_2013_lie_anywhere_and_their_segments_allow_anything() {
-    let mut guest = Guest::of_2013();
+fn l4rtems_tables_lie_anywhere_and_their_segments_allow_anything() {
+    let mut guest = Guest::l4rtems();
     guest.loads[0].flags |= elf::PF_W;
     for part in ["symtab", "jmptbl"] {
         let section = guest.section(part);
@@ -233,18 +233,18 @@ fn tables_of_2013_lie_anywhere_and_their_segments_allow_anything() {
     let slots: Vec<_> = image.externals().iter().map(|e| e.slot).collect();
     assert_eq!(slots, [TABLES + 0x801, TABLES + 0x805, TABLES + 0x809]);
     assert_eq!(image.externals()[1].name, "l4rtems_timer_start");
-    check_loadable(&image, &Policy::of_2013()).expect("loadable");
+    check_loadable(&image, &Policy::l4rtems()).expect("loadable");
 }
 
 #[test]
-fn an_image_of_2013_is_read_with_every_slot() {
-    let image = parse(&Guest::of_2013());
+fn an_l4rtems_image_is_read_with_every_slot() {
+    let image = parse(&Guest::l4rtems());
     assert_eq!(image.identity(), None);
     let names: Vec<_> = image.externals().iter().map(|e| &*e.name).collect();
     assert_eq!(names, ["l4rtems_outch", "l4rtems_timer_start", "l4rtems_outch"]);
     assert!(image.externals().iter().all(|e| e.signature.is_none()));
     assert_ne!(image.externals()[0].slot, image.externals()[2].slot);
-    check_loadable(&image, &Policy::of_2013()).expect("loadable");
+    check_loadable(&image, &Policy::l4rtems()).expect("loadable");
 }
 
 #[test]

@@ -174,7 +174,7 @@ fn many_messages_that_nobody_reads_keep_no_run_beyond_its_time() {
     fcntl_setfl(&writer, flags | OFlags::NONBLOCK).expect("flags");
     while rustix::io::write(&writer, &[b'x'; 4096]).is_ok() {}
     let start = Instant::now();
-    let arguments = "run --timeout 1 --compat 2013 greedy";
+    let arguments = "run --timeout 1 --compat l4rtems greedy";
     let ended = command(&folder, arguments).stderr(writer).status();
     // The guest runs into what is no code.
     assert_eq!(ended.expect("pvhost").code(), Some(5));

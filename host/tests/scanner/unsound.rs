@@ -357,16 +357,16 @@ fn loader_cases() -> Vec<Case> {
         forbidden("WritableCode", |g| g.loads[0].flags |= elf::PF_W, usual),
         forbidden("SharedPage", low(CODE + 0x40), usual),
         forbidden("NoIdentity", |g| g.notes.clear(), usual),
-        forbidden("Of2013", |g| *g = Guest::of_2013(), usual),
-        // An image of 2013 has no note on i386 only.
+        forbidden("L4rtems", |g| *g = Guest::l4rtems(), usual),
+        // An L4RTEMS image has no note on i386 only.
         forbidden(
             "NoIdentity",
             |g| {
                 let entries = [("l4rtems_outch", None)];
-                *g = Guest::with(Machine::X86_64, sections::LEGACY_PREFIX, &entries);
+                *g = Guest::with(Machine::X86_64, sections::L4RTEMS_PREFIX, &entries);
                 g.notes.clear();
             },
-            |p| *p = Policy::of_2013(),
+            |p| *p = Policy::l4rtems(),
         ),
         forbidden("NoBackend", sound, |p| p.backend = Some("bare")),
         forbidden("NoBackend", backends(&[b"xen\0", b"pok\0"]), |p| {

@@ -28,13 +28,13 @@ struct Golden {
 }
 
 /// A line of a golden list: index of the list, the line.
-type Place = (usize, String);
+type Position = (usize, String);
 
 /// What a document says and what is wrong with it.
 pub struct Document {
     golden: Vec<Golden>,
     /// Lines that the document has.
-    covered: BTreeSet<Place>,
+    covered: BTreeSet<Position>,
     problems: Vec<String>,
     /// Names of the structures whose fields come next.
     structures: Vec<String>,

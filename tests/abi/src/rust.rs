@@ -11,7 +11,7 @@ use object::read::File;
 use object::read::archive::ArchiveFile;
 use paravirt_abi::interface::InterfaceFunction;
 use paravirt_abi::signature::Signature;
-use paravirt_abi::{interface, legacy};
+use paravirt_abi::{interface, l4rtems};
 use paravirt_section_tests::tools::{self, succeed};
 use paravirt_section_tests::workspace;
 
@@ -68,7 +68,7 @@ pub fn listing(machine: Machine, scratch: &Path) -> Listing {
         );
         add_function(function, machine, &mut listing);
     }
-    for function in &legacy::FUNCTIONS {
+    for function in &l4rtems::FUNCTIONS {
         add_function(function, machine, &mut listing);
     }
     let sample = crate::objects::SAMPLE;

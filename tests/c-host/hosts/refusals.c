@@ -78,9 +78,9 @@ int main(int argc, char **argv) {
   SHOW(pvh_image_check(image, wrong, 1, 0));
   SHOW(pvh_image_check(image, no_word, 1, 0));
   SHOW(pvh_image_check(image, no_function, 1, 0));
-  const struct pvh_function of_2013[] = {{"l4rtems_outch", 0, (void (*)(void))nothing}};
-  SHOW(pvh_image_check(image, of_2013, 1, 0));
-  SHOW(pvh_image_check(image, of_2013, 1, PVH_COMPAT_2013));
+  const struct pvh_function l4rtems[] = {{"l4rtems_outch", 0, (void (*)(void))nothing}};
+  SHOW(pvh_image_check(image, l4rtems, 1, 0));
+  SHOW(pvh_image_check(image, l4rtems, 1, PVH_COMPAT_L4RTEMS));
   SHOW(pvh_image_check(image, NULL, 0, 8));
 
   struct pvh_platform platform = {.size = sizeof(platform),

@@ -84,7 +84,7 @@ fn size_of(ty: &str, pointer: usize) -> (usize, usize) {
 /// The structures of the library, by their names in C.
 fn structures(pointer: usize) -> Vec<(String, Vec<Field>)> {
     // A field's type may go on on the next line.
-    let text = read("host/capi/src/layout.rs").replace(":\n       ", ":");
+    let text = read("host/staticlib/src/layout.rs").replace(":\n       ", ":");
     let mut structures: Vec<(String, Vec<Field>)> = Vec::new();
     for line in text.lines() {
         if let Some(name) = line.strip_prefix("/// `struct ") {
@@ -101,7 +101,7 @@ fn structures(pointer: usize) -> Vec<(String, Vec<Field>)> {
 
 /// The numbers of the library, by their names in C.
 fn numbers() -> Vec<(String, String)> {
-    let layout = read("host/capi/src/layout.rs");
+    let layout = read("host/staticlib/src/layout.rs");
     let mut numbers = Vec::new();
     let mut name = None;
     for line in layout.lines() {
@@ -111,7 +111,7 @@ fn numbers() -> Vec<(String, String)> {
             numbers.push((name, value.trim_end_matches(';').to_owned()));
         }
     }
-    let errors = read("host/capi/src/error.rs");
+    let errors = read("host/staticlib/src/error.rs");
     for line in errors.lines() {
         if let Some((variant, value)) = line.trim().split_once(" = -") {
             let mut name = String::from("PVH_ERROR");

@@ -7,7 +7,7 @@
 pub mod limits;
 
 use paravirt_abi::signature::Width;
-use paravirt_abi::{interface, legacy};
+use paravirt_abi::{interface, l4rtems};
 use pvhost::audit::{Allowlist, check_state};
 use pvhost::header::Header;
 use pvhost::image::{Image, check_loadable};
@@ -89,7 +89,7 @@ pub fn bind(bytes: &[u8]) {
         return;
     };
     let mut list = String::new();
-    for function in interface::FUNCTIONS.iter().chain(&legacy::FUNCTIONS) {
+    for function in interface::FUNCTIONS.iter().chain(&l4rtems::FUNCTIONS) {
         list += &format!("{} @ {ADDRESS:#x}\n", function.name);
     }
     let provides = Provides::parse("list", &list, image.machine().width()).expect("a sound list");
@@ -149,7 +149,7 @@ pub fn header(bytes: &[u8]) {
     let json = header.json().expect("plain texts");
     for list in [header.func_list(), json] {
         let provides = provides::parse("list", &list, width).expect("a list that is read back");
-        // What an image says of the names of 2013 need not be true.
+        // What an image says of the L4RTEMS names need not be true.
         let fits = |fit| matches!(fit, Fit::Fits | Fit::Unchecked | Fit::Mismatch { .. });
         for external in image.externals() {
             assert!(fits(provides.fit(external, width)), "{}", external.name);

@@ -27,7 +27,7 @@ pub fn cargo_test(workspace: &Workspace, limit: Duration) -> Command {
 /// Cargo does not start.
 pub fn run(cargo: &mut Command, filter: Option<&str>) -> Result<Outcome> {
     let mut parser = Parser::default();
-    let status = command::lines(
+    let status = command::each_line(
         cargo
             // The parser reads plain text.
             .env("CARGO_TERM_COLOR", "never")

@@ -5,7 +5,7 @@ use paravirt_abi::start::StartInfo;
 
 use super::{console, irq, rtc, timer};
 use crate::backend::info;
-use crate::ring0::{cpuid, message, start_info};
+use crate::ring0::{cpuid, message, pvh_start_info};
 use crate::start::{Entry, EntryPoint};
 
 /// End of the memory that every PC is taken to have: 16 MiB.
@@ -24,7 +24,7 @@ pub(super) fn start(_entry: &Entry) -> &'static StartInfo {
     timer::start(rtc::read());
     irq::start();
     // SAFETY: the backend starts.
-    if !unsafe { start_info::for_each_memory(info::add_memory) } {
+    if !unsafe { pvh_start_info::for_each_memory(info::add_memory) } {
         message::say(format_args!(
             "the loader gave no memory map; using {} MiB",
             LEAST_MEMORY >> 20
@@ -32,7 +32,7 @@ pub(super) fn start(_entry: &Entry) -> &'static StartInfo {
         info::add_memory(FIRST_MEMORY, LEAST_MEMORY);
     }
     // SAFETY: as above; the text is copied.
-    info::set_command_line(unsafe { start_info::command_line() });
-    start_info::forget();
+    info::set_command_line(unsafe { pvh_start_info::command_line() });
+    pvh_start_info::forget();
     info::finish(timer::wall())
 }

@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: MIT OR Apache-2.0
-//! Which POK this is: the kernel as it is maintained, or the fork of 2013 with calls for interrupts, made for RTEMS.
+//! Which POK this is: the kernel as it is maintained, or the fork with calls for interrupts, made for RTEMS.
 //!
 //! The fork has the same calls with the same numbers, and other units.
 

@@ -14,7 +14,7 @@
 //! interrupt flag says. Nothing is lost: the expirations of periodic timers are counted from the clock, and deadlines
 //! do not drift. Turning interrupts off and on stays a store and a test.
 //!
-//! A fork of 2013, made for RTEMS (phipse/pok), has calls for interrupts. To deliver one, its kernel overwrites the
+//! A fork made for RTEMS (phipse/pok), has calls for interrupts. To deliver one, its kernel overwrites the
 //! word at the interrupted stack pointer, which compiled code has in use, so they can serve idle only: with the Cargo
 //! feature `pok-irq`, idle there ends by the kernel's timer interrupt (`interrupt.rs`) instead of a sleep. The line
 //! comes no sooner, and the processor is busy meanwhile, but the kernel needs no calls to sleep. Code that computes is

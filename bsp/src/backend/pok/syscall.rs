@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: MIT OR Apache-2.0
 //! System calls of POK, by number, and the layouts they need (POK, version of January 2025:
-//! kernel/include/core/syscall.h, kernel/include/core/thread.h, kernel/include/errno.h). The fork of 2013 has the same,
+//! kernel/include/core/syscall.h, kernel/include/core/thread.h, kernel/include/errno.h). The fork has the same,
 //! but for what `kernel.rs` says.
 //!
 //! A call that the kernel was built without is an error of the partition, which ends in the kernel's error handler.

@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: MIT OR Apache-2.0
 //! Clock, and timers that are looked at.
 //!
-//! The kernel's clock counts interrupts of its interval timer, one each 9.2 us on x86 (1 ms with the fork of 2013), so
+//! The kernel's clock counts interrupts of its interval timer, one each 9.2 us on x86 (1 ms with the fork), so
 //! that is the resolution.
 
 use super::{console, irq, kernel};

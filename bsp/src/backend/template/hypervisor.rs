@@ -4,7 +4,7 @@
 
 use core::sync::atomic::{AtomicU64, Ordering};
 
-use paravirt_bsp::ring0::{cpuid, processor, qemu, serial, start_info, tsc};
+use paravirt_bsp::ring0::{cpuid, processor, pvh_start_info, qemu, serial, tsc};
 
 /// Cycles of the time-stamp counter per second.
 static RATE: AtomicU64 = AtomicU64::new(1);
@@ -57,7 +57,7 @@ pub(super) fn yield_until(_deadline: u64) {
 /// For the start, after which the text may be overwritten.
 pub(super) unsafe fn command_line() -> &'static [u8] {
     // SAFETY: handed on.
-    unsafe { start_info::command_line() }
+    unsafe { pvh_start_info::command_line() }
 }
 
 /// Calls `add` with start and end of each range of memory that belongs to the guest, in ascending order.
@@ -66,7 +66,7 @@ pub(super) unsafe fn command_line() -> &'static [u8] {
 /// As above.
 pub(super) unsafe fn for_each_memory(add: fn(u64, u64)) {
     // SAFETY: handed on.
-    unsafe { start_info::for_each_memory(add) };
+    unsafe { pvh_start_info::for_each_memory(add) };
 }
 
 /// Ends the guest; `reason` is a word for whoever watches.

@@ -17,7 +17,7 @@ use crate::ring0::{message, qemu};
 /// Most bytes that one hypercall takes: Xen copies that many at a time.
 const PIECE: usize = 128;
 /// How often a message looks for room in the ring before it gives up on the server.
-const PATIENCE: u32 = 1 << 20;
+const POLL_LIMIT: u32 = 1 << 20;
 
 /// The ring and its event channel.
 static RING: Local<Option<(&'static Ring, u32)>> = Local::new(None);
@@ -131,7 +131,7 @@ fn write_message(text: &str) {
     hypercall::console_write(text.as_bytes());
     if let Some((ring, port)) = RING.get() {
         let mut rest = text.as_bytes();
-        for _ in 0..PATIENCE {
+        for _ in 0..POLL_LIMIT {
             let Ok(taken) = ring.write(rest) else { return };
             hypercall::send(port);
             rest = &rest[taken..];

@@ -7,10 +7,10 @@ use super::{console, events, hypercall, power, pvh, timer};
 #[cfg(target_arch = "x86_64")]
 use super::{pv, shared};
 use crate::backend::info;
-use crate::ring0::{self, start_info};
+use crate::ring0::{self, pvh_start_info};
 use crate::start::{Entry, EntryPoint};
 
-/// The oldest Xen whose interfaces are used here: the first whose PVH domains are as today.
+/// The oldest Xen whose interfaces are used here: the first whose PVH domains are as they are here.
 const OLDEST: (u16, u16) = (4, 11);
 /// `XENFEAT_dom0` of Xen's public header `features.h`: this domain controls the machine.
 const CONTROLS_MACHINE: u32 = 1 << 11;
@@ -39,7 +39,7 @@ fn start_pv(entry: &Entry) {
     // SAFETY: the PV entry point passes the address of Xen's start info, which it has checked.
     let start = unsafe { &*(entry.argument as *const pv::StartInfo) };
     // SAFETY: the page is there to be replaced; it is all integers.
-    unsafe { pv::memory::replace(&shared::PAGE, start.shared_info) };
+    unsafe { pv::mapping::replace(&shared::PAGE, start.shared_info) };
     pv::irq::close();
     hypercall::stop_periodic_timer();
     start_events();
@@ -50,10 +50,10 @@ fn start_pv(entry: &Entry) {
         console::start_ring(ring, port);
     }
     info::set_command_line(start.command_line());
-    pv::memory::protect(start);
-    let (free, end) = pv::memory::map_all(start, entry.stack as usize);
+    pv::mapping::protect(start);
+    let (free, end) = pv::mapping::map_all(start, entry.stack as usize);
     // Between the image and what is free lies what Xen made: the list of frames, the start info, page tables.
-    info::add_memory(0, pv::memory::image_end() as u64);
+    info::add_memory(0, pv::mapping::image_end() as u64);
     info::add_memory(free as u64, end as u64);
 }
 
@@ -73,7 +73,7 @@ fn start_pvh() {
         console::start_ring(ring, port);
     }
     // SAFETY: the backend starts; the text is copied.
-    info::set_command_line(unsafe { start_info::command_line() });
+    info::set_command_line(unsafe { pvh_start_info::command_line() });
     pvh::add_memory();
 }
 

@@ -7,7 +7,7 @@
 use core::arch::global_asm;
 use core::ptr;
 
-use super::{cpuid, descriptor, message, processor, start_info};
+use super::{cpuid, descriptor, message, processor, pvh_start_info};
 use crate::start::{self, Entry, EntryPoint};
 
 #[cfg(target_arch = "x86")]
@@ -54,7 +54,7 @@ unsafe extern "C" fn entered(info: usize) -> ! {
         unsafe { processor::turn_on_avx() };
     }
     // SAFETY: the loader's address.
-    if let Err(problem) = unsafe { start_info::set(info) } {
+    if let Err(problem) = unsafe { pvh_start_info::set(info) } {
         message::say(format_args!("{problem}"));
         super::stop("fault", 1);
     }

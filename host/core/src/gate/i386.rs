@@ -129,7 +129,7 @@ global_asm!(
     "fninit",                                  // ours; without an exception that waits, with an empty stack
     "movl %eax, (%esp)",                       // first argument: the index
     "movl %esp, 4(%esp)",                      // second: the frame
-    "calll *{state}+{dispatch}",
+    "calll *{state}+{host_call}",
     "cmpl $0, 4(%eax)",                        // is the guest to end? (the upper half is then not 0)
     "jne pvh_gates_leave",
     "fnclex",                                  // what host code has masked, the guest may not
@@ -246,7 +246,7 @@ global_asm!(
     tail_32!(),
     ".popsection",
     state = sym STATE,
-    dispatch = const state::DISPATCH,
+    host_call = const state::HOST_CALL,
     resolve = const state::RESOLVE,
     host_stack = const state::HOST_STACK,
     page = const state::PAGE,

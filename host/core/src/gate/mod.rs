@@ -3,8 +3,8 @@
 //!
 //! A slot leads to a stub of its own in the guest's memory, which names the function by its index and jumps to the
 //! gate. The gate leaves the guest's stack, saves what the C ABI does not preserve, loads the control words of the C
-//! ABI, turns the guest's alignment check and direction flag off, and calls [`dispatch`](crate::guest). On the way back
-//! it jumps to a tail in the guest's memory. Stubs and tail are guest code, the gate is the host's: what becomes
+//! ABI, turns the guest's alignment check and direction flag off, and calls [`host_call`](crate::guest). On the way
+//! back it jumps to a tail in the guest's memory. Stubs and tail are guest code, the gate is the host's: what becomes
 //! pending before the tail, the tail finds; what comes from its first instruction on interrupts it like any guest code.
 //! So no line is lost, and no flag has to say where the processor is: its instruction pointer does.
 //!
@@ -57,8 +57,8 @@ const INT3: u8 = 0xcc;
 
 /// Calls the host function of that index. Returns where the gate sees whether the guest is to be left: the word is then
 /// not 0, nor is its upper half.
-pub(crate) type Dispatch = unsafe extern "C" fn(index: u32, frame: *mut Frame) -> *const u64;
-/// Fills a slot and leaves where it leads as the result. Returns as [`Dispatch`].
+pub(crate) type HostCall = unsafe extern "C" fn(index: u32, frame: *mut Frame) -> *const u64;
+/// Fills a slot and leaves where it leads as the result. Returns as [`HostCall`].
 pub(crate) type Resolve = unsafe extern "C" fn(frame: *mut ResolverFrame) -> *const u64;
 
 unsafe extern "C" {
@@ -148,13 +148,13 @@ impl Code {
     }
 
     /// Tells the gates about the guest that is to run.
-    pub(crate) fn publish(self, page: u64, upcalls: u64, dispatch: Dispatch, resolve: Resolve) {
+    pub(crate) fn publish(self, page: u64, upcalls: u64, host_call: HostCall, resolve: Resolve) {
         STATE.tail.store(self.tail as usize, Ordering::SeqCst);
         let tail = self.tail as u32;
         STATE.far_tail.offset.store(tail, Ordering::SeqCst);
         STATE.page.store(page as usize, Ordering::SeqCst);
         STATE.upcalls.store(upcalls as usize, Ordering::SeqCst);
-        STATE.dispatch.store(dispatch as usize, Ordering::SeqCst);
+        STATE.host_call.store(host_call as usize, Ordering::SeqCst);
         STATE.resolve.store(resolve as usize, Ordering::SeqCst);
     }
 }
@@ -203,7 +203,7 @@ fn stub(width: Width, at: u64, index: Option<u32>, way: u64) -> [u8; STUB] {
 pub(crate) struct Start {
     /// Address of its first instruction.
     pub(crate) point: u64,
-    /// Address of the start info, or of the shared variables of 2013.
+    /// Address of the start info, or of the shared variables of L4RTEMS.
     pub(crate) info: u64,
     /// Whether it begins with the host's stack, or with 0 for a stack pointer.
     pub(crate) on_host_stack: bool,

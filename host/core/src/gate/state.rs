@@ -39,8 +39,8 @@ pub(crate) struct State {
     pub(super) far_tail: FarPointer,
     /// Where a gate goes on in 32-bit code.
     pub(super) target: FarPointer,
-    /// `super::Dispatch`
-    pub(super) dispatch: AtomicUsize,
+    /// `super::HostCall`
+    pub(super) host_call: AtomicUsize,
     /// `super::Resolve`
     pub(super) resolve: AtomicUsize,
     /// The running guest, null if none.
@@ -55,7 +55,7 @@ pub(crate) static STATE: State = State {
     tail: AtomicUsize::new(0),
     far_tail: FarPointer::new(),
     target: FarPointer::new(),
-    dispatch: AtomicUsize::new(0),
+    host_call: AtomicUsize::new(0),
     resolve: AtomicUsize::new(0),
     guest: AtomicPtr::new(ptr::null_mut()),
 };
@@ -64,7 +64,7 @@ pub(super) const HOST_STACK: usize = offset_of!(State, host_stack);
 pub(super) const PAGE: usize = offset_of!(State, page);
 pub(super) const TAIL: usize = offset_of!(State, tail);
 pub(super) const TARGET: usize = offset_of!(State, target);
-pub(super) const DISPATCH: usize = offset_of!(State, dispatch);
+pub(super) const HOST_CALL: usize = offset_of!(State, host_call);
 pub(super) const RESOLVE: usize = offset_of!(State, resolve);
 #[cfg(target_arch = "x86_64")]
 pub(super) const UPCALLS: usize = offset_of!(State, upcalls);

@@ -223,7 +223,7 @@ macro_rules! call {
             "
             movl %r11d, %edi
             movq %rsp, %rsi
-            callq *{state}+{dispatch}(%rip)
+            callq *{state}+{host_call}(%rip)
             cmpq $0, (%rax)                         # is the guest to end?
             jne pvh_gates_leave\n",
             to_guest!(),
@@ -259,7 +259,7 @@ macro_rules! far_call {
             "
             movl %eax, %edi
             movq %rsp, %rsi
-            callq *{state}+{dispatch}(%rip)
+            callq *{state}+{host_call}(%rip)
             cmpq $0, (%rax)                         # is the guest to end?
             jne pvh_gates_leave\n",
             to_guest!(),
@@ -545,7 +545,7 @@ global_asm!(
     tail = const state::TAIL,
     far_tail = const state::FAR_TAIL,
     target = const state::TARGET,
-    dispatch = const state::DISPATCH,
+    host_call = const state::HOST_CALL,
     resolve = const state::RESOLVE,
     alignment_check = const super::ALIGNMENT_CHECK,
     unwanted = const super::ALIGNMENT_CHECK | super::DIRECTION,

@@ -6,7 +6,7 @@ use core::sync::atomic::Ordering;
 use paravirt_abi::signature::{Signature, Width};
 
 use super::{Frame, Guest, Platform};
-use crate::explain::{Cause, Record};
+use crate::fault::{Cause, Record};
 use crate::gate::{ResolverFrame, STATE};
 
 /// The host function behind an external function of the guest; bindings have the order of the image's externals.
@@ -24,11 +24,11 @@ pub(super) struct Binding<F> {
     pub(super) stack_bytes: u64,
 }
 
-/// Calls the host function of that index, see [`Dispatch`](crate::gate::Dispatch).
+/// Calls the host function of that index, see [`HostCall`](crate::gate::HostCall).
 ///
 /// # Safety
 /// For the gates only: on the vCPU's thread while a guest of that platform runs, with a frame that is theirs.
-pub(super) unsafe extern "C" fn dispatch<P: Platform>(index: u32, frame: *mut Frame) -> *const u64 {
+pub(super) unsafe extern "C" fn host_call<P: Platform>(index: u32, frame: *mut Frame) -> *const u64 {
     // SAFETY: the guest outlives its run; the frame is the gate's, which does not touch it meanwhile.
     let (guest, frame) = unsafe { (current::<P>(), &mut *frame) };
     guest.enter_host();
@@ -40,9 +40,9 @@ pub(super) unsafe extern "C" fn dispatch<P: Platform>(index: u32, frame: *mut Fr
 /// Fills a slot on its first call, see [`Resolve`](crate::gate::Resolve).
 ///
 /// # Safety
-/// As for [`dispatch`].
+/// As for [`host_call`].
 pub(super) unsafe extern "C" fn resolve<P: Platform>(frame: *mut ResolverFrame) -> *const u64 {
-    // SAFETY: as for `dispatch`.
+    // SAFETY: as for `host_call`.
     let (guest, frame) = unsafe { (current::<P>(), &mut (*frame).frame) };
     guest.enter_host();
     guest.resolve(frame);
@@ -99,7 +99,7 @@ impl<P: Platform> Guest<P> {
     pub(super) fn fill_slot(&self, binding: &Binding<P::Function>) {
         let Binding { slot, entry, .. } = *binding;
         // SAFETY: the scanner found the slot in a writable segment, which is mapped. Bytes have no alignment, nor have
-        // slots of 2013.
+        // slots of L4RTEMS.
         unsafe {
             match self.width {
                 Width::Bits32 => {
@@ -111,7 +111,7 @@ impl<P: Platform> Guest<P> {
     }
 
     /// Index of the function of that slot: the slots are one table, in the order of the bindings, or two where an image
-    /// has both spellings of the tables' names.
+    /// has tables under both prefixes.
     fn find(&self, slot: u64) -> Option<usize> {
         let last = self.bindings.len().checked_sub(1)?;
         let distance = |from: u64, to: u64| usize::try_from(to.checked_sub(from)? / self.pointer()).ok();

@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: MIT OR Apache-2.0
-//! Where a guest is entered, and what it finds then: the start info of today, or what images of 2013 had.
+//! Where a guest is entered, and what it finds then: the start info, or what L4RTEMS images had.
 
 use paravirt_abi::start::Features;
 
@@ -8,7 +8,7 @@ use super::load::Request;
 use crate::gate::{self, Start};
 use crate::image::Image;
 use crate::layout::Layout;
-use crate::{legacy, start_info};
+use crate::{l4rtems, start_info};
 
 /// Writes what the guest finds. `resolver` is the address of the resolver of lazy binding, `code` takes what else of
 /// code it needs.
@@ -18,7 +18,7 @@ pub(super) fn prepare<P: Platform>(
     platform: &P,
     layout: &mut Layout,
     resolver: u64,
-    code: &mut legacy::Code,
+    code: &mut l4rtems::Code,
 ) -> Start {
     let Request { lazy, command_line, .. } = *request;
     let address = layout.start_info;
@@ -35,10 +35,10 @@ pub(super) fn prepare<P: Platform>(
         let gate::Selectors { stack, data, fs, .. } = gate::selectors();
         // Data of 64-bit code need no segment.
         let ds = if far.is_some() { stack } else { data };
-        let selectors = legacy::Selectors { ds, fs };
-        let block = legacy::block(address, end, selectors, resolver, command_line);
+        let selectors = l4rtems::Selectors { ds, fs };
+        let block = l4rtems::block(address, end, selectors, resolver, command_line);
         layout.memory.initialize(address, &block.bytes);
-        let point = code.start(&legacy::Start {
+        let point = code.start(&l4rtems::Start {
             multiboot: block.multiboot,
             stack: end,
             entry: image.entry(),

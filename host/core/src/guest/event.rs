@@ -7,7 +7,7 @@ use paravirt_abi::line::TIMER;
 use paravirt_abi::signature::Width;
 
 use super::{End, EndKind, Guest, Platform};
-use crate::explain::{CallSite, Cause, Exception, Record, Registers, SystemCall, SystemCallTable};
+use crate::fault::{CallSite, Cause, Exception, Record, Registers, SystemCall, SystemCallTable};
 use crate::gate;
 use crate::timers::{Alarm, NEVER};
 use crate::upcall::{self, Interrupted};

@@ -59,7 +59,7 @@ impl<P: Platform> Guest<P> {
     }
 
     /// Takes input without waiting; the number of bytes.
-    pub(super) fn take_input(&self, buffer: &mut [u8]) -> Result<usize, Error> {
+    pub(crate) fn take_input(&self, buffer: &mut [u8]) -> Result<usize, Error> {
         let (count, more) = self.platform.console_read(buffer)?;
         if more {
             // The line is raised as long as there is input, so that a handler may take one byte at a time.

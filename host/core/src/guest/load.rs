@@ -13,27 +13,23 @@ use paravirt_abi::signature::{Signature, Type, Width};
 
 use super::call::Binding;
 use super::{Guest, Platform, entry};
-use crate::agreement::{self, Disagreement};
 use crate::gate::{self, Code};
 use crate::image::{External, Image, ImageError, Machine, Policy, check_loadable};
 use crate::layout::{self, Layout, LayoutError};
 use crate::memory::{MapError, PAGE, Pages};
 use crate::page::Page;
+use crate::prototype_match::{self, PrototypeMismatch};
 use crate::text::Escaped;
 use crate::timers::Timers;
-use crate::{legacy, prototype};
+use crate::{l4rtems, prototype};
 
 /// Alignment of what follows the stubs, in bytes.
 const CODE_ALIGNMENT: u64 = 16;
 
-/// What a host on that platform may load; with `compat_2013` images of 2013 as well.
+/// What a host on that platform may load; with `l4rtems` L4RTEMS images as well.
 #[must_use]
-pub fn policy<P: Platform>(compat_2013: bool) -> Policy {
-    let policy = if compat_2013 {
-        Policy::of_2013()
-    } else {
-        Policy::default()
-    };
+pub fn policy<P: Platform>(l4rtems: bool) -> Policy {
+    let policy = if l4rtems { Policy::l4rtems() } else { Policy::default() };
     let mut machines = vec![gate::MACHINE];
     if P::CODE_32.is_some() && gate::MACHINE != Machine::I386 {
         machines.push(Machine::I386);
@@ -64,8 +60,8 @@ pub struct Request<'a> {
     pub executable_memory: bool,
     /// Whether each function is bound on its first call.
     pub lazy: bool,
-    /// Whether images of 2013 are accepted, which are entered as they were then.
-    pub compat_2013: bool,
+    /// Whether L4RTEMS images are accepted, which are entered as they were then.
+    pub l4rtems: bool,
 }
 
 /// Why a guest cannot be made.
@@ -80,7 +76,7 @@ pub enum GuestError {
         /// The image.
         file: String,
         /// About which one, and how.
-        disagreement: Disagreement,
+        disagreement: PrototypeMismatch,
     },
     /// Neither guest nor host say how a function is called.
     #[error(
@@ -117,12 +113,12 @@ impl<P: Platform> Guest<P> {
         platform: P,
         pages: Box<dyn Pages>,
     ) -> Result<Self, GuestError> {
-        check_loadable(image, &policy::<P>(request.compat_2013))?;
+        check_loadable(image, &policy::<P>(request.l4rtems))?;
         let width = image.machine().width();
         let mut bindings = bind::<P>(image, provide)?;
-        // The stubs and the shims of what is called as in 2013 lie one behind the other.
+        // The stubs and the shims of what is called as in L4RTEMS lie one behind the other.
         let stubs = (Code::size(width, bindings.len()) as u64).next_multiple_of(CODE_ALIGNMENT);
-        let shims = legacy::Code::size(bindings.len()) as u64;
+        let shims = l4rtems::Code::size(bindings.len()) as u64;
         let takes_interrupts = image.vcpu_page().is_some();
         let mut layout = layout::map(
             &layout::Request {
@@ -140,14 +136,14 @@ impl<P: Platform> Guest<P> {
         let prototypes = bindings.iter().map(|binding| binding.prototype);
         let (code, mut bytes) = Code::write(at, width, prototypes, upcalls);
         bytes.resize(stubs as usize, 0);
-        let mut code_of_2013 = legacy::Code::new(at + stubs);
+        let mut l4rtems_code = l4rtems::Code::new(at + stubs);
         for (index, binding) in bindings.iter_mut().enumerate() {
             let name = &image.externals()[index].name;
-            binding.entry = code_of_2013.entry(name, width, code.stub(index));
+            binding.entry = l4rtems_code.entry(name, width, code.stub(index));
         }
-        let start = entry::prepare(image, request, &platform, &mut layout, code.resolver, &mut code_of_2013);
+        let start = entry::prepare(image, request, &platform, &mut layout, code.resolver, &mut l4rtems_code);
         let Layout { mut memory, .. } = layout;
-        bytes.extend(code_of_2013.bytes);
+        bytes.extend(l4rtems_code.bytes);
         memory.initialize(at, &bytes);
         let page = image.vcpu_page().unwrap_or(upcalls + PAGE);
         // SAFETY: mapped for the guest's life, aligned and writable: by the scanner's word where the image has one, and
@@ -194,7 +190,7 @@ fn bind<P: Platform>(
     let width = image.machine().width();
     let file = || image.name().to_owned();
     let prototype = |external: &External, host| {
-        agreement::prototype(external, host, width)
+        prototype_match::prototype(external, host, width)
             .map_err(|disagreement| GuestError::Prototype {
                 file: file(),
                 disagreement,

@@ -10,7 +10,6 @@ mod end;
 mod entry;
 mod event;
 mod interface;
-mod legacy;
 mod load;
 mod platform;
 
@@ -27,7 +26,7 @@ pub use end::{End, EndKind};
 pub use load::{Function, GuestError, Provide, Request, policy};
 pub use platform::Platform;
 
-use crate::explain::{Fault, Record};
+use crate::fault::{Fault, Record};
 use crate::gate::{self, Code, STATE, Start};
 pub use crate::gate::{Frame, call_c};
 use crate::image::Image;
@@ -49,7 +48,7 @@ pub struct Guest<P: Platform> {
     /// Address of the counter of upcalls, in the guest's memory, where the tails find it.
     upcalls: u64,
     /// Whether the page is the guest's, so that it can be interrupted.
-    takes_interrupts: bool,
+    pub(crate) takes_interrupts: bool,
     lines: Arc<Lines>,
     timers: Timers,
     bindings: Vec<Binding<P::Function>>,
@@ -109,7 +108,7 @@ impl<P: Platform> Guest<P> {
         self.has_run.store(true, Ordering::SeqCst);
         let page = self.page.address();
         self.code
-            .publish(page, self.upcalls, call::dispatch::<P>, call::resolve::<P>);
+            .publish(page, self.upcalls, call::host_call::<P>, call::resolve::<P>);
         self.leave_host();
         if !self.in_host() {
             // SAFETY: the guest is mapped, bound and published; the rest is the caller's.
@@ -183,7 +182,7 @@ impl<P: Platform> Guest<P> {
 
     /// What the guest did that it may not, if that ended it; explained with the image it was made of.
     #[must_use]
-    pub fn explain(&self, image: &Image) -> Option<Fault> {
+    pub fn fault_report(&self, image: &Image) -> Option<Fault> {
         let record = self.fault.get()?;
         Some(Fault::new(&record, &self.memory, image))
     }

@@ -21,7 +21,7 @@ use crate::prototype::is_identifier;
 
 /// Limit of a name's length in bytes.
 pub(super) const MAX_NAME: usize = 255;
-/// Limit of the number of external functions, of both spellings together.
+/// Limit of the number of external functions, of both prefixes together.
 pub(super) const MAX_EXTERNALS: u64 = 1 << 16;
 
 /// An external function that the image declares.
@@ -29,16 +29,16 @@ pub(super) const MAX_EXTERNALS: u64 = 1 << 16;
 pub struct External {
     /// Its name, an identifier of C.
     pub name: String,
-    /// Address of the slot to fill, in a writable segment; aligned, except in images of 2013.
+    /// Address of the slot to fill, in a writable segment; aligned, except in L4RTEMS images.
     pub slot: u64,
     /// Address of its symbol table entry, which the resolver gets.
     pub symbol: u64,
-    /// Its prototype; `None` in images of 2013.
+    /// Its prototype; `None` in L4RTEMS images.
     pub signature: Option<Signature>,
 }
 
-/// What the sections' names begin with, in both spellings.
-const PREFIXES: [&str; 2] = [sections::PREFIX, sections::LEGACY_PREFIX];
+/// What the sections' names begin with, under both prefixes.
+const PREFIXES: [&str; 2] = [sections::PREFIX, sections::L4RTEMS_PREFIX];
 
 /// Part of the sections' names behind the prefix.
 const STRINGS: &str = "str";
@@ -53,7 +53,7 @@ struct Table<'a> {
     bytes: &'a [u8],
 }
 
-/// Reads the tables of both spellings, in the order of the slots.
+/// Reads the tables under both prefixes, in the order of the slots.
 pub(super) fn parse(
     all: &[Section<'_>],
     machine: Machine,
@@ -77,7 +77,7 @@ fn parse_spelling(
     let pointer = machine.pointer_size();
     let table = |part, unit, alignment| find_table(prefix, part, unit, all, alignment, segments);
     let signatures = table(SIGNATURES, 8, pointer)?;
-    // The macro of 2013 aligned nothing, and the processor that it was for does not mind.
+    // The L4RTEMS macro aligned nothing, and the processor that it was for does not mind.
     let alignment = match (machine, &signatures) {
         (Machine::I386, None) => 1,
         _ => pointer,

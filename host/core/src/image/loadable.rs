@@ -27,8 +27,8 @@ pub struct Policy {
     pub page: u64,
     /// Whether a segment may be writable and executable at once.
     pub writable_code: bool,
-    /// Whether an image for i386 must carry an identity note, as it must to receive interrupts. Those of 2013 do not,
-    /// which existed for i386 only; others must in any case.
+    /// Whether an image for i386 must carry an identity note, as it must to receive interrupts. Those of L4RTEMS do
+    /// not, which existed for i386 only; others must in any case.
     pub identity_required: bool,
     /// Whether the host pushes interrupt frames directly below the stack pointer.
     pub pushes_into_red_zone: bool,
@@ -79,9 +79,9 @@ impl Policy {
         (self.backend).is_some_and(|wanted| name == wanted || !BACKENDS.contains(&name))
     }
 
-    /// The same host for images of 2013, too: they carry no note, and were linked with writable code.
+    /// The same host for L4RTEMS images, too: they carry no note, and were linked with writable code.
     #[must_use]
-    pub fn of_2013() -> Self {
+    pub fn l4rtems() -> Self {
         Self {
             writable_code: true,
             identity_required: false,
@@ -119,7 +119,7 @@ fn check(image: &Image, policy: &Policy) -> Result<(), LoaderProblem> {
     check_pages(image, policy)?;
     let identity_required = policy.identity_required || machine != Machine::I386;
     match image.identity() {
-        None if identity_required && image.is_of_2013() => Err(LoaderProblem::Of2013),
+        None if identity_required && image.is_l4rtems() => Err(LoaderProblem::L4rtems),
         None if identity_required => Err(LoaderProblem::NoIdentity),
         identity if policy.pushes_into_red_zone && uses_red_zone(identity, machine) => Err(LoaderProblem::RedZone),
         _ => vcpu_page(image),

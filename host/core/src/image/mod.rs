@@ -156,22 +156,22 @@ impl Image {
         &self.sections
     }
 
-    /// The external functions in the order of their slots. Images of 2013 may name one function several times, and
+    /// The external functions in the order of their slots. L4RTEMS images may name one function several times, and
     /// each slot needs filling.
     #[must_use]
     pub fn externals(&self) -> &[External] {
         &self.externals
     }
 
-    /// The identity note; `None` in images of 2013.
+    /// The identity note; `None` in L4RTEMS images.
     #[must_use]
     pub const fn identity(&self) -> Option<&Identity> {
         self.identity.as_ref()
     }
 
-    /// Whether it was made as in 2013: for i386, with external functions, but without prototypes and identity note.
+    /// Whether it was made as in L4RTEMS: for i386, with external functions, but without prototypes and identity note.
     #[must_use]
-    pub fn is_of_2013(&self) -> bool {
+    pub fn is_l4rtems(&self) -> bool {
         self.machine == Machine::I386
             && self.identity.is_none()
             && !self.externals.is_empty()

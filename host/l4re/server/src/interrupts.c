@@ -44,7 +44,7 @@ void interrupts_unmask(void) {
 }
 
 /* Says why an interrupt cannot be had. */
-static void explain(l4_cap_idx_t icu, const char *name, unsigned number, long error) {
+static void report_failure(l4_cap_idx_t icu, const char *name, unsigned number, long error) {
   l4_icu_info_t info;
   if (error == -L4_ENOENT)
     console_say("no device at `%s` has interrupt %u", name, number);
@@ -84,7 +84,7 @@ int interrupts_bind(uint32_t line, unsigned number) {
   }
   long result = l4_error(l4_icu_bind(icu, number, irq));
   if (result < 0) {
-    explain(icu, name, number, result);
+    report_failure(icu, name, number, result);
     return -1;
   }
   devices[line].irq = irq;

@@ -24,7 +24,7 @@ static const char usage[] = "usage: paravirt [OPTION]... GUEST [ARGUMENT]...\n"
                             "  --memory=BYTES       memory for the guest beside its image, 16 MiB without\n"
                             "  --lazy               bind each function on its first call\n"
                             "  --partial            start a guest although functions are missing\n"
-                            "  --compat=2013        accept images of L4RTEMS, and the names of its functions\n"
+                            "  --compat=l4rtems        accept images of L4RTEMS, and the names of its functions\n"
                             "  --executable-memory  let the guest execute its memory beside the image\n"
                             "  --wall-clock=SECONDS Unix time at the start, if there is no clock chip's\n"
                             "  --irq=LINE:NUMBER    interrupt NUMBER of the capability `vbus`, else `icu`, raises LINE\n"
@@ -33,7 +33,7 @@ static const char usage[] = "usage: paravirt [OPTION]... GUEST [ARGUMENT]...\n"
 static struct {
   uint64_t memory;
   uint64_t wall_clock; /* ns; 0: libc's */
-  int lazy, partial, compat_2013, executable_memory, measure;
+  int lazy, partial, l4rtems, executable_memory, measure;
   unsigned devices;
   struct {
     uint32_t line;
@@ -117,9 +117,9 @@ static void parse(int argc, char **argv) {
     case 'l': options.lazy = 1; break;
     case 'p': options.partial = 1; break;
     case 'o':
-      if (strcmp(optarg, "2013") != 0)
+      if (strcmp(optarg, "l4rtems") != 0 && strcmp(optarg, "2013") != 0)
         refuse(usage);
-      options.compat_2013 = 1;
+      options.l4rtems = 1;
       break;
     case 'x': options.executable_memory = 1; break;
     case 'w':
@@ -195,7 +195,7 @@ static struct pvh_guest *create(const struct pvh_image *image, char **arguments)
     .platform = &platform,
     .command_line = join(arguments),
     .memory = options.memory,
-    .flags = (options.lazy ? PVH_LAZY : 0) | (options.compat_2013 ? PVH_COMPAT_2013 : 0) |
+    .flags = (options.lazy ? PVH_LAZY : 0) | (options.l4rtems ? PVH_COMPAT_L4RTEMS : 0) |
              (options.executable_memory ? PVH_EXECUTABLE_MEMORY : 0),
   };
   request.function_count = table_functions(&request.functions);

@@ -6,7 +6,7 @@ use std::time::Duration;
 
 use anyhow::{Context, Result, ensure};
 
-use crate::l4re::more::{self, More};
+use crate::l4re::extra::{self, ExtraRuns};
 use crate::l4re::runs::{self, FIASCO_VARIABLE, TREE_VARIABLE};
 use crate::l4re::tree::{Tree, WHAT_TO_INSTALL};
 use crate::l4re::{Machine, Task, measure};
@@ -46,8 +46,8 @@ pub struct Arguments {
     /// Measure calls and the interrupt flag in a guest, and the interrupt flag of L4Re's libvcpu beside it
     #[arg(long, conflicts_with_all = ["guest", "names"])]
     measure: bool,
-    /// Only the examples of these names; `of-2013` are images that call their host as in 2013, `device` is a guest with
-    /// a device, `console` one for which more is typed than is kept, `faults` one whose faults are reported
+    /// Only the examples of these names; `l4rtems` are images that call their host as in L4RTEMS, `device` is a guest
+    /// with a device, `console` one for which more is typed than is kept, `faults` one whose faults are reported
     #[arg(value_name = "EXAMPLE")]
     names: Vec<String>,
     /// Arguments of the guest; for `--guest`
@@ -92,7 +92,7 @@ pub fn run(workspace: &Workspace, arguments: &Arguments) -> Result<bool> {
             count += 1;
         }
     }
-    for More { name, missing, run } in more::ALL {
+    for ExtraRuns { name, missing, run } in extra::ALL {
         if !(arguments.names.is_empty() || arguments.names.iter().any(|wanted| wanted == name)) {
             continue;
         }

@@ -5,12 +5,12 @@
 pub mod command;
 mod console;
 mod device;
+pub mod extra;
 mod faults;
 mod image;
+mod l4rtems;
 mod machine;
 pub mod measure;
-pub mod more;
-mod of_2013;
 mod overlay;
 mod package;
 mod qemu;

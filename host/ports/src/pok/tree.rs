@@ -30,7 +30,7 @@ pub struct Tree {
 pub enum Kind {
     /// As it is maintained (pok-kernel/pok).
     Maintained,
-    /// The fork of 2013 with calls for interrupts (phipse/pok).
+    /// The fork with calls for interrupts (phipse/pok).
     Fork,
 }
 

@@ -60,7 +60,7 @@ pub fn run(workspace: &Workspace, location: &Location) -> Result<()> {
     let mut host = Command::new(&pvhost);
     host.arg("run").arg(&program);
     let mut printed = String::new();
-    let status = command::lines(&mut command::limited(&host, LIMIT), |line| {
+    let status = command::each_line(&mut command::limited(&host, LIMIT), |line| {
         let line = line.trim_end();
         println!("{line}");
         printed.push_str(line);

@@ -107,7 +107,7 @@ fn run_one(workspace: &Workspace, host: &Host, sample: &Sample) -> Result<()> {
     let mut ended = false;
     let mut late = Vec::new();
     let limited = &mut command::limited(&command, host.kind().limit());
-    let status = command::lines(limited, |line| {
+    let status = command::each_line(limited, |line| {
         let line = line.trim_end();
         println!("{line}");
         ended |= line == sample.end;

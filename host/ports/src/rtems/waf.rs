@@ -170,7 +170,7 @@ impl Waf {
         }
         let mut text = String::new();
         let mut tenth = 0;
-        let status = command::lines(&mut python, |line| {
+        let status = command::each_line(&mut python, |line| {
             text.push_str(line);
             text.push('\n');
             if let Some((done, all)) = progress(line)

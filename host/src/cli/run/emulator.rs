@@ -3,7 +3,7 @@
 
 use std::time::Instant;
 
-use pvhost::emulator::{self, Exit, Options, Platform};
+use pvhost::emulator::{self, MachineEnd, Options, VirtualMachine};
 use pvhost::image::{External, Image};
 use pvhost::provides::{Fit, Host};
 use pvhost::text::Escaped;
@@ -15,7 +15,7 @@ use crate::cli::say;
 pub(super) fn run(
     image: &Image,
     host: &Host,
-    platform: Platform,
+    platform: VirtualMachine,
     arguments: &Arguments,
     end: Option<Instant>,
 ) -> Result<ExitStatus, Error> {
@@ -43,12 +43,12 @@ pub(super) fn run(
     }
     let mut signal = None;
     match &finished.exit {
-        Exit::Timeout => arguments.say_timeout(),
-        Exit::Unknown(reason) => {
+        MachineEnd::Timeout => arguments.say_timeout(),
+        MachineEnd::Unknown(reason) => {
             say::error(format_args!("the guest has not said how it ended: {}", Escaped(reason)));
         }
-        Exit::Signal(number) => signal = Some(*number),
-        Exit::Exit(_) | Exit::Reset | Exit::Fatal(_) | Exit::Fault => {}
+        MachineEnd::Signal(number) => signal = Some(*number),
+        MachineEnd::Exit(_) | MachineEnd::Reset | MachineEnd::Fatal(_) | MachineEnd::Fault => {}
     }
     let status = finished.exit.status();
     let (status, death) = super::conclude(status, signal, finished.lost.as_ref());

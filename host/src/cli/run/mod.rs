@@ -10,7 +10,7 @@ use std::time::{Duration, Instant};
 
 use clap::error::ErrorKind;
 use clap::{Args, ValueEnum};
-use pvhost::emulator::Platform;
+use pvhost::emulator::VirtualMachine;
 use pvhost::image::Image;
 use pvhost::provides::{Host, Missing, Nearest};
 
@@ -106,7 +106,7 @@ pub(super) const DEFAULT_MEMORY: &str = "16MiB";
 #[derive(Clone, Copy, Debug, PartialEq, Eq, ValueEnum)]
 enum Compat {
     /// L4RTEMS for i386
-    #[value(name = "2013")]
+    #[value(name = "l4rtems", alias = "2013")]
     L4Rtems,
 }
 
@@ -178,7 +178,7 @@ impl Subcommand for Arguments {
 
     fn run(&self) -> Result<ExitStatus, Error> {
         if let Err(refusal) = self.check() {
-            return Ok(super::explain(refusal));
+            return Ok(super::print_refusal(refusal));
         }
         let start = Instant::now();
         if self.timeout.is_some() {
@@ -188,7 +188,7 @@ impl Subcommand for Arguments {
         let end = (self.timeout).and_then(|timeout| start.checked_add(timeout));
         let image = read::image(self.guest())?;
         let host = self.host.host(&image);
-        match Platform::find(host.name) {
+        match VirtualMachine::find(host.name) {
             None => process::run(image, host, self, end),
             Some(platform) => emulator::run(&image, host, platform, self, end),
         }
@@ -213,7 +213,7 @@ impl Arguments {
 
     /// Refuses options of another host.
     fn check(&self) -> Result<(), clap::Error> {
-        let process = matches!(self.host, HostName::Process | HostName::Process2013);
+        let process = matches!(self.host, HostName::Process | HostName::ProcessL4rtems);
         let xen = !process && self.host != HostName::Qemu;
         let given = [
             ("--lazy", self.lazy, process, "process"),
@@ -253,7 +253,7 @@ fn say_missing<'a>(image: &'a Image, host: &Host, missing: impl Iterator<Item = 
     }
     let provides = host.provides_to(image);
     let mut nearest = Nearest::new(&provides);
-    // Images of 2013 may name one function several times.
+    // L4RTEMS images may name one function several times.
     let first: Vec<_> = image
         .externals()
         .iter()

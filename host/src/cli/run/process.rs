@@ -29,8 +29,8 @@ pub(super) fn run(image: Image, host: &Host, arguments: &Arguments, end: Option<
     if let Some(priority) = arguments.realtime {
         builder = builder.realtime(priority);
     }
-    if host.is_for_2013() || arguments.compat.is_some() {
-        builder = builder.compat_2013();
+    if host.is_for_l4rtems() || arguments.compat.is_some() {
+        builder = builder.l4rtems();
     }
     let refused = Arc::new(OnceLock::new());
     if arguments.no_sandbox {

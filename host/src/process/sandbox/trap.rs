@@ -3,7 +3,7 @@
 
 use std::sync::atomic::{AtomicBool, Ordering};
 
-use paravirt_host_core::explain::{CallSite, SystemCallTable};
+use paravirt_host_core::fault::{CallSite, SystemCallTable};
 use paravirt_host_core::guest::Platform;
 use paravirt_host_core::layout::GUEST_END;
 

@@ -5,7 +5,7 @@
 //! The exit status is 0 unless something could not be measured; a host that is not installed is skipped.
 
 mod costs;
-mod lines;
+mod line_counts;
 mod runs;
 
 use std::process::ExitCode;
@@ -30,6 +30,6 @@ fn report() -> Result<bool> {
     for arch in Arch::ALL {
         complete &= costs::print(arch)?;
     }
-    lines::print()?;
+    line_counts::print()?;
     Ok(complete)
 }

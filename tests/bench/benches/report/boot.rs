@@ -16,7 +16,7 @@ use crate::Setup;
 const BOOTS: usize = 20;
 
 pub fn rows(setup: &Setup, arch: Arch) -> Result<Vec<Row>> {
-    // 32-bit PV is not built into today's Xen.
+    // 32-bit PV is not built into Xen any more.
     if arch != Arch::X86_64 {
         return Ok(Vec::new());
     }

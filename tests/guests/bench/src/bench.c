@@ -40,7 +40,7 @@ static int is_equal(const char *a, const char *b)
     return 0;
 }
 
-/* How the hosts of 2013 find a function: one string comparison after the other. Its index, or `count`. */
+/* How the L4RTEMS hosts find a function: one string comparison after the other. Its index, or `count`. */
 uint32_t measure_strcmp_chain(const char *const *names, uint32_t count, const char *wanted)
 {
     for (uint32_t i = 0; i < count; i++) {

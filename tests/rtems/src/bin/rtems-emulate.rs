@@ -9,7 +9,7 @@ use std::path::Path;
 use std::process::ExitCode;
 use std::time::Duration;
 
-use pvhost::emulator::{self, DEFAULT_MEMORY, Options, Platform};
+use pvhost::emulator::{self, DEFAULT_MEMORY, Options, VirtualMachine};
 use pvhost::image::Image;
 
 fn main() -> Result<ExitCode, Box<dyn Error>> {
@@ -17,7 +17,7 @@ fn main() -> Result<ExitCode, Box<dyn Error>> {
     let [platform, file] = &arguments[..] else {
         return Err("usage: rtems-emulate qemu|xen-pvh FILE".into());
     };
-    let platform = [Platform::Bare, Platform::XenPvh]
+    let platform = [VirtualMachine::Bare, VirtualMachine::XenPvh]
         .into_iter()
         .find(|known| known.name() == platform)
         .ok_or("no such platform")?;

@@ -15,7 +15,7 @@ use crate::start::{self, Entry, EntryPoint};
 mod entry;
 mod hypercall;
 pub(super) mod irq;
-pub(super) mod memory;
+pub(super) mod mapping;
 mod traps;
 
 /// The page in whose place the console ring is mapped.
@@ -122,7 +122,7 @@ fn features() -> u32 {
 /// The console ring and its event channel.
 pub(super) fn console(info: &StartInfo) -> (&'static Ring, u32) {
     // SAFETY: the page is there to be replaced; it is all integers.
-    unsafe { memory::replace(&RING, info.console_frame * 4096) };
+    unsafe { mapping::replace(&RING, info.console_frame * 4096) };
     (&RING, info.console_channel)
 }
 

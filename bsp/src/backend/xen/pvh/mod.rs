@@ -5,7 +5,7 @@ use super::hypercall::Instruction;
 use super::ring::Ring;
 use super::{events, power, shared};
 use crate::backend::{entry, info};
-use crate::ring0::{interrupt, start_info};
+use crate::ring0::{interrupt, pvh_start_info};
 
 mod cpuid;
 mod hypercall;
@@ -58,7 +58,7 @@ pub(super) fn console() -> (&'static Ring, u32) {
 /// Adds the domain's memory.
 pub(super) fn add_memory() {
     // SAFETY: the backend starts.
-    if !unsafe { start_info::for_each_memory(info::add_memory) } {
+    if !unsafe { pvh_start_info::for_each_memory(info::add_memory) } {
         // Version 0 of the start info has no map.
         hypercall::for_each_memory(info::add_memory);
     }

@@ -87,12 +87,12 @@ pub enum LoaderProblem {
         paravirt_abi::note::SECTION
     )]
     NoIdentity,
-    /// The same, and the image is as those of 2013 were.
+    /// The same, and the image is as those of L4RTEMS were.
     #[error(
-        "no identity note and no prototypes, as in 2013, so it can get no interrupts; link the guest layer, or run it \
-         with what it can have without: option `--compat 2013`, of libparavirt_host.a the flag PVH_COMPAT_2013"
+        "no identity note and no prototypes, as in L4RTEMS, so it can get no interrupts; link the guest layer, or run \
+         it with what it can have without: option `--compat l4rtems`, of libparavirt_host.a the flag PVH_COMPAT_L4RTEMS"
     )]
-    Of2013,
+    L4rtems,
     /// No backend for this host in the image.
     #[error(
         "no backend for this host in the image, which has {}; add `{wanted}` to the backends of its `image!`",

@@ -27,7 +27,7 @@ const DELAY: u64 = 20_000;
 /// Time from the first interrupt to the second, in ns: how long an upcall takes, with some turns of its handler's loop.
 const SECOND: u64 = 32_000;
 /// Time after which an interrupt that has not come is lost, in ns.
-const PATIENCE: u64 = 10_000_000;
+const TIME_LIMIT: u64 = 10_000_000;
 /// Time of an instruction, in ns.
 const INSTRUCTION: u64 = 16;
 /// Instructions from the start of the timer to that of a path that are told apart.
@@ -253,7 +253,7 @@ fn walk(path: &Path, round: u32, timers: &[Timer; 2], tally: &mut Tally) {
     let path_begin = now();
     (path.run)();
     let path_end = now();
-    while CALLS.load(Ordering::Relaxed) < path.timers && now() - begin < PATIENCE {
+    while CALLS.load(Ordering::Relaxed) < path.timers && now() - begin < TIME_LIMIT {
         core::hint::spin_loop();
     }
     if (path_begin..path_end).contains(&AT.load(Ordering::Relaxed)) {

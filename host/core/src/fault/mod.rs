@@ -1,0 +1,454 @@
+// SPDX-License-Identifier: MIT OR Apache-2.0
+//! A fault in words: what happened, where, at which instruction, and what may be the reason.
+
+mod record;
+
+use alloc::borrow::ToOwned;
+use alloc::format;
+use alloc::string::{String, ToString};
+use alloc::vec;
+use core::fmt;
+
+use iced_x86::{Decoder, DecoderOptions, Formatter, GasFormatter, Instruction, Mnemonic, Register};
+use paravirt_abi::signature::Width;
+
+use crate::image::Image;
+use crate::memory::GuestMemory;
+pub use record::{AccessKind, CallSite, Cause, Exception, Record, Registers, SystemCall, SystemCallTable};
+
+/// The longest x86 instruction in bytes.
+const LONGEST_INSTRUCTION: u64 = 15;
+/// Bytes of `syscall`, `sysenter` and `int`.
+const SYSTEM_CALL_SIZE: u64 = 2;
+/// The breakpoint instruction.
+const INT3: u8 = 0xcc;
+/// The instruction that reports an overflow.
+const INTO: u8 = 0xce;
+/// Addresses that a null pointer with an offset reaches.
+const NULL_REACH: u64 = 0x1000;
+
+const HINT_OF_SYSTEM_CALL: &str = "a guest reaches its host through external functions only; is this a program for \
+     Linux, or was the wrong in-guest backend chosen?";
+
+/// What a guest did that it may not, with all that helps to find it. [`fmt::Display`] prints several lines.
+#[derive(Clone, Debug)]
+pub struct Fault {
+    /// What happened.
+    pub what: String,
+    /// Where, if that is known.
+    pub location: Option<Location>,
+    /// The instruction, disassembled, if it is in the guest's memory.
+    pub disassembly: Option<String>,
+    /// Where the guest would have returned to, after a jump to what is no code.
+    pub caller: Option<Location>,
+    /// The address the fault is about, if it has one.
+    pub address: Option<u64>,
+    /// A guess at the reason.
+    pub hint: Option<String>,
+    registers: Option<Shown>,
+}
+
+/// An address in the guest's code.
+#[derive(Clone, Debug)]
+pub struct Location {
+    /// The address.
+    pub address: u64,
+    /// The function it belongs to, with the offset, if the image has symbols.
+    pub function: Option<String>,
+}
+
+/// The registers in words.
+#[derive(Clone, Copy, Debug)]
+struct Shown {
+    width: Width,
+    registers: Registers,
+}
+
+/// A guest as it was left, and its image.
+#[derive(Clone, Copy)]
+struct Guest<'a> {
+    memory: &'a GuestMemory,
+    image: &'a Image,
+}
+
+impl Guest<'_> {
+    fn width(&self) -> Width {
+        self.image.machine().width()
+    }
+}
+
+/// A bad access to memory.
+#[derive(Clone, Copy, Debug)]
+struct BadAccess {
+    address: u64,
+    access: AccessKind,
+}
+
+impl Fault {
+    /// Explains what was recorded of a guest of that image, whose memory is as the guest left it.
+    #[must_use]
+    pub fn new(record: &Record, memory: &GuestMemory, image: &Image) -> Self {
+        let guest = Guest { memory, image };
+        let location = |address| Location::new(address, guest);
+        let bad = bad_access(record);
+        let instruction = faulting_instruction(record, guest);
+        let decoded = instruction.and_then(|at| decode(guest, at));
+        let executing = bad.is_some_and(|bad| bad.access == AccessKind::Execute);
+        let caller = || {
+            memory
+                .pointer(record.stack, image.machine().pointer_size())
+                .filter(|&address| memory.executable(address))
+                .map(location)
+        };
+        let (location, caller) = match instruction {
+            Some(instruction) => {
+                let caller = if executing { caller() } else { None };
+                (Some(location(instruction)), caller)
+            }
+            None => match record.cause {
+                // The kernel has returned from the page on the guest's behalf.
+                Cause::SystemCall(SystemCall {
+                    site: CallSite::Vsyscall(_),
+                    ..
+                }) => (None, record.registers.map(|at| location(at.instruction))),
+                Cause::SystemCall(_) => (None, None),
+                _ => (caller(), None),
+            },
+        };
+        Self {
+            what: describe(record, guest),
+            disassembly: decoded.as_ref().filter(|_| !executing).map(disassemble),
+            hint: hint(record, guest, bad, decoded.as_ref()),
+            location,
+            caller,
+            address: bad.map(|bad| bad.address),
+            registers: record.registers.map(|registers| Shown {
+                width: guest.width(),
+                registers,
+            }),
+        }
+    }
+}
+
+impl Location {
+    fn new(address: u64, guest: Guest<'_>) -> Self {
+        let Guest { memory, image } = guest;
+        let function = image
+            .symbols()
+            .function_at(address)
+            .filter(|_| memory.executable(address) && image.segment_at(address, 1).is_some())
+            .map(|location| location.to_string());
+        Self { address, function }
+    }
+}
+
+impl fmt::Display for Location {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "{:#x}", self.address)?;
+        match &self.function {
+            Some(function) => write!(f, " {function}"),
+            None => Ok(()),
+        }
+    }
+}
+
+impl fmt::Display for Fault {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(&self.what)?;
+        if let Some(location) = &self.location {
+            write!(f, "\n  at {location}")?;
+        }
+        if let Some(disassembly) = &self.disassembly {
+            write!(f, "\n  instruction: {disassembly}")?;
+        }
+        if let Some(caller) = &self.caller {
+            write!(f, "\n  return address {caller}")?;
+        }
+        if let Some(hint) = &self.hint {
+            write!(f, "\n  hint: {hint}")?;
+        }
+        if let Some(registers) = &self.registers {
+            write!(f, "{registers}")?;
+        }
+        Ok(())
+    }
+}
+
+impl fmt::Display for Shown {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        const NAMES_64: [&str; 16] = [
+            "rax", "rbx", "rcx", "rdx", "rsi", "rdi", "rbp", "rsp", "r8", "r9", "r10", "r11", "r12", "r13", "r14",
+            "r15",
+        ];
+        const NAMES_32: [&str; 8] = ["eax", "ebx", "ecx", "edx", "esi", "edi", "ebp", "esp"];
+        let (names, digits): (&[_], _) = match self.width {
+            Width::Bits64 => (&NAMES_64, 18),
+            Width::Bits32 => (&NAMES_32, 10),
+        };
+        for (i, (name, value)) in names.iter().zip(self.registers.general).enumerate() {
+            f.write_str(if i % 4 == 0 { "\n  " } else { "  " })?;
+            write!(f, "{name:>3} {value:#0digits$x}")?;
+        }
+        write!(f, "\n  flags {:#x}", self.registers.flags)
+    }
+}
+
+/// Address of the instruction at fault; `None` if the guest was in a host function, or nobody knows.
+fn faulting_instruction(record: &Record, guest: Guest<'_>) -> Option<u64> {
+    let next = record.instruction?;
+    if let Cause::SystemCall(SystemCall {
+        site: CallSite::Guest(_),
+        ..
+    }) = record.cause
+    {
+        return Some(next.wrapping_sub(SYSTEM_CALL_SIZE));
+    }
+    // The processor reports these behind them.
+    let trap = match record.cause {
+        Cause::Exception(Exception::Breakpoint) => INT3,
+        Cause::Exception(Exception::Overflow) => INTO,
+        _ => return Some(next),
+    };
+    let before = next.wrapping_sub(1);
+    if guest.memory.read(before, 1) == Ok(vec![trap]) {
+        return Some(before);
+    }
+    Some(next)
+}
+
+const fn bad_access(record: &Record) -> Option<BadAccess> {
+    match record.cause {
+        Cause::Exception(Exception::BadAccess { address, access }) => Some(BadAccess { address, access }),
+        _ => None,
+    }
+}
+
+fn decode(guest: Guest<'_>, address: u64) -> Option<Instruction> {
+    if !guest.memory.executable(address) {
+        return None;
+    }
+    // At the end of the code there are fewer bytes.
+    let bytes = (1..=LONGEST_INSTRUCTION)
+        .rev()
+        .find_map(|size| guest.memory.read(address, size).ok())?;
+    let bits = match guest.width() {
+        Width::Bits32 => 32,
+        Width::Bits64 => 64,
+    };
+    let instruction = Decoder::with_ip(bits, &bytes, address, DecoderOptions::NONE).decode();
+    (!instruction.is_invalid()).then_some(instruction)
+}
+
+fn disassemble(instruction: &Instruction) -> String {
+    let mut text = String::new();
+    let mut formatter = GasFormatter::new();
+    let options = formatter.options_mut();
+    options.set_space_after_operand_separator(true);
+    options.set_branch_leading_zeros(false);
+    options.set_uppercase_hex(false);
+    formatter.format(instruction, &mut text);
+    text
+}
+
+fn describe(record: &Record, guest: Guest<'_>) -> String {
+    let name = |index: u32| {
+        let externals = guest.image.externals();
+        let external = externals.get(index as usize);
+        external.map_or("?", |external| external.name.as_str())
+    };
+    match record.cause {
+        Cause::Exception(exception) => describe_exception(exception, guest.memory),
+        Cause::SystemCall(call) => describe_system_call(call, record.stack, name),
+        Cause::UpcallStack => format!(
+            "no memory for an interrupt frame below the stack pointer {:#x}",
+            record.stack
+        ),
+        Cause::UpcallEntry(entry) => {
+            format!("the upcall entry {entry:#x} in the vCPU page is not in executable memory")
+        }
+        Cause::Arguments(index) => format!(
+            "call of `{}` with arguments outside of memory (stack pointer {:#x})",
+            name(index),
+            record.stack
+        ),
+        Cause::Unbound(index) => {
+            format!("call of `{}`, which the host does not provide", name(index))
+        }
+        Cause::WildCall => "jump into the middle of the host's gates".to_owned(),
+        Cause::WildResolve => "call of the resolver that does not come from a function's thunk".to_owned(),
+    }
+}
+
+/// `name` says how a function is called, by its index.
+fn describe_system_call<'a>(call: SystemCall, stack: u64, name: impl Fn(u32) -> &'a str) -> String {
+    let table = match call.table {
+        SystemCallTable::I386 => "i386",
+        SystemCallTable::X86_64 => "x86-64",
+        SystemCallTable::X32 => "x32",
+    };
+    let which = format!("system call {} ({table})", call.number);
+    match call.site {
+        CallSite::Guest(_) => format!("{which} by guest code"),
+        CallSite::Vsyscall(address) => {
+            format!("{which} by guest code, through the vsyscall page at {address:#x}")
+        }
+        CallSite::Lost => {
+            let last = match call.last_call {
+                Some(index) => format!("the last external call was `{}`", name(index)),
+                None => "there was no external call before".to_owned(),
+            };
+            format!(
+                "{which} by guest code, of which the kernel does not keep the address; the stack pointer was \
+                {stack:#x}, {last}"
+            )
+        }
+        CallSite::Host(address) => {
+            format!("{which} at {address:#x}, in host code that the guest has jumped to")
+        }
+        CallSite::Function(address) => {
+            let function = call.last_call.map_or("?", name);
+            format!("{which} at {address:#x} by the host function `{function}`, which the sandbox does not permit")
+        }
+    }
+}
+
+fn describe_exception(exception: Exception, memory: &GuestMemory) -> String {
+    match exception {
+        Exception::BadAccess { address, access } => {
+            let access = match access {
+                AccessKind::Read => "read from",
+                AccessKind::Write => "write to",
+                AccessKind::Execute => "execution at",
+            };
+            match memory.access_at(address) {
+                Some(rights) => format!("bad {access} address {address:#x}, which is {rights}"),
+                None => format!("bad {access} address {address:#x}, where nothing is mapped"),
+            }
+        }
+        Exception::StackFault => "stack fault".to_owned(),
+        Exception::GeneralProtection => "general protection fault".to_owned(),
+        Exception::IllegalInstruction => "illegal instruction".to_owned(),
+        Exception::Arithmetic => "division by zero or overflow, or an unmasked floating-point exception".to_owned(),
+        Exception::Overflow => "overflow, raised by `into`".to_owned(),
+        Exception::OutOfBounds => "index out of bounds, raised by `bound`".to_owned(),
+        Exception::AlignmentCheck => "access to an address that is not aligned, with the alignment check on".to_owned(),
+        Exception::Breakpoint => "breakpoint or single step".to_owned(),
+        Exception::SystemCall => "system call by guest code".to_owned(),
+        Exception::Other(number) => format!("exception {number}"),
+    }
+}
+
+fn hint(
+    record: &Record,
+    guest: Guest<'_>,
+    bad: Option<BadAccess>,
+    instruction: Option<&Instruction>,
+) -> Option<String> {
+    let hint = match record.cause {
+        Cause::SystemCall(SystemCall {
+            site: CallSite::Host(_),
+            ..
+        }) => "a wild jump, or an attempt to leave the sandbox?",
+        Cause::SystemCall(SystemCall {
+            site: CallSite::Function(_),
+            ..
+        }) => "let the policy allow it (`SandboxPolicy::allow`), or make it on another thread that runs already",
+        Cause::SystemCall(_) | Cause::Exception(Exception::SystemCall) => HINT_OF_SYSTEM_CALL,
+        Cause::Exception(Exception::IllegalInstruction) if instruction.is_some_and(is_system_call) => {
+            HINT_OF_SYSTEM_CALL
+        }
+        Cause::Exception(_) if guest.image.is_l4rtems() && calls_l4(bad, instruction) => {
+            "this asks the L4 microkernel of 2013, which is not here; of an L4RTEMS image only the external functions \
+            work"
+        }
+        Cause::Exception(_) if bad.is_none() => {
+            let privileged = disassemble(instruction.filter(|i| is_privileged(i))?);
+            let name = privileged.split_whitespace().next().unwrap_or_default();
+            return Some(format!(
+                "`{name}` is privileged: was this image built without RTEMS_PARAVIRT?"
+            ));
+        }
+        _ if stack_is_unset(record, guest.width()) => {
+            "there is no stack: does the entry point set one up? A program for Linux expects its kernel to"
+        }
+        _ if stack_overflowed(record, guest.image) => "the stack overflowed: link with a larger `__stack_size`",
+        Cause::UpcallStack => "is the stack pointer in memory that the guest may write?",
+        Cause::Unbound(_) => "`pvhost check` shows what was meant",
+        Cause::Exception(_) => return hint_of_access(guest, bad?).map(str::to_owned),
+        _ => return None,
+    };
+    Some(hint.to_owned())
+}
+
+fn hint_of_access(guest: Guest<'_>, bad: BadAccess) -> Option<&'static str> {
+    let rights = guest.memory.access_at(bad.address);
+    // Of what lies beside the image, the guest may write its free memory, and little else.
+    let is_free = rights.is_some_and(|rights| rights.write) && guest.image.segment_at(bad.address, 1).is_none();
+    match bad.access {
+        AccessKind::Execute if bad.address < NULL_REACH => {
+            Some("a call or jump through a null pointer; an external function that is not bound?")
+        }
+        AccessKind::Execute if is_free => Some(
+            "memory beside the image is for data; a loader or compiler in the guest asks for the right to execute it: \
+             an image by a note (`executable_memory!`, in C PARAVIRT_EXECUTABLE_MEMORY), its user by \
+             `--executable-memory`; else a wild jump?",
+        ),
+        AccessKind::Execute => Some("a wild jump, or a return through a stack that was overwritten?"),
+        _ if bad.address < NULL_REACH => Some("a null pointer?"),
+        AccessKind::Write if rights.is_some() => Some("a write to code or to a constant?"),
+        _ => None,
+    }
+}
+
+/// Whether the guest was about to call L4: its thread's own data are at fs:0, its system calls in the page of kernel
+/// information (L4Re for x86-32, `__l4sys_invoke_direct`).
+fn calls_l4(bad: Option<BadAccess>, instruction: Option<&Instruction>) -> bool {
+    const KERNEL_INFORMATION: core::ops::Range<u64> = 0xafff_f000..0xb000_0000;
+    let called =
+        bad.is_some_and(|bad| matches!(bad.access, AccessKind::Execute) && KERNEL_INFORMATION.contains(&bad.address));
+    called || instruction.is_some_and(|instruction| instruction.segment_prefix() == Register::FS)
+}
+
+/// Whether the stack pointer is still what the host set it to, 0, or a few pushes below.
+fn stack_is_unset(record: &Record, width: Width) -> bool {
+    const PUSHED: u64 = 256;
+    let below_zero = match width {
+        Width::Bits32 => (record.stack as u32).wrapping_neg().into(),
+        Width::Bits64 => record.stack.wrapping_neg(),
+    };
+    below_zero <= PUSHED
+}
+
+/// Whether the stack pointer is in the image but below the stack that the linker script reserved.
+fn stack_overflowed(record: &Record, image: &Image) -> bool {
+    /// The fault may come before the stack pointer has moved.
+    const SLACK: u64 = 256;
+    let start = image.segments().first().map_or(0, |s| s.address);
+    image
+        .symbols()
+        .address_of("__stack_start")
+        .is_some_and(|stack| (start..stack.saturating_add(SLACK)).contains(&record.stack))
+}
+
+/// Whether the instruction enters a kernel. Not every processor has each of them in each mode.
+fn is_system_call(instruction: &Instruction) -> bool {
+    matches!(instruction.mnemonic(), Mnemonic::Syscall | Mnemonic::Sysenter)
+}
+
+/// Whether the instruction needs ring 0, or access to ports or interrupts that user mode does not have.
+fn is_privileged(instruction: &Instruction) -> bool {
+    instruction.is_privileged()
+        || matches!(
+            instruction.mnemonic(),
+            Mnemonic::Cli
+                | Mnemonic::Sti
+                | Mnemonic::In
+                | Mnemonic::Insb
+                | Mnemonic::Insw
+                | Mnemonic::Insd
+                | Mnemonic::Out
+                | Mnemonic::Outsb
+                | Mnemonic::Outsw
+                | Mnemonic::Outsd
+        )
+}

@@ -1,0 +1,65 @@
+// SPDX-License-Identifier: MIT OR Apache-2.0
+//! The L4RTEMS functions, by those of the interface. For host functions, as the interface is.
+//!
+//! Offered are console and time. Interrupts are not, unless the image has a vCPU page as well: in L4RTEMS an interrupt
+//! entered the guest through the vCPU of the L4 microkernel, and the guest's handler returned by one of its system
+//! calls, which a host does not have, or not in that form. So `l4rtems_requestIrq` refuses, as it did for
+//! interrupts that were not there. Ports are not offered: user mode has none to grant.
+
+use paravirt_abi::line;
+
+use crate::guest::{Guest, Platform};
+
+/// Nanoseconds in a microsecond, the unit of L4RTEMS.
+const MICROSECOND: u64 = 1_000;
+
+impl<P: Platform> Guest<P> {
+    /// `l4rtems_outch`.
+    pub fn l4rtems_outch(&self, character: i8) {
+        let byte = match character as u8 {
+            0 => b'\n',
+            byte => byte,
+        };
+        // There is nothing to tell the guest; so below.
+        let _ = self.platform().console_write(&[byte]);
+    }
+
+    /// `l4rtems_inch`; -1 if there is no byte, for whatever reason: its callers compare with that.
+    pub fn l4rtems_inch(&self) -> i32 {
+        let mut byte = [0];
+        match self.take_input(&mut byte) {
+            Ok(1) => byte[0].into(),
+            _ => -1,
+        }
+    }
+
+    /// `l4rtems_requestIrq`, which returns a C `bool`.
+    pub fn l4rtems_request_irq(&self, number: u32) -> u8 {
+        (self.takes_interrupts && self.irq_attach(number).is_ok()).into()
+    }
+
+    /// `l4rtems_detachIrq`.
+    pub fn l4rtems_detach_irq(&self, number: u32) {
+        if number == line::TIMER {
+            self.l4rtems_timer_stop();
+        }
+        let _ = self.irq_detach(number);
+    }
+
+    /// `l4rtems_timer_start`.
+    pub fn l4rtems_timer_start(&self, period: u64, first: u64) {
+        let first = if first == 0 { period } else { first };
+        let ns = |time: u64| time.saturating_mul(MICROSECOND);
+        let _ = self.timer_start(0, ns(first), ns(period));
+    }
+
+    /// `l4rtems_timer_stop`.
+    pub fn l4rtems_timer_stop(&self) {
+        let _ = self.timer_stop(0);
+    }
+
+    /// `l4rtems_timer_read`.
+    pub fn l4rtems_timer_read(&self) -> u32 {
+        (self.clock_now() / MICROSECOND) as u32
+    }
+}

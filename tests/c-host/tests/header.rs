@@ -174,6 +174,8 @@ fn every_name_is_checked() {
     for line in header.lines() {
         let words: Vec<&str> = line.split_whitespace().collect();
         match words[..] {
+            // An alias for what is checked under its own name.
+            ["#define", _, name, ..] if name.starts_with("PVH_") => continue,
             // Macros with arguments are checked by their use.
             ["#define", name, _, ..] if !name.contains('(') => found.insert(name.to_owned()),
             ["struct", name, "{"] => found.insert(name.to_owned()),

@@ -22,17 +22,18 @@ const RTEMS: &[User] = &[User::RtemsPrefix, User::RtemsSource];
 const L4RE: &[User] = &[User::L4reTree, User::L4reFiasco];
 
 /// Blocks that need what only a user has, by document and how the first command begins; and what that is.
-const OF_USERS: [(&str, &str, &[User]); 13] = [
+const OF_USERS: [(&str, &str, &[User]); 14] = [
     ("README.md", "cargo xtask rtems", RTEMS),
-    ("README.md", "pvhost run --host xen-pvh target/rtems", RTEMS),
-    ("README.md", "i386-rtems6-gcc", RTEMS),
-    ("README.md", "pvhost list target/rtems", RTEMS),
+    ("ffi/rtems/README.md", "cargo xtask rtems --prefix", RTEMS),
+    ("ffi/rtems/README.md", "pvhost run --host xen-pvh target/rtems", RTEMS),
+    ("ffi/rtems/README.md", "i386-rtems6-gcc", RTEMS),
+    ("ffi/rtems/README.md", "pvhost list target/rtems", RTEMS),
     (
-        "README.md",
+        "host/ports/README.md",
         "cargo xtask pok --tree $HOME/pok --run",
         &[User::RtemsPrefix, User::RtemsSource, User::PokTree],
     ),
-    ("README.md", "cargo xtask pok", &[User::PokTree]),
+    ("host/ports/README.md", "cargo xtask pok", &[User::PokTree]),
     // It compares with a BSP pc686 that its reader has built.
     ("ffi/rtems/README.md", "cargo xtask rtems", &[User::Reader]),
     ("host/README.md", "pvhost audit hello.exe", RTEMS),
@@ -99,6 +100,7 @@ fn main() -> ExitCode {
             move || every_entry_is_used(&used)
         }),
         Trial::test("the_table_of_hosts_counts_what_their_files_count", counts),
+        Trial::test("what_is_linked_to_is_there", links),
     ];
     trials.extend(blocks.into_iter().zip(listed).map(|(block, listed)| {
         test_support::trial(block.title(), &needs(listed), move || {
@@ -129,6 +131,54 @@ fn documents() -> Vec<String> {
     }
     documents.sort();
     documents
+}
+
+/// Links to files and to headings of documents, from the document that has them.
+fn links() -> Result<(), Failed> {
+    let root = test_support::workspace().root().to_owned();
+    let read = |document: &str| fs::read_to_string(root.join(document)).expect("a document");
+    let mut broken = Vec::new();
+    for document in documents() {
+        let folder = root
+            .join(&document)
+            .parent()
+            .expect("a document is in a folder")
+            .to_owned();
+        for link in read(&document).split("](").skip(1) {
+            let link = link.split(')').next().unwrap_or_default();
+            if link.contains("://") {
+                continue;
+            }
+            let (file, heading) = link.split_once('#').unwrap_or((link, ""));
+            let path = if file.is_empty() {
+                root.join(&document)
+            } else {
+                folder.join(file)
+            };
+            let text = fs::read_to_string(&path).unwrap_or_default();
+            let mut headings = text.lines().filter(|line| line.starts_with('#')).map(anchor);
+            if !path.exists() || !heading.is_empty() && !headings.any(|anchor| anchor == heading) {
+                broken.push(format!("{document}: {link}"));
+            }
+        }
+    }
+    if broken.is_empty() {
+        Ok(())
+    } else {
+        Err(broken.join("\n").into())
+    }
+}
+
+/// The anchor that the usual viewers of documents give a heading.
+fn anchor(heading: &str) -> String {
+    heading
+        .trim_start_matches('#')
+        .trim()
+        .to_lowercase()
+        .chars()
+        .filter(|letter| letter.is_alphanumeric() || matches!(letter, ' ' | '-' | '_'))
+        .map(|letter| if letter == ' ' { '-' } else { letter })
+        .collect()
 }
 
 /// An entry whose block is gone would hide the next one.

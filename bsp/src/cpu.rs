@@ -33,7 +33,7 @@ use critical_section::CriticalSection;
 
 use crate::{Error, interface, irq, vcpu};
 
-/// Whether interrupts are on.
+/// Returns whether interrupts are on.
 #[inline]
 #[must_use]
 pub fn interrupts_enabled() -> bool {
@@ -48,7 +48,7 @@ pub fn disable_interrupts() {
     compiler_fence(Ordering::SeqCst);
 }
 
-/// Turns interrupts off; whether they were on, for [`restore_interrupts`].
+/// Turns interrupts off. Returns whether they were on, for [`restore_interrupts`].
 #[inline]
 #[must_use]
 pub fn save_interrupts() -> bool {

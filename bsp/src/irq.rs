@@ -168,7 +168,7 @@ impl Line {
         result(interface::pv_irq_raise(self.0))
     }
 
-    /// Whether the line is pending: raised, unmasked, and its handler has not begun.
+    /// Returns whether the line is pending: raised, unmasked, and its handler has not begun.
     #[must_use]
     pub fn is_pending(self) -> bool {
         let lines = vcpu::pending().load(Ordering::Relaxed) | LATCHED.load(Ordering::Relaxed);
@@ -293,7 +293,7 @@ pub(crate) fn set_open_host(open: fn()) {
     OPEN_HOST.borrow(section).set(open);
 }
 
-/// Opens the host's flag if an entry left it off; whether it did. Called with interrupts off.
+/// Opens the host's flag if an entry left it off. Returns whether it did. Called with interrupts off.
 pub(crate) fn open_host() -> bool {
     if vcpu::pending().load(Ordering::Relaxed) & HOST_MASKED == 0 {
         return false;

@@ -57,7 +57,7 @@ impl<T: Copy + Send> Local<T> {
     }
 }
 
-/// Whether a value of that type is moved by one instruction.
+/// Returns whether a value of that type is moved by one instruction.
 const fn is_word<T>() -> bool {
     size_of::<T>().is_power_of_two() && size_of::<T>() <= size_of::<usize>()
 }

@@ -163,13 +163,13 @@ impl Host {
         (self.policy)()
     }
 
-    /// Whether it is for L4RTEMS images.
+    /// Returns whether it is for L4RTEMS images.
     #[must_use]
     pub const fn is_for_l4rtems(&self) -> bool {
         !self.l4rtems.is_empty()
     }
 
-    /// Whether its functions are in the image, in a backend.
+    /// Returns whether its functions are in the image, in a backend.
     #[must_use]
     pub fn needs_backend(&self) -> bool {
         self.policy().backend.is_some()

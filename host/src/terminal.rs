@@ -177,8 +177,8 @@ pub(crate) fn resume() {
     TERMINAL.suspended.store(false, Ordering::SeqCst);
 }
 
-/// Whether nothing is to keep us from that terminal: it is not another program's turn. Of one that does not control us
-/// it is nobody's.
+/// Returns whether nothing is to keep us from that terminal: it is not another program's turn. Of one that does not
+/// control us it is nobody's.
 fn is_in_foreground(fd: i32) -> bool {
     let mut group = 0_i32;
     // SAFETY: a live variable of the type that the call writes.
@@ -205,7 +205,7 @@ fn restore_on_panic() {
     });
 }
 
-/// Whether that signal ends a program that does nothing about it, and can be caught.
+/// Returns whether that signal ends a program that does nothing about it, and can be caught.
 pub(crate) fn ends_by_default(signal: i32) -> bool {
     !matches!(
         signal,

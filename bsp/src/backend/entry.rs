@@ -64,7 +64,7 @@ pub fn mark_host_closed() {
     vcpu::pending().fetch_or(HOST_MASKED, Ordering::Relaxed);
 }
 
-/// Whether a line is pending. For idle, which tests it with the host's flag closed.
+/// Returns whether a line is pending. For idle, which tests it with the host's flag closed.
 #[must_use]
 pub fn is_pending() -> bool {
     vcpu::pending().load(Ordering::Relaxed) & !HOST_MASKED != 0

@@ -34,7 +34,7 @@ const NOTHING: MemoryRange = MemoryRange {
 static MEMORY: Local<[MemoryRange; RANGES]> = Local::new([NOTHING; RANGES]);
 static FINISHED: Local<bool> = Local::new(false);
 
-/// Whether the block is in use, or the guest has another.
+/// Returns whether the block is in use, or the guest has another.
 fn is_finished() -> bool {
     FINISHED.get() || crate::start::info().is_some()
 }

@@ -82,7 +82,7 @@ impl<const N: usize> Functions<N> {
     }
 }
 
-/// Whether `a` sorts before `b`; `str`'s own comparison cannot be used in constants.
+/// Returns whether `a` sorts before `b`; `str`'s own comparison cannot be used in constants.
 const fn is_less(a: &str, b: &str) -> bool {
     let (a, b) = (a.as_bytes(), b.as_bytes());
     let mut i = 0;

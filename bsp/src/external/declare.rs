@@ -19,7 +19,7 @@ pub unsafe trait External {
     const SIGNATURE: Signature;
 }
 
-/// Whether an assembler and a C compiler take `name` as a symbol without quotes.
+/// Returns whether an assembler and a C compiler take `name` as a symbol without quotes.
 #[must_use]
 pub const fn is_c_identifier(name: &str) -> bool {
     let bytes = name.as_bytes();
@@ -34,8 +34,8 @@ pub const fn is_c_identifier(name: &str) -> bool {
     !bytes.is_empty()
 }
 
-/// Whether `name` is that of an L4RTEMS function. On i386 hosts take its arguments from registers, and Rust has no such
-/// calls.
+/// Returns whether `name` is that of an L4RTEMS function. On i386 hosts take its arguments from registers, and Rust has
+/// no such calls.
 #[must_use]
 pub const fn is_l4rtems(name: &str) -> bool {
     let mut i = 0;

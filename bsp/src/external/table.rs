@@ -58,7 +58,7 @@ impl Table {
         self.length
     }
 
-    /// Whether the image has no external function.
+    /// Returns whether the image has no external function.
     #[must_use]
     pub const fn is_empty(self) -> bool {
         self.length == 0
@@ -149,7 +149,8 @@ impl Entry {
         unsafe { self.slot.read_volatile() }
     }
 
-    /// Whether the slot leads to a function. A slot that is resolved on the first call becomes bound by that call.
+    /// Returns whether the slot leads to a function. A slot that is resolved on the first call becomes bound by that
+    /// call.
     #[must_use]
     pub fn is_bound(self) -> bool {
         // SAFETY: inside the array of unbound values.

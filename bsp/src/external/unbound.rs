@@ -117,7 +117,7 @@ unsafe extern "C" fn report(name: *const *const c_char) -> ! {
     undefined_instruction()
 }
 
-/// Whether a call leads to a function. One without an entry was linked into the image.
+/// Returns whether a call leads to a function. One without an entry was linked into the image.
 #[inline(never)] // two calls of it, and the guest is small
 fn is_usable(name: &str) -> bool {
     Table::of_image().find(name).is_none_or(Entry::is_bound)

@@ -15,7 +15,7 @@ const IS_VIRTUAL: u32 = 1 << 31;
 /// Leaf 1, ecx: the processor has `xsave`, and AVX.
 const XSAVE_AND_AVX: u32 = 1 << 26 | 1 << 28;
 
-/// Whether `features`, ecx of leaf 1, has what AVX state needs.
+/// Returns whether `features`, ecx of leaf 1, has what AVX state needs.
 pub(crate) fn has_avx(features: u32) -> bool {
     features & XSAVE_AND_AVX == XSAVE_AND_AVX
 }
@@ -57,8 +57,8 @@ impl fmt::Display for Signature {
     }
 }
 
-/// Whether the machine is a PC without a hypervisor, or with one that emulates a PC and is content with that: QEMU's
-/// own processor, KVM.
+/// Returns whether the machine is a PC without a hypervisor, or with one that emulates a PC and is content with that:
+/// QEMU's own processor, KVM.
 #[must_use]
 pub fn is_pc() -> bool {
     matches!(hypervisor(), None | Some(Signature::TCG | Signature::KVM))

@@ -6,7 +6,7 @@ use core::arch::asm;
 /// The processor's interrupt flag in its flags register.
 pub const INTERRUPT_FLAG: usize = 1 << 9;
 
-/// Whether this code runs in ring 0. May be asked anywhere.
+/// Returns whether this code runs in ring 0. May be asked anywhere.
 #[must_use]
 pub fn is_in_ring0() -> bool {
     let selector: u32;

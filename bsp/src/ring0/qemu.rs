@@ -26,7 +26,7 @@ const fn port(number: u16) -> Port {
     unsafe { Port::new(number) }
 }
 
-/// Whether this machine is QEMU's. Elsewhere the ports above could be anything.
+/// Returns whether this machine is QEMU's. Elsewhere the ports above could be anything.
 pub fn is_here() -> bool {
     CONFIG_SELECTOR.out16(SIGNATURE);
     b"QEMU".iter().all(|&letter| CONFIG_DATA.in8() == letter)

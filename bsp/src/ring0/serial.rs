@@ -44,7 +44,7 @@ const ALL_SENT: u8 = 1 << 6;
 static DEPTH: Local<usize> = Local::new(1);
 const FIFO_DEPTH: usize = 16;
 
-/// Whether there is a serial port. Where nothing is, reads give ones.
+/// Returns whether there is a serial port. Where nothing is, reads give ones.
 pub fn is_here() -> bool {
     SCRATCH.out8(0x5a);
     let first = SCRATCH.in8();
@@ -100,7 +100,7 @@ pub fn write_all(mut bytes: &[u8]) {
     }
 }
 
-/// Whether a byte has been received.
+/// Returns whether a byte has been received.
 pub fn has_input() -> bool {
     LINE_STATUS.in8() & DATA_READY != 0
 }

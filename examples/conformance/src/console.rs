@@ -126,13 +126,13 @@ pub fn input() -> Outcome {
 /// Why input cannot be checked where there is none.
 const NO_INPUT: &str = "the console has no input";
 
-/// Whether the input ended before its first byte.
+/// Returns whether the input ended before its first byte.
 fn has_none() -> bool {
     ENDED.load(Ordering::Relaxed) && LENGTH.load(Ordering::Relaxed) == 0
 }
 
-/// Whether the input came through a console for keys, where return and line feed are one and 0xff is none. Who typed it
-/// may have typed more.
+/// Returns whether the input came through a console for keys, where return and line feed are one and 0xff is none. Who
+/// typed it may have typed more.
 fn is_typed(received: &[u8]) -> bool {
     let mut received = received.iter();
     INPUT

@@ -17,7 +17,7 @@ static LATE: AtomicU32 = AtomicU32::new(100);
 const STANDSTILL: u64 = 1000 * MILLISECOND;
 static VERBOSE: AtomicBool = AtomicBool::new(false);
 
-/// Takes the options; whether all are known.
+/// Takes the options. Returns whether all are known.
 pub fn read(mut words: impl Iterator<Item = &'static str>) -> bool {
     while let Some(word) = words.next() {
         match word {

@@ -18,7 +18,7 @@ paravirt_bsp::image! { main: main, backends: [linux_syscall, bare, xen] }
 #[global_allocator]
 static HEAP: LlffHeap = LlffHeap::empty();
 
-/// Gives the allocator its memory; whether there is some.
+/// Gives the allocator its memory. Returns whether there is some.
 fn start_heap() -> bool {
     let ram = start::memory()
         .iter()

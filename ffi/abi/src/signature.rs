@@ -91,7 +91,7 @@ impl Type {
         })
     }
 
-    /// Whether an argument may have this type; [`Type::Unit`] and [`Type::Never`] are results only.
+    /// Returns whether an argument may have this type; [`Type::Unit`] and [`Type::Never`] are results only.
     #[must_use]
     pub const fn is_argument(self) -> bool {
         !matches!(self, Self::Unit | Self::Never)

@@ -3,13 +3,13 @@
 
 use paravirt_bsp::cpu;
 
-/// Whether interrupts are on.
+/// Returns whether interrupts are on.
 #[unsafe(no_mangle)]
 pub extern "C" fn paravirt_cpu_interrupts_enabled() -> bool {
     cpu::interrupts_enabled()
 }
 
-/// Turns interrupts off; whether they were on.
+/// Turns interrupts off. Returns whether they were on.
 #[unsafe(no_mangle)]
 pub extern "C" fn paravirt_cpu_disable_interrupts() -> bool {
     cpu::save_interrupts()

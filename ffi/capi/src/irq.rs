@@ -44,7 +44,7 @@ pub extern "C" fn paravirt_irq_raise(line: u32) -> i32 {
     with(line, Line::raise)
 }
 
-/// Whether a line is pending.
+/// Returns whether a line is pending.
 #[unsafe(no_mangle)]
 pub extern "C" fn paravirt_irq_is_pending(line: u32) -> bool {
     Line::new(line).is_some_and(Line::is_pending)

@@ -96,8 +96,9 @@ impl Lines {
         Ok(())
     }
 
-    /// Latches a line, from any thread. Whether it was not latched before: then the vCPU's thread is to be interrupted,
-    /// so that it [flushes](Self::flush). Otherwise whoever latched it does that, and the line is taken after.
+    /// Latches a line, from any thread. Returns whether it was not latched before: then the vCPU's thread is to be
+    /// interrupted, so that it [flushes](Self::flush). Otherwise whoever latched it does that, and the line is taken
+    /// after.
     ///
     /// # Errors
     /// [`Error::NoSuchDevice`] if there is no such line.
@@ -106,8 +107,8 @@ impl Lines {
         Ok(self.latched.fetch_or(bit, Ordering::SeqCst) & bit == 0)
     }
 
-    /// Whether the guest would notice that a line is raised: it is unmasked, and what was raised before has been taken.
-    /// On the vCPU's thread.
+    /// Returns whether the guest would notice that a line is raised: it is unmasked, and what was raised before has
+    /// been taken. On the vCPU's thread.
     #[must_use]
     pub fn is_ready(&self, pending: &AtomicU32, line: u32) -> bool {
         let Ok(bit) = bit(line) else {

@@ -17,7 +17,7 @@ const LOCKED: Duration = Duration::from_secs(300);
 /// Where apt begins to say which packages exclude each other.
 const CONFLICT: &str = "The following packages have unmet dependencies";
 
-/// Whether packages can be looked up with apt here.
+/// Returns whether packages can be looked up with apt here.
 pub fn is_here() -> bool {
     ["apt-get", "apt-cache", "dpkg-deb"]
         .iter()

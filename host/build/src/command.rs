@@ -83,7 +83,7 @@ pub fn output(command: &mut Command) -> Result<String> {
     String::from_utf8(output.stdout).with_context(|| format!("the output of {} is not UTF-8", name(command)))
 }
 
-/// Whether `command` can be started and succeeds, its output unseen.
+/// Returns whether `command` can be started and succeeds, its output unseen.
 pub fn succeeds(command: &mut Command) -> bool {
     command
         .stdin(Stdio::null())

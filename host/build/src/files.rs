@@ -8,8 +8,8 @@ use std::path::Path;
 
 use anyhow::{Context, Result};
 
-/// Writes a file, its folder included, unless it has that content already. Whether it was written. If it cannot be, as
-/// on a full disk, what was there stays; a link is followed.
+/// Writes a file, its folder included, unless it has that content already. Returns whether it was written. If it cannot
+/// be, as on a full disk, what was there stays; a link is followed.
 ///
 /// # Errors
 /// The file system's.

@@ -41,8 +41,8 @@ pub fn build(workspace: &Workspace, package: &str) -> Result<PathBuf> {
     command::build_program(&mut cargo, package)
 }
 
-/// Whether the C compiler has what a statically linked program is made of; some systems keep it in a package of its
-/// own.
+/// Returns whether the C compiler has what a statically linked program is made of; some systems keep it in a package of
+/// its own.
 fn has_static_c_library() -> bool {
     ["libc.a", "rcrt1.o"].iter().all(|file| {
         let mut cc = Command::new("cc");

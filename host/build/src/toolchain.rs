@@ -109,7 +109,7 @@ impl Toolchain {
         self.target
     }
 
-    /// Whether its `cargo clippy` is another than that of the active toolchain.
+    /// Returns whether its `cargo clippy` is another than that of the active toolchain.
     pub fn has_own_clippy(&self) -> bool {
         let own = self.own.as_ref();
         own.is_some_and(|own| own.source.clippy.is_some())
@@ -146,7 +146,7 @@ impl Own {
     }
 }
 
-/// Whether the active toolchain has a library for `target`.
+/// Returns whether the active toolchain has a library for `target`.
 pub fn active_has(target: &str) -> Result<bool> {
     let rustc = std::env::var_os("RUSTC").unwrap_or_else(|| "rustc".into());
     let libraries = command::output(Command::new(rustc).args(["--print", "target-libdir", "--target", target]))

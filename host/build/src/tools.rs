@@ -241,7 +241,7 @@ impl Tool {
         }
     }
 
-    /// Whether an ordinary user can have it with apt.
+    /// Returns whether an ordinary user can have it with apt.
     const fn needs_root(self) -> bool {
         !matches!(self, Self::Xen | Self::Qemu)
     }
@@ -398,7 +398,7 @@ fn not_working(tool: Tool, error: &anyhow::Error, hindrance: Option<&str>, tried
     }
 }
 
-/// Whether apt's messages say that it could not reach an archive, or has no lists of what is there.
+/// Returns whether apt's messages say that it could not reach an archive, or has no lists of what is there.
 fn is_offline(messages: &str) -> bool {
     [
         "Could not resolve",

@@ -232,7 +232,7 @@ impl Anchor {
         });
     }
 
-    /// Whether the counter has gone on as the clock has; `None` if its rate is not known.
+    /// Returns whether the counter has gone on as the clock has; `None` if its rate is not known.
     fn agrees(&self, now: &Sample) -> Option<bool> {
         let rate = self.measurement?;
         let Some(cycles) = now.counter.checked_sub(self.last.counter) else {

@@ -127,19 +127,19 @@ impl GuestMemory {
         unsafe { (address as *mut u8).copy_from_nonoverlapping(bytes.as_ptr(), bytes.len()) };
     }
 
-    /// Whether the guest may read `size` bytes from `address` on.
+    /// Returns whether the guest may read `size` bytes from `address` on.
     #[must_use]
     pub fn readable(&self, address: u64, size: u64) -> bool {
         self.allows(address, size, |access| access.read)
     }
 
-    /// Whether the guest may write `size` bytes from `address` on.
+    /// Returns whether the guest may write `size` bytes from `address` on.
     #[must_use]
     pub fn writable(&self, address: u64, size: u64) -> bool {
         self.allows(address, size, |access| access.write)
     }
 
-    /// Whether the guest may execute code at `address`.
+    /// Returns whether the guest may execute code at `address`.
     #[must_use]
     pub fn executable(&self, address: u64) -> bool {
         self.allows(address, 1, |access| access.execute)
@@ -190,7 +190,7 @@ impl GuestMemory {
         Ok(())
     }
 
-    /// Whether `size` bytes from `address` on are mapped without a gap, with rights that `right` accepts.
+    /// Returns whether `size` bytes from `address` on are mapped without a gap, with rights that `right` accepts.
     fn allows(&self, address: u64, size: u64, right: impl Fn(Access) -> bool) -> bool {
         let Some(end) = address.checked_add(size) else {
             return false;

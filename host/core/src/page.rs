@@ -49,7 +49,7 @@ impl Page {
         field!(self, AtomicU32, interrupts_enabled).store(0, Ordering::Relaxed);
     }
 
-    /// Whether a line is pending.
+    /// Returns whether a line is pending.
     #[must_use]
     pub fn is_pending(self) -> bool {
         self.pending().load(Ordering::SeqCst) & !HOST_MASKED != 0

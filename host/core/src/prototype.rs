@@ -102,7 +102,7 @@ pub fn stack_bytes(signature: Signature, width: Width) -> u64 {
     }
 }
 
-/// Whether C could call a function of that name.
+/// Returns whether C could call a function of that name.
 #[must_use]
 pub fn is_identifier(name: &str) -> bool {
     !name.is_empty()

@@ -294,7 +294,7 @@ impl Provides {
         self.functions.get(name)?.address
     }
 
-    /// Whether it provides what a guest of that width asks for.
+    /// Returns whether it provides what a guest of that width asks for.
     #[must_use]
     pub fn fit(&self, external: &External, width: Width) -> Fit {
         let Some(provided) = self.functions.get(&external.name) else {

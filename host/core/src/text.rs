@@ -88,7 +88,7 @@ impl<W: Write> Write for Escaper<W> {
     }
 }
 
-/// Whether a terminal shows that character, and does nothing else with it. Of white space only the blank does.
+/// Returns whether a terminal shows that character, and does nothing else with it. Of white space only the blank does.
 #[must_use]
 pub fn is_shown(character: char) -> bool {
     if character.is_ascii() {

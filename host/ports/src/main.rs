@@ -37,7 +37,7 @@ fn main() -> ExitCode {
     command::exit_code(perform(Arguments::parse().port))
 }
 
-/// Whether the command succeeded; a command that counts checks has said what failed.
+/// Returns whether the command succeeded; a command that counts checks has said what failed.
 fn perform(port: Port) -> Result<bool> {
     let workspace = Workspace::find()?;
     match port {

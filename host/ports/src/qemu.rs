@@ -75,7 +75,7 @@ impl Machine {
         }
     }
 
-    /// Whether the machine has taken all that was typed.
+    /// Returns whether the machine has taken all that was typed.
     ///
     /// # Errors
     /// The system's.

@@ -96,7 +96,7 @@ fn l4re_arch() -> Option<Arch> {
     named_l4re().map(|tree| tree.arch)
 }
 
-/// Whether an L4Re is named that does not have what these runs need.
+/// Returns whether an L4Re is named that does not have what these runs need.
 fn lacks(extra: &ExtraRuns) -> bool {
     named_l4re().is_some_and(|tree| (extra.missing)(&tree).is_some())
 }

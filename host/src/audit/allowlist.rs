@@ -78,7 +78,7 @@ pub enum AllowlistError {
 }
 
 impl Rule {
-    /// Whether it allows that.
+    /// Returns whether it allows that.
     #[must_use]
     pub fn allows(&self, finding: &Finding) -> bool {
         let function = match self.function.strip_suffix('*') {

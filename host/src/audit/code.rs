@@ -20,7 +20,7 @@ pub(super) enum Name<'a> {
 }
 
 impl Name<'_> {
-    /// Whether it names the same function or range of the image, without a look at its text.
+    /// Returns whether it names the same function or range of the image, without a look at its text.
     pub(super) fn is(&self, other: &Self) -> bool {
         match (self, other) {
             (Self::Symbol(one), Self::Symbol(other)) => (one.address, one.size) == (other.address, other.size),

@@ -66,7 +66,7 @@ pub fn check_state(image: &Image) -> Result<(), StateProblem> {
     if known { Ok(()) } else { Err(StateProblem::Unknown) }
 }
 
-/// Whether all of the piece could be decoded, so that it was judged.
+/// Returns whether all of the piece could be decoded, so that it was judged.
 fn check_piece(piece: &Piece<'_>, bits: u32) -> Result<bool, StateProblem> {
     let mut wide = None;
     let mut decoder = Decoder::with_ip(bits, piece.bytes, piece.address, DecoderOptions::NONE);
@@ -92,7 +92,7 @@ fn check_piece(piece: &Piece<'_>, bits: u32) -> Result<bool, StateProblem> {
     })
 }
 
-/// Whether the instruction names a register that is no part of x87, SSE and AVX state.
+/// Returns whether the instruction names a register that is no part of x87, SSE and AVX state.
 fn is_wide(instruction: &Instruction) -> bool {
     (0..instruction.op_count())
         .map(|operand| instruction.op_register(operand))

@@ -21,7 +21,7 @@ pub(super) struct ReadError {
     fix: &'static str,
 }
 
-/// Whether that is standard input.
+/// Returns whether that is standard input.
 pub(super) fn is_stdin(file: &Path) -> bool {
     file.as_os_str() == "-"
 }

@@ -68,7 +68,7 @@ impl Target {
         Err(io::Error::other("too many levels of symbolic links"))
     }
 
-    /// Whether it is the file of that name, whatever other names both have.
+    /// Returns whether it is the file of that name, whatever other names both have.
     pub(super) fn is_file(&self, name: &Path) -> bool {
         let ours = match self {
             Self::File { file, .. } | Self::Other(file) => fs::metadata(file),
@@ -77,7 +77,7 @@ impl Target {
         matches!((ours, fs::metadata(name)), (Ok(ours), Ok(other)) if ours.is_file() && is_same(&ours, &other))
     }
 
-    /// Whether it is standard output.
+    /// Returns whether it is standard output.
     pub(super) fn is_stdout(&self) -> bool {
         let ours = match self {
             Self::Open(file) => file.metadata(),

@@ -17,8 +17,8 @@ pub(crate) fn ignore_sigpipe() {
     SIGPIPE_IGNORED.store(before == libc::SIG_IGN, Ordering::Relaxed);
 }
 
-/// Whether that signal is to be the program's end. Of those that come here, only a SIGPIPE may be one that whoever
-/// started the program wants ignored.
+/// Returns whether that signal is to be the program's end. Of those that come here, only a SIGPIPE may be one that
+/// whoever started the program wants ignored.
 pub(super) fn is_deadly(signal: i32) -> bool {
     signal != libc::SIGPIPE || !SIGPIPE_IGNORED.load(Ordering::Relaxed)
 }

@@ -60,7 +60,7 @@ impl Filter {
         }
     }
 
-    /// Whether bytes are held back until it is known what they are.
+    /// Returns whether bytes are held back until it is known what they are.
     pub(super) fn holds(&self) -> bool {
         !self.held.is_empty()
     }
@@ -80,7 +80,7 @@ impl Filter {
         }
     }
 
-    /// Acts on a complete beginning or line ending; whether there was one.
+    /// Acts on a complete beginning or line ending. Returns whether there was one.
     fn decided(&mut self) -> bool {
         if self.held == b"\r\n" {
             // The loop in `push` hands over the newline.
@@ -98,7 +98,7 @@ impl Filter {
         true
     }
 
-    /// Whether what is held may still become something.
+    /// Returns whether what is held may still become something.
     fn undecided(&self) -> bool {
         let marks = [&self.marks.xen, &self.marks.debug];
         self.held == b"\r" || marks.iter().any(|mark| mark.starts_with(&self.held))

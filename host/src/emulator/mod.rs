@@ -103,8 +103,8 @@ pub struct Finished {
     pub lost: Option<io::Error>,
 }
 
-/// Whether the image can run on that platform with so many bytes of memory beside it, by all that [`run`] asks before
-/// it looks for QEMU and Xen.
+/// Returns whether the image can run on that platform with so many bytes of memory beside it, by all that [`run`] asks
+/// before it looks for QEMU and Xen.
 ///
 /// # Errors
 /// The image is not for that platform, or does not fit with that memory.

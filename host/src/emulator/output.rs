@@ -40,7 +40,7 @@ impl Output {
         (!self.waiting.is_empty()).then(|| self.stream.poll_fd())
     }
 
-    /// Whether there is room for more.
+    /// Returns whether there is room for more.
     pub(super) fn has_room(&self) -> bool {
         self.waiting.len() < CAPACITY
     }

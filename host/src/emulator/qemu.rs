@@ -82,7 +82,7 @@ impl Qemu {
         self.child.wait()
     }
 
-    /// Whether it has ended.
+    /// Returns whether it has ended.
     pub(super) fn has_ended(&mut self) -> io::Result<bool> {
         Ok(self.child.try_wait()?.is_some())
     }

@@ -189,7 +189,7 @@ impl Session<'_> {
         }
     }
 
-    /// Whether all is over: QEMU and what it has said, or whoever listens has gone.
+    /// Returns whether all is over: QEMU and what it has said, or whoever listens has gone.
     fn done(&mut self) -> io::Result<bool> {
         if self.output.failure() == Some(Errno::PIPE) {
             return Ok(true);
@@ -201,13 +201,13 @@ impl Session<'_> {
         self.closed.len() == 3
     }
 
-    /// Whether something is held back that the guest may have printed: until it has started, only Xen speaks, at times
-    /// haltingly.
+    /// Returns whether something is held back that the guest may have printed: until it has started, only Xen speaks,
+    /// at times haltingly.
     fn guest_may_mean_it(&self) -> bool {
         self.log.guest_started() && self.filter.as_ref().is_some_and(Filter::holds)
     }
 
-    /// Whether the serial line is read.
+    /// Returns whether the serial line is read.
     fn listens(&self) -> bool {
         !self.closed.contains(&Source::Serial) && self.errors.has_room() && self.output.has_room()
     }
@@ -256,7 +256,7 @@ impl Session<'_> {
             .collect())
     }
 
-    /// Whether standard input is ours to read from.
+    /// Returns whether standard input is ours to read from.
     fn may_read(&self) -> bool {
         self.terminal.as_ref().is_none_or(RawMode::refresh)
     }

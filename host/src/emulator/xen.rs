@@ -38,7 +38,7 @@ impl Log {
         event
     }
 
-    /// Whether the guest has started.
+    /// Returns whether the guest has started.
     pub(super) const fn guest_started(&self) -> bool {
         self.start.is_some()
     }

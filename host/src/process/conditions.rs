@@ -60,8 +60,8 @@ pub(super) fn check(width: Width) -> Result<(), Condition> {
     }
 }
 
-/// Whether reading the counter is a fault (Linux, prctl.h). Emulations of Linux that do not know the question do not
-/// forbid it.
+/// Returns whether reading the counter is a fault (Linux, prctl.h). Emulations of Linux that do not know the question
+/// do not forbid it.
 fn counter_is_forbidden() -> bool {
     let mut access = 0_i32;
     // SAFETY: writes to a live variable.

@@ -90,7 +90,7 @@ impl Console {
         Some(io::Error::new(error.kind(), error.to_string()))
     }
 
-    /// Whether the input is a terminal.
+    /// Returns whether the input is a terminal.
     pub(super) fn is_terminal(&self) -> bool {
         self.input.as_ref().is_some_and(|input| input.as_fd().is_terminal())
     }

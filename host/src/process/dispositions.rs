@@ -196,13 +196,13 @@ struct Previous {
     flags: AtomicU64,
 }
 
-/// Whether somebody else has a handler for that signal.
+/// Returns whether somebody else has a handler for that signal.
 pub(super) fn has_previous(signal: i32) -> bool {
     let handler = PREVIOUS[signal as usize].handler.load(Ordering::SeqCst);
     handler != libc::SIG_DFL && handler != libc::SIG_IGN
 }
 
-/// Whether the program around us ignores that signal.
+/// Returns whether the program around us ignores that signal.
 pub(super) fn was_ignored(signal: i32) -> bool {
     PREVIOUS[signal as usize].handler.load(Ordering::SeqCst) == libc::SIG_IGN
 }
@@ -228,7 +228,7 @@ pub(super) unsafe fn call_previous(signal: i32, info: *mut c_void, context: *mut
 
 static HANDLES_ENDS: AtomicBool = AtomicBool::new(false);
 
-/// Whether requests to end the process are ours, and Ctrl-Z.
+/// Returns whether requests to end the process are ours, and Ctrl-Z.
 pub(super) fn handles_ends() -> bool {
     HANDLES_ENDS.load(Ordering::SeqCst)
 }

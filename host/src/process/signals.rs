@@ -57,7 +57,7 @@ pub(super) static STATE: State = State {
 };
 
 impl State {
-    /// Whether the guest is to be left. On the vCPU's thread.
+    /// Returns whether the guest is to be left. On the vCPU's thread.
     pub(super) fn stopping(&self) -> bool {
         self.guest().is_some_and(Guest::is_stopping)
     }
@@ -310,7 +310,7 @@ fn guest() -> Option<&'static Guest> {
     STATE.guest()
 }
 
-/// Whether the guest has been entered and not been left.
+/// Returns whether the guest has been entered and not been left.
 fn is_entered() -> bool {
     // SAFETY: all guests of this process are this host's, and the reference is not used.
     unsafe { Guest::current() }.is_some()
@@ -377,7 +377,7 @@ fn handle_suspend() {
     terminal::resume();
 }
 
-/// Whether the fault was the guest's, or is otherwise seen to.
+/// Returns whether the fault was the guest's, or is otherwise seen to.
 fn handle_fault(signal: i32, info: &SignalInfo, guest: &Guest, interrupted: &mut Interrupted<'_>) -> bool {
     let stepping = &guest.platform().stepping;
     if signal == libc::SIGTRAP && info.code == TRAP_TRACE && stepping.is_on() {

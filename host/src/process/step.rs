@@ -30,7 +30,8 @@ impl Step<'_> {
         self.instruction
     }
 
-    /// Whether an interrupt may be delivered before that instruction: it counts as guest code, and interrupts are on.
+    /// Returns whether an interrupt may be delivered before that instruction: it counts as guest code, and interrupts
+    /// are on.
     #[must_use]
     pub fn interruptible(&self) -> bool {
         self.in_guest && self.guest.page().interrupts_enabled()
@@ -90,8 +91,8 @@ impl Stepping {
         }
     }
 
-    /// A step has been done. Calls the stepper; whether it raised a line: a step alone interrupts nothing, or the
-    /// guest's own tests of what is pending would never be the first to see it.
+    /// A step has been done. Calls the stepper. Returns whether it raised a line: a step alone interrupts nothing, or
+    /// the guest's own tests of what is pending would never be the first to see it.
     pub(super) fn step(&self, guest: &Guest, interrupted: &mut Interrupted<'_>) -> bool {
         let instruction = interrupted.instruction();
         if instruction < GUEST_END {

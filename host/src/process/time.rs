@@ -103,8 +103,8 @@ fn tsc() -> u64 {
     unsafe { _rdtsc() }
 }
 
-/// Whether the counter is a clock, by the word of the kernel: it takes the time from it itself. A processor that says
-/// that its counter is invariant does not know of others in the machine, of firmware that sets it, and of the
+/// Returns whether the counter is a clock, by the word of the kernel: it takes the time from it itself. A processor
+/// that says that its counter is invariant does not know of others in the machine, of firmware that sets it, and of the
 /// hypervisor. Where the kernel says nothing, the guest calls.
 fn usable() -> bool {
     const SOURCE: &str = "/sys/devices/system/clocksource/clocksource0/current_clocksource";
@@ -114,7 +114,7 @@ fn usable() -> bool {
     read.is_ok_and(|length| is_counter(&name[..length]))
 }
 
-/// Whether that is the name of the counter as the kernel's clock source, where it has taken it for good.
+/// Returns whether that is the name of the counter as the kernel's clock source, where it has taken it for good.
 fn is_counter(source: &[u8]) -> bool {
     source.trim_ascii() == b"tsc"
 }
@@ -316,7 +316,7 @@ impl Ender {
         self.begin(0);
     }
 
-    /// Whether the guest's time is over.
+    /// Returns whether the guest's time is over.
     pub(super) fn is_over(&self) -> bool {
         monotonic() >= self.limit.get()
     }

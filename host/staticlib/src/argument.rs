@@ -51,7 +51,7 @@ pub unsafe fn text<'a>(pointer: *const c_char, name: &str) -> Result<&'a str, Er
         .map_err(|_| Error::argument(format_args!("{name} is not UTF-8")))
 }
 
-/// Whether a pointer is there; what it points to may be uninitialized.
+/// Returns whether a pointer is there; what it points to may be uninitialized.
 pub fn check_there<T>(pointer: *const T, name: &str) -> Result<(), Error> {
     if pointer.is_null() {
         return Err(null(name));
@@ -59,7 +59,7 @@ pub fn check_there<T>(pointer: *const T, name: &str) -> Result<(), Error> {
     Ok(())
 }
 
-/// Whether a structure has the size that this library knows.
+/// Returns whether a structure has the size that this library knows.
 pub fn check_size(size: usize, known: usize, name: &str) -> Result<(), Error> {
     if size == known {
         return Ok(());

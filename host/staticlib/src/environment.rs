@@ -64,7 +64,7 @@ pub unsafe extern "C" fn pvh_initialize(environment: *const Environment) -> i32 
     0
 }
 
-/// Whether there is an environment.
+/// Returns whether there is an environment.
 pub fn is_ready() -> bool {
     HOLDER.0.get().is_some()
 }

@@ -108,7 +108,7 @@ pub unsafe extern "C" fn pvh_image_check(
     })
 }
 
-/// Whether all flags of a request are known.
+/// Returns whether all flags of a request are known.
 pub fn check_flags(flags: u32, name: &str) -> Result<(), Error> {
     if flags & !(LAZY | COMPAT_L4RTEMS | EXECUTABLE_MEMORY) == 0 {
         return Ok(());

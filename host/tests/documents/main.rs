@@ -73,7 +73,7 @@ fn needs(entry: Option<usize>) -> Vec<User> {
     needs
 }
 
-/// Whether an L4Re is named that was not built for x86-32.
+/// Returns whether an L4Re is named that was not built for x86-32.
 fn is_other_l4re() -> bool {
     User::L4reTree.value().is_some_and(|tree| {
         let config = PathBuf::from(tree).join(".config.all");

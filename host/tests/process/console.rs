@@ -257,7 +257,7 @@ fn messages_that_nobody_reads_keep_no_run_beyond_its_time() {
     }
 }
 
-/// Whether Linux can read from a pipe without waiting, which it can since 6.5.
+/// Returns whether Linux can read from a pipe without waiting, which it can since 6.5.
 fn is_read_without_waiting(empty: &PipeReader) -> bool {
     let mut byte = [0];
     let mut buffers = [IoSliceMut::new(&mut byte)];

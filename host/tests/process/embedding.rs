@@ -19,7 +19,8 @@ use super::guests::{Running, again, each, output, pvhost, read_back, run, text, 
 /// Set in a process that runs one test.
 const ALONE: &str = "PVHOST_TEST_ALONE";
 
-/// Has this test run in a process of its own, since it changes what all threads share. Whether this is that process.
+/// Has this test run in a process of its own, since it changes what all threads share. Returns whether this is that
+/// process.
 fn is_alone(test: &str) -> bool {
     if env::var_os(ALONE).is_some() {
         return true;

@@ -325,7 +325,7 @@ fn ends(process: u32) {
     wait_for("QEMU to end", || has_ended(process));
 }
 
-/// Whether it has ended. A dead one whose new parent has not taken note of it yet is gone, too.
+/// Returns whether it has ended. A dead one whose new parent has not taken note of it yet is gone, too.
 pub fn has_ended(process: u32) -> bool {
     let stat = format!("/proc/{process}/stat");
     fs::read_to_string(stat).map_or(true, |stat| stat.contains(") Z "))

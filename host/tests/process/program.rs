@@ -296,7 +296,7 @@ fn scheduling(process: u32) -> Option<(u32, u32)> {
     Some((fields.next()?.parse().ok()?, priority))
 }
 
-/// Whether a program of this user's may have that priority: one that does nothing asks for it.
+/// Returns whether a program of this user's may have that priority: one that does nothing asks for it.
 fn may_have(priority: i32) -> bool {
     let mut command = Command::new("true");
     // SAFETY: a system call with a live variable, which a forked child may make.

@@ -68,7 +68,7 @@ impl Session {
         }
     }
 
-    /// Whether the terminal is in raw mode: no line editing, no echo.
+    /// Returns whether the terminal is in raw mode: no line editing, no echo.
     fn raw(&self) -> bool {
         let modes = tcgetattr(self.terminal.as_fd()).expect("a terminal").local_modes;
         assert!(modes.contains(LocalModes::ISIG), "Ctrl-C stays a signal");

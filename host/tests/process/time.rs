@@ -51,7 +51,7 @@ fn the_wall_clock_is_that_of_the_machine() {
     }
 }
 
-/// Whether this machine's kernel takes its processors' counter for a clock.
+/// Returns whether this machine's kernel takes its processors' counter for a clock.
 fn counter_is_a_clock() -> bool {
     let source = "/sys/devices/system/clocksource/clocksource0/current_clocksource";
     std::fs::read_to_string(source).is_ok_and(|source| source.trim() == "tsc")

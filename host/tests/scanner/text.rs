@@ -15,7 +15,7 @@ use crate::program::{Folder, text};
 /// and a line that looks like one of ours.
 const EVIL: &str = "x\u{1b}[31m\u{9b}2J\u{202e}\u{2066}\u{2028}\u{200b}\nevil: all is well";
 
-/// Whether that may be printed, to a person or as JSON.
+/// Returns whether that may be printed, to a person or as JSON.
 #[track_caller]
 fn is_harmless(output: &Output, arguments: &[&str]) {
     for stream in [&output.stdout, &output.stderr] {

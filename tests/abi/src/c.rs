@@ -43,7 +43,7 @@ pub fn listing(machine: Machine) -> Listing {
     listing
 }
 
-/// Whether the compiler takes these declarations beside those of `interface.h`: its messages if not.
+/// Returns whether the compiler takes these declarations beside those of `interface.h`: its messages if not.
 ///
 /// # Errors
 /// The messages of the compiler.

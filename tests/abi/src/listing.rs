@@ -24,7 +24,7 @@ impl Listing {
         self.0.iter().map(String::as_str)
     }
 
-    /// Whether a line is there.
+    /// Returns whether a line is there.
     #[must_use]
     pub fn contains(&self, line: &str) -> bool {
         self.0.contains(line)

@@ -41,7 +41,7 @@ impl<'a, 'data> Sections<'a, 'data> {
         Self(file)
     }
 
-    /// Whether there is one of that name.
+    /// Returns whether there is one of that name.
     #[must_use]
     pub fn has(self, name: &str) -> bool {
         self.0.section_by_name(name).is_some()

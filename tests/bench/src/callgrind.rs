@@ -13,7 +13,7 @@ use test_support::Arch;
 /// How often a guest in the mode `count` does what it measures, as in the guests' `COUNT`.
 pub const COUNT: u64 = 1000;
 
-/// Whether valgrind can run programs of this architecture.
+/// Returns whether valgrind can run programs of this architecture.
 ///
 /// # Errors
 /// It cannot; the message says why.

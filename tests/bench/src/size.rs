@@ -49,7 +49,7 @@ pub fn rows(arch: Arch) -> Result<Vec<Row>> {
     ])
 }
 
-/// Whether a symbol is code of `core`, not made for a type of the layer.
+/// Returns whether a symbol is code of `core`, not made for a type of the layer.
 fn is_core(symbol: &str) -> bool {
     let name = format!("{:#}", rustc_demangle::demangle(symbol));
     if name.contains("paravirt") {

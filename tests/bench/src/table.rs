@@ -15,7 +15,7 @@ pub enum Quantity {
 }
 
 impl Quantity {
-    /// Whether it was counted, so that it is the same in each run.
+    /// Returns whether it was counted, so that it is the same in each run.
     #[must_use]
     pub const fn is_count(self) -> bool {
         matches!(self, Self::Instructions(_) | Self::Bytes(_))
@@ -94,7 +94,7 @@ impl Row {
         Some(self.value.number() / baseline.number())
     }
 
-    /// Whether the limit is kept; `None` where there is nothing to judge.
+    /// Returns whether the limit is kept; `None` where there is nothing to judge.
     #[must_use]
     pub fn is_kept(&self) -> Option<bool> {
         match self.limit {

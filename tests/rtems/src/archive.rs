@@ -67,7 +67,7 @@ impl Symbols {
     }
 }
 
-/// Whether a name is one that only Rust code can mean.
+/// Returns whether a name is one that only Rust code can mean.
 #[must_use]
 pub fn is_mangled(name: &str) -> bool {
     name.starts_with("_ZN") || name.starts_with("_R")

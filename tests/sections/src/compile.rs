@@ -63,7 +63,7 @@ impl Compiler {
         command
     }
 
-    /// Whether it knows that option.
+    /// Returns whether it knows that option.
     fn knows(self, language: Language, option: &str) -> bool {
         let mut command = self.command(language);
         command.args([option, "-E", "/dev/null"]);

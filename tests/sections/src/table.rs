@@ -71,7 +71,7 @@ pub fn names(path: &Path) -> Vec<String> {
     read(path).into_iter().map(|(name, _)| name).collect()
 }
 
-/// Whether a section or symbol of the image or object `path` has `name` in its name.
+/// Returns whether a section or symbol of the image or object `path` has `name` in its name.
 ///
 /// # Panics
 /// If there is no such ELF file.

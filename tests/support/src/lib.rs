@@ -68,7 +68,7 @@ pub fn ring0_guest(arch: Arch, name: &str) -> PathBuf {
     path
 }
 
-/// Whether the identity note of an image says that its code uses no red zone.
+/// Returns whether the identity note of an image says that its code uses no red zone.
 fn has_no_red_zone(image: &[u8]) -> bool {
     /// Length of owner and descriptor, type, owner; flags follow behind version and machine. See `ffi/abi/README.md`.
     const NOTE: &[u8] = b"\x09\0\0\0\x18\0\0\0\x01\0\0\0paravirt\0\0\0\0";

@@ -111,7 +111,7 @@ impl User {
         std::env::var_os(self.variable()?).filter(|value| !value.is_empty())
     }
 
-    /// Whether the environment names it; of what has no variable, only the test that needs it can tell.
+    /// Returns whether the environment names it; of what has no variable, only the test that needs it can tell.
     #[must_use]
     pub fn is_named(self) -> bool {
         self.value().is_some()

@@ -20,7 +20,7 @@ pub struct Outcome {
 }
 
 impl Outcome {
-    /// Whether there was no test at all.
+    /// Returns whether there was no test at all.
     pub const fn is_empty(&self) -> bool {
         self.passed == 0 && self.failed.is_empty() && self.wanting.is_empty()
     }

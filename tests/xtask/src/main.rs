@@ -97,7 +97,7 @@ fn main() -> ExitCode {
     command::exit_code(perform(Arguments::parse().task))
 }
 
-/// Whether the task succeeded. A task that counts checks has said what failed; the others return an error.
+/// Returns whether the task succeeded. A task that counts checks has said what failed; the others return an error.
 fn perform(task: Task) -> Result<bool> {
     let workspace = Workspace::find()?;
     match task {

@@ -94,7 +94,8 @@ impl Report {
         self.check(name, result);
     }
 
-    /// Whether that tool works; if not, the check of that name counts as one that lacks it, and `step` is not made.
+    /// Returns whether that tool works; if not, the check of that name counts as one that lacks it, and `step` is not
+    /// made.
     pub fn has(&mut self, tool: Tool, step: Option<Step>, name: &str) -> bool {
         if self.tools.iter().all(|(of, _)| *of != tool) {
             return true;
@@ -156,7 +157,7 @@ impl Report {
             .push(format!("{name}: it needs {need}, which should be here"));
     }
 
-    /// Prints what was skipped and what failed, then the closing line. Whether the task succeeded.
+    /// Prints what was skipped and what failed, then the closing line. Returns whether the task succeeded.
     pub fn finish(self) -> bool {
         println!("\n=== done in {:.0} s", self.start.elapsed().as_secs_f64());
         for (reason, names) in &self.skipped {
@@ -177,7 +178,7 @@ impl Report {
     }
 }
 
-/// Whether this is a run in which nothing may be skipped but what needs something of the user's.
+/// Returns whether this is a run in which nothing may be skipped but what needs something of the user's.
 pub fn is_ci() -> bool {
     std::env::var("CI").is_ok_and(|value| !["", "0", "false", "no", "off"].contains(&value.to_lowercase().as_str()))
 }

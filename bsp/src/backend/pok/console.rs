@@ -77,7 +77,7 @@ fn take() -> Option<u8> {
     (byte != NOTHING).then_some(byte)
 }
 
-/// Whether somebody waits for input.
+/// Returns whether somebody waits for input.
 pub(super) fn is_wanted() -> bool {
     WANTED.get()
 }

@@ -45,14 +45,14 @@ pub(super) fn current() -> Kernel {
     CURRENT.get()
 }
 
-/// Whether idle waits for an interrupt instead of sleeping: the kernel has calls for that, and the image is to make
-/// them.
+/// Returns whether idle waits for an interrupt instead of sleeping: the kernel has calls for that, and the image is to
+/// make them.
 pub(super) fn waits_for_interrupts() -> bool {
     cfg!(feature = "pok-irq") && current().has_interrupts
 }
 
-/// Finds out which kernel this is from the step of its clock, which takes up to a millisecond. Whether there is a
-/// clock.
+/// Finds out which kernel this is from the step of its clock, which takes up to a millisecond. Returns whether there is
+/// a clock.
 ///
 /// One interrupt of the timer is a step of 9,200 to the one and of 1 to the other. Other partitions' slots between two
 /// readings add up to a larger one.

@@ -9,8 +9,8 @@ use paravirt_bsp::ring0::{cpuid, processor, pvh_start_info, qemu, serial, tsc};
 /// Cycles of the time-stamp counter per second.
 static RATE: AtomicU64 = AtomicU64::new(1);
 
-/// Whether this is the hypervisor, where others may have entered the image in the same way: by a CPUID signature, a
-/// magic number. It only looks.
+/// Returns whether this is the hypervisor, where others may have entered the image in the same way: by a CPUID
+/// signature, a magic number. It only looks.
 pub(super) fn is_here() -> bool {
     cpuid::is_pc()
 }
@@ -33,7 +33,7 @@ pub(super) fn read() -> Option<u8> {
     serial::read()
 }
 
-/// Whether [`read`] would find a byte.
+/// Returns whether [`read`] would find a byte.
 pub(super) fn has_input() -> bool {
     serial::has_input()
 }

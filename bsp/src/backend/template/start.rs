@@ -8,7 +8,7 @@ use paravirt_bsp::start::{Entry, EntryPoint};
 
 use super::{hypervisor, irq, timer};
 
-/// Whether this backend's hypervisor has entered the image.
+/// Returns whether this backend's hypervisor has entered the image.
 pub(super) fn detects(entry: &Entry) -> bool {
     entry.point == EntryPoint::Pvh && hypervisor::is_here()
 }

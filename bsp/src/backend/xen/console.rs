@@ -59,7 +59,7 @@ fn start() {
     });
 }
 
-/// Whether an event of the console means input. Xen's own console has no other events.
+/// Returns whether an event of the console means input. Xen's own console has no other events.
 pub(super) fn has_input() -> bool {
     RING.get().is_none_or(|(ring, _)| checked(ring.available()) > 0)
 }

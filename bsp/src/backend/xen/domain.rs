@@ -16,13 +16,13 @@ pub(super) fn set_pv(ports: bool) {
     PORTS.set(ports);
 }
 
-/// Whether this is a PV domain.
+/// Returns whether this is a PV domain.
 #[cfg(target_arch = "x86_64")]
 pub(super) fn is_pv() -> bool {
     PV.get()
 }
 
-/// Whether ports can be touched.
+/// Returns whether ports can be touched.
 pub(super) fn has_ports() -> bool {
     PORTS.get()
 }

@@ -400,8 +400,8 @@ fn hint_of_access(guest: Guest<'_>, bad: BadAccess) -> Option<&'static str> {
     }
 }
 
-/// Whether the guest was about to call L4: its thread's own data are at fs:0, its system calls in the page of kernel
-/// information (L4Re for x86-32, `__l4sys_invoke_direct`).
+/// Returns whether the guest was about to call L4: its thread's own data are at fs:0, its system calls in the page of
+/// kernel information (L4Re for x86-32, `__l4sys_invoke_direct`).
 fn calls_l4(bad: Option<BadAccess>, instruction: Option<&Instruction>) -> bool {
     const KERNEL_INFORMATION: core::ops::Range<u64> = 0xafff_f000..0xb000_0000;
     let called =
@@ -409,7 +409,7 @@ fn calls_l4(bad: Option<BadAccess>, instruction: Option<&Instruction>) -> bool {
     called || instruction.is_some_and(|instruction| instruction.segment_prefix() == Register::FS)
 }
 
-/// Whether the stack pointer is still what the host set it to, 0, or a few pushes below.
+/// Returns whether the stack pointer is still what the host set it to, 0, or a few pushes below.
 fn stack_is_unset(record: &Record, width: Width) -> bool {
     const PUSHED: u64 = 256;
     let below_zero = match width {
@@ -419,7 +419,7 @@ fn stack_is_unset(record: &Record, width: Width) -> bool {
     below_zero <= PUSHED
 }
 
-/// Whether the stack pointer is in the image but below the stack that the linker script reserved.
+/// Returns whether the stack pointer is in the image but below the stack that the linker script reserved.
 fn stack_overflowed(record: &Record, image: &Image) -> bool {
     /// The fault may come before the stack pointer has moved.
     const SLACK: u64 = 256;
@@ -430,12 +430,12 @@ fn stack_overflowed(record: &Record, image: &Image) -> bool {
         .is_some_and(|stack| (start..stack.saturating_add(SLACK)).contains(&record.stack))
 }
 
-/// Whether the instruction enters a kernel. Not every processor has each of them in each mode.
+/// Returns whether the instruction enters a kernel. Not every processor has each of them in each mode.
 fn is_system_call(instruction: &Instruction) -> bool {
     matches!(instruction.mnemonic(), Mnemonic::Syscall | Mnemonic::Sysenter)
 }
 
-/// Whether the instruction needs ring 0, or access to ports or interrupts that user mode does not have.
+/// Returns whether the instruction needs ring 0, or access to ports or interrupts that user mode does not have.
 fn is_privileged(instruction: &Instruction) -> bool {
     instruction.is_privileged()
         || matches!(

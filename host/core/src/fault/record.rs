@@ -222,7 +222,7 @@ impl Record {
         }
     }
 
-    /// Whether the guest called a function that nobody provides.
+    /// Returns whether the guest called a function that nobody provides.
     #[must_use]
     pub const fn is_unbound(&self) -> bool {
         matches!(self.cause, Cause::Unbound(_))

@@ -159,7 +159,8 @@ impl Code {
     }
 }
 
-/// Whether the gate must save float arguments or return a float. An i386 guest passes its arguments on the stack.
+/// Returns whether the gate must save float arguments or return a float. An i386 guest passes its arguments on the
+/// stack.
 fn needs_floats(prototype: Signature, width: Width) -> bool {
     let float = |ty| matches!(ty, Type::F32 | Type::F64);
     float(prototype.result()) || width == Width::Bits64 && prototype.arguments().any(float)
@@ -261,13 +262,13 @@ pub(crate) fn leave_address() -> u64 {
     pvh_gates_leave as *const () as u64
 }
 
-/// Whether the guest has been entered and is not being left, so that a handler may send the thread to
+/// Returns whether the guest has been entered and is not being left, so that a handler may send the thread to
 /// [`leave_address`].
 pub(crate) fn can_leave() -> bool {
     STATE.host_stack.load(Ordering::SeqCst) != 0
 }
 
-/// Whether host code runs that ends soon, or asks itself whether the guest is to be left: between gate and host
+/// Returns whether host code runs that ends soon, or asks itself whether the guest is to be left: between gate and host
 /// function it has the host's stack. A gate's own code holds nothing that leaving does not restore. All of that is
 /// before the guest was entered, too.
 pub(crate) fn is_hosts(instruction: u64, stack: u64) -> bool {

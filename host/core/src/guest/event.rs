@@ -60,8 +60,8 @@ impl<P: Platform> Guest<P> {
         }
     }
 
-    /// Leaves the guest for a fault of its own, as [`Guest::deliver`] does. Whether it was one: otherwise it is the
-    /// host's, and nothing is changed.
+    /// Leaves the guest for a fault of its own, as [`Guest::deliver`] does. Returns whether it was one: otherwise it is
+    /// the host's, and nothing is changed.
     pub fn fault(&self, interrupted: &mut Interrupted, general: [u64; 16], exception: Exception) -> bool {
         // Where neither a host function runs nor the guest is being left, it is the guest that ran, wherever a wild
         // jump or a wild stack has led it. What has to be left and cannot be is the host's, or it would be left for
@@ -79,7 +79,7 @@ impl<P: Platform> Guest<P> {
         true
     }
 
-    /// Ends the guest for a system call that was stopped. Whether the guest itself made it, and is left as by
+    /// Ends the guest for a system call that was stopped. Returns whether the guest itself made it, and is left as by
     /// [`Guest::fault`]: otherwise a host function did, which is to go on without, and the guest is left when it returns.
     pub fn system_call(
         &self,
@@ -108,8 +108,8 @@ impl<P: Platform> Guest<P> {
         true
     }
 
-    /// Whether code of the guest was interrupted at which it can be interrupted: of its own width. Of a 32-bit guest of
-    /// a 64-bit host, the landings are the host's already.
+    /// Returns whether code of the guest was interrupted at which it can be interrupted: of its own width. Of a 32-bit
+    /// guest of a 64-bit host, the landings are the host's already.
     #[must_use]
     pub fn in_guest(&self, interrupted: &Interrupted) -> bool {
         let selector = match self.width {

@@ -187,8 +187,8 @@ impl<P: Platform> Guest<P> {
         Some(Fault::new(&record, &self.memory, image))
     }
 
-    /// Latches a line, from any thread, at any instruction. Whether the vCPU's thread is to be interrupted or woken, so
-    /// that it calls [`Guest::deliver`] or looks again.
+    /// Latches a line, from any thread, at any instruction. Returns whether the vCPU's thread is to be interrupted or
+    /// woken, so that it calls [`Guest::deliver`] or looks again.
     ///
     /// # Errors
     /// [`Error::NoSuchDevice`] if there is no such line.
@@ -196,8 +196,8 @@ impl<P: Platform> Guest<P> {
         self.lines.latch(line)
     }
 
-    /// Whether the guest would notice that a line is raised: it is unmasked, and what was raised before has been taken.
-    /// On the vCPU's thread.
+    /// Returns whether the guest would notice that a line is raised: it is unmasked, and what was raised before has
+    /// been taken. On the vCPU's thread.
     #[must_use]
     pub fn is_ready(&self, line: u32) -> bool {
         self.lines.is_ready(self.page.pending(), line)
@@ -209,7 +209,7 @@ impl<P: Platform> Guest<P> {
         self.request_end(End::new(EndKind::Stopped, code));
     }
 
-    /// As [`stop`](Self::stop), with another kind of end. Whether it is the first reason.
+    /// As [`stop`](Self::stop), with another kind of end. Returns whether it is the first reason.
     pub fn request_end(&self, end: End) -> bool {
         let none = 0;
         self.end
@@ -217,13 +217,13 @@ impl<P: Platform> Guest<P> {
             .is_ok()
     }
 
-    /// Whether the guest is to be left.
+    /// Returns whether the guest is to be left.
     #[must_use]
     pub fn is_stopping(&self) -> bool {
         self.end.load(Ordering::SeqCst) != 0
     }
 
-    /// Whether host code runs, of a call: asked on the vCPU's thread, where a handler may have interrupted it.
+    /// Returns whether host code runs, of a call: asked on the vCPU's thread, where a handler may have interrupted it.
     #[must_use]
     pub fn in_host(&self) -> bool {
         self.in_host.load(Ordering::Relaxed)

@@ -59,7 +59,7 @@ pub(super) struct Section<'a> {
     pub(super) executable: bool,
 }
 
-/// Whether a file that begins so is an ELF file.
+/// Returns whether a file that begins so is an ELF file.
 pub(super) fn has_magic(start: &[u8]) -> bool {
     start.starts_with(&elf::ELFMAG)
 }

@@ -72,8 +72,8 @@ impl Default for Policy {
 }
 
 impl Policy {
-    /// Whether the image may use its backend of that name there. Of one that is not this version's only its author
-    /// knows.
+    /// Returns whether the image may use its backend of that name there. Of one that is not this version's only its
+    /// author knows.
     #[must_use]
     pub fn accepts_backend(&self, name: &str) -> bool {
         (self.backend).is_some_and(|wanted| name == wanted || !BACKENDS.contains(&name))

@@ -138,7 +138,7 @@ impl Image {
         self.entries
     }
 
-    /// Whether it asks for a dynamic linker.
+    /// Returns whether it asks for a dynamic linker.
     #[must_use]
     pub const fn is_dynamic(&self) -> bool {
         self.dynamic
@@ -169,7 +169,8 @@ impl Image {
         self.identity.as_ref()
     }
 
-    /// Whether it was made as in L4RTEMS: for i386, with external functions, but without prototypes and identity note.
+    /// Returns whether it was made as in L4RTEMS: for i386, with external functions, but without prototypes and
+    /// identity note.
     #[must_use]
     pub fn is_l4rtems(&self) -> bool {
         self.machine == Machine::I386
@@ -184,7 +185,7 @@ impl Image {
         self.identity.map(|identity| identity.vcpu_page)
     }
 
-    /// Whether its notes ask for free memory that it may execute.
+    /// Returns whether its notes ask for free memory that it may execute.
     #[must_use]
     pub const fn asks_for_executable_memory(&self) -> bool {
         self.executable_memory

@@ -72,7 +72,7 @@ pub(super) fn backends(notes: &[Note<'_>]) -> Result<Vec<String>, NoteProblem> {
     }
 }
 
-/// Whether the image asks for free memory that it may execute.
+/// Returns whether the image asks for free memory that it may execute.
 pub(super) fn asks_for_executable_memory(notes: &[Note<'_>]) -> bool {
     !descriptors(notes, EXECUTABLE_MEMORY_TYPE).is_empty()
 }

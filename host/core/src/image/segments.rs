@@ -55,7 +55,7 @@ impl Segment {
         &self.file[self.range.clone()]
     }
 
-    /// Whether bytes of the file belong to the segment.
+    /// Returns whether bytes of the file belong to the segment.
     pub(super) fn holds_bytes(&self, range: &Range<usize>) -> bool {
         self.range.start < range.end && range.start < self.range.end
     }
@@ -74,7 +74,7 @@ impl Segment {
         self.address + self.size
     }
 
-    /// Whether `size` bytes from `address` on lie inside.
+    /// Returns whether `size` bytes from `address` on lie inside.
     #[must_use]
     pub fn contains(&self, address: u64, size: u64) -> bool {
         address >= self.address && address - self.address <= self.size && {

@@ -105,7 +105,7 @@ fn printable(name: &str) -> String {
     printable.0.0
 }
 
-/// Whether that may be so in Rust's mangling v0; the older one has none.
+/// Returns whether that may be so in Rust's mangling v0; the older one has none.
 fn has_many_back_references(name: &str) -> bool {
     name.trim_start_matches('_').starts_with('R')
         && name.bytes().filter(|&byte| byte == b'B').count() > MAX_BACK_REFERENCES
@@ -213,7 +213,7 @@ impl<'a> Symbols<'a> {
         self.iter().count()
     }
 
-    /// Whether the image is stripped.
+    /// Returns whether the image is stripped.
     #[must_use]
     pub fn is_empty(&self) -> bool {
         self.iter().next().is_none()
@@ -320,7 +320,7 @@ fn symbol<'a>(
     }))
 }
 
-/// Whether the name that begins there is that one.
+/// Returns whether the name that begins there is that one.
 fn is_name(start: &[u8], name: &[u8]) -> bool {
     start
         .strip_prefix(name)

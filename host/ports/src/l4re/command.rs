@@ -55,7 +55,7 @@ pub struct Arguments {
     arguments: Vec<String>,
 }
 
-/// Builds our package in a copy of the trees' folders and runs guests. Whether all was right.
+/// Builds our package in a copy of the trees' folders and runs guests. Returns whether all was right.
 ///
 /// # Errors
 /// The trees are not what they should be, something does not build or start, or prints something else.
@@ -106,7 +106,7 @@ pub fn run(workspace: &Workspace, arguments: &Arguments) -> Result<bool> {
     Ok(true)
 }
 
-/// Runs one guest as the options say. Whether it ended well.
+/// Runs one guest as the options say. Returns whether it ended well.
 fn show(machine: &Machine<'_>, guest: &Path, arguments: &Arguments) -> Result<bool> {
     ensure!(
         arguments.bus.is_none() || machine.tree().has_io(),

@@ -59,7 +59,7 @@ pub fn run(image: &Path, arch: Arch, ready: &[u8], input: &[u8], limit: Duration
     }
 }
 
-/// Types the next piece, once the machine has taken the one before. Whether there may be more.
+/// Types the next piece, once the machine has taken the one before. Returns whether there may be more.
 fn type_next(machine: &mut Machine, rest: &mut Chunks<'_, u8>) -> Result<bool> {
     if !machine.has_taken_all()? {
         return Ok(true);

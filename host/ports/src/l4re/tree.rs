@@ -63,7 +63,7 @@ impl Tree {
         })
     }
 
-    /// Whether the package io was built: the server that makes virtual buses, and the library to use them.
+    /// Returns whether the package io was built: the server that makes virtual buses, and the library to use them.
     pub fn has_io(&self) -> bool {
         let folders = fs::read_dir(self.build.join("bin"));
         let mut folders = folders.into_iter().flatten().flatten();

@@ -39,7 +39,7 @@ pub struct Arguments {
     timeout: u64,
 }
 
-/// Builds the nodes, runs them, shows and compares what they print. Whether all was right.
+/// Builds the nodes, runs them, shows and compares what they print. Returns whether all was right.
 ///
 /// # Errors
 /// The tree is not POK's, something does not build or start, or prints something else.
@@ -63,7 +63,7 @@ pub fn run(workspace: &Workspace, arguments: &Arguments) -> Result<bool> {
     Ok(true)
 }
 
-/// Runs finished guests and shows what they print. Whether all ended with exit status 0.
+/// Runs finished guests and shows what they print. Returns whether all ended with exit status 0.
 fn run_guests(workspace: &Workspace, arguments: &Arguments, tree: &Tree) -> Result<bool> {
     let images = arguments.run.iter().map(|image| {
         image

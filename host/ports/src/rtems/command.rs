@@ -157,8 +157,8 @@ fn failures(unbuilt: &[Unbuilt]) -> impl Iterator<Item = &Unbuilt> {
     unbuilt.iter().filter(|program| program.why == Why::Fails)
 }
 
-/// Says how a run ends in which all that was started did what it should. Whether all was built that these tools can
-/// build.
+/// Says how a run ends in which all that was started did what it should. Returns whether all was built that these tools
+/// can build.
 fn conclude(unbuilt: &[Unbuilt], out: &mut impl Write) -> Result<bool> {
     writeln!(out)?;
     if failures(unbuilt).next().is_none() {

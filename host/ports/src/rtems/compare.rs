@@ -53,7 +53,7 @@ pub fn tables(columns: [Column<'_>; 2], reasons: &Reasons) -> String {
     text
 }
 
-/// Whether a test fails somewhere, or is skipped on one host alone. One that did not run is not remarkable.
+/// Returns whether a test fails somewhere, or is skipped on one host alone. One that did not run is not remarkable.
 fn is_remarkable(columns: [Column<'_>; 2], test: &Entry) -> bool {
     let verdicts: Vec<&Verdict> = columns
         .iter()

@@ -82,7 +82,7 @@ impl Banner {
         banner
     }
 
-    /// Whether the test that began came to its end.
+    /// Returns whether the test that began came to its end.
     pub fn is_complete(&self) -> bool {
         self.begin.is_some() && self.begin == self.end
     }

@@ -54,7 +54,7 @@ pub fn add(folder: &Path, host: &str, entries: &[Entry]) -> Result<[PathBuf; 2]>
     Ok([text, json])
 }
 
-/// Whether two entries are about one test.
+/// Returns whether two entries are about one test.
 pub fn is_same_test(a: &Entry, b: &Entry) -> bool {
     a.group == b.group && a.test == b.test
 }

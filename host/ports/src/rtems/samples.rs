@@ -122,8 +122,8 @@ fn run_one(workspace: &Workspace, host: &Host, sample: &Sample) -> Result<()> {
     Ok(())
 }
 
-/// Whether a line of ticker has the right time. Its task n wakes every 5 n seconds, and RTEMS may count the first tick
-/// of a wait early, so the clock may show the second before.
+/// Returns whether a line of ticker has the right time. Its task n wakes every 5 n seconds, and RTEMS may count the
+/// first tick of a wait early, so the clock may show the second before.
 fn is_on_time(line: &str) -> bool {
     let Some((task, time)) = line.split_once(" - rtems_clock_get_tod - 09:00:") else {
         return true;

@@ -40,7 +40,7 @@ impl Verdict {
         }
     }
 
-    /// Whether it is good.
+    /// Returns whether it is good.
     pub const fn is_passed(&self) -> bool {
         matches!(self, Self::Passed(_))
     }

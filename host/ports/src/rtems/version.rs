@@ -64,7 +64,7 @@ impl Version {
         format!("i386-rtems{}", self.0)
     }
 
-    /// Whether this layer was tried with it.
+    /// Returns whether this layer was tried with it.
     #[must_use]
     pub fn is_tried(self) -> bool {
         TRIED.contains(&self.0)

@@ -50,7 +50,7 @@ impl Waf {
         }
     }
 
-    /// Whether the build folder is configured.
+    /// Returns whether the build folder is configured.
     pub fn is_configured(&self) -> bool {
         self.folders.build().join("c4che").is_dir()
     }

@@ -140,8 +140,8 @@ impl Sandbox {
     }
 }
 
-/// Makes system calls from the guest's address space a SIGSYS, or no longer; whether the kernel does that (since Linux
-/// 5.11).
+/// Makes system calls from the guest's address space a SIGSYS, or no longer. Returns whether the kernel does that
+/// (since Linux 5.11).
 fn guard(on: bool) -> bool {
     /// Linux, prctl.h.
     const PR_SET_SYSCALL_USER_DISPATCH: i32 = 59;

@@ -24,7 +24,7 @@ fn main() -> ExitCode {
     }
 }
 
-/// Prints everything; whether all could be measured.
+/// Prints everything. Returns whether all could be measured.
 fn report() -> Result<bool> {
     let mut complete = true;
     for arch in Arch::ALL {

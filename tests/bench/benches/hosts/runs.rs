@@ -38,7 +38,7 @@ const fn host(name: &'static str, emulated: bool, i386: bool) -> Host {
 }
 
 impl Host {
-    /// Whether it runs guests of that architecture.
+    /// Returns whether it runs guests of that architecture.
     pub fn runs(self, arch: Arch) -> bool {
         arch == Arch::X86_64 || self.i386
     }

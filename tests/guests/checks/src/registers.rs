@@ -87,7 +87,7 @@ pub struct ControlWords {
 }
 
 impl ControlWords {
-    /// Whether they are as at a program's start (System V ABI, AMD64 supplement, 3.4.1), but for the flags.
+    /// Returns whether they are as at a program's start (System V ABI, AMD64 supplement, 3.4.1), but for the flags.
     #[must_use]
     pub const fn is_default(self) -> bool {
         const FLAGS: u32 = 0x3f;
@@ -116,7 +116,7 @@ impl ControlWords {
     }
 }
 
-/// Whether the processor has AVX and whoever owns it has turned it on (Intel SDM volume 1, 14.3).
+/// Returns whether the processor has AVX and whoever owns it has turned it on (Intel SDM volume 1, 14.3).
 #[must_use]
 pub fn has_avx() -> bool {
     const OSXSAVE_AND_AVX: u32 = 1 << 27 | 1 << 28;

@@ -86,19 +86,19 @@ impl Places {
         }
     }
 
-    /// Whether the instruction belongs to the host's stubs, landings and tails in low memory.
+    /// Returns whether the instruction belongs to the host's stubs, landings and tails in low memory.
     fn is_low(&self, address: u64) -> bool {
         u32::try_from(address).is_ok() && !self.image.iter().any(|range| range.contains(&address))
     }
 
-    /// Whether the instruction is the guest's, not in its upcall entry, and before the end of a path.
+    /// Returns whether the instruction is the guest's, not in its upcall entry, and before the end of a path.
     fn is_plain(&self, address: u64) -> bool {
         address != self.end
             && !self.upcall.contains(&address)
             && self.image.iter().any(|range| range.contains(&address))
     }
 
-    /// Whether the instruction belongs to a gate.
+    /// Returns whether the instruction belongs to a gate.
     fn is_gate(address: u64) -> bool {
         u32::try_from(address).is_err()
     }
@@ -280,7 +280,7 @@ pub fn walk(arch: Arch, effort: Effort) -> Vec<Tally> {
     walk.tallies.clone()
 }
 
-/// Whether the walk met what it is about.
+/// Returns whether the walk met what it is about.
 fn check_coverage(tallies: &[Tally], places: &Places, idle_stub: u64) {
     assert_eq!(tallies.len(), PATHS.len(), "every path was walked");
     for (name, tally) in PATHS.iter().zip(tallies) {

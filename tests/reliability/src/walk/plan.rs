@@ -64,7 +64,8 @@ pub(super) enum Pairs {
     All,
 }
 
-/// Whether what happens at the instruction matters most: in the upcall entry, or in the host's code in low memory.
+/// Returns whether what happens at the instruction matters most: in the upcall entry, or in the host's code in low
+/// memory.
 fn is_delicate(address: u64, places: &Places) -> bool {
     places.upcall.contains(&address) || places.is_low(address)
 }
@@ -159,7 +160,7 @@ impl Plan {
         }
     }
 
-    /// Prepares for the next round; whether there is one.
+    /// Prepares for the next round. Returns whether there is one.
     pub(super) fn begin_round(&mut self, places: &Places) -> bool {
         if !self.fresh {
             self.advance(places);
@@ -194,7 +195,7 @@ impl Plan {
         };
     }
 
-    /// Whether the line is to be raised at this instruction, with that many raises so far in this round.
+    /// Returns whether the line is to be raised at this instruction, with that many raises so far in this round.
     /// `interruptible`: whether that would interrupt the guest at once.
     pub(super) fn wants(&mut self, key: Key, interruptible: bool, raises: usize, places: &Places) -> bool {
         self.window.visit(key.address, places);

@@ -20,7 +20,7 @@ const LICENSED: [&str; 9] = ["rs", "toml", "h", "c", "cpp", "S", "ld", "md", "sh
 /// How that comment begins. Which licence is the folder's choice: files made from RTEMS' templates have RTEMS' own.
 const LICENCE: &str = "SPDX-License-Identifier: ";
 
-/// Runs every lint. Whether all are clean.
+/// Runs every lint. Returns whether all are clean.
 ///
 /// # Errors
 /// The packages cannot be listed.

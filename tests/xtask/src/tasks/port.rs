@@ -7,8 +7,8 @@ use anyhow::{Context, Result};
 
 use paravirt_build::command;
 
-/// Runs that command with `arguments`, in the folder where it was called. Whether it succeeded; it has said what did
-/// not.
+/// Runs that command with `arguments`, in the folder where it was called. Returns whether it succeeded; it has said
+/// what did not.
 ///
 /// # Errors
 /// Cargo does not start.

@@ -9,7 +9,7 @@ use paravirt_build::toolchain;
 use paravirt_build::tools::{self, State, Tool};
 use paravirt_build::workspace::Workspace;
 
-/// Installs packages and builds sysroots. Whether all is here now; it has said what is not.
+/// Installs packages and builds sysroots. Returns whether all is here now; it has said what is not.
 ///
 /// # Errors
 /// The compiler cannot be asked.

@@ -150,7 +150,8 @@ fn build_c_host(workspace: &Workspace, arch: Arch, report: &mut Report) {
     }
 }
 
-/// Whether there is a compiler for guests of `arch`; where there is none, that was counted when guests were built.
+/// Returns whether there is a compiler for guests of `arch`; where there is none, that was counted when guests were
+/// built.
 fn has_toolchain(workspace: &Workspace, arch: Arch, step: Step, name: &str, report: &mut Report) -> bool {
     Toolchain::find(workspace, arch).is_ok() || report.has(Tool::RustSource, Some(step), name)
 }

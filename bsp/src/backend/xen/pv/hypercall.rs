@@ -79,7 +79,7 @@ pub(super) fn set_fs_base(base: usize) -> isize {
     unsafe { call(SET_SEGMENT_BASE, [SEGBASE_FS, base, 0, 0]) }
 }
 
-/// Asks for the use of I/O ports, which the domain that controls the machine gets; whether it did.
+/// Asks for the use of I/O ports, which the domain that controls the machine gets. Returns whether it did.
 pub(super) fn grant_ports() -> bool {
     const PHYSDEVOP_SET_IOPL: usize = 6;
     let level: u32 = 3;

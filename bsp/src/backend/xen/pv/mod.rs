@@ -53,7 +53,7 @@ pub(super) struct StartInfo {
 }
 
 impl StartInfo {
-    /// Whether the domain controls the machine (is dom0).
+    /// Returns whether the domain controls the machine (is dom0).
     pub(super) fn controls_machine(&self) -> bool {
         self.flags & CONTROLS_MACHINE != 0
     }

@@ -66,7 +66,7 @@ fn spin() {
     }
 }
 
-/// Writes to the console; whether all was taken and the flag is still on after it.
+/// Writes to the console. Returns whether all was taken and the flag is still on after it.
 fn write(text: &[u8]) -> bool {
     let (taken, flags): (usize, usize);
     // SAFETY: as above, around a call of a function that keeps to the C ABI.

@@ -28,7 +28,7 @@ fn main() -> i32 {
     i32::from(is_wanted && !page_is_kept())
 }
 
-/// Whether the host says that it keeps the page's clock, makes it valid, and anchors it again and again.
+/// Returns whether the host says that it keeps the page's clock, makes it valid, and anchors it again and again.
 fn page_is_kept() -> bool {
     let features = start::info().map_or(Features::empty(), |info| Features::from_bits_retain(info.features));
     if !features.contains(Features::CLOCK_TSC) {

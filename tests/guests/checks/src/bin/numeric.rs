@@ -35,8 +35,8 @@ fn disturb(_timer: Timer, expirations: u64) {
     registers::disturb();
 }
 
-/// Whether direction flag and control words are as at a program's start. The flags of what was computed may be another
-/// handler's.
+/// Returns whether direction flag and control words are as at a program's start. The flags of what was computed may be
+/// another handler's.
 fn is_clean() -> bool {
     let flags: usize;
     // SAFETY: reads the flags by way of the stack.

@@ -110,7 +110,7 @@ fn raise_other() {
     OTHER.raise().expect("the line exists");
 }
 
-/// The breakpoint before path number `path`; whether it is to be gone.
+/// The breakpoint before path number `path`. Returns whether it is to be gone.
 fn begins(path: u32) -> bool {
     let answer: u32;
     // SAFETY: the tracing program changes eax only.

@@ -22,7 +22,7 @@ l4_external_func! {
         safe fn storm_begin(line: u32);
         /// Starts the next burst on `line`: of how many raises, 0 if there was none left.
         safe fn storm_burst(line: u32) -> u32;
-        /// Whether more than the last raise of the long storm is still to come.
+        /// Returns whether more than the last raise of the long storm is still to come.
         safe fn storm_rages() -> u32;
         /// How often the line has been raised in all; counted before each raise.
         safe fn storm_raises() -> u64;
@@ -60,8 +60,8 @@ fn raises() -> usize {
     storm_raises() as usize
 }
 
-/// Whether the handler has run after that many raises. No host call, the end of which would deliver what the host
-/// forgot.
+/// Returns whether the handler has run after that many raises. No host call, the end of which would deliver what the
+/// host forgot.
 fn has_seen(raises: usize) -> bool {
     SEEN.load(Ordering::Relaxed) == raises
 }

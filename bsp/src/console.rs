@@ -253,5 +253,7 @@ macro_rules! print {
 #[macro_export]
 macro_rules! println {
     () => { $crate::print!("\n") };
-    ($($arguments:tt)*) => { $crate::console::print_arguments(::core::format_args!("{}\n", ::core::format_args!($($arguments)*))) };
+    ($($arguments:tt)*) => {
+        $crate::console::print_arguments(::core::format_args!("{}\n", ::core::format_args!($($arguments)*)))
+    };
 }

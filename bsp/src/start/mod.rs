@@ -276,7 +276,8 @@ macro_rules! image {
 }
 
 /// Asks for free memory that may be executed as well as read and written, see
-/// [`paravirt_abi::note::EXECUTABLE_MEMORY_TYPE`]: for a guest that loads or compiles code. Beside [`crate::image!`], in the same crate: the linker may drop it from a library.
+/// [`paravirt_abi::note::EXECUTABLE_MEMORY_TYPE`]: for a guest that loads or compiles code.
+/// Beside [`crate::image!`], in the same crate: the linker may drop it from a library.
 ///
 /// ```no_run
 /// paravirt_bsp::executable_memory!();

@@ -100,7 +100,7 @@ void pvh_image_release(struct pvh_image *image);
 /* Flags of an image. */
 #define PVH_IMAGE_NOTE (1u << 0)        /**< it has an identity note; L4RTEMS images have none */
 #define PVH_IMAGE_NO_RED_ZONE (1u << 1) /**< no code keeps data below its stack pointer */
-#define PVH_IMAGE_EXECUTABLE_MEMORY (1u << 2) /**< it asks for memory beside the image that it may execute, and gets it */
+#define PVH_IMAGE_EXECUTABLE_MEMORY (1u << 2) /**< it asks to execute its memory beside the image, and may */
 
 /** What an image is. */
 struct pvh_image_info {
@@ -200,7 +200,8 @@ struct pvh_function {
 #define PVH_FIRST_(name, ...) name
 
 /* Flags of a request. */
-#define PVH_LAZY (1u << 0) /**< each function is bound on its first call, through a resolver, instead of all before the start */
+/** Each function is bound on its first call, through a resolver, instead of all before the start. */
+#define PVH_LAZY (1u << 0)
 /**
  * L4RTEMS images are accepted, for i386, which have neither identity note nor prototypes, and the library has the
  * L4RTEMS functions. Such an image is entered as it was then, see the ABI's document. It gets console and time, no
@@ -225,7 +226,8 @@ struct pvh_function {
  * at all (machine, identity note). `flags` are those of the request for which it is asked. Returns 0, PVH_ERROR_IMAGE,
  * PVH_ERROR_FIT or PVH_ERROR_ARGUMENT.
  */
-int32_t pvh_image_check(const struct pvh_image *image, const struct pvh_function *functions, size_t count, uint32_t flags);
+int32_t pvh_image_check(const struct pvh_image *image, const struct pvh_function *functions, size_t count,
+                        uint32_t flags);
 
 /* ---- The platform ---- */
 
@@ -426,8 +428,9 @@ struct pvh_fault {
    * r15. */
   uint64_t registers[16];
   uint64_t address; /**< for page faults: the address that was accessed */
-  uint32_t vector;  /**< number of the exception (Intel SDM volume 3, 6.3.1): 0 division, 3 breakpoint, 6 invalid opcode, 13 general
-                         protection, 14 page fault, ...; PVH_FAULT_SYSTEM_CALL */
+  /** Number of the exception (Intel SDM volume 3, 6.3.1): 0 division, 3 breakpoint, 6 invalid opcode, 13 general
+   * protection, 14 page fault, ...; PVH_FAULT_SYSTEM_CALL */
+  uint32_t vector;
   uint32_t error;   /**< the processor's error code, 0 if it has none */
 };
 

@@ -252,7 +252,7 @@ mod tests {
     #[test]
     fn output_and_messages_come_in_their_order() {
         let mut seen = Vec::new();
-        let status = lines(
+        let status = each_line(
             Command::new("sh").args(["-c", "echo a; echo b >&2; echo c; exit 7"]),
             |line| seen.push(line.to_owned()),
         )
@@ -269,7 +269,7 @@ mod tests {
             sh
         };
         let mut seen = Vec::new();
-        let status = lines(&mut limited(&endless, Duration::from_secs(1)), |line| {
+        let status = each_line(&mut limited(&endless, Duration::from_secs(1)), |line| {
             seen.push(line.to_owned());
         })
         .expect("starts");

@@ -74,7 +74,11 @@ fn shadow_stack() -> u64 {
     let pointer;
     // SAFETY: `rdsspq %rax`; without a shadow stack, and on processors that do not have it, it does nothing.
     unsafe {
-        asm!(".byte 0xf3, 0x48, 0x0f, 0x1e, 0xc8", inout("rax") 0_u64 => pointer, options(nomem, nostack, preserves_flags));
+        asm!(
+            ".byte 0xf3, 0x48, 0x0f, 0x1e, 0xc8",
+            inout("rax") 0_u64 => pointer,
+            options(nomem, nostack, preserves_flags)
+        );
     }
     pointer
 }

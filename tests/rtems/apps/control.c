@@ -151,7 +151,8 @@ static void busy(rtems_task_argument argument)
   }
 }
 
-static rtems_id start(rtems_task_priority priority, rtems_attribute attributes, rtems_task_entry entry, rtems_task_argument argument)
+static rtems_id start(rtems_task_priority priority, rtems_attribute attributes, rtems_task_entry entry,
+                      rtems_task_argument argument)
 {
   rtems_id id;
 

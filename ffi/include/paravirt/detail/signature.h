@@ -150,8 +150,8 @@ constexpr int code() {
 #define L4_COUNT_(...) \
   L4_PICK_(__VA_ARGS__, MANY, MANY, MANY, MANY, MANY, MANY, 14, 13, 12, 11, 10, 9, 8, 7, 6, 5, 4, 3, 2, 1, 0, 0)
 #define L4_ARITY_(...) \
-  L4_PICK_(__VA_ARGS__, SOME, SOME, SOME, SOME, SOME, SOME, SOME, SOME, SOME, SOME, SOME, SOME, SOME, SOME, SOME, SOME, \
-           SOME, SOME, SOME, SOME, NONE, 0)
+  L4_PICK_(__VA_ARGS__, SOME, SOME, SOME, SOME, SOME, SOME, SOME, SOME, SOME, SOME, SOME, SOME, SOME, SOME, SOME, \
+           SOME, SOME, SOME, SOME, SOME, NONE, 0)
 #define L4_PICK_(n, a, b, c, d, e, f, g, h, i, j, k, l, m, o, p, q, r, s, t, u, picked, ...) picked
 
 /* The arguments' part of the word, without a shift. */

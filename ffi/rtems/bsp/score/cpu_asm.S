@@ -101,7 +101,7 @@ SYM (_CPU_Context_switch_no_return):
         movw    dx, (esp)
         shrl    $16, edx
         movw    dx, STATUS(esp)
-        fldenv  (esp)                                           /* loads flags that no mask hides any more without an exception */
+        fldenv  (esp)                      /* loads flags that no mask hides any more without an exception */
         addl    $ENVIRONMENT, esp
 2:      addl    $WORDS, esp
         jmp     4f

@@ -89,7 +89,7 @@ global_asm!(
     ".balign 64",
     ".globl pvh_gates_enter",
     ".type pvh_gates_enter, @function",
-    "pvh_gates_enter:",                        // arguments: entry point, start info, the word that asks for the end, ...
+    "pvh_gates_enter:",                        // arguments: entry point, start info, the word that asks for the end,
     "pushl %ebp",                              // what the ABI preserves
     "pushl %ebx",
     "pushl %esi",
@@ -105,7 +105,7 @@ global_asm!(
     "pvh_gates_start:",                        // from here on, leaving means pvh_gates_leave
     "cmpl $0, 4(%eax)",                        // to end before it began?
     "jne pvh_gates_leave",
-    "andl 44(%esp), %esp",                     // ... a mask: ours until the guest has one, if an event may need it; else 0
+    "andl 44(%esp), %esp",                     // .. a mask: ours until the guest has one, if an event needs it; else 0
     "movl ${magic}, %eax",
     "xorl %ebx, %ebx",                         // the registers that carry nothing
     "xorl %ebp, %ebp",

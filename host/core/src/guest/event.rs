@@ -80,7 +80,8 @@ impl<P: Platform> Guest<P> {
     }
 
     /// Ends the guest for a system call that was stopped. Returns whether the guest itself made it, and is left as by
-    /// [`Guest::fault`]: otherwise a host function did, which is to go on without, and the guest is left when it returns.
+    /// [`Guest::fault`]: otherwise a host function did, which is to go on without, and the guest is left when it
+    /// returns.
     pub fn system_call(
         &self,
         interrupted: &mut Interrupted,

@@ -21,7 +21,7 @@
 #include "wrapper.h"
 
 enum {
-  END_OF_TRANSMISSION = 4, /* Ctrl-D, by which guests know the end of the input: lost, it would be waited for without end */
+  END_OF_TRANSMISSION = 4, /* Ctrl-D, the end of the input for guests: lost, it would be waited for without end */
   INPUT_ROOM = 65535,      /* bytes that wait for the guest; there is room for a Ctrl-D behind them */
   INPUT_SIZE = INPUT_ROOM + 1,
   CONSOLE_ROOM = 255 /* what the kernel's console keeps */

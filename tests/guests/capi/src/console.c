@@ -1,5 +1,6 @@
 /* SPDX-License-Identifier: MIT OR Apache-2.0 */
-/* <paravirt/console.h>. What is expected on the console shows the order: the interface's own function goes past what was put. */
+/* <paravirt/console.h>. What is expected on the console shows the order: the interface's own function goes past
+ * what was put. */
 #include <paravirt/clock.h>
 #include <paravirt/console.h>
 #include <paravirt/interface.h>

@@ -100,7 +100,8 @@ impl ControlWords {
         let mut words = Self { mxcsr: 0, x87: 0 };
         // SAFETY: stores to two variables.
         unsafe {
-            asm!("stmxcsr [{}]", "fnstcw [{}]", in(reg) &raw mut words.mxcsr, in(reg) &raw mut words.x87, options(nostack));
+            let (mxcsr, x87) = (&raw mut words.mxcsr, &raw mut words.x87);
+            asm!("stmxcsr [{}]", "fnstcw [{}]", in(reg) mxcsr, in(reg) x87, options(nostack));
         }
         words
     }
@@ -110,7 +111,8 @@ impl ControlWords {
         let before = Self::current();
         // SAFETY: loads from two variables; whoever asks for other control words gets what is computed by them.
         unsafe {
-            asm!("ldmxcsr [{}]", "fldcw [{}]", in(reg) &raw const self.mxcsr, in(reg) &raw const self.x87, options(nostack));
+            let (mxcsr, x87) = (&raw const self.mxcsr, &raw const self.x87);
+            asm!("ldmxcsr [{}]", "fldcw [{}]", in(reg) mxcsr, in(reg) x87, options(nostack));
         }
         before
     }

@@ -35,9 +35,14 @@ pub fn run(workspace: &Workspace) -> Result<bool> {
     Ok(report.finish())
 }
 
+/// Kinds of files whose lines have a limit, and that, in characters.
+const WRAPPED: [&str; 7] = ["rs", "h", "c", "cpp", "S", "ld", "md"];
+const COLUMNS: usize = 120;
+
 /// Runs every lint and counts each in `report`.
 pub fn all(workspace: &Workspace, packages: &[Package], report: &mut Report) {
     report.check("licence headers", licence_headers(workspace));
+    report.check("columns", columns(workspace));
     if report.has(Tool::RustLints, None, "format") {
         report.check(
             "format",
@@ -126,16 +131,11 @@ pub fn without_guests(cargo: &mut Command, packages: &[Package]) {
 }
 
 fn licence_headers(workspace: &Workspace) -> Result<()> {
-    let files = command::output(Command::new("git").current_dir(workspace.root()).args(["ls-files"]))?;
     let mut bare = Vec::new();
-    for file in files.lines() {
-        let extension = file.rsplit_once('.').map_or("", |(_, extension)| extension);
-        if !LICENSED.contains(&extension) {
-            continue;
-        }
+    for file in tracked(workspace, &LICENSED)? {
         let mut start = Vec::new();
         // A file that was deleted and not committed yet has no header to miss.
-        if let Ok(content) = std::fs::File::open(workspace.root().join(file)) {
+        if let Ok(content) = std::fs::File::open(workspace.root().join(&file)) {
             content.take(200).read_to_end(&mut start)?;
             if !String::from_utf8_lossy(&start).contains(LICENCE) {
                 bare.push(file);
@@ -146,4 +146,35 @@ fn licence_headers(workspace: &Workspace) -> Result<()> {
         bail!("without `{LICENCE}` at the top: {}", bare.join(", "));
     }
     Ok(())
+}
+
+/// Checks that no line is longer than the limit, but for rows of tables, literals, patterns of macros, and output that
+/// documents show.
+fn columns(workspace: &Workspace) -> Result<()> {
+    let mut long = Vec::new();
+    for file in tracked(workspace, &WRAPPED)? {
+        let content = std::fs::read_to_string(workspace.root().join(&file)).unwrap_or_default();
+        let mut is_shown = false;
+        for (index, line) in content.lines().enumerate() {
+            is_shown ^= file.ends_with(".md") && line.trim_start().starts_with("```");
+            let is_row = line.trim_start_matches(['/', '!', ' ']).starts_with('|');
+            if line.chars().count() > COLUMNS && !is_shown && !is_row && !line.contains(['"', '$', '`']) {
+                long.push(format!("{file}:{}", index + 1));
+            }
+        }
+    }
+    if !long.is_empty() {
+        bail!("longer than {COLUMNS} characters: {}", long.join(", "));
+    }
+    Ok(())
+}
+
+/// Files that git knows, of these kinds.
+fn tracked(workspace: &Workspace, extensions: &[&str]) -> Result<Vec<String>> {
+    let files = command::output(Command::new("git").current_dir(workspace.root()).args(["ls-files"]))?;
+    let is_one = |file: &&str| {
+        let extension = file.rsplit_once('.').map_or("", |(_, extension)| extension);
+        extensions.contains(&extension)
+    };
+    Ok(files.lines().filter(is_one).map(str::to_owned).collect())
 }

@@ -12,7 +12,8 @@
 static uint64_t host_base, guest_base;
 
 static int32_t load(uint64_t base) {
-  return fiasco_amd64_set_segment_base(L4_INVALID_CAP, L4_AMD64_SEGMENT_FS, base, l4_utcb()) < 0 ? PV_ERROR_INVALID_ARGUMENT : 0;
+  long result = fiasco_amd64_set_segment_base(L4_INVALID_CAP, L4_AMD64_SEGMENT_FS, base, l4_utcb());
+  return result < 0 ? PV_ERROR_INVALID_ARGUMENT : 0;
 }
 
 /* The first word of libc's block is its own address (System V ABI for TLS, variant 2). */

@@ -16,7 +16,9 @@ l4_external_func! {
         /// 1 if the host found what the guest passed; more than registers hold.
         fn check_integers(a: u8, b: i16, c: u32, d: i64, e: u64, f: *const u8, g: usize, h: i32, i: u64) -> u64;
         /// 0.1 if the host found what the guest passed; more than registers hold.
-        safe fn check_floats(a: f32, b: f64, c: u32, d: f64, e: f64, f: f64, g: f64, h: f64, i: f64, j: f64, k: f32) -> f64;
+        safe fn check_floats(
+            a: f32, b: f64, c: u32, d: f64, e: f64, f: f64, g: f64, h: f64, i: f64, j: f64, k: f32,
+        ) -> f64;
         /// The sum.
         safe fn check_narrow(a: i8, b: u16) -> i32;
         /// Half of it.

@@ -43,6 +43,7 @@ const COLUMNS: usize = 120;
 pub fn all(workspace: &Workspace, packages: &[Package], report: &mut Report) {
     report.check("licence headers", licence_headers(workspace));
     report.check("columns", columns(workspace));
+    report.check("packages", packages_as_published(workspace));
     if report.has(Tool::RustLints, None, "format") {
         report.check(
             "format",
@@ -146,6 +147,13 @@ fn licence_headers(workspace: &Workspace) -> Result<()> {
         bail!("without `{LICENCE}` at the top: {}", bare.join(", "));
     }
     Ok(())
+}
+
+/// Packs the crates that are published, and builds each from what was packed: nothing of the workspace around it is
+/// there.
+fn packages_as_published(workspace: &Workspace) -> Result<()> {
+    let arguments = ["publish", "--quiet", "--workspace", "--dry-run", "--allow-dirty"];
+    command::run(command::cargo().current_dir(workspace.root()).args(arguments))
 }
 
 /// Checks that no line is longer than the limit, but for rows of tables, literals, patterns of macros, and output that

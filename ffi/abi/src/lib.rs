@@ -27,5 +27,19 @@ pub mod vcpu;
 #[doc(hidden)]
 pub use l4rtems as legacy;
 
+/// Holds a panic handler, which is not there with the feature `hosted`: then the standard library brings one.
+#[cfg(not(feature = "hosted"))]
+#[doc(hidden)]
+#[macro_export]
+macro_rules! panic_handler {
+    ($($handler:item)*) => { $($handler)* };
+}
+#[cfg(feature = "hosted")]
+#[doc(hidden)]
+#[macro_export]
+macro_rules! panic_handler {
+    ($($handler:item)*) => {};
+}
+
 /// Version of this ABI. A host refuses a guest whose identity note carries another one.
 pub const VERSION: u32 = 1;

@@ -6,7 +6,6 @@ use core::arch::asm;
 use core::cell::Cell;
 use core::ffi::c_void;
 use core::fmt;
-use core::panic::PanicInfo;
 use core::ptr;
 
 use paravirt_host_core::text::Line;
@@ -90,9 +89,11 @@ fn end(message: fmt::Arguments<'_>) -> ! {
     }
 }
 
-#[panic_handler]
-fn panic(info: &PanicInfo<'_>) -> ! {
-    end(format_args!("internal error of the library: {info}"))
+paravirt_abi::panic_handler! {
+    #[panic_handler]
+    fn panic(info: &core::panic::PanicInfo<'_>) -> ! {
+        end(format_args!("internal error of the library: {info}"))
+    }
 }
 
 /// The host's memory.

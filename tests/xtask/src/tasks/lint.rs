@@ -54,8 +54,8 @@ pub fn all(workspace: &Workspace, packages: &[Package], report: &mut Report) {
             ),
         );
     }
-    if report.has(Tool::RustLints, None, "clippy, host side") {
-        report.check("clippy, host side", clippy_host(workspace, packages));
+    if report.has(Tool::RustLints, None, "clippy, workspace") {
+        report.check("clippy, workspace", clippy_workspace(workspace));
     }
     for arch in Arch::ALL {
         let name = format!("clippy, guests for {}", arch.name());
@@ -75,13 +75,13 @@ pub fn all(workspace: &Workspace, packages: &[Package], report: &mut Report) {
     report.check("documentation", documentation(workspace, packages));
 }
 
-fn clippy_host(workspace: &Workspace, packages: &[Package]) -> Result<()> {
-    let mut cargo = command::cargo();
-    cargo
-        .current_dir(workspace.root())
-        .args(["clippy", "--quiet", "--all-targets"]);
-    without_guests(&mut cargo, packages);
-    command::run(cargo.args(["--", "-Dwarnings"]))
+/// Everything at once, guests included, as an editor checks a checkout that was just opened.
+fn clippy_workspace(workspace: &Workspace) -> Result<()> {
+    command::run(
+        command::cargo()
+            .current_dir(workspace.root())
+            .args(["clippy", "--quiet", "--workspace", "--all-targets", "--", "-Dwarnings"]),
+    )
 }
 
 fn clippy_guests(workspace: &Workspace, packages: &[Package], toolchain: &Toolchain, arch: Arch) -> Result<()> {

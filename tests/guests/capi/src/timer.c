@@ -11,7 +11,7 @@
 #define TIMER 3
 #define GUARD 5
 
-#define PATIENCE (20 * SECOND)
+#define TIME_LIMIT (20 * SECOND)
 #define HOUR (3600 * SECOND)
 
 struct timer_note {
@@ -31,7 +31,7 @@ static void note_timer(uint32_t timer, uint64_t expirations, void *argument)
 
 bool wait_for(const volatile uint32_t *counter, uint32_t count)
 {
-    uint64_t end = paravirt_clock_now() + PATIENCE;
+    uint64_t end = paravirt_clock_now() + TIME_LIMIT;
 
     (void)paravirt_timer_start(GUARD, 100 * MILLISECOND, 100 * MILLISECOND);
     while (*counter < count && paravirt_clock_now() < end)
@@ -119,7 +119,7 @@ const char *check_stop(void)
     stopped.expirations = 0;
     REQUIRE(paravirt_timer_start(TIMER, MILLISECOND, 0) == 0);
     begin = paravirt_clock_now();
-    while (paravirt_timer_expirations(TIMER) == before && paravirt_clock_now() - begin < PATIENCE) {
+    while (paravirt_timer_expirations(TIMER) == before && paravirt_clock_now() - begin < TIME_LIMIT) {
     }
     REQUIRE(paravirt_timer_expirations(TIMER) == before + 1);
     /* By the time of another timer's handler, that of this one would have run. */

@@ -8,7 +8,7 @@ use paravirt_abi::signature::Width;
 use paravirt_abi::vcpu::{HOST_MASKED, INTERRUPTS_ENABLED, PENDING, VcpuPage};
 
 use super::state::{self, STATE};
-use super::{Gates, tail_32};
+use super::{DEFAULT_MXCSR, Gates, tail_32};
 
 /// What a gate saves of the guest on the host's stack.
 #[derive(Debug)]
@@ -25,12 +25,14 @@ pub struct Frame {
     pub result: u64,
     /// For st0, in the unit's own format.
     float_result: [u8; 10],
-    /// The guest's control word.
+    /// The guest's control word of the x87 unit.
     control: u16,
     /// The guest's flags.
     flags: u32,
     /// In the resolver's gate: eax, ecx, edx.
     registers: [u32; 3],
+    /// The guest's control word of SSE.
+    mxcsr: u32,
 }
 
 impl Frame {
@@ -84,6 +86,19 @@ macro_rules! alignment_check_back {
     };
 }
 
+/// From the guest's floating-point units to those of host code: with the control words of the C ABI, without an exception
+/// that waits, with an empty stack. Expects the stack pointer at a `Frame`.
+macro_rules! units_of_host {
+    () => {
+        concat!(
+            "fnstcw {control}(%esp)\n",
+            "stmxcsr {mxcsr}(%esp)\n",
+            "fninit\n",
+            "ldmxcsr {default_mxcsr}\n",
+        )
+    };
+}
+
 global_asm!(
     ".pushsection .text.pvh_gates, \"ax\", @progbits",
     ".balign 64",
@@ -98,8 +113,10 @@ global_asm!(
     "movl 24(%esp), %edx",                     // start info
     "movl 28(%esp), %eax",
     "subl $12, %esp",                          // aligned to 16 bytes
-    "fnstcw (%esp)",                           // the host's control word
+    "fnstcw (%esp)",                           // the host's control words
+    "stmxcsr 4(%esp)",
     "fninit",                                  // the guest's
+    "ldmxcsr {default_mxcsr}",
     "movl %esp, {state}+{host_stack}",         // gates start here
     ".globl pvh_gates_start",
     "pvh_gates_start:",                        // from here on, leaving means pvh_gates_leave
@@ -125,8 +142,7 @@ global_asm!(
     "subl ${size}, %esp",
     "movl %ecx, {stack}(%esp)",
     alignment_check_off!(),
-    "fnstcw {control}(%esp)",                  // the guest's control word
-    "fninit",                                  // ours; without an exception that waits, with an empty stack
+    units_of_host!(),
     "movl %eax, (%esp)",                       // first argument: the index
     "movl %esp, 4(%esp)",                      // second: the frame
     "calll *{state}+{host_call}",
@@ -137,6 +153,7 @@ global_asm!(
     "je 2f",
     "fldt {float_result}(%esp)",
     "2: fldcw {control}(%esp)",
+    "ldmxcsr {mxcsr}(%esp)",
     "movl {result}(%esp), %eax",               // 64-bit results are in edx:eax
     "movl {result}+4(%esp), %edx",
     "movl {state}+{page}, %ecx",               // what the tail needs to deliver a line
@@ -162,14 +179,14 @@ global_asm!(
     "movl {state}+{target}, %eax",
     "movl %eax, {stack}(%esp)",
     alignment_check_off!(),
-    "fnstcw {control}(%esp)",
-    "fninit",
+    units_of_host!(),
     "movl %esp, (%esp)",                       // the argument: the frame
     "calll *{state}+{resolve}",
     "cmpl $0, 4(%eax)",                        // is the guest to end? (the upper half is then not 0)
     "jne pvh_gates_leave",
     "fnclex",
     "fldcw {control}(%esp)",
+    "ldmxcsr {mxcsr}(%esp)",
     "movl {result}(%esp), %eax",               // the function's stub
     "movl %eax, {state}+{target}",
     "movl {registers}(%esp), %eax",
@@ -195,7 +212,8 @@ global_asm!(
     "pushl ${no_flags}",                       // none of the guest's
     "popfl",
     "fninit",
-    "fldcw (%esp)",                            // the host's control word
+    "fldcw (%esp)",                            // the host's control words
+    "ldmxcsr 4(%esp)",
     "addl $12, %esp",
     "popl %edi",
     "popl %esi",
@@ -261,6 +279,8 @@ global_asm!(
     result = const offset_of!(Frame, result),
     float_result = const offset_of!(Frame, float_result),
     control = const offset_of!(Frame, control),
+    mxcsr = const offset_of!(Frame, mxcsr),
+    default_mxcsr = sym DEFAULT_MXCSR,
     flags = const offset_of!(Frame, flags),
     registers = const offset_of!(Frame, registers),
     lines = const !HOST_MASKED,

@@ -12,10 +12,10 @@
 //! by far jumps. The stubs of such a guest jump to a landing, 64-bit code in the guest's memory, because a far jump
 //! from there reaches no more.
 //!
-//! The control words are those of the units that the ABI computes with: on x86-64 SSE and the x87 unit, on i386 the x87
-//! unit, which is also emptied, since the guest may have left values in it. With its control word goes an exception
-//! that waits there. MXCSR stays as a guest of an i386 host has set it. When the guest is left, the host gets back what
-//! it had.
+//! The control words are those of SSE and of the x87 unit; with the latter goes an exception that waits there. On i386
+//! the x87 unit is emptied as well, because floats are returned there; on x86-64, where only C's `long double` is
+//! computed in it, that it is empty is left to the guest, who owes it (the ABI, Calls). When the guest is left, the host
+//! gets back what it had.
 
 #[cfg_attr(target_arch = "x86", path = "i386.rs")]
 #[cfg_attr(target_arch = "x86_64", path = "x86_64.rs")]
@@ -50,6 +50,8 @@ const ALIGNMENT_CHECK: u32 = 1 << 18;
 /// Direction flag, which host code expects to be clear.
 #[cfg(target_arch = "x86_64")]
 const DIRECTION: u32 = 1 << 10;
+/// SSE control word of host code (System V ABI, 3.2.1).
+static DEFAULT_MXCSR: u32 = 0x1f80;
 /// The flags of code that has not changed any; of all of them, only the bit that is always 1.
 const NO_FLAGS: u32 = 1 << 1;
 /// The breakpoint instruction, where no code is.

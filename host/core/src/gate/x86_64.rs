@@ -8,11 +8,9 @@ use paravirt_abi::signature::Width;
 use paravirt_abi::vcpu::{HOST_MASKED, INTERRUPTS_ENABLED, PENDING, VcpuPage};
 
 use super::state::{self, STATE};
-use super::{Gates, tail_32};
+use super::{DEFAULT_MXCSR, Gates, tail_32};
 
-/// SSE control word of host code (System V ABI, 3.2.1).
-static DEFAULT_MXCSR: u32 = 0x1f80;
-/// And that of the x87 unit, in which C's `long double` is computed.
+/// Control word of the x87 unit, in which C's `long double` is computed.
 const DEFAULT_CONTROL: u16 = 0x37f;
 /// The status flags of that word, which are nobody's.
 const MXCSR_STATUS: u32 = 0x3f;

@@ -18,6 +18,8 @@ l4_external_func! {
     unsafe extern "C" {
         /// The quotient, computed with the C ABI's control words.
         safe fn check_quotient(a: f64, b: f64) -> f64;
+        /// The control word of SSE that host code has.
+        safe fn check_mxcsr() -> u32;
         /// Latches the line, and does nothing that has it delivered. Not 0 if the line was ready before, and is not
         /// after.
         safe fn check_latch(line: u32) -> i32;
@@ -57,18 +59,43 @@ fn main() -> i32 {
     check_done(failed)
 }
 
-/// The control words of the x87 unit, which host code for i386 computes with.
+/// MXCSR at the start of a program.
+static DEFAULT_MXCSR: u32 = 0x1f80;
+
+/// The control words of the x87 unit, which host code for i386 computes with, and MXCSR, which it may compute with.
 #[cfg(target_arch = "x86")]
 mod control {
     use core::arch::asm;
 
-    use super::check_quotient;
+    use super::{DEFAULT_MXCSR, check_mxcsr, check_quotient};
 
     pub fn at_the_start() -> bool {
-        let mut word = 0_u16;
-        // SAFETY: writes the word.
-        unsafe { asm!("fnstcw [{}]", in(reg) &raw mut word, options(nostack)) };
-        word == 0x37f
+        let (mut word, mut mxcsr) = (0_u16, 0_u32);
+        // SAFETY: writes the words.
+        unsafe { asm!("fnstcw [{}]", "stmxcsr [{}]", in(reg) &raw mut word, in(reg) &raw mut mxcsr, options(nostack)) };
+        word == 0x37f && mxcsr == DEFAULT_MXCSR
+    }
+
+    /// Whether host code has its own with this one here, which is here afterwards.
+    fn is_kept(mxcsr: u32) -> bool {
+        let (of_host, mut after): (u32, u32);
+        after = 0;
+        // SAFETY: a call of a function that keeps to the C ABI; the word is the default again at the end.
+        unsafe {
+            asm!(
+                "ldmxcsr [edi]",
+                "call {host}",
+                "stmxcsr [ebx]",
+                "ldmxcsr [{default}]",
+                host = sym check_mxcsr,
+                default = sym DEFAULT_MXCSR,
+                in("edi") &raw const mxcsr,
+                in("ebx") &raw mut after,
+                lateout("eax") of_host,
+                clobber_abi("C"),
+            );
+        }
+        of_host == DEFAULT_MXCSR && after == mxcsr
     }
 
     /// A third, computed by the host after some instructions here.
@@ -109,6 +136,8 @@ mod control {
     }
 
     pub fn check(check: &mut impl FnMut(&str, bool)) {
+        // Rounding towards zero, and every exception reported.
+        check("another MXCSR", is_kept(0x6000));
         // Every exception would be reported.
         const UNMASKED: u16 = 0x340;
         // All but one, which host code raises as well.
@@ -130,9 +159,7 @@ mod control {
 mod control {
     use core::arch::asm;
 
-    use super::check_quotient;
-
-    static DEFAULT: u32 = 0x1f80;
+    use super::{DEFAULT_MXCSR, check_mxcsr, check_quotient};
 
     pub fn at_the_start() -> bool {
         let (mut word, mut control) = (0_u16, 0_u32);
@@ -140,7 +167,7 @@ mod control {
         unsafe {
             asm!("fnstcw [{}]", "stmxcsr [{}]", in(reg) &raw mut word, in(reg) &raw mut control, options(nostack));
         }
-        word == 0x37f && control == DEFAULT
+        word == 0x37f && control == DEFAULT_MXCSR
     }
 
     /// A third, computed by the host with this control word here.
@@ -156,7 +183,7 @@ mod control {
                 "ldmxcsr [r13]",
                 quotient = sym check_quotient,
                 in("r12") &raw mut after,
-                in("r13") &raw const DEFAULT,
+                in("r13") &raw const DEFAULT_MXCSR,
                 in("r14") &raw const control,
                 inout("xmm0") 1.0_f64 => result,
                 inout("xmm1") 3.0_f64 => _,
@@ -169,5 +196,6 @@ mod control {
     pub fn check(check: &mut impl FnMut(&str, bool)) {
         // Rounding towards zero, and every exception reported.
         check("another control word", third_with(0x6000));
+        check("MXCSR of host code", check_mxcsr() == DEFAULT_MXCSR);
     }
 }

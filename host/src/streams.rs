@@ -5,8 +5,12 @@
 //! for us to change. Neither is it enough to ask first: of several that share a pipe one takes what another was told
 //! of. So a pipe and a terminal are opened once more, for us alone.
 
-use std::io::IoSliceMut;
+use std::fs::{File, OpenOptions};
+use std::io::{self, IoSliceMut, Read};
 use std::os::fd::{AsFd, AsRawFd, BorrowedFd, OwnedFd};
+use std::os::unix::fs::OpenOptionsExt;
+use std::path::Path;
+use std::time::Instant;
 
 use rustix::event::{PollFd, PollFlags, Timespec, poll};
 use rustix::fs::{FileType, Mode, OFlags, fstat, open};
@@ -138,6 +142,56 @@ impl Stream {
     fn is_ready(&self) -> bool {
         let mut files = [self.poll_fd()];
         poll(&mut files, Some(&Timespec::default())).is_ok_and(|count| count > 0)
+    }
+}
+
+/// Opens a file to read from, without waiting for whoever writes to it.
+///
+/// # Errors
+/// The system's.
+pub fn open_at_once(file: &Path) -> io::Result<File> {
+    let flags = OFlags::NONBLOCK | OFlags::NOCTTY;
+    OpenOptions::new()
+        .read(true)
+        .custom_flags(flags.bits() as i32)
+        .open(file)
+}
+
+/// Reads a stream, and waits for what comes, but not for ever.
+#[derive(Debug)]
+pub struct Timely {
+    stream: Stream,
+    end: Instant,
+}
+
+impl Timely {
+    /// From `end` on, reading fails with [`io::ErrorKind::TimedOut`] where it would wait.
+    #[must_use]
+    pub fn reader(file: OwnedFd, end: Instant) -> Self {
+        let stream = Stream::reader(file);
+        Self { stream, end }
+    }
+}
+
+impl Read for Timely {
+    fn read(&mut self, bytes: &mut [u8]) -> io::Result<usize> {
+        loop {
+            let left = self.end.saturating_duration_since(Instant::now());
+            // Before anybody has opened it to write, a FIFO has ended for who reads, but not for who asks.
+            let count = poll(&mut [self.stream.poll_fd()], Timespec::try_from(left).ok().as_ref());
+            match count.and_then(|count| {
+                if count == 0 {
+                    Ok(None)
+                } else {
+                    self.stream.read(bytes).map(Some)
+                }
+            }) {
+                Ok(Some(count)) => return Ok(count),
+                Ok(None) if left.is_zero() => return Err(io::ErrorKind::TimedOut.into()),
+                Ok(None) | Err(Errno::AGAIN | Errno::INTR) => {}
+                Err(error) => return Err(error.into()),
+            }
+        }
     }
 }
 

@@ -197,7 +197,8 @@ fn refusal_here(image: Image, host: &Host, memory: u64) -> Option<String> {
     if host.is_for_l4rtems() {
         builder = builder.l4rtems();
     }
-    builder.build().err().map(|error| error.to_string())
+    let checked = builder.build().and_then(|vm| vm.check());
+    checked.err().map(|error| error.to_string())
 }
 
 fn list(file: &Path, image: &Image) -> Result<Provides, Error> {

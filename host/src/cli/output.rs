@@ -36,7 +36,7 @@ pub(super) fn print_message(text: &str) {
 /// From then on no message waits long for its reader. The program has been asked to end, or will be by its time limit.
 #[cfg(all(target_os = "linux", target_arch = "x86_64"))]
 pub(super) fn hurry_from(time: std::time::Instant) {
-    *streams::hurried_from() = Some(time);
+    streams::hurry_from(time);
 }
 
 /// Writes to standard output.
@@ -96,7 +96,6 @@ pub(super) fn write(
 mod streams {
     use std::io;
     use std::os::fd::AsFd;
-    use std::sync::atomic::{AtomicBool, Ordering};
     use std::sync::{Mutex, MutexGuard, PoisonError};
     use std::time::{Duration, Instant};
 
@@ -108,9 +107,28 @@ mod streams {
     /// Milliseconds until it looks at the time.
     const WAIT: u32 = 50;
 
-    pub(super) fn hurried_from() -> MutexGuard<'static, Option<Instant>> {
-        static HURRIED_FROM: Mutex<Option<Instant>> = Mutex::new(None);
-        HURRIED_FROM.lock().unwrap_or_else(PoisonError::into_inner)
+    /// How long messages wait for their reader.
+    struct Hurry {
+        /// From when on not long.
+        from: Option<Instant>,
+        /// A reader that one message has been given up for since that was said gets no more time for the next ones,
+        /// which may be many.
+        is_given_up: bool,
+    }
+
+    fn hurry() -> MutexGuard<'static, Hurry> {
+        static HURRY: Mutex<Hurry> = Mutex::new(Hurry {
+            from: None,
+            is_given_up: false,
+        });
+        HURRY.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    pub(super) fn hurry_from(time: Instant) {
+        *hurry() = Hurry {
+            from: Some(time),
+            is_given_up: false,
+        };
     }
 
     pub(super) fn stdout(bytes: &[u8]) -> io::Result<()> {
@@ -121,14 +139,13 @@ mod streams {
         write(file, bytes, || false)
     }
 
-    /// A reader that one message has been given up for gets no more time for the next ones, which may be many.
     pub(super) fn stderr(bytes: &[u8]) -> io::Result<()> {
-        static GIVEN_UP: AtomicBool = AtomicBool::new(false);
         let start = Instant::now();
         write(&io::stderr(), bytes, || {
-            let from = *hurried_from();
-            let is_over = from.is_some_and(|from| from.max(start).elapsed() >= GRACE);
-            GIVEN_UP.fetch_or(is_over, Ordering::Relaxed) || is_over
+            let mut hurry = hurry();
+            let from = hurry.from.map(|from| from.max(start));
+            hurry.is_given_up |= from.is_some_and(|from| from.elapsed() >= GRACE);
+            hurry.is_given_up
         })
     }
 

@@ -3,9 +3,15 @@
 
 use std::fs::File;
 use std::io::{self, Read};
+#[cfg(all(target_os = "linux", target_arch = "x86_64"))]
+use std::os::fd::AsFd;
 use std::path::Path;
+#[cfg(all(target_os = "linux", target_arch = "x86_64"))]
+use std::time::Instant;
 
 use pvhost::image::{Image, OpenError};
+#[cfg(all(target_os = "linux", target_arch = "x86_64"))]
+use pvhost::streams::{self, Timely};
 use pvhost::text::Escaped;
 
 /// More than any list has, in bytes.
@@ -39,6 +45,24 @@ pub(super) fn image(file: &Path) -> Result<Image, OpenError> {
     let name = file.display().to_string();
     match File::open(file).and_then(|open| Ok((open.metadata()?.len(), open))) {
         Ok((length, open)) => Image::read(name, open, buffer(length)),
+        Err(source) => Err(OpenError::Read { file: name, source }),
+    }
+}
+
+/// The same, but it comes before `end`, or reading it fails with [`io::ErrorKind::TimedOut`]: a pipe may never have
+/// anybody who writes to it.
+#[cfg(all(target_os = "linux", target_arch = "x86_64"))]
+pub(super) fn image_until(file: &Path, end: Instant) -> Result<Image, OpenError> {
+    let name = file.display().to_string();
+    let open = || -> io::Result<_> {
+        if is_stdin(file) {
+            return Ok((0, io::stdin().as_fd().try_clone_to_owned()?));
+        }
+        let open = streams::open_at_once(file)?;
+        Ok((open.metadata()?.len(), open.into()))
+    };
+    match open() {
+        Ok((length, open)) => Image::read(name, Timely::reader(open, end), buffer(length)),
         Err(source) => Err(OpenError::Read { file: name, source }),
     }
 }

@@ -31,7 +31,7 @@ mod xen;
 
 use std::io;
 use std::path::PathBuf;
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
 pub use end::MachineEnd;
 pub use error::EmulatorError;
@@ -126,10 +126,18 @@ pub fn check(image: &Image, platform: VirtualMachine, memory: u64) -> Result<(),
 /// The image is not for that platform, QEMU or Xen are not there, or the system refuses something.
 pub fn run(image: &Image, options: &Options) -> Result<Finished, EmulatorError> {
     check(image, options.platform, options.memory)?;
-    let files = programs::find(image, options)?;
+    // What no clock can show is never.
+    let deadline = (options.timeout).and_then(|timeout| Instant::now().checked_add(timeout));
+    let files = match programs::find(image, options, deadline) {
+        Err(EmulatorError::Read { source, .. }) if source.kind() == io::ErrorKind::TimedOut => {
+            let (exit, lost) = (MachineEnd::Timeout, None);
+            return Ok(Finished { exit, lost });
+        }
+        files => files?,
+    };
     let arguments = arguments::arguments(image, &files, options)?;
     let shown = arguments::shown(image, &files, &arguments);
     let qemu = qemu::start(&files, &arguments)?;
     let marks = files.xen.map(|xen| xen.marks);
-    session::run(qemu, marks, &shown, options)
+    session::run(qemu, marks, &shown, options, deadline)
 }

@@ -7,6 +7,7 @@ use std::fs::{self, File};
 use std::io::{self, Read, Write};
 use std::os::fd::OwnedFd;
 use std::path::{Path, PathBuf};
+use std::time::Instant;
 
 use flate2::read::MultiGzDecoder;
 use rustix::fs::{Access, MemfdFlags, access, memfd_create};
@@ -14,6 +15,7 @@ use rustix::fs::{Access, MemfdFlags, access, memfd_create};
 use super::marks::Marks;
 use super::{EmulatorError, Options, VirtualMachine};
 use crate::image::Image;
+use crate::streams::{self, Timely};
 
 /// Environment variable that may name the file with Xen.
 pub const XEN_VARIABLE: &str = "PVHOST_XEN";
@@ -54,7 +56,7 @@ pub(super) struct Xen {
 }
 
 /// Finds everything.
-pub(super) fn find(image: &Image, options: &Options) -> Result<Files, EmulatorError> {
+pub(super) fn find(image: &Image, options: &Options, deadline: Option<Instant>) -> Result<Files, EmulatorError> {
     let qemu = (env::var_os("PATH").and_then(|path| in_path(&path, QEMU)))
         .or_else(|| Some(beside(QEMU_BESIDE)?.join(QEMU)).filter(|file| is_program(file)))
         .ok_or(EmulatorError::NoQemu { program: QEMU })?;
@@ -66,7 +68,7 @@ pub(super) fn find(image: &Image, options: &Options) -> Result<Files, EmulatorEr
                 .clone()
                 .or_else(|| env::var_os(XEN_VARIABLE).map(PathBuf::from))
                 .map_or_else(installed_xen, Ok)?;
-            let mut content = unpack(&path)?;
+            let mut content = unpack(&path, deadline)?;
             let marks = Marks::make(&mut content).map_err(EmulatorError::system("cannot get random numbers"))?;
             let kernel = in_memory(c"xen", &content)?;
             Some(Xen { path, kernel, marks })
@@ -126,17 +128,23 @@ fn read_error(file: &Path, fix: &'static str) -> impl FnOnce(io::Error) -> Emula
     move |source| EmulatorError::Read { file, source, fix }
 }
 
-/// The file's content.
-fn unpack(path: &Path) -> Result<Vec<u8>, EmulatorError> {
+/// The file's content, if it comes before the deadline.
+fn unpack(path: &Path, deadline: Option<Instant>) -> Result<Vec<u8>, EmulatorError> {
     let not_xen = |reason| EmulatorError::NotXen {
         file: path.display().to_string(),
         reason,
     };
     let fix = "give the file of a Xen package";
     let mut content = Vec::new();
-    let mut file = File::open(path).map_err(read_error(path, fix))?;
-    let mut limited = (&mut file).take(LARGEST_XEN + 1);
-    limited.read_to_end(&mut content).map_err(read_error(path, fix))?;
+    let read = match deadline {
+        None => File::open(path).and_then(|file| file.take(LARGEST_XEN + 1).read_to_end(&mut content)),
+        Some(end) => streams::open_at_once(path).and_then(|file| {
+            Timely::reader(file.into(), end)
+                .take(LARGEST_XEN + 1)
+                .read_to_end(&mut content)
+        }),
+    };
+    read.map_err(read_error(path, fix))?;
     if content.starts_with(&[0x1f, 0x8b]) {
         let mut unpacked = Vec::new();
         MultiGzDecoder::new(content.as_slice())
@@ -200,7 +208,7 @@ mod tests {
 
     #[test]
     fn what_is_not_xen_is_refused() {
-        let message = |path: &str| unpack(Path::new(path)).unwrap_err().to_string();
+        let message = |path: &str| unpack(Path::new(path), None).unwrap_err().to_string();
         assert!(message("/no/such/xen.gz").starts_with("/no/such/xen.gz: No such file"));
         assert!(message(env!("CARGO_MANIFEST_PATH")).contains("is not Xen: it holds no ELF file"));
         assert!(message("/dev/zero").contains("is not Xen: it is larger than any Xen"));

@@ -73,7 +73,13 @@ struct Session<'a> {
 }
 
 /// Runs until QEMU has ended. `shown` is its command line; with `marks`, there are lines of Xen's.
-pub(super) fn run(qemu: Qemu, marks: Option<Marks>, shown: &str, options: &Options) -> Result<Finished, EmulatorError> {
+pub(super) fn run(
+    qemu: Qemu,
+    marks: Option<Marks>,
+    shown: &str,
+    options: &Options,
+    deadline: Option<Instant>,
+) -> Result<Finished, EmulatorError> {
     let signals = Signals::wait().map_err(EmulatorError::system("cannot wait for signals"))?;
     qemu.typing
         .set_nonblocking(true)
@@ -99,13 +105,11 @@ pub(super) fn run(qemu: Qemu, marks: Option<Marks>, shown: &str, options: &Optio
     if options.verbose {
         session.say(shown);
     }
-    session.run()
+    session.run(deadline)
 }
 
 impl Session<'_> {
-    fn run(mut self) -> Result<Finished, EmulatorError> {
-        // What no clock can show is never.
-        let deadline = (self.options.timeout).and_then(|timeout| Instant::now().checked_add(timeout));
+    fn run(mut self, deadline: Option<Instant>) -> Result<Finished, EmulatorError> {
         let wait_error = EmulatorError::system("cannot wait for QEMU");
         loop {
             let now = Instant::now();

@@ -6,17 +6,8 @@ use std::mem::MaybeUninit;
 use std::os::fd::{AsRawFd, FromRawFd, OwnedFd};
 use std::ptr;
 
+use crate::process::FAULTS;
 use crate::terminal::{action, ends_by_default};
-
-/// By which the processor tells of a fault: one of our own cannot wait.
-const FAULTS: [i32; 6] = [
-    libc::SIGSEGV,
-    libc::SIGBUS,
-    libc::SIGILL,
-    libc::SIGFPE,
-    libc::SIGTRAP,
-    libc::SIGSYS,
-];
 
 /// As long as it lives, signals that would end the program, and the terminal's request to stop, wait in the file.
 #[derive(Debug)]
@@ -33,6 +24,7 @@ impl Signals {
         for signal in 1..=libc::SIGRTMAX() {
             let is_ours = signal == libc::SIGTSTP || ends_by_default(signal);
             let is_free = action(signal).is_some_and(|action| action.sa_sigaction == libc::SIG_DFL);
+            // A fault of our own cannot wait.
             if is_ours && is_free && !FAULTS.contains(&signal) {
                 // SAFETY: a live variable and a valid signal number.
                 unsafe { libc::sigaddset(&mut set, signal) };

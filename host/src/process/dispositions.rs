@@ -31,8 +31,9 @@ impl Event {
     pub(super) const ALL: [Self; 3] = [Self::End, Self::Kick, Self::Alarm];
 }
 
-/// Signals by which the processor reports a fault, and SIGSYS for a system call that guest code makes.
-pub(super) const FAULTS: [i32; 6] = [
+/// Signals by which the processor reports a fault, and SIGSYS for a system call that guest code makes. While a guest
+/// runs, they are the host's.
+pub const FAULTS: [i32; 6] = [
     libc::SIGSEGV,
     libc::SIGBUS,
     libc::SIGILL,
@@ -41,8 +42,9 @@ pub(super) const FAULTS: [i32; 6] = [
     libc::SIGSYS,
 ];
 
-/// Signals that ask the host to end.
-pub(super) const ENDS: [i32; 4] = [libc::SIGINT, libc::SIGTERM, libc::SIGHUP, libc::SIGQUIT];
+/// Signals that ask the host to end. While a guest runs, they are the host's with
+/// [`Builder::handle_signals`](super::Builder::handle_signals).
+pub const ENDS: [i32; 4] = [libc::SIGINT, libc::SIGTERM, libc::SIGHUP, libc::SIGQUIT];
 
 /// Signals that Linux has; their numbers begin at 1.
 const SIGNALS: usize = 64;
@@ -196,6 +198,13 @@ struct Previous {
     flags: AtomicU64,
 }
 
+impl Previous {
+    fn store(&self, action: &Action) {
+        self.handler.store(action.handler, Ordering::SeqCst);
+        self.flags.store(action.flags, Ordering::SeqCst);
+    }
+}
+
 /// Returns whether somebody else has a handler for that signal.
 pub(super) fn has_previous(signal: i32) -> bool {
     let handler = PREVIOUS[signal as usize].handler.load(Ordering::SeqCst);
@@ -205,6 +214,22 @@ pub(super) fn has_previous(signal: i32) -> bool {
 /// Returns whether the program around us ignores that signal.
 pub(super) fn was_ignored(signal: i32) -> bool {
     PREVIOUS[signal as usize].handler.load(Ordering::SeqCst) == libc::SIG_IGN
+}
+
+/// As [`call_previous`], but keeps our handler: that one may take itself away, as that of Rust's standard library does.
+/// Then the program's next wish is what it has left.
+///
+/// # Safety
+/// As of [`call_previous`].
+pub(super) unsafe fn call_previous_and_stay(signal: i32, info: *mut c_void, context: *mut c_void) {
+    let ours = swap_action(signal, None);
+    // SAFETY: the caller's.
+    unsafe { call_previous(signal, info, context) };
+    let left = swap_action(signal, None);
+    if !left.is_ours() {
+        swap_action(signal, Some(&ours));
+        PREVIOUS[signal as usize].store(&left);
+    }
 }
 
 /// Calls the handler that [is there](has_previous).
@@ -286,9 +311,7 @@ impl Session {
         let mut actions = Vec::with_capacity(SIGNALS);
         actions.extend(signals);
         for (signal, action) in &actions {
-            let previous = &PREVIOUS[*signal as usize];
-            previous.handler.store(action.handler, Ordering::SeqCst);
-            previous.flags.store(action.flags, Ordering::SeqCst);
+            PREVIOUS[*signal as usize].store(action);
         }
         choose_numbers(&actions, mask_before);
         HANDLES_ENDS.store(handles_ends, Ordering::SeqCst);

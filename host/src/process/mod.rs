@@ -37,11 +37,13 @@ mod vm;
 
 pub use conditions::Condition;
 pub use console::Console;
+pub use dispositions::{ENDS, FAULTS};
 pub use functions::{
     Arguments, Call, GuestArgument, GuestConstPtr, GuestIsize, GuestPtr, GuestResult, GuestUsize, HostFunction, Stopped,
 };
 pub use lines::LineHandle;
 pub use paravirt_host_core::fault::{Fault, Location};
+pub use paravirt_host_core::guest::GuestError;
 pub use paravirt_host_core::layout::LayoutError;
 pub use paravirt_host_core::memory::GuestMemory;
 pub use run::{Exit, Finished, Realtime, Stats};

@@ -64,8 +64,7 @@ pub(super) fn run(guest: &Guest, image: &Image, run: Run) -> Result<Finished, Vm
     platform.thread_pointer.begin();
     let stack = SignalStack::new(guest, run.program).map_err(refused)?;
     let session = Session::begin(run.program, handles_ends);
-    let alarm = PosixTimer::new(Event::Alarm.signal()).map_err(no_timer)?;
-    let ender = PosixTimer::new(Event::End.signal()).map_err(no_timer)?;
+    let [alarm, ender] = timers([Event::Alarm, Event::End].map(Event::signal))?;
     let limit = run.timeout.map_or(NEVER, |timeout| {
         let ns = u64::try_from(timeout.as_nanos()).unwrap_or(NEVER);
         monotonic().saturating_add(ns)
@@ -94,6 +93,18 @@ pub(super) fn run(guest: &Guest, image: &Image, run: Run) -> Result<Finished, Vm
         lost: platform.console.failure(),
         unread: platform.console.refusal(),
     })
+}
+
+/// Whether the system would refuse now what every run needs of it.
+pub(super) fn check() -> Result<(), VmError> {
+    // They are never set, so that any signal will do.
+    timers([libc::SIGALRM; 2]).map(drop)
+}
+
+/// The timers that every guest stands on, with these signals.
+fn timers([alarm, ender]: [i32; 2]) -> Result<[PosixTimer; 2], VmError> {
+    let timer = |signal| PosixTimer::new(signal).map_err(no_timer);
+    Ok([timer(alarm)?, timer(ender)?])
 }
 
 fn refused(source: io::Error) -> VmError {

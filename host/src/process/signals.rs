@@ -285,8 +285,14 @@ unsafe extern "sysv64" fn handle(signal: i32, info: *const SignalInfo, context: 
             ));
         }
         if has_previous {
+            // A fault that the program's handler has not seen to comes again, and is then to end the program.
+            let call = if is_sent {
+                dispositions::call_previous_and_stay
+            } else {
+                dispositions::call_previous
+            };
             // SAFETY: the kernel's arguments, on the thread's signal stack and with the host's thread pointer.
-            unsafe { dispositions::call_previous(signal, info.cast_mut().cast(), context.cast()) };
+            unsafe { call(signal, info.cast_mut().cast(), context.cast()) };
         } else {
             terminal::suspend();
             die_by(signal);

@@ -10,9 +10,7 @@ use std::time::Duration;
 
 use paravirt_abi::error::Error;
 use paravirt_host_core::guest::{self, GuestError};
-use paravirt_host_core::layout::{GUEST_END, LayoutError};
-use paravirt_host_core::memory::MapError;
-use paravirt_host_core::prototype_match::PrototypeMismatch;
+use paravirt_host_core::layout::GUEST_END;
 
 use super::conditions::{self, Condition};
 use super::console::Console;
@@ -23,8 +21,7 @@ use super::platform::{Function, Guest, Host, ProcessPages};
 use super::run::{self, Finished, Program, Run};
 use super::sandbox::{SandboxError, SandboxPolicy};
 use super::step::{Step, Stepper};
-use crate::image::{Image, ImageError};
-use crate::text::Escaped;
+use crate::image::Image;
 
 /// Memory of a guest beside its image if nothing else is asked for, in bytes.
 pub const DEFAULT_MEMORY: u64 = 16 << 20;
@@ -280,6 +277,14 @@ impl Vm {
         self.guest.platform().line(line)
     }
 
+    /// Whether the system would refuse now what [`run`](Self::run) needs, whatever the guest does.
+    ///
+    /// # Errors
+    /// As of [`run`](Self::run), but for real-time priority and the sandbox.
+    pub fn check(&self) -> Result<(), VmError> {
+        run::check()
+    }
+
     /// Runs the guest to its end, on this thread. Meanwhile some signals are the host's, and handlers of the program's
     /// own are called by way of the host's, see `host/README.md`; when it returns, they are as they were.
     ///
@@ -313,12 +318,9 @@ impl Vm {
 /// Why a guest could not be started.
 #[derive(Debug, thiserror::Error)]
 pub enum VmError {
-    /// The image is not for this host.
+    /// It cannot be made of this image.
     #[error(transparent)]
-    Image(#[from] ImageError),
-    /// It cannot be laid out in memory.
-    #[error(transparent)]
-    Layout(#[from] LayoutError),
+    Guest(#[from] GuestError),
     /// The host program itself is linked where guests go.
     #[error(
         "this program is linked at {address:#x}, in the guest's address space; link it position-independent (the \
@@ -331,14 +333,6 @@ pub enum VmError {
     /// A guest is loaded already.
     #[error("another guest is loaded in this process; guests are linked at fixed addresses, so run one at a time")]
     Occupied,
-    /// Guest and host disagree about a function.
-    #[error("{file}: {disagreement}", file = Escaped(file))]
-    Prototype {
-        /// The image.
-        file: String,
-        /// About which one, and how.
-        disagreement: PrototypeMismatch,
-    },
     /// The system refused real-time scheduling.
     #[error(
         "cannot run with real-time priority {priority}: {source}; raise the limit (`ulimit -r {priority}`), or run as \
@@ -360,9 +354,6 @@ pub enum VmError {
         /// The limit, RLIMIT_SIGPENDING.
         limit: u64,
     },
-    /// The system refused the guest's rights to its memory.
-    #[error("cannot protect the guest's memory: {0}")]
-    Protect(MapError),
     /// The system does not let this process do what a guest needs.
     #[error(transparent)]
     Condition(#[from] Condition),
@@ -377,20 +368,4 @@ pub enum VmError {
         /// Its reason.
         source: io::Error,
     },
-}
-
-impl From<GuestError> for VmError {
-    fn from(error: GuestError) -> Self {
-        match error {
-            GuestError::Image(error) => Self::Image(error),
-            GuestError::Layout(error) => Self::Layout(error),
-            GuestError::Prototype { file, disagreement } => Self::Prototype { file, disagreement },
-            GuestError::Protect { source, .. } => Self::Protect(source),
-            // A closure has one.
-            GuestError::NoPrototype { .. } => Self::System {
-                what: "cannot bind the guest",
-                source: io::Error::other(error),
-            },
-        }
-    }
 }

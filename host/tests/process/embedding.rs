@@ -370,6 +370,49 @@ fn without_room_for_timers_the_limit_is_named_and_the_program_s_timer_left_alone
     let messages = text(&output.stderr);
     assert_eq!(output.status.code(), Some(1), "{messages}");
     assert!(messages.contains("`ulimit -i"), "{messages}");
+    let mut check = Command::new(env!("CARGO_BIN_EXE_pvhost"));
+    let checked = check.arg("check").arg(&guest).args(["--host", "process"]).output();
+    let checked = checked.expect("pvhost starts");
+    let said = text(&checked.stdout);
+    assert_eq!(checked.status.code(), Some(1), "{said}");
+    assert!(said.contains("`ulimit -i"), "{said}");
+}
+
+/// As Rust's standard library does on a SIGSEGV that it does not know of.
+extern "C" fn take_itself_away(signal: i32, _: *mut libc::siginfo_t, _: *mut libc::c_void) {
+    // SAFETY: no pointers.
+    unsafe { libc::signal(signal, libc::SIG_DFL) };
+}
+
+/// The guest's own fault comes behind it, and is to be found.
+#[test]
+fn a_handler_of_the_program_s_that_takes_itself_away_leaves_the_host_s() {
+    const FAULTS: [i32; 2] = [libc::SIGSEGV, libc::SIGBUS];
+    if !is_alone("a_handler_of_the_program_s_that_takes_itself_away_leaves_the_host_s") {
+        return;
+    }
+    for own in [false, true] {
+        for (arch, guest) in each("fault") {
+            for signal in FAULTS {
+                if own {
+                    handle(signal, take_itself_away, 0, &[]);
+                }
+                let before = Signals::now();
+                let (console, _) = output();
+                let mut is_sent = false;
+                let vm = vm(&guest, console).command_line("null").on_step(move |_| {
+                    if !mem::replace(&mut is_sent, true) {
+                        // SAFETY: no pointers.
+                        unsafe { libc::raise(signal) };
+                    }
+                });
+                let finished = vm.build().expect("a guest for this host").run();
+                let exit = finished.expect("the guest runs").exit;
+                assert!(matches!(exit, Exit::Fault(_)), "{arch} {signal}: {exit:?}");
+                assert_eq!(Signals::now(), before, "{arch} {signal}");
+            }
+        }
+    }
 }
 
 /// As many starters do, and cron, and a shell's trap.

@@ -7,7 +7,7 @@ use std::path::{Path, PathBuf};
 use std::process::{Output, Stdio};
 
 use guests_l4rtems::{FORMS, INTERRUPTS, RUNS};
-use pvhost::process::{Call, Exit, VmError};
+use pvhost::process::{Call, Exit, GuestError, VmError};
 use tempfile::TempDir;
 use test_support::Tool;
 use test_support::need::Need;
@@ -186,7 +186,7 @@ fn l4rtems_functions_may_be_replaced() {
             .provide("l4rtems_inch", |_: &mut Call, _: u32| -1_i32)
             .build();
         assert!(
-            matches!(&refused, Err(error @ VmError::Prototype { .. }) if error.to_string().contains("`l4rtems_inch` is \
+            matches!(&refused, Err(error @ VmError::Guest(GuestError::Prototype { .. })) if error.to_string().contains("`l4rtems_inch` is \
             `fn(u32) -> i32` for the host")),
             "{arch}"
         );

@@ -2,14 +2,15 @@
 //! Policies of whoever starts the program, under which the system refuses what a guest or its host needs.
 
 use std::io;
-use std::os::unix::process::CommandExt;
-use std::process::{Command, Output};
+use std::mem;
+use std::os::unix::process::{CommandExt, ExitStatusExt};
+use std::process::{Command, ExitStatus, Output, Stdio};
 use std::thread;
 
 use libc::{BPF_ABS, BPF_JEQ, BPF_JMP, BPF_JSET, BPF_K, BPF_LD, BPF_RET, BPF_W, sock_filter};
 
 use pvhost::image::Image;
-use pvhost::process::{Condition, Vm, VmError};
+use pvhost::process::{Condition, FAULTS, Vm, VmError};
 
 use super::guests::{Arch, each, guest, place, pvhost, text};
 
@@ -239,6 +240,49 @@ fn a_counter_that_may_not_be_read_is_named() {
             "{arch}: {refused:?}"
         );
     }
+}
+
+/// Runs the command, in which faults look as if somebody had sent their signals. Its status.
+fn without_codes_of_faults(command: &mut Command) -> ExitStatus {
+    let nothing = 0_usize;
+    // SAFETY: a system call that a forked child may make.
+    unsafe {
+        command.pre_exec(move || match libc::ptrace(libc::PTRACE_TRACEME, 0, nothing, nothing) {
+            0 => Ok(()),
+            _ => Err(io::Error::last_os_error()),
+        });
+    }
+    let process = command.spawn().expect("pvhost starts").id() as libc::pid_t;
+    let mut starts = true;
+    loop {
+        let mut status = 0;
+        // SAFETY: a live variable; our child.
+        assert_eq!(unsafe { libc::waitpid(process, &mut status, libc::__WALL) }, process);
+        if !libc::WIFSTOPPED(status) {
+            return ExitStatus::from_raw(status);
+        }
+        let mut signal = libc::WSTOPSIG(status);
+        // SAFETY: live variables, of a child that is stopped; all zeros is a valid value.
+        unsafe {
+            let mut info: libc::siginfo_t = mem::zeroed();
+            libc::ptrace(libc::PTRACE_GETSIGINFO, process, nothing, &raw mut info);
+            if mem::take(&mut starts) {
+                signal = 0;
+            } else if FAULTS.contains(&signal) {
+                info.si_code = libc::SI_USER;
+                libc::ptrace(libc::PTRACE_SETSIGINFO, process, nothing, &raw mut info);
+            }
+            libc::ptrace(libc::PTRACE_CONT, process, nothing, signal as usize);
+        }
+    }
+}
+
+/// On another system than Linux, which does not say what is a fault.
+#[test]
+fn where_faults_are_not_told_from_what_is_sent_the_attempt_at_32_bit_code_ends() {
+    let guest = guest(Arch::I386, "hello");
+    let status = without_codes_of_faults(pvhost(&guest, &[], &[]).stdout(Stdio::null()));
+    assert_eq!(status.code(), Some(0), "{status}");
 }
 
 /// The guest is told of an error, and whoever runs it is told which.

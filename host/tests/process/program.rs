@@ -3,16 +3,20 @@
 
 use std::ffi::OsStr;
 use std::fs::Permissions;
-use std::io::Write;
+use std::io::{Read, Write};
 use std::os::fd::AsRawFd;
 use std::os::unix::fs::PermissionsExt;
 use std::os::unix::process::{CommandExt, ExitStatusExt};
+use std::path::Path;
 use std::process::{Command, Output, Stdio};
 use std::time::{Duration, Instant};
 
+use paravirt_build::emulators;
+use rustix::fs::{CWD, FileType, Mode, mknodat};
 use test_support::need::{Need, User};
+use test_support::workspace;
 
-use super::guests::{Running, each, pvhost, run, text};
+use super::guests::{Arch, Running, each, guest, pvhost, run, text};
 
 #[test]
 fn hello_says_hello_without_a_word_on_stderr() {
@@ -92,6 +96,79 @@ fn the_time_in_which_a_guest_comes_counts() {
         assert_eq!(status.code(), Some(124), "{arch}");
         let taken = start.elapsed();
         assert!((TIMEOUT..TIMEOUT * 3 / 2).contains(&taken), "{arch}: {taken:?}");
+    }
+}
+
+/// Nobody ever writes what is read before the guest's start.
+#[test]
+fn a_file_that_never_comes_puts_off_no_end() {
+    const TIMEOUT: Duration = Duration::from_secs(1);
+    let folder = tempfile::tempdir().expect("a folder for temporary files");
+    let fifo = folder.path().join("fifo");
+    mknodat(CWD, &fifo, FileType::Fifo, Mode::RWXU, 0).expect("a FIFO");
+    let guest = guest(Arch::X86_64, "hello");
+    let xen = ["--host", "xen", "--xen", fifo.to_str().expect("a plain name")];
+    let qemu = ["--host", "qemu"];
+    for (file, options) in [
+        (fifo.as_path(), &[][..]),
+        (&fifo, &qemu),
+        (Path::new("-"), &[]),
+        (Path::new("-"), &qemu),
+        (&guest, &xen),
+    ] {
+        let (reader, _writer) = std::io::pipe().expect("a pipe");
+        let mut command = pvhost(file, &[&["--timeout", "1"], options].concat(), &[]);
+        emulators::environment(&mut command, &workspace());
+        let start = Instant::now();
+        let mut running = Running::start(command.stdin(reader).stderr(Stdio::piped()));
+        let status = running.ends();
+        let (taken, said) = (start.elapsed(), text(&running.output().stderr));
+        assert_eq!(status.code(), Some(124), "{file:?} {options:?}: {said}");
+        assert_eq!(
+            said, "pvhost: timed out after 1 s (--timeout)\n",
+            "{file:?} {options:?}"
+        );
+        assert!(taken >= TIMEOUT, "{file:?} {options:?}: {taken:?}");
+    }
+}
+
+/// A FIFO is a guest's file like another, if somebody writes it in time.
+#[test]
+fn a_guest_may_come_by_a_fifo_that_nobody_writes_to_yet() {
+    let folder = tempfile::tempdir().expect("a folder for temporary files");
+    let fifo = folder.path().join("fifo");
+    mknodat(CWD, &fifo, FileType::Fifo, Mode::RWXU, 0).expect("a FIFO");
+    for (arch, guest) in each("hello") {
+        let running = Running::start(pvhost(&fifo, &[], &[]).stdout(Stdio::piped()).stderr(Stdio::piped()));
+        running.wait_until_stalled();
+        std::fs::copy(&guest, &fifo).expect("it is read");
+        let output = running.output();
+        assert_eq!(output.status.code(), Some(0), "{arch}: {}", text(&output.stderr));
+    }
+}
+
+/// Without a hurry, a reader who has once been too slow is not taken for one who has gone.
+#[test]
+fn a_message_that_was_given_up_before_the_start_costs_no_report_of_the_end() {
+    for (arch, guest) in each("fault") {
+        let (mut reader, mut writer) = std::io::pipe().expect("a pipe");
+        // Its room, in which nothing is left for a warning.
+        // SAFETY: no pointers.
+        let room = unsafe { libc::fcntl(writer.as_raw_fd(), libc::F_GETPIPE_SZ) };
+        let room = usize::try_from(room).expect("a pipe");
+        writer.write_all(&vec![b'.'; room]).expect("there is room");
+        let mut command = pvhost(&guest, &["--no-sandbox"], &["unfinished"]);
+        let mut running = Running::start_until(command.stderr(writer), "a line without an end");
+        drop(command);
+        running.wait_until_stalled();
+        let mut said = String::new();
+        reader.read_to_string(&mut said).expect("it writes text");
+        assert!(
+            said.contains("guest fault:"),
+            "{arch}: {}",
+            said.trim_start_matches('.')
+        );
+        assert_eq!(running.ends().code(), Some(5), "{arch}");
     }
 }
 

@@ -8,7 +8,7 @@ use std::process::{Command, Output};
 
 use paravirt_abi::vcpu::VcpuPage;
 use pvhost::image::{Image, LoaderProblem, Problem};
-use pvhost::process::{Call, LayoutError, Vm, VmError};
+use pvhost::process::{Call, GuestError, LayoutError, Vm, VmError};
 use rustix::mm::{MapFlags, ProtFlags, mmap_anonymous, munmap};
 
 use super::guests::{Arch, each, guest, place, run, text};
@@ -25,7 +25,7 @@ fn refused(result: Result<Vm, VmError>) -> VmError {
 #[track_caller]
 fn loader_problem(image: Image) -> LoaderProblem {
     match refused(Vm::builder(image).build()) {
-        VmError::Image(error) => match *error.problem {
+        VmError::Guest(GuestError::Image(error)) => match *error.problem {
             Problem::Loader(problem) => problem,
             other => panic!("{other}"),
         },
@@ -100,7 +100,10 @@ fn memory_of_the_host_is_not_taken() {
             unsafe { mmap_anonymous(address as *mut c_void, 4096, ProtFlags::READ, flags) }.expect("nothing is there");
         let error = refused(Vm::builder(image).build());
         assert!(
-            matches!(error, VmError::Layout(LayoutError::AddressTaken { .. })),
+            matches!(
+                error,
+                VmError::Guest(GuestError::Layout(LayoutError::AddressTaken { .. }))
+            ),
             "{arch}: {error}"
         );
         assert!(error.to_string().contains(&format!("{address:#x}")), "{arch}: {error}");
@@ -198,7 +201,10 @@ fn a_command_line_has_a_limit() {
         let image = Image::open(&guest).expect("a sound image");
         let result = Vm::builder(image).command_line("x".repeat(70_000)).build();
         assert!(
-            matches!(refused(result), VmError::Layout(LayoutError::CommandLine(70_000))),
+            matches!(
+                refused(result),
+                VmError::Guest(GuestError::Layout(LayoutError::CommandLine(70_000)))
+            ),
             "{arch}"
         );
     }

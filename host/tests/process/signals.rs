@@ -12,7 +12,7 @@ use std::ptr;
 use std::rc::Rc;
 
 use paravirt_abi::error::Error;
-use pvhost::process::{Call, Exit, GuestConstPtr, GuestUsize};
+use pvhost::process::{Call, ENDS, Exit, FAULTS, GuestConstPtr, GuestUsize};
 
 use super::guests::{Running, again, each, output, place, pvhost, text, vm};
 use super::program::report;
@@ -21,7 +21,7 @@ use super::program::report;
 fn a_request_to_end_is_honoured_by_a_guest_that_sleeps_and_one_that_spins() {
     for (arch, guest) in each("fault") {
         for (end, line) in [("hang", "hanging\n"), ("spin", "spinning\n")] {
-            for signal in [libc::SIGINT, libc::SIGTERM, libc::SIGHUP, libc::SIGQUIT] {
+            for signal in ENDS {
                 let mut command = pvhost(&guest, &["--stats"], &[end]);
                 let running = Running::start_until(command.stderr(Stdio::piped()), line);
                 running.signal(signal);
@@ -105,14 +105,7 @@ fn a_request_that_was_waiting_keeps_the_guest_from_its_start() {
 fn a_fault_s_signal_that_somebody_sends_is_no_fault_of_anybody_s() {
     for (arch, guest) in each("fault") {
         for (end, line) in [("hang", "hanging\n"), ("spin", "spinning\n")] {
-            for signal in [
-                libc::SIGSEGV,
-                libc::SIGBUS,
-                libc::SIGILL,
-                libc::SIGFPE,
-                libc::SIGTRAP,
-                libc::SIGSYS,
-            ] {
+            for signal in FAULTS {
                 let mut command = pvhost(&guest, &[], &[end]);
                 let running = Running::start_until(command.stderr(Stdio::piped()), line);
                 running.signal(signal);
@@ -175,7 +168,6 @@ const LAST: &str = "PVHOST_TEST_LAST";
 
 #[test]
 fn requests_do_what_they_did_when_the_last_guest_has_ended() {
-    const ENDS: [i32; 5] = [libc::SIGINT, libc::SIGTERM, libc::SIGHUP, libc::SIGQUIT, libc::SIGTSTP];
     if let Some(guest) = env::var_os(LAST) {
         // SAFETY: nobody waits for that signal.
         unsafe { libc::signal(libc::SIGHUP, libc::SIG_IGN) };
@@ -185,7 +177,7 @@ fn requests_do_what_they_did_when_the_last_guest_has_ended() {
         // SAFETY: the handlers of this process, a child that does nothing else, are the host's.
         let finished = unsafe { vm.run_last() };
         finished.expect("the guest runs");
-        for signal in ENDS {
+        for signal in ENDS.into_iter().chain([libc::SIGTSTP]) {
             // SAFETY: as before the guest's start.
             let now = unsafe { libc::signal(signal, libc::SIG_DFL) };
             let before = match signal {

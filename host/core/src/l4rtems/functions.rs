@@ -49,8 +49,7 @@ impl<P: Platform> Guest<P> {
     /// `l4rtems_timer_start`.
     pub fn l4rtems_timer_start(&self, period: u64, first: u64) {
         let first = if first == 0 { period } else { first };
-        let ns = |time: u64| time.saturating_mul(MICROSECOND);
-        let _ = self.timer_start(0, ns(first), ns(period));
+        let _ = self.timer_start(0, to_ns(first), to_ns(period));
     }
 
     /// `l4rtems_timer_stop`.
@@ -60,6 +59,37 @@ impl<P: Platform> Guest<P> {
 
     /// `l4rtems_timer_read`.
     pub fn l4rtems_timer_read(&self) -> u32 {
-        (self.clock_now() / MICROSECOND) as u32
+        from_ns(self.clock_now())
+    }
+}
+
+/// A time of 2013 in ns; one that is too long is the longest.
+const fn to_ns(time: u64) -> u64 {
+    time.saturating_mul(MICROSECOND)
+}
+
+/// What a clock of 2013 shows at that time in ns: the lower half.
+const fn from_ns(ns: u64) -> u32 {
+    (ns / MICROSECOND) as u32
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_time_of_2013_that_is_too_long_is_the_longest() {
+        assert_eq!(to_ns(10_000), 10_000_000);
+        assert_eq!(to_ns(u64::MAX / 1_000), u64::MAX / 1_000 * 1_000);
+        for long in [u64::MAX / 1_000 + 1, 1 << 63, u64::MAX] {
+            assert_eq!(to_ns(long), u64::MAX, "{long}");
+        }
+    }
+
+    #[test]
+    fn a_clock_of_2013_shows_the_lower_half_of_its_time() {
+        assert_eq!(from_ns(1_999), 1);
+        assert_eq!(from_ns((1 << 32) * 1_000 - 1), u32::MAX);
+        assert_eq!(from_ns(((3 << 32) + 7) * 1_000), 7);
     }
 }

@@ -11,7 +11,7 @@ use std::time::{Duration, Instant};
 use clap::error::ErrorKind;
 use clap::{Args, ValueEnum};
 use pvhost::emulator::VirtualMachine;
-use pvhost::image::Image;
+use pvhost::image::{Image, OpenError};
 use pvhost::provides::{Host, Missing, Nearest};
 
 use super::host::HostName;
@@ -186,7 +186,16 @@ impl Subcommand for Arguments {
             output::hurry_from(start);
         }
         let end = (self.timeout).and_then(|timeout| start.checked_add(timeout));
-        let image = read::image(self.guest())?;
+        let image = match end {
+            None => read::image(self.guest())?,
+            Some(end) => match read::image_until(self.guest(), end) {
+                Err(OpenError::Read { source, .. }) if source.kind() == io::ErrorKind::TimedOut => {
+                    self.say_timeout();
+                    return Ok(pvhost::process::Exit::Timeout.status());
+                }
+                image => image?,
+            },
+        };
         let host = self.host.host(&image);
         match VirtualMachine::find(host.name) {
             None => process::run(image, host, self, end),

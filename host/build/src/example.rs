@@ -24,8 +24,10 @@ const LIMIT: Duration = Duration::from_secs(60);
 pub struct Example {
     package: String,
     folder: PathBuf,
-    run: Run,
-    arch: Arch,
+    /// The run.
+    pub run: Run,
+    /// The architecture.
+    pub arch: Arch,
 }
 
 impl Example {
@@ -56,21 +58,6 @@ impl Example {
         self.run.guest.as_deref().unwrap_or(&self.package)
     }
 
-    /// Who runs it.
-    pub fn host(&self) -> &str {
-        &self.run.host
-    }
-
-    /// Options of the host.
-    pub fn host_arguments(&self) -> &[String] {
-        &self.run.host_args
-    }
-
-    /// Arguments of the guest.
-    pub fn arguments(&self) -> &[String] {
-        &self.run.args
-    }
-
     /// The guest's ELF.
     ///
     /// # Errors
@@ -81,14 +68,9 @@ impl Example {
         Ok(guest)
     }
 
-    /// Its architecture.
-    pub const fn arch(&self) -> Arch {
-        self.arch
-    }
-
     /// What runs where: `GUEST/ARCHITECTURE/HOST`, and options and arguments. Also the name of the test.
     pub fn title(&self) -> String {
-        let mut title = format!("{}/{}/{}", self.guest(), self.arch.name(), self.run.host);
+        let mut title = format!("{}/{}/{}", self.guest(), self.arch, self.run.host);
         for argument in self.run.host_args.iter().chain(&self.run.args) {
             title.push(' ');
             title.push_str(argument);
@@ -96,37 +78,12 @@ impl Example {
         title
     }
 
-    /// The command line, relative to the workspace, as a person would type it.
-    ///
-    /// # Errors
-    /// As for [`Self::run`].
-    pub fn command_line(&self, workspace: &Workspace) -> Result<String> {
-        let command = self.command(workspace)?;
-        let words = std::iter::once(command.get_program()).chain(command.get_args());
-        Ok(words
-            .map(|word| {
-                let path = std::path::Path::new(word);
-                let path = path.strip_prefix(workspace.root()).unwrap_or(path);
-                path.display().to_string()
-            })
-            .collect::<Vec<_>>()
-            .join(" "))
-    }
-
     /// The command that runs it.
     ///
     /// # Errors
     /// The guest was not built, or the host does not build.
     pub fn command(&self, workspace: &Workspace) -> Result<Command> {
-        let guest = self.guest_path(workspace)?;
-        hosts::command(
-            workspace,
-            self.arch,
-            &self.run.host,
-            &self.run.host_args,
-            guest,
-            &self.run.args,
-        )
+        hosts::command(workspace, self.arch, &self.run, self.guest_path(workspace)?)
     }
 
     /// Its standard input.
@@ -141,18 +98,10 @@ impl Example {
         fs::read(&file).with_context(|| format!("cannot read {}", file.display()))
     }
 
-    /// Runs it, compares output and exit status with what is expected, and returns the output.
+    /// Runs a [`Self::command`], compares output and exit status with what is expected, and returns the output.
     ///
     /// # Errors
-    /// The difference; or the guest or its host was not built or does not start.
-    pub fn run(&self, workspace: &Workspace) -> Result<String> {
-        self.run_command(&self.command(workspace)?)
-    }
-
-    /// The same with a [`Self::command`] that is there already.
-    ///
-    /// # Errors
-    /// As for [`Self::run`].
+    /// The difference; or the command does not start.
     pub fn run_command(&self, command: &Command) -> Result<String> {
         let output = feed(&mut command::limited(command, LIMIT), &self.input()?)?;
         let printed = String::from_utf8_lossy(&output.stdout).into_owned();
@@ -199,23 +148,13 @@ fn feed(command: &mut Command, input: &[u8]) -> Result<Output> {
 
 /// The first line that differs, for people; `None` if nothing does.
 fn difference(expected: &str, printed: &str) -> Option<String> {
-    if expected == printed {
-        return None;
-    }
-    let mut expected_lines = expected.split('\n');
-    let mut printed_lines = printed.split('\n');
-    let mut number = 1;
-    loop {
-        let (wanted, got) = (expected_lines.next(), printed_lines.next());
-        if wanted != got {
-            return Some(format!(
-                "line {number} differs: expected {}, got {}",
-                wanted.map_or("nothing".to_owned(), |line| format!("{line:?}")),
-                got.map_or("nothing".to_owned(), |line| format!("{line:?}")),
-            ));
-        }
-        number += 1;
-    }
+    let [wanted, got]: [Vec<&str>; 2] = [expected, printed].map(|text| text.split('\n').collect());
+    let number = (0..wanted.len().max(got.len())).find(|&line| wanted.get(line) != got.get(line))?;
+    let [wanted, got] = [wanted, got].map(|lines| match lines.get(number) {
+        Some(line) => format!("{line:?}"),
+        None => "nothing".to_owned(),
+    });
+    Some(format!("line {} differs: expected {wanted}, got {got}", number + 1))
 }
 
 #[cfg(test)]

@@ -4,7 +4,7 @@
 use std::fs::{self, Permissions};
 use std::io::{self, Write};
 use std::os::unix::fs::PermissionsExt;
-use std::path::Path;
+use std::path::{Path, PathBuf};
 
 use anyhow::{Context, Result};
 
@@ -21,6 +21,15 @@ pub fn write_if_changed(path: &Path, content: &[u8]) -> Result<bool> {
     fs::create_dir_all(folder).with_context(|| format!("cannot make {}", folder.display()))?;
     replace(path, content).with_context(|| format!("cannot write {}", path.display()))?;
     Ok(true)
+}
+
+/// An absolute path of what is there; `what` it is, the error says.
+///
+/// # Errors
+/// It is not there.
+pub fn absolute(what: &str, path: &Path) -> Result<PathBuf> {
+    path.canonicalize()
+        .with_context(|| format!("there is no {what} {}", path.display()))
 }
 
 fn replace(path: &Path, content: &[u8]) -> io::Result<()> {
@@ -46,7 +55,6 @@ fn replace(path: &Path, content: &[u8]) -> io::Result<()> {
 #[cfg(test)]
 mod tests {
     use std::os::unix::fs::symlink;
-    use std::path::PathBuf;
     use std::process::{Command, Stdio};
 
     use super::*;

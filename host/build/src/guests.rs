@@ -53,6 +53,17 @@ pub fn select<'a>(packages: &'a [Package], arch: Arch, names: &[String]) -> Vec<
     guests
 }
 
+/// The guest of that name.
+///
+/// # Errors
+/// There is none.
+pub fn named<'a>(packages: &'a [Package], arch: Arch, name: &str) -> Result<Guest<'a>> {
+    select(packages, arch, &[name.to_owned()])
+        .into_iter()
+        .find(|guest| guest.name == name)
+        .with_context(|| format!("there is no guest {name}"))
+}
+
 /// Where the finished ELF of a guest is.
 pub fn path(workspace: &Workspace, arch: Arch, name: &str) -> PathBuf {
     workspace.guests().join(arch.name()).join(name)

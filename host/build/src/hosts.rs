@@ -1,15 +1,16 @@
 // SPDX-License-Identifier: MIT OR Apache-2.0
 //! Programs of this workspace that run guests.
 
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 use std::process::Command;
 
-use anyhow::Result;
+use anyhow::{Context, Result};
 
 use crate::arch::Arch;
 use crate::c_host;
 use crate::command;
 use crate::emulators;
+use crate::packages::Run;
 use crate::workspace::Workspace;
 
 /// Our own host.
@@ -41,6 +42,15 @@ pub fn build(workspace: &Workspace, package: &str) -> Result<PathBuf> {
     command::build_program(&mut cargo, package)
 }
 
+/// What that pvhost lists of an image.
+///
+/// # Errors
+/// pvhost does not understand the image.
+pub fn list(pvhost: &Path, image: &Path) -> Result<serde_json::Value> {
+    let list = command::output(Command::new(pvhost).args(["list", "--json"]).arg(image))?;
+    serde_json::from_str(&list).context("pvhost's list is not JSON")
+}
+
 /// Returns whether the C compiler has what a statically linked program is made of; some systems keep it in a package of
 /// its own.
 fn has_static_c_library() -> bool {
@@ -52,41 +62,32 @@ fn has_static_c_library() -> bool {
     })
 }
 
-/// The command that starts `guest`, which is for `arch`, on the host called `name`, as [`crate::packages::Run::host`]
-/// describes it.
+/// The command that starts `guest`, which is for `arch`, as `run` says.
 ///
 /// # Errors
 /// The host does not build.
-pub fn command(
-    workspace: &Workspace,
-    arch: Arch,
-    name: &str,
-    host_arguments: &[String],
-    guest: PathBuf,
-    arguments: &[String],
-) -> Result<Command> {
-    if name == "native" {
+pub fn command(workspace: &Workspace, arch: Arch, run: &Run, guest: PathBuf) -> Result<Command> {
+    let host = run.host.as_str();
+    if host == "native" {
         let mut command = Command::new(guest);
-        command.args(arguments);
+        command.args(&run.args);
         return Ok(command);
     }
-    let mut command = if name == "process" {
-        let mut command = Command::new(build(workspace, PVHOST)?);
-        command.arg("run");
-        command
-    } else if EMULATED.contains(&name) {
-        let mut command = Command::new(build(workspace, PVHOST)?);
-        command.args(["run", "--host", name]);
+    let is_emulated = EMULATED.contains(&host);
+    let mut command = Command::new(match host {
+        c_host::NAME => c_host::build(workspace, arch)?,
+        _ if is_emulated || host == "process" => build(workspace, PVHOST)?,
+        package => build(workspace, package)?,
+    });
+    if is_emulated {
+        command.args(["run", "--host", host]);
         emulators::environment(&mut command, workspace);
-        command
-    } else if name == c_host::NAME {
-        Command::new(c_host::build(workspace, arch)?)
-    } else {
-        Command::new(build(workspace, name)?)
-    };
-    command.args(host_arguments).arg(guest);
-    if !arguments.is_empty() {
-        command.arg("--").args(arguments);
+    } else if host == "process" {
+        command.arg("run");
+    }
+    command.args(&run.host_args).arg(guest);
+    if !run.args.is_empty() {
+        command.arg("--").args(&run.args);
     }
     Ok(command)
 }

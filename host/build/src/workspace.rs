@@ -2,6 +2,7 @@
 //! Where things are.
 
 use std::path::{Path, PathBuf};
+use std::process::Command;
 
 use anyhow::{Context, Result};
 
@@ -35,6 +36,13 @@ impl Workspace {
     /// `path` as people write it who are in the checkout.
     pub fn shorten<'a>(&self, path: &'a Path) -> &'a Path {
         path.strip_prefix(&self.root).unwrap_or(path)
+    }
+
+    /// A command line as people type it who are in the checkout.
+    pub fn command_line(&self, command: &Command) -> String {
+        let words = std::iter::once(command.get_program()).chain(command.get_args());
+        let words = words.map(|word| self.shorten(Path::new(word)).display().to_string());
+        words.collect::<Vec<_>>().join(" ")
     }
 
     /// The folder of the complete linker scripts and the fragment that they include.

@@ -3,6 +3,7 @@
 //! they are.
 
 pub mod l4re;
+mod make;
 pub mod pok;
 mod qemu;
 pub mod rtems;

@@ -33,9 +33,6 @@ pub enum Event {
 impl Machine {
     /// Starts a machine of the kind `machine` with that many MiB of memory on the program of QEMU with that name;
     /// `kernel` is loaded.
-    ///
-    /// # Errors
-    /// QEMU does not start.
     pub fn start(program: &str, machine: &str, memory: u64, kernel: &Path) -> Result<Self> {
         let mut qemu = Command::new(emulators::emulator(program))
             .args(["-M", machine, "-m", &format!("{memory}M")])
@@ -76,17 +73,11 @@ impl Machine {
     }
 
     /// Returns whether the machine has taken all that was typed.
-    ///
-    /// # Errors
-    /// The system's.
     pub fn has_taken_all(&self) -> Result<bool> {
         Ok(rustix::io::ioctl_fionread(&self.console)? == 0)
     }
 
     /// Types on the console.
-    ///
-    /// # Errors
-    /// The machine has ended.
     pub fn type_in(&mut self, input: &[u8]) -> Result<()> {
         self.console
             .write_all(input)

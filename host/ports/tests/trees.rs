@@ -7,7 +7,7 @@ mod untouched;
 use std::path::{Path, PathBuf};
 use std::process::ExitCode;
 
-use anyhow::{Context, Result, ensure};
+use anyhow::{Result, ensure};
 use libtest_mimic::{Arguments, Failed, Trial};
 
 use paravirt_build::arch::Arch;
@@ -16,12 +16,12 @@ use paravirt_build::hosts;
 use paravirt_build::packages::Package;
 use paravirt_build::toolchain::Toolchain;
 use paravirt_build::workspace::Workspace;
-use paravirt_ports::l4re::extra::{self, ExtraRuns};
-use paravirt_ports::l4re::{self, Machine, runs};
-use paravirt_ports::pok::checks::{self, Check};
-use paravirt_ports::pok::{self, scan};
-use paravirt_ports::rtems;
+use paravirt_ports::l4re::checks::{EXTRA, ExtraRuns, HOST};
+use paravirt_ports::l4re::machine::Machine;
+use paravirt_ports::pok::checks;
+use paravirt_ports::pok::node::Node;
 use paravirt_ports::rtems::host::{Host, Kind};
+use paravirt_ports::{l4re, pok, rtems};
 use test_support::Tool;
 use test_support::need::{Need, Step, User};
 use untouched::untouched;
@@ -32,25 +32,25 @@ fn main() -> ExitCode {
     arguments.test_threads.get_or_insert(1);
     let mut trials = Vec::new();
     for kind in pok::tree::Kind::ALL {
-        for check in checks::ALL {
-            let node = format!("{} for {}", check.node.name, kind.name());
-            trials.push(trial(format!("pok/link {node}"), &[], move || {
-                link_and_audit(&check, kind)
+        for node in checks::ALL {
+            let name = format!("{} for {}", node.name, kind.name());
+            trials.push(trial(format!("pok/link {name}"), &[], move || {
+                link_and_audit(&node, kind)
             }));
-            trials.push(trial(format!("pok/run {node}"), &[of_pok(kind)], move || {
-                run_node(&check, kind)
+            trials.push(trial(format!("pok/run {name}"), &[of_pok(kind)], move || {
+                run_node(&node, kind)
             }));
         }
     }
     let l4re = l4re_arch();
     let packages = Package::all(&test_support::workspace()).expect("manifests that cargo reads");
     for example in packages.iter().flat_map(Example::on_all_architectures) {
-        if example.host() == runs::HOST {
-            let needs = of_l4re(l4re.is_some_and(|arch| arch != example.arch()));
+        if example.run.host == HOST {
+            let needs = of_l4re(l4re.is_some_and(|arch| arch != example.arch));
             trials.push(trial(example.title(), &needs, move || run_on_l4re(&example)));
         }
     }
-    for extra in extra::ALL {
+    for extra in EXTRA {
         let needs = of_l4re(lacks(&extra));
         trials.push(trial(format!("l4re/{}", extra.name), &needs, move || run_extra(&extra)));
     }
@@ -101,29 +101,27 @@ fn lacks(extra: &ExtraRuns) -> bool {
     named_l4re().is_some_and(|tree| (extra.missing)(&tree).is_some())
 }
 
-fn link_and_audit(check: &Check, kind: pok::tree::Kind) -> Result<()> {
+fn link_and_audit(node: &Node, kind: pok::tree::Kind) -> Result<()> {
     let workspace = test_support::workspace();
     if let Err(error) = Toolchain::find(&workspace, Arch::I386) {
         Need::Step(Step::Guests(Arch::I386)).panic(&format!("{error:#}"));
     }
     let packages = Package::all(&workspace)?;
     let pvhost = hosts::build(&workspace, hosts::PVHOST)?;
-    let allow = check.node.allow.map(|file| workspace.root().join(file));
-    for image in check.node.build_guests(&workspace, &packages, kind)? {
-        scan::scan(&pvhost, &image, allow.as_deref())?;
+    for image in node.build_guests(&workspace, &packages, kind)? {
+        node.audit(&workspace, &pvhost, &image)?;
     }
     Ok(())
 }
 
-fn run_node(check: &Check, kind: pok::tree::Kind) -> Result<()> {
+fn run_node(node: &Node, kind: pok::tree::Kind) -> Result<()> {
     let folder = test_support::users(of_pok(kind));
     test_support::tool(Tool::Qemu);
     let workspace = test_support::workspace();
     let tree = pok::tree::Tree::at(&folder)?;
     ensure!(tree.kind == kind, "the tree is that of {}", tree.kind.name());
     untouched(&[&folder], || {
-        let printed = check.node.run(&workspace, &Package::all(&workspace)?, &tree)?;
-        check.judge(&workspace, kind, &printed)
+        node.run(&workspace, &Package::all(&workspace)?, &tree).map(drop)
     })
 }
 
@@ -137,9 +135,9 @@ fn l4re_tree() -> Result<l4re::tree::Tree> {
 
 fn run_on_l4re(example: &Example) -> Result<()> {
     let tree = l4re_tree()?;
-    let _ = test_support::guest(example.arch(), example.guest());
+    let _ = test_support::guest(example.arch, example.guest());
     on_l4re(tree, |machine, workspace| {
-        runs::run_on(machine, workspace, example).map(drop)
+        l4re::checks::example(machine, workspace, example).map(drop)
     })
 }
 
@@ -168,14 +166,14 @@ fn run_rtems(kind: Kind) -> Result<()> {
     let ports = Path::new(env!("CARGO_BIN_EXE_ports"));
     untouched(&[&prefix, &source], || {
         let host = Host::prepare(&workspace, kind, &Default::default(), false, ports)?;
-        let location = rtems::location::Location::find(Some(&prefix), Some(&source))?;
-        rtems::samples::run(&workspace, &location.context("RTEMS is not here")?, &host)
+        let location = rtems::location::Location::at(&prefix, &source)?;
+        rtems::samples::run(&workspace, &location, &host)
     })
 }
 
 /// The BSP was built, by `cargo xtask test` or `cargo xtask rtems`.
 fn ensure_built(workspace: &Workspace) {
-    let programs = rtems::folders::Folders::new(workspace).programs();
+    let programs = rtems::folders::Folders::new(workspace).programs;
     if !programs.is_dir() {
         Need::Step(Step::RtemsBsp).panic("run `cargo xtask rtems --no-run`");
     }

@@ -27,9 +27,7 @@ impl Installed {
     #[must_use]
     pub fn find() -> Self {
         let [prefix, source] = [User::RtemsPrefix, User::RtemsSource].map(test_support::users);
-        let location = Location::find(Some(&prefix), Some(&source))
-            .unwrap_or_else(|error| panic!("{error:#}"))
-            .expect("both are named");
+        let location = Location::at(&prefix, &source).unwrap_or_else(|error| panic!("{error:#}"));
         let installed = Self { location };
         let linkcmds = installed.libraries().join("linkcmds");
         if !linkcmds.is_file() {

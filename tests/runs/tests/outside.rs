@@ -8,7 +8,7 @@ use std::process::{Command, Stdio};
 use paravirt_build::arch::Arch;
 use paravirt_build::example::Example;
 use paravirt_build::hosts;
-use paravirt_build::packages::Package;
+use paravirt_build::packages::{Package, Run};
 use paravirt_build::toolchain::Toolchain;
 use tempfile::TempDir;
 
@@ -140,15 +140,11 @@ fn the_template_works_as_a_crate_of_its_own() {
             .flat_map(|package| Example::all(package, arch))
             .find(|example| example.guest() == "guest-template")
             .expect("a run of the template");
-        let command = hosts::command(
-            &workspace,
-            arch,
-            "qemu",
-            example.host_arguments(),
-            guest,
-            example.arguments(),
-        )
-        .expect("a host");
+        let run = Run {
+            host: "qemu".to_owned(),
+            ..example.run.clone()
+        };
+        let command = hosts::command(&workspace, arch, &run, guest).expect("a host");
         example
             .run_command(&command)
             .unwrap_or_else(|error| panic!("{arch}: {error:#}"));

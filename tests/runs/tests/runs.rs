@@ -21,14 +21,14 @@ fn main() -> ExitCode {
     let trials = packages
         .iter()
         .flat_map(Example::on_all_architectures)
-        .filter(|example| example.host() != OF_PORTS)
+        .filter(|example| example.run.host != OF_PORTS)
         .map(|example| Trial::test(example.title(), move || run(&example)))
         .collect();
     libtest_mimic::run(&arguments, trials).exit_code()
 }
 
 fn run(example: &Example) -> Result<(), Failed> {
-    let (host, arch) = (example.host(), example.arch());
+    let (host, arch) = (example.run.host.as_str(), example.arch);
     if EMULATED.contains(&host) {
         let _ = test_support::qemu();
         let _ = test_support::ring0_guest(arch, example.guest());
@@ -41,7 +41,8 @@ fn run(example: &Example) -> Result<(), Failed> {
     }
     let _ = test_support::guest(arch, example.guest());
     example
-        .run(&test_support::workspace())
+        .command(&test_support::workspace())
+        .and_then(|command| example.run_command(&command))
         .map(drop)
         .map_err(|error| Failed::from(format!("{error:#}")))
 }

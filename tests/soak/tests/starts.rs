@@ -22,11 +22,11 @@ fn each_start_is_as_the_first() {
         .expect("the smallest guest");
     let _ = (test_support::qemu(), test_support::xen());
     let examples: Vec<Example> = Example::on_all_architectures(package)
-        .filter(|example| EMULATED.contains(&example.host()))
+        .filter(|example| EMULATED.contains(&example.run.host.as_str()))
         .collect();
     assert!(!examples.is_empty());
     for example in examples {
-        let _ = test_support::ring0_guest(example.arch(), example.guest());
+        let _ = test_support::ring0_guest(example.arch, example.guest());
         let command = example.command(&workspace).expect("a host that builds");
         let mut times = Vec::new();
         for number in 1..=STARTS {

@@ -4,17 +4,21 @@
 use std::path::{Path, PathBuf};
 use std::time::Duration;
 
-use anyhow::{Context, Result, ensure};
+use anyhow::{Result, ensure};
 
-use crate::l4re::extra::{self, ExtraRuns};
-use crate::l4re::runs::{self, FIASCO_VARIABLE, TREE_VARIABLE};
-use crate::l4re::tree::{Tree, WHAT_TO_INSTALL};
-use crate::l4re::{Machine, Task, measure};
+use super::checks::{self, ExtraRuns};
+use super::machine::{Machine, Task};
+use super::measure;
+use super::tree::{Tree, WHAT_TO_INSTALL};
 use paravirt_build::example::Example;
-use paravirt_build::guests;
+use paravirt_build::files;
 use paravirt_build::packages::Package;
-use paravirt_build::toolchain::Toolchain;
 use paravirt_build::workspace::Workspace;
+
+/// Where the trees are, for those who do not want to name them each time.
+pub const TREE_VARIABLE: &str = "L4RE_TREE";
+/// The same for Fiasco.
+pub const FIASCO_VARIABLE: &str = "L4RE_FIASCO";
 
 /// Its options.
 #[derive(Debug, clap::Args)]
@@ -65,7 +69,6 @@ pub fn run(workspace: &Workspace, arguments: &Arguments) -> Result<bool> {
         return Ok(false);
     };
     let tree = Tree::at(tree, fiasco)?;
-    let arch = tree.arch;
     println!("building the wrapper for {}", tree.name());
     let machine = Machine::prepare(workspace, tree)?;
     if let Some(guest) = &arguments.guest {
@@ -75,28 +78,20 @@ pub fn run(workspace: &Workspace, arguments: &Arguments) -> Result<bool> {
         print!("{}", measure::run(&machine)?);
         return Ok(true);
     }
+    let wanted = |name: &str| arguments.names.is_empty() || arguments.names.iter().any(|wanted| wanted == name);
     let packages = Package::all(workspace)?;
-    let toolchain = Toolchain::find(workspace, arch)?;
     let mut count = 0;
-    for package in &packages {
-        for example in Example::all(package, arch).filter(|example| example.host() == runs::HOST) {
-            if !(arguments.names.is_empty() || arguments.names.contains(&package.name)) {
-                continue;
-            }
-            for guest in guests::select(&packages, arch, std::slice::from_ref(&package.name)) {
-                guests::build(workspace, &toolchain, arch, &guest)?;
-            }
+    for package in packages.iter().filter(|package| wanted(&package.name)) {
+        for example in Example::all(package, machine.tree.arch).filter(|example| example.run.host == checks::HOST) {
+            machine.build_guest(example.guest())?;
             println!("\n{}", example.title());
-            let printed = runs::run_on(&machine, workspace, &example)?;
+            let printed = checks::example(&machine, workspace, &example)?;
             println!("{printed}(as expected)");
             count += 1;
         }
     }
-    for ExtraRuns { name, missing, run } in extra::ALL {
-        if !(arguments.names.is_empty() || arguments.names.iter().any(|wanted| wanted == name)) {
-            continue;
-        }
-        match missing(machine.tree()) {
+    for ExtraRuns { name, missing, run } in checks::EXTRA.into_iter().filter(|extra| wanted(extra.name)) {
+        match missing(&machine.tree) {
             Some(reason) => println!("\nskipped: {name}: {reason}"),
             None => count += run(&machine, workspace)?,
         }
@@ -109,15 +104,12 @@ pub fn run(workspace: &Workspace, arguments: &Arguments) -> Result<bool> {
 /// Runs one guest as the options say. Returns whether it ended well.
 fn show(machine: &Machine<'_>, guest: &Path, arguments: &Arguments) -> Result<bool> {
     ensure!(
-        arguments.bus.is_none() || machine.tree().has_io(),
+        arguments.bus.is_none() || machine.tree.has_io(),
         "{} has no server io to make a bus; build the package io there",
-        machine.tree().build.display()
+        machine.tree.build.display()
     );
     // The makefiles run in L4Re's folder.
-    let sources = arguments.sources.iter().map(|file| {
-        file.canonicalize()
-            .with_context(|| format!("there is no file {}", file.display()))
-    });
+    let sources = arguments.sources.iter().map(|file| files::absolute("file", file));
     let sources = sources.collect::<Result<Vec<_>>>()?;
     let outcome = machine.run(&Task {
         guest,

@@ -7,9 +7,9 @@ use std::path::{Path, PathBuf};
 
 use anyhow::{Context, Result};
 
-use super::Task;
-use super::package::{PROGRAM, make, run_quietly};
-use super::tree::Tree;
+use super::machine::{Machine, Task};
+use super::package::{self, PROGRAM};
+use crate::make;
 
 /// Names in the image.
 const ENTRY: &str = "guest";
@@ -20,31 +20,27 @@ const BUS: &str = "bus.io";
 pub const STATUS: &str = "l4re: exit status ";
 
 /// Makes the image in which `task` is started by our program.
-///
-/// # Errors
-/// The build fails; the error holds its messages.
-pub fn assemble(tree: &Tree, overlay: &Path, task: &Task<'_>) -> Result<PathBuf> {
-    let folder = overlay.join("paravirt-image");
+pub fn assemble(machine: &Machine<'_>, task: &Task<'_>) -> Result<PathBuf> {
+    let folder = machine.overlay.join("paravirt-image");
     fs::create_dir_all(&folder)?;
-    let module = folder.join(ENTRY);
-    copy(task.guest, &module)?;
+    copy(task.guest, &folder.join(ENTRY))?;
     if let Some(bus) = task.bus {
         copy(bus, &folder.join(BUS))?;
     }
     fs::write(folder.join(SCRIPT), script(task))?;
     let modules = folder.join("modules.list");
     fs::write(&modules, entry(task))?;
-    let mut make = make(tree, overlay);
+    let mut make = package::make(machine);
     make.arg("elfimage")
         .arg(format!("E={ENTRY}"))
         .arg(format!("MODULES_LIST={}", modules.display()))
         .arg(format!(
             "MODULE_SEARCH_PATH={} {}",
             folder.display(),
-            tree.fiasco.display()
+            machine.tree.fiasco.display()
         ));
-    run_quietly(&mut make, "there is no boot image")?;
-    Ok(overlay.join(format!("images/bootstrap_{ENTRY}.elf")))
+    make::run(&mut make, "there is no boot image")?;
+    Ok(machine.overlay.join(format!("images/bootstrap_{ENTRY}.elf")))
 }
 
 fn copy(from: &Path, to: &Path) -> Result<()> {
@@ -128,8 +124,6 @@ fn quoted(text: &str) -> String {
 
 #[cfg(test)]
 mod tests {
-    use std::time::Duration;
-
     use super::*;
 
     #[test]
@@ -141,13 +135,10 @@ mod tests {
 
     fn task<'a>(options: &'a [String], arguments: &'a [String], bus: Option<&'a Path>) -> Task<'a> {
         Task {
-            guest: Path::new("guest"),
             options,
             arguments,
-            input: &[],
-            sources: &[],
             bus,
-            limit: Duration::from_secs(1),
+            ..Task::of(Path::new("guest"))
         }
     }
 

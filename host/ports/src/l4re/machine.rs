@@ -5,7 +5,7 @@ use std::fs::{self, File};
 use std::path::{Path, PathBuf};
 use std::time::{Duration, SystemTime, UNIX_EPOCH};
 
-use anyhow::{Context, Result, bail};
+use anyhow::{Context, Result};
 
 use super::tree::Tree;
 use super::{image, overlay, package, qemu};
@@ -15,20 +15,23 @@ use paravirt_build::workspace::Workspace;
 use paravirt_build::{guests, hosts, static_library};
 
 /// What the program writes before the guest's first byte, up to the end of the line.
-const START: &[u8] = b"paravirt: starting ";
+const START: &str = "paravirt: starting ";
 /// What it writes behind the guest's last.
-const END: &[u8] = b"paravirt: shutdown ";
+const END: &str = "paravirt: shutdown ";
 /// What a terminal in raw mode sends for Ctrl-D: a serial line has no end.
 const END_OF_TRANSMISSION: u8 = 4;
 
 /// A user's trees with our package, ready for guests.
 #[derive(Debug)]
 pub struct Machine<'a> {
-    workspace: &'a Workspace,
-    tree: Tree,
-    overlay: PathBuf,
-    library: PathBuf,
-    pvhost: PathBuf,
+    pub(super) workspace: &'a Workspace,
+    /// The user's trees.
+    pub tree: Tree,
+    /// The build folder, see [`overlay`].
+    pub(super) overlay: PathBuf,
+    /// `libparavirt_host.a`.
+    pub(super) library: PathBuf,
+    pub(super) pvhost: PathBuf,
     /// Held as long as the build folder is in use.
     _lock: File,
 }
@@ -53,6 +56,21 @@ pub struct Task<'a> {
     pub limit: Duration,
 }
 
+impl<'a> Task<'a> {
+    /// Nothing but a guest, with time for an emulator that needs some ten times as long as a process.
+    pub const fn of(guest: &'a Path) -> Self {
+        Self {
+            guest,
+            options: &[],
+            arguments: &[],
+            sources: &[],
+            bus: None,
+            input: &[],
+            limit: Duration::from_secs(300),
+        }
+    }
+}
+
 /// What came of it.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Outcome {
@@ -68,9 +86,6 @@ pub struct Outcome {
 
 impl<'a> Machine<'a> {
     /// Prepares the build folder and the library.
-    ///
-    /// # Errors
-    /// Something does not build.
     pub fn prepare(workspace: &'a Workspace, tree: Tree) -> Result<Self> {
         let folder = workspace.root().join("target/l4re").join(tree.name());
         fs::create_dir_all(&folder)?;
@@ -90,24 +105,16 @@ impl<'a> Machine<'a> {
         })
     }
 
-    /// The user's trees.
-    pub const fn tree(&self) -> &Tree {
-        &self.tree
-    }
-
     /// Builds the workspace's guest of that name for the machine's architecture; its ELF.
-    ///
-    /// # Errors
-    /// There is none of that name, or no compiler, or it does not build.
-    pub fn build_guest(&self, name: &str) -> Result<PathBuf> {
-        let arch = self.tree.arch;
-        let toolchain = Toolchain::find(self.workspace, arch)?;
-        let packages = Package::all(self.workspace)?;
-        let guest = guests::select(&packages, arch, &[name.to_owned()])
-            .into_iter()
-            .find(|guest| guest.name == name)
-            .with_context(|| format!("there is no guest {name}"))?;
-        guests::build(self.workspace, &toolchain, arch, &guest)
+    pub(super) fn build_guest(&self, name: &str) -> Result<PathBuf> {
+        let (workspace, arch) = (self.workspace, self.tree.arch);
+        let toolchain = Toolchain::find(workspace, arch)?;
+        guests::build(
+            workspace,
+            &toolchain,
+            arch,
+            &guests::named(&Package::all(workspace)?, arch, name)?,
+        )
     }
 
     /// Builds the program for a guest, makes the boot image and runs it.
@@ -115,15 +122,7 @@ impl<'a> Machine<'a> {
     /// # Errors
     /// Something does not build or start, or does not end in time.
     pub fn run(&self, task: &Task<'_>) -> Result<Outcome> {
-        package::build(
-            self.workspace,
-            &self.tree,
-            &self.overlay,
-            &self.library,
-            &self.pvhost,
-            task.guest,
-            task.sources,
-        )?;
+        package::build(self, task)?;
         let now = SystemTime::now()
             .duration_since(UNIX_EPOCH)
             .map_or(0, |now| now.as_secs());
@@ -133,12 +132,12 @@ impl<'a> Machine<'a> {
             options: &options,
             ..task.clone()
         };
-        let image = image::assemble(&self.tree, &self.overlay, task)?;
+        let image = image::assemble(self, task)?;
         let mut input = task.input.to_vec();
         if !input.is_empty() {
             input.push(END_OF_TRANSMISSION);
         }
-        let written = qemu::run(&image, self.tree.arch, START, &input, task.limit)?;
+        let written = qemu::run(&image, self.tree.arch, START.as_bytes(), &input, task.limit)?;
         fs::write(self.overlay.join("console.txt"), &written)?;
         outcome(&written).with_context(|| format!("the machine wrote:\n{}", String::from_utf8_lossy(&written)))
     }
@@ -148,36 +147,33 @@ impl<'a> Machine<'a> {
 fn outcome(written: &[u8]) -> Result<Outcome> {
     // The kernel's console puts a carriage return in front of each line feed.
     let written = String::from_utf8_lossy(written).replace("\r\n", "\n");
-    let (written, status) =
-        split_last(&written, image::STATUS).context("our program did not end, or Ned did not start it")?;
-    let status = status.lines().next().unwrap_or_default().trim().parse()?;
-    let text = |bytes: &[u8]| String::from_utf8_lossy(bytes).into_owned();
-    let (before, rest) = match written.split_once(&text(START)) {
-        Some((before, rest)) => (before, rest),
-        None => (written, ""),
+    let (written, status) = written
+        .rsplit_once(image::STATUS)
+        .context("our program did not end, or Ned did not start it")?;
+    let (before, started) = match written.split_once(START) {
+        Some((before, started)) => (before, Some(behind_line(started))),
+        None => (written, None),
     };
     // What kernel and servers say ends with Ned's greeting.
-    let before = before.rsplit_once("Ned: loading file").map_or("", |(_, own)| own);
-    let before = before.split_once('\n').map_or("", |(_, own)| own);
-    let (printed, end) = if rest.is_empty() {
-        ("", "")
-    } else {
-        let printed = rest.split_once('\n').map_or("", |(_, printed)| printed);
-        match split_last(printed, &text(END)) {
-            Some(parts) => parts,
-            None => bail!("our program ended without saying how"),
-        }
+    let before = before
+        .rsplit_once("Ned: loading file")
+        .map_or("", |(_, own)| behind_line(own));
+    let (printed, end) = match started {
+        Some(text) => text.rsplit_once(END).context("our program ended without saying how")?,
+        None => ("", ""),
     };
+    let line = |text: &str| text.lines().next().unwrap_or_default().trim().to_owned();
     Ok(Outcome {
         before: before.to_owned(),
         printed: printed.to_owned(),
-        end: end.lines().next().unwrap_or_default().trim().to_owned(),
-        status,
+        end: line(end),
+        status: line(status).parse()?,
     })
 }
 
-fn split_last<'a>(text: &'a str, mark: &str) -> Option<(&'a str, &'a str)> {
-    text.rsplit_once(mark)
+/// What follows the first line.
+fn behind_line(text: &str) -> &str {
+    text.split_once('\n').map_or("", |(_, rest)| rest)
 }
 
 #[cfg(test)]

@@ -2,17 +2,10 @@
 //! What short paths cost in a guest, and in L4Re's own library in the same run.
 
 use std::fmt::Write;
-use std::time::Duration;
 
 use anyhow::{Context, Result, ensure};
 
-use super::{Machine, Task};
-
-/// The guest that measures.
-const GUEST: &str = "bench-hosts";
-/// Its own function is bound in the guest; libvcpu is measured before it starts.
-const OPTIONS: [&str; 2] = ["--partial", "--measure"];
-const LIMIT: Duration = Duration::from_secs(300);
+use super::machine::{Machine, Task};
 
 /// Cycles of the emulated time-stamp counter for an instruction: it counts ns, of which `-icount shift=4` gives each
 /// 16.
@@ -21,19 +14,12 @@ const CYCLES: f64 = 16.0;
 /// What our program says of libvcpu: before and behind the number of cycles, and behind that of pairs.
 const LIBVCPU: (&str, &str, &str) = ("interrupts off and on, libvcpu: ", " cycles for ", " pairs");
 
-/// Builds the guest, runs it, and says what each path takes in instructions.
-///
-/// # Errors
-/// Something does not build or start, or the guest does not end well.
+/// Builds the guest that measures, runs it, and says what each path takes in instructions.
 pub fn run(machine: &Machine<'_>) -> Result<String> {
     let outcome = machine.run(&Task {
-        guest: &machine.build_guest(GUEST)?,
-        options: &OPTIONS.map(str::to_owned),
-        arguments: &[],
-        sources: &[],
-        bus: None,
-        input: &[],
-        limit: LIMIT,
+        // Its own function is bound in the guest; libvcpu is measured before it starts.
+        options: &["--partial", "--measure"].map(str::to_owned),
+        ..Task::of(&machine.build_guest("bench-hosts")?)
     })?;
     ensure!(
         outcome.status == 0,

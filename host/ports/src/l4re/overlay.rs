@@ -12,12 +12,14 @@ use std::path::Path;
 
 use anyhow::{Context, Result};
 
+use walkdir::WalkDir;
+
 use super::tree::Tree;
 
 /// Folders with results that others build on.
 const LINKED: [&str; 7] = ["bin", "config", "include", "lib", "pc", "scripts", "tool"];
-/// Folders whose files are changed when a boot image is made.
-const COPIED: [&str; 1] = ["pkg/bootstrap"];
+/// The folder whose files are changed when a boot image is made.
+const COPIED: &str = "pkg/bootstrap";
 
 /// By what a generated makefile names the root of the build folder: one for a source folder, or one in which things are
 /// built.
@@ -26,9 +28,6 @@ const ROOTS: [&str; 2] = ["OBJ", "OBJ_BASE"];
 const BELOW: [&str; 2] = ["OBJ_DIR", "PKGDIR_OBJ"];
 
 /// Makes `folder` anew.
-///
-/// # Errors
-/// The file system's; or the user's folder lacks what was built there.
 pub fn make(tree: &Tree, folder: &Path) -> Result<()> {
     if folder.exists() {
         fs::remove_dir_all(folder).with_context(|| format!("cannot empty {}", folder.display()))?;
@@ -37,11 +36,9 @@ pub fn make(tree: &Tree, folder: &Path) -> Result<()> {
     for name in LINKED {
         each_file(&tree.build.join(name), &folder.join(name), |from, to| symlink(from, to))?;
     }
-    for name in COPIED {
-        each_file(&tree.build.join(name), &folder.join(name), |from, to| {
-            copy(folder, from, to)
-        })?;
-    }
+    each_file(&tree.build.join(COPIED), &folder.join(COPIED), |from, to| {
+        copy(folder, from, to)
+    })?;
     for entry in fs::read_dir(&tree.build)? {
         let path = entry?.path();
         if let Some(name) = path.file_name().filter(|_| path.is_file()) {
@@ -52,8 +49,7 @@ pub fn make(tree: &Tree, folder: &Path) -> Result<()> {
     fs::write(folder.join(".Makeconf.phys_reloc"), "")?;
     symlink(&tree.source, folder.join("source"))?;
     // Where else images are configured, is the user's.
-    fs::create_dir_all(folder.join("conf"))?;
-    Ok(())
+    Ok(fs::create_dir_all(folder.join("conf"))?)
 }
 
 /// Copies a file. A makefile that was generated names the folder to build in: from now on, ours.
@@ -103,22 +99,17 @@ fn assignment(line: &str) -> Option<(&str, &str)> {
     Some((name.trim_end_matches(':').trim_end(), value.trim_start()))
 }
 
-fn each_file(from: &Path, to: &Path, mut act: impl FnMut(&Path, &Path) -> std::io::Result<()> + Copy) -> Result<()> {
+fn each_file(from: &Path, to: &Path, act: impl Fn(&Path, &Path) -> std::io::Result<()>) -> Result<()> {
     fs::create_dir_all(to)?;
-    let entries =
-        fs::read_dir(from).with_context(|| format!("cannot list {}; was all of L4Re built?", from.display()))?;
-    for entry in entries {
-        let path = entry?.path();
-        let Some(name) = path.file_name() else {
-            continue;
-        };
-        let new = to.join(name);
-        if path.is_symlink() {
-            symlink(fs::read_link(&path)?, &new)?;
-        } else if path.is_dir() {
-            each_file(&path, &new, act)?;
+    for entry in WalkDir::new(from).min_depth(1) {
+        let entry = entry.with_context(|| format!("cannot list {}; was all of L4Re built?", from.display()))?;
+        let new = to.join(entry.path().strip_prefix(from)?);
+        if entry.path_is_symlink() {
+            symlink(fs::read_link(entry.path())?, &new)?;
+        } else if entry.file_type().is_dir() {
+            fs::create_dir_all(&new)?;
         } else {
-            act(&path, &new).with_context(|| format!("cannot make {}", new.display()))?;
+            act(entry.path(), &new).with_context(|| format!("cannot make {}", new.display()))?;
         }
     }
     Ok(())

@@ -4,9 +4,10 @@
 use std::fs;
 use std::path::{Path, PathBuf};
 
-use anyhow::{Context, Result, bail};
+use anyhow::{Context, Result, ensure};
 
 use paravirt_build::arch::Arch;
+use paravirt_build::files;
 
 /// What to build, for those who have no L4Re.
 pub const WHAT_TO_INSTALL: &str = "\
@@ -37,20 +38,14 @@ impl Tree {
     /// # Errors
     /// A folder is not what it is said to be.
     pub fn at(build: &Path, fiasco: &Path) -> Result<Self> {
-        let (build, fiasco) = (absolute(build)?, absolute(fiasco)?);
-        let source =
-            absolute(&build.join("source")).with_context(|| format!("L4Re was not built in {}", build.display()))?;
-        if !source.join("mk/prog.mk").is_file() {
-            bail!(
-                "{} is not there, so the folder is not L4Re's",
-                source.join("mk/prog.mk").display()
-            );
-        }
-        if !fiasco.join("fiasco").is_file() {
-            bail!(
-                "{} is not there, so Fiasco was not built",
-                fiasco.join("fiasco").display()
-            );
+        let (build, fiasco) = (files::absolute("folder", build)?, files::absolute("folder", fiasco)?);
+        let source = files::absolute("folder", &build.join("source"))
+            .with_context(|| format!("L4Re was not built in {}", build.display()))?;
+        for (file, so) in [
+            (source.join("mk/prog.mk"), "the folder is not L4Re's"),
+            (fiasco.join("fiasco"), "Fiasco was not built"),
+        ] {
+            ensure!(file.is_file(), "{} is not there, so {so}", file.display());
         }
         let config = build.join(".config.all");
         let config = fs::read_to_string(&config).with_context(|| format!("cannot read {}", config.display()))?;
@@ -85,12 +80,6 @@ fn arch(config: &str) -> Option<Arch> {
         "CONFIG_BUILD_ARCH_amd64=y" => Some(Arch::X86_64),
         _ => None,
     })
-}
-
-fn absolute(folder: &Path) -> Result<PathBuf> {
-    folder
-        .canonicalize()
-        .with_context(|| format!("there is no folder {}", folder.display()))
 }
 
 #[cfg(test)]

@@ -3,61 +3,45 @@
 
 use std::fs;
 
-use anyhow::{Context, Result, anyhow, bail, ensure};
+use anyhow::{Context, Result, bail, ensure};
 
 use super::kernel::SLOT;
 use super::node::{Node, Partition};
 use super::tree::Kind;
 use paravirt_build::workspace::Workspace;
 
-/// A node and what its console must show.
-#[derive(Clone, Copy, Debug)]
-pub struct Check {
-    /// The node.
-    pub node: Node,
-    judge: fn(&Workspace, Kind, &[String]) -> Result<()>,
-}
-
 const fn partition(guest: &'static str, command_line: &'static str) -> Partition {
     Partition { guest, command_line }
 }
 
 /// All of them.
-pub const ALL: [Check; 4] = [
-    Check {
-        node: Node {
-            name: "hello",
-            partitions: &[partition("hello", "")],
-            allow: None,
-            input: &[],
-        },
+pub const ALL: [Node; 4] = [
+    Node {
+        name: "hello",
+        partitions: &[partition("hello", "")],
+        allow: None,
+        input: &[],
         judge: |workspace, _, printed| as_expected(workspace, "hello/expected.txt", printed),
     },
-    Check {
-        node: Node {
-            name: "ticker",
-            partitions: &[partition("ticker", "50")],
-            allow: None,
-            input: &[],
-        },
+    Node {
+        name: "ticker",
+        partitions: &[partition("ticker", "50")],
+        allow: None,
+        input: &[],
         judge: |workspace, _, printed| as_expected(workspace, "ticker/expected.txt", printed),
     },
-    Check {
-        node: Node {
-            name: "two-partitions",
-            partitions: &[partition("watch", "red 70 12"), partition("watch", "blue 100 9")],
-            allow: None,
-            input: &[],
-        },
+    Node {
+        name: "two-partitions",
+        partitions: &[partition("watch", "red 70 12"), partition("watch", "blue 100 9")],
+        allow: None,
+        input: &[],
         judge: |_, _, printed| side_by_side(printed),
     },
-    Check {
-        node: Node {
-            name: "conformance",
-            partitions: &[partition("conformance", "all")],
-            allow: Some("tests/guests/checks/registers.allow"),
-            input: include_bytes!("../../../../examples/conformance/input.bin"),
-        },
+    Node {
+        name: "conformance",
+        partitions: &[partition("conformance", "all")],
+        allow: Some("tests/guests/checks/registers.allow"),
+        input: include_bytes!("../../../../examples/conformance/input.bin"),
         judge: |workspace, kind, printed| {
             let file = match kind {
                 Kind::Maintained => "conformance/expected-pok.txt",
@@ -67,22 +51,6 @@ pub const ALL: [Check; 4] = [
         },
     },
 ];
-
-impl Check {
-    /// Compares what the node printed on a kernel of that kind.
-    ///
-    /// # Errors
-    /// What is wrong with it.
-    pub fn judge(&self, workspace: &Workspace, kind: Kind, printed: &[String]) -> Result<()> {
-        (self.judge)(workspace, kind, printed).map_err(|error| {
-            anyhow!(
-                "the node {}: {error:#}; it printed:\n{}",
-                self.node.name,
-                printed.join("\n")
-            )
-        })
-    }
-}
 
 /// The last line of a partition that did what it should.
 fn end(partition: usize) -> String {

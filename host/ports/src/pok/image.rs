@@ -7,20 +7,11 @@ use std::process::Command;
 
 use anyhow::{Context, Result, ensure};
 
-use super::assemble;
 use super::tree::Tree;
 use paravirt_build::command;
 
-/// Bytes of memory from address 0 that the ELF at `path` occupies.
-///
-/// # Errors
-/// The file cannot be read or is no 32-bit ELF.
-pub fn memory(path: &Path) -> Result<u32> {
-    let elf = fs::read(path).with_context(|| format!("cannot read {}", path.display()))?;
-    memory_of(&elf).with_context(|| format!("{} is no 32-bit ELF", path.display()))
-}
-
-fn memory_of(elf: &[u8]) -> Option<u32> {
+/// Bytes of memory from address 0 that a 32-bit ELF occupies; `None` if it is none.
+pub fn memory(elf: &[u8]) -> Option<u32> {
     /// Offsets in the ELF header and in a program header (gABI, chapters 4 and 5).
     const E_PHOFF: usize = 28;
     const E_PHENTSIZE: usize = 42;
@@ -41,16 +32,19 @@ fn memory_of(elf: &[u8]) -> Option<u32> {
     Some(end)
 }
 
+/// Writes `assembly` to the file `source` and assembles that for 32-bit x86; returns the object file beside it.
+pub fn assemble_object(assembly: &str, source: &Path) -> Result<PathBuf> {
+    fs::write(source, assembly).with_context(|| format!("cannot write {}", source.display()))?;
+    let object = source.with_extension("o");
+    let mut gcc = Command::new("gcc");
+    command::run(gcc.args(["-m32", "-c"]).arg(source).arg("-o").arg(&object))?;
+    Ok(object)
+}
+
 /// Puts `kernel` and the partitions' images together. Returns the image.
-///
-/// # Errors
-/// The assembler's and the linker's.
 pub fn assemble(tree: &Tree, folder: &Path, kernel: &Path, partitions: &[PathBuf]) -> Result<PathBuf> {
-    let source = folder.join("partitions.S");
-    let object = folder.join("partitions.o");
+    let object = assemble_object(&archive(partitions)?, &folder.join("partitions.S"))?;
     let image = folder.join("pok.elf");
-    fs::write(&source, archive(partitions)?)?;
-    assemble::assemble(&source, &object)?;
     // The linker warns of stacks and segments in code that is not ours.
     command::output(
         Command::new("ld")
@@ -85,7 +79,7 @@ fn archive(partitions: &[PathBuf]) -> Result<String> {
 
 #[cfg(test)]
 mod tests {
-    use super::memory_of;
+    use super::memory;
 
     #[test]
     fn memory_reaches_to_the_end_of_the_last_segment() {
@@ -98,9 +92,9 @@ mod tests {
         elf[52 + 9] = 0x20;
         elf[52 + 21] = 1;
         elf[84 + 21] = 1;
-        assert_eq!(memory_of(&elf), Some(0x2100));
-        assert_eq!(memory_of(&elf[..90]), None);
+        assert_eq!(memory(&elf), Some(0x2100));
+        assert_eq!(memory(&elf[..90]), None);
         elf[4] = 2;
-        assert_eq!(memory_of(&elf), None);
+        assert_eq!(memory(&elf), None);
     }
 }

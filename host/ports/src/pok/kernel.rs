@@ -6,11 +6,12 @@
 
 use std::fs;
 use std::path::{Path, PathBuf};
-use std::process::{Command, Stdio};
 
-use anyhow::{Context, Result, bail};
+use anyhow::{Context, Result};
 
+use super::node::Start;
 use super::tree::{Kind, Tree};
+use crate::make;
 
 /// Where the makefiles look for the list of tools.
 const TOOLS_FILE: &str = "misc/mk/config.mk";
@@ -71,22 +72,8 @@ const NEEDS_OF_FORK: [&str; 8] = [
     "X86_VMM",
 ];
 
-/// What a kernel is built for.
-#[derive(Clone, Copy, Debug)]
-pub struct Purpose {
-    /// Number of partitions.
-    pub partitions: usize,
-    /// Memory of each in bytes.
-    pub size: u32,
-    /// Whether guests sleep when they are idle.
-    pub sleep: bool,
-}
-
-/// Builds the kernel in `folder`, anew. Returns the object file.
-///
-/// # Errors
-/// The build fails; the error holds its messages.
-pub fn build(tree: &Tree, folder: &Path, purpose: Purpose) -> Result<PathBuf> {
+/// Builds the kernel for `start` in `folder`, anew. Returns the object file.
+pub fn build(tree: &Tree, folder: &Path, start: &Start<'_>) -> Result<PathBuf> {
     let sources = folder.join("source");
     if sources.exists() {
         fs::remove_dir_all(&sources).with_context(|| format!("cannot empty {}", sources.display()))?;
@@ -94,26 +81,15 @@ pub fn build(tree: &Tree, folder: &Path, purpose: Purpose) -> Result<PathBuf> {
     tree.copy_to(&sources)?;
     fs::write(sources.join(TOOLS_FILE), tools(tree.kind))?;
     let header = folder.join("deployment.h");
-    fs::write(&header, deployment(tree.kind, purpose))?;
-    let output = Command::new("make")
-        .arg("--directory")
+    fs::write(&header, deployment(tree.kind, start))?;
+    let mut make = make::command();
+    make.arg("--directory")
         .arg(sources.join("kernel"))
         .env("POK_PATH", &sources)
         .env("ARCH", "x86")
         .env("BSP", tree.kind.bsp())
-        .env("DEPLOYMENT_HEADER", &header)
-        // A make that runs this program does not run that one.
-        .env_remove("MAKEFLAGS")
-        .stdin(Stdio::null())
-        .output()
-        .context("cannot start make")?;
-    if !output.status.success() {
-        bail!(
-            "POK's kernel does not build: {}{}",
-            String::from_utf8_lossy(&output.stdout),
-            String::from_utf8_lossy(&output.stderr)
-        );
-    }
+        .env("DEPLOYMENT_HEADER", &header);
+    make::run(&mut make, "POK's kernel does not build")?;
     Ok(sources.join("kernel/pok.lo"))
 }
 
@@ -127,12 +103,8 @@ fn tools(kind: Kind) -> String {
 }
 
 /// The header with the configuration of a node.
-fn deployment(kind: Kind, purpose: Purpose) -> String {
-    let Purpose {
-        partitions,
-        size,
-        sleep,
-    } = purpose;
+fn deployment(kind: Kind, start: &Start<'_>) -> String {
+    let partitions = start.images.len();
     let (slot, needs) = match kind {
         Kind::Maintained => (SLOT, &[][..]),
         // The fork counts time in ms.
@@ -150,7 +122,7 @@ fn deployment(kind: Kind, purpose: Purpose) -> String {
         ("NB_LOCKOBJECTS", "0".to_owned()),
         ("PARTITIONS_NLOCKOBJECTS", braced(&each(0))),
         ("PARTITIONS_NTHREADS", braced(&each(PARTITION_THREADS as u64))),
-        ("PARTITIONS_SIZE", braced(&each(size.into()))),
+        ("PARTITIONS_SIZE", braced(&each(start.partition_size.into()))),
         ("PROCESSOR_AFFINITY", braced(&each(1))),
         ("SCHEDULING_MAJOR_FRAME", (slot * partitions as u64).to_string()),
         ("SCHEDULING_NBSLOTS", partitions.to_string()),
@@ -161,7 +133,7 @@ fn deployment(kind: Kind, purpose: Purpose) -> String {
     for (name, value) in settings {
         header.push_str(&format!("#define POK_CONFIG_{name} {value}\n"));
     }
-    let sleep = if sleep { &NEEDS_OF_SLEEP[..] } else { &[] };
+    let sleep = if start.sleep { &NEEDS_OF_SLEEP[..] } else { &[] };
     for need in NEEDS.iter().chain(sleep).chain(needs) {
         header.push_str(&format!("#define POK_NEEDS_{need} 1\n"));
     }
@@ -174,15 +146,19 @@ fn braced(list: &str) -> String {
 
 #[cfg(test)]
 mod tests {
-    use super::{Kind, Purpose, deployment};
+    use std::time::Duration;
 
-    const TWO: Purpose = Purpose {
-        partitions: 2,
-        size: 0x80000,
-        sleep: true,
-    };
+    use super::*;
 
-    fn has(header: &str, lines: &[&str]) {
+    fn has(kind: Kind, lines: &[&str]) {
+        let two = Start {
+            images: &[PathBuf::new(), PathBuf::new()],
+            partition_size: 0x80000,
+            sleep: true,
+            input: &[],
+            limit: Duration::ZERO,
+        };
+        let header = deployment(kind, &two);
         for line in lines {
             assert!(header.lines().any(|found| found == *line), "{line}\n{header}");
         }
@@ -191,7 +167,7 @@ mod tests {
     #[test]
     fn each_partition_has_its_threads_its_memory_and_its_slot() {
         has(
-            &deployment(Kind::Maintained, TWO),
+            Kind::Maintained,
             &[
                 "#define POK_CONFIG_NB_THREADS 6",
                 "#define POK_CONFIG_PARTITIONS_NTHREADS {2, 2}",
@@ -205,7 +181,7 @@ mod tests {
     #[test]
     fn the_fork_counts_in_ms_and_has_its_calls() {
         has(
-            &deployment(Kind::Fork, TWO),
+            Kind::Fork,
             &[
                 "#define POK_CONFIG_SCHEDULING_MAJOR_FRAME 20",
                 "#define POK_CONFIG_SCHEDULING_SLOTS {10, 10}",

@@ -2,13 +2,10 @@
 //! Guests as partitions of the POK kernel: a node is built from a user's source tree, which stays as it is, and runs
 //! under QEMU.
 
-mod assemble;
 pub mod checks;
 pub mod command;
 mod image;
 mod kernel;
 pub mod node;
-pub mod qemu;
-pub mod scan;
-pub mod start;
+mod qemu;
 pub mod tree;

@@ -6,7 +6,7 @@ use std::time::{Duration, Instant};
 
 use anyhow::{Result, bail};
 
-use super::start::Start;
+use super::node::Start;
 use crate::qemu::{Event, Machine};
 
 const QEMU: &str = "qemu-system-i386";

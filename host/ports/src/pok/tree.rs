@@ -4,7 +4,10 @@
 use std::fs;
 use std::path::{Path, PathBuf};
 
-use anyhow::{Context, Result, bail};
+use anyhow::{Context, Result, ensure};
+use walkdir::WalkDir;
+
+use paravirt_build::files;
 
 /// What to fetch, for those who have no POK.
 pub const WHAT_TO_INSTALL: &str = "\
@@ -66,18 +69,19 @@ impl Tree {
     /// # Errors
     /// It is not POK's tree.
     pub fn at(folder: &Path) -> Result<Self> {
-        let folder = folder
-            .canonicalize()
-            .with_context(|| format!("there is no folder {}", folder.display()))?;
+        let folder = files::absolute("folder", folder)?;
         let kind = if folder.join(Kind::Fork.script()).is_file() {
             Kind::Fork
         } else {
             Kind::Maintained
         };
         for file in ["kernel/core/partition.c", &kind.script()] {
-            if !folder.join(file).is_file() {
-                bail!("{} is not there, so the tree is not POK's", folder.join(file).display());
-            }
+            let file = folder.join(file);
+            ensure!(
+                file.is_file(),
+                "{} is not there, so the tree is not POK's",
+                file.display()
+            );
         }
         Ok(Self { folder, kind })
     }
@@ -89,32 +93,19 @@ impl Tree {
 
     /// Copies what a kernel is built from. Files that an earlier build left in the tree stay behind: they were made for
     /// another configuration.
-    ///
-    /// # Errors
-    /// The file system's.
-    pub fn copy_to(&self, folder: &Path) -> Result<()> {
-        for part in PARTS {
-            copy_sources(&self.folder.join(part), &folder.join(part))?;
+    pub(super) fn copy_to(&self, folder: &Path) -> Result<()> {
+        let parts = PARTS.iter().map(|part| self.folder.join(part));
+        for entry in parts.flat_map(|part| WalkDir::new(part).follow_links(true)) {
+            let entry = entry.with_context(|| format!("cannot list {}", self.folder.display()))?;
+            let (from, to) = (entry.path(), folder.join(entry.path().strip_prefix(&self.folder)?));
+            if entry.file_type().is_dir() {
+                fs::create_dir_all(&to).with_context(|| format!("cannot make {}", to.display()))?;
+            } else if is_source(from) {
+                fs::copy(from, to).with_context(|| format!("cannot copy {}", from.display()))?;
+            }
         }
         Ok(())
     }
-}
-
-fn copy_sources(from: &Path, to: &Path) -> Result<()> {
-    fs::create_dir_all(to).with_context(|| format!("cannot make {}", to.display()))?;
-    let entries = fs::read_dir(from).with_context(|| format!("cannot list {}", from.display()))?;
-    for entry in entries {
-        let path = entry?.path();
-        let Some(name) = path.file_name() else {
-            continue;
-        };
-        if path.is_dir() {
-            copy_sources(&path, &to.join(name))?;
-        } else if is_source(&path) {
-            fs::copy(&path, to.join(name)).with_context(|| format!("cannot copy {}", path.display()))?;
-        }
-    }
-    Ok(())
 }
 
 fn is_source(path: &Path) -> bool {

@@ -6,17 +6,16 @@ use std::path::{Path, PathBuf};
 use std::time::Duration;
 
 use anyhow::{Context, Result, bail, ensure};
-use clap::Parser;
 
-use crate::rtems::build::{self, Request};
-use crate::rtems::folders::Folders;
-use crate::rtems::group::{self, Group, Program};
-use crate::rtems::host::{Host, Kind, Trees};
-use crate::rtems::location::{Location, WHAT_TO_INSTALL};
-use crate::rtems::reason::{self, Reasons};
-use crate::rtems::suite::Entry;
-use crate::rtems::unbuilt::{Unbuilt, Why};
-use crate::rtems::{compare, results, rust_example, samples, suite};
+use super::build;
+use super::folders::Folders;
+use super::group::{self, Group, Program};
+use super::host::{Host, Kind, Trees};
+use super::location::{Location, WHAT_TO_INSTALL};
+use super::reason::{self, Reasons};
+use super::suite::Entry;
+use super::unbuilt::{Unbuilt, Why};
+use super::{results, samples, suite};
 use paravirt_build::workspace::Workspace;
 
 /// Its options.
@@ -66,56 +65,14 @@ pub struct Arguments {
 }
 
 impl Arguments {
-    /// The options of a command line without any.
-    pub fn from_environment() -> Self {
-        #[derive(clap::Parser)]
-        struct Empty {
-            #[command(flatten)]
-            arguments: Arguments,
-        }
-        Empty::parse_from(["rtems"]).arguments
-    }
-
-    /// RTEMS, which was found before.
-    ///
-    /// # Errors
-    /// It is not where the options or the environment say.
-    pub fn location(&self) -> Result<Location> {
-        let location = Location::find(self.prefix.as_deref(), self.source.as_deref())?;
-        location.context("RTEMS is not here")
-    }
-
     /// Prepares the host.
     fn host(&self, workspace: &Workspace) -> Result<Host> {
         let ports = std::env::current_exe().context("cannot find this program")?;
         Host::prepare(workspace, self.host, &self.trees, self.realtime, &ports)
     }
-
-    /// Builds BSP and programs. The programs that do not build; `None` if RTEMS is not here.
-    ///
-    /// # Errors
-    /// A named folder is not RTEMS, or anything else does not build.
-    pub fn build(&self, workspace: &Workspace) -> Result<Option<Vec<Unbuilt>>> {
-        let location = Location::find(self.prefix.as_deref(), self.source.as_deref())?;
-        let Some(location) = location else {
-            return Ok(None);
-        };
-        let groups = if self.tests.is_empty() {
-            &[Group::Samples]
-        } else {
-            &self.tests[..]
-        };
-        let request = Request {
-            location: &location,
-            specs: &self.specs,
-            groups,
-            jobs: self.jobs,
-        };
-        build::build(workspace, &request).map(Some)
-    }
 }
 
-/// Builds and runs. Whether everything that ran did what it should.
+/// Builds and runs. Returns whether everything that ran did what it should.
 ///
 /// # Errors
 /// Something does not build or start, or a sample does not print what it should.
@@ -131,11 +88,17 @@ pub fn run(workspace: &Workspace, arguments: &Arguments) -> Result<bool> {
         ensure!(!arguments.tests.is_empty(), "the host pc686-qemu is for --tests");
         return run_tests(workspace, arguments, &testsuites(reference)?, &[]);
     }
-    let Some(unbuilt) = arguments.build(workspace)? else {
+    let (Some(prefix), Some(source)) = (&arguments.prefix, &arguments.source) else {
         eprintln!("{WHAT_TO_INSTALL}");
         return Ok(false);
     };
-    let programs = Folders::new(workspace).programs();
+    let location = Location::at(prefix, source)?;
+    let groups = match &arguments.tests[..] {
+        [] => &[Group::Samples],
+        groups => groups,
+    };
+    let unbuilt = build::build(workspace, &location, &arguments.specs, groups, arguments.jobs)?;
+    let programs = Folders::new(workspace).programs;
     if arguments.no_run {
         println!("programs are in {}", workspace.shorten(&programs).display());
         return Ok(failures(&unbuilt).next().is_none());
@@ -144,10 +107,9 @@ pub fn run(workspace: &Workspace, arguments: &Arguments) -> Result<bool> {
         return run_tests(workspace, arguments, &programs, &unbuilt);
     }
     if arguments.rust_example {
-        rust_example::run(workspace, &arguments.location()?)?;
+        samples::run_rust_example(workspace, &location)?;
     } else {
-        let host = arguments.host(workspace)?;
-        samples::run(workspace, &arguments.location()?, &host)?;
+        samples::run(workspace, &location, &arguments.host(workspace)?)?;
     }
     conclude(&unbuilt, &mut io::stdout())
 }
@@ -172,19 +134,18 @@ fn conclude(unbuilt: &[Unbuilt], out: &mut impl Write) -> Result<bool> {
 }
 
 fn compare_hosts(workspace: &Workspace, left: Kind, right: Kind) -> Result<bool> {
-    let folder = Folders::new(workspace).results();
-    let results = [left, right].map(|kind| results::read(&folder, kind.name()));
-    let [left_results, right_results] = results;
-    let (left_results, right_results) = (left_results?, right_results?);
+    let folder = Folders::new(workspace).results;
+    let (here, there) = (
+        results::read(&folder, left.name())?,
+        results::read(&folder, right.name())?,
+    );
     ensure!(
-        !left_results.is_empty() && !right_results.is_empty(),
+        !here.is_empty() && !there.is_empty(),
         "there are no results of one of the hosts yet; run --tests on both"
     );
     let reasons = Reasons::read(&workspace.root().join(reason::FILE))?;
-    print!(
-        "{}",
-        compare::tables([(left.name(), &left_results), (right.name(), &right_results)], &reasons)
-    );
+    let columns = [(left.name(), &here[..]), (right.name(), &there[..])];
+    print!("{}", results::side_by_side(columns, &reasons));
     Ok(true)
 }
 
@@ -224,31 +185,27 @@ fn run_tests(workspace: &Workspace, arguments: &Arguments, testsuites: &Path, un
     );
 
     let host = arguments.host(workspace)?;
-    let name = host.kind().name();
-    let folder = Folders::new(workspace).results();
-    println!(
-        "running {} programs on the host {name}{}",
-        programs.len(),
-        if arguments.realtime {
-            ", with real-time priority"
-        } else {
-            ""
-        }
-    );
+    let name = host.kind.name();
+    let folder = Folders::new(workspace).results;
     let total = programs.len();
+    let how = if arguments.realtime {
+        ", with real-time priority"
+    } else {
+        ""
+    };
+    println!("running {total} programs on the host {name}{how}");
     let mut entries = suite::run(
         &host,
         &programs,
         Duration::from_secs(arguments.timeout),
-        arguments.jobs.min(host.kind().most_jobs()),
+        arguments.jobs.min(host.kind.most_jobs()),
         &folder.join(name),
         &Reasons::read(&workspace.root().join(reason::FILE))?,
         |count, entry| {
             println!(
-                "[{count}/{total}] {}: {}/{} ({:.1} s) {}",
+                "[{count}/{total}] {}: {} ({:.1} s) {}",
                 entry.verdict.name(),
-                entry.group,
-                entry.test,
+                entry.name(),
                 entry.seconds,
                 entry.note()
             );
@@ -273,7 +230,7 @@ fn run_tests(workspace: &Workspace, arguments: &Arguments, testsuites: &Path, un
         println!("failed: {failed}");
     }
     println!("{tally}");
-    Ok(tally.failed.is_empty() && tally.passed > 0)
+    Ok(tally.succeeded())
 }
 
 #[cfg(test)]

@@ -5,7 +5,7 @@ use std::path::PathBuf;
 
 use paravirt_build::workspace::Workspace;
 
-use super::version::Version;
+use super::location::Version;
 
 /// The BSP, as RTEMS' configuration names it.
 pub const BSP: &str = "i386/paravirt";
@@ -13,73 +13,50 @@ pub const BSP: &str = "i386/paravirt";
 /// Folders below `target/rtems`.
 #[derive(Clone, Debug)]
 pub struct Folders {
-    root: PathBuf,
+    /// That one.
+    pub root: PathBuf,
+    /// Our build items, paths filled in.
+    pub spec: PathBuf,
+    /// Links to RTEMS' sources and to ours: what waf sees as its source tree.
+    pub source: PathBuf,
+    /// What waf builds.
+    pub build: PathBuf,
+    /// RTEMS' programs, a folder for each group of tests.
+    pub programs: PathBuf,
+    /// Tables of test results, and what each program printed.
+    pub results: PathBuf,
+    /// What waf installs.
+    pub install: PathBuf,
+    /// A prefix with what stands in for tools that the user does not have.
+    pub lacking: PathBuf,
+    /// The file with the BSP's choices.
+    pub config: PathBuf,
 }
 
 impl Folders {
     /// Those of `workspace`.
     pub fn new(workspace: &Workspace) -> Self {
-        Self {
-            root: workspace.rtems(),
-        }
+        Self::at(workspace.rtems())
     }
 
     /// Those below `root`.
-    #[cfg(test)]
-    pub fn at(root: PathBuf) -> Self {
-        Self { root }
-    }
-
-    /// All of them.
-    pub fn root(&self) -> PathBuf {
-        self.root.clone()
-    }
-
-    /// Our build items, paths filled in.
-    pub fn spec(&self) -> PathBuf {
-        self.root.join("spec")
-    }
-
-    /// Links to RTEMS' sources and to ours: what waf sees as its source tree.
-    pub fn source(&self) -> PathBuf {
-        self.root.join("source")
-    }
-
-    /// What waf builds.
-    pub fn build(&self) -> PathBuf {
-        self.root.join("build")
-    }
-
-    /// RTEMS' programs, a folder for each group of tests.
-    pub fn programs(&self) -> PathBuf {
-        self.build().join(BSP).join("testsuites")
-    }
-
-    /// Tables of test results, and what each program printed.
-    pub fn results(&self) -> PathBuf {
-        self.root.join("results")
-    }
-
-    /// What waf installs.
-    pub fn install(&self) -> PathBuf {
-        self.root.join("install")
+    pub(super) fn at(root: PathBuf) -> Self {
+        Self {
+            spec: root.join("spec"),
+            source: root.join("source"),
+            build: root.join("build"),
+            programs: root.join("build").join(BSP).join("testsuites"),
+            results: root.join("results"),
+            install: root.join("install"),
+            lacking: root.join("lacking"),
+            config: root.join("config.ini"),
+            root,
+        }
     }
 
     /// The installed BSP's libraries, linkcmds and headers.
     pub fn libraries(&self, version: Version) -> PathBuf {
-        self.install()
-            .join(version.target())
-            .join(BSP.trim_start_matches("i386/"))
-            .join("lib")
-    }
-
-    /// A prefix with what stands in for tools that the user does not have.
-    pub fn lacking(&self) -> PathBuf {
-        self.root.join("lacking")
-    }
-
-    /// The BSP's choices.
-    pub fn config(&self) -> PathBuf {
-        self.root.join("config.ini")
+        let bsp = BSP.trim_start_matches("i386/");
+        self.install.join(version.target()).join(bsp).join("lib")
     }
 }

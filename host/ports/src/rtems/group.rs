@@ -5,9 +5,10 @@ use std::fs;
 use std::path::{Path, PathBuf};
 
 use anyhow::{Context, Result};
+use clap::ValueEnum;
 
 /// A folder of `testsuites`.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, clap::ValueEnum)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, ValueEnum)]
 pub enum Group {
     /// Small programs, as a start for others.
     Samples,
@@ -36,22 +37,10 @@ pub enum Group {
 }
 
 impl Group {
-    /// The name of the folder.
-    pub const fn name(self) -> &'static str {
-        match self {
-            Self::Samples => "samples",
-            Self::Sptests => "sptests",
-            Self::Psxtests => "psxtests",
-            Self::Psxtmtests => "psxtmtests",
-            Self::Tmtests => "tmtests",
-            Self::Libtests => "libtests",
-            Self::Fstests => "fstests",
-            Self::Unit => "unit",
-            Self::Validation => "validation",
-            Self::Benchmarks => "benchmarks",
-            Self::Rhealstone => "rhealstone",
-            Self::Smptests => "smptests",
-        }
+    /// The name of the folder, which is that of the option's value.
+    pub fn name(self) -> String {
+        let value = self.to_possible_value().expect("no group is hidden from the option");
+        value.get_name().to_owned()
     }
 
     /// RTEMS' option that has the group built.

@@ -5,11 +5,11 @@ use std::path::{Path, PathBuf};
 use std::process::{Command, ExitStatus};
 use std::time::Duration;
 
-use anyhow::{Context, Result, bail, ensure};
+use anyhow::{Context, Result, ensure};
 
 use super::verdict::Ending;
 use crate::l4re;
-use crate::l4re::runs::{FIASCO_VARIABLE, TREE_VARIABLE};
+use crate::l4re::command::{FIASCO_VARIABLE, TREE_VARIABLE};
 use crate::pok;
 use crate::pok::command::VARIABLE as POK_VARIABLE;
 use paravirt_build::arch::Arch;
@@ -106,27 +106,28 @@ impl Trees {
 
     /// The options by which the task for hosts of that kind knows them, and the folders.
     fn options(&self, kind: Kind) -> Result<Vec<(&'static str, PathBuf)>> {
-        let tree = ("--tree", &self.tree);
-        let fiasco = ("--fiasco", &self.fiasco);
-        let (wanted, help) = match kind {
-            Kind::Pok => (vec![(tree, POK_VARIABLE)], pok::tree::WHAT_TO_INSTALL),
-            Kind::L4re => (
-                vec![(tree, TREE_VARIABLE), (fiasco, FIASCO_VARIABLE)],
-                l4re::tree::WHAT_TO_INSTALL,
-            ),
-            _ if self.tree.is_some() || self.fiasco.is_some() => {
-                bail!("the host {} is not built from a user's tree", kind.name())
-            }
-            _ => return Ok(Vec::new()),
+        let folder = |named: &Option<PathBuf>, variable: &str, help: &'static str| {
+            let folder = named.clone().or_else(|| std::env::var_os(variable).map(PathBuf::from));
+            folder.context(help)
         };
-        let folders = wanted.into_iter().map(|((option, named), variable)| {
-            let folder = named
-                .clone()
-                .or_else(|| std::env::var_os(variable).map(PathBuf::from))
-                .context(help)?;
-            Ok((option, folder))
-        });
-        folders.collect()
+        Ok(match kind {
+            Kind::Pok => vec![("--tree", folder(&self.tree, POK_VARIABLE, pok::tree::WHAT_TO_INSTALL)?)],
+            Kind::L4re => {
+                let help = l4re::tree::WHAT_TO_INSTALL;
+                vec![
+                    ("--tree", folder(&self.tree, TREE_VARIABLE, help)?),
+                    ("--fiasco", folder(&self.fiasco, FIASCO_VARIABLE, help)?),
+                ]
+            }
+            _ => {
+                ensure!(
+                    self.tree.is_none() && self.fiasco.is_none(),
+                    "the host {} is not built from a user's tree",
+                    kind.name()
+                );
+                Vec::new()
+            }
+        })
     }
 }
 
@@ -145,7 +146,8 @@ const POK_ENDED: &str = "paravirt: partition 0: shutdown ";
 #[derive(Clone, Debug)]
 pub struct Host {
     workspace: Workspace,
-    kind: Kind,
+    /// Which one.
+    pub kind: Kind,
     program: PathBuf,
     trees: Vec<(&'static str, PathBuf)>,
     realtime: bool,
@@ -171,7 +173,10 @@ impl Host {
             Kind::Pc686Qemu => PathBuf::from("qemu-system-i386"),
             // Our own program, whose command for the host builds what is started for each guest.
             Kind::Pok | Kind::L4re => ports.to_owned(),
-            Kind::Process | Kind::Qemu | Kind::XenPvh => build_pvhost(workspace)?,
+            Kind::Process | Kind::Qemu | Kind::XenPvh => {
+                println!("building the host, pvhost");
+                hosts::build(workspace, hosts::PVHOST)?
+            }
         };
         Ok(Self {
             workspace: workspace.clone(),
@@ -180,11 +185,6 @@ impl Host {
             trees: trees.options(kind)?,
             realtime,
         })
-    }
-
-    /// Which one.
-    pub const fn kind(&self) -> Kind {
-        self.kind
     }
 
     /// The command that runs `guest`. Not every host passes it arguments.
@@ -249,11 +249,6 @@ fn ending_on_l4re(status: i32, output: &str) -> Ending {
         Some((how, _)) if how.starts_with("fault") => Ending::Fault,
         Some(_) => Ending::Stopped,
     }
-}
-
-fn build_pvhost(workspace: &Workspace) -> Result<PathBuf> {
-    println!("building the host, pvhost");
-    hosts::build(workspace, hosts::PVHOST)
 }
 
 #[cfg(test)]

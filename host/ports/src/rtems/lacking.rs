@@ -31,9 +31,6 @@ pub fn find(location: &Location) -> Vec<String> {
 }
 
 /// Makes `folder` a prefix that has a program for each of `names` and nothing else.
-///
-/// # Errors
-/// The file system's.
 pub fn stand_in(folder: &Path, location: &Location, names: &[String]) -> Result<()> {
     let bin = folder.join("bin");
     if bin.is_dir() {
@@ -65,7 +62,7 @@ mod tests {
     use std::process::Command;
 
     use super::*;
-    use crate::rtems::version::Version;
+    use crate::rtems::location::Version;
 
     #[test]
     fn what_is_not_there_fails_by_name() {

@@ -1,11 +1,16 @@
 // SPDX-License-Identifier: MIT OR Apache-2.0
-//! Where RTEMS is on this machine.
+//! Where RTEMS is on this machine, and which: its tools and installed folders have the version in their names, and its
+//! programs print it.
 
+use std::fmt;
+use std::fs;
 use std::path::{Path, PathBuf};
+use std::process::Command;
 
-use anyhow::{Context, Result, bail};
+use anyhow::{Context, Result, ensure};
 
-use super::version::Version;
+use paravirt_build::command;
+use paravirt_build::files;
 
 /// What to install, for those who have no RTEMS.
 pub const WHAT_TO_INSTALL: &str = "\
@@ -27,33 +32,31 @@ pub struct Location {
 }
 
 impl Location {
-    /// Takes both folders, made absolute, or nothing if one of them is not named.
+    /// Takes both folders, made absolute.
     ///
     /// # Errors
     /// A folder is not what it is said to be.
-    pub fn find(prefix: Option<&Path>, source: Option<&Path>) -> Result<Option<Self>> {
-        let (Some(prefix), Some(source)) = (prefix, source) else {
-            return Ok(None);
-        };
-        let (prefix, source) = (absolute(prefix)?, absolute(source)?);
-        let build_system = source.join("wscript");
-        if !build_system.is_file() || !source.join("spec/build").is_dir() {
-            bail!(
-                "{} or spec/build beside it is not there, so the source is not RTEMS 6 or later",
-                build_system.display()
-            );
-        }
-        let version = Version::of_sources(&source)?;
+    pub fn at(prefix: &Path, source: &Path) -> Result<Self> {
+        let (prefix, source) = (files::absolute("folder", prefix)?, files::absolute("folder", source)?);
+        let build_system = source.join(SCRIPT);
+        ensure!(
+            build_system.is_file() && source.join("spec/build").is_dir(),
+            "{} or spec/build beside it is not there, so the source is not RTEMS 6 or later",
+            build_system.display()
+        );
         let location = Self {
+            version: Version::of_sources(&source)?,
             prefix,
             source,
-            version,
         };
         let gcc = location.tool("gcc");
-        if !gcc.is_file() {
-            bail!("{} is not there, {}", gcc.display(), location.whose_tools());
-        }
-        Ok(Some(location))
+        ensure!(
+            gcc.is_file(),
+            "{} is not there, {}",
+            gcc.display(),
+            location.whose_tools()
+        );
+        Ok(location)
     }
 
     /// Says what is wrong with a prefix without the compiler of this version.
@@ -76,18 +79,97 @@ impl Location {
         let target = self.version.target();
         self.prefix.join("bin").join(format!("{target}-{name}"))
     }
+
+    /// The content of [`VERSION_FILE`] for the tree of links: that of a release, else one made from the repository,
+    /// which the build system cannot see from the tree of links. Nothing if the source is neither.
+    pub(super) fn version_file(&self) -> Result<Option<String>> {
+        let released = self.source.join(VERSION_FILE);
+        if released.is_file() {
+            return Ok(Some(fs::read_to_string(released)?));
+        }
+        let git = |arguments: &[&str]| command::output(Command::new("git").arg("-C").arg(&self.source).args(arguments));
+        let Ok(commit) = git(&["rev-parse", "HEAD"]) else {
+            return Ok(None);
+        };
+        let modified = git(&["ls-files", "--modified"]).is_ok_and(|files| !files.is_empty());
+        Ok(Some(format!(
+            "[version]\nrevision = {}.0-{}{}\n",
+            self.version.0,
+            commit.trim(),
+            if modified { "-modified" } else { "" }
+        )))
+    }
 }
 
-fn absolute(folder: &Path) -> Result<PathBuf> {
-    folder
-        .canonicalize()
-        .with_context(|| format!("there is no folder {}", folder.display()))
+/// What RTEMS' build system reads the version of a release from.
+pub const VERSION_FILE: &str = "VERSION";
+/// The build system's script, with the version of everything else.
+const SCRIPT: &str = "wscript";
+/// Those with which this layer was tried.
+pub const TRIED: [Version; 2] = [Version(6), Version(7)];
+
+/// RTEMS' major version.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
+pub struct Version(pub u32);
+
+impl fmt::Display for Version {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "RTEMS {}", self.0)
+    }
+}
+
+impl Version {
+    /// That of a source tree: what it says is what its build system looks for.
+    pub(super) fn of_sources(source: &Path) -> Result<Self> {
+        let released = fs::read_to_string(source.join(VERSION_FILE)).ok();
+        if let Some(version) = released.as_deref().and_then(of_release) {
+            return Ok(version);
+        }
+        let script = source.join(SCRIPT);
+        let text = fs::read_to_string(&script).with_context(|| format!("cannot read {}", script.display()))?;
+        of_script(&text).with_context(|| format!("{} does not say which version of RTEMS this is", script.display()))
+    }
+
+    /// Those whose tools for i386 are in that folder, ascending.
+    fn of_tools(bin: &Path) -> Vec<Self> {
+        let mut found: Vec<Self> = fs::read_dir(bin)
+            .into_iter()
+            .flatten()
+            .filter_map(|entry| {
+                let name = entry.ok()?.file_name().into_string().ok()?;
+                let number = name.strip_prefix("i386-rtems")?.strip_suffix("-gcc")?;
+                number.parse().ok().map(Self)
+            })
+            .collect();
+        found.sort_unstable();
+        found
+    }
+
+    /// RTEMS' name of the architecture in this version, as in `i386-rtems6-gcc`.
+    pub fn target(self) -> String {
+        format!("i386-rtems{}", self.0)
+    }
+}
+
+/// The major version in a release's [`VERSION_FILE`]: a line `revision = 6.1`, or `6.0-` and a commit.
+fn of_release(text: &str) -> Option<Version> {
+    let revision = text.lines().find_map(|line| {
+        let (name, value) = line.split_once('=')?;
+        (name.trim() == "revision").then_some(value.trim())
+    })?;
+    let (major, _) = revision.split_once('.')?;
+    major.parse().ok().map(Version)
+}
+
+/// The major version in [`SCRIPT`]: a line `"__RTEMS_MAJOR__": "6",`.
+fn of_script(text: &str) -> Option<Version> {
+    let (_, rest) = text.split_once("\"__RTEMS_MAJOR__\":")?;
+    let major = rest.split('"').nth(1)?;
+    major.parse().ok().map(Version)
 }
 
 #[cfg(test)]
 mod tests {
-    use std::fs;
-
     use super::*;
 
     /// A prefix with compilers of these versions, and sources of that one.
@@ -108,8 +190,7 @@ mod tests {
     fn find(tools: &[u32], sources: u32) -> Result<String, String> {
         let folder = folders(tools, sources);
         let [prefix, source] = ["prefix", "source"].map(|name| folder.path().join(name));
-        let found = Location::find(Some(&prefix), Some(&source));
-        let location = found.map_err(|error| format!("{error:#}"))?.expect("named");
+        let location = Location::at(&prefix, &source).map_err(|error| format!("{error:#}"))?;
         let gcc = location.tool("gcc");
         Ok(gcc.file_name().expect("a name").to_string_lossy().into_owned())
     }
@@ -132,5 +213,15 @@ mod tests {
         assert!(why.contains("are RTEMS 7: name tools"), "{why}");
         let why = find(&[], 7).expect_err("no tools");
         assert!(why.contains("not that of RTEMS' tools"), "{why}");
+    }
+
+    #[test]
+    fn the_script_and_a_release_say_the_version() {
+        let script = "version = {\n    \"__RTEMS_MAJOR__\": \"7\",  # version\n    \"__RTEMS_MINOR__\": \"0\",\n}\n";
+        assert_eq!(of_script(script), Some(Version(7)));
+        assert_eq!(of_script("version = {}"), None);
+        assert_eq!(of_release("[version]\nrevision = 6.1\n"), Some(Version(6)));
+        assert_eq!(of_release("[version]\nrevision=6.0-2be19a2\n"), Some(Version(6)));
+        assert_eq!(of_release("[version]\n"), None);
     }
 }

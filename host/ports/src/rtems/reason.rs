@@ -31,18 +31,12 @@ struct Reason {
 
 impl Reasons {
     /// Reads [`FILE`].
-    ///
-    /// # Errors
-    /// The file is not there or not understood.
     pub fn read(path: &Path) -> Result<Self> {
         let text = fs::read_to_string(path).with_context(|| format!("cannot read {}", path.display()))?;
         Self::parse(&text).with_context(|| format!("{} is not understood", path.display()))
     }
 
     /// Those in a text like that of [`FILE`].
-    ///
-    /// # Errors
-    /// The text is not understood.
     pub fn parse(text: &str) -> Result<Self> {
         Ok(toml::from_str(text)?)
     }

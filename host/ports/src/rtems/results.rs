@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: MIT OR Apache-2.0
-//! The table of results, for people and for programs.
+//! Tables of results, for people and for programs, and those of two hosts beside each other.
 
+use std::collections::BTreeSet;
 use std::fmt::Write;
 use std::fs;
 use std::path::{Path, PathBuf};
@@ -8,8 +9,10 @@ use std::path::{Path, PathBuf};
 use anyhow::{Context, Result};
 use serde::{Deserialize, Serialize};
 
+use super::reason::Reasons;
 use super::suite::Entry;
 use super::verdict::Verdict;
+use paravirt_build::files::write_if_changed;
 use paravirt_build::tally::Tally;
 
 /// What the file for programs holds.
@@ -20,9 +23,6 @@ struct Results {
 }
 
 /// What [`add`] left in `folder` for a host; empty if there is nothing.
-///
-/// # Errors
-/// The file is not understood.
 pub fn read(folder: &Path, host: &str) -> Result<Vec<Entry>> {
     let path = folder.join(format!("{host}.json"));
     let Ok(text) = fs::read_to_string(&path) else {
@@ -35,50 +35,39 @@ pub fn read(folder: &Path, host: &str) -> Result<Vec<Entry>> {
 
 /// Writes `<folder>/<host>.txt` and `.json` with `entries` and what is there of tests that `entries` does not name;
 /// returns their paths.
-///
-/// # Errors
-/// The file system's, or the files are not understood.
 pub fn add(folder: &Path, host: &str, entries: &[Entry]) -> Result<[PathBuf; 2]> {
     let mut tests = read(folder, host)?;
-    tests.retain(|old| !entries.iter().any(|new| is_same_test(old, new)));
+    tests.retain(|old| !entries.iter().any(|new| old.is_same_test(new)));
     tests.extend_from_slice(entries);
     tests.sort_by(|a, b| (&a.group, &a.test).cmp(&(&b.group, &b.test)));
     let text = folder.join(format!("{host}.txt"));
     let json = folder.join(format!("{host}.json"));
-    paravirt_build::files::write_if_changed(&text, table(&tests).as_bytes())?;
+    write_if_changed(&text, table(&tests).as_bytes())?;
     let results = Results {
         host: host.to_owned(),
         tests,
     };
-    paravirt_build::files::write_if_changed(&json, serde_json::to_string_pretty(&results)?.as_bytes())?;
+    write_if_changed(&json, serde_json::to_string_pretty(&results)?.as_bytes())?;
     Ok([text, json])
-}
-
-/// Returns whether two entries are about one test.
-pub fn is_same_test(a: &Entry, b: &Entry) -> bool {
-    a.group == b.group && a.test == b.test
 }
 
 /// Tests in `entries` that did not pass, but passed on `reference`, from the file that [`add`] left there. Nothing
 /// without that file.
-///
-/// # Errors
-/// The file is not understood.
 pub fn worse_than(folder: &Path, reference: &str, entries: &[Entry]) -> Result<Vec<String>> {
     let reference = read(folder, reference)?;
-    let passed_there = |entry: &Entry| {
-        reference
-            .iter()
-            .any(|there| is_same_test(there, entry) && there.verdict.is_passed())
-    };
+    let passed_there = |entry: &Entry| find(&reference, entry).is_some_and(|there| there.verdict.is_passed());
     Ok(entries
         .iter()
         .filter(|entry| !entry.verdict.is_passed() && passed_there(entry))
-        .map(|entry| format!("{}/{}: {}", entry.group, entry.test, entry.verdict.note()))
+        .map(|entry| format!("{}: {}", entry.name(), entry.verdict.note()))
         .collect())
 }
 
-/// The table.
+fn find<'a>(entries: &'a [Entry], test: &Entry) -> Option<&'a Entry> {
+    entries.iter().find(|entry| entry.is_same_test(test))
+}
+
+/// A line for each test.
 pub fn table(entries: &[Entry]) -> String {
     let width = |text: fn(&Entry) -> &str| entries.iter().map(|entry| text(entry).len()).max().unwrap_or(0).max(5);
     let group = width(|entry| &entry.group);
@@ -103,23 +92,98 @@ pub fn table(entries: &[Entry]) -> String {
 }
 
 /// How many of each result.
-pub fn tally(entries: &[Entry]) -> Tally {
+pub fn tally<'a>(entries: impl IntoIterator<Item = &'a Entry>) -> Tally {
     let mut tally = Tally::default();
     for entry in entries {
-        let name = format!("{}/{}", entry.group, entry.test);
+        let said = format!("{}: {}", entry.name(), entry.note());
         match &entry.verdict {
             Verdict::Passed(_) => tally.passed += 1,
-            Verdict::Failed(_) => tally.failed.push(format!("{name}: {}", entry.note())),
-            Verdict::Skipped(_) => tally.skipped.push(format!("{name}: {}", entry.note())),
+            Verdict::Failed(_) => tally.failed.push(said),
+            Verdict::Skipped(_) => tally.skipped.push(said),
         }
     }
     tally
 }
 
+/// One host's name and results.
+pub type Column<'a> = (&'a str, &'a [Entry]);
+
+/// Two hosts' results beside each other, in Markdown: the number of tests by group, then each test that fails on one or
+/// is skipped on one alone, with the reason where one is known.
+pub fn side_by_side(columns: [Column<'_>; 2], reasons: &Reasons) -> String {
+    let mut text = String::new();
+    let _ = writeln!(text, "| group | {} | {} |", columns[0].0, columns[1].0);
+    text.push_str("|---|---|---|\n");
+    let groups: BTreeSet<&str> = columns
+        .iter()
+        .flat_map(|(_, entries)| entries.iter().map(|entry| entry.group.as_str()))
+        .collect();
+    for group in groups {
+        let [left, right] = columns.map(|(_, entries)| counts(entries, group));
+        let _ = writeln!(text, "| {group} | {left} | {right} |");
+    }
+
+    let _ = writeln!(
+        text,
+        "\n| test | {} | {} | reason |\n|---|---|---|---|",
+        columns[0].0, columns[1].0
+    );
+    let mut tests: Vec<&Entry> = Vec::new();
+    for (_, entries) in columns {
+        for entry in entries {
+            if is_remarkable(columns, entry) && !tests.iter().any(|old| old.is_same_test(entry)) {
+                tests.push(entry);
+            }
+        }
+    }
+    tests.sort_by(|a, b| (&a.group, &a.test).cmp(&(&b.group, &b.test)));
+    for test in tests {
+        let [left, right] = columns.map(|(_, entries)| result(entries, test));
+        let why = columns
+            .iter()
+            .find_map(|(host, _)| reasons.why(host, &test.group, &test.test))
+            .unwrap_or_default();
+        let _ = writeln!(text, "| {} | {left} | {right} | {why} |", test.name());
+    }
+    text
+}
+
+/// Returns whether a test fails somewhere, or is skipped on one host alone. One that did not run is not remarkable.
+fn is_remarkable(columns: [Column<'_>; 2], test: &Entry) -> bool {
+    let found = columns.map(|(_, entries)| find(entries, test).map(|entry| &entry.verdict));
+    let failed = found
+        .iter()
+        .flatten()
+        .any(|verdict| matches!(verdict, Verdict::Failed(_)));
+    let skipped = found.map(|verdict| verdict.map(|verdict| matches!(verdict, Verdict::Skipped(_))));
+    failed || matches!(skipped, [Some(one), Some(other)] if one != other)
+}
+
+/// The results of a group in words.
+fn counts(entries: &[Entry], group: &str) -> String {
+    match tally(entries.iter().filter(|entry| entry.group == group)) {
+        none if none == Tally::default() => "not run".to_owned(),
+        tally => tally.to_string(),
+    }
+}
+
+/// A test's result in words.
+fn result(entries: &[Entry], test: &Entry) -> String {
+    let Some(entry) = find(entries, test) else {
+        return "not run".to_owned();
+    };
+    let note = entry.verdict.note();
+    match &entry.verdict {
+        Verdict::Failed(_) => note.to_owned(),
+        _ if note.is_empty() => entry.verdict.name().to_owned(),
+        _ => format!("{}: {note}", entry.verdict.name()),
+    }
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::rtems::output::State;
+    use crate::rtems::verdict::State;
 
     fn entry(test: &str, verdict: Verdict) -> Entry {
         Entry {
@@ -195,5 +259,34 @@ mod tests {
             .collect();
         let expected = ["sp01", "sp02", "sp03"].map(|name| (name.to_owned(), true));
         assert_eq!(all, expected);
+    }
+
+    #[test]
+    fn only_what_fails_or_differs_has_a_line() {
+        let passed = || Verdict::Passed(String::new());
+        let skipped = || Verdict::Skipped("why".to_owned());
+        let here = [
+            entry("sp01", passed()),
+            entry("sp02", Verdict::Failed("timeout".to_owned())),
+            entry("sp03", skipped()),
+            entry("sp04", skipped()),
+        ];
+        let there = [
+            entry("sp01", passed()),
+            entry("sp02", passed()),
+            entry("sp03", skipped()),
+            entry("sp04", passed()),
+            entry("sp05", skipped()),
+        ];
+        let reasons = "[[exception]]\ntest = \"sptests/sp0*\"\nwhy = \"jitter\"\n";
+        let reasons = Reasons::parse(reasons).expect("as the file is written");
+        assert_eq!(
+            side_by_side([("here", &here), ("there", &there)], &reasons),
+            "| group | here | there |\n|---|---|---|\n\
+             | sptests | 1 passed, 1 failed, 2 skipped | 3 passed, 0 failed, 2 skipped |\n\n\
+             | test | here | there | reason |\n|---|---|---|---|\n\
+             | sptests/sp02 | timeout | passed | jitter |\n\
+             | sptests/sp04 | skipped: why | passed | jitter |\n"
+        );
     }
 }

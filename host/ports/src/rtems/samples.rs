@@ -2,8 +2,9 @@
 //! Programs that show a working BSP: run, what they print compared.
 
 use std::fs;
-use std::path::{Path, PathBuf};
-use std::process::Command;
+use std::path::PathBuf;
+use std::process::{Command, ExitStatus};
+use std::time::Duration;
 
 use anyhow::{Result, ensure};
 
@@ -11,8 +12,11 @@ use super::folders::Folders;
 use super::group::Group;
 use super::host::{Host, Kind};
 use super::location::Location;
+use paravirt_build::arch::Arch;
 use paravirt_build::command;
 use paravirt_build::files;
+use paravirt_build::hosts;
+use paravirt_build::static_library::{self, Library};
 use paravirt_build::workspace::Workspace;
 
 /// RTEMS' own, and what each must print.
@@ -41,7 +45,7 @@ struct Sample {
 /// Something does not start, or does not print what it should, or at the wrong time.
 pub fn run(workspace: &Workspace, location: &Location, host: &Host) -> Result<()> {
     let folders = Folders::new(workspace);
-    let group = folders.programs().join(Group::Samples.name());
+    let group = folders.programs.join(Group::Samples.name());
     let mut samples: Vec<Sample> = SAMPLES
         .iter()
         .map(|(name, end)| Sample {
@@ -50,10 +54,10 @@ pub fn run(workspace: &Workspace, location: &Location, host: &Host) -> Result<()
             end,
         })
         .collect();
-    if let Some(seconds) = seconds(host.kind()) {
+    if let Some(seconds) = seconds(host.kind) {
         for (name, end) in CHECKS.into_iter().chain([LONG]) {
             samples.push(Sample {
-                program: build(workspace, location, host.kind(), name, seconds)?,
+                program: build(workspace, location, host.kind, name, seconds)?,
                 arguments: vec![seconds.to_string()],
                 end,
             });
@@ -75,19 +79,31 @@ fn seconds(kind: Kind) -> Option<u32> {
     }
 }
 
+/// The compiler with the options of an application, as RTEMS' manual has them. The folder of the BSP, which is installed,
+/// is left to add.
+fn compiler(location: &Location) -> Command {
+    let mut gcc = Command::new(location.tool("gcc"));
+    gcc.args([
+        "-qrtems",
+        "-march=pentium",
+        "-mtune=pentiumpro",
+        "-O2",
+        "-Wl,--gc-sections",
+    ]);
+    gcc
+}
+
 /// Builds a program of ours as RTEMS' users do, with its command line in it for a host that passes none.
 fn build(workspace: &Workspace, location: &Location, kind: Kind, name: &str, seconds: u32) -> Result<PathBuf> {
     let folders = Folders::new(workspace);
-    let folder = folders.root().join("apps").join(kind.name());
+    let folder = folders.root.join("apps").join(kind.name());
     fs::create_dir_all(&folder)?;
     let command_line = folder.join("command-line.c");
     let text = format!("const char paravirt_command_line[] = \"{seconds}\";\n");
     files::write_if_changed(&command_line, text.as_bytes())?;
     let program = folder.join(name).with_extension("exe");
     command::output(
-        Command::new(location.tool("gcc"))
-            .args(["-qrtems", "-march=pentium", "-mtune=pentiumpro", "-O2"])
-            .arg("-Wl,--gc-sections")
+        compiler(location)
             .arg(format!("-B{}", folders.libraries(location.version).display()))
             .arg(workspace.root().join("tests/rtems/apps").join(name).with_extension("c"))
             .arg(&command_line)
@@ -99,17 +115,9 @@ fn build(workspace: &Workspace, location: &Location, kind: Kind, name: &str, sec
 
 fn run_one(workspace: &Workspace, host: &Host, sample: &Sample) -> Result<()> {
     let command = host.command(&sample.program, &sample.arguments);
-    let words = [command.get_program()]
-        .into_iter()
-        .chain(command.get_args())
-        .map(|word| workspace.shorten(Path::new(word)).display().to_string());
-    println!("\n$ {}", words.collect::<Vec<_>>().join(" "));
     let mut ended = false;
     let mut late = Vec::new();
-    let limited = &mut command::limited(&command, host.kind().limit());
-    let status = command::each_line(limited, |line| {
-        let line = line.trim_end();
-        println!("{line}");
+    let status = show(workspace, &command, host.kind.limit(), |line| {
         ended |= line == sample.end;
         if !is_on_time(line) {
             late.push(line.to_owned());
@@ -119,6 +127,67 @@ fn run_one(workspace: &Workspace, host: &Host, sample: &Sample) -> Result<()> {
     ensure!(ended, "{name} did not print {:?} ({status})", sample.end);
     ensure!(status.success(), "{name} ended with {status}");
     ensure!(late.is_empty(), "{name}: at the wrong time: {late:?}");
+    Ok(())
+}
+
+/// Runs a command for that time at most, and shows it and each line that it prints.
+fn show(workspace: &Workspace, command: &Command, limit: Duration, mut take: impl FnMut(&str)) -> Result<ExitStatus> {
+    println!("\n$ {}", workspace.command_line(command));
+    command::each_line(&mut command::limited(command, limit), |line| {
+        let line = line.trim_end();
+        println!("{line}");
+        take(line);
+    })
+}
+
+/// The package of the example application in Rust, and the name of its folder below `examples`.
+const RUST_EXAMPLE: &str = "rtems-rust";
+/// What that builds, in place of the BSP's own library.
+const RUST_LIBRARY: Library = Library {
+    package: RUST_EXAMPLE,
+    built: "librtems_rust.a",
+    file: static_library::RTEMS.file,
+};
+
+/// Builds the example application in Rust against the installed BSP, as its README says, and runs it.
+///
+/// # Errors
+/// It does not build, or does not print what it should.
+pub fn run_rust_example(workspace: &Workspace, location: &Location) -> Result<()> {
+    let sources = workspace.root().join("examples").join(RUST_EXAMPLE);
+    let folders = Folders::new(workspace);
+    let folder = folders.root.join(RUST_EXAMPLE);
+    println!("building {RUST_EXAMPLE}, which contains the Rust part of the BSP");
+    static_library::build(workspace, Arch::I386, RUST_LIBRARY, &folder)?;
+
+    let program = folder.join(format!("{RUST_EXAMPLE}.exe"));
+    println!("linking {}", workspace.shorten(&program).display());
+    command::run(
+        compiler(location)
+            .args(["-Wall", "-Wextra", "-Werror"])
+            // Before the BSP's folder, so that the library found first is the application's.
+            .arg(format!("-L{}", folder.display()))
+            .arg(format!("-B{}", folders.libraries(location.version).display()))
+            .arg(sources.join("c/configuration.c"))
+            .arg("-o")
+            .arg(&program),
+    )?;
+
+    let mut host = Command::new(hosts::build(workspace, hosts::PVHOST)?);
+    host.arg("run").arg(&program);
+    let mut printed = String::new();
+    // It takes a quarter of a second.
+    let status = show(workspace, &host, Duration::from_secs(30), |line| {
+        printed.push_str(line);
+        printed.push('\n');
+    })?;
+    let expected = fs::read_to_string(sources.join("expected.txt"))?;
+    // RTEMS then reports its shutdown, with version numbers.
+    ensure!(
+        printed.starts_with(&expected),
+        "{RUST_EXAMPLE} should have printed:\n{expected}"
+    );
+    ensure!(status.success(), "{RUST_EXAMPLE} ended with {status}");
     Ok(())
 }
 

@@ -14,9 +14,8 @@ use serde::{Deserialize, Serialize};
 
 use super::group::Program;
 use super::host::Host;
-use super::output::{Banner, State};
 use super::reason::Reasons;
-use super::verdict::{self, Verdict};
+use super::verdict::{self, Banner, State, Verdict};
 use paravirt_build::command;
 
 /// A line of the table.
@@ -39,8 +38,17 @@ pub struct Entry {
 }
 
 impl Entry {
+    /// The test's name with its group.
+    pub fn name(&self) -> String {
+        format!("{}/{}", self.group, self.test)
+    }
+
+    /// Returns whether another is about the same test.
+    pub fn is_same_test(&self, other: &Self) -> bool {
+        self.group == other.group && self.test == other.test
+    }
+
     /// What the verdict notes, and the reason.
-    #[must_use]
     pub fn note(&self) -> String {
         let note = self.verdict.note();
         match &self.reason {
@@ -53,9 +61,6 @@ impl Entry {
 /// Runs `programs`, `jobs` at a time, each for `limit` at most, and tells each result to `done`, in the order in which
 /// they come. What a program prints goes to `<logs>/<group>/<name>.log`. The entries come back in the order of
 /// `programs`.
-///
-/// # Errors
-/// A program cannot be started.
 pub fn run(
     host: &Host,
     programs: &[Program],
@@ -117,11 +122,11 @@ fn run_one(host: &Host, program: &Program, limit: Duration, logs: &Path, reasons
     };
     let group = program.group.name();
     let reason = reasons
-        .why(host.kind().name(), group, &program.name)
+        .why(host.kind.name(), &group, &program.name)
         .filter(|_| !verdict.is_passed())
         .map(str::to_owned);
     Ok(Entry {
-        group: group.to_owned(),
+        group,
         test: program.name.clone(),
         state: banner.state,
         verdict,

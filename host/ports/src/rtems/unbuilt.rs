@@ -3,9 +3,8 @@
 
 use std::fmt;
 
-use super::output::State;
 use super::suite::Entry;
-use super::verdict::Verdict;
+use super::verdict::{State, Verdict};
 
 /// A program that was not built.
 #[derive(Clone, Debug, PartialEq, Eq)]

@@ -13,25 +13,8 @@ use paravirt_build::command;
 use paravirt_build::files;
 
 /// Variables of the environment that RTEMS' build system would take for its own compiler and flags.
-const FOREIGN: [&str; 17] = [
-    "AR",
-    "AS",
-    "ASFLAGS",
-    "CC",
-    "CFLAGS",
-    "CPPFLAGS",
-    "CXX",
-    "CXXFLAGS",
-    "IFLAGS",
-    "LD",
-    "LIB",
-    "LINK_CC",
-    "LINK_CXX",
-    "LINKFLAGS",
-    "MFLAGS",
-    "RFLAGS",
-    "WFLAGS",
-];
+const FOREIGN: &str = "AR AS ASFLAGS CC CFLAGS CPPFLAGS CXX CXXFLAGS IFLAGS LD LIB LINK_CC LINK_CXX LINKFLAGS MFLAGS \
+    RFLAGS WFLAGS";
 
 /// Runs waf on one tree of links.
 #[derive(Debug)]
@@ -52,7 +35,7 @@ impl Waf {
 
     /// Returns whether the build folder is configured.
     pub fn is_configured(&self) -> bool {
-        self.folders.build().join("c4che").is_dir()
+        self.folders.build.join("c4che").is_dir()
     }
 
     /// Configures the build folder. Tools that the user's prefix does not have are looked for in `lacking`.
@@ -63,12 +46,12 @@ impl Waf {
         let mut list = vec!["spec/build".to_owned()];
         list.extend(specs.iter().map(|spec| spec.display().to_string()));
         self.run(&[
-            "configure".to_owned(),
-            format!("--out={}", self.folders.build().display()),
-            format!("--prefix={}", self.folders.install().display()),
-            format!("--rtems-tools={},{}", location.prefix.display(), lacking.display()),
-            format!("--rtems-specs={}", list.join(",")),
-            format!("--rtems-config={}", self.folders.config().display()),
+            "configure",
+            &format!("--out={}", self.folders.build.display()),
+            &format!("--prefix={}", self.folders.install.display()),
+            &format!("--rtems-tools={},{}", location.prefix.display(), lacking.display()),
+            &format!("--rtems-specs={}", list.join(",")),
+            &format!("--rtems-config={}", self.folders.config.display()),
         ])
     }
 
@@ -94,12 +77,9 @@ impl Waf {
     }
 
     /// Installs what was built: all but these programs.
-    ///
-    /// # Errors
-    /// As for [`Self::configure`].
     pub fn install(&self, unbuilt: &[Unbuilt], lacking: &[String]) -> Result<()> {
         if unbuilt.is_empty() {
-            return self.run(&["install".to_owned()]);
+            return self.run(&["install"]);
         }
         let install = self.start(&["install", "--keep", "--verbose"])?;
         match unbuilt::read(&install.text, lacking) {
@@ -111,9 +91,8 @@ impl Waf {
         }
     }
 
-    fn run(&self, arguments: &[String]) -> Result<()> {
-        let arguments: Vec<&str> = arguments.iter().map(String::as_str).collect();
-        let ended = self.write(&arguments)?;
+    fn run(&self, arguments: &[&str]) -> Result<()> {
+        let ended = self.write(arguments)?;
         if ended.status.success() {
             return Ok(());
         }
@@ -133,7 +112,7 @@ impl Waf {
     }
 
     fn log(&self) -> PathBuf {
-        self.folders.root().join("waf.log")
+        self.folders.root.join("waf.log")
     }
 
     /// Shows the end of what it wrote, which was kept.
@@ -153,19 +132,19 @@ impl Waf {
     fn start(&self, arguments: &[&str]) -> Result<Ended> {
         println!(
             "$ (cd {} && ./waf {})",
-            self.folders.source().display(),
+            self.folders.source.display(),
             arguments.join(" ")
         );
         let mut python = Command::new(self.interpreter);
         python
-            .current_dir(self.folders.source())
+            .current_dir(&self.folders.source)
             .arg("waf")
             .args(arguments)
             // Python would leave compiled files in the source tree.
-            .env("PYTHONPYCACHEPREFIX", self.folders.root().join("python"))
+            .env("PYTHONPYCACHEPREFIX", self.folders.root.join("python"))
             // Our own repository around the tree is not RTEMS'.
-            .env("GIT_CEILING_DIRECTORIES", self.folders.root());
-        for name in FOREIGN {
+            .env("GIT_CEILING_DIRECTORIES", &self.folders.root);
+        for name in FOREIGN.split_whitespace() {
             python.env_remove(name);
         }
         let mut text = String::new();
@@ -241,9 +220,9 @@ exit 1
     fn waf(runs: &[&str]) -> (tempfile::TempDir, Waf) {
         let root = tempfile::tempdir().expect("a folder");
         let folders = Folders::at(root.path().to_owned());
-        fs::create_dir_all(folders.source()).expect("a folder");
+        fs::create_dir_all(&folders.source).expect("a folder");
         let script = WAF.replace("TASKS", &runs.join("\n"));
-        fs::write(folders.source().join("waf"), script).expect("a file");
+        fs::write(folders.source.join("waf"), script).expect("a file");
         let waf = Waf {
             interpreter: "sh",
             ..Waf::new(&folders)
@@ -252,7 +231,7 @@ exit 1
     }
 
     fn arguments(waf: &Waf) -> String {
-        let arguments = fs::read_to_string(waf.folders.source().join("arguments"));
+        let arguments = fs::read_to_string(waf.folders.source.join("arguments"));
         arguments.expect("waf was started")
     }
 

@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: MIT OR Apache-2.0
 //! `cargo xtask demo`: the shortest way to see a guest run. Needs stable Rust and a C compiler for linking, no more.
 
-use anyhow::{Context, Result, ensure};
+use anyhow::{Context, Result};
 
 use paravirt_build::arch::Arch;
 use paravirt_build::example::Example;
@@ -17,19 +17,12 @@ const EXAMPLES: [&str; 2] = ["hello", "ticker"];
 const ARCH: Arch = Arch::X86_64;
 
 /// Builds guests and host, runs the examples, and ends with `demo: ok`.
-///
-/// # Errors
-/// Something does not build, or an example does not print what it should.
 pub fn run(workspace: &Workspace) -> Result<()> {
     let packages = Package::all(workspace)?;
     let toolchain = Toolchain::find(workspace, ARCH)?;
     for name in EXAMPLES {
-        println!("building the guest {name} for {}", ARCH.name());
-        let selected = guests::select(&packages, ARCH, &[name.to_owned()]);
-        ensure!(!selected.is_empty(), "there is no guest called {name}");
-        for guest in selected {
-            guests::build(workspace, &toolchain, ARCH, &guest)?;
-        }
+        println!("building the guest {name} for {ARCH}");
+        guests::build(workspace, &toolchain, ARCH, &guests::named(&packages, ARCH, name)?)?;
     }
     println!("building the host, pvhost");
     hosts::build(workspace, hosts::PVHOST)?;
@@ -41,8 +34,9 @@ pub fn run(workspace: &Workspace) -> Result<()> {
         let example = Example::all(package, ARCH)
             .next()
             .with_context(|| format!("the example {name} says no run"))?;
-        println!("\n$ {}", example.command_line(workspace)?);
-        print!("{}", example.run(workspace)?);
+        let command = example.command(workspace)?;
+        println!("\n$ {}", workspace.command_line(&command));
+        print!("{}", example.run_command(&command)?);
         println!("(output and exit status are as expected)");
     }
     println!("\ndemo: ok");

@@ -5,10 +5,9 @@ use std::ffi::OsStr;
 use std::fs::{self, File};
 use std::path::Path;
 use std::process::{Command, Stdio};
-use std::sync::OnceLock;
 use std::time::{Duration, Instant};
 
-use anyhow::{Context, Result, bail};
+use anyhow::{Context, Result, bail, ensure};
 
 use crate::command;
 
@@ -32,24 +31,13 @@ pub fn hindrance() -> Option<String> {
     apt_get().err().map(|error| format!("{error:#}"))
 }
 
-/// Refreshes the package lists, once in a process. Lists that a machine was made with may be months old, and then name
-/// packages that are gone, or too old.
+/// Refreshes the package lists. Lists that a machine was made with may be months old, and then name packages that are
+/// gone, or too old.
 ///
 /// # Errors
 /// apt's own; the lists are then as they were.
 pub fn refresh() -> Result<()> {
-    static OUTCOME: OnceLock<Option<String>> = OnceLock::new();
-    let outcome = OUTCOME.get_or_init(|| {
-        println!("refreshing the package lists");
-        update().err().map(|error| format!("{error:#}"))
-    });
-    match outcome {
-        Some(error) => bail!("{error}"),
-        None => Ok(()),
-    }
-}
-
-fn update() -> Result<()> {
+    println!("refreshing the package lists");
     let end = Instant::now() + LOCKED;
     loop {
         let mut apt = apt_get()?;
@@ -57,16 +45,12 @@ fn update() -> Result<()> {
         apt.args(["-o", "APT::Update::Error-Mode=any", "update"]);
         match command::output(&mut apt) {
             // Its option to wait is not for the lists.
-            Err(error) if is_locked(&error) && Instant::now() < end => {
+            Err(error) if format!("{error:#}").contains("Could not get lock") && Instant::now() < end => {
                 std::thread::sleep(Duration::from_secs(5));
             }
             outcome => return outcome.map(drop),
         }
     }
-}
-
-fn is_locked(error: &anyhow::Error) -> bool {
-    format!("{error:#}").contains("Could not get lock")
 }
 
 /// Installs or upgrades `packages`. Never removes a package to make room.
@@ -83,13 +67,13 @@ pub fn install(packages: &[&str]) -> Result<()> {
     if output.status.success() {
         return Ok(());
     }
-    if let Some(removed) = would_remove(packages) {
-        bail!(
-            "{} cannot be installed beside {}, which apt would remove",
-            packages.join(" "),
-            removed.join(" ")
-        );
-    }
+    let removed = simulated("Remv", packages).unwrap_or_default();
+    ensure!(
+        removed.is_empty(),
+        "{} cannot be installed beside {}, which apt would remove",
+        packages.join(" "),
+        removed.join(" ")
+    );
     let said = String::from_utf8_lossy(&output.stdout);
     let conflict = said.find(CONFLICT).map_or("", |at| &said[at..]);
     bail!(
@@ -97,12 +81,6 @@ pub fn install(packages: &[&str]) -> Result<()> {
         output.status,
         String::from_utf8_lossy(&output.stderr)
     )
-}
-
-/// The packages that apt would remove to install `packages`, if any.
-fn would_remove(packages: &[&str]) -> Option<Vec<String>> {
-    let removed = simulated("Remv", packages).ok()?;
-    (!removed.is_empty()).then_some(removed)
 }
 
 /// The packages of which an installation of `packages` would do `action`: `Inst` or `Remv`.
@@ -193,7 +171,8 @@ fn in_english(program: &str) -> Command {
 
 /// `apt-get` that asks nothing, with the rights to install.
 fn apt_get() -> Result<Command> {
-    let mut command = if is_root() {
+    let is_root = command::output(Command::new("id").arg("-u")).is_ok_and(|id| id.trim() == "0");
+    let mut command = if is_root {
         Command::new("env")
     } else if command::succeeds(Command::new("sudo").args(["--non-interactive", "true"])) {
         let mut sudo = Command::new("sudo");
@@ -205,8 +184,4 @@ fn apt_get() -> Result<Command> {
     command.args(["DEBIAN_FRONTEND=noninteractive", "LC_ALL=C", "apt-get", "--quiet", "-o"]);
     command.arg(format!("DPkg::Lock::Timeout={}", LOCKED.as_secs()));
     Ok(command)
-}
-
-fn is_root() -> bool {
-    command::output(Command::new("id").arg("-u")).is_ok_and(|id| id.trim() == "0")
 }

@@ -2,8 +2,9 @@
 //! QEMU, and Xen in it: where they are, whether they work, and how they are unpacked without being installed.
 
 use std::ffi::OsStr;
-use std::fs::{self, File};
+use std::fs::{self, File, Permissions};
 use std::io::Read;
+use std::os::unix::fs::PermissionsExt;
 use std::path::{Path, PathBuf};
 use std::process::Command;
 
@@ -54,8 +55,16 @@ pub fn qemu_works() -> Result<()> {
 /// # Errors
 /// As for [`apt::unpack`].
 pub fn unpack_qemu(packages: &[&str], workspace: &Workspace) -> Result<()> {
-    apt::unpack(packages, true, &workspace.qemu())?;
-    wrap_qemu(&workspace.qemu())
+    let folder = workspace.qemu();
+    apt::unpack(packages, true, &folder)?;
+    // Programs that start it with its own libraries and firmware.
+    fs::create_dir_all(folder.join("bin"))?;
+    for name in [QEMU, "qemu-system-i386"] {
+        let program = folder.join("bin").join(name);
+        fs::write(&program, START_UNPACKED_QEMU)?;
+        fs::set_permissions(&program, Permissions::from_mode(0o755))?;
+    }
+    Ok(())
 }
 
 /// Tells a command where QEMU and Xen are, if they were unpacked here.
@@ -98,10 +107,7 @@ fn qemu_version(text: &str) -> Option<(u32, u32)> {
     Some((numbers.next()?.parse().ok()?, numbers.next()?.parse().ok()?))
 }
 
-/// Makes the programs that start a QEMU which was unpacked to `folder`: with its own libraries and firmware.
-fn wrap_qemu(folder: &Path) -> Result<()> {
-    use std::os::unix::fs::PermissionsExt;
-    const SCRIPT: &str = r#"#!/bin/sh
+const START_UNPACKED_QEMU: &str = r#"#!/bin/sh
 root=$(dirname "$(dirname "$(readlink -f "$0")")")
 libraries=$root/usr/lib/x86_64-linux-gnu:$root/lib/x86_64-linux-gnu
 # Some of Debian's are scripts that look for the program where it would be installed.
@@ -110,14 +116,6 @@ program=$root/usr/libexec/${0##*/}
 LD_LIBRARY_PATH=$libraries${LD_LIBRARY_PATH:+:$LD_LIBRARY_PATH} \
     exec "$program" -L "$root/usr/share/qemu" -L "$root/usr/share/seabios" "$@"
 "#;
-    fs::create_dir_all(folder.join("bin"))?;
-    for name in [QEMU, "qemu-system-i386"] {
-        let program = folder.join("bin").join(name);
-        fs::write(&program, SCRIPT)?;
-        fs::set_permissions(&program, fs::Permissions::from_mode(0o755))?;
-    }
-    Ok(())
-}
 
 /// Unpacks Xen's package below `target`: installed, it would become an entry of the boot loader of the machine that
 /// runs the tests.

@@ -11,7 +11,7 @@ use std::path::{Path, PathBuf};
 use std::process::Command;
 use std::time::Instant;
 
-use anyhow::{Context, Result, anyhow, bail, ensure};
+use anyhow::{Context, Result, bail, ensure};
 
 use crate::command;
 use crate::workspace::Workspace;
@@ -62,9 +62,14 @@ pub struct Source {
 /// # Errors
 /// Why none will do.
 pub fn source() -> Result<Source> {
+    first(Ok)
+}
+
+/// What the first compiler comes to for which `attempt` succeeds.
+fn first(mut attempt: impl FnMut(Source) -> Result<Source>) -> Result<Source> {
     let mut problems = Vec::new();
     for source in sources() {
-        match source {
+        match source.and_then(&mut attempt) {
             Ok(source) => return Ok(source),
             Err(error) => problems.push(format!("{error:#}")),
         }
@@ -172,21 +177,11 @@ pub fn ensure(workspace: &Workspace, targets: &[&str]) -> Result<Source> {
     // Two task runners at once: the second waits, then finds the work done.
     let lock = File::create(workspace.sysroots().join(".lock"))?;
     lock.lock().context("cannot lock the sysroots")?;
-    let mut problems = Vec::new();
-    for source in sources() {
-        let problem = match source {
-            Err(problem) => problem,
-            Ok(source) => match ensure_from(&source, workspace, targets) {
-                Ok(()) => return Ok(source),
-                Err(problem) => {
-                    println!("passing over {}: {problem:#}", source.rustc.display());
-                    problem
-                }
-            },
-        };
-        problems.push(format!("{problem:#}"));
-    }
-    Err(anyhow!("{}", problems.join("; ")))
+    first(|source| {
+        ensure_from(&source, workspace, targets)
+            .inspect_err(|problem| println!("passing over {}: {problem:#}", source.rustc.display()))?;
+        Ok(source)
+    })
 }
 
 fn ensure_from(source: &Source, workspace: &Workspace, targets: &[&str]) -> Result<()> {
@@ -205,13 +200,9 @@ fn ensure_from(source: &Source, workspace: &Workspace, targets: &[&str]) -> Resu
     );
     let start = Instant::now();
     let build = build(source, &workspace.sysroots().join("build"), &stale)?;
-    for target in &stale {
-        assemble(
-            &build.join(target).join("release/deps"),
-            &path(workspace, target),
-            target,
-            source,
-        )?;
+    for target in stale {
+        let built = build.join(target).join("release/deps");
+        assemble(&built, &path(workspace, target), target, source)?;
     }
     fs::remove_dir_all(&build)?;
     println!("sysroots built in {:.0} s", start.elapsed().as_secs_f64());

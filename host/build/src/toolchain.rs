@@ -56,13 +56,14 @@ impl Toolchain {
     }
 
     fn search(workspace: &Workspace, arch: Arch) -> Result<Self> {
+        let active = |target| Self {
+            arch,
+            target,
+            own: None,
+        };
         let target = arch.target();
         if active_has(target)? {
-            return Ok(Self {
-                arch,
-                target,
-                own: None,
-            });
+            return Ok(active(target));
         }
         let problem = match Self::with_sysroot(workspace, arch) {
             Ok(toolchain) => return Ok(toolchain),
@@ -70,15 +71,10 @@ impl Toolchain {
         };
         let stock = arch.stock_target();
         if active_has(stock)? {
-            return Ok(Self {
-                arch,
-                target: stock,
-                own: None,
-            });
+            return Ok(active(stock));
         }
         Err(problem.context(format!(
-            "no Rust library for {target} ({} guests): run `cargo xtask setup`, or `rustup target add {stock}`",
-            arch.name()
+            "no Rust library for {target} ({arch} guests): run `cargo xtask setup`, or `rustup target add {stock}`"
         )))
     }
 

@@ -1,11 +1,18 @@
 // SPDX-License-Identifier: MIT OR Apache-2.0
-//! Reads what `cargo test` prints.
+//! Runs `cargo test` and reads what it prints.
 //!
 //! A test that cannot do its work fails and says what it needs (see [`test_support::need`]); it is told apart here. A
 //! test program that dies prints no result line; here that is a failure. So is a test that is marked as ignored.
 
 use std::collections::HashMap;
+use std::process::Command;
+use std::time::Duration;
 
+use anyhow::Result;
+
+use paravirt_build::command;
+use paravirt_build::emulators;
+use paravirt_build::workspace::Workspace;
 use test_support::need::{Need, User};
 
 /// What test programs counted.
@@ -26,9 +33,33 @@ impl Outcome {
     }
 }
 
+/// `cargo test` that ends after `limit` at the latest. The caller adds packages.
+pub fn cargo_test(workspace: &Workspace, limit: Duration) -> Command {
+    let mut cargo = command::limited(&command::cargo(), limit);
+    cargo.current_dir(workspace.root()).args(["test", "--no-fail-fast"]);
+    emulators::environment(&mut cargo, workspace);
+    cargo
+}
+
+/// Runs those tests of a [`cargo_test`] whose names contain `filter` (all if there is none), and shows its output, less
+/// what passing tests print.
+pub fn run(cargo: &mut Command, filter: Option<&str>) -> Result<Outcome> {
+    let mut parser = Parser::default();
+    cargo
+        // The parser reads plain text.
+        .env("CARGO_TERM_COLOR", "never")
+        .args(["--", "--color=never"])
+        .args(filter);
+    let status = command::each_line(cargo, |line| {
+        parser.line(line);
+        println!("{line}");
+    })?;
+    Ok(parser.finish(status.success()))
+}
+
 /// Counts line by line.
 #[derive(Debug, Default)]
-pub struct Parser {
+struct Parser {
     outcome: Outcome,
     /// The test program that runs, as cargo announces it.
     program: String,
@@ -60,7 +91,7 @@ struct Run {
 
 impl Parser {
     /// Takes a line, without its end.
-    pub fn line(&mut self, line: &str) {
+    fn line(&mut self, line: &str) {
         if let Some(program) = announced_program(line) {
             self.close_dead_run();
             self.program = program;
@@ -92,7 +123,7 @@ impl Parser {
 
     /// The count, at the end of the output. `success` is the exit status of cargo: a failure that left no other trace
     /// counts as one.
-    pub fn finish(mut self, success: bool) -> Outcome {
+    fn finish(mut self, success: bool) -> Outcome {
         self.close_dead_run();
         if !success && self.failing == 0 && self.outcome.failed.is_empty() {
             self.outcome

@@ -3,7 +3,6 @@
 
 mod libtest;
 mod report;
-mod suite;
 mod tasks;
 
 use std::ffi::OsString;
@@ -57,7 +56,7 @@ enum Task {
     /// Run the benchmarks
     Bench,
     /// Feed what reads files of others with anything, half an hour each; needs `g++`
-    Fuzz(tasks::fuzz::Arguments),
+    Fuzz(tasks::long::Fuzz),
     /// Link RTEMS with this layer and run its programs; without RTEMS, say what to install
     #[command(disable_help_flag = true)]
     Rtems(Port),
@@ -103,12 +102,12 @@ fn perform(task: Task) -> Result<bool> {
     match task {
         Task::Demo => tasks::demo::run(&workspace)?,
         Task::Test(arguments) => return tasks::test::run(&workspace, &arguments),
-        Task::Guests { arch, names } => tasks::guests::run(&workspace, &arch, &names)?,
-        Task::Hosts { arch } => tasks::hosts::run(&workspace, &arch)?,
+        Task::Guests { arch, names } => tasks::build::guests(&workspace, &arch, &names)?,
+        Task::Hosts { arch } => tasks::build::hosts(&workspace, &arch)?,
         Task::Lint => return tasks::lint::run(&workspace),
-        Task::Soak => return tasks::soak::run(&workspace),
-        Task::Bench => tasks::bench::run(&workspace)?,
-        Task::Fuzz(arguments) => tasks::fuzz::run(&workspace, &arguments)?,
+        Task::Soak => return tasks::long::soak(&workspace),
+        Task::Bench => tasks::long::bench(&workspace)?,
+        Task::Fuzz(arguments) => tasks::long::fuzz(&workspace, &arguments)?,
         Task::Rtems(port) => return tasks::port::run("rtems", &port.arguments),
         Task::Pok(port) => return tasks::port::run("pok", &port.arguments),
         Task::L4re(port) => return tasks::port::run("l4re", &port.arguments),

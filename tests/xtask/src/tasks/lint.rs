@@ -21,9 +21,6 @@ const LICENSED: [&str; 9] = ["rs", "toml", "h", "c", "cpp", "S", "ld", "md", "sh
 const LICENCE: &str = "SPDX-License-Identifier: ";
 
 /// Runs every lint. Returns whether all are clean.
-///
-/// # Errors
-/// The packages cannot be listed.
 pub fn run(workspace: &Workspace) -> Result<bool> {
     let mut report = Report::new(1, report::is_ci());
     report.step("lint");

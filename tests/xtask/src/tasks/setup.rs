@@ -10,9 +10,6 @@ use paravirt_build::tools::{self, State, Tool};
 use paravirt_build::workspace::Workspace;
 
 /// Installs packages and builds sysroots. Returns whether all is here now; it has said what is not.
-///
-/// # Errors
-/// The compiler cannot be asked.
 pub fn run(workspace: &Workspace) -> Result<bool> {
     let states = tools::set_up(workspace, true);
     for (_, state) in &states {
@@ -45,9 +42,6 @@ pub fn advice(states: &[(Tool, State)]) -> Option<String> {
 }
 
 /// Builds a sysroot for each target that the tests use and the active toolchain has no library for.
-///
-/// # Errors
-/// As for [`sysroot::ensure`].
 pub fn sysroots(workspace: &Workspace) -> Result<()> {
     let mut targets = INSPECTED_TARGETS.to_vec();
     for arch in Arch::ALL {

@@ -19,9 +19,9 @@ use paravirt_build::tools::{self, Tool};
 use paravirt_build::workspace::Workspace;
 use test_support::need::{Step, User};
 
+use crate::libtest;
 use crate::report::{self, Report};
-use crate::suite;
-use crate::tasks::{lint, setup};
+use crate::tasks::{lint, port, setup};
 
 /// Time for building and running all test programs; a test that hangs must not hang the rest.
 const LIMIT: Duration = Duration::from_secs(3600);
@@ -73,7 +73,7 @@ pub fn run(workspace: &Workspace, arguments: &Arguments) -> Result<bool> {
     if only_some {
         // One after the other: not every test program takes several.
         for name in &arguments.filters {
-            let outcome = suite::run(&mut tests(workspace, &packages), Some(name))?;
+            let outcome = libtest::run(&mut tests(workspace, &packages), Some(name))?;
             if outcome.is_empty() {
                 let error = anyhow!("there is no test of such a name");
                 report.check(&format!("tests called {name}"), Err(error));
@@ -81,7 +81,7 @@ pub fn run(workspace: &Workspace, arguments: &Arguments) -> Result<bool> {
             report.add(outcome);
         }
     } else {
-        report.add(suite::run(&mut tests(workspace, &packages), None)?);
+        report.add(libtest::run(&mut tests(workspace, &packages), None)?);
         report.step("format, lints, documentation");
         lint::all(workspace, &packages, &mut report);
     }
@@ -129,7 +129,7 @@ const DOCUMENTED: [&str; 4] = ["ring0", "log", "embassy-time-driver", "embedded-
 
 /// The command that runs the test programs.
 fn tests(workspace: &Workspace, packages: &[Package]) -> Command {
-    let mut cargo = suite::cargo_test(workspace, LIMIT);
+    let mut cargo = libtest::cargo_test(workspace, LIMIT);
     lint::without_guests(&mut cargo, packages);
     for package in packages.iter().filter(|package| package.metadata.soak) {
         cargo.args(["--exclude", &package.name]);
@@ -165,11 +165,8 @@ fn build_for_rtems(workspace: &Workspace, report: &mut Report) {
         report.make(Step::RtemsLibrary, &name, built.map(drop));
     }
     if User::RtemsPrefix.value().is_some() && User::RtemsSource.value().is_some() {
-        let mut cargo = command::cargo();
-        cargo
-            .current_dir(workspace.root())
-            .args(["run", "--quiet", "--package", "paravirt-ports", "--"])
-            .args(["rtems", "--no-run"]);
-        report.make(Step::RtemsBsp, "build the RTEMS BSP", command::run(&mut cargo));
+        let mut port = port::command("rtems");
+        port.current_dir(workspace.root()).arg("--no-run");
+        report.make(Step::RtemsBsp, "build the RTEMS BSP", command::run(&mut port));
     }
 }

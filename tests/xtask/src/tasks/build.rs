@@ -1,28 +1,33 @@
 // SPDX-License-Identifier: MIT OR Apache-2.0
-//! `cargo xtask guests`.
+//! `cargo xtask guests` and `hosts`.
 
 use anyhow::{Result, bail};
 
 use paravirt_build::arch::Arch;
+use paravirt_build::c_host;
 use paravirt_build::guests;
 use paravirt_build::packages::Package;
+use paravirt_build::static_library;
 use paravirt_build::toolchain::Toolchain;
 use paravirt_build::workspace::Workspace;
+
+/// Those that were asked for; all if none was.
+fn chosen(architectures: &[Arch]) -> &[Arch] {
+    match architectures {
+        [] => &Arch::ALL,
+        some => some,
+    }
+}
 
 /// Builds the guests called `names` (all if empty) for `architectures` (all if empty).
 ///
 /// # Errors
 /// A name that no guest has. Guests that do not build are named, after the others have been built.
-pub fn run(workspace: &Workspace, architectures: &[Arch], names: &[String]) -> Result<()> {
+pub fn guests(workspace: &Workspace, architectures: &[Arch], names: &[String]) -> Result<()> {
     let packages = Package::all(workspace)?;
-    let architectures = if architectures.is_empty() {
-        &Arch::ALL[..]
-    } else {
-        architectures
-    };
     let mut failures = Vec::new();
     let mut count = 0;
-    for &arch in architectures {
+    for &arch in chosen(architectures) {
         let selected = guests::select(&packages, arch, names);
         if selected.is_empty() {
             continue;
@@ -37,7 +42,7 @@ pub fn run(workspace: &Workspace, architectures: &[Arch], names: &[String]) -> R
         };
         for guest in selected {
             match guests::build(workspace, &toolchain, arch, &guest) {
-                Ok(path) => println!("{}", path.strip_prefix(workspace.root()).unwrap_or(&path).display()),
+                Ok(path) => println!("{}", workspace.shorten(&path).display()),
                 Err(error) => failures.push(format!("{error:#}")),
             }
         }
@@ -47,6 +52,18 @@ pub fn run(workspace: &Workspace, architectures: &[Arch], names: &[String]) -> R
     }
     if !failures.is_empty() {
         bail!("{}", failures.join("\n"));
+    }
+    Ok(())
+}
+
+/// Builds the library for hosts in C, and the example of one, for `architectures` (all if empty), and says where they
+/// are.
+pub fn hosts(workspace: &Workspace, architectures: &[Arch]) -> Result<()> {
+    for &arch in chosen(architectures) {
+        let program = c_host::build(workspace, arch)?;
+        let library = program.with_file_name(static_library::HOST.file);
+        println!("{}", workspace.shorten(&library).display());
+        println!("{}", workspace.shorten(&program).display());
     }
     Ok(())
 }

@@ -32,10 +32,7 @@ pub fn hindrance() -> Option<String> {
 }
 
 /// Refreshes the package lists. Lists that a machine was made with may be months old, and then name packages that are
-/// gone, or too old.
-///
-/// # Errors
-/// apt's own; the lists are then as they were.
+/// gone, or too old. Where that fails they are as they were.
 pub fn refresh() -> Result<()> {
     println!("refreshing the package lists");
     let end = Instant::now() + LOCKED;
@@ -53,10 +50,8 @@ pub fn refresh() -> Result<()> {
     }
 }
 
-/// Installs or upgrades `packages`. Never removes a package to make room.
-///
-/// # Errors
-/// apt's own; of packages that exclude each other it names both.
+/// Installs or upgrades `packages`. Never removes a package to make room; of packages that exclude each other the error
+/// names both.
 pub fn install(packages: &[&str]) -> Result<()> {
     let mut apt = apt_get()?;
     println!("installing Debian packages: {}", packages.join(" "));
@@ -98,33 +93,15 @@ fn simulated(action: &str, packages: &[&str]) -> Result<Vec<String>> {
 
 /// Unpacks `packages`, and with `dependencies` whatever they need that is not installed, to `folder`. Nothing is
 /// installed, so no root is needed and no conflict matters.
-///
-/// # Errors
-/// apt's own, or the file system's.
 pub fn unpack(packages: &[&str], dependencies: bool, folder: &Path) -> Result<()> {
     let parent = folder.parent().context("a folder is in one")?;
     fs::create_dir_all(parent)?;
     // Two task runners at once: the second waits.
     let lock = File::create(folder.with_extension("lock"))?;
     lock.lock().context("cannot lock the folder for packages")?;
-    let partial = folder.with_extension(format!("partial-{}", std::process::id()));
-    if partial.exists() {
-        fs::remove_dir_all(&partial)?;
-    }
-    fs::create_dir_all(&partial).with_context(|| format!("cannot make {}", partial.display()))?;
-    let unpacked = unpack_all(packages, dependencies, &partial);
-    if unpacked.is_ok() {
-        if folder.exists() {
-            fs::remove_dir_all(folder)?;
-        }
-        fs::rename(&partial, folder)?;
-    } else {
-        let _ = fs::remove_dir_all(&partial);
-    }
-    unpacked
-}
-
-fn unpack_all(packages: &[&str], dependencies: bool, folder: &Path) -> Result<()> {
+    let temporary = tempfile::tempdir_in(parent)?;
+    let partial = temporary.path().join("unpacked");
+    fs::create_dir(&partial)?;
     let wanted = if dependencies {
         simulated("Inst", packages)?
     } else {
@@ -136,23 +113,23 @@ fn unpack_all(packages: &[&str], dependencies: bool, folder: &Path) -> Result<()
         // Its sandbox user may not write below a home folder; it then says so in three lines and goes on.
         .args(["-o", "APT::Sandbox::User=root"])
         .args(&wanted)
-        .current_dir(folder);
+        .current_dir(&partial);
     command::output(&mut apt)?;
-    for entry in fs::read_dir(folder)? {
+    for entry in fs::read_dir(&partial)? {
         let path = entry?.path();
         if path.extension() == Some(OsStr::new("deb")) {
             let mut dpkg = Command::new("dpkg-deb");
-            command::output(dpkg.arg("--extract").arg(&path).arg(folder))?;
+            command::output(dpkg.arg("--extract").arg(&path).arg(&partial))?;
             fs::remove_file(&path)?;
         }
     }
-    Ok(())
+    if folder.exists() {
+        fs::remove_dir_all(folder)?;
+    }
+    Ok(fs::rename(partial, folder)?)
 }
 
 /// The names of packages that match a regular expression.
-///
-/// # Errors
-/// apt's own.
 pub fn search(expression: &str) -> Result<Vec<String>> {
     let found = command::output(Command::new("apt-cache").args(["search", "--names-only", expression]))?;
     Ok(found

@@ -4,7 +4,7 @@
 use std::ffi::OsString;
 use std::io::{BufRead, BufReader, Write};
 use std::path::PathBuf;
-use std::process::{Command, ExitCode, ExitStatus, Stdio};
+use std::process::{Command, ExitCode, ExitStatus, Output, Stdio};
 use std::time::Duration;
 
 use anyhow::{Context, Result, bail};
@@ -81,6 +81,21 @@ pub fn output(command: &mut Command) -> Result<String> {
         );
     }
     String::from_utf8(output.stdout).with_context(|| format!("the output of {} is not UTF-8", name(command)))
+}
+
+/// Runs `command` with that input; what it prints is in the output.
+pub fn feed(command: &mut Command, input: &[u8]) -> Result<Output> {
+    let mut child = command
+        .stdin(Stdio::piped())
+        .stdout(Stdio::piped())
+        .stderr(Stdio::piped())
+        .spawn()
+        .with_context(|| format!("cannot start {}", name(command)))?;
+    if let Some(mut stdin) = child.stdin.take() {
+        // It may end before it has read everything; what it printed tells.
+        let _ = stdin.write_all(input);
+    }
+    Ok(child.wait_with_output()?)
 }
 
 /// Returns whether `command` can be started and succeeds, its output unseen.
@@ -247,6 +262,12 @@ mod tests {
             .current_dir("/");
         let printed = output(&mut limited(&command, Duration::from_secs(60))).expect("sh runs");
         assert_eq!(printed.trim(), "kept /");
+    }
+
+    #[test]
+    fn input_goes_in_and_output_and_status_come_out() {
+        let output = feed(Command::new("sh").args(["-c", "cat; exit 3"]), b"in").expect("starts");
+        assert_eq!((output.stdout.as_slice(), output.status.code()), (&b"in"[..], Some(3)));
     }
 
     #[test]

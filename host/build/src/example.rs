@@ -2,9 +2,8 @@
 //! Runs of examples whose output is compared with a file.
 
 use std::fs;
-use std::io::Write;
 use std::path::PathBuf;
-use std::process::{Command, Output, Stdio};
+use std::process::Command;
 use std::time::Duration;
 
 use anyhow::{Context, Result, bail, ensure};
@@ -103,7 +102,7 @@ impl Example {
     /// # Errors
     /// The difference; or the command does not start.
     pub fn run_command(&self, command: &Command) -> Result<String> {
-        let output = feed(&mut command::limited(command, LIMIT), &self.input()?)?;
+        let output = command::feed(&mut command::limited(command, LIMIT), &self.input()?)?;
         let printed = String::from_utf8_lossy(&output.stdout).into_owned();
         let messages = String::from_utf8_lossy(&output.stderr);
         self.judge(&printed, output.status.code(), &messages)?;
@@ -129,21 +128,6 @@ impl Example {
         }
         Ok(())
     }
-}
-
-/// Runs `command` with that input.
-fn feed(command: &mut Command, input: &[u8]) -> Result<Output> {
-    let mut child = command
-        .stdin(Stdio::piped())
-        .stdout(Stdio::piped())
-        .stderr(Stdio::piped())
-        .spawn()
-        .with_context(|| format!("cannot start {}", command::name(command)))?;
-    if let Some(mut stdin) = child.stdin.take() {
-        // A guest may end before it has read everything; what it printed tells.
-        let _ = stdin.write_all(input);
-    }
-    Ok(child.wait_with_output()?)
 }
 
 /// The first line that differs, for people; `None` if nothing does.
@@ -176,11 +160,5 @@ mod tests {
             difference("", "x").as_deref(),
             Some("line 1 differs: expected \"\", got \"x\"")
         );
-    }
-
-    #[test]
-    fn input_goes_in_and_output_and_status_come_out() {
-        let output = feed(Command::new("sh").args(["-c", "cat; exit 3"]), b"in").expect("starts");
-        assert_eq!((output.stdout.as_slice(), output.status.code()), (&b"in"[..], Some(3)));
     }
 }

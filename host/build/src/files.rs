@@ -10,9 +10,6 @@ use anyhow::{Context, Result};
 
 /// Writes a file, its folder included, unless it has that content already. Returns whether it was written. If it cannot
 /// be, as on a full disk, what was there stays; a link is followed.
-///
-/// # Errors
-/// The file system's.
 pub fn write_if_changed(path: &Path, content: &[u8]) -> Result<bool> {
     if fs::read(path).is_ok_and(|old| old == content) {
         return Ok(false);

@@ -2,7 +2,7 @@
 //! Builds what this workspace is made of, for whoever runs it: `cargo xtask`, the commands for RTEMS, POK and L4Re
 //! (`host/ports`), and tests.
 
-pub mod apt;
+mod apt;
 pub mod arch;
 pub mod c_host;
 pub mod command;

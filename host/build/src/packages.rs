@@ -133,14 +133,9 @@ impl Package {
             name: package.name.to_string(),
             folder: folder.into(),
             binaries,
-            metadata: Metadata::parse(table).with_context(|| format!("{} is not understood", package.manifest_path))?,
+            metadata: Metadata::deserialize(table)
+                .with_context(|| format!("{} is not understood", package.manifest_path))?,
         }))
-    }
-}
-
-impl Metadata {
-    fn parse(table: &serde_json::Value) -> Result<Self> {
-        Ok(serde_json::from_value(table.clone())?)
     }
 }
 
@@ -152,20 +147,20 @@ mod tests {
 
     #[test]
     fn a_guest_is_built_for_every_architecture_unless_it_says_otherwise() {
-        let guest = |table| Metadata::parse(&table).expect("parses");
+        let guest = |table| Metadata::deserialize(&table).expect("parses");
         assert_eq!(guest(json!({ "guest": true })).arch, Arch::ALL);
         assert_eq!(guest(json!({ "arch": ["i386"] })).arch, [Arch::I386]);
     }
 
     #[test]
     fn a_misspelt_key_is_an_error() {
-        let error = Metadata::parse(&json!({ "gest": true })).expect_err("no such key");
+        let error = Metadata::deserialize(&json!({ "gest": true })).expect_err("no such key");
         assert!(format!("{error:#}").contains("gest"), "{error:#}");
     }
 
     #[test]
     fn a_run_has_defaults() {
-        let metadata = Metadata::parse(&json!({ "run": [{ "args": ["3"] }] })).expect("parses");
+        let metadata = Metadata::deserialize(&json!({ "run": [{ "args": ["3"] }] })).expect("parses");
         let run = &metadata.run[0];
         assert_eq!(
             (run.host.as_str(), run.status, run.expect.to_str()),

@@ -69,9 +69,6 @@ pub fn build(workspace: &Workspace, arch: Arch, library: Library, folder: &Path)
 
 /// Takes Rust's own copy of the compiler's run-time functions out of a library: the C compiler's libgcc has them, and C
 /// code must not find Rust's `sqrt` in place of its C library's.
-///
-/// # Errors
-/// The file is no library.
 fn remove_intrinsics(library: &Path) -> Result<()> {
     let members = command::output(Command::new("ar").arg("t").arg(library))?;
     let intrinsics: Vec<&str> = members

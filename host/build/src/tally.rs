@@ -8,8 +8,8 @@ pub struct Tally {
     pub passed: usize,
     /// Names of those that failed.
     pub failed: Vec<String>,
-    /// Those that could not run, each with its reason.
-    pub skipped: Vec<String>,
+    /// Number of those that could not run.
+    pub skipped: usize,
 }
 
 impl Tally {
@@ -22,12 +22,7 @@ impl Tally {
 /// The closing line.
 impl std::fmt::Display for Tally {
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
-        write!(
-            f,
-            "{} passed, {} failed, {} skipped",
-            self.passed,
-            self.failed.len(),
-            self.skipped.len()
-        )
+        let (passed, failed, skipped) = (self.passed, self.failed.len(), self.skipped);
+        write!(f, "{passed} passed, {failed} failed, {skipped} skipped")
     }
 }

@@ -6,10 +6,9 @@
 
 use std::fmt;
 use std::fs;
-use std::io::Write;
-use std::process::{Command, Stdio};
+use std::process::Command;
 
-use anyhow::{Context, Result, ensure};
+use anyhow::{Result, ensure};
 
 use crate::apt;
 use crate::command;
@@ -63,11 +62,9 @@ pub enum System {
     Arch,
 }
 
-/// Whether a tool is there, after what could be done about it.
+/// Why a tool does not work, after what could be done about it.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum State {
-    /// It works.
-    Works,
     /// It is not there, and nothing here may or can install it. The text says why.
     Missing(String),
     /// It was to be installed and was not.
@@ -271,8 +268,13 @@ impl System {
     }
 }
 
-/// How a person gets those tools, on each system, and where they have no package.
-pub fn advice(tools: &[Tool]) -> String {
+/// How a person gets what is missing, on each system, and where it has no package; `None`: nothing is.
+pub fn advice(states: &[(Tool, State)]) -> Option<String> {
+    let missing = states.iter().filter(|(_, state)| matches!(state, State::Missing(_)));
+    let tools: Vec<Tool> = missing.map(|(tool, _)| *tool).collect();
+    if tools.is_empty() {
+        return None;
+    }
     let mut lines = vec!["to have what is missing:".to_owned()];
     for system in System::ALL {
         let (name, command) = system.installer();
@@ -304,7 +306,7 @@ pub fn advice(tools: &[Tool]) -> String {
             lines.push(line.to_owned());
         }
     }
-    lines.join("\n")
+    Some(lines.join("\n"))
 }
 
 impl fmt::Display for Tool {
@@ -313,7 +315,7 @@ impl fmt::Display for Tool {
     }
 }
 
-/// Looks at every tool and, with `install`, sets up what does not work. The state of each.
+/// Looks at every tool and, with `install`, sets up what does not work. Returns what does not work then.
 pub fn set_up(workspace: &Workspace, install: bool) -> Vec<(Tool, State)> {
     let broken = |tool: Tool| tool.probe(workspace).err();
     let wanted: Vec<Tool> = Tool::ALL.into_iter().filter(|tool| broken(*tool).is_some()).collect();
@@ -340,17 +342,12 @@ pub fn set_up(workspace: &Workspace, install: bool) -> Vec<(Tool, State)> {
             hindrance = Some("the archives cannot be reached".to_owned());
         }
     }
-    Tool::ALL
-        .into_iter()
-        .map(|tool| {
-            let state = match (wanted.contains(&tool), broken(tool)) {
-                (false, _) | (true, None) => State::Works,
-                (true, Some(error)) => {
-                    let tried = problems.iter().find(|(of, _)| *of == tool);
-                    not_working(tool, &error, hindrance.as_deref(), tried.map(|(_, text)| &text[..]))
-                }
-            };
-            (tool, state)
+    let still_broken = wanted.into_iter().filter_map(|tool| Some((tool, broken(tool)?)));
+    still_broken
+        .map(|(tool, error)| {
+            let tried = problems.iter().find(|(of, _)| *of == tool);
+            let tried = tried.map(|(_, text)| &text[..]);
+            (tool, not_working(tool, &error, hindrance.as_deref(), tried))
         })
         .collect()
 }
@@ -416,22 +413,11 @@ fn is_offline(messages: &str) -> bool {
 /// Compiles and links a program that includes a header of the language's library.
 fn compiles(compiler: &str, language: &str) -> Result<()> {
     let header = if language == "c" { "stdio.h" } else { "cstdio" };
-    let folder = std::env::temp_dir().join(format!("paravirt-probe-{}-{compiler}", std::process::id()));
-    let mut child = Command::new(compiler)
-        .args(["-x", language, "-", "-o"])
-        .arg(&folder)
-        .stdin(Stdio::piped())
-        .stdout(Stdio::null())
-        .stderr(Stdio::piped())
-        .spawn()
-        .with_context(|| format!("cannot start {compiler}"))?;
     let source = format!("#include <{header}>\nint main(void) {{ return 0; }}\n");
-    if let Some(mut stdin) = child.stdin.take() {
-        // A compiler that does not read says why at its end.
-        let _ = stdin.write_all(source.as_bytes());
-    }
-    let output = child.wait_with_output()?;
-    let _ = fs::remove_file(&folder);
+    let program = tempfile::NamedTempFile::new()?.into_temp_path();
+    let mut cc = Command::new(compiler);
+    cc.args(["-x", language, "-", "-o"]).arg(&program);
+    let output = command::feed(&mut cc, source.as_bytes())?;
     ensure!(
         output.status.success(),
         "{compiler} compiles no program with {header}: {}",
@@ -467,7 +453,15 @@ mod tests {
 
     #[test]
     fn advice_has_the_packages_of_each_system_and_names_what_has_none() {
-        let advice = advice(&[Tool::Linkers, Tool::CrossI686, Tool::Xen]);
+        let missing = |tool| (tool, State::Missing(String::new()));
+        let failed = (Tool::RustLints, State::Failed(String::new()));
+        let advice = advice(&[
+            missing(Tool::Linkers),
+            missing(Tool::CrossI686),
+            missing(Tool::Xen),
+            failed,
+        ]);
+        let advice = advice.expect("something is missing");
         for line in [
             "  Ubuntu: apt-get install lld mold gcc-i686-linux-gnu",
             "  Fedora: dnf install lld mold xen-hypervisor (no package: i686-gcc)",

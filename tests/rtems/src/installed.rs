@@ -113,7 +113,7 @@ impl Installed {
     /// The folder with the BSP's libraries, linkcmds and headers.
     #[must_use]
     pub fn libraries(&self) -> PathBuf {
-        Folders::new(&test_support::workspace()).libraries(self.location.version)
+        Folders::new(&test_support::workspace()).libraries(&self.location)
     }
 
     /// One of RTEMS' own programs, as `samples/hello.exe`.

@@ -20,9 +20,9 @@ use crate::libtest::Outcome;
 #[derive(Debug)]
 pub struct Report {
     tally: Tally,
-    /// Checks by the reason for which they were skipped or not run.
-    skipped: BTreeMap<String, Vec<String>>,
-    not_run: BTreeMap<String, Vec<String>>,
+    /// Number of checks by the reason for which they were skipped or not run.
+    skipped: BTreeMap<String, usize>,
+    not_run: BTreeMap<String, usize>,
     /// Tools that do not work, and how that came.
     tools: Vec<(Tool, State)>,
     /// Steps that failed, or lack a tool.
@@ -65,7 +65,6 @@ impl Report {
     /// Takes note of a tool. One that was to be installed and does not work is a failure.
     pub fn tool(&mut self, tool: Tool, state: State) {
         match &state {
-            State::Works => return,
             State::Missing(text) => println!("{text}"),
             State::Failed(text) => self.check(&format!("set up {}", tool.key()), Err(anyhow::anyhow!("{text}"))),
         }
@@ -119,35 +118,35 @@ impl Report {
     /// Counts a check that could not do its work.
     fn want(&mut self, name: &str, need: Need) {
         match need {
-            Need::User(user) if !user.is_named() => self.skip(user.reason(), name),
+            Need::User(user) if !user.is_named() => self.skip(user.reason()),
             Need::Tool(tool) => match self.tools.iter().find(|(of, _)| *of == tool) {
                 Some((_, State::Missing(_))) => {
                     let reason = format!("no {}", tool.key());
                     if self.strict {
                         self.tally.failed.push(format!("{name}: {reason}"));
                     } else {
-                        self.skip(&reason, name);
+                        self.skip(&reason);
                     }
                 }
-                Some(_) => self.leave(&format!("set up {}", tool.key()), name),
+                Some(_) => self.leave(format!("set up {}", tool.key())),
                 None => self.fail(name, need),
             },
             Need::Step(step) => match self.steps.iter().find(|(of, _)| *of == step) {
                 Some((_, Some(tool))) => self.want(name, Need::Tool(*tool)),
-                Some((_, None)) => self.leave(&need.to_string(), name),
+                Some((_, None)) => self.leave(need.to_string()),
                 None => self.fail(name, need),
             },
             Need::User(_) => self.fail(name, need),
         }
     }
 
-    fn skip(&mut self, reason: &str, name: &str) {
-        self.skipped.entry(reason.to_owned()).or_default().push(name.to_owned());
-        self.tally.skipped.push(name.to_owned());
+    fn skip(&mut self, reason: &str) {
+        *self.skipped.entry(reason.to_owned()).or_default() += 1;
+        self.tally.skipped += 1;
     }
 
-    fn leave(&mut self, cause: &str, name: &str) {
-        self.not_run.entry(cause.to_owned()).or_default().push(name.to_owned());
+    fn leave(&mut self, cause: String) {
+        *self.not_run.entry(cause).or_default() += 1;
     }
 
     /// A check that says that something is missing which is there.
@@ -160,11 +159,11 @@ impl Report {
     /// Prints what was skipped and what failed, then the closing line. Returns whether the task succeeded.
     pub fn finish(self) -> bool {
         println!("\n=== done in {:.0} s", self.start.elapsed().as_secs_f64());
-        for (reason, names) in &self.skipped {
-            println!("skipped: {}: {reason}", count(names.len()));
+        for (reason, checks) in &self.skipped {
+            println!("skipped: {}: {reason}", count(*checks));
         }
-        for (cause, names) in &self.not_run {
-            println!("not run: {}: {cause} failed", count(names.len()));
+        for (cause, checks) in &self.not_run {
+            println!("not run: {}: {cause} failed", count(*checks));
         }
         for failed in &self.tally.failed {
             println!("failed: {failed}");

@@ -1,15 +1,22 @@
 // SPDX-License-Identifier: MIT OR Apache-2.0
-//! The boot image: kernel, L4Re's servers, our program, a guest, and the script by which Ned starts it.
+//! What is built for a guest: our package, which is the list of its functions and the program, and the boot image:
+//! kernel, L4Re's servers, the program, the guest, and the script by which Ned starts it.
 
 use std::fmt::Write;
 use std::fs;
 use std::path::{Path, PathBuf};
+use std::process::Command;
 
-use anyhow::{Context, Result};
+use anyhow::{Context, Result, ensure};
 
 use super::machine::{Machine, Task};
-use super::package::{self, PROGRAM};
 use crate::make;
+use paravirt_build::command;
+use paravirt_build::files::write_if_changed;
+use paravirt_build::hosts;
+
+/// The program.
+const PROGRAM: &str = "paravirt";
 
 /// Names in the image.
 const ENTRY: &str = "guest";
@@ -18,6 +25,43 @@ const BUS: &str = "bus.io";
 
 /// What Ned says when the program has ended, before its exit status.
 pub const STATUS: &str = "l4re: exit status ";
+
+/// Builds the package for the task's guest in the build folder, where image makers find it.
+pub fn build_package(machine: &Machine<'_>, task: &Task<'_>) -> Result<()> {
+    let tree = &machine.tree;
+    let list = hosts::list(&machine.pvhost, task.guest)?;
+    let of_guest = list["machine"].as_str().unwrap_or_default();
+    // A guest of another architecture could not even be compared with what the program has.
+    ensure!(
+        of_guest == tree.arch.name(),
+        "{} is for {of_guest}; {} runs guests for {}",
+        task.guest.display(),
+        tree.build.display(),
+        tree.arch
+    );
+    let functions = machine.overlay.join("paravirt-functions");
+    fs::create_dir_all(&functions)?;
+    let mut header = Command::new(&machine.pvhost);
+    let list = command::output(header.arg("header").arg(task.guest).args(["--format", "c"]))?;
+    write_if_changed(&functions.join("functions.h"), list.as_bytes())?;
+    let sources: Vec<_> = task.sources.iter().map(|file| file.display().to_string()).collect();
+    let mut make = make_in_overlay(machine);
+    make.arg("--directory")
+        .arg(machine.workspace.root().join("host/l4re"))
+        .arg(format!("L4DIR={}", tree.source.display()))
+        .arg(format!("PARAVIRT_LIBRARY={}", machine.library.display()))
+        .arg(format!("PARAVIRT_FUNCTIONS={}", functions.display()))
+        .arg(format!("PARAVIRT_SOURCES={}", sources.join(" ")));
+    make::run(&mut make, "the package host/l4re does not build")
+}
+
+/// A make that builds in our build folder.
+fn make_in_overlay(machine: &Machine<'_>) -> Command {
+    let mut make = make::command();
+    make.arg(format!("O={}", machine.overlay.display()))
+        .current_dir(&machine.tree.source);
+    make
+}
 
 /// Makes the image in which `task` is started by our program.
 pub fn assemble(machine: &Machine<'_>, task: &Task<'_>) -> Result<PathBuf> {
@@ -30,7 +74,7 @@ pub fn assemble(machine: &Machine<'_>, task: &Task<'_>) -> Result<PathBuf> {
     fs::write(folder.join(SCRIPT), script(task))?;
     let modules = folder.join("modules.list");
     fs::write(&modules, entry(task))?;
-    let mut make = package::make(machine);
+    let mut make = make_in_overlay(machine);
     make.arg("elfimage")
         .arg(format!("E={ENTRY}"))
         .arg(format!("MODULES_LIST={}", modules.display()))

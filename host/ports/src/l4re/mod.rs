@@ -8,6 +8,4 @@ mod image;
 pub mod machine;
 mod measure;
 mod overlay;
-mod package;
-mod qemu;
 pub mod tree;

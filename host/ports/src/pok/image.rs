@@ -7,29 +7,17 @@ use std::process::Command;
 
 use anyhow::{Context, Result, ensure};
 
+use object::read::elf::ElfFile32;
+use object::{LittleEndian, Object, ObjectSegment};
+
 use super::tree::Tree;
 use paravirt_build::command;
 
-/// Bytes of memory from address 0 that a 32-bit ELF occupies; `None` if it is none.
-pub fn memory(elf: &[u8]) -> Option<u32> {
-    /// Offsets in the ELF header and in a program header (gABI, chapters 4 and 5).
-    const E_PHOFF: usize = 28;
-    const E_PHENTSIZE: usize = 42;
-    const E_PHNUM: usize = 44;
-    const P_VADDR: usize = 8;
-    const P_MEMSZ: usize = 20;
-
-    let half = |at: usize| Some(u16::from_le_bytes(elf.get(at..at + 2)?.try_into().ok()?));
-    let word = |at: usize| Some(u32::from_le_bytes(elf.get(at..at + 4)?.try_into().ok()?));
-    // Magic, class 32 bits, little endian.
-    elf.starts_with(b"\x7fELF\x01\x01").then_some(())?;
-    let (start, size) = (word(E_PHOFF)? as usize, half(E_PHENTSIZE)? as usize);
-    let mut end = 0;
-    for header in 0..half(E_PHNUM)? as usize {
-        let header = start + header * size;
-        end = end.max(word(header + P_VADDR)?.checked_add(word(header + P_MEMSZ)?)?);
-    }
-    Some(end)
+/// Bytes of memory from address 0 that a 32-bit ELF occupies.
+pub fn memory(elf: &[u8]) -> object::Result<u64> {
+    let elf = ElfFile32::<LittleEndian>::parse(elf)?;
+    let ends = elf.segments().map(|segment| segment.address() + segment.size());
+    Ok(ends.max().unwrap_or(0))
 }
 
 /// Writes `assembly` to the file `source` and assembles that for 32-bit x86; returns the object file beside it.
@@ -83,18 +71,19 @@ mod tests {
 
     #[test]
     fn memory_reaches_to_the_end_of_the_last_segment() {
-        let mut elf = b"\x7fELF\x01\x01".to_vec();
+        // Version 1; the size of this header, where program headers are, their size and number.
+        let mut elf = b"\x7fELF\x01\x01\x01".to_vec();
         elf.resize(52 + 2 * 32, 0);
-        elf[28] = 52;
-        elf[42] = 32;
-        elf[44] = 2;
-        // The first segment from 0x2000, the second from 0; 0x100 bytes each.
-        elf[52 + 9] = 0x20;
-        elf[52 + 21] = 1;
-        elf[84 + 21] = 1;
-        assert_eq!(memory(&elf), Some(0x2100));
-        assert_eq!(memory(&elf[..90]), None);
+        for (at, byte) in [(20, 1), (28, 52), (40, 52), (42, 32), (44, 2)] {
+            elf[at] = byte;
+        }
+        // Both are loaded: the first from 0x2000, the second from 0; 0x100 bytes each.
+        for (at, byte) in [(52, 1), (52 + 9, 0x20), (52 + 21, 1), (84, 1), (84 + 21, 1)] {
+            elf[at] = byte;
+        }
+        assert_eq!(memory(&elf), Ok(0x2100));
+        assert!(memory(&elf[..90]).is_err());
         elf[4] = 2;
-        assert_eq!(memory(&elf), None);
+        assert!(memory(&elf).is_err());
     }
 }

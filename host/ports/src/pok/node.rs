@@ -179,7 +179,7 @@ impl Start<'_> {
     fn check_size(&self, image: &Path) -> Result<()> {
         let elf = fs::read(image).with_context(|| format!("cannot read {}", image.display()))?;
         let memory = image::memory(&elf).with_context(|| format!("{} is no 32-bit ELF", image.display()))?;
-        let needed = u64::from(memory).max(elf.len() as u64);
+        let needed = memory.max(elf.len() as u64);
         ensure!(
             needed <= u64::from(self.partition_size),
             "{} needs {needed} bytes, and a partition has {}",

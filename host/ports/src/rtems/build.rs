@@ -13,8 +13,7 @@ use super::group::Group;
 use super::lacking;
 use super::location::{Location, TRIED, VERSION_FILE};
 use super::sources::{self, WORKSPACE};
-use super::unbuilt::Unbuilt;
-use super::waf::Waf;
+use super::waf::{Unbuilt, Waf};
 use paravirt_build::arch::Arch;
 use paravirt_build::files;
 use paravirt_build::static_library;
@@ -39,7 +38,7 @@ pub fn build(
 
     let version = location.version;
     if !TRIED.contains(&version) {
-        println!("note: {version} is not one with which this layer was tried");
+        println!("note: RTEMS {version} is not one with which this layer was tried");
     }
     println!("building the Rust part, {}", static_library::RTEMS.file);
     let library = static_library::build(workspace, Arch::I386, static_library::RTEMS, &workspace.rtems_library())?;

@@ -14,7 +14,7 @@ use super::host::{Host, Kind, Trees};
 use super::location::{Location, WHAT_TO_INSTALL};
 use super::reason::{self, Reasons};
 use super::suite::Entry;
-use super::unbuilt::{Unbuilt, Why};
+use super::waf::Unbuilt;
 use super::{results, samples, suite};
 use paravirt_build::workspace::Workspace;
 
@@ -116,7 +116,7 @@ pub fn run(workspace: &Workspace, arguments: &Arguments) -> Result<bool> {
 
 /// Those that the user's tools should build.
 fn failures(unbuilt: &[Unbuilt]) -> impl Iterator<Item = &Unbuilt> {
-    unbuilt.iter().filter(|program| program.why == Why::Fails)
+    unbuilt.iter().filter(|program| program.lacks.is_none())
 }
 
 /// Says how a run ends in which all that was started did what it should. Returns whether all was built that these tools
@@ -168,16 +168,12 @@ fn run_tests(workspace: &Workspace, arguments: &Arguments, testsuites: &Path, un
         programs.extend(found);
     }
     let wanted = |name: &String| arguments.only.is_empty() || arguments.only.contains(name);
-    programs.retain(|program| wanted(&program.name));
-    // One that was built by earlier tools may still lie there.
-    let unbuilt: Vec<Entry> = unbuilt
-        .iter()
-        .map(Unbuilt::entry)
-        .filter(|entry| wanted(&entry.test))
-        .collect();
+    let unbuilt = unbuilt.iter().filter(|program| wanted(&program.test));
+    let unbuilt: Vec<Entry> = unbuilt.map(Unbuilt::entry).collect();
     programs.retain(|program| {
+        // One that was built by earlier tools may still lie there.
         let is_it = |entry: &Entry| entry.group == program.group.name() && entry.test == program.name;
-        !unbuilt.iter().any(is_it)
+        wanted(&program.name) && !unbuilt.iter().any(is_it)
     });
     ensure!(
         !programs.is_empty() || !unbuilt.is_empty(),
@@ -241,13 +237,13 @@ mod tests {
 
     #[test]
     fn a_run_is_ok_if_all_was_built_that_the_tools_can_build() {
-        let program = |test: &str, why| Unbuilt {
+        let program = |test: &str, lacks| Unbuilt {
             group: "samples".to_owned(),
             test: test.to_owned(),
-            why,
+            lacks,
         };
-        let lacks = program("cdtest", Why::Lacks("i386-rtems6-g++".to_owned()));
-        let fails = program("minimum", Why::Fails);
+        let lacks = program("cdtest", Some("i386-rtems6-g++".to_owned()));
+        let fails = program("minimum", None);
         let concluded = |unbuilt: &[Unbuilt]| {
             let mut said = Vec::new();
             let ok = conclude(unbuilt, &mut said).expect("memory can be written");

@@ -5,7 +5,7 @@ use std::path::PathBuf;
 
 use paravirt_build::workspace::Workspace;
 
-use super::location::Version;
+use super::location::Location;
 
 /// The BSP, as RTEMS' configuration names it.
 pub const BSP: &str = "i386/paravirt";
@@ -55,8 +55,8 @@ impl Folders {
     }
 
     /// The installed BSP's libraries, linkcmds and headers.
-    pub fn libraries(&self, version: Version) -> PathBuf {
+    pub fn libraries(&self, location: &Location) -> PathBuf {
         let bsp = BSP.trim_start_matches("i386/");
-        self.install.join(version.target()).join(bsp).join("lib")
+        self.install.join(location.target()).join(bsp).join("lib")
     }
 }

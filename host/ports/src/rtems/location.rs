@@ -2,7 +2,6 @@
 //! Where RTEMS is on this machine, and which: its tools and installed folders have the version in their names, and its
 //! programs print it.
 
-use std::fmt;
 use std::fs;
 use std::path::{Path, PathBuf};
 use std::process::Command;
@@ -27,8 +26,8 @@ pub struct Location {
     pub prefix: PathBuf,
     /// The source tree.
     pub source: PathBuf,
-    /// The version of the sources, whose tools are used: a prefix may hold those of others too.
-    pub version: Version,
+    /// The major version of the sources, whose tools are used: a prefix may hold those of others too.
+    pub version: u32,
 }
 
 impl Location {
@@ -45,7 +44,7 @@ impl Location {
             build_system.display()
         );
         let location = Self {
-            version: Version::of_sources(&source)?,
+            version: version_of_sources(&source)?,
             prefix,
             source,
         };
@@ -61,23 +60,27 @@ impl Location {
 
     /// Says what is wrong with a prefix without the compiler of this version.
     fn whose_tools(&self) -> String {
-        let found = Version::of_tools(&self.prefix.join("bin"));
+        let found = versions_of_tools(&self.prefix.join("bin"));
         if found.is_empty() {
             return "so the prefix is not that of RTEMS' tools".to_owned();
         }
-        let found: Vec<String> = found.iter().map(Version::to_string).collect();
+        let found: Vec<String> = found.iter().map(|version| format!("RTEMS {version}")).collect();
         format!(
-            "only the tools of {}; the sources in {} are {}: name tools and sources of one version",
+            "only the tools of {}; the sources in {} are RTEMS {}: name tools and sources of one version",
             found.join(" and "),
             self.source.display(),
             self.version
         )
     }
 
+    /// RTEMS' name of the architecture in this version, as in `i386-rtems6-gcc`.
+    pub fn target(&self) -> String {
+        format!("i386-rtems{}", self.version)
+    }
+
     /// A tool by its name without the architecture.
     pub fn tool(&self, name: &str) -> PathBuf {
-        let target = self.version.target();
-        self.prefix.join("bin").join(format!("{target}-{name}"))
+        self.prefix.join("bin").join(format!("{}-{name}", self.target()))
     }
 
     /// The content of [`VERSION_FILE`] for the tree of links: that of a release, else one made from the repository,
@@ -94,7 +97,7 @@ impl Location {
         let modified = git(&["ls-files", "--modified"]).is_ok_and(|files| !files.is_empty());
         Ok(Some(format!(
             "[version]\nrevision = {}.0-{}{}\n",
-            self.version.0,
+            self.version,
             commit.trim(),
             if modified { "-modified" } else { "" }
         )))
@@ -106,66 +109,47 @@ pub const VERSION_FILE: &str = "VERSION";
 /// The build system's script, with the version of everything else.
 const SCRIPT: &str = "wscript";
 /// Those with which this layer was tried.
-pub const TRIED: [Version; 2] = [Version(6), Version(7)];
+pub const TRIED: [u32; 2] = [6, 7];
 
-/// RTEMS' major version.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
-pub struct Version(pub u32);
-
-impl fmt::Display for Version {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        write!(f, "RTEMS {}", self.0)
+/// The major version of a source tree: what it says is what its build system looks for.
+fn version_of_sources(source: &Path) -> Result<u32> {
+    let released = fs::read_to_string(source.join(VERSION_FILE)).ok();
+    if let Some(version) = released.as_deref().and_then(of_release) {
+        return Ok(version);
     }
+    let script = source.join(SCRIPT);
+    let text = fs::read_to_string(&script).with_context(|| format!("cannot read {}", script.display()))?;
+    of_script(&text).with_context(|| format!("{} does not say which version of RTEMS this is", script.display()))
 }
 
-impl Version {
-    /// That of a source tree: what it says is what its build system looks for.
-    pub(super) fn of_sources(source: &Path) -> Result<Self> {
-        let released = fs::read_to_string(source.join(VERSION_FILE)).ok();
-        if let Some(version) = released.as_deref().and_then(of_release) {
-            return Ok(version);
-        }
-        let script = source.join(SCRIPT);
-        let text = fs::read_to_string(&script).with_context(|| format!("cannot read {}", script.display()))?;
-        of_script(&text).with_context(|| format!("{} does not say which version of RTEMS this is", script.display()))
-    }
-
-    /// Those whose tools for i386 are in that folder, ascending.
-    fn of_tools(bin: &Path) -> Vec<Self> {
-        let mut found: Vec<Self> = fs::read_dir(bin)
-            .into_iter()
-            .flatten()
-            .filter_map(|entry| {
-                let name = entry.ok()?.file_name().into_string().ok()?;
-                let number = name.strip_prefix("i386-rtems")?.strip_suffix("-gcc")?;
-                number.parse().ok().map(Self)
-            })
-            .collect();
-        found.sort_unstable();
-        found
-    }
-
-    /// RTEMS' name of the architecture in this version, as in `i386-rtems6-gcc`.
-    pub fn target(self) -> String {
-        format!("i386-rtems{}", self.0)
-    }
+/// The major versions whose tools for i386 are in that folder, ascending.
+fn versions_of_tools(bin: &Path) -> Vec<u32> {
+    let files = fs::read_dir(bin).into_iter().flatten().flatten();
+    let mut found: Vec<u32> = files
+        .filter_map(|file| {
+            let name = file.file_name().into_string().ok()?;
+            name.strip_prefix("i386-rtems")?.strip_suffix("-gcc")?.parse().ok()
+        })
+        .collect();
+    found.sort_unstable();
+    found
 }
 
 /// The major version in a release's [`VERSION_FILE`]: a line `revision = 6.1`, or `6.0-` and a commit.
-fn of_release(text: &str) -> Option<Version> {
+fn of_release(text: &str) -> Option<u32> {
     let revision = text.lines().find_map(|line| {
         let (name, value) = line.split_once('=')?;
         (name.trim() == "revision").then_some(value.trim())
     })?;
     let (major, _) = revision.split_once('.')?;
-    major.parse().ok().map(Version)
+    major.parse().ok()
 }
 
 /// The major version in [`SCRIPT`]: a line `"__RTEMS_MAJOR__": "6",`.
-fn of_script(text: &str) -> Option<Version> {
+fn of_script(text: &str) -> Option<u32> {
     let (_, rest) = text.split_once("\"__RTEMS_MAJOR__\":")?;
     let major = rest.split('"').nth(1)?;
-    major.parse().ok().map(Version)
+    major.parse().ok()
 }
 
 #[cfg(test)]
@@ -218,10 +202,10 @@ mod tests {
     #[test]
     fn the_script_and_a_release_say_the_version() {
         let script = "version = {\n    \"__RTEMS_MAJOR__\": \"7\",  # version\n    \"__RTEMS_MINOR__\": \"0\",\n}\n";
-        assert_eq!(of_script(script), Some(Version(7)));
+        assert_eq!(of_script(script), Some(7));
         assert_eq!(of_script("version = {}"), None);
-        assert_eq!(of_release("[version]\nrevision = 6.1\n"), Some(Version(6)));
-        assert_eq!(of_release("[version]\nrevision=6.0-2be19a2\n"), Some(Version(6)));
+        assert_eq!(of_release("[version]\nrevision = 6.1\n"), Some(6));
+        assert_eq!(of_release("[version]\nrevision=6.0-2be19a2\n"), Some(6));
         assert_eq!(of_release("[version]\n"), None);
     }
 }

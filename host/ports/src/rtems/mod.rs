@@ -13,6 +13,5 @@ mod results;
 pub mod samples;
 mod sources;
 mod suite;
-mod unbuilt;
 mod verdict;
 mod waf;

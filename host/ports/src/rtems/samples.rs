@@ -104,7 +104,7 @@ fn build(workspace: &Workspace, location: &Location, kind: Kind, name: &str, sec
     let program = folder.join(name).with_extension("exe");
     command::output(
         compiler(location)
-            .arg(format!("-B{}", folders.libraries(location.version).display()))
+            .arg(format!("-B{}", folders.libraries(location).display()))
             .arg(workspace.root().join("tests/rtems/apps").join(name).with_extension("c"))
             .arg(&command_line)
             .arg("-o")
@@ -167,7 +167,7 @@ pub fn run_rust_example(workspace: &Workspace, location: &Location) -> Result<()
             .args(["-Wall", "-Wextra", "-Werror"])
             // Before the BSP's folder, so that the library found first is the application's.
             .arg(format!("-L{}", folder.display()))
-            .arg(format!("-B{}", folders.libraries(location.version).display()))
+            .arg(format!("-B{}", folders.libraries(location).display()))
             .arg(sources.join("c/configuration.c"))
             .arg("-o")
             .arg(&program),

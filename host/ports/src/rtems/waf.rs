@@ -1,6 +1,8 @@
 // SPDX-License-Identifier: MIT OR Apache-2.0
-//! RTEMS' build system.
+//! RTEMS' build system, and the programs of RTEMS that it says at its end do not build: the others are built all the
+//! same.
 
+use std::fmt;
 use std::path::{Path, PathBuf};
 use std::process::{Command, ExitStatus};
 
@@ -8,7 +10,8 @@ use anyhow::{Context, Result};
 
 use super::folders::Folders;
 use super::location::Location;
-use super::unbuilt::{self, Unbuilt};
+use super::suite::Entry;
+use super::verdict::{State, Verdict};
 use paravirt_build::command;
 use paravirt_build::files;
 
@@ -70,7 +73,7 @@ impl Waf {
             // One compiler at a time has more memory, for example.
             return Ok(Vec::new());
         }
-        match unbuilt::read(&again.text, lacking) {
+        match failed_programs(&again.text, lacking) {
             Some(programs) => Ok(programs),
             None => Err(self.failed(&first)),
         }
@@ -82,7 +85,7 @@ impl Waf {
             return self.run(&["install"]);
         }
         let install = self.start(&["install", "--keep", "--verbose"])?;
-        match unbuilt::read(&install.text, lacking) {
+        match failed_programs(&install.text, lacking) {
             Some(programs) if programs.len() == unbuilt.len() => Ok(()),
             _ => {
                 self.keep(&install)?;
@@ -181,6 +184,99 @@ fn progress(line: &str) -> Option<(usize, usize)> {
     let (done, all) = numbers.split_once('/')?;
     let all = all.trim().parse().ok().filter(|all| *all > 0)?;
     Some((done.trim().parse().ok()?, all))
+}
+
+/// A program that was not built.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Unbuilt {
+    /// The folder in `testsuites`.
+    pub group: String,
+    /// The program.
+    pub test: String,
+    /// The tool that the user does not have; `None` if something is wrong with the program, or with us.
+    pub lacks: Option<String>,
+}
+
+/// The library for C++, which is RTEMS' own and no program.
+const CXX_LIBRARY: &str = "rtemscxx";
+
+impl Unbuilt {
+    fn why(&self) -> String {
+        match &self.lacks {
+            Some(tool) => format!("not built, these tools have no {tool}"),
+            None => "does not build, see waf.log".to_owned(),
+        }
+    }
+
+    /// The line of the table.
+    pub fn entry(&self) -> Entry {
+        Entry {
+            group: self.group.clone(),
+            test: self.test.clone(),
+            state: State::Unknown,
+            verdict: match self.lacks {
+                Some(_) => Verdict::Skipped(self.why()),
+                None => Verdict::Failed(self.why()),
+            },
+            seconds: 0.0,
+            reason: None,
+        }
+    }
+}
+
+impl fmt::Display for Unbuilt {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "{}/{}: {}", self.group, self.test, self.why())
+    }
+}
+
+/// The programs that failed in a build, of which `text` is what waf wrote with `--keep --verbose`, when the user's
+/// tools lack those named. `None` if anything else failed.
+fn failed_programs(text: &str, lacking: &[String]) -> Option<Vec<Unbuilt>> {
+    let mut programs: Vec<Unbuilt> = Vec::new();
+    let mut lines = text.lines();
+    while let Some(line) = lines.next() {
+        let Some(failed) = line.strip_prefix(" -> ") else {
+            continue;
+        };
+        let task = failed.strip_prefix("task in '")?.split_once('\'')?.0;
+        // What it makes of what, then the command. Without `--verbose` neither is there.
+        let command = lines.clone().nth(1).unwrap_or_default();
+        let lacks = tool(command).filter(|tool| lacking.iter().any(|name| name == tool));
+        let lacks = lacks.map(str::to_owned);
+        let Some((group, test)) = program(task) else {
+            // Only programs that are not built either need it.
+            if task == CXX_LIBRARY && lacks.is_some() {
+                continue;
+            }
+            return None;
+        };
+        let mut known = programs.iter_mut();
+        match known.find(|known| known.group == group && known.test == test) {
+            Some(known) => known.lacks = known.lacks.take().or(lacks),
+            None => programs.push(Unbuilt {
+                group: group.to_owned(),
+                test: test.to_owned(),
+                lacks,
+            }),
+        }
+    }
+    (!programs.is_empty()).then_some(programs)
+}
+
+/// Group and name of the program that a file below `testsuites` is of.
+fn program(file: &str) -> Option<(&str, &str)> {
+    let (group, rest) = file.strip_prefix("testsuites/")?.split_once('/')?;
+    Some((group, rest.split(['/', '.']).next()?))
+}
+
+/// The name of the program that a command starts, which waf shows as Python does: `['/bin/gcc', '-c']` or
+/// `' /bin/ld -r'`.
+fn tool(command: &str) -> Option<&str> {
+    let quotes = ['[', '\'', '"', ' '];
+    let path = command.trim_start_matches(quotes);
+    let path = path.split(['\'', '"', ' ']).next()?;
+    path.rsplit('/').next().filter(|name| !name.is_empty())
 }
 
 #[cfg(test)]
@@ -294,5 +390,60 @@ exit 1
         assert_eq!(progress("[  12/1440] Compiling a.c"), Some((12, 1440)));
         assert_eq!(progress("Waf: Entering directory"), None);
         assert_eq!(progress("[0/0] nothing"), None);
+    }
+
+    /// What waf of RTEMS 6 wrote, with shorter commands.
+    const TEXT: &str = "\
+Waf: Leaving directory `/build/i386/paravirt'
+Build failed
+ -> task in 'testsuites/libtests/dl06/dl06.rap' failed with exit status 1: 
+\t{task 139743792221552: testsuites/libtests/dl06/dl06.rap dl06.pre,dl06-o1.o -> dl06.rap}
+''
+ -> task in 'rtemscxx' failed with exit status 1: 
+\t{task 139743793795536: cxx error.cpp -> error.cpp.75.o}
+['/lacking/bin/i386-rtems6-g++', '-Wall', 'error.cpp']
+ -> task in 'testsuites/libtests/dl06/dl06-sym.c' failed with exit status 1: 
+\t{task 139743792222560: testsuites/libtests/dl06/dl06-sym.c dl06.pre -> dl06-sym.c}
+' /lacking/bin/rtems-syms -e -S testsuites/libtests/dl06/dl06-sym.c '
+ -> task in 'testsuites/samples/cdtest.exe' failed with exit status 1: 
+\t{task 139743793795872: cxx main.cc -> main.cc.119.o}
+['/lacking/bin/i386-rtems6-g++', '-Wall', 'main.cc']
+ -> task in 'testsuites/samples/minimum.norun.exe' failed with exit status 1: 
+\t{task 139743793795873: cprogram init.o -> minimum.norun.exe}
+['/prefix/bin/i386-rtems6-gcc', 'init.o']
+";
+
+    fn lacking() -> Vec<String> {
+        ["i386-rtems6-g++", "rtems-syms"].map(str::to_owned).into()
+    }
+
+    #[test]
+    fn each_program_is_named_once_with_what_it_lacks() {
+        let programs = failed_programs(TEXT, &lacking()).expect("only programs");
+        let said: Vec<String> = programs.iter().map(Unbuilt::to_string).collect();
+        assert_eq!(
+            said,
+            [
+                "libtests/dl06: not built, these tools have no rtems-syms",
+                "samples/cdtest: not built, these tools have no i386-rtems6-g++",
+                "samples/minimum: does not build, see waf.log",
+            ]
+        );
+        let verdicts: Vec<&str> = programs.iter().map(|program| program.entry().verdict.name()).collect();
+        assert_eq!(verdicts, ["skipped", "skipped", "FAILED"]);
+    }
+
+    #[test]
+    fn what_every_program_needs_is_a_failure_of_the_whole() {
+        // With a compiler for C++, its library is one of those.
+        assert_eq!(failed_programs(TEXT, &lacking()[1..]), None);
+        for line in [
+            " -> task in 'rtemscpu' failed with exit status 1: ",
+            " -> missing files: a.o",
+        ] {
+            let text = format!("{TEXT}{line}\n");
+            assert_eq!(failed_programs(&text, &lacking()), None, "{line}");
+        }
+        assert_eq!(failed_programs("Waf: Leaving directory\n", &lacking()), None);
     }
 }

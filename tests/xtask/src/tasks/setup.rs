@@ -6,19 +6,17 @@ use anyhow::Result;
 use paravirt_build::arch::{Arch, INSPECTED_TARGETS};
 use paravirt_build::sysroot;
 use paravirt_build::toolchain;
-use paravirt_build::tools::{self, State, Tool};
+use paravirt_build::tools::{self, State};
 use paravirt_build::workspace::Workspace;
 
 /// Installs packages and builds sysroots. Returns whether all is here now; it has said what is not.
 pub fn run(workspace: &Workspace) -> Result<bool> {
     let states = tools::set_up(workspace, true);
-    for (_, state) in &states {
-        if let State::Missing(text) | State::Failed(text) = state {
-            eprintln!("{text}");
-        }
+    for (_, State::Missing(text) | State::Failed(text)) in &states {
+        eprintln!("{text}");
     }
-    let mut complete = states.iter().all(|(_, state)| *state == State::Works);
-    if let Some(advice) = advice(&states) {
+    let mut complete = states.is_empty();
+    if let Some(advice) = tools::advice(&states) {
         eprintln!("{advice}");
     }
     if let Err(error) = sysroots(workspace) {
@@ -29,16 +27,6 @@ pub fn run(workspace: &Workspace) -> Result<bool> {
         println!("everything that the tests need is here");
     }
     Ok(complete)
-}
-
-/// How to get what is missing; `None`: nothing is.
-pub fn advice(states: &[(Tool, State)]) -> Option<String> {
-    let missing: Vec<Tool> = states
-        .iter()
-        .filter(|(_, state)| matches!(state, State::Missing(_)))
-        .map(|(tool, _)| *tool)
-        .collect();
-    (!missing.is_empty()).then(|| tools::advice(&missing))
 }
 
 /// Builds a sysroot for each target that the tests use and the active toolchain has no library for.

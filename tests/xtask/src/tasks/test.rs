@@ -48,7 +48,7 @@ pub fn run(workspace: &Workspace, arguments: &Arguments) -> Result<bool> {
 
     report.step("tools");
     let states = tools::set_up(workspace, !arguments.no_install);
-    let advice = setup::advice(&states);
+    let advice = tools::advice(&states);
     for (tool, state) in states {
         report.tool(tool, state);
     }
@@ -101,15 +101,8 @@ fn build(workspace: &Workspace, packages: &[Package], report: &mut Report) {
 
 fn build_guests(workspace: &Workspace, packages: &[Package], arch: Arch, report: &mut Report) {
     let step = Step::Guests(arch);
-    let toolchain = match Toolchain::find(workspace, arch) {
-        Ok(toolchain) => toolchain,
-        Err(error) => {
-            let name = format!("guests for {arch}");
-            if report.has(Tool::RustSource, Some(step), &name) {
-                report.make(step, &name, Err(error));
-            }
-            return;
-        }
+    let Some(toolchain) = toolchain(workspace, arch, step, &format!("guests for {arch}"), report) else {
+        return;
     };
     if toolchain.target() != arch.target() {
         println!(
@@ -145,22 +138,29 @@ fn build_c_host(workspace: &Workspace, arch: Arch, report: &mut Report) {
     let step = Step::CHosts(arch);
     let name = format!("build {} for {arch}", c_host::NAME);
     let compiles = arch != Arch::I386 || report.has(Tool::CrossI686, Some(step), &name);
-    if compiles && has_toolchain(workspace, arch, step, &name, report) {
+    if compiles && toolchain(workspace, arch, step, &name, report).is_some() {
         report.make(step, &name, c_host::build(workspace, arch).map(drop));
     }
 }
 
-/// Returns whether there is a compiler for guests of `arch`; where there is none, that was counted when guests were
-/// built.
-fn has_toolchain(workspace: &Workspace, arch: Arch, step: Step, name: &str, report: &mut Report) -> bool {
-    Toolchain::find(workspace, arch).is_ok() || report.has(Tool::RustSource, Some(step), name)
+/// The compiler for guests of `arch`; where there is none, what was to be built counts as that.
+fn toolchain(workspace: &Workspace, arch: Arch, step: Step, name: &str, report: &mut Report) -> Option<Toolchain> {
+    match Toolchain::find(workspace, arch) {
+        Ok(toolchain) => Some(toolchain),
+        Err(error) => {
+            if report.has(Tool::RustSource, Some(step), name) {
+                report.make(step, name, Err(error));
+            }
+            None
+        }
+    }
 }
 
 /// Builds the library that RTEMS is linked with and, where the environment names RTEMS, the BSP.
 fn build_for_rtems(workspace: &Workspace, report: &mut Report) {
     let library = static_library::RTEMS;
     let name = format!("build {}", library.file);
-    if has_toolchain(workspace, Arch::I386, Step::RtemsLibrary, &name, report) {
+    if toolchain(workspace, Arch::I386, Step::RtemsLibrary, &name, report).is_some() {
         let built = static_library::build(workspace, Arch::I386, library, &workspace.rtems_library());
         report.make(Step::RtemsLibrary, &name, built.map(drop));
     }

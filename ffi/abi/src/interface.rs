@@ -1,7 +1,94 @@
 // SPDX-License-Identifier: MIT OR Apache-2.0
-//! The interface functions of version 1, with their prototypes.
+//! The interface functions of version 1: the one list of them.
+//!
+//! What names every function is made from the list: the declarations of `paravirt-bsp`, the tables of the hosts, the C
+//! header `paravirt/interface.h` and the table in this crate's `README.md` (both by `cargo xtask interface`).
+//! `CONTRIBUTING.md` says what else a new function takes.
 
-use crate::signature::{Signature, Type, Width};
+use crate::signature::{Argument, Signature, Type, Width};
+
+/// The list: calls the macro `$with` with the declarations of all interface functions, by [`Class`], in the order of
+/// the document, behind whatever words it is given. Each is as [`l4_external_func!`] of `paravirt-bsp` takes it; `safe`
+/// are those that ask nothing of their callers. Its documentation is for Rust and C.
+///
+/// [`l4_external_func!`]: https://docs.rs/paravirt-bsp
+#[macro_export]
+macro_rules! interface_functions {
+    ($with:ident $(, $($word:tt)+)?) => {
+        $with! {
+            $($($word)+)?
+            Console {
+                /// Writes up to `len` bytes to the console; the number of bytes taken, or an error.
+                pub fn pv_console_write(buf: *const u8, len: usize) -> isize;
+                /// Reads up to `len` bytes; 0 if there are none now, `END_OF_INPUT` after the last. New input raises
+                /// the console line.
+                pub fn pv_console_read(buf: *mut u8, len: usize) -> isize;
+            }
+            Clock {
+                /// Monotonic time since the guest's start, in ns.
+                pub safe fn pv_clock_now() -> u64;
+                /// Unix time in ns.
+                pub safe fn pv_clock_wall() -> u64;
+            }
+            Timer {
+                /// Starts a timer that expires `first` ns from now and then every `period` ns; period 0 means once. A
+                /// period that is too short for the host is an `INVALID_ARGUMENT`; times beyond 2^63 ns are never
+                /// reached.
+                pub safe fn pv_timer_start(timer: u32, first: u64, period: u64) -> i32;
+                /// Stops a timer.
+                pub safe fn pv_timer_stop(timer: u32) -> i32;
+            }
+            Irq {
+                /// Claims a line and unmasks it.
+                pub safe fn pv_irq_attach(line: u32) -> i32;
+                /// Masks a line and gives it up.
+                pub safe fn pv_irq_detach(line: u32) -> i32;
+                /// Keeps a line from becoming pending; the host remembers that it was raised. What is pending already
+                /// is withdrawn. Masking and unmasking need no attachment.
+                pub safe fn pv_irq_mask(line: u32) -> i32;
+                /// Lets a line become pending again; what was raised meanwhile is delivered.
+                pub safe fn pv_irq_unmask(line: u32) -> i32;
+                /// Raises a line by software.
+                pub safe fn pv_irq_raise(line: u32) -> i32;
+            }
+            Cpu {
+                /// Waits until a line is pending. Called with the virtual interrupt flag off.
+                pub fn pv_cpu_idle();
+                /// Sets the base of thread-local storage (fs on x86-64, gs on i386). User-mode hosts only.
+                pub fn pv_cpu_set_tls(base: usize) -> i32;
+            }
+            Power {
+                /// Stops the guest; `reason` is a `shutdown::Reason`, in C one of PV_SHUTDOWN_*.
+                pub safe fn pv_shutdown(reason: u32, code: i32) -> !;
+            }
+            Port {
+                /// Reads an x86 port of `width` 1, 2 or 4 bytes where the host grants it; the value, or an error.
+                pub fn pv_port_in(port: u16, width: u32) -> i64;
+                /// Writes an x86 port of `width` 1, 2 or 4 bytes where the host grants it.
+                pub fn pv_port_out(port: u16, width: u32, value: u32) -> i32;
+            }
+        }
+    };
+}
+
+/// What a function is about.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Class {
+    /// Bytes out and in.
+    Console,
+    /// The time.
+    Clock,
+    /// Timers.
+    Timer,
+    /// Interrupt lines.
+    Irq,
+    /// The processor.
+    Cpu,
+    /// The end.
+    Power,
+    /// Ports of x86, which only those hosts offer that leave a guest a machine of its own.
+    Port,
+}
 
 /// A type of an interface function: as in [`Type`], or of the guest's pointer width.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -31,14 +118,16 @@ impl InterfaceType {
 /// One interface function.
 #[derive(Clone, Copy, Debug)]
 pub struct InterfaceFunction {
+    /// What it is about.
+    pub class: Class,
     /// Its name, as in the string section.
     pub name: &'static str,
     /// Its result.
     pub result: InterfaceType,
-    /// Its arguments.
-    pub arguments: &'static [InterfaceType],
-    /// What it does, in a line.
-    pub summary: &'static str,
+    /// Names and types of its arguments.
+    pub arguments: &'static [(&'static str, InterfaceType)],
+    /// What it does, in lines.
+    pub documentation: &'static [&'static str],
 }
 
 impl InterfaceFunction {
@@ -48,7 +137,7 @@ impl InterfaceFunction {
         let mut arguments = [Type::U8; Signature::MAX_ARGUMENTS];
         let mut i = 0;
         while i < self.arguments.len() {
-            arguments[i] = self.arguments[i].on(width);
+            arguments[i] = self.arguments[i].1.on(width);
             i += 1;
         }
         Signature::new(self.result.on(width), arguments.split_at(self.arguments.len()).0)
@@ -58,90 +147,86 @@ impl InterfaceFunction {
 /// The function of that name, if version 1 has it.
 #[must_use]
 pub fn find(name: &str) -> Option<&'static InterfaceFunction> {
-    FUNCTIONS
-        .binary_search_by(|function| function.name.cmp(name))
-        .ok()
-        .map(|index| &FUNCTIONS[index])
+    FUNCTIONS.iter().find(|function| function.name == name)
 }
 
-pub(crate) const I32: InterfaceType = InterfaceType::Fixed(Type::I32);
-const I64: InterfaceType = InterfaceType::Fixed(Type::I64);
-const U16: InterfaceType = InterfaceType::Fixed(Type::U16);
-pub(crate) const U32: InterfaceType = InterfaceType::Fixed(Type::U32);
-pub(crate) const U64: InterfaceType = InterfaceType::Fixed(Type::U64);
-pub(crate) const UNIT: InterfaceType = InterfaceType::Fixed(Type::Unit);
-const NEVER: InterfaceType = InterfaceType::Fixed(Type::Never);
-const POINTER: InterfaceType = InterfaceType::Fixed(Type::Pointer);
-const CONST_POINTER: InterfaceType = InterfaceType::Fixed(Type::ConstPointer);
-use InterfaceType::{Isize, Usize};
-
-pub(crate) const fn function(
-    name: &'static str,
-    arguments: &'static [InterfaceType],
-    result: InterfaceType,
-    summary: &'static str,
-) -> InterfaceFunction {
-    InterfaceFunction {
-        name,
-        result,
-        arguments,
-        summary,
-    }
+/// A type of a declaration, and a function's type for its result.
+pub(crate) trait Declared {
+    const TYPE: InterfaceType;
 }
 
-/// Every interface function of version 1, sorted by name.
-pub const FUNCTIONS: [InterfaceFunction; 16] = [
-    function("pv_clock_now", &[], U64, "monotonic time since the guest's start, ns"),
-    function("pv_clock_wall", &[], U64, "Unix time, ns"),
-    function(
-        "pv_console_read",
-        &[POINTER, Usize],
-        Isize,
-        "bytes read, 0 if none, EndOfInput after the last",
-    ),
-    function("pv_console_write", &[CONST_POINTER, Usize], Isize, "bytes taken"),
-    function("pv_cpu_idle", &[], UNIT, "returns when a line is pending"),
-    function("pv_cpu_set_tls", &[Usize], I32, "set the base of thread-local storage"),
-    function("pv_irq_attach", &[U32], I32, "claim a line and unmask it"),
-    function("pv_irq_detach", &[U32], I32, "mask a line and give it up"),
-    function("pv_irq_mask", &[U32], I32, "keep a line from becoming pending"),
-    function("pv_irq_raise", &[U32], I32, "raise a line by software"),
-    function(
-        "pv_irq_unmask",
-        &[U32],
-        I32,
-        "let a line become pending; delivers what was raised meanwhile",
-    ),
-    function(
-        "pv_port_in",
-        &[U16, U32],
-        I64,
-        "read an x86 port of that width in bytes",
-    ),
-    function(
-        "pv_port_out",
-        &[U16, U32, U32],
-        I32,
-        "write an x86 port of that width in bytes",
-    ),
-    function("pv_shutdown", &[U32, I32], NEVER, "stop with a reason and a code"),
-    function(
-        "pv_timer_start",
-        &[U32, U64, U64],
-        I32,
-        "start a timer: first expiration from now, then period (0: once), ns",
-    ),
-    function("pv_timer_stop", &[U32], I32, "stop a timer"),
-];
+macro_rules! fixed {
+    ($($type:ty)*) => {$(
+        impl Declared for $type {
+            const TYPE: InterfaceType = InterfaceType::Fixed(<$type as Argument>::TYPE);
+        }
+    )*};
+}
+
+fixed! { i8 u8 i16 u16 i32 u32 i64 u64 }
+
+impl Declared for usize {
+    const TYPE: InterfaceType = InterfaceType::Usize;
+}
+
+impl Declared for isize {
+    const TYPE: InterfaceType = InterfaceType::Isize;
+}
+
+impl<T> Declared for *const T {
+    const TYPE: InterfaceType = InterfaceType::Fixed(Type::ConstPointer);
+}
+
+impl<T> Declared for *mut T {
+    const TYPE: InterfaceType = InterfaceType::Fixed(Type::Pointer);
+}
+
+impl Declared for () {
+    const TYPE: InterfaceType = InterfaceType::Fixed(Type::Unit);
+}
+
+impl<T: Declared> Declared for fn() -> T {
+    const TYPE: InterfaceType = T::TYPE;
+}
+
+impl Declared for fn() -> ! {
+    const TYPE: InterfaceType = InterfaceType::Fixed(Type::Never);
+}
+
+/// Defines `FUNCTIONS` from a list.
+macro_rules! functions {
+    ($($class:ident { $(
+        $(#[doc = $line:literal])*
+        // An optional word leaves no variable to repeat by: a lifetime, which nobody writes there, is one.
+        pub $(safe $($_never:lifetime)?)? fn $name:ident($($argument:ident: $type:ty),*) $(-> $result:ty)?;
+    )* })*) => {
+        /// Every function of the list, in its order.
+        pub const FUNCTIONS: [InterfaceFunction; <[&str]>::len(&[$($(stringify!($name)),*),*])] = [$($(
+            InterfaceFunction {
+                class: Class::$class,
+                name: stringify!($name),
+                result: <fn() $(-> $result)? as Declared>::TYPE,
+                arguments: &[$((stringify!($argument), <$type as Declared>::TYPE)),*],
+                documentation: &[$($line),*],
+            }
+        ),*),*];
+    };
+}
+pub(crate) use functions;
+
+interface_functions!(functions);
 
 #[cfg(test)]
 mod tests {
     use super::*;
 
     #[test]
-    fn functions_are_sorted_for_the_search() {
-        assert!(FUNCTIONS.is_sorted_by(|a, b| a.name < b.name));
-        assert!(FUNCTIONS.iter().all(|f| find(f.name).is_some()));
+    fn every_function_is_found_by_its_name_and_documented() {
+        for (index, function) in FUNCTIONS.iter().enumerate() {
+            assert!(FUNCTIONS[..index].iter().all(|other| other.name != function.name));
+            assert_eq!(find(function.name).map(|found| found.name), Some(function.name));
+            assert!(!function.documentation.is_empty(), "{}", function.name);
+        }
         assert!(find("pv_nothing").is_none());
     }
 

@@ -24,63 +24,47 @@
 //! The guest uses the memory behind its image, without a gap, for stack and heap. It copies the resolver's address from
 //! the shared variables to `__l4_external_resolver` itself.
 
-use crate::interface::InterfaceType::Fixed;
-use crate::interface::{I32, InterfaceFunction, U32, U64, UNIT, function};
-use crate::signature::Type;
+use crate::interface::{Class, Declared, InterfaceFunction, functions};
 
-/// The functions of L4RTEMS, sorted by name. Times are in microseconds. In its last published sources five of them are
+/// The list of the functions of L4RTEMS, as [`interface_functions!`](crate::interface_functions) is that of today's.
+/// Times are in microseconds. In its last published sources five of them are
 /// external, those for the timer and for interrupts; the others are part of the image and call L4 themselves.
-pub const FUNCTIONS: [InterfaceFunction; 9] = [
-    function(
-        "l4rtems_detachIrq",
-        &[U32],
-        UNIT,
-        "give up an interrupt; of number 0, the timer's, also stops the timer",
-    ),
-    function(
-        "l4rtems_inch",
-        &[],
-        I32,
-        "the next byte from the console, negative if there is none",
-    ),
-    function(
-        "l4rtems_inport",
-        &[U32, U32],
-        U32,
-        "read an x86 port; size 0 is a byte, 1 two, 2 four",
-    ),
-    function(
-        "l4rtems_outch",
-        &[Fixed(Type::I8)],
-        UNIT,
-        "write a character to the console; NUL ends the line",
-    ),
-    function(
-        "l4rtems_outport",
-        &[U32, U32, U32],
-        UNIT,
-        "write an x86 port: port, value, size as of l4rtems_inport",
-    ),
-    function(
-        "l4rtems_requestIrq",
-        &[U32],
-        Fixed(Type::U8),
-        "claim an interrupt; 1 if that worked, 0 if not (a C `bool`)",
-    ),
-    function(
-        "l4rtems_timer_read",
-        &[],
-        U32,
-        "time since some moment, its low 32 bits",
-    ),
-    function(
-        "l4rtems_timer_start",
-        &[U64, U64],
-        UNIT,
-        "start the timer: period, then the first expiration from now (0: after one period)",
-    ),
-    function("l4rtems_timer_stop", &[], UNIT, "stop the timer"),
-];
+#[macro_export]
+macro_rules! l4rtems_functions {
+    ($with:ident $(, $($word:tt)+)?) => {
+        $with! {
+            $($($word)+)?
+            Console {
+                /// Writes a character to the console; NUL ends the line.
+                pub fn l4rtems_outch(character: i8);
+                /// Reads the next byte from the console; negative if there is none.
+                pub fn l4rtems_inch() -> i32;
+            }
+            Irq {
+                /// Claims an interrupt; 1 if that worked, 0 if not (a C `bool`).
+                pub fn l4rtems_requestIrq(number: u32) -> u8;
+                /// Gives up an interrupt; of number 0, the timer's, also stops the timer.
+                pub fn l4rtems_detachIrq(number: u32);
+            }
+            Timer {
+                /// Starts the timer: period, then the first expiration from now (0: after one period).
+                pub fn l4rtems_timer_start(period: u64, first: u64);
+                /// Stops the timer.
+                pub fn l4rtems_timer_stop();
+                /// Time since some moment, its low 32 bits.
+                pub fn l4rtems_timer_read() -> u32;
+            }
+            Port {
+                /// Reads an x86 port; size 0 is a byte, 1 two, 2 four.
+                pub fn l4rtems_inport(port: u32, size: u32) -> u32;
+                /// Writes an x86 port; the size as of `l4rtems_inport`.
+                pub fn l4rtems_outport(port: u32, value: u32, size: u32);
+            }
+        }
+    };
+}
+
+l4rtems_functions!(functions);
 
 /// Words of arguments that are passed in registers: `eax`, `edx`, `ecx`.
 pub const REGISTER_WORDS: usize = 3;
@@ -129,13 +113,3 @@ pub struct SharedVariables {
 }
 
 const _: () = assert!(size_of::<Multiboot>() == 20 && size_of::<SharedVariables>() == 24);
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-
-    #[test]
-    fn functions_are_sorted() {
-        assert!(FUNCTIONS.is_sorted_by_key(|function| function.name));
-    }
-}

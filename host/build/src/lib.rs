@@ -12,6 +12,7 @@ pub mod files;
 pub mod fuzz;
 pub mod guests;
 pub mod hosts;
+pub mod interface;
 pub mod packages;
 pub mod static_library;
 pub mod sysroot;

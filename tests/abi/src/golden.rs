@@ -1,5 +1,6 @@
 // SPDX-License-Identifier: MIT OR Apache-2.0
-//! The golden files: what the ABI is, by version. Once a version is frozen, no line of them changes.
+//! The golden files: what the ABI is, by version. Once a version is frozen, no line of them changes. What is added
+//! to it is in the ABI's document, in a block with the language `added`.
 
 use std::fs;
 use std::path::Path;
@@ -43,7 +44,14 @@ const RENAMED: [(&str, &str); 2] = [
 pub fn read(language: &str, machine: Machine) -> Option<Listing> {
     let path = folder().join("golden").join(name(language, machine));
     let text = fs::read_to_string(path).ok()?;
-    let text = RENAMED.iter().fold(text, |text, (old, new)| text.replace(old, new));
+    let mut text = RENAMED.iter().fold(text, |text, (old, new)| text.replace(old, new));
+    let document = fs::read_to_string(folder().join("README.md")).expect("the document");
+    // Both languages say the same of a function.
+    let start = format!("{} function ", machine.name());
+    let block = document.lines().skip_while(|line| *line != "```added");
+    for function in block.filter_map(|line| line.strip_prefix(&start)) {
+        text.push_str(&format!("function {function}\n"));
+    }
     Some(Listing::parse(&text))
 }
 
@@ -75,13 +83,21 @@ pub fn compare(found: &Listing, language: &str, machine: Machine, scratch: &Path
         return;
     }
     let (gone, fresh) = (golden.without(found), found.without(&golden));
-    let what_to_do = if gone.is_empty() {
+    let what_to_do = if gone.is_empty() && fresh.iter().all(|line| line.starts_with("function ")) {
+        format!(
+            "Nothing that was there has changed. Say in ffi/abi/README.md what the function does, and add the lines \
+             with `+` to its block `added`, each as `{} function ..`.",
+            machine.name()
+        )
+    } else if gone.is_empty() {
         "Nothing that was there has changed. If `Compatibility` in ffi/abi/README.md allows such an addition within a \
          version, say there what it is and add the lines with `+` to the golden file; else undo it."
+            .to_owned()
     } else {
         "Guests and hosts that exist count on the lines with `-`. Undo the change; or, if it is meant, raise \
          paravirt_abi::VERSION and PV_ABI_VERSION: then this test asks for golden files of the new version beside \
          those that there are."
+            .to_owned()
     };
     let list = |lines: Vec<&str>, sign: &str| -> String {
         let marked = lines.into_iter().map(|line| format!("  {sign} {line}\n"));

@@ -6,6 +6,7 @@ use std::path::{Path, PathBuf};
 use paravirt_abi_tests::document::Document;
 use paravirt_abi_tests::machine::Machine;
 use paravirt_abi_tests::{c, folder, golden, rust};
+use paravirt_build::interface;
 use paravirt_section_tests::tools::succeed;
 
 fn scratch() -> PathBuf {
@@ -38,6 +39,19 @@ fn c_on_i386() {
 #[test]
 fn c_on_x86_64() {
     c_on(Machine::X86_64);
+}
+
+/// The C header and the document's table.
+#[test]
+fn what_is_written_from_the_list_of_functions_is_as_the_list_says() {
+    for (path, text) in interface::files(&test_support::workspace()).expect("a document with a place for the table") {
+        let found = std::fs::read_to_string(&path).unwrap_or_default();
+        assert!(
+            found == text,
+            "{} is not what the list in ffi/abi/src/interface.rs says; run `cargo xtask interface`",
+            path.display()
+        );
+    }
 }
 
 #[test]

@@ -49,6 +49,8 @@ enum Task {
         #[arg(long)]
         arch: Vec<Arch>,
     },
+    /// Write the C header and the document's table from the list of interface functions
+    Interface,
     /// Check format, lints, documentation and licence headers
     Lint,
     /// Run the tests that take long
@@ -104,6 +106,7 @@ fn perform(task: Task) -> Result<bool> {
         Task::Test(arguments) => return tasks::test::run(&workspace, &arguments),
         Task::Guests { arch, names } => tasks::build::guests(&workspace, &arch, &names)?,
         Task::Hosts { arch } => tasks::build::hosts(&workspace, &arch)?,
+        Task::Interface => tasks::interface::run(&workspace)?,
         Task::Lint => return tasks::lint::run(&workspace),
         Task::Soak => return tasks::long::soak(&workspace),
         Task::Bench => tasks::long::bench(&workspace)?,

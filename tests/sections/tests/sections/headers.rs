@@ -8,7 +8,7 @@ use std::mem::{offset_of, size_of};
 
 use object::{Object, ObjectSection};
 use paravirt_abi::error::Error;
-use paravirt_abi::interface::{FUNCTIONS, InterfaceFunction};
+use paravirt_abi::interface::FUNCTIONS;
 use paravirt_abi::line;
 use paravirt_abi::note::{self, IdentityNote};
 use paravirt_abi::shutdown::Reason;
@@ -253,23 +253,21 @@ fn interface_h_declares_the_interface() {
 }
 
 macro_rules! declared_in_rust {
-    ($($name:ident)*) => {
-        [$((interface::$name::NAME, interface::$name::SIGNATURE)),*]
+    ($($_class:ident { $(
+        $(#[$_attribute:meta])*
+        pub $(safe $($_never:lifetime)?)? fn $name:ident $_arguments:tt $(-> $_result:ty)?;
+    )* })*) => {
+        [$($((interface::$name::NAME, interface::$name::SIGNATURE)),*),*]
     };
 }
 
+/// By the types' own codes on this machine.
 #[test]
 fn the_rust_module_declares_the_interface() {
-    let mut declared: Vec<(&str, Signature)> = declared_in_rust!(
-        pv_clock_now pv_clock_wall pv_console_read pv_console_write pv_cpu_idle pv_cpu_set_tls pv_irq_attach
-        pv_irq_detach pv_irq_mask pv_irq_raise pv_irq_unmask pv_port_in pv_port_out pv_shutdown pv_timer_start
-        pv_timer_stop
-    )
-    .to_vec();
-    declared.sort_by_key(|(name, _)| *name);
+    let declared: Vec<(&str, Signature)> = paravirt_abi::interface_functions!(declared_in_rust).to_vec();
     let expected: Vec<_> = FUNCTIONS
         .iter()
-        .map(|function: &InterfaceFunction| (function.name, function.signature(Width::Bits64)))
+        .map(|function| (function.name, function.signature(Width::Bits64)))
         .collect();
     assert_eq!(declared, expected);
 }

@@ -4,6 +4,7 @@
 pub mod build;
 pub mod demo;
 pub mod install;
+pub mod interface;
 pub mod lint;
 pub mod long;
 pub mod port;

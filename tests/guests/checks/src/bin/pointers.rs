@@ -117,26 +117,18 @@ fn try_all(of_host: usize) -> i32 {
     failed
 }
 
+macro_rules! addresses {
+    ($($_class:ident { $(
+        $(#[$_attribute:meta])*
+        pub $(safe $($_never:lifetime)?)? fn $name:ident $_arguments:tt $(-> $_result:ty)?;
+    )* })*) => {
+        [$($($name as *const ()),*),*]
+    };
+}
+
 fn lose_the_stack(name: &str, word: usize) -> i32 {
     // They are in the table if somebody uses them.
-    black_box([
-        pv_clock_now as *const (),
-        pv_clock_wall as *const (),
-        pv_console_read as *const (),
-        pv_console_write as *const (),
-        pv_cpu_idle as *const (),
-        pv_cpu_set_tls as *const (),
-        pv_irq_attach as *const (),
-        pv_irq_detach as *const (),
-        pv_irq_mask as *const (),
-        pv_irq_raise as *const (),
-        pv_irq_unmask as *const (),
-        pv_port_in as *const (),
-        pv_port_out as *const (),
-        pv_shutdown as *const (),
-        pv_timer_start as *const (),
-        pv_timer_stop as *const (),
-    ]);
+    black_box(paravirt_bsp::abi::interface_functions!(addresses));
     let Some(function) = Table::of_image().find(name) else {
         println!("no such function: {name}");
         return 1;

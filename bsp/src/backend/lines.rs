@@ -33,6 +33,17 @@ use paravirt_vcpu::lines::Lines;
 use crate::local::Local;
 use crate::{cpu, vcpu};
 
+crate::in_guest_functions! {
+    /// The bodies of all functions for lines.
+    pub const FUNCTIONS = {
+        pv_irq_attach = attach,
+        pv_irq_detach = detach,
+        pv_irq_mask = mask,
+        pv_irq_raise = raise,
+        pv_irq_unmask = unmask,
+    };
+}
+
 /// The lines of the one vCPU.
 static LINES: Lines = Lines::new();
 

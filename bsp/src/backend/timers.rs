@@ -39,6 +39,14 @@ use super::lines;
 use crate::local::Local;
 use crate::{cpu, vcpu};
 
+crate::in_guest_functions! {
+    /// The bodies of all functions for timers.
+    pub const FUNCTIONS = {
+        pv_timer_start = start,
+        pv_timer_stop = stop,
+    };
+}
+
 /// The host's clock and its one-shot timer.
 #[derive(Debug)]
 pub struct Source {

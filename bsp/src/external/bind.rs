@@ -3,7 +3,7 @@
 
 use core::fmt;
 
-use paravirt_abi::signature::{Signature, SignatureError};
+use paravirt_abi::signature::{Signature, SignatureError, Type};
 
 use super::table::Table;
 
@@ -21,6 +21,13 @@ unsafe impl Sync for Function {}
 unsafe impl Send for Function {}
 
 impl Function {
+    /// What is in a table before the functions are.
+    const NONE: Self = Self {
+        name: "",
+        signature: Signature::new(Type::Unit, &[]),
+        address: core::ptr::null(),
+    };
+
     /// A function of that name and prototype at that address.
     ///
     /// # Safety
@@ -75,6 +82,26 @@ impl<const N: usize> Functions<N> {
         Self(functions)
     }
 
+    /// The functions of all parts, which are `N`, sorted.
+    ///
+    /// # Panics
+    /// As [`sorted`](Self::sorted).
+    #[must_use]
+    pub const fn joined(parts: &[&[Function]]) -> Self {
+        let mut functions = [Function::NONE; N];
+        let (mut count, mut part) = (0, 0);
+        while part < parts.len() {
+            let mut i = 0;
+            while i < parts[part].len() {
+                functions[count] = parts[part][i];
+                count += 1;
+                i += 1;
+            }
+            part += 1;
+        }
+        Self::sorted(functions)
+    }
+
     /// The functions, sorted by name.
     #[must_use]
     pub const fn as_slice(&self) -> &[Function] {
@@ -98,7 +125,6 @@ const fn is_less(a: &str, b: &str) -> bool {
 /// The functions with which a backend inside the guest fills slots, as [`Functions`].
 ///
 /// ```no_run
-/// # use paravirt_bsp::interface::{pv_clock_now, pv_timer_stop};
 /// extern "C" fn now() -> u64 { 0 }
 /// extern "C" fn stop(timer: u32) -> i32 { -1 }
 ///
@@ -111,43 +137,59 @@ const fn is_less(a: &str, b: &str) -> bool {
 /// # fn main() { let _ = FUNCTIONS.as_slice(); }
 /// ```
 ///
-/// The left side names a declared function that is in scope, the right side an `extern "C"` function of the same type,
-/// which may be `unsafe` unless the declaration says `safe`; or this is a compile error:
+/// The left side names an interface function, or another declared one that is in scope, the right side an `extern "C"`
+/// function of the same type, which may be `unsafe` unless the declaration says `safe`; or this is a compile error:
 ///
 /// ```compile_fail,E0308
-/// # use paravirt_bsp::interface::pv_clock_now;
 /// extern "C" fn now() -> u32 { 0 }
 /// paravirt_bsp::in_guest_functions! { static FUNCTIONS = { pv_clock_now = now }; }
+/// ```
+///
+/// A table next to its bodies is a `const FUNCTIONS`. Those of several modules are joined by the modules' names:
+///
+/// ```no_run
+/// mod clock {
+///     paravirt_bsp::in_guest_functions! { pub const FUNCTIONS = { pv_clock_now = now }; }
+///     extern "C" fn now() -> u64 { 0 }
+/// }
+/// use paravirt_bsp::backend::{lines, timers};
+/// paravirt_bsp::in_guest_functions! { static FUNCTIONS = [clock, lines, timers]; }
+/// # fn main() { let _ = FUNCTIONS.as_slice(); }
 /// ```
 ///
 /// A second body for one function is a compile error, too:
 ///
 /// ```compile_fail,E0080
-/// # use paravirt_bsp::interface::pv_clock_now;
-/// extern "C" fn now() -> u64 { 0 }
-/// paravirt_bsp::in_guest_functions! {
-///     static FUNCTIONS = {
-///         pv_clock_now = now,
-///         pv_clock_now = now,
-///     };
+/// use paravirt_bsp::backend::{lines, timers};
+/// extern "C" fn raise(line: u32) -> i32 { -1 }
+/// mod own {
+///     paravirt_bsp::in_guest_functions! { pub const FUNCTIONS = { pv_irq_raise = super::raise }; }
 /// }
+/// paravirt_bsp::in_guest_functions! { static FUNCTIONS = [lines, own]; }
 /// ```
 ///
-/// The right side must do what the external function promises; that part nobody checks. Without `static` and a name,
-/// the macro is an expression of the type [`Functions`].
+/// The right side must do what the external function promises; that part nobody checks. Without a name, the macro is an
+/// expression of the type [`Functions`].
 #[macro_export]
 macro_rules! in_guest_functions {
-    ($(
-        $(#[$attribute:meta])*
-        $visibility:vis static $table:ident = { $($name:ident = $function:path),* $(,)? };
-    )+) => {$(
+    // `static` or `const`.
+    ($(#[$attribute:meta])* $visibility:vis $kind:ident $table:ident = {
+        $($name:ident = $function:path),* $(,)?
+    };) => {
         $(#[$attribute])*
-        $visibility static $table: $crate::external::Functions<
+        $visibility $kind $table: $crate::external::Functions<
             { <[&str]>::len(&[$(::core::stringify!($name)),*]) },
         > = $crate::in_guest_functions! { $($name = $function),* };
-    )+};
+    };
+    ($(#[$attribute:meta])* $visibility:vis $kind:ident $table:ident = [$($module:ident),* $(,)?];) => {
+        $(#[$attribute])*
+        $visibility $kind $table: $crate::external::Functions<{ 0 $(+ $module::FUNCTIONS.as_slice().len())* }> =
+            $crate::external::Functions::joined(&[$($module::FUNCTIONS.as_slice()),*]);
+    };
     ($($name:ident = $function:path),* $(,)?) => {
         $crate::external::Functions::sorted([$({
+            #[allow(unused_imports, reason = "the caller's function may be none of the interface")]
+            use $crate::interface::*;
             // A function of that type; a safe one, if the other was declared as safe.
             let _: <$name as $crate::external::External>::Pointer = $function;
             // SAFETY: the type is checked above; the behaviour is what the backend's author vouches for.

@@ -11,6 +11,8 @@ use crate::cpu;
 use crate::local::Local;
 use crate::ring0::{message, serial};
 
+crate::in_guest_functions! { pub(super) const FUNCTIONS = { pv_console_read = read, pv_console_write = write }; }
+
 /// Whether there is a port.
 static IS_HERE: Local<bool> = Local::new(false);
 

@@ -3,6 +3,8 @@
 
 use crate::ring0::{self, interrupt};
 
+crate::in_guest_functions! { pub(super) const FUNCTIONS = { pv_cpu_idle = idle, pv_cpu_set_tls = set_tls }; }
+
 /// Body of `pv_cpu_idle`. Called with the virtual interrupt flag off.
 pub(super) extern "C" fn idle() {
     interrupt::wait();

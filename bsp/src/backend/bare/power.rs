@@ -6,6 +6,8 @@ use paravirt_abi::shutdown::Reason;
 use crate::ring0::port::Port;
 use crate::ring0::{message, processor, qemu, serial};
 
+crate::in_guest_functions! { pub(super) const FUNCTIONS = { pv_shutdown = shutdown }; }
+
 /// Reset control of PCs since the nineties: a full reset.
 const RESET_CONTROL: Port = port(0xcf9);
 const FULL_RESET: u8 = 6;

@@ -7,6 +7,8 @@ use crate::power;
 use crate::ring0::port::Port;
 use crate::ring0::tsc::{self, TIMER_HZ};
 
+crate::in_guest_functions! { pub(super) const FUNCTIONS = { pv_clock_now = now, pv_clock_wall = wall }; }
+
 const CHANNEL_0: Port = port(0x40);
 const COMMAND: Port = port(0x43);
 /// Channel 0, both bytes, mode 0: one interrupt when the count is down. The command itself stops a count that is

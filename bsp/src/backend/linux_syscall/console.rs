@@ -7,6 +7,8 @@ use paravirt_abi::line;
 use super::syscall::{FCNTL, GETPID, POLL, READ, WRITE, syscall3};
 use crate::backend::lines;
 
+crate::in_guest_functions! { pub(super) const FUNCTIONS = { pv_console_read = read, pv_console_write = write }; }
+
 const STDIN: usize = 0;
 const STDOUT: usize = 1;
 const EAGAIN: isize = -11;

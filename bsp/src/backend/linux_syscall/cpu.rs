@@ -5,6 +5,8 @@ use super::syscall::{RT_SIGPROCMASK, RT_SIGSUSPEND, SIG_BLOCK, SIGNALS, syscall3
 use crate::backend::entry;
 use paravirt_abi::error::Error;
 
+crate::in_guest_functions! { pub(super) const FUNCTIONS = { pv_cpu_idle = idle, pv_cpu_set_tls = set_tls }; }
+
 /// Called with the virtual interrupt flag off: a signal that ends the wait marks its line and leaves the signals
 /// blocked.
 pub(super) extern "C" fn idle() {

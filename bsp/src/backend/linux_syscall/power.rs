@@ -6,6 +6,8 @@ use paravirt_abi::shutdown::Reason;
 use super::console;
 use super::syscall::{EXIT_GROUP, syscall3};
 
+crate::in_guest_functions! { pub(super) const FUNCTIONS = { pv_shutdown = shutdown }; }
+
 /// Exit status after a fatal shutdown and after a reset, as of `pvhost run`.
 const STATUS_FATAL: i32 = 3;
 const STATUS_RESET: i32 = 4;

@@ -9,6 +9,8 @@ use super::vdso::{self, ClockGettime};
 use crate::backend::timers;
 use crate::local::Local;
 
+crate::in_guest_functions! { pub(super) const FUNCTIONS = { pv_clock_now = now, pv_clock_wall = wall }; }
+
 /// Monotonic time of Linux at the guest's start, in ns.
 static ZERO: Local<u64> = Local::new(0);
 /// The kernel's identifier of its timer.

@@ -9,6 +9,8 @@ use super::{irq, kernel};
 use crate::backend::lines;
 use crate::local::Local;
 
+crate::in_guest_functions! { pub(super) const FUNCTIONS = { pv_console_read = read, pv_console_write = write }; }
+
 /// Most bytes of one call: the layer's longest piece of a line. The kernel writes with its interrupts off, and its
 /// clock counts interrupts, so time stands still meanwhile. What is written in one call no other partition can part.
 const LONGEST: usize = 128;

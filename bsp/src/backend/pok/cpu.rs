@@ -7,6 +7,8 @@ use super::syscall::{THREAD_SLEEP, call};
 use super::{console, interrupt, irq, kernel, timer};
 use crate::backend::entry;
 
+crate::in_guest_functions! { pub(super) const FUNCTIONS = { pv_cpu_idle = idle, pv_cpu_set_tls = set_tls }; }
+
 /// Longest sleep in ns. Without a timer that runs and without a wish for input nothing ends the wait at all.
 const LONGEST_NS: u64 = 1_000_000_000;
 /// Longest sleep in ns where input ends the wait: how late its line may come.

@@ -41,11 +41,6 @@ mod syscall;
 mod timer;
 
 use super::{Backend, Contract, lines};
-use crate::in_guest_functions;
-use crate::interface::{
-    pv_clock_now, pv_console_read, pv_console_write, pv_cpu_idle, pv_cpu_set_tls, pv_irq_attach, pv_irq_detach,
-    pv_irq_mask, pv_irq_raise, pv_irq_unmask, pv_shutdown, pv_timer_start, pv_timer_stop,
-};
 
 /// The backend, for [`crate::image!`].
 pub static BACKEND: Backend = Backend {
@@ -58,20 +53,4 @@ pub static BACKEND: Backend = Backend {
     contract: unsafe { Contract::kept() },
 };
 
-in_guest_functions! {
-    static FUNCTIONS = {
-        pv_clock_now = timer::clock_now,
-        pv_console_read = console::read,
-        pv_console_write = console::write,
-        pv_cpu_idle = cpu::idle,
-        pv_cpu_set_tls = cpu::set_tls,
-        pv_irq_attach = lines::attach,
-        pv_irq_detach = lines::detach,
-        pv_irq_mask = lines::mask,
-        pv_irq_raise = lines::raise,
-        pv_irq_unmask = lines::unmask,
-        pv_shutdown = power::shutdown,
-        pv_timer_start = timer::start,
-        pv_timer_stop = timer::stop,
-    };
-}
+crate::in_guest_functions! { static FUNCTIONS = [console, timer, lines, cpu, power]; }

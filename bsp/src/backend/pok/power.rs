@@ -6,6 +6,8 @@ use paravirt_abi::shutdown::Reason;
 use super::syscall::{PARTITION_GET_ID, THREAD_SUSPEND, call};
 use crate::println;
 
+crate::in_guest_functions! { pub(super) const FUNCTIONS = { pv_shutdown = shutdown }; }
+
 /// Says on the console what would be an exit status elsewhere, and stops the partition's only thread. The node and its
 /// other partitions go on, so the kernel's call that ends the node is not made, and a reset is left to whoever
 /// supervises it.

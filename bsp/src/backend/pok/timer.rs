@@ -9,6 +9,10 @@ use crate::backend::entry;
 use crate::backend::timers::{self, NEVER};
 use crate::local::Local;
 
+crate::in_guest_functions! {
+    pub(super) const FUNCTIONS = { pv_clock_now = clock_now, pv_timer_start = start, pv_timer_stop = stop };
+}
+
 /// The kernel's time at the guest's start, in ns.
 static ZERO: Local<u64> = Local::new(0);
 /// The next deadline of the guest's timers, in ns of guest time; [`NEVER`] if no timer runs.

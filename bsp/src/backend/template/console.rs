@@ -8,6 +8,8 @@ use paravirt_bsp::backend::lines;
 
 use super::{hypervisor, irq};
 
+paravirt_bsp::in_guest_functions! { pub(super) const FUNCTIONS = { pv_console_read = read, pv_console_write = write }; }
+
 /// Whether input raises the console line.
 static WANTED: AtomicBool = AtomicBool::new(false);
 

@@ -26,11 +26,6 @@ mod start;
 mod timer;
 
 use paravirt_bsp::backend::{Backend, Contract, lines};
-use paravirt_bsp::in_guest_functions;
-use paravirt_bsp::interface::{
-    pv_clock_now, pv_console_read, pv_console_write, pv_cpu_idle, pv_irq_attach, pv_irq_detach, pv_irq_mask,
-    pv_irq_raise, pv_irq_unmask, pv_shutdown, pv_timer_start, pv_timer_stop,
-};
 
 /// The backend, for [`paravirt_bsp::image!`].
 pub static BACKEND: Backend = Backend {
@@ -43,19 +38,4 @@ pub static BACKEND: Backend = Backend {
     contract: unsafe { Contract::kept() },
 };
 
-in_guest_functions! {
-    static FUNCTIONS = {
-        pv_clock_now = timer::now,
-        pv_console_read = console::read,
-        pv_console_write = console::write,
-        pv_cpu_idle = cpu::idle,
-        pv_irq_attach = lines::attach,
-        pv_irq_detach = lines::detach,
-        pv_irq_mask = lines::mask,
-        pv_irq_raise = lines::raise,
-        pv_irq_unmask = lines::unmask,
-        pv_shutdown = power::shutdown,
-        pv_timer_start = timer::start,
-        pv_timer_stop = timer::stop,
-    };
-}
+paravirt_bsp::in_guest_functions! { static FUNCTIONS = [console, timer, lines, cpu, power]; }

@@ -5,6 +5,8 @@ use paravirt_bsp::abi::shutdown::Reason;
 
 use super::hypervisor;
 
+paravirt_bsp::in_guest_functions! { pub(super) const FUNCTIONS = { pv_shutdown = shutdown }; }
+
 /// The console has been flushed, and interrupts are off.
 pub(super) extern "C" fn shutdown(reason: u32, code: i32) -> ! {
     let word = match Reason::from_number(reason) {

@@ -7,6 +7,10 @@ use paravirt_bsp::backend::timers::{self, NEVER};
 
 use super::{hypervisor, irq};
 
+paravirt_bsp::in_guest_functions! {
+    pub(super) const FUNCTIONS = { pv_clock_now = now, pv_timer_start = start, pv_timer_stop = stop };
+}
+
 /// The hypervisor's clock at the guest's start, in ns.
 static ZERO: AtomicU64 = AtomicU64::new(0);
 /// The next deadline of the guest's timers, in ns of guest time; [`NEVER`] if no timer runs.

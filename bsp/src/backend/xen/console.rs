@@ -14,6 +14,8 @@ use crate::cpu;
 use crate::local::Local;
 use crate::ring0::{message, qemu};
 
+crate::in_guest_functions! { pub(super) const FUNCTIONS = { pv_console_read = read, pv_console_write = write }; }
+
 /// Most bytes that one hypercall takes: Xen copies that many at a time.
 const PIECE: usize = 128;
 /// How often a message looks for room in the ring before it gives up on the server.

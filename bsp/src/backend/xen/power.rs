@@ -9,6 +9,8 @@ use super::domain;
 use super::hypercall::{self, Shutdown};
 use crate::ring0::{message, qemu};
 
+crate::in_guest_functions! { pub(super) const FUNCTIONS = { pv_shutdown = shutdown }; }
+
 /// Body of `pv_shutdown`.
 pub(super) extern "C" fn shutdown(reason: u32, code: i32) -> ! {
     match Reason::from_number(reason) {

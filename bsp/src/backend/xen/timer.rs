@@ -9,6 +9,8 @@ use super::{hypercall, shared};
 use crate::backend::timers;
 use crate::local::Local;
 
+crate::in_guest_functions! { pub(super) const FUNCTIONS = { pv_clock_now = now, pv_clock_wall = wall }; }
+
 const NS_PER_SECOND: u64 = 1_000_000_000;
 
 /// System time at the guest's start, in ns.

@@ -5,9 +5,10 @@
 //! or the JSON of `pvhost header --format json`; there an address is the member `address`, a text such as
 //! `"0x40001000"`.
 
+use paravirt_abi::interface::{self, Class};
+use paravirt_abi::l4rtems;
 use paravirt_abi::signature::Width;
-use paravirt_abi::{interface, l4rtems};
-use paravirt_host_core::l4rtems::OFFERED;
+use paravirt_host_core::l4rtems::is_offered;
 pub use paravirt_host_core::provides::{Fit, Listed, Missing, Nearest, Provides, ProvidesError, successor};
 use serde::Deserialize;
 
@@ -76,10 +77,10 @@ pub struct Host {
     pub id: &'static str,
     /// What it is, in a line.
     pub summary: &'static str,
-    /// Interface functions that it does not offer.
-    withheld: &'static [&'static str],
-    /// L4RTEMS functions that it offers.
-    l4rtems: &'static [&'static str],
+    /// Whether it offers the interface functions for ports.
+    has_ports: bool,
+    /// Whether it is for L4RTEMS images, and offers the functions that these call.
+    l4rtems: bool,
     /// What it refuses to load.
     policy: fn() -> Policy,
 }
@@ -90,34 +91,34 @@ pub const HOSTS: [Host; 5] = [
         name: "process",
         id: "linux-process",
         summary: "`pvhost run`: a Linux process, without root or KVM",
-        // A user-mode process has no ports to grant.
-        withheld: &["pv_port_in", "pv_port_out"],
-        l4rtems: &[],
+        // User mode has none to grant.
+        has_ports: false,
+        l4rtems: false,
         policy: Policy::default,
     },
     Host {
         name: "process-l4rtems",
         id: "linux-process-2013",
         summary: "`pvhost run --compat l4rtems`: the same for L4RTEMS images",
-        withheld: &["pv_port_in", "pv_port_out"],
-        l4rtems: &OFFERED,
+        has_ports: false,
+        l4rtems: true,
         policy: Policy::l4rtems,
     },
     Host {
         name: "qemu",
         id: "qemu",
         summary: "`pvhost run --host qemu`: a PC without a hypervisor, backend `bare`",
-        withheld: &[],
-        l4rtems: &[],
+        has_ports: true,
+        l4rtems: false,
         policy: || in_machine("bare", EntryPoint::Pvh),
     },
     Host {
         name: "xen-pv",
         id: "xen-pv",
         summary: "`pvhost run --host xen-pv`: a paravirtualized domain of Xen, backend `xen`",
-        // Xen grants no ports.
-        withheld: &["pv_port_in", "pv_port_out"],
-        l4rtems: &[],
+        // Xen grants none.
+        has_ports: false,
+        l4rtems: false,
         policy: || Policy {
             // Xen for 32-bit domains of this kind is not built any more.
             machines: vec![Machine::X86_64],
@@ -128,9 +129,9 @@ pub const HOSTS: [Host; 5] = [
         name: "xen-pvh",
         id: "xen-pvh",
         summary: "`pvhost run --host xen-pvh`: a domain of Xen in a hardware container, backend `xen`",
-        // Xen grants no ports.
-        withheld: &["pv_port_in", "pv_port_out"],
-        l4rtems: &[],
+        // Xen grants none.
+        has_ports: false,
+        l4rtems: false,
         policy: || in_machine("xen", EntryPoint::Pvh),
     },
 ];
@@ -166,7 +167,7 @@ impl Host {
     /// Returns whether it is for L4RTEMS images.
     #[must_use]
     pub const fn is_for_l4rtems(&self) -> bool {
-        !self.l4rtems.is_empty()
+        self.l4rtems
     }
 
     /// Returns whether its functions are in the image, in a backend.
@@ -183,8 +184,12 @@ impl Host {
         }
         interface::FUNCTIONS
             .iter()
-            .filter(|function| !self.withheld.contains(&function.name))
-            .chain(self.l4rtems.iter().filter_map(|name| l4rtems::find(name)))
+            .filter(|function| self.has_ports || function.class != Class::Port)
+            .chain(
+                l4rtems::FUNCTIONS
+                    .iter()
+                    .filter(|function| self.l4rtems && is_offered(function.name)),
+            )
             .map(|function| {
                 let signature = function.signature(machine.width());
                 (function.name.to_owned(), Some(signature))
@@ -228,16 +233,6 @@ mod tests {
             slot: 0x10_0000,
             symbol: 0x10_1000,
             signature: prototype.map(|text| prototype::parse(text, Width::Bits64).unwrap()),
-        }
-    }
-
-    #[test]
-    fn listed_functions_exist() {
-        for name in HOSTS.iter().flat_map(|host| host.withheld) {
-            assert!(interface::find(name).is_some(), "{name}");
-        }
-        for name in HOSTS.iter().flat_map(|host| host.l4rtems) {
-            assert!(l4rtems::find(name).is_some(), "{name}");
         }
     }
 

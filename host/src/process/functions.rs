@@ -10,6 +10,7 @@ use std::rc::Rc;
 use paravirt_abi::error::Error;
 use paravirt_abi::signature::{Signature, Type, Width};
 use paravirt_host_core::guest::Frame;
+pub use paravirt_host_core::guest::Stopped;
 use paravirt_host_core::memory::GuestMemory;
 
 use super::lines::LineHandle;
@@ -87,8 +88,7 @@ impl Call {
 
     /// Stops the guest: it is left when the host function returns. A fault cannot be asked for; it counts as fatal.
     pub fn stop(&mut self, exit: Exit) -> Stopped {
-        self.guest().request_end(exit.end());
-        Stopped(())
+        self.guest().end(exit.end())
     }
 
     #[inline]
@@ -237,16 +237,17 @@ pub struct GuestUsize(pub u64);
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
 pub struct GuestIsize(pub i64);
 
-/// Result of a function that does not return (`!`): it has asked the guest to stop, see [`Call::stop`].
-#[derive(Debug)]
-pub struct Stopped(pub(super) ());
-
 /// A type that a host function may take.
 pub trait GuestArgument {
     /// The type's code on a guest of that width.
     fn type_on(width: Width) -> Type;
     /// Takes the next argument.
     fn take(arguments: &mut Arguments<'_>) -> Self;
+}
+
+/// What an argument in a list of the ABI is to a host function here.
+pub(super) trait InGuest {
+    type Type: GuestArgument;
 }
 
 /// A type that a host function may return.
@@ -286,6 +287,10 @@ macro_rules! crossing {
 
 macro_rules! integers {
     ($($ty:ty => $code:ident),* $(,)?) => {$(
+        impl InGuest for $ty {
+            type Type = Self;
+        }
+
         crossing! { [] $ty:
             |_| Type::$code,
             // The ABI leaves the upper bits of a narrow argument undefined.
@@ -316,6 +321,16 @@ crossing! { [] GuestUsize:
     |value, call| call.set_result(value.0)
 }
 
+impl InGuest for usize {
+    type Type = GuestUsize;
+}
+
+impl From<GuestUsize> for u64 {
+    fn from(size: GuestUsize) -> Self {
+        size.0
+    }
+}
+
 crossing! { [] GuestIsize:
     |width| by_width(width, Type::I32, Type::I64),
     |arguments| Self(arguments.signed_word()),
@@ -323,7 +338,17 @@ crossing! { [] GuestIsize:
 }
 
 macro_rules! pointers {
-    ($($ty:ident => $code:ident),*) => {$(
+    ($($ty:ident => $code:ident, $of:ty);*) => {$(
+        impl<T> InGuest for $of {
+            type Type = $ty<T>;
+        }
+
+        impl<T> From<$ty<T>> for u64 {
+            fn from(pointer: $ty<T>) -> Self {
+                pointer.address
+            }
+        }
+
         crossing! { [T] $ty<T>:
             |_| Type::$code,
             |arguments| Self { address: arguments.word(), to: PhantomData },
@@ -332,7 +357,7 @@ macro_rules! pointers {
     )*};
 }
 
-pointers!(GuestPtr => Pointer, GuestConstPtr => ConstPointer);
+pointers!(GuestPtr => Pointer, *mut T; GuestConstPtr => ConstPointer, *const T);
 
 crossing! { [] f32:
     |_| Type::F32,

@@ -128,14 +128,6 @@ impl Host {
         self.woken.store(true, Ordering::SeqCst);
     }
 
-    /// `pv_cpu_idle`
-    pub(super) fn count_idle(&self, idle: impl FnOnce()) {
-        let start = monotonic();
-        idle();
-        self.idles.set(self.idles.get() + 1);
-        self.idle_ns.set(self.idle_ns.get() + (monotonic() - start));
-    }
-
     /// Number of idle calls, and ns in them.
     pub(super) const fn idle(&self) -> (u64, u64) {
         (self.idles.get(), self.idle_ns.get())
@@ -202,6 +194,13 @@ impl Platform for Host {
                 }
             });
         }
+    }
+
+    fn count_idle(&self, idle: impl FnOnce()) {
+        let start = monotonic();
+        idle();
+        self.idles.set(self.idles.get() + 1);
+        self.idle_ns.set(self.idle_ns.get() + (monotonic() - start));
     }
 
     fn console_write(&self, bytes: &[u8]) -> Result<usize, Error> {

@@ -51,7 +51,7 @@ impl Step<'_> {
     /// [`Error::NoSuchDevice`] if there is no such line.
     pub fn raise(&mut self, line: u32) -> Result<(), Error> {
         self.raised = true;
-        self.guest.irq_raise(line)
+        self.guest.pv_irq_raise(line)
     }
 }
 

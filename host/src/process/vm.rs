@@ -122,7 +122,7 @@ impl Builder {
     #[must_use]
     pub fn l4rtems(mut self) -> Self {
         self.l4rtems = true;
-        let functions = interface::then();
+        let functions = interface::l4rtems();
         self.functions
             .extend(functions.map(|(name, provided)| (name.into(), provided)));
         self

@@ -9,7 +9,7 @@ use alloc::vec::Vec;
 use paravirt_abi::signature::Signature;
 use paravirt_host_core::guest;
 use paravirt_host_core::image::{self, External, check_loadable};
-use paravirt_host_core::l4rtems::OFFERED;
+use paravirt_host_core::l4rtems::is_offered;
 use paravirt_host_core::prototype_match;
 use paravirt_host_core::provides::{Missing, Nearest, Provides};
 use paravirt_host_core::text::Escaped;
@@ -145,7 +145,7 @@ fn misfits(image: &image::Image, functions: &Functions) -> Vec<String> {
 fn missing(external: &External, nearest: &mut Nearest<'_>) -> String {
     let name = &external.name;
     // With the flag, the library has them all.
-    if OFFERED.contains(&name.as_str()) {
+    if is_offered(name) {
         return format!("missing: {name}, of L4RTEMS; set PVH_COMPAT_L4RTEMS (option `--compat l4rtems`)");
     }
     let nearest = &nearest.to(name);

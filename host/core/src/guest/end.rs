@@ -75,6 +75,10 @@ impl End {
     }
 }
 
+/// Result of a function that does not return (`!`): the guest is left when the host function returns.
+#[derive(Debug)]
+pub struct Stopped(pub(super) ());
+
 #[cfg(test)]
 mod tests {
     use super::*;

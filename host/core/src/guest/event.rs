@@ -147,7 +147,7 @@ impl<P: Platform> Guest<P> {
 impl<P: Platform> Alarm for Guest<P> {
     /// Guest time, which is far below 2^63 wherever the platform's began.
     fn now(&self) -> u64 {
-        self.clock_now()
+        self.pv_clock_now()
     }
 
     fn set(&self, deadline: u64) {

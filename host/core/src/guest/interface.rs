@@ -1,8 +1,8 @@
 // SPDX-License-Identifier: MIT OR Apache-2.0
-//! The interface functions, on what the platform gives. Ports are not among them.
+//! The interface functions, on what the platform gives. Ports are not among them: user mode has none to grant.
 //!
 //! For host functions: on the vCPU's thread, between entering and leaving the host. The guest's pointers are checked
-//! here.
+//! here. Pointers and sizes are those of the guest, in 64 bits.
 
 use core::slice;
 
@@ -11,14 +11,25 @@ use paravirt_abi::line::CONSOLE;
 use paravirt_abi::shutdown::Reason;
 use paravirt_abi::signature::Width;
 
-use super::{End, EndKind, Guest, Platform};
+use super::{End, EndKind, Guest, Platform, Stopped};
 
+/// Calls the macro `$with` with the declarations of a list (see [`paravirt_abi::interface`]) that have methods of their
+/// names here, one after the other: those of all classes but ports.
+#[macro_export]
+macro_rules! offered_functions {
+    ([$with:ident] [$($offered:tt)*] Port { $($_declarations:tt)* } $($rest:tt)*) => {
+        $crate::offered_functions! { [$with] [$($offered)*] $($rest)* }
+    };
+    ([$with:ident] [$($offered:tt)*] $_class:ident { $($declarations:tt)* } $($rest:tt)*) => {
+        $crate::offered_functions! { [$with] [$($offered)* $($declarations)*] $($rest)* }
+    };
+    ([$with:ident] [$($offered:tt)*]) => { $with! { $($offered)* } };
+}
+
+#[expect(missing_docs, reason = "the list of the interface documents its functions")]
 impl<P: Platform> Guest<P> {
-    /// `pv_console_write`.
-    ///
-    /// # Errors
     /// As the interface says.
-    pub fn console_write(&self, buffer: u64, length: u64) -> Result<usize, Error> {
+    pub fn pv_console_write(&self, buffer: u64, length: u64) -> Result<usize, Error> {
         if !self.memory.readable(buffer, length) {
             return Err(Error::BadAddress);
         }
@@ -31,11 +42,8 @@ impl<P: Platform> Guest<P> {
         self.platform.console_write(bytes)
     }
 
-    /// `pv_console_read`.
-    ///
-    /// # Errors
     /// As the interface says.
-    pub fn console_read(&self, buffer: u64, length: u64) -> Result<usize, Error> {
+    pub fn pv_console_read(&self, buffer: u64, length: u64) -> Result<usize, Error> {
         if !self.memory.writable(buffer, length) {
             return Err(Error::BadAddress);
         }
@@ -68,37 +76,28 @@ impl<P: Platform> Guest<P> {
         Ok(count)
     }
 
-    /// `pv_clock_now`.
-    pub fn clock_now(&self) -> u64 {
+    /// As the interface says.
+    pub fn pv_clock_now(&self) -> u64 {
         self.platform.now().saturating_sub(self.start_time)
     }
 
-    /// `pv_clock_wall`.
-    pub fn clock_wall(&self) -> u64 {
+    /// As the interface says.
+    pub fn pv_clock_wall(&self) -> u64 {
         self.platform.wall()
     }
 
-    /// `pv_timer_start`.
-    ///
-    /// # Errors
     /// As the interface says.
-    pub fn timer_start(&self, timer: u32, first: u64, period: u64) -> Result<(), Error> {
+    pub fn pv_timer_start(&self, timer: u32, first: u64, period: u64) -> Result<(), Error> {
         self.timers.start(self, timer, first, period)
     }
 
-    /// `pv_timer_stop`.
-    ///
-    /// # Errors
     /// As the interface says.
-    pub fn timer_stop(&self, timer: u32) -> Result<(), Error> {
+    pub fn pv_timer_stop(&self, timer: u32) -> Result<(), Error> {
         self.timers.stop(self, timer)
     }
 
-    /// `pv_irq_attach`.
-    ///
-    /// # Errors
     /// As the interface says.
-    pub fn irq_attach(&self, line: u32) -> Result<(), Error> {
+    pub fn pv_irq_attach(&self, line: u32) -> Result<(), Error> {
         self.lines.attach(self.page.pending(), line)?;
         if line == CONSOLE {
             self.platform.console_attach()?;
@@ -106,64 +105,49 @@ impl<P: Platform> Guest<P> {
         Ok(())
     }
 
-    /// `pv_irq_detach`.
-    ///
-    /// # Errors
     /// As the interface says.
-    pub fn irq_detach(&self, line: u32) -> Result<(), Error> {
+    pub fn pv_irq_detach(&self, line: u32) -> Result<(), Error> {
         self.lines.detach(self.page.pending(), line)
     }
 
-    /// `pv_irq_mask`.
-    ///
-    /// # Errors
     /// As the interface says.
-    pub fn irq_mask(&self, line: u32) -> Result<(), Error> {
+    pub fn pv_irq_mask(&self, line: u32) -> Result<(), Error> {
         self.lines.mask(self.page.pending(), line)
     }
 
-    /// `pv_irq_unmask`.
-    ///
-    /// # Errors
     /// As the interface says.
-    pub fn irq_unmask(&self, line: u32) -> Result<(), Error> {
+    pub fn pv_irq_unmask(&self, line: u32) -> Result<(), Error> {
         self.lines.unmask(self.page.pending(), line)
     }
 
-    /// `pv_irq_raise`.
-    ///
-    /// # Errors
     /// As the interface says.
-    pub fn irq_raise(&self, line: u32) -> Result<(), Error> {
+    pub fn pv_irq_raise(&self, line: u32) -> Result<(), Error> {
         self.lines.raise(self.page.pending(), line)
     }
 
-    /// `pv_cpu_idle`: sleeps until a line is pending or the guest is to be left.
-    pub fn cpu_idle(&self) {
-        loop {
-            self.expire_if_due();
-            self.lines.flush(self.page.pending());
-            if self.page.is_pending() || self.is_stopping() {
-                return;
+    pub fn pv_cpu_idle(&self) {
+        self.platform.count_idle(|| {
+            loop {
+                self.expire_if_due();
+                self.lines.flush(self.page.pending());
+                if self.page.is_pending() || self.is_stopping() {
+                    return;
+                }
+                self.platform.wait();
             }
-            self.platform.wait();
-        }
+        });
     }
 
-    /// `pv_cpu_set_tls`.
-    ///
-    /// # Errors
     /// As the interface says.
-    pub fn cpu_set_tls(&self, base: u64) -> Result<(), Error> {
+    pub fn pv_cpu_set_tls(&self, base: u64) -> Result<(), Error> {
         self.platform.set_tls(base)
     }
 
-    /// `pv_shutdown`: the guest is left when the host function returns.
-    pub fn shutdown(&self, reason: u32, code: i32) {
-        self.request_end(match Reason::from_number(reason) {
+    pub fn pv_shutdown(&self, reason: u32, code: i32) -> Stopped {
+        self.end(match Reason::from_number(reason) {
             Some(Reason::Exit) => End::new(EndKind::Exit, code),
             Some(Reason::Reset) => End::new(EndKind::Reset, 0),
             Some(Reason::Fatal) | None => End::new(EndKind::Fatal, code),
-        });
+        })
     }
 }

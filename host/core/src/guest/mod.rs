@@ -22,7 +22,7 @@ use core::sync::atomic::{AtomicBool, AtomicU32, AtomicU64, Ordering, compiler_fe
 use paravirt_abi::error::Error;
 use paravirt_abi::signature::Width;
 
-pub use end::{End, EndKind};
+pub use end::{End, EndKind, Stopped};
 pub use load::{Function, GuestError, Provide, Request, policy};
 pub use platform::Platform;
 
@@ -215,6 +215,12 @@ impl<P: Platform> Guest<P> {
         self.end
             .compare_exchange(none, end.word(), Ordering::SeqCst, Ordering::SeqCst)
             .is_ok()
+    }
+
+    /// As [`request_end`](Self::request_end), for a host function that does not return to the guest.
+    pub fn end(&self, end: End) -> Stopped {
+        self.request_end(end);
+        Stopped(())
     }
 
     /// Returns whether the guest is to be left.

@@ -58,6 +58,12 @@ pub trait Platform: Sized {
     /// last return ends it at once; it may return for no reason. Between entering and leaving the host.
     fn wait(&self);
 
+    /// Calls `idle`, in which the guest idles, see [`wait`](Self::wait). A platform may count and measure. Between
+    /// entering and leaving the host.
+    fn count_idle(&self, idle: impl FnOnce()) {
+        idle();
+    }
+
     /// Writes to the console; the number of bytes taken. Between entering and leaving the host.
     ///
     /// # Errors

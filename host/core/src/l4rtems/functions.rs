@@ -13,8 +13,9 @@ use crate::guest::{Guest, Platform};
 /// Nanoseconds in a microsecond, the unit of L4RTEMS.
 const MICROSECOND: u64 = 1_000;
 
+#[allow(non_snake_case, reason = "L4RTEMS named some of them so")]
 impl<P: Platform> Guest<P> {
-    /// `l4rtems_outch`.
+    /// Writes a character.
     pub fn l4rtems_outch(&self, character: i8) {
         let byte = match character as u8 {
             0 => b'\n',
@@ -34,41 +35,41 @@ impl<P: Platform> Guest<P> {
     }
 
     /// `l4rtems_requestIrq`, which returns a C `bool`.
-    pub fn l4rtems_request_irq(&self, number: u32) -> u8 {
-        (self.takes_interrupts && self.irq_attach(number).is_ok()).into()
+    pub fn l4rtems_requestIrq(&self, number: u32) -> u8 {
+        (self.takes_interrupts && self.pv_irq_attach(number).is_ok()).into()
     }
 
     /// `l4rtems_detachIrq`.
-    pub fn l4rtems_detach_irq(&self, number: u32) {
+    pub fn l4rtems_detachIrq(&self, number: u32) {
         if number == line::TIMER {
             self.l4rtems_timer_stop();
         }
-        let _ = self.irq_detach(number);
+        let _ = self.pv_irq_detach(number);
     }
 
     /// `l4rtems_timer_start`.
     pub fn l4rtems_timer_start(&self, period: u64, first: u64) {
         let first = if first == 0 { period } else { first };
-        let _ = self.timer_start(0, to_ns(first), to_ns(period));
+        let _ = self.pv_timer_start(0, to_ns(first), to_ns(period));
     }
 
     /// `l4rtems_timer_stop`.
     pub fn l4rtems_timer_stop(&self) {
-        let _ = self.timer_stop(0);
+        let _ = self.pv_timer_stop(0);
     }
 
     /// `l4rtems_timer_read`.
     pub fn l4rtems_timer_read(&self) -> u32 {
-        from_ns(self.clock_now())
+        from_ns(self.pv_clock_now())
     }
 }
 
-/// A time of 2013 in ns; one that is too long is the longest.
+/// A time of L4RTEMS in ns; one that is too long is the longest.
 const fn to_ns(time: u64) -> u64 {
     time.saturating_mul(MICROSECOND)
 }
 
-/// What a clock of 2013 shows at that time in ns: the lower half.
+/// What the clock of L4RTEMS shows at that time in ns: the lower half.
 const fn from_ns(ns: u64) -> u32 {
     (ns / MICROSECOND) as u32
 }
@@ -78,7 +79,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn a_time_of_2013_that_is_too_long_is_the_longest() {
+    fn an_l4rtems_time_that_is_too_long_is_the_longest() {
         assert_eq!(to_ns(10_000), 10_000_000);
         assert_eq!(to_ns(u64::MAX / 1_000), u64::MAX / 1_000 * 1_000);
         for long in [u64::MAX / 1_000 + 1, 1 << 63, u64::MAX] {
@@ -87,7 +88,7 @@ mod tests {
     }
 
     #[test]
-    fn a_clock_of_2013_shows_the_lower_half_of_its_time() {
+    fn the_l4rtems_clock_shows_the_lower_half_of_its_time() {
         assert_eq!(from_ns(1_999), 1);
         assert_eq!(from_ns((1 << 32) * 1_000 - 1), u32::MAX);
         assert_eq!(from_ns(((3 << 32) + 7) * 1_000), 7);

@@ -9,13 +9,11 @@ mod functions;
 pub use block::{Block, Selectors, block, size as block_size};
 pub use code::{Code, Start};
 
-/// The L4RTEMS functions that hosts offer, sorted by name.
-pub const OFFERED: [&str; 7] = [
-    "l4rtems_detachIrq",
-    "l4rtems_inch",
-    "l4rtems_outch",
-    "l4rtems_requestIrq",
-    "l4rtems_timer_read",
-    "l4rtems_timer_start",
-    "l4rtems_timer_stop",
-];
+use paravirt_abi::interface::Class;
+use paravirt_abi::l4rtems;
+
+/// Whether `name` is that of an L4RTEMS function that hosts offer: all but those for ports.
+#[must_use]
+pub fn is_offered(name: &str) -> bool {
+    l4rtems::find(name).is_some_and(|function| function.class != Class::Port)
+}

@@ -8,6 +8,9 @@ use paravirt_bsp::abi::start::Features;
 use paravirt_bsp::external::Table;
 use paravirt_bsp::start;
 
+/// What is checked, and the check. Each module has a list of its own.
+pub type Check = (&'static str, fn() -> Outcome);
+
 /// `Ok`, or why not.
 pub type Outcome = Result<(), Problem>;
 

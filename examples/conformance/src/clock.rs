@@ -9,8 +9,14 @@ use paravirt_bsp::timer::{Delay, TICK, Timer};
 use paravirt_bsp::{clock, start, vcpu};
 use volatile::map_field;
 
-use crate::check::{Outcome, Problem, ensure, require};
+use crate::check::{Check, Outcome, Problem, ensure, require};
 use crate::settings::{MICROSECOND, MILLISECOND, late, note, now};
+
+pub const CHECKS: &[Check] = &[
+    ("clock: never steps back", monotonic),
+    ("clock: page and host agree", page_and_host),
+    ("clock: wall clock", wall),
+];
 
 /// Readings of a clock.
 const READINGS: u32 = 20_000;
@@ -18,7 +24,7 @@ const READINGS: u32 = 20_000;
 const RESOLUTION: u64 = MILLISECOND;
 
 /// Whichever way it is read, and with interrupts between two readings.
-pub fn monotonic() -> Outcome {
+fn monotonic() -> Outcome {
     let ticks = Timer::new(TICK).ok_or_else(no_timer)?;
     ticks.start_ns(MILLISECOND, MILLISECOND)?;
     for (name, read) in [
@@ -51,7 +57,7 @@ fn no_timer() -> Problem {
 
 /// The clock in the vCPU page and the host's function show the same time. A host that announces the page's clock fills
 /// it.
-pub fn page_and_host() -> Outcome {
+fn page_and_host() -> Outcome {
     let features = start::info().map_or(0, |info| info.features);
     if Features::from_bits_retain(features).contains(Features::CLOCK_TSC) {
         /// Time in which a host knows the rate of the counter.
@@ -96,7 +102,7 @@ impl Reading {
 }
 
 /// Later than the start, in this century, and as fast as the other clock.
-pub fn wall() -> Outcome {
+fn wall() -> Outcome {
     const YEAR: u64 = 31_556_952;
     const STEP: u64 = 200 * MILLISECOND;
     /// A host may be setting its wall clock.

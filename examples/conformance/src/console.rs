@@ -9,15 +9,22 @@ use paravirt_bsp::irq::Line;
 use paravirt_bsp::timer::Timer;
 use paravirt_bsp::{Error, console, cpu, println};
 
-use crate::check::{Outcome, Problem, ensure, require};
+use crate::check::{Check, Outcome, Problem, ensure, require};
 use crate::settings::{note, time_limit};
+
+pub const CHECKS: &[Check] = &[
+    ("console: a long line", long_line),
+    ("console: from a handler", from_a_handler),
+    ("console: input, a few bytes for each interrupt", input),
+    ("console: input, all eight bits", eight_bits),
+];
 
 /// Longer than the buffer of any serial line.
 const LONG: usize = 300;
 
 /// The host takes as much as it likes at a time, but never more than it was given. Whoever compares the output sees the
 /// rest.
-pub fn long_line() -> Outcome {
+fn long_line() -> Outcome {
     let mut line = [0; LONG];
     for (index, byte) in line.iter_mut().enumerate() {
         *byte = b'a' + (index % 26) as u8;
@@ -47,7 +54,7 @@ fn print(line: Line) {
     println!("a handler of line {}", line.number());
 }
 
-pub fn from_a_handler() -> Outcome {
+fn from_a_handler() -> Outcome {
     Ok(LINE.attach_for(&print, || LINE.raise())??)
 }
 
@@ -86,7 +93,7 @@ fn received() -> [u8; INPUT.len()] {
 }
 
 /// Input raises the console line, also if it came before the line was attached, and as long as some is left.
-pub fn input() -> Outcome {
+fn input() -> Outcome {
     require("pv_console_read")?;
     let Some(guard) = Timer::new(7) else {
         return Ok(());
@@ -143,7 +150,7 @@ fn is_typed(received: &[u8]) -> bool {
 }
 
 /// The bytes that a console for text may change, in the input of the check before.
-pub fn eight_bits() -> Outcome {
+fn eight_bits() -> Outcome {
     require("pv_console_read")?;
     if has_none() {
         return Err(Problem::NotOffered(NO_INPUT));

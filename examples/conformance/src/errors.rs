@@ -7,11 +7,13 @@ use paravirt_bsp::interface::{
     pv_irq_attach, pv_irq_detach, pv_irq_mask, pv_irq_raise, pv_irq_unmask, pv_timer_start, pv_timer_stop,
 };
 
-use crate::check::{Outcome, ensure};
+use crate::check::{Check, Outcome, ensure};
+
+pub const CHECKS: &[Check] = &[("errors: numbers", numbers)];
 
 const LINE: u32 = FIRST_FREE + 1;
 
-pub fn numbers() -> Outcome {
+fn numbers() -> Outcome {
     let expect = |what: &str, found: i32, wanted: Error| {
         ensure!(found == wanted.number(), "{what}: {found}, not {}", wanted.number());
         Ok(())

@@ -10,8 +10,15 @@ use paravirt_bsp::cpu;
 use paravirt_bsp::irq::Line;
 use paravirt_bsp::timer::{Delay, Timer};
 
-use crate::check::{Outcome, Problem, ensure};
+use crate::check::{Check, Outcome, Problem, ensure};
 use crate::settings::{MICROSECOND, MILLISECOND, late, note, now, time_limit};
+
+pub const CHECKS: &[Check] = &[
+    ("idle: ends at once if a line is pending", pending),
+    ("idle: ends by an interrupt, handler run", interrupt),
+    ("idle: no wake-up is lost", none_lost),
+    ("idle: sleeps", sleeps),
+];
 
 const LINE: Line = Line::new(FIRST_FREE).expect("a free line");
 static CALLS: AtomicU32 = AtomicU32::new(0);
@@ -25,7 +32,7 @@ fn timer(number: u32) -> Result<Timer, Problem> {
 }
 
 /// With interrupts off: the handler runs when they are on. Timers expire all the same, also for a delay.
-pub fn pending() -> Outcome {
+fn pending() -> Outcome {
     let timer = timer(5)?;
     LINE.attach(&|_| {
         CALLS.fetch_add(1, Ordering::Relaxed);
@@ -49,7 +56,7 @@ pub fn pending() -> Outcome {
 
 /// With interrupts on, its handler has run; with interrupts off, the line stays pending. The timer goes on, because one
 /// that expired before the wait, on a machine that stood still, would not end it.
-pub fn interrupt() -> Outcome {
+fn interrupt() -> Outcome {
     let timer = timer(5)?;
     CALLS.store(0, Ordering::Relaxed);
     timer.attach(&|_, _| {
@@ -74,7 +81,7 @@ pub fn interrupt() -> Outcome {
 
 /// Interrupts just before, in and just after the wait. One that is lost would end with the guard, late. Most must be
 /// punctual.
-pub fn none_lost() -> Outcome {
+fn none_lost() -> Outcome {
     const ROUNDS: u64 = 1000;
     /// Rounds in a row for which a machine may stand still.
     const FEW: u64 = 10;
@@ -105,7 +112,7 @@ pub fn none_lost() -> Outcome {
 }
 
 /// Few wake-ups in a long wait, and it is as long as it should be.
-pub fn sleeps() -> Outcome {
+fn sleeps() -> Outcome {
     /// Hosts have reasons of their own to end a wait, but not many.
     const MOST: u32 = 50;
     let timer = timer(5)?;

@@ -7,7 +7,18 @@ use paravirt_bsp::abi::line::{FIRST_FREE, LINES};
 use paravirt_bsp::irq::{self, Line};
 use paravirt_bsp::{Error, cpu};
 
-use crate::check::{Outcome, ensure};
+use crate::check::{Check, Outcome, ensure};
+
+pub const CHECKS: &[Check] = &[
+    ("irq: a raise runs the handler before it returns", raise),
+    ("irq: nothing comes while interrupts are off", off),
+    ("irq: a masked line latches", masked),
+    ("irq: masking withdraws what is pending", withdrawn),
+    ("irq: a detached line is silent", detached),
+    ("irq: the lowest line goes first", order),
+    ("irq: every line", every_line),
+    ("irq: a line without a handler is counted", spurious),
+];
 
 const LINE: Line = Line::new(FIRST_FREE).expect("a free line");
 /// A line that no check attaches.
@@ -31,7 +42,7 @@ fn with_line(body: impl FnOnce() -> Outcome) -> Outcome {
     LINE.attach_for(&count, body)?
 }
 
-pub fn raise() -> Outcome {
+fn raise() -> Outcome {
     let (calls, told) = (AtomicU32::new(0), AtomicU32::new(0));
     let handler = |line: Line| {
         calls.fetch_add(1, Ordering::Relaxed);
@@ -49,7 +60,7 @@ pub fn raise() -> Outcome {
 }
 
 /// Raised three times meanwhile, the line comes once, when they are on again.
-pub fn off() -> Outcome {
+fn off() -> Outcome {
     with_line(|| {
         let (early, pending) = cpu::without_interrupts(|_| {
             for _ in 0..3 {
@@ -65,7 +76,7 @@ pub fn off() -> Outcome {
     })
 }
 
-pub fn masked() -> Outcome {
+fn masked() -> Outcome {
     with_line(|| {
         LINE.mask()?;
         for _ in 0..3 {
@@ -81,7 +92,7 @@ pub fn masked() -> Outcome {
     })
 }
 
-pub fn withdrawn() -> Outcome {
+fn withdrawn() -> Outcome {
     with_line(|| {
         let pending = cpu::without_interrupts(|_| {
             LINE.raise()?;
@@ -100,7 +111,7 @@ pub fn withdrawn() -> Outcome {
     })
 }
 
-pub fn detached() -> Outcome {
+fn detached() -> Outcome {
     with_line(|| Ok(()))?;
     LINE.raise()?;
     ensure!(calls() == 0, "{} calls", calls());
@@ -119,7 +130,7 @@ fn append(line: Line) {
     ORDER.store(order, Ordering::Relaxed);
 }
 
-pub fn order() -> Outcome {
+fn order() -> Outcome {
     let numbers = [3, 0, 9, 1].map(|above| FIRST_FREE + above);
     let lines = || numbers.into_iter().filter_map(Line::new);
     for line in lines() {
@@ -137,7 +148,7 @@ pub fn order() -> Outcome {
     Ok(())
 }
 
-pub fn every_line() -> Outcome {
+fn every_line() -> Outcome {
     for line in (FIRST_FREE..LINES).filter_map(Line::new) {
         CALLS.store(0, Ordering::Relaxed);
         line.attach(&count)?;
@@ -155,7 +166,7 @@ pub fn every_line() -> Outcome {
 }
 
 /// And said once.
-pub fn spurious() -> Outcome {
+fn spurious() -> Outcome {
     let before = irq::spurious();
     STRAY.unmask()?;
     STRAY.raise()?;

@@ -8,8 +8,13 @@ use paravirt_bsp::cpu;
 use paravirt_bsp::irq::Line;
 use paravirt_bsp::timer::Timer;
 
-use crate::check::{Outcome, Problem, ensure};
+use crate::check::{Check, Outcome, Problem, ensure};
 use crate::settings::{MILLISECOND, now, time_limit};
+
+pub const CHECKS: &[Check] = &[
+    ("irq: other lines nest in a handler", other_lines),
+    ("irq: a line does not nest in itself", same_line),
+];
 
 /// Lines that nest, the first in the second and so on.
 const LINES: [Line; 4] = [line(0), line(1), line(2), line(3)];
@@ -124,7 +129,7 @@ fn pending_together() -> Outcome {
 }
 
 /// By software, one in the other, and by the timer; also if they were pending before the handler began.
-pub fn other_lines() -> Outcome {
+fn other_lines() -> Outcome {
     pending_together()?;
     for line in LINES {
         line.attach(&nest)?;
@@ -152,7 +157,7 @@ fn again(line: Line) {
 }
 
 /// Raised in its own handler, the handler runs once more when it is done.
-pub fn same_line() -> Outcome {
+fn same_line() -> Outcome {
     CALLS.store(0, Ordering::Relaxed);
     DEEPEST.store(0, Ordering::Relaxed);
     FIRST.attach(&again)?;

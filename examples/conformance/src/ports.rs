@@ -4,7 +4,9 @@
 use paravirt_bsp::Error;
 use paravirt_bsp::interface::{pv_port_in, pv_port_out};
 
-use crate::check::{Outcome, Problem, ensure, require};
+use crate::check::{Check, Outcome, Problem, ensure, require};
+
+pub const CHECKS: &[Check] = &[("ports: out and in", out_and_in)];
 
 /// Index and data of a PC's clock chip, and the register that says whether its battery is good: bit 7, all others 0.
 const INDEX: u16 = 0x70;
@@ -13,7 +15,7 @@ const REGISTER_D: u32 = 0x0d;
 const VALID: i64 = 0x80;
 
 /// Goes out and comes in again by a device that every PC has. A width that is none is refused.
-pub fn out_and_in() -> Outcome {
+fn out_and_in() -> Outcome {
     require("pv_port_in")?;
     require("pv_port_out")?;
     // SAFETY: the chip's index register and a register of it that reading does not change.

@@ -9,8 +9,13 @@ use guest_checks::registers::{self, ControlWords, Registers};
 use paravirt_bsp::cpu;
 use paravirt_bsp::timer::Timer;
 
-use crate::check::{Outcome, Problem, ensure, require};
+use crate::check::{Check, Outcome, Problem, ensure, require};
 use crate::settings::{MICROSECOND, MILLISECOND, note, now, time_limit};
+
+pub const CHECKS: &[Check] = &[
+    ("processor: registers and FPU survive interrupts", registers),
+    ("processor: thread-local storage", thread_local_storage),
+];
 
 const TIMER: u32 = 6;
 static CALLS: AtomicU32 = AtomicU32::new(0);
@@ -40,7 +45,7 @@ fn timer() -> Result<Timer, Problem> {
 }
 
 /// All of them hold other values each time, direction flag and control words included, while a timer interrupts.
-pub fn registers() -> Outcome {
+fn registers() -> Outcome {
     /// Interrupts of code that holds something in every register.
     const INTERRUPTS: u32 = 50;
     /// Their period. It is longer than an emulated hypervisor takes for an interrupt.
@@ -72,7 +77,7 @@ pub fn registers() -> Outcome {
 }
 
 /// A word at the base that was set, before and after a host call and an interrupt.
-pub fn thread_local_storage() -> Outcome {
+fn thread_local_storage() -> Outcome {
     require("pv_cpu_set_tls")?;
     for block in [[0x1111_usize, 0x2222], [0x3333, 0x4444]] {
         // SAFETY: nothing in this guest uses thread-local storage.

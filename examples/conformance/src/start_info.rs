@@ -4,14 +4,21 @@
 use paravirt_bsp::abi::start::{MAGIC, MemoryKind, MemoryRange, StartInfo};
 use paravirt_bsp::{abi, start};
 
-use crate::check::{Outcome, Problem, ensure};
+use crate::check::{Check, Outcome, Problem, ensure};
+
+pub const CHECKS: &[Check] = &[
+    ("start: the block is of this ABI", block),
+    ("start: command line", command_line),
+    ("start: memory is sorted and apart from the image", memory_map),
+    ("start: memory is there at both ends", memory_ends),
+];
 
 unsafe extern "C" {
     static __image_start: u8;
     static __image_end: u8;
 }
 
-pub fn block() -> Outcome {
+fn block() -> Outcome {
     let Some(info) = start::info() else {
         return Err(Problem::failed(format_args!("there is none")));
     };
@@ -22,7 +29,7 @@ pub fn block() -> Outcome {
 }
 
 /// Words with single spaces between them, and a NUL behind the last, for C.
-pub fn command_line() -> Outcome {
+fn command_line() -> Outcome {
     let Some(info) = start::info().filter(|info| info.command_line_length > 0) else {
         return Err(Problem::NotOffered("the host passed none"));
     };
@@ -51,7 +58,7 @@ fn is_ram(range: &MemoryRange) -> bool {
 }
 
 /// Sorted, apart, and the image in none that is free.
-pub fn memory_map() -> Outcome {
+fn memory_map() -> Outcome {
     let image = (&raw const __image_start).addr() as u64..(&raw const __image_end).addr() as u64;
     let mut last = 0;
     for range in ranges()? {
@@ -78,7 +85,7 @@ pub fn memory_map() -> Outcome {
 }
 
 /// The first and the last byte of each free range keep what is written to them, and none is another one's shadow.
-pub fn memory_ends() -> Outcome {
+fn memory_ends() -> Outcome {
     let ranges = ranges()?;
     let ends = || {
         ranges

@@ -7,10 +7,15 @@ use paravirt_bsp::abi::line::FIRST_FREE;
 use paravirt_bsp::cpu;
 use paravirt_bsp::irq::Line;
 
-use crate::check::{Outcome, ensure};
+use crate::check::{Check, Outcome, ensure};
 use crate::settings::{MICROSECOND, MILLISECOND, note, now};
 use crate::ticks::Running;
 use crate::timer;
+
+pub const CHECKS: &[Check] = &[
+    ("storm: 10,000 raises", raises),
+    ("storm: timers and a software line", timers),
+];
 
 const LINE: Line = Line::new(FIRST_FREE).expect("a free line");
 
@@ -40,7 +45,7 @@ fn calls() -> u32 {
 }
 
 /// Each runs its handler; while interrupts are off, any number is one.
-pub fn raises() -> Outcome {
+fn raises() -> Outcome {
     const RAISES: u32 = 10_000;
     LINE.attach(&count)?;
     for _ in 0..RAISES {
@@ -58,7 +63,7 @@ pub fn raises() -> Outcome {
 /// Timers of four periods, a line that the interrupted code raises, and time with interrupts off: nothing is lost, and
 /// the stack does not grow. Where a timer costs much, the periods are longer: amid more interrupts than a host can
 /// deliver nothing else goes on.
-pub fn timers() -> Outcome {
+fn timers() -> Outcome {
     /// The shortest period, in ns, and how many times a timer's cost it is at least.
     const SHORTEST: u64 = 500 * MICROSECOND;
     const COSTS: u64 = 4;

@@ -6,9 +6,21 @@ use core::sync::atomic::{AtomicU32, Ordering};
 use paravirt_bsp::cpu;
 use paravirt_bsp::timer::Timer;
 
-use crate::check::{ONLY_IN_CALLS, Outcome, Problem, ensure};
+use crate::check::{Check, ONLY_IN_CALLS, Outcome, Problem, ensure};
 use crate::settings::{MICROSECOND, MILLISECOND, late, note, now, time_limit};
-use crate::ticks::Running;
+use crate::ticks::{self, Running};
+
+pub const CHECKS: &[Check] = &[
+    ("timer: interrupts code that makes no call", interrupts),
+    ("timer: 1,000 ticks at 1 kHz, counted by the clock", ticks::thousand),
+    ("timer: a first time unlike the period", ticks::first_and_period),
+    ("timer: two at once", ticks::two),
+    ("timer: all at once", ticks::all),
+    ("timer: once, not early and not late", once),
+    ("timer: stop and start again", stop_and_start),
+    ("timer: a start replaces the one before", restart),
+    ("timer: its handler is told of each expiration", told),
+];
 
 /// Timer of these checks.
 const TIMER: u32 = 3;
@@ -29,7 +41,7 @@ fn wait(ns: u64) {
 
 /// From at once to more than a 16-bit counter of 1.19 MHz holds, and never. None comes early; a machine that stands
 /// still may make some late, but not half of them.
-pub fn once() -> Outcome {
+fn once() -> Outcome {
     for delay in [0, 1, 50_000, 700_000, 5_000_000, 60_000_000, 150_000_000] {
         let mut lateness = [0; TRIES];
         for one in &mut lateness {
@@ -106,7 +118,7 @@ fn once_for(delay: u64) -> Result<u64, Problem> {
 
 /// After a stop nothing is counted, but what was due before is, with interrupts off too; a start after it begins from
 /// zero.
-pub fn stop_and_start() -> Outcome {
+fn stop_and_start() -> Outcome {
     let period = 2 * MILLISECOND;
     for _ in 0..20 {
         let running = Running::start(TIMER, period, period)?;
@@ -162,7 +174,7 @@ fn with_interrupts_off(end: fn(Running) -> Outcome) -> Outcome {
 }
 
 /// The time of the start before counts no more, unless it was due already.
-pub fn restart() -> Outcome {
+fn restart() -> Outcome {
     just_in_time(Running::replace)?;
     with_interrupts_off(Running::replace)?;
     let (delay, timer) = (40 * MILLISECOND, timer()?);
@@ -230,7 +242,7 @@ fn tell(timer: Timer, expirations: u64) {
 }
 
 /// Also of those that came together while interrupts were off.
-pub fn told() -> Outcome {
+fn told() -> Outcome {
     let timer = timer()?;
     let before = timer.expirations();
     timer.attach(&tell)?;

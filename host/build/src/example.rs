@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: MIT OR Apache-2.0
 //! Runs of examples whose output is compared with a file.
 
+use std::collections::BTreeMap;
 use std::fs;
 use std::path::PathBuf;
 use std::process::Command;
@@ -97,6 +98,16 @@ impl Example {
         fs::read(&file).with_context(|| format!("cannot read {}", file.display()))
     }
 
+    /// Returns what it must print.
+    ///
+    /// # Errors
+    /// The file with it cannot be read, or lacks a check that its host is said not to offer.
+    pub fn expected(&self) -> Result<String> {
+        let path = self.folder.join(&self.run.expect);
+        let text = fs::read_to_string(&path).with_context(|| format!("cannot read {}", path.display()))?;
+        without(&text, &self.run.not_offered).with_context(|| path.display().to_string())
+    }
+
     /// Runs a [`Self::command`], compares output and exit status with what is expected, and returns the output.
     ///
     /// # Errors
@@ -114,9 +125,7 @@ impl Example {
     /// # Errors
     /// The difference, with the host's messages.
     pub fn judge(&self, printed: &str, status: Option<i32>, messages: &str) -> Result<()> {
-        let expected = self.folder.join(&self.run.expect);
-        let expected = fs::read_to_string(&expected).with_context(|| format!("cannot read {}", expected.display()))?;
-        if let Some(difference) = difference(&expected, printed) {
+        if let Some(difference) = difference(&self.expected()?, printed) {
             bail!("{difference}\nits messages: {messages}");
         }
         if status != Some(self.run.status) {
@@ -128,6 +137,20 @@ impl Example {
         }
         Ok(())
     }
+}
+
+/// What the conformance guest prints on a host that does not offer some checks, each with the reason; `all` is what it
+/// prints where every check is ok.
+fn without(all: &str, not_offered: &BTreeMap<String, String>) -> Result<String> {
+    let mut text = all.to_owned();
+    for (check, reason) in not_offered {
+        let ok = format!("{check} ... ok\n");
+        ensure!(text.contains(&ok), "there is no check `{check}`");
+        text = text.replace(&ok, &format!("{check} ... not offered: {reason}\n"));
+    }
+    let (checks, lacking) = (all.matches(" ... ok\n").count(), not_offered.len());
+    let total = |ok, lacking| format!(": {ok} ok, {lacking} not offered, ");
+    Ok(text.replace(&total(checks, 0), &total(checks - lacking, lacking)))
 }
 
 /// The first line that differs, for people; `None` if nothing does.
@@ -160,5 +183,17 @@ mod tests {
             difference("", "x").as_deref(),
             Some("line 1 differs: expected \"\", got \"x\"")
         );
+    }
+
+    #[test]
+    fn what_a_host_does_not_offer_is_expected_to_be_said_and_counted() {
+        let all = "a ... ok\nb ... ok\nguest: 2 ok, 0 not offered, 0 failed\n";
+        let lacking = |check: &str| BTreeMap::from([(check.to_owned(), "none here".to_owned())]);
+        assert_eq!(without(all, &BTreeMap::new()).expect("nothing to do"), all);
+        assert_eq!(
+            without(all, &lacking("b")).expect("a check"),
+            "a ... ok\nb ... not offered: none here\nguest: 1 ok, 1 not offered, 0 failed\n"
+        );
+        assert!(without(all, &lacking("c")).is_err());
     }
 }

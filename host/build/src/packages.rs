@@ -11,6 +11,7 @@
 //! | `bench = true` | `cargo xtask bench` runs its benchmarks |
 //! | `[[..run]]` | a run whose output is compared, see [`Run`] |
 
+use std::collections::BTreeMap;
 use std::path::PathBuf;
 
 use anyhow::{Context, Result};
@@ -59,8 +60,8 @@ pub struct Metadata {
 #[serde(deny_unknown_fields, rename_all = "kebab-case")]
 pub struct Run {
     /// Who runs it: `process` (`pvhost run`), `native` (the guest is started as an ordinary program), `qemu`, `xen-pv`
-    /// or `xen-pvh` (`pvhost run --host`), `l4re` (with a user's trees), `c-host` (the example in C), or the name of a
-    /// workspace package whose binary takes the guest as its first argument.
+    /// or `xen-pvh` (`pvhost run --host`), `l4re`, `pok` or `pok-fork` (with a user's trees), `c-host` (the example in
+    /// C), or the name of a workspace package whose binary takes the guest as its first argument.
     #[serde(default = "process")]
     pub host: String,
     /// The guest; by default the one with the package's name.
@@ -79,6 +80,9 @@ pub struct Run {
     /// A file beside the manifest with the expected standard output.
     #[serde(default = "expected")]
     pub expect: PathBuf,
+    /// The checks of the conformance guest that this host does not offer, and why: the file has them as `ok`.
+    #[serde(default)]
+    pub not_offered: BTreeMap<String, String>,
     /// The expected exit status.
     #[serde(default)]
     pub status: i32,

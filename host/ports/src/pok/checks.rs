@@ -8,6 +8,9 @@ use anyhow::{Context, Result, bail, ensure};
 use super::kernel::SLOT;
 use super::node::{Node, Partition};
 use super::tree::Kind;
+use paravirt_build::arch::Arch;
+use paravirt_build::example::Example;
+use paravirt_build::packages::Package;
 use paravirt_build::workspace::Workspace;
 
 const fn partition(guest: &'static str, command_line: &'static str) -> Partition {
@@ -43,11 +46,16 @@ pub const ALL: [Node; 4] = [
         allow: Some("tests/guests/checks/registers.allow"),
         input: include_bytes!("../../../../examples/conformance/input.bin"),
         judge: |workspace, kind, printed| {
-            let file = match kind {
-                Kind::Maintained => "conformance/expected-pok.txt",
-                Kind::Fork => "conformance/expected-pok-irq.txt",
+            let host = match kind {
+                Kind::Maintained => "pok",
+                Kind::Fork => "pok-fork",
             };
-            as_expected(workspace, file, printed)
+            let packages = Package::all(workspace)?;
+            let mut examples = packages.iter().flat_map(|package| Example::all(package, Arch::I386));
+            let example = examples
+                .find(|example| example.run.host == host)
+                .with_context(|| format!("no manifest has a run on {host}"))?;
+            compare(&example.expected()?, &example.title(), printed)
         },
     },
 ];
@@ -57,16 +65,21 @@ fn end(partition: usize) -> String {
     format!("paravirt: partition {partition}: shutdown exit 0")
 }
 
-/// What a file of `examples` says, and the partition's last line.
+/// Compares with what a file of `examples` says.
 fn as_expected(workspace: &Workspace, file: &str, printed: &[String]) -> Result<()> {
     let path = workspace.root().join("examples").join(file);
     let expected = fs::read_to_string(&path).with_context(|| format!("cannot read {}", path.display()))?;
+    compare(&expected, &path.display().to_string(), printed)
+}
+
+/// Compares with what is expected by what has that name, and the partition's last line.
+fn compare(expected: &str, name: &str, printed: &[String]) -> Result<()> {
     let last = end(0);
     let expected: Vec<&str> = expected.lines().chain([last.as_str()]).collect();
     let differs = (0..expected.len().max(printed.len()))
         .find(|&line| expected.get(line).copied() != printed.get(line).map(String::as_str));
     if let Some(line) = differs {
-        bail!("line {} is not what {} says", line + 1, path.display());
+        bail!("line {} is not what {name} says", line + 1);
     }
     Ok(())
 }

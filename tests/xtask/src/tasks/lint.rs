@@ -74,11 +74,14 @@ pub fn all(workspace: &Workspace, packages: &[Package], report: &mut Report) {
 
 /// Everything at once, guests included, as an editor checks a checkout that was just opened.
 fn clippy_workspace(workspace: &Workspace) -> Result<()> {
-    command::run(
-        command::cargo()
-            .current_dir(workspace.root())
-            .args(["clippy", "--quiet", "--workspace", "--all-targets", "--", "-Dwarnings"]),
-    )
+    command::run(command::cargo().current_dir(workspace.root()).args([
+        "clippy",
+        "--quiet",
+        "--workspace",
+        "--all-targets",
+        "--",
+        "-Dwarnings",
+    ]))
 }
 
 fn clippy_guests(workspace: &Workspace, packages: &[Package], toolchain: &Toolchain, arch: Arch) -> Result<()> {

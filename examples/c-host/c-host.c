@@ -28,7 +28,7 @@
 #define NS_PER_SECOND UINT64_C(1000000000)
 #define STACK_SIZE 65536
 /* Set by hand: the code runs with the guest's thread pointer, which a stack protector would use. */
-#define WITHOUT_TLS __attribute__((optimize("no-stack-protector")))
+#define WITHOUT_TLS __attribute__((no_stack_protector))
 
 static struct pvh_guest *guest;
 static pthread_t vcpu, reader;

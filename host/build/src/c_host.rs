@@ -31,7 +31,7 @@ pub const fn compiler(arch: Arch) -> &'static str {
 }
 
 /// Where the program goes: out of the way of guests, which are linked at 1 MiB.
-const fn text_segment(arch: Arch) -> u32 {
+pub const fn text_segment(arch: Arch) -> u32 {
     match arch {
         Arch::X86_64 => 0x4000_0000,
         Arch::I386 => 0xa000_0000,

@@ -53,7 +53,7 @@ pub fn list(pvhost: &Path, image: &Path) -> Result<serde_json::Value> {
 
 /// Returns whether the C compiler has what a statically linked program is made of; some systems keep it in a package of
 /// its own.
-fn has_static_c_library() -> bool {
+pub fn has_static_c_library() -> bool {
     ["libc.a", "rcrt1.o"].iter().all(|file| {
         let mut cc = Command::new("cc");
         cc.arg(format!("-print-file-name={file}"));

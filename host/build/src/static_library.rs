@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: MIT OR Apache-2.0
-//! The Rust part of C programs, as static libraries: for RTEMS' linker, and for hosts in C.
+//! The Rust part of C programs, as static libraries: for RTEMS' linker, for guests and for hosts in C.
 
 use std::fs;
 use std::path::{Path, PathBuf};
@@ -23,6 +23,8 @@ pub struct Library {
     pub built: &'static str,
     /// What those call it who link it.
     pub file: &'static str,
+    /// Whether it keeps Rust's copy of the compiler's run-time functions, because nobody else brings them.
+    pub has_intrinsics: bool,
 }
 
 /// The Rust part of RTEMS' BSP.
@@ -30,6 +32,15 @@ pub const RTEMS: Library = Library {
     package: "rtems-paravirt",
     built: "librtemsparavirt.a",
     file: "librtemsparavirt.a",
+    has_intrinsics: false,
+};
+
+/// What guests in C and C++ are linked with.
+pub const GUEST: Library = Library {
+    package: "paravirt-guest",
+    built: "libparavirt_guest.a",
+    file: "libparavirt_guest.a",
+    has_intrinsics: true,
 };
 
 /// What hosts in C stand on.
@@ -37,6 +48,7 @@ pub const HOST: Library = Library {
     package: "paravirt-host",
     built: "libparavirt_host.a",
     file: "libparavirt_host.a",
+    has_intrinsics: false,
 };
 
 /// Builds a library for `arch` and copies it into `folder` unless the same is there. Returns its path.
@@ -60,7 +72,9 @@ pub fn build(workspace: &Workspace, arch: Arch, library: Library, folder: &Path)
         .join(library.built);
     let stripped = built.with_extension("stripped");
     fs::copy(&built, &stripped).with_context(|| format!("cannot copy {}", built.display()))?;
-    remove_intrinsics(&stripped)?;
+    if !library.has_intrinsics {
+        remove_intrinsics(&stripped)?;
+    }
     let finished = folder.join(library.file);
     // A file that did not change keeps its time, so that nothing is built again because of it.
     write_if_changed(&finished, &fs::read(&stripped)?)?;

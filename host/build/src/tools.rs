@@ -39,6 +39,8 @@ pub enum Tool {
     Valgrind,
     /// Answers how a C program is built with an installed library.
     PkgConfig,
+    /// The same for projects that are described to it.
+    Cmake,
     /// An interpreter, which loads libraries.
     Python,
     /// Format and lints of the active Rust toolchain.
@@ -73,7 +75,7 @@ pub enum State {
 
 impl Tool {
     /// All, in the order in which they are set up.
-    pub const ALL: [Self; 14] = [
+    pub const ALL: [Self; 15] = [
         Self::RustSource,
         Self::Cxx,
         Self::CrossI686,
@@ -84,6 +86,7 @@ impl Tool {
         Self::Linkers,
         Self::Valgrind,
         Self::PkgConfig,
+        Self::Cmake,
         Self::Python,
         Self::RustLints,
         Self::Qemu,
@@ -103,6 +106,7 @@ impl Tool {
             Self::Linkers => "linkers",
             Self::Valgrind => "valgrind",
             Self::PkgConfig => "pkg-config",
+            Self::Cmake => "cmake",
             Self::Python => "python",
             Self::RustLints => "rust-lints",
             Self::Qemu => "qemu",
@@ -123,6 +127,8 @@ impl Tool {
             ("mold", Self::Linkers),
             ("valgrind", Self::Valgrind),
             ("pkg-config", Self::PkgConfig),
+            ("cmake", Self::Cmake),
+            ("make", Self::Cmake),
             ("python3", Self::Python),
             ("qemu-system-", Self::Qemu),
         ];
@@ -145,6 +151,7 @@ impl Tool {
             Self::Linkers => "linkers ld.lld and mold",
             Self::Valgrind => "valgrind",
             Self::PkgConfig => "pkg-config",
+            Self::Cmake => "CMake and make",
             Self::Python => "Python 3",
             Self::RustLints => "cargo fmt and cargo clippy",
             Self::Qemu => "QEMU for PCs (7.2 or later)",
@@ -178,6 +185,7 @@ impl Tool {
             (Self::Valgrind, _) => &["valgrind"],
             (Self::PkgConfig, Fedora) => &["pkgconf-pkg-config"],
             (Self::PkgConfig, _) => &["pkgconf"],
+            (Self::Cmake, _) => &["cmake", "make"],
             (Self::Python, Arch) => &["python"],
             (Self::Python, _) => &["python3"],
             (Self::RustLints, Debian | Ubuntu) => &[],
@@ -213,6 +221,10 @@ impl Tool {
             }
             Self::Valgrind => answers(Command::new("valgrind").args(["--quiet", "true"])),
             Self::PkgConfig => answers(Command::new("pkg-config").arg("--version")),
+            Self::Cmake => {
+                answers(Command::new("cmake").arg("--version"))?;
+                answers(Command::new("make").arg("--version"))
+            }
             Self::Python => answers(Command::new("python3").arg("--version")),
             Self::RustLints => {
                 answers(command::cargo().args(["fmt", "--version"]))?;

@@ -161,9 +161,8 @@ impl Folder {
         guests_l4rtems::build(Arch::I386.name(), "guest.c", &[], &image)
     }
 
-    /// Installs what a C program without RTEMS is built with, and brings one.
-    fn bring_c_program(&self) -> Result<(), String> {
-        test_support::program("i686-linux-gnu-gcc");
+    /// Installs what a C program without RTEMS is built with, and brings the one that the document shows.
+    fn bring_c_program(&self, document: &str) -> Result<(), String> {
         test_support::program("pkg-config");
         let root = test_support::workspace().root().to_owned();
         let output = Command::new(env!("CARGO"))
@@ -175,11 +174,12 @@ impl Folder {
         if !output.status.success() {
             return Err(String::from_utf8_lossy(&output.stderr).into_owned());
         }
-        for (from, to) in [("installed.c", "program.c"), ("memory.c", "memory.c")] {
-            let fixture = root.join("tests/rtems/fixtures").join(from);
-            fs::copy(fixture, self.path().join(to)).map_err(|error| error.to_string())?;
-        }
-        Ok(())
+        let text = fs::read_to_string(root.join(document)).map_err(|error| error.to_string())?;
+        let program = text
+            .split_once("\n```c\n")
+            .and_then(|(_, rest)| rest.split_once("```\n"))
+            .ok_or("the document shows no program")?;
+        fs::write(self.path().join("program.c"), program.0).map_err(|error| error.to_string())
     }
 
     /// Sees that what the command needs is there.
@@ -216,7 +216,7 @@ impl Folder {
             self.bring_l4rtems_image()?;
         }
         if uses("program.c") && !self.path().join("program.c").exists() {
-            self.bring_c_program()?;
+            self.bring_c_program(&block.document)?;
         }
         if uses("application.c") {
             let application = test_support::workspace().root().join("tests/rtems/apps/cpu.c");

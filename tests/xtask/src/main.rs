@@ -6,7 +6,6 @@ mod report;
 mod tasks;
 
 use std::ffi::OsString;
-use std::path::PathBuf;
 use std::process::ExitCode;
 
 use anyhow::Result;
@@ -68,12 +67,9 @@ enum Task {
     /// Run guests as tasks of L4Re on the Fiasco microkernel; without their build folders, say what to build
     #[command(disable_help_flag = true)]
     L4re(Port),
-    /// Install the static library for RTEMS, the C headers, the linkcmds fragment and a pkg-config file
-    Install {
-        /// The folder that gets lib, include and share
-        #[arg(long, value_name = "DIR")]
-        prefix: PathBuf,
-    },
+    /// Install pvhost, and what guests in C and C++ and hosts in C are built with: libraries, headers, linker scripts,
+    /// descriptions for pkg-config and CMake
+    Install(tasks::install::Arguments),
     /// Install what the tests need: packages (Debian) and Rust libraries
     Setup,
 }
@@ -114,7 +110,7 @@ fn perform(task: Task) -> Result<bool> {
         Task::Rtems(port) => return tasks::port::run("rtems", &port.arguments),
         Task::Pok(port) => return tasks::port::run("pok", &port.arguments),
         Task::L4re(port) => return tasks::port::run("l4re", &port.arguments),
-        Task::Install { prefix } => tasks::install::run(&workspace, &prefix)?,
+        Task::Install(arguments) => tasks::install::run(&workspace, &arguments)?,
         Task::Setup => return tasks::setup::run(&workspace),
     }
     Ok(true)

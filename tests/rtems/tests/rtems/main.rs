@@ -3,7 +3,6 @@
 #![cfg(all(target_os = "linux", target_arch = "x86_64"))]
 
 mod headers;
-mod install;
 mod kernel;
 mod library;
 mod sources;

@@ -1,61 +1,156 @@
 // SPDX-License-Identifier: MIT OR Apache-2.0
-//! `cargo xtask install`: what a C program for i386 is built against, without this checkout.
+//! `cargo xtask install`: what guests in C and C++ and hosts in C are built with, without this checkout, and `pvhost`.
 
-use std::fs;
-use std::path::Path;
+use std::env;
+use std::fs::{self, Permissions};
+use std::os::unix::fs::PermissionsExt;
+use std::path::{Path, PathBuf, absolute};
+use std::process::Command;
 
 use anyhow::{Context, Result};
 
 use paravirt_build::arch::Arch;
+use paravirt_build::c_host;
+use paravirt_build::command;
 use paravirt_build::files::write_if_changed;
+use paravirt_build::hosts;
 use paravirt_build::static_library;
 use paravirt_build::workspace::Workspace;
 
-/// The pkg-config file. Its paths start from where it is, so that the folder can be moved.
-const PKG_CONFIG: &str = "\
-prefix=${pcfiledir}/../..
-libdir=${prefix}/lib/paravirt/i386
-linkcmdsdir=${prefix}/share/paravirt/linkcmds
+/// Its options.
+#[derive(Debug, clap::Args)]
+#[command(after_help = "\
+No installed file names the folder, so it can be moved. With DESTDIR in the environment, all goes below that folder.
 
-Name: paravirt
-Description: Paravirtualization layer for RTEMS: C API, and its body for i386
-Version: @VERSION@
-Cflags: -I${prefix}/include
-Libs: -L${libdir} -L${linkcmdsdir} -lrtemsparavirt -lgcc
-";
+Examples:
+  cargo xtask install --prefix ~/.local
+  cc $(pkg-config --cflags paravirt-guest) guest.c $(pkg-config --libs paravirt-guest) -o guest
+  cmake -B build -DCMAKE_PREFIX_PATH=~/.local")]
+pub struct Arguments {
+    /// The folder that gets bin, include, lib and share
+    #[arg(long, value_name = "DIR", default_value = "/usr/local")]
+    prefix: PathBuf,
+}
 
-/// Installs below `prefix`, and says where.
+/// Builds and installs, and names each file.
 ///
 /// # Errors
-/// The library does not build, or a file cannot be written.
-pub fn run(workspace: &Workspace, prefix: &Path) -> Result<()> {
-    let library = static_library::build(
-        workspace,
-        Arch::I386,
-        static_library::RTEMS,
-        &prefix.join("lib/paravirt/i386"),
-    )?;
-    println!("{}", library.display());
-    copy(&workspace.root().join("ffi/include"), &prefix.join("include"))?;
-    copy(&workspace.linkcmds(), &prefix.join("share/paravirt/linkcmds"))?;
-    let description = prefix.join("lib/pkgconfig/paravirt.pc");
-    let text = PKG_CONFIG.replace("@VERSION@", env!("CARGO_PKG_VERSION"));
-    write_if_changed(&description, text.as_bytes())?;
-    println!("{}", description.display());
+/// Something does not build, or a file cannot be written.
+pub fn run(workspace: &Workspace, arguments: &Arguments) -> Result<()> {
+    let mut prefix = absolute(&arguments.prefix)?;
+    if let Some(root) = env::var_os("DESTDIR").filter(|root| !root.is_empty()) {
+        prefix = absolute(root)?.join(prefix.strip_prefix("/")?);
+    }
+    // Said before minutes are spent on building.
+    fs::create_dir_all(&prefix)
+        .and_then(|()| tempfile::tempfile_in(&prefix))
+        .with_context(|| {
+            format!(
+                "cannot write to {}: name a folder of yours with --prefix",
+                prefix.display()
+            )
+        })?;
+    for arch in Arch::ALL {
+        for library in [static_library::GUEST, static_library::HOST] {
+            println!("building {} for {arch}", library.file);
+            let folder = prefix.join("lib/paravirt").join(arch.name());
+            println!(
+                "{}",
+                static_library::build(workspace, arch, library, &folder)?.display()
+            );
+        }
+    }
+    copy(&workspace.root().join("ffi/include"), "h", &prefix.join("include"))?;
+    copy(&workspace.linkcmds(), "ld", &prefix.join("share/paravirt/linkcmds"))?;
+    descriptions(workspace, &prefix)?;
+    program(workspace, &prefix)
+}
+
+/// Builds and installs `pvhost` with its manual, what shells need to complete its command lines, and licences.
+///
+/// # Errors
+/// As [`run`].
+pub fn program(workspace: &Workspace, prefix: &Path) -> Result<()> {
+    println!("building {}", hosts::PVHOST);
+    let built = hosts::build(workspace, hosts::PVHOST)?;
+    let program = prefix.join("bin").join(hosts::PVHOST);
+    write(&program, &fs::read(&built)?)?;
+    let mode = fs::metadata(&program)?.permissions().mode();
+    // Whoever may read it may execute it.
+    fs::set_permissions(&program, Permissions::from_mode(mode | (mode & 0o444) >> 2))?;
+    let manual = prefix.join("share/man/man1");
+    fs::create_dir_all(&manual)?;
+    command::run(Command::new(&program).arg("man").arg(&manual))?;
+    println!("{}", manual.join("pvhost*.1").display());
+    for (shell, file) in [
+        ("bash", "share/bash-completion/completions/pvhost"),
+        ("fish", "share/fish/vendor_completions.d/pvhost.fish"),
+        ("zsh", "share/zsh/site-functions/_pvhost"),
+    ] {
+        let script = command::output(Command::new(&program).args(["completions", shell]))?;
+        write(&prefix.join(file), script.as_bytes())?;
+    }
+    for licence in ["LICENSE-APACHE", "LICENSE-MIT"] {
+        let text = fs::read(workspace.root().join(licence))?;
+        write(&prefix.join("share/licenses/pvhost").join(licence), &text)?;
+    }
     Ok(())
 }
 
-/// Copies a folder and names each file.
-fn copy(from: &Path, to: &Path) -> Result<()> {
-    for entry in fs::read_dir(from).with_context(|| format!("cannot list {}", from.display()))? {
-        let entry = entry?;
-        let target = to.join(entry.file_name());
-        if entry.file_type()?.is_dir() {
-            copy(&entry.path(), &target)?;
-        } else {
-            write_if_changed(&target, &fs::read(entry.path())?)?;
-            println!("{}", target.display());
+/// Installs what tells pkg-config and CMake how to use the libraries: the templates of `ffi/packages`, filled in.
+fn descriptions(workspace: &Workspace, prefix: &Path) -> Result<()> {
+    let fill_in = |template: &str, target: &str, values: &[(&str, &str)]| {
+        let template = workspace.root().join("ffi/packages").join(template);
+        let text = fs::read_to_string(&template).with_context(|| format!("cannot read {}", template.display()))?;
+        let text = text.replace("@VERSION@", env!("CARGO_PKG_VERSION"));
+        let text = values
+            .iter()
+            .fold(text, |text, (name, value)| text.replace(name, value));
+        write(&prefix.join("lib").join(target), text.as_bytes())
+    };
+    for arch in Arch::ALL {
+        let (suffix, bits, machine) = match arch {
+            Arch::X86_64 => ("", "-m64", "-m64 -mno-red-zone"),
+            Arch::I386 => ("-i386", "-m32", "-m32"),
+        };
+        let values = [
+            ("@ARCH@", arch.name()),
+            ("@SUFFIX@", suffix),
+            ("@BITS@", bits),
+            ("@MACHINE@", machine),
+            ("@TEXT@", &format!("{:#x}", c_host::text_segment(arch))),
+        ];
+        for side in ["guest", "host"] {
+            let target = format!("pkgconfig/paravirt-{side}{suffix}.pc");
+            fill_in(&format!("paravirt-{side}.pc"), &target, &values)?;
         }
     }
+    fill_in("paravirt.pc", "pkgconfig/paravirt.pc", &[])?;
+    for name in ["paravirt-config.cmake", "paravirt-config-version.cmake"] {
+        fill_in(name, &format!("cmake/paravirt/{name}"), &[])?;
+    }
+    Ok(())
+}
+
+/// Copies those files of a folder, and of the folders in it, whose names end so.
+fn copy(from: &Path, extension: &str, to: &Path) -> Result<()> {
+    let entries = fs::read_dir(from).with_context(|| format!("cannot list {}", from.display()))?;
+    let mut paths = entries.map(|entry| Ok(entry?.path())).collect::<Result<Vec<_>>>()?;
+    paths.sort();
+    for path in paths {
+        let target = to.join(path.file_name().context("an entry has a name")?);
+        if path.is_dir() {
+            copy(&path, extension, &target)?;
+        } else if path.extension().is_some_and(|other| other == extension) {
+            write(&target, &fs::read(&path)?)?;
+        }
+    }
+    Ok(())
+}
+
+/// Writes a file and names it.
+fn write(path: &Path, content: &[u8]) -> Result<()> {
+    write_if_changed(path, content)?;
+    println!("{}", path.display());
     Ok(())
 }

@@ -16,7 +16,9 @@ use paravirt_build::tools::{State, Tool};
 use paravirt_build::workspace::Workspace;
 
 /// Kinds of files that carry the licence in a comment at their top.
-const LICENSED: [&str; 9] = ["rs", "toml", "h", "c", "cpp", "S", "ld", "md", "sh"];
+const LICENSED: [&str; 12] = [
+    "rs", "toml", "h", "c", "cpp", "S", "ld", "md", "sh", "pc", "cmake", "yml",
+];
 /// How that comment begins. Which licence is the folder's choice: files made from RTEMS' templates have RTEMS' own.
 const LICENCE: &str = "SPDX-License-Identifier: ";
 

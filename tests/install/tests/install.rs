@@ -1,0 +1,341 @@
+// SPDX-License-Identifier: MIT OR Apache-2.0
+//! Guests in C and C++, and a host in C, that know nothing of this checkout, only what `cargo xtask install` installs.
+#![cfg(all(target_os = "linux", target_arch = "x86_64"))]
+
+use std::env;
+use std::ffi::OsStr;
+use std::fs;
+use std::path::{Path, PathBuf};
+use std::process::{Command, Output, Stdio};
+use std::sync::LazyLock;
+
+use paravirt_build::c_host;
+use tempfile::TempDir;
+use test_support::{Arch, Tool};
+
+/// What a guest prints, by its source and its arguments, and its exit status.
+const C: (&str, &[&str], &str, i32) = (
+    "guest.c",
+    &["one", "three"],
+    "argument 1 of 2: one     |   3 bytes\n\
+     argument 2 of 2: three   |   5 bytes\n\
+     -ne --ne 0\n\
+     1234567890 123, end: 1\n",
+    8,
+);
+const CXX: (&str, &[&str], &str, i32) = (
+    "guest.cpp",
+    &["last"],
+    "constructed: 42, area: 25, last\ntimer: three times\n",
+    7,
+);
+const OWN_START: (&str, &[&str], &str, i32) = ("own_start.c", &["and", "runs"], "installed: and runs\n", 3);
+
+/// Options for sources of any language, beside those that are installed.
+const STRICT: [&str; 4] = ["-O2", "-Wall", "-Wextra", "-Werror"];
+
+fn fixture(name: &str) -> PathBuf {
+    Path::new(env!("CARGO_MANIFEST_DIR")).join("fixtures").join(name)
+}
+
+/// Runs a command that must succeed; its standard output.
+fn succeed(command: &mut Command) -> String {
+    let output = run(command);
+    assert!(
+        output.status.success(),
+        "{command:?}\n{}{}",
+        String::from_utf8_lossy(&output.stdout),
+        String::from_utf8_lossy(&output.stderr)
+    );
+    String::from_utf8(output.stdout).expect("text")
+}
+
+fn run(command: &mut Command) -> Output {
+    command.stdin(Stdio::null()).output().expect("a program that starts")
+}
+
+fn xtask(arguments: &[&OsStr]) -> Command {
+    let mut cargo = Command::new(env!("CARGO"));
+    cargo
+        .current_dir(test_support::workspace().root())
+        .arg("xtask")
+        .args(arguments)
+        .env_remove("DESTDIR");
+    cargo
+}
+
+/// The folder into which all was installed once for all tests, and what was said of it. It was moved since.
+static INSTALLED: LazyLock<(TempDir, String)> = LazyLock::new(|| {
+    let folder = tempfile::tempdir_in(env!("CARGO_TARGET_TMPDIR")).expect("a folder");
+    let root = folder.path().join("root");
+    let said = succeed(xtask(&["install".as_ref(), "--prefix=/opt/pv".as_ref()]).env("DESTDIR", &root));
+    fs::rename(root.join("opt/pv"), folder.path().join("moved")).expect("a folder can be renamed");
+    (folder, said)
+});
+
+fn prefix() -> PathBuf {
+    // Guests and hosts were built by the steps before; without them, it would take minutes and fail for their reason.
+    for arch in Arch::ALL {
+        let _ = test_support::guest(arch, "hello");
+    }
+    INSTALLED.0.path().join("moved")
+}
+
+/// The words that pkg-config answers.
+fn pkg_config(options: &[&str], package: &str) -> Vec<String> {
+    test_support::tool(Tool::PkgConfig);
+    let words = succeed(
+        Command::new("pkg-config")
+            .args(options)
+            .arg(package)
+            .env("PKG_CONFIG_PATH", prefix().join("lib/pkgconfig")),
+    );
+    words.split_whitespace().map(str::to_owned).collect()
+}
+
+/// The descriptions of an architecture.
+fn package(side: &str, arch: Arch) -> String {
+    match arch {
+        Arch::X86_64 => format!("paravirt-{side}"),
+        Arch::I386 => format!("paravirt-{side}-i386"),
+    }
+}
+
+/// Compiles a fixture as a guest, by what pkg-config says.
+fn compile(compiler: &str, source: &str, arch: Arch, folder: &Path) -> PathBuf {
+    test_support::program(compiler);
+    let package = package("guest", arch);
+    let program = folder.join(format!("{compiler}-{source}-{arch}"));
+    let mut command = Command::new(compiler);
+    command
+        .current_dir(folder)
+        .args(STRICT)
+        .args(pkg_config(&["--cflags"], &package));
+    if source.ends_with(".cpp") {
+        command.args(pkg_config(&["--variable=cxxflags"], &package));
+    }
+    command
+        .arg(fixture(source))
+        .args(pkg_config(&["--libs"], &package))
+        .arg("-o")
+        .arg(&program);
+    succeed(&mut command);
+    program
+}
+
+fn pvhost() -> Command {
+    let mut command = Command::new("timeout");
+    command.arg("60").arg(prefix().join("bin/pvhost")).arg("run");
+    command
+}
+
+/// What a guest prints must be as it is known.
+fn check(command: &mut Command, (_, arguments, printed, status): (&str, &[&str], &str, i32)) {
+    let output = run(command.args(arguments));
+    assert_eq!(
+        String::from_utf8_lossy(&output.stdout),
+        printed,
+        "{command:?}\n{output:?}"
+    );
+    assert_eq!(output.status.code(), Some(status), "{command:?}\n{output:?}");
+}
+
+#[test]
+fn it_says_what_it_installs_and_no_file_knows_where() {
+    let prefix = prefix();
+    let said = &INSTALLED.1;
+    for file in [
+        "bin/pvhost",
+        "include/paravirt/detail/assembly.h",
+        "include/paravirt/host.h",
+        "include/paravirt/interface.h",
+        "lib/cmake/paravirt/paravirt-config.cmake",
+        "lib/paravirt/i386/libparavirt_guest.a",
+        "lib/paravirt/i386/libparavirt_host.a",
+        "lib/paravirt/x86_64/libparavirt_guest.a",
+        "lib/paravirt/x86_64/libparavirt_host.a",
+        "share/paravirt/linkcmds/externals.ld",
+    ] {
+        assert!(prefix.join(file).is_file(), "{file}");
+        assert!(said.contains(&format!("/root/opt/pv/{file}\n")), "{file}: {said}");
+    }
+    assert!(prefix.join("share/man/man1/pvhost-run.1").is_file());
+    for text in ["pkgconfig/paravirt-guest.pc", "cmake/paravirt/paravirt-config.cmake"] {
+        let text = fs::read_to_string(prefix.join("lib").join(text)).expect("a description");
+        assert!(!text.contains('@') && !text.contains("/opt/pv"), "{text}");
+    }
+    assert_eq!(
+        pkg_config(&["--modversion"], "paravirt-host"),
+        [env!("CARGO_PKG_VERSION")]
+    );
+}
+
+#[test]
+fn a_folder_that_cannot_be_written_is_an_error_before_anything_is_built() {
+    let folder = tempfile::tempdir().expect("a folder");
+    let file = folder.path().join("file");
+    fs::write(&file, "").expect("a file");
+    let output = run(&mut xtask(&[
+        "install".as_ref(),
+        "--prefix".as_ref(),
+        file.join("below").as_os_str(),
+    ]));
+    let message = String::from_utf8_lossy(&output.stderr);
+    assert!(!output.status.success() && output.stdout.is_empty(), "{output:?}");
+    assert!(
+        message.contains("cannot write to ") && message.contains("--prefix"),
+        "{message}"
+    );
+}
+
+#[test]
+fn guests_are_built_by_what_pkg_config_says() {
+    let folder = tempfile::tempdir().expect("a folder");
+    for arch in Arch::ALL {
+        for (compiler, expected) in [
+            ("gcc", C),
+            ("clang", C),
+            ("g++", CXX),
+            ("clang++", CXX),
+            ("gcc", OWN_START),
+        ] {
+            let program = compile(compiler, expected.0, arch, folder.path());
+            check(pvhost().arg(&program).arg("--"), expected);
+            // The same file is a program for Linux.
+            check(&mut Command::new(&program), expected);
+        }
+    }
+}
+
+#[test]
+fn they_run_in_ring_0() {
+    let _ = test_support::qemu();
+    let folder = tempfile::tempdir().expect("a folder");
+    for arch in Arch::ALL {
+        // It also says whether guests can be built for ring 0 here.
+        let _ = test_support::ring0_guest(arch, "hello");
+        for (compiler, expected) in [("gcc", C), ("g++", CXX)] {
+            let program = compile(compiler, expected.0, arch, folder.path());
+            check(pvhost().args(["--host", "qemu"]).arg(&program).arg("--"), expected);
+        }
+    }
+}
+
+#[test]
+fn the_description_by_its_older_name_does_as_well() {
+    let folder = tempfile::tempdir().expect("a folder");
+    let program = folder.path().join("program");
+    test_support::program("i686-linux-gnu-gcc");
+    succeed(
+        Command::new("i686-linux-gnu-gcc")
+            .current_dir(folder.path())
+            .args(["-ffreestanding", "-fno-pic", "-fno-stack-protector"])
+            .args(STRICT)
+            .args(pkg_config(&["--cflags"], "paravirt"))
+            .arg(fixture(OWN_START.0))
+            .args(["-nostdlib", "-static", "-no-pie", "-Wl,--gc-sections", "-T", "i386.ld"])
+            .args(pkg_config(&["--libs"], "paravirt"))
+            .arg("-o")
+            .arg(&program),
+    );
+    check(pvhost().arg(&program).arg("--"), OWN_START);
+}
+
+#[test]
+fn printf_prints_what_a_c_library_would() {
+    let folder = tempfile::tempdir().expect("a folder");
+    for (arch, hosted) in [(Arch::X86_64, "gcc"), (Arch::I386, "i686-linux-gnu-gcc")] {
+        test_support::program(hosted);
+        let reference = folder.path().join("reference");
+        succeed(
+            Command::new(hosted)
+                .args(["-DHOSTED", "-static"])
+                .arg(fixture("formats.c"))
+                .arg("-o")
+                .arg(&reference),
+        );
+        let expected = succeed(&mut Command::new(&reference));
+        assert!(expected.lines().count() > 20, "{expected}");
+        let guest = compile("gcc", "formats.c", arch, folder.path());
+        assert_eq!(succeed(&mut Command::new(guest)), expected, "{arch}");
+        let guest = compile("gcc", "refused.c", arch, folder.path());
+        let expected: String = ('a'..='h').map(|letter| format!("{letter} -1\n")).collect();
+        assert_eq!(succeed(&mut Command::new(guest)), expected, "{arch}");
+    }
+}
+
+#[test]
+fn a_command_line_that_main_cannot_take_is_said() {
+    let folder = tempfile::tempdir().expect("a folder");
+    let guest = compile("gcc", C.0, Arch::X86_64, folder.path());
+    for (arguments, bytes) in [(vec!["a"; 511], 1021), (vec!["ab"; 1366], 4097)] {
+        let output = run(pvhost().arg(&guest).arg("--").args(arguments));
+        let said = String::from_utf8_lossy(&output.stdout);
+        let expected =
+            format!("fatal: a command line of {bytes} bytes; main() gets at most 4095 bytes, 510 arguments\n");
+        assert_eq!((said.as_ref(), output.status.code()), (expected.as_str(), Some(3)));
+    }
+    assert!(run(pvhost().arg(&guest).arg("--").args(vec!["a"; 510])).status.code() == Some(510 % 256));
+}
+
+#[test]
+fn a_host_in_c_is_built_by_what_pkg_config_says() {
+    let folder = tempfile::tempdir().expect("a folder");
+    let sources = test_support::workspace().root().join("examples/c-host");
+    for arch in Arch::ALL {
+        test_support::program(c_host::compiler(arch));
+        let host = folder.path().join("host");
+        let package = package("host", arch);
+        succeed(
+            Command::new(c_host::compiler(arch))
+                .args(STRICT)
+                .args(pkg_config(&["--cflags"], &package))
+                .args(["c-host.c", "functions.c"].map(|file| sources.join(file)))
+                .args(pkg_config(&["--libs"], &package))
+                .arg("-o")
+                .arg(&host),
+        );
+        let guest = compile("gcc", C.0, arch, folder.path());
+        check(Command::new(&host).arg(guest).arg("--"), C);
+    }
+}
+
+#[test]
+fn cmake_finds_it() {
+    test_support::tool(Tool::Cmake);
+    for (c, cxx) in [("gcc", "g++"), ("clang", "clang++")] {
+        test_support::program(c);
+        test_support::program(cxx);
+        let folder = tempfile::tempdir().expect("a folder");
+        for file in [C.0, CXX.0, "CMakeLists.txt"] {
+            fs::copy(fixture(file), folder.path().join(file)).expect("a file can be copied");
+        }
+        let mut configure = Command::new("cmake");
+        configure
+            .current_dir(folder.path())
+            .args(["-B", "build"])
+            .arg(format!("-DCMAKE_PREFIX_PATH={}", prefix().display()))
+            .arg(format!("-DCMAKE_C_COMPILER={c}"))
+            .arg(format!("-DCMAKE_CXX_COMPILER={cxx}"))
+            .arg(format!(
+                "-DHOST={}",
+                test_support::workspace().root().join("examples/c-host").display()
+            ));
+        succeed(&mut configure);
+        succeed(
+            Command::new("cmake")
+                .current_dir(folder.path())
+                .args(["--build", "build"]),
+        );
+        let build = folder.path().join("build");
+        for (guest, expected) in [
+            ("guest", C),
+            ("guest-i386", C),
+            ("guest-cpp", CXX),
+            ("guest-cpp-i386", CXX),
+        ] {
+            check(pvhost().arg(build.join(guest)).arg("--"), expected);
+        }
+        check(Command::new(build.join("host")).arg(build.join("guest")).arg("--"), C);
+    }
+}

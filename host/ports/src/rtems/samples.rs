@@ -146,7 +146,7 @@ const RUST_EXAMPLE: &str = "rtems-rust";
 const RUST_LIBRARY: Library = Library {
     package: RUST_EXAMPLE,
     built: "librtems_rust.a",
-    file: static_library::RTEMS.file,
+    ..static_library::RTEMS
 };
 
 /// Builds the example application in Rust against the installed BSP, as its README says, and runs it.

@@ -151,7 +151,7 @@ fn apt_get() -> Result<Command> {
     let is_root = command::output(Command::new("id").arg("-u")).is_ok_and(|id| id.trim() == "0");
     let mut command = if is_root {
         Command::new("env")
-    } else if command::succeeds(Command::new("sudo").args(["--non-interactive", "true"])) {
+    } else if command::output(Command::new("sudo").args(["--non-interactive", "true"])).is_ok() {
         let mut sudo = Command::new("sudo");
         sudo.args(["--non-interactive", "env"]);
         sudo

@@ -98,16 +98,6 @@ pub fn feed(command: &mut Command, input: &[u8]) -> Result<Output> {
     Ok(child.wait_with_output()?)
 }
 
-/// Returns whether `command` can be started and succeeds, its output unseen.
-pub fn succeeds(command: &mut Command) -> bool {
-    command
-        .stdin(Stdio::null())
-        .stdout(Stdio::null())
-        .stderr(Stdio::null())
-        .status()
-        .is_ok_and(|status| status.success())
-}
-
 /// `command` under `timeout` of coreutils, which stops it and everything it has started after `limit`.
 pub fn limited(command: &Command, limit: Duration) -> Command {
     let mut timeout = Command::new("timeout");

@@ -6,43 +6,39 @@ use std::fs;
 use anyhow::{Context, Result, bail, ensure};
 
 use super::kernel::SLOT;
-use super::node::{Node, Partition};
+use super::node::Node;
 use super::tree::Kind;
 use paravirt_build::arch::Arch;
 use paravirt_build::example::Example;
 use paravirt_build::packages::Package;
 use paravirt_build::workspace::Workspace;
 
-const fn partition(guest: &'static str, command_line: &'static str) -> Partition {
-    Partition { guest, command_line }
-}
-
 /// All of them.
 pub const ALL: [Node; 4] = [
     Node {
         name: "hello",
-        partitions: &[partition("hello", "")],
+        partitions: &[("hello", "")],
         allow: None,
         input: &[],
         judge: |workspace, _, printed| as_expected(workspace, "hello/expected.txt", printed),
     },
     Node {
         name: "ticker",
-        partitions: &[partition("ticker", "50")],
+        partitions: &[("ticker", "50")],
         allow: None,
         input: &[],
         judge: |workspace, _, printed| as_expected(workspace, "ticker/expected.txt", printed),
     },
     Node {
         name: "two-partitions",
-        partitions: &[partition("watch", "red 70 12"), partition("watch", "blue 100 9")],
+        partitions: &[("watch", "red 70 12"), ("watch", "blue 100 9")],
         allow: None,
         input: &[],
         judge: |_, _, printed| side_by_side(printed),
     },
     Node {
         name: "conformance",
-        partitions: &[partition("conformance", "all")],
+        partitions: &[("conformance", "all")],
         allow: Some("tests/guests/checks/registers.allow"),
         input: include_bytes!("../../../../examples/conformance/input.bin"),
         judge: |workspace, kind, printed| {

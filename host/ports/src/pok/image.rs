@@ -37,7 +37,7 @@ pub fn assemble(tree: &Tree, folder: &Path, kernel: &Path, partitions: &[PathBuf
     command::output(
         Command::new("ld")
             .args(["-m", "elf_i386", "-T"])
-            .arg(tree.script())
+            .arg(tree.folder.join(tree.kind.script()))
             .arg("-o")
             .arg(&image)
             .args([kernel, &object]),

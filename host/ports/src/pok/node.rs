@@ -25,22 +25,14 @@ pub const LIMIT: Duration = Duration::from_secs(300);
 /// Memory of a partition in bytes: room for any of our guests, with some to spare.
 const PARTITION_SIZE: u32 = 512 << 10;
 
-/// A partition of a node.
-#[derive(Clone, Copy, Debug)]
-pub struct Partition {
-    /// The guest.
-    pub guest: &'static str,
-    /// Its command line, which goes into the image: POK passes none.
-    pub command_line: &'static str,
-}
-
 /// A node of ours, and what its console must show.
 #[derive(Clone, Copy, Debug)]
 pub struct Node {
     /// Its name, and that of its folder.
     pub name: &'static str,
-    /// Its partitions; each runs in a slot of time of its own, one after the other.
-    pub partitions: &'static [Partition],
+    /// The guest of each partition and its command line, which goes into the image: POK passes none. Each partition runs
+    /// in a slot of time of its own, one after the other.
+    pub partitions: &'static [(&'static str, &'static str)],
     /// A file of the checkout that says which instructions of the guests an audit allows, and why.
     pub allow: Option<&'static str>,
     /// What is typed on the console when the kernel has started.
@@ -67,10 +59,10 @@ impl Node {
         let folder = self.folder(workspace, kind);
         fs::create_dir_all(&folder).with_context(|| format!("cannot make {}", folder.display()))?;
         let mut images = Vec::new();
-        for (number, partition) in self.partitions.iter().enumerate() {
-            let guest = guests::named(packages, Arch::I386, partition.guest)?;
-            let finished = folder.join(format!("{number}-{}", partition.guest));
-            let object = command_line_object(partition.command_line, &finished)?;
+        for (number, (name, command_line)) in self.partitions.iter().enumerate() {
+            let guest = guests::named(packages, Arch::I386, name)?;
+            let finished = folder.join(format!("{number}-{name}"));
+            let object = command_line_object(command_line, &finished)?;
             images.push(guests::build_linked(
                 workspace,
                 &toolchain,

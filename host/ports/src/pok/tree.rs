@@ -23,7 +23,7 @@ const PARTS: [&str; 2] = ["kernel", "misc/mk"];
 /// The tree.
 #[derive(Clone, Debug)]
 pub struct Tree {
-    folder: PathBuf,
+    pub(super) folder: PathBuf,
     /// Which POK it is.
     pub kind: Kind,
 }
@@ -84,11 +84,6 @@ impl Tree {
             );
         }
         Ok(Self { folder, kind })
-    }
-
-    /// The kernel's linker script.
-    pub fn script(&self) -> PathBuf {
-        self.folder.join(self.kind.script())
     }
 
     /// Copies what a kernel is built from. Files that an earlier build left in the tree stay behind: they were made for

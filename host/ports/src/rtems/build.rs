@@ -9,10 +9,10 @@ use anyhow::{Context, Result};
 use walkdir::WalkDir;
 
 use super::folders::{BSP, Folders};
-use super::group::Group;
 use super::lacking;
 use super::location::{Location, TRIED, VERSION_FILE};
 use super::sources::{self, WORKSPACE};
+use super::suite::Group;
 use super::waf::{Unbuilt, Waf};
 use paravirt_build::arch::Arch;
 use paravirt_build::files;
@@ -70,7 +70,7 @@ pub fn build(
     lacking::stand_in(&folders.lacking, location, &lacking)?;
     let stamp = stamp(&specs, &config, location, &lacking)?;
     let stamp_file = folders.root.join("configured");
-    if waf.is_configured() && fs::read_to_string(&stamp_file).is_ok_and(|old| old == stamp) {
+    if folders.build.join("c4che").is_dir() && fs::read_to_string(&stamp_file).is_ok_and(|old| old == stamp) {
         println!("{BSP} is configured");
     } else {
         println!("configuring {BSP}");

@@ -9,11 +9,10 @@ use anyhow::{Context, Result, bail, ensure};
 
 use super::build;
 use super::folders::Folders;
-use super::group::{self, Group, Program};
 use super::host::{Host, Kind, Trees};
 use super::location::{Location, WHAT_TO_INSTALL};
 use super::reason::{self, Reasons};
-use super::suite::Entry;
+use super::suite::{Entry, Group, Program};
 use super::waf::Unbuilt;
 use super::{results, samples, suite};
 use paravirt_build::workspace::Workspace;
@@ -161,7 +160,7 @@ fn testsuites(build: &Path) -> Result<PathBuf> {
 fn run_tests(workspace: &Workspace, arguments: &Arguments, testsuites: &Path, unbuilt: &[Unbuilt]) -> Result<bool> {
     let mut programs: Vec<Program> = Vec::new();
     for group in &arguments.tests {
-        let found = group::programs(testsuites, *group)?;
+        let found = suite::programs(testsuites, *group)?;
         if found.is_empty() {
             println!("{}: none is built for a BSP with one processor", group.name());
         }

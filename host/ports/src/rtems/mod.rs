@@ -4,7 +4,6 @@
 mod build;
 pub mod command;
 pub mod folders;
-mod group;
 pub mod host;
 mod lacking;
 pub mod location;

@@ -104,12 +104,10 @@ pub fn tally<'a>(entries: impl IntoIterator<Item = &'a Entry>) -> Tally {
     tally
 }
 
-/// One host's name and results.
-pub type Column<'a> = (&'a str, &'a [Entry]);
-
 /// Two hosts' results beside each other, in Markdown: the number of tests by group, then each test that fails on one or
-/// is skipped on one alone, with the reason where one is known.
-pub fn side_by_side(columns: [Column<'_>; 2], reasons: &Reasons) -> String {
+/// is skipped on one alone, with the reason where one is known. A column is a host's name and
+/// results.
+pub fn side_by_side(columns: [(&str, &[Entry]); 2], reasons: &Reasons) -> String {
     let mut text = String::new();
     let _ = writeln!(text, "| group | {} | {} |", columns[0].0, columns[1].0);
     text.push_str("|---|---|---|\n");
@@ -148,7 +146,7 @@ pub fn side_by_side(columns: [Column<'_>; 2], reasons: &Reasons) -> String {
 }
 
 /// Returns whether a test fails somewhere, or is skipped on one host alone. One that did not run is not remarkable.
-fn is_remarkable(columns: [Column<'_>; 2], test: &Entry) -> bool {
+fn is_remarkable(columns: [(&str, &[Entry]); 2], test: &Entry) -> bool {
     let found = columns.map(|(_, entries)| find(entries, test).map(|entry| &entry.verdict));
     let failed = found
         .iter()

@@ -42,11 +42,9 @@ pub fn link(source: &Path, workspace: &Path, tree: &Path) -> Result<()> {
     write_if_changed(&tree.join(WAF), &fs::read(source.join(WAF))?).map(drop)
 }
 
-/// A word in an item that stands for a path, and that path relative to what waf sees as its source tree.
-pub type Placeholder<'a> = (&'a str, &'a str);
-
-/// Copies the items below `from` to `to` with placeholders filled. Items in `to` that `from` has no more are removed.
-pub fn generate_items(from: &Path, to: &Path, placeholders: &[Placeholder<'_>]) -> Result<()> {
+/// Copies the items below `from` to `to`, with words that stand for paths replaced by these paths, which are relative to
+/// what waf sees as its source tree. Items in `to` that `from` has no more are removed.
+pub fn generate_items(from: &Path, to: &Path, placeholders: &[(&str, &str)]) -> Result<()> {
     for entry in WalkDir::new(from) {
         let entry = entry.with_context(|| format!("cannot list {}", from.display()))?;
         if entry.file_type().is_file() {
@@ -64,7 +62,7 @@ pub fn generate_items(from: &Path, to: &Path, placeholders: &[Placeholder<'_>]) 
     Ok(())
 }
 
-fn fill(item: &str, placeholders: &[Placeholder<'_>]) -> Result<String> {
+fn fill(item: &str, placeholders: &[(&str, &str)]) -> Result<String> {
     let mut filled = item.to_owned();
     for (word, path) in placeholders {
         filled = filled.replace(word, path);
@@ -79,7 +77,7 @@ fn fill(item: &str, placeholders: &[Placeholder<'_>]) -> Result<String> {
 mod tests {
     use super::*;
 
-    const PLACEHOLDERS: [Placeholder<'_>; 1] = [("@PARAVIRT@", "paravirt/ffi")];
+    const PLACEHOLDERS: [(&str, &str); 1] = [("@PARAVIRT@", "paravirt/ffi")];
 
     #[test]
     fn placeholders_are_filled() {

@@ -36,11 +36,6 @@ impl Waf {
         }
     }
 
-    /// Returns whether the build folder is configured.
-    pub fn is_configured(&self) -> bool {
-        self.folders.build.join("c4che").is_dir()
-    }
-
     /// Configures the build folder. Tools that the user's prefix does not have are looked for in `lacking`.
     ///
     /// # Errors

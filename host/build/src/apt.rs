@@ -84,11 +84,8 @@ fn simulated(action: &str, packages: &[&str]) -> Result<Vec<String>> {
     apt.args(["install", "--simulate", "--no-install-recommends"])
         .args(packages);
     let plan = command::output(&mut apt)?;
-    Ok(plan
-        .lines()
-        .filter_map(|line| line.strip_prefix(action)?.split_whitespace().next())
-        .map(str::to_owned)
-        .collect())
+    let actions = plan.lines().filter_map(|line| line.strip_prefix(action));
+    Ok(actions.filter_map(first_word).collect())
 }
 
 /// Unpacks `packages`, and with `dependencies` whatever they need that is not installed, to `folder`. Nothing is
@@ -132,11 +129,11 @@ pub fn unpack(packages: &[&str], dependencies: bool, folder: &Path) -> Result<()
 /// The names of packages that match a regular expression.
 pub fn search(expression: &str) -> Result<Vec<String>> {
     let found = command::output(Command::new("apt-cache").args(["search", "--names-only", expression]))?;
-    Ok(found
-        .lines()
-        .filter_map(|line| line.split_whitespace().next())
-        .map(str::to_owned)
-        .collect())
+    Ok(found.lines().filter_map(first_word).collect())
+}
+
+fn first_word(line: &str) -> Option<String> {
+    line.split_whitespace().next().map(str::to_owned)
 }
 
 /// A program whose messages are read here.

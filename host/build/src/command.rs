@@ -3,7 +3,7 @@
 
 use std::ffi::OsString;
 use std::io::{BufRead, BufReader, Write};
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 use std::process::{Command, ExitCode, ExitStatus, Output, Stdio};
 use std::time::Duration;
 
@@ -120,17 +120,10 @@ pub fn limited(command: &Command, limit: Duration) -> Command {
 
 /// The program and its first argument, as in messages: `cargo build`.
 pub fn name(command: &Command) -> String {
-    let program = std::path::Path::new(command.get_program());
-    let mut name = program
-        .file_name()
-        .unwrap_or(program.as_os_str())
-        .to_string_lossy()
-        .into_owned();
-    if let Some(first) = command.get_args().next() {
-        name.push(' ');
-        name.push_str(&first.to_string_lossy());
-    }
-    name
+    let program = Path::new(command.get_program());
+    let program = program.file_name().unwrap_or(program.as_os_str());
+    let words = std::iter::once(program).chain(command.get_args().next());
+    words.map(|word| word.to_string_lossy()).collect::<Vec<_>>().join(" ")
 }
 
 /// Runs `command` and hands over each line that it prints, messages and output in their order.

@@ -119,9 +119,14 @@ pub(crate) fn unpack_xen(workspace: &Workspace) -> Result<()> {
 
 /// The file with Xen: the one that the environment names, else the newest that was unpacked here.
 pub fn xen(workspace: &Workspace) -> Option<PathBuf> {
-    std::env::var_os(XEN_VARIABLE)
-        .map(PathBuf::from)
-        .or_else(|| newest_xen(&workspace.xen().join("boot")))
+    if let Some(file) = std::env::var_os(XEN_VARIABLE) {
+        return Some(file.into());
+    }
+    let unpacked = fs::read_dir(workspace.xen().join("boot")).ok()?.flatten();
+    unpacked
+        .map(|entry| entry.path())
+        .filter(|path| path.extension() == Some(OsStr::new("gz")) && !path.is_symlink())
+        .max_by_key(|path| version(&path.to_string_lossy()))
 }
 
 /// Sees whether there is a file of Xen that can be started, as far as a look at it tells.
@@ -143,15 +148,6 @@ pub(crate) fn xen_works(workspace: &Workspace) -> Result<()> {
         file.display()
     );
     Ok(())
-}
-
-fn newest_xen(folder: &Path) -> Option<PathBuf> {
-    fs::read_dir(folder)
-        .ok()?
-        .flatten()
-        .map(|entry| entry.path())
-        .filter(|path| path.extension() == Some(OsStr::new("gz")) && !path.is_symlink())
-        .max_by_key(|path| version(&path.to_string_lossy()))
 }
 
 /// The numbers of a version in a name: of `xen-hypervisor-4.17-amd64`, 4 and 17.

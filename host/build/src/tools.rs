@@ -290,17 +290,13 @@ pub fn advice(states: &[(Tool, State)]) -> Option<String> {
     let mut lines = vec!["to have what is missing:".to_owned()];
     for system in System::ALL {
         let (name, command) = system.installer();
-        let packages = tools.iter().flat_map(|tool| tool.packages(system));
         let mut line = format!("  {name}: {command}");
-        for package in packages {
+        for package in tools.iter().flat_map(|tool| tool.packages(system)) {
             line.push(' ');
             line.push_str(package);
         }
-        let without: Vec<&str> = tools
-            .iter()
-            .filter(|tool| tool.packages(system).is_empty())
-            .map(|tool| tool.key())
-            .collect();
+        let without = tools.iter().filter(|tool| tool.packages(system).is_empty());
+        let without: Vec<&str> = without.map(|tool| tool.key()).collect();
         if !without.is_empty() {
             line.push_str(&format!(" (no package: {})", without.join(", ")));
         }
@@ -368,18 +364,10 @@ pub fn set_up(workspace: &Workspace, install: bool) -> Vec<(Tool, State)> {
 /// does not keep others away. What went wrong with which.
 fn install_all(workspace: &Workspace, tools: &[Tool], as_root: bool) -> Vec<(Tool, String)> {
     let system = System::here();
-    let together: Vec<Tool> = tools
-        .iter()
-        .copied()
-        .filter(|tool| as_root && tool.needs_root())
-        .filter(|tool| !tool.packages(system).is_empty())
-        .collect();
-    let packages: Vec<&str> = together
-        .iter()
-        .flat_map(|tool| tool.packages(system))
-        .copied()
-        .collect();
-    let mut one_by_one: Vec<Tool> = tools.iter().copied().filter(|tool| !tool.needs_root()).collect();
+    let (mut together, mut one_by_one): (Vec<Tool>, Vec<Tool>) = tools.iter().partition(|tool| tool.needs_root());
+    together.retain(|tool| as_root && !tool.packages(system).is_empty());
+    let packages = together.iter().flat_map(|tool| tool.packages(system));
+    let packages: Vec<&str> = packages.copied().collect();
     if !packages.is_empty() && apt::install(&packages).is_err() {
         println!("that failed; now one after the other");
         one_by_one.splice(0..0, together);

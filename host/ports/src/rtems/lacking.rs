@@ -11,23 +11,14 @@ use anyhow::{Context, Result};
 use super::location::Location;
 use paravirt_build::command;
 
-/// Those of rtems-tools, which are a package of their own.
-const OF_RTEMS_TOOLS: [&str; 3] = ["rtems-bin2c", "rtems-ld", "rtems-syms"];
-
 /// The names of those that are neither beside the compiler nor on the path.
 pub fn find(location: &Location) -> Vec<String> {
-    let cxx = location.tool("g++");
-    let cxx = cxx.file_name().unwrap_or_default().to_string_lossy();
-    let mut names = vec![&*cxx];
-    names.extend(OF_RTEMS_TOOLS);
+    let bin = location.prefix.join("bin");
+    let mut names = vec![format!("{}-g++", location.target())];
+    // Those of rtems-tools, which are a package of their own.
+    names.extend(["rtems-bin2c", "rtems-ld", "rtems-syms"].map(str::to_owned));
+    names.retain(|name| !bin.join(name).is_file() && command::in_path(name).is_none());
     names
-        .into_iter()
-        .filter(|name| {
-            let beside = location.prefix.join("bin").join(name);
-            !beside.is_file() && command::in_path(name).is_none()
-        })
-        .map(str::to_owned)
-        .collect()
 }
 
 /// Makes `folder` a prefix that has a program for each of `names` and nothing else.

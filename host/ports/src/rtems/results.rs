@@ -105,8 +105,7 @@ pub fn tally<'a>(entries: impl IntoIterator<Item = &'a Entry>) -> Tally {
 }
 
 /// Two hosts' results beside each other, in Markdown: the number of tests by group, then each test that fails on one or
-/// is skipped on one alone, with the reason where one is known. A column is a host's name and
-/// results.
+/// is skipped on one alone, with the reason where one is known. A column is a host's name and results.
 pub fn side_by_side(columns: [(&str, &[Entry]); 2], reasons: &Reasons) -> String {
     let mut text = String::new();
     let _ = writeln!(text, "| group | {} | {} |", columns[0].0, columns[1].0);
@@ -125,15 +124,10 @@ pub fn side_by_side(columns: [(&str, &[Entry]); 2], reasons: &Reasons) -> String
         "\n| test | {} | {} | reason |\n|---|---|---|---|",
         columns[0].0, columns[1].0
     );
-    let mut tests: Vec<&Entry> = Vec::new();
-    for (_, entries) in columns {
-        for entry in entries {
-            if is_remarkable(columns, entry) && !tests.iter().any(|old| old.is_same_test(entry)) {
-                tests.push(entry);
-            }
-        }
-    }
-    tests.sort_by(|a, b| (&a.group, &a.test).cmp(&(&b.group, &b.test)));
+    let mut tests: Vec<&Entry> = columns.iter().flat_map(|(_, entries)| *entries).collect();
+    tests.retain(|test| is_remarkable(columns, test));
+    tests.sort_by_key(|test| (&test.group, &test.test));
+    tests.dedup_by(|a, b| a.is_same_test(b));
     for test in tests {
         let [left, right] = columns.map(|(_, entries)| result(entries, test));
         let why = columns

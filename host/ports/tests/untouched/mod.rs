@@ -2,11 +2,11 @@
 //! Whether a user's folders stay as they are.
 
 use std::collections::BTreeMap;
-use std::fs;
 use std::os::unix::fs::MetadataExt;
 use std::path::{Path, PathBuf};
 
 use anyhow::{Context, Result, ensure};
+use walkdir::WalkDir;
 
 /// What tells that somebody has written: when an entry of a folder was last changed in any way, in s and ns, and which
 /// one it is.
@@ -42,21 +42,11 @@ pub fn untouched(folders: &[&Path], run: impl FnOnce() -> Result<()>) -> Result<
 
 fn states(folders: &[&Path]) -> Result<BTreeMap<PathBuf, State>> {
     let mut states = BTreeMap::new();
-    for folder in folders {
-        enter(folder, &mut states)?;
+    for entry in folders.iter().flat_map(WalkDir::new) {
+        let entry = entry.context("cannot read the user's folders")?;
+        let metadata = entry.metadata().context("cannot read the user's folders")?;
+        let state = (metadata.ctime(), metadata.ctime_nsec(), metadata.ino());
+        states.insert(entry.into_path(), state);
     }
     Ok(states)
-}
-
-fn enter(path: &Path, states: &mut BTreeMap<PathBuf, State>) -> Result<()> {
-    let cannot = || format!("cannot read {}", path.display());
-    let metadata = path.symlink_metadata().with_context(cannot)?;
-    let state = (metadata.ctime(), metadata.ctime_nsec(), metadata.ino());
-    states.insert(path.to_owned(), state);
-    if metadata.is_dir() {
-        for entry in fs::read_dir(path).with_context(cannot)? {
-            enter(&entry?.path(), states)?;
-        }
-    }
-    Ok(())
 }

@@ -3,6 +3,7 @@
 //! function that it has already.
 
 fn main() {
+    paravirt_linkcmds::link!();
     println!("cargo::rerun-if-changed=library/host.c");
     println!("cargo::rerun-if-changed=../../ffi/include");
     cc::Build::new()

@@ -16,15 +16,6 @@ use crate::workspace::Workspace;
 /// Builds for all of a guest's code, dependencies included: linked at a fixed address, so no relocations are left.
 const CODE_FLAGS: [&str; 1] = ["-Crelocation-model=static"];
 
-/// The linker's part of a guest: our script and nothing of the C library's start-up.
-const LINK_ARGUMENTS: [&str; 5] = [
-    "-nostartfiles",
-    "-static",
-    "-no-pie",
-    "-Wl,--gc-sections",
-    "-Wl,--build-id=none",
-];
-
 /// A guest to build.
 #[derive(Debug)]
 pub struct Guest<'a> {
@@ -74,8 +65,8 @@ pub fn path(workspace: &Workspace, arch: Arch, name: &str) -> PathBuf {
 pub struct Link<'a> {
     /// Cargo features, beside those that the guest's manifest names.
     pub features: &'a [&'a str],
-    /// The linker script, a file in our folder of them.
-    pub script: &'a str,
+    /// The linker script, a file in our folder of them, if not the one that guests name themselves.
+    pub script: Option<&'a str>,
     /// Further object files.
     pub objects: &'a [PathBuf],
     /// The finished ELF.
@@ -89,7 +80,7 @@ pub struct Link<'a> {
 pub fn build(workspace: &Workspace, toolchain: &Toolchain, arch: Arch, guest: &Guest<'_>) -> Result<PathBuf> {
     let link = Link {
         features: &[],
-        script: &format!("{}.ld", arch.name()),
+        script: None,
         objects: &[],
         finished: path(workspace, arch, &guest.name),
     };
@@ -108,8 +99,7 @@ pub fn build_linked(
     link: &Link<'_>,
 ) -> Result<PathBuf> {
     let mut cargo = toolchain.cargo();
-    // `cargo rustc`, because its extra arguments reach the guest alone and not the packages it depends on: a changed
-    // linker script relinks the guest and compiles nothing else.
+    // `cargo rustc`, because its extra arguments reach the guest alone and not the packages it depends on.
     cargo
         .args(["rustc", "--quiet", "--profile=guest"])
         .args(["--package", &guest.package.name, "--bin", &guest.name])
@@ -118,7 +108,13 @@ pub fn build_linked(
         cargo.args(["--features", feature]);
     }
     configure(&mut cargo, workspace, toolchain, arch);
-    cargo.arg("--").args(link_arguments(workspace, link)?);
+    if let Some(script) = link.script {
+        cargo.env("PARAVIRT_LINKCMDS", script);
+    }
+    cargo.arg("--");
+    for object in link.objects {
+        cargo.arg(format!("-Clink-arg={}", object.display()));
+    }
     let what = format!("the guest {} for {arch}", guest.name);
     let built = command::build_program(&mut cargo, &what)?;
     install(&built, &link.finished)?;
@@ -135,39 +131,6 @@ pub fn configure(cargo: &mut Command, workspace: &Workspace, toolchain: &Toolcha
         // Separated by 0x1f, cargo's way to allow spaces in paths.
         .env("CARGO_ENCODED_RUSTFLAGS", flags.join("\x1f"))
         .env("CARGO_TARGET_DIR", workspace.guests_build(arch));
-}
-
-/// The arguments for the compiler at the last step. They end with a word that changes with the linker scripts, whose
-/// changes cargo would not notice.
-fn link_arguments(workspace: &Workspace, link: &Link<'_>) -> Result<Vec<String>> {
-    let folder = workspace.linkcmds();
-    let script = folder.join(link.script);
-    let mut arguments: Vec<String> = LINK_ARGUMENTS.map(str::to_owned).to_vec();
-    arguments.push(format!("-L{}", folder.display()));
-    arguments.push(format!("-Wl,-T,{}", script.display()));
-    arguments.extend(link.objects.iter().map(|object| object.display().to_string()));
-    let mut arguments: Vec<String> = arguments
-        .into_iter()
-        .map(|argument| format!("-Clink-arg={argument}"))
-        .collect();
-    arguments.push(format!("-Cmetadata={:016x}", fingerprint(&folder)?));
-    Ok(arguments)
-}
-
-/// A hash of all files in `folder`.
-fn fingerprint(folder: &Path) -> Result<u64> {
-    use std::hash::{DefaultHasher, Hash, Hasher};
-    let mut files: Vec<PathBuf> = fs::read_dir(folder)
-        .with_context(|| format!("cannot list {}", folder.display()))?
-        .map(|entry| Ok(entry?.path()))
-        .collect::<Result<_>>()?;
-    files.sort();
-    let mut hasher = DefaultHasher::new();
-    for file in files.iter().filter(|file| file.is_file()) {
-        file.hash(&mut hasher);
-        fs::read(file)?.hash(&mut hasher);
-    }
-    Ok(hasher.finish())
 }
 
 /// Copies `built` to `finished` in one step, so that a test at the same time sees the old file or the new one, whole.

@@ -9,6 +9,7 @@ use std::{env, fs};
 const EXTERNALS: u32 = 500;
 
 fn main() {
+    paravirt_linkcmds::link!();
     println!("cargo::rerun-if-changed=build.rs");
     println!("cargo::rerun-if-changed=src/bench.c");
     cc::Build::new()

@@ -2,6 +2,7 @@
 //! Compiles the guest's C files: for a fixed address and without a C library.
 
 fn main() {
+    paravirt_linkcmds::link!();
     println!("cargo::rerun-if-changed=src");
     println!("cargo::rerun-if-changed=../../../ffi/include");
     cc::Build::new()

@@ -2,6 +2,7 @@
 //! Compiles the guest's C file: for a fixed address and without a C library.
 
 fn main() {
+    paravirt_linkcmds::link!();
     println!("cargo::rerun-if-changed=src/part.c");
     println!("cargo::rerun-if-changed=../../../ffi/include");
     cc::Build::new()

@@ -198,17 +198,10 @@ fn a_machine_that_no_port_ends_halts_and_says_so() {
 fn a_red_zone_is_refused() {
     let root = Path::new(env!("CARGO_MANIFEST_DIR")).join("../..");
     let target = Path::new(env!("CARGO_TARGET_TMPDIR")).join("red-zone");
-    let linkcmds = root.join("linkcmds");
     let output = Command::new(env!("CARGO"))
         .current_dir(&root)
         .args(["rustc", "--quiet", "--profile=guest", "--package=hello", "--bin=hello"])
-        .args(["--target", "x86_64-unknown-linux-gnu", "--"])
-        .args(["-nostartfiles", "-static", "-no-pie"].map(|argument| format!("-Clink-arg={argument}")))
-        .arg(format!("-Clink-arg=-L{}", linkcmds.display()))
-        .arg(format!(
-            "-Clink-arg=-Wl,-T,{},--gc-sections",
-            linkcmds.join("x86_64.ld").display()
-        ))
+        .args(["--target", "x86_64-unknown-linux-gnu"])
         .env("RUSTFLAGS", "-Crelocation-model=static")
         .env("CARGO_TARGET_DIR", &target)
         .output()

@@ -70,7 +70,7 @@ impl Node {
                 &guest,
                 &Link {
                     features,
-                    script: "pok.ld",
+                    script: Some("pok.ld"),
                     objects: &[object],
                     finished,
                 },

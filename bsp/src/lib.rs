@@ -13,6 +13,7 @@
 //! | [`cpu`] | the virtual interrupt flag, critical sections, idle |
 //! | [`power`] | exit, reset, fatal |
 //! | [`start`] | what the host said at start-up, [`image!`] |
+//! | [`mod@test`] | tests in the guest |
 //! | [`upcall`] | where interrupts enter, for operating systems |
 //! | [`external`] | the macro and the jump table |
 //! | [`interface`] | the raw external functions below the wrappers |
@@ -87,6 +88,7 @@ pub mod power;
 #[cfg(all(feature = "ring0", any(target_arch = "x86", target_arch = "x86_64")))]
 pub mod ring0;
 pub mod start;
+pub mod test;
 pub mod timer;
 pub mod upcall;
 pub mod vcpu;

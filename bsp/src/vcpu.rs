@@ -100,12 +100,19 @@ const MACHINE: u32 = if cfg!(target_arch = "x86_64") {
     243
 };
 
-/// i386 and the ARM and RISC-V ABIs for bare metal have no red zone; an x86-64 build says so by
-/// `--cfg paravirt_no_redzone` beside `-C no-redzone` for all of its code, `core` included.
-const NOTE_FLAGS: paravirt_abi::note::Flags = if cfg!(any(paravirt_no_redzone, not(target_arch = "x86_64"))) {
-    paravirt_abi::note::Flags::NO_RED_ZONE
-} else {
+/// Whether code keeps data below its stack pointer. On i386, `x86_64-unknown-none` and in the ARM and RISC-V ABIs for
+/// bare metal it does not; another x86-64 build says so by `--cfg paravirt_no_redzone` beside `-C no-redzone` for all of
+/// its code, `core` included.
+pub(crate) const HAS_RED_ZONE: bool = cfg!(all(
+    target_arch = "x86_64",
+    not(target_os = "none"),
+    not(paravirt_no_redzone)
+));
+
+const NOTE_FLAGS: paravirt_abi::note::Flags = if HAS_RED_ZONE {
     paravirt_abi::note::Flags::empty()
+} else {
+    paravirt_abi::note::Flags::NO_RED_ZONE
 };
 
 const _: () = assert!(

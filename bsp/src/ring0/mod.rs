@@ -52,7 +52,7 @@ fn exit_or_halt(reason: &str, code: i32) -> ! {
 
 /// Stops the guest if its code keeps data where the processor, or Xen in its place, pushes interrupt frames.
 pub(crate) fn refuse_red_zone() {
-    if cfg!(all(target_arch = "x86_64", not(paravirt_no_redzone))) {
+    if crate::vcpu::HAS_RED_ZONE {
         message::say(format_args!(
             "this image's code uses the red zone, where a processor in ring 0, or Xen, pushes interrupt frames; build \
             all of it with `-C no-redzone --cfg paravirt_no_redzone`, with a `core` built so, and C code with \

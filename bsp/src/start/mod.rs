@@ -264,9 +264,19 @@ macro_rules! image {
         const _: () = {
             #[unsafe(no_mangle)]
             extern "C" fn paravirt_main() -> i32 {
+                #[cfg(not(test))]
+                let main = $main;
+                #[cfg(test)]
+                let (main, _) = ($crate::test::main as fn() -> i32, $main);
                 // SAFETY: start-up calls this once, with interrupts off.
-                unsafe { $crate::start::run_main($main) }
+                unsafe { $crate::start::run_main(main) }
             }
+
+            // By this section `pvhost` knows that the image is one of tests.
+            #[cfg(test)]
+            #[used]
+            #[unsafe(link_section = ".paravirt.tests")]
+            static TESTS: u8 = 0;
         };
         $($crate::image! { backends: $backends })?
     };

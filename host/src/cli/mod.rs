@@ -19,6 +19,7 @@ mod host;
 mod json;
 mod list;
 mod man;
+mod new;
 mod output;
 mod read;
 mod replace;
@@ -51,6 +52,7 @@ Examples:
   pvhost bind hello --provides host.txt -o bound
                                           put the host's addresses in its slots
   pvhost run hello                        run it in a process
+  pvhost new mine                         begin a guest of your own
 
 Where a file is read, `-` is standard input, and where one is written, standard output. Colours are for terminals, \
 unless NO_COLOR is set.
@@ -105,6 +107,7 @@ const SUBCOMMANDS: &[Entry] = &[
     Entry::of::<bind::Arguments>(),
     #[cfg(all(target_os = "linux", target_arch = "x86_64"))]
     Entry::of::<run::Arguments>(),
+    Entry::of::<new::Arguments>(),
     Entry::of::<completions::Arguments>(),
     Entry::of::<man::Arguments>(),
 ];

@@ -339,3 +339,33 @@ fn cmake_finds_it() {
         check(Command::new(build.join("host")).arg(build.join("guest")).arg("--"), C);
     }
 }
+
+#[test]
+fn a_new_project_is_built_by_make_and_by_cmake() {
+    test_support::tool(Tool::PkgConfig);
+    test_support::tool(Tool::Cmake);
+    let folder = tempfile::tempdir().expect("a folder");
+    let (prefix, project) = (prefix(), folder.path().join("mine"));
+    let programs = prefix.join("bin");
+    let path = env::var_os("PATH").unwrap_or_default();
+    let path = env::join_paths([programs.clone()].into_iter().chain(env::split_paths(&path))).expect("a path");
+    let run = |program: &OsStr, words: &[&str]| {
+        let mut command = Command::new(program);
+        command.args(words).env("PATH", &path);
+        command.env("PKG_CONFIG_PATH", prefix.join("lib/pkgconfig"));
+        command
+    };
+    let in_project = |program: &str, words: &[&str]| succeed(run(program.as_ref(), words).current_dir(&project));
+    succeed(run(programs.join("pvhost").as_os_str(), &["new", "mine", "--c"]).current_dir(folder.path()));
+    for arch in Arch::ALL {
+        let package = format!("PARAVIRT={}", package("guest", arch));
+        let said = in_project("make", &["--silent", "--always-make", "run", &package, "ARGS=one 50"]);
+        assert_eq!(said, "Hello from mine\nargument 1: one\nargument 2: 50\n", "{arch}");
+    }
+    in_project(
+        "cmake",
+        &["-B", "build", &format!("-DCMAKE_PREFIX_PATH={}", prefix.display())],
+    );
+    let said = in_project("cmake", &["--build", "build", "--target", "run"]);
+    assert!(said.contains("\nHello from mine\n"), "{said}");
+}

@@ -110,6 +110,18 @@ impl Installed {
         program
     }
 
+    /// `make` for a project that `pvhost new --rtems` wrote.
+    #[must_use]
+    pub fn make(&self, project: &Path) -> Command {
+        let descriptions = Folders::new(&test_support::workspace()).install.join("lib/pkgconfig");
+        let mut make = Command::new("make");
+        make.current_dir(project)
+            .arg(format!("RTEMS=rtems{}", self.location.version))
+            .arg(format!("CC={}", self.tool("gcc").display()))
+            .env("PKG_CONFIG_PATH", descriptions);
+        make
+    }
+
     /// The folder with the BSP's libraries, linkcmds and headers.
     #[must_use]
     pub fn libraries(&self) -> PathBuf {

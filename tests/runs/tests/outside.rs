@@ -1,15 +1,16 @@
 // SPDX-License-Identifier: MIT OR Apache-2.0
-//! A backend as a crate of its own, outside this repository: the template, copied as `bsp/src/backend/README.md` says.
+//! What is made outside this repository: projects that `pvhost new` writes, and a backend as a crate of its own, the
+//! template, copied as `bsp/src/backend/README.md` says.
 
 use std::fs;
 use std::path::{Path, PathBuf};
-use std::process::{Command, Stdio};
+use std::process::{Command, Output, Stdio};
 
 use paravirt_build::arch::Arch;
 use paravirt_build::example::Example;
 use paravirt_build::hosts;
 use paravirt_build::packages::{Package, Run};
-use paravirt_build::toolchain::Toolchain;
+use paravirt_build::toolchain::{self, Toolchain};
 use tempfile::TempDir;
 
 /// The project: the backend, and the conformance guest with it.
@@ -36,9 +37,15 @@ fn project() -> TempDir {
             "[package]\nname = \"guest\"\nversion = \"0.1.0\"\nedition = \"2024\"\n\
              [dependencies]\nacme = {{ path = \"../acme\" }}\n\
              conformance = {{ path = {:?} }}\n\
-             paravirt-bsp = {{ path = {bsp:?}, features = [\"panic-handler\", \"memory-functions\", \"linux-syscall\"] }}\n",
+             paravirt-bsp = {{ path = {bsp:?}, features = [\"panic-handler\", \"memory-functions\", \"linux-syscall\"] }}\n\
+             [build-dependencies]\nparavirt-linkcmds = {{ path = {:?} }}\n",
             workspace.root().join("examples/conformance"),
+            workspace.linkcmds(),
         ),
+    );
+    write(
+        "guest/build.rs",
+        "fn main() { paravirt_linkcmds::link!(); }\n".to_owned(),
     );
     write(
         "guest/src/main.rs",
@@ -79,7 +86,6 @@ fn build(project: &Path, arch: Arch) -> PathBuf {
     let workspace = test_support::workspace();
     let toolchain = Toolchain::find(&workspace, arch).expect("a compiler for guests");
     let target = Path::new(env!("CARGO_TARGET_TMPDIR")).join("outside");
-    let scripts = workspace.linkcmds();
     let mut flags = vec!["-Crelocation-model=static".to_owned(), "-Dwarnings".to_owned()];
     flags.extend(toolchain.flags());
     let mut cargo = toolchain.cargo();
@@ -88,18 +94,7 @@ fn build(project: &Path, arch: Arch) -> PathBuf {
         .args(["rustc", "--quiet", "--release", "--package", "guest"])
         .args(["--target", toolchain.target()])
         .env("CARGO_ENCODED_RUSTFLAGS", flags.join("\x1f"))
-        .env("CARGO_TARGET_DIR", &target)
-        .arg("--");
-    for argument in [
-        "-nostartfiles".to_owned(),
-        "-static".to_owned(),
-        "-no-pie".to_owned(),
-        "-Wl,--gc-sections".to_owned(),
-        format!("-L{}", scripts.display()),
-        format!("-Wl,-T,{}", scripts.join(format!("{}.ld", arch.name())).display()),
-    ] {
-        cargo.arg(format!("-Clink-arg={argument}"));
-    }
+        .env("CARGO_TARGET_DIR", &target);
     let output = cargo.stdin(Stdio::null()).output().expect("cargo");
     assert!(output.status.success(), "{}", String::from_utf8_lossy(&output.stderr));
     target.join(toolchain.target()).join("release/guest")
@@ -149,4 +144,218 @@ fn the_template_works_as_a_crate_of_its_own() {
             .run_command(&command)
             .unwrap_or_else(|error| panic!("{arch}: {error:#}"));
     }
+}
+
+/// A folder with a project that `pvhost new` wrote.
+struct Project {
+    folder: TempDir,
+    /// The folder of `pvhost`.
+    programs: PathBuf,
+}
+
+impl Project {
+    /// Writes a project called `mine`, with these options.
+    fn new(options: &[&str]) -> Self {
+        let pvhost = hosts::build(&test_support::workspace(), hosts::PVHOST).expect("pvhost builds");
+        let folder = tempfile::tempdir().expect("a folder for temporary files");
+        let mut new = Command::new(&pvhost);
+        new.current_dir(folder.path()).args(["new", "mine"]).args(options);
+        succeed(new.output());
+        let programs = pvhost.parent().expect("a folder").to_owned();
+        Self { folder, programs }
+    }
+
+    /// The same in Rust, with the versions of dependencies that are here.
+    fn in_rust(options: &[&str]) -> Self {
+        let project = Self::new(options);
+        let lock = test_support::workspace().root().join("Cargo.lock");
+        fs::copy(lock, project.file("Cargo.lock")).expect("a lock file");
+        project
+    }
+
+    fn file(&self, name: &str) -> PathBuf {
+        self.folder.path().join("mine").join(name)
+    }
+
+    /// Replaces text in a file.
+    fn edit(&self, name: &str, from: &str, to: &str) {
+        let text = fs::read_to_string(self.file(name)).expect("a file of the project");
+        assert!(text.contains(from), "{from} in {text}");
+        fs::write(self.file(name), text.replace(from, to)).expect("a file of the project");
+    }
+
+    /// A command in the project that finds `pvhost`.
+    fn command(&self, program: &str) -> Command {
+        let mut command = Command::new(program);
+        self.prepare(&mut command);
+        command
+    }
+
+    fn prepare(&self, command: &mut Command) {
+        let path = std::env::var_os("PATH").unwrap_or_default();
+        let path = std::iter::once(self.programs.clone()).chain(std::env::split_paths(&path));
+        command
+            .current_dir(self.file(""))
+            .env("PATH", std::env::join_paths(path).expect("a path"))
+            .env_remove("RUSTFLAGS")
+            .env("CARGO_NET_OFFLINE", "true")
+            .env("CARGO_TARGET_DIR", Path::new(env!("CARGO_TARGET_TMPDIR")).join("new"))
+            .stdin(Stdio::null());
+    }
+
+    fn cargo(&self, words: &[&str]) -> Output {
+        self.command(env!("CARGO")).args(words).output().expect("cargo starts")
+    }
+
+    /// Cargo with the toolchain of that architecture, and `pvhost run` with these options as its runner.
+    fn cargo_for(&self, arch: Arch, options: &str, words: &[&str]) -> Output {
+        let toolchain = Toolchain::find(&test_support::workspace(), arch).expect("a compiler for guests");
+        let mut flags = vec!["-Cpanic=abort".to_owned(), "-Crelocation-model=static".to_owned()];
+        flags.extend(toolchain.flags());
+        let mut cargo = toolchain.cargo();
+        self.prepare(&mut cargo);
+        cargo
+            .args(&words[..1])
+            .args(["--target", toolchain.target()])
+            .args(&words[1..])
+            .env("CARGO_ENCODED_RUSTFLAGS", flags.join("\x1f"))
+            .env(
+                format!(
+                    "CARGO_TARGET_{}_RUNNER",
+                    toolchain.target().replace('-', "_").to_uppercase()
+                ),
+                format!("pvhost run{options} --"),
+            );
+        cargo.output().expect("cargo starts")
+    }
+}
+
+/// What a program printed that succeeded.
+fn succeed(output: std::io::Result<Output>) -> String {
+    let output = output.expect("it starts");
+    let printed = String::from_utf8_lossy(&output.stdout).into_owned();
+    assert!(
+        output.status.success(),
+        "{printed}{}",
+        String::from_utf8_lossy(&output.stderr)
+    );
+    printed
+}
+
+/// What a program said that failed.
+fn fail(output: &Output) -> String {
+    let said = |bytes| String::from_utf8_lossy(bytes).into_owned();
+    let said = said(&output.stdout) + &said(&output.stderr);
+    assert!(!output.status.success(), "{said}");
+    said
+}
+
+/// Two runs build into the same files.
+fn take_folder_of_new() -> fs::File {
+    test_support::take_kept_folder(&Path::new(env!("CARGO_TARGET_TMPDIR")).join("new"))
+}
+
+#[test]
+fn a_new_project_in_rust_runs_and_is_tested() {
+    let _guard = take_folder_of_new();
+    let project = Project::in_rust(&[]);
+    let printed = succeed(Ok(project.cargo(&["run"])));
+    assert_eq!(printed, "Hello from mine: 3 ticks of 100 ms\ndone\n");
+    let printed = succeed(Ok(project.cargo(&["run", "--release", "--", "5"])));
+    assert_eq!(printed, "Hello from mine: 3 ticks of 5 ms\ndone\n");
+    let printed = succeed(Ok(project.cargo_for(Arch::I386, "", &["run", "--", "5"])));
+    assert_eq!(printed, "Hello from mine: 3 ticks of 5 ms\ndone\n");
+
+    let printed = succeed(Ok(project.cargo(&["test"])));
+    assert!(printed.contains("test ticks_take_their_time "), "{printed}");
+    assert!(printed.contains(" 2 passed; 0 failed"), "{printed}");
+    let printed = succeed(Ok(project.cargo_for(Arch::I386, "", &["test", "--", "ticks"])));
+    assert!(
+        printed.contains(" 1 passed; 0 failed; 0 ignored; 0 measured; 1 filtered out"),
+        "{printed}"
+    );
+
+    project.edit(
+        "src/main.rs",
+        "assert!(Timer::new(1).is_some());",
+        "panic!(\"as it should\");",
+    );
+    let text = fs::read_to_string(project.file("src/main.rs")).expect("the source");
+    let line = 1 + text
+        .lines()
+        .position(|line| line.contains("as it should"))
+        .expect("the line");
+    let said = fail(&project.cargo(&["test"]));
+    assert!(said.contains(" 1 passed; 1 failed"), "{said}");
+    assert!(
+        said.contains(&format!("panicked at src/main.rs:{line}:9:\nas it should")),
+        "{said}"
+    );
+}
+
+#[test]
+fn a_new_project_for_qemu_runs_there() {
+    let _guard = take_folder_of_new();
+    let _ = test_support::qemu();
+    let _ = test_support::ring0_guest(Arch::X86_64, "hello");
+    let project = Project::in_rust(&["--host", "qemu", "--backend", "xen"]);
+    let words = ["run", "--", "5"];
+    let output = if toolchain::active_has("x86_64-unknown-none").expect("a compiler") {
+        project.cargo(&words)
+    } else {
+        project.cargo_for(Arch::X86_64, " --host qemu", &words)
+    };
+    assert_eq!(succeed(Ok(output)), "Hello from mine: 3 ticks of 5 ms\ndone\n");
+}
+
+#[test]
+fn what_a_project_lacks_is_named() {
+    let _guard = take_folder_of_new();
+    let project = Project::in_rust(&[]);
+    let without = |file: &str, text: &str, with: &str| {
+        let kept = fs::read_to_string(project.file(file)).expect("a file of the project");
+        project.edit(file, text, with);
+        let said = fail(&project.cargo(&["build"]));
+        fs::write(project.file(file), kept).expect("a file of the project");
+        said
+    };
+    let errors = |said: &str| {
+        said.lines()
+            .filter(|line| line.starts_with("error: ") && !line.contains("could not"))
+            .count()
+    };
+    let said = without("build.rs", "paravirt_linkcmds::link!();", "");
+    assert!(
+        said.contains("ERROR_linkcmds_must_INCLUDE_externals_ld_before_the_data_section"),
+        "{said}"
+    );
+    let said = without("Cargo.toml", "\"panic-handler\", ", "");
+    assert!(said.contains("`#[panic_handler]` function required"), "{said}");
+    assert_eq!(errors(&said), 1, "{said}");
+    let said = without("Cargo.toml", "\"memory-functions\", ", "");
+    assert!(said.contains("feature memory-functions"), "{said}");
+    let said = without(".cargo/config.toml", "\"-Cpanic=abort\", ", "");
+    assert!(said.contains("with `-Cpanic=abort` in `rustflags`"), "{said}");
+    assert_eq!(errors(&said), 1, "{said}");
+    let said = without("Cargo.toml", ", \"linux-syscall\"", "");
+    assert!(said.contains("linux_syscall"), "{said}");
+}
+
+#[test]
+fn a_project_is_not_written_over_another_nor_with_a_name_that_cargo_does_not_take() {
+    let project = Project::new(&["--c"]);
+    let new = |words: &[&str]| {
+        let output = project.command("pvhost").arg("new").args(words).output();
+        fail(&output.expect("it starts"))
+    };
+    fs::create_dir(project.file("there")).expect("a folder");
+    let said = new(&["there"]);
+    assert!(said.contains("cannot make there: File exists"), "{said}");
+    for name in ["1st", "a b", "test", "paravirt-bsp", ".."] {
+        let said = new(&["--", name]);
+        assert!(said.contains("a guest cannot be called"), "{said}");
+    }
+    let said = new(&["other", "--path", "there"]);
+    assert!(said.contains("--path DIR, or its repository with --git URL"), "{said}");
+    assert!(!project.file("other").exists());
 }

@@ -20,6 +20,7 @@ use super::{Error, ExitStatus, FAILURE, SUCCESS, Subcommand, output, read, say, 
 mod emulator;
 mod process;
 mod report;
+mod tests_of_guest;
 
 #[derive(Debug, PartialEq, Args)]
 #[command(
@@ -94,6 +95,10 @@ pub(super) struct Arguments {
     #[arg(long, value_name = "FILE")]
     xen: Option<PathBuf>,
 
+    /// Run a guest that holds tests as any other: with the name of a test it runs that one, without it lists them
+    #[arg(long, hide = true)]
+    one_test: bool,
+
     /// Arguments for the guest; the first one is the guest if there is none before `--`
     #[arg(last = true, value_name = "ARGS")]
     arguments: Vec<OsString>,
@@ -118,7 +123,8 @@ Examples:
   pvhost run hello --host qemu
   pvhost run hello --host xen --verbose            with all that Xen says
 
-With `runner = \"pvhost run --\"` cargo can run a guest.
+With `runner = \"pvhost run --\"` cargo can run a guest, and its tests, each in a run of its own; `pvhost new` \
+writes such a project.
 
 Input and output are the guest's console. A terminal is put into raw mode while the guest reads from it; Ctrl-C ends \
 the guest. In QEMU the console is a serial line: the end of the input reaches the guest as Ctrl-D.
@@ -173,6 +179,7 @@ impl Subcommand for Arguments {
             json: false,
             icount: false,
             xen: None,
+            one_test: false,
         })
     }
 
@@ -196,6 +203,9 @@ impl Subcommand for Arguments {
                 image => image?,
             },
         };
+        if !self.one_test && tests_of_guest::are_in(&image) {
+            return tests_of_guest::run(self);
+        }
         let host = self.host.host(&image);
         match VirtualMachine::find(host.name) {
             None => process::run(image, host, self, end),

@@ -34,6 +34,7 @@ fn main() -> ExitCode {
         real::all_that_the_interrupt_headers_declare_is_defined,
         real::cpp_exceptions_are_caught,
         real::an_application_links_and_runs,
+        real::a_new_project_runs,
         real::an_application_links_without_collection_of_sections,
         real::processor_state_survives_threads_and_interrupts,
         real::control_words_belong_to_threads,

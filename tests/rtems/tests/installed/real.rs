@@ -9,6 +9,7 @@ use std::process::{Command, Stdio};
 use std::time::Duration;
 
 use paravirt_abi::error::Error;
+use paravirt_build::hosts;
 use paravirt_rtems_tests::archive::Symbols;
 use paravirt_rtems_tests::contract::{Contract, Provider};
 use paravirt_rtems_tests::installed::Installed;
@@ -153,6 +154,20 @@ pub fn an_application_links_and_runs() {
 pub fn an_application_links_without_collection_of_sections() {
     let rtems = Installed::find();
     application(&rtems, &[]);
+}
+
+/// What `pvhost new --rtems` writes.
+pub fn a_new_project_runs() {
+    let rtems = Installed::find();
+    let folder = scratch();
+    let project = folder.path().join("mine");
+    let pvhost = hosts::build(&test_support::workspace(), hosts::PVHOST).expect("pvhost builds");
+    succeed(tools::run(Command::new(pvhost).args(["new", "--rtems"]).arg(&project)));
+    succeed(tools::run(&mut rtems.make(&project)));
+    let (exit, printed) = run::program(&project.join("mine.exe"), "", LIMIT);
+    assert!(matches!(exit, Exit::Exit(0)), "{exit:?}\n{printed}");
+    assert!(printed.starts_with("Hello from mine, on RTEMS "), "{printed}");
+    assert!(printed.trim_end().ends_with("tick 3"), "{printed}");
 }
 
 /// Builds a program of `apps` and runs it.

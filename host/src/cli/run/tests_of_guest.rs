@@ -1,0 +1,68 @@
+// SPDX-License-Identifier: MIT OR Apache-2.0
+//! A guest that holds tests: each test is a run of its own, and they are told as Rust's own tests are.
+
+use std::env;
+use std::ffi::OsString;
+use std::process::{Command, Stdio};
+
+use libtest_mimic::Trial;
+use pvhost::image::Image;
+
+use super::{Arguments, Error, ExitStatus, FAILURE, SUCCESS};
+
+/// The section by which `paravirt_bsp::image!` says so.
+const SECTION: &str = ".paravirt.tests";
+
+/// Returns whether the guest holds tests.
+pub(super) fn are_in(image: &Image) -> bool {
+    image.sections().iter().any(|section| section.name == SECTION)
+}
+
+/// Runs the tests that the guest's arguments select, as they would of a test program of cargo.
+pub(super) fn run(arguments: &Arguments) -> Result<ExitStatus, Error> {
+    let selection = &arguments.arguments[usize::from(arguments.guest.is_none())..];
+    let program = OsString::from("pvhost run");
+    let selected = libtest_mimic::Arguments::from_iter([&program].into_iter().chain(selection));
+    let words = guest_run(arguments, selection.len());
+    let names = printed(&words, None)?;
+    let trials = names.lines().map(|name| {
+        let (words, test) = (words.clone(), name.to_owned());
+        Trial::test(name, move || Ok(printed(&words, Some(&test)).map(drop)?))
+    });
+    let conclusion = libtest_mimic::run(&selected, trials.collect());
+    Ok(if conclusion.has_failed() { FAILURE } else { SUCCESS })
+}
+
+/// The words of this program's command line, without the last `arguments`, which are the guest's: as they are for a run
+/// of one test, whose name comes next.
+fn guest_run(arguments: &Arguments, count: usize) -> Vec<OsString> {
+    let mut words: Vec<_> = env::args_os().skip(2).collect();
+    words.truncate(words.len() - count);
+    if arguments.guest.is_some() {
+        words.pop_if(|word| word == "--");
+        words.push("--".into());
+    }
+    words
+}
+
+/// What a run of the guest prints.
+fn printed(words: &[OsString], test: Option<&str>) -> Result<String, String> {
+    let run = || {
+        Command::new(env::current_exe()?)
+            .args(["run", "--one-test"])
+            .args(words)
+            .args(test)
+            .stdin(Stdio::null())
+            .output()
+    };
+    let output = run().map_err(|error| format!("cannot start pvhost: {error}"))?;
+    let text = String::from_utf8_lossy(&output.stdout).into_owned();
+    if output.status.success() {
+        return Ok(text);
+    }
+    Err(format!(
+        "{text}{}the guest ended with {}",
+        String::from_utf8_lossy(&output.stderr),
+        output.status
+    ))
+}

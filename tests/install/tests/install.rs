@@ -5,6 +5,7 @@
 use std::env;
 use std::ffi::OsStr;
 use std::fs;
+use std::os::unix::fs::symlink;
 use std::path::{Path, PathBuf};
 use std::process::{Command, Output, Stdio};
 use std::sync::LazyLock;
@@ -297,6 +298,36 @@ fn a_host_in_c_is_built_by_what_pkg_config_says() {
         );
         let guest = compile("gcc", C.0, arch, folder.path());
         check(Command::new(&host).arg(guest).arg("--"), C);
+    }
+}
+
+/// Fetching and installing is left out.
+#[test]
+fn ci_services_are_told_commands_that_work() {
+    let folder = tempfile::tempdir().expect("a folder");
+    fs::copy(fixture(C.0), folder.path().join(C.0)).expect("a file can be copied");
+    for home in ["installed", ".local"] {
+        symlink(prefix(), folder.path().join(home)).expect("a link can be made");
+    }
+    test_support::tool(Tool::PkgConfig);
+    for file in ["github.yml", "gitlab.yml"] {
+        let path = test_support::workspace().root().join("host/ci").join(file);
+        let text = fs::read_to_string(path).expect("a file of the project");
+        let commands = text.lines().map(|line| line.trim_start().trim_start_matches("- "));
+        let commands: Vec<&str> = commands
+            .filter(|line| {
+                ["export ", "cc ", "pvhost run ", "installed/bin/pvhost run "]
+                    .iter()
+                    .any(|begin| line.starts_with(begin))
+            })
+            .collect();
+        assert_eq!(commands.len(), 3, "{commands:?}");
+        let mut shell = Command::new("sh");
+        shell
+            .current_dir(folder.path())
+            .env("HOME", folder.path())
+            .args(["-ec", &commands.join("\n")]);
+        assert_eq!(succeed(&mut shell), "1234567890 123, end: 1\n", "{file}");
     }
 }
 

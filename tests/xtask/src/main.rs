@@ -70,6 +70,8 @@ enum Task {
     /// Install pvhost, and what guests in C and C++ and hosts in C are built with: libraries, headers, linker scripts,
     /// descriptions for pkg-config and CMake
     Install(tasks::install::Arguments),
+    /// Pack a release of pvhost that needs nothing of the system, with its manual and licences, to `target/dist`
+    Dist,
     /// Install what the tests need: packages (Debian) and Rust libraries
     Setup,
 }
@@ -111,6 +113,7 @@ fn perform(task: Task) -> Result<bool> {
         Task::Pok(port) => return tasks::port::run("pok", &port.arguments),
         Task::L4re(port) => return tasks::port::run("l4re", &port.arguments),
         Task::Install(arguments) => tasks::install::run(&workspace, &arguments)?,
+        Task::Dist => tasks::dist::run(&workspace)?,
         Task::Setup => return tasks::setup::run(&workspace),
     }
     Ok(true)

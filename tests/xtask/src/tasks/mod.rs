@@ -3,6 +3,7 @@
 
 pub mod build;
 pub mod demo;
+pub mod dist;
 pub mod install;
 pub mod interface;
 pub mod lint;

@@ -17,6 +17,7 @@
 
 use alloc::borrow::ToOwned;
 use alloc::collections::BTreeMap;
+use alloc::format;
 use alloc::string::String;
 use alloc::vec::Vec;
 use core::fmt;
@@ -24,7 +25,7 @@ use core::fmt;
 use paravirt_abi::signature::{Signature, Width};
 
 use crate::image::External;
-use crate::prototype::{self, PrototypeError};
+use crate::prototype;
 use crate::prototype_match::{self, PrototypeMismatch};
 use crate::similar_name;
 use crate::text::{Escaped, beginning};
@@ -106,75 +107,14 @@ impl fmt::Display for Missing<'_> {
 
 /// Why a list of provided functions cannot be read.
 #[derive(Debug, thiserror::Error)]
-pub enum ProvidesError {
-    /// A line holds no name.
-    #[error("{file}:{line}: {found:?} is no function name; write `name` or `name fn(u32) -> i32`", file = Escaped(file))]
-    Name {
-        /// The file.
-        file: String,
-        /// Number of the line, from 1.
-        line: usize,
-        /// What stands there.
-        found: String,
-    },
-    /// A prototype cannot be read.
-    #[error("{file}:{line}: prototype of {name}: {reason}", file = Escaped(file))]
-    Prototype {
-        /// The file.
-        file: String,
-        /// Number of the line, or of the function in JSON, from 1.
-        line: usize,
-        /// The function.
-        name: String,
-        /// What is wrong.
-        reason: PrototypeError,
-    },
-    /// An address cannot be read.
-    #[error(
-        "{file}:{line}: {found:?} is no address for {name}; write a number other than 0 in hexadecimal, as in `@ \
-        0x40001000`", file = Escaped(file))]
-    Address {
-        /// The file.
-        file: String,
-        /// Number of the line, or of the function in JSON, from 1.
-        line: usize,
-        /// The function.
-        name: String,
-        /// What stands there.
-        found: String,
-    },
-    /// A name is longer than an image may have it.
-    #[error("{file}:{line}: a name of {length} bytes; a guest's have {limit} at most", file = Escaped(file))]
-    NameTooLong {
-        /// The file.
-        file: String,
-        /// Number of the line, or of the function in JSON, from 1.
-        line: usize,
-        /// The name's length in bytes.
-        length: usize,
-        /// The limit.
-        limit: usize,
-    },
-    /// More functions than an image may have.
-    #[error("{file}:{line}: more than {limit} functions; list those that guests ask for", file = Escaped(file))]
-    TooMany {
-        /// The file.
-        file: String,
-        /// Number of the line, or of the function in JSON, from 1.
-        line: usize,
-        /// The limit.
-        limit: usize,
-    },
-    /// A name occurs twice.
-    #[error("{file}:{line}: {name} is listed already; keep one of the lines", file = Escaped(file))]
-    Twice {
-        /// The file.
-        file: String,
-        /// Number of the line, or of the function in JSON, from 1.
-        line: usize,
-        /// The function.
-        name: String,
-    },
+#[error("{file}:{line}: {problem}", file = Escaped(file))]
+pub struct ProvidesError {
+    /// The file.
+    pub file: String,
+    /// Number of the line, or of the function in JSON, from 1.
+    pub line: usize,
+    /// What is wrong there, and what is expected.
+    pub problem: String,
 }
 
 /// A function as a list has it, unchecked.
@@ -235,56 +175,46 @@ impl Provides {
     /// # Errors
     /// Names the file, the line and what is expected there.
     pub fn add(&mut self, file: &str, line: usize, function: &Listed<'_>, width: Width) -> Result<(), ProvidesError> {
-        let file = file.to_owned();
-        let name = function.name.to_owned();
-        if !prototype::is_identifier(&name) {
-            let found = beginning(&name);
-            return Err(ProvidesError::Name { file, line, found });
+        self.insert(function, width).map_err(|problem| ProvidesError {
+            file: file.to_owned(),
+            line,
+            problem,
+        })
+    }
+
+    fn insert(&mut self, function: &Listed<'_>, width: Width) -> Result<(), String> {
+        let name = function.name;
+        if !prototype::is_identifier(name) {
+            let found = beginning(name);
+            return Err(format!(
+                "{found:?} is no function name; write `name` or `name fn(u32) -> i32`"
+            ));
         }
         if name.len() > MAX_NAME {
-            return Err(ProvidesError::NameTooLong {
-                file,
-                line,
-                length: name.len(),
-                limit: MAX_NAME,
-            });
+            let length = name.len();
+            return Err(format!("a name of {length} bytes; a guest's have {MAX_NAME} at most"));
         }
-        let signature = match function.prototype.map(|text| prototype::parse(text, width)) {
-            None => None,
-            Some(Ok(signature)) => Some(signature),
-            Some(Err(reason)) => {
-                return Err(ProvidesError::Prototype {
-                    file,
-                    line,
-                    name,
-                    reason,
-                });
-            }
+        let signature = (function.prototype)
+            .map(|text| prototype::parse(text, width).map_err(|reason| format!("prototype of {name}: {reason}")))
+            .transpose()?;
+        let no_address = |text| {
+            let found = beginning(text);
+            format!(
+                "{found:?} is no address for {name}; write a number other than 0 in hexadecimal, as in `@ 0x40001000`"
+            )
         };
-        let address = match function.address.map(|text| (text, address(text, width))) {
-            None => None,
-            Some((_, Some(address))) => Some(address),
-            Some((found, None)) => {
-                let found = beginning(found);
-                return Err(ProvidesError::Address {
-                    file,
-                    line,
-                    name,
-                    found,
-                });
-            }
-        };
-        if self.functions.contains_key(&name) {
-            return Err(ProvidesError::Twice { file, line, name });
+        let address = (function.address)
+            .map(|text| address(text, width).ok_or_else(|| no_address(text)))
+            .transpose()?;
+        if self.functions.contains_key(name) {
+            return Err(format!("{name} is listed already; keep one of the lines"));
         }
         if self.functions.len() == MAX_FUNCTIONS {
-            return Err(ProvidesError::TooMany {
-                file,
-                line,
-                limit: MAX_FUNCTIONS,
-            });
+            return Err(format!(
+                "more than {MAX_FUNCTIONS} functions; list those that guests ask for"
+            ));
         }
-        self.functions.insert(name, Provided { signature, address });
+        self.functions.insert(name.to_owned(), Provided { signature, address });
         Ok(())
     }
 
@@ -400,7 +330,6 @@ fn address(text: &str, width: Width) -> Option<u64> {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use alloc::format;
     use alloc::string::ToString;
     use paravirt_abi::{interface, l4rtems};
 

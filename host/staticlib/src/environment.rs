@@ -4,7 +4,6 @@
 use core::alloc::{GlobalAlloc, Layout};
 use core::arch::asm;
 use core::cell::Cell;
-use core::ffi::c_void;
 use core::fmt;
 use core::ptr;
 
@@ -13,23 +12,23 @@ use paravirt_host_core::text::Line;
 use crate::error;
 use crate::layout::Environment;
 
-/// The callbacks, all of them there.
-#[derive(Clone, Copy)]
-struct Callbacks {
-    context: *mut c_void,
-    allocate: unsafe extern "C" fn(*mut c_void, usize, usize) -> *mut c_void,
-    release: unsafe extern "C" fn(*mut c_void, *mut c_void, usize, usize),
-    message: unsafe extern "C" fn(*mut c_void, *const core::ffi::c_char, usize),
-    abort: unsafe extern "C" fn(*mut c_void),
-}
-
-/// The host's callbacks, once it has given them.
-struct Holder(Cell<Option<Callbacks>>);
+/// The host's environment with all of its callbacks, once it has given them.
+struct Holder(Cell<Option<Environment>>);
 
 // SAFETY: set by the first call of all and only read after; the API is for one thread at a time.
 unsafe impl Sync for Holder {}
 
 static HOLDER: Holder = Holder(Cell::new(None));
+
+/// Calls one of them, if there is an environment.
+///
+/// # Safety
+/// As the header says of it.
+macro_rules! call {
+    ($callback:ident($($argument:expr),*)) => {
+        HOLDER.0.get().and_then(|environment| Some((environment.$callback?)(environment.context, $($argument),*)))
+    };
+}
 
 /// `pvh_initialize`
 ///
@@ -45,21 +44,17 @@ pub unsafe extern "C" fn pvh_initialize(environment: *const Environment) -> i32 
     if environment.size != size_of::<Environment>() {
         return error::Number::Argument as i32;
     }
-    let (Some(allocate), Some(release), Some(message), Some(abort)) = (
-        environment.allocate,
-        environment.release,
-        environment.message,
-        environment.abort,
-    ) else {
+    let Environment {
+        allocate: Some(_),
+        release: Some(_),
+        message: Some(_),
+        abort: Some(_),
+        ..
+    } = environment
+    else {
         return error::Number::Argument as i32;
     };
-    HOLDER.0.set(Some(Callbacks {
-        context: environment.context,
-        allocate,
-        release,
-        message,
-        abort,
-    }));
+    HOLDER.0.set(Some(*environment));
     0
 }
 
@@ -70,19 +65,15 @@ pub fn is_ready() -> bool {
 
 /// A message for people.
 pub fn say(text: &str) {
-    if let Some(callbacks) = HOLDER.0.get() {
-        // SAFETY: a live text; the rest is the host's.
-        unsafe { (callbacks.message)(callbacks.context, text.as_ptr().cast(), text.len()) };
-    }
+    // SAFETY: a live text; the rest is the host's.
+    unsafe { call!(message(text.as_ptr().cast(), text.len())) };
 }
 
 /// Ends the program after a message that needs no memory.
 fn end(message: fmt::Arguments<'_>) -> ! {
     say(Line::new(message).text());
-    if let Some(callbacks) = HOLDER.0.get() {
-        // SAFETY: the host's.
-        unsafe { (callbacks.abort)(callbacks.context) };
-    }
+    // SAFETY: the host's.
+    unsafe { call!(abort()) };
     loop {
         // SAFETY: an undefined instruction, in case the host's function returned.
         unsafe { asm!("ud2") };
@@ -105,11 +96,10 @@ static MEMORY: Memory = Memory;
 // SAFETY: the host's functions give memory of that size and alignment, which is its own, until it is released.
 unsafe impl GlobalAlloc for Memory {
     unsafe fn alloc(&self, layout: Layout) -> *mut u8 {
-        let Some(callbacks) = HOLDER.0.get() else {
+        // SAFETY: as the header asks for.
+        let Some(memory) = (unsafe { call!(allocate(layout.size(), layout.align())) }) else {
             return ptr::null_mut();
         };
-        // SAFETY: as the header asks for.
-        let memory = unsafe { (callbacks.allocate)(callbacks.context, layout.size(), layout.align()) };
         if memory.is_null() {
             end(format_args!(
                 "out of memory: `allocate` of the environment had no {} bytes; give the host more",
@@ -120,10 +110,7 @@ unsafe impl GlobalAlloc for Memory {
     }
 
     unsafe fn dealloc(&self, memory: *mut u8, layout: Layout) {
-        if let Some(callbacks) = HOLDER.0.get() {
-            let (memory, size, alignment) = (memory.cast(), layout.size(), layout.align());
-            // SAFETY: such memory was allocated above.
-            unsafe { (callbacks.release)(callbacks.context, memory, size, alignment) };
-        }
+        // SAFETY: such memory was allocated above.
+        unsafe { call!(release(memory.cast(), layout.size(), layout.align())) };
     }
 }

@@ -1,7 +1,6 @@
 // SPDX-License-Identifier: MIT OR Apache-2.0
 //! The host's callbacks as what a guest stands on.
 
-use core::ffi::c_void;
 use core::fmt;
 
 use alloc::boxed::Box;
@@ -19,16 +18,19 @@ use crate::layout;
 
 /// A copy of `struct pvh_platform`, whose callbacks are all there that have to be.
 #[derive(Clone, Copy)]
-pub struct Platform {
-    context: *mut c_void,
-    map: unsafe extern "C" fn(*mut c_void, u64, u64) -> i32,
-    protect: unsafe extern "C" fn(*mut c_void, u64, u64, u32) -> i32,
-    now: unsafe extern "C" fn(*mut c_void) -> u64,
-    wall: unsafe extern "C" fn(*mut c_void) -> u64,
-    set_alarm: unsafe extern "C" fn(*mut c_void, u64),
-    wait: unsafe extern "C" fn(*mut c_void),
-    console_write: unsafe extern "C" fn(*mut c_void, *const c_void, usize) -> isize,
-    optional: layout::Platform,
+pub struct Platform(layout::Platform);
+
+/// Calls a callback; `None`: the host has not given it, as it may.
+macro_rules! call {
+    ($platform:ident.$callback:ident($($argument:expr),*)) => {
+        // SAFETY: as the header says of it.
+        $platform.0.$callback.map(|callback| unsafe { callback($platform.0.context, $($argument),*) })
+    };
+}
+
+/// Calls a callback that has to be there.
+macro_rules! demand {
+    ($($call:tt)*) => { call!($($call)*).expect("the platform was checked") };
 }
 
 impl Platform {
@@ -40,18 +42,20 @@ impl Platform {
         // SAFETY: the caller's.
         let platform = unsafe { value(platform, "platform")? };
         check_size(platform.size, size_of::<layout::Platform>(), "platform")?;
-        let missing = |name: &str| Error::argument(format_args!("platform.{name} is NULL"));
-        Ok(Self {
-            context: platform.context,
-            map: platform.map.ok_or_else(|| missing("map"))?,
-            protect: platform.protect.ok_or_else(|| missing("protect"))?,
-            now: platform.now.ok_or_else(|| missing("now"))?,
-            wall: platform.wall.ok_or_else(|| missing("wall"))?,
-            set_alarm: platform.set_alarm.ok_or_else(|| missing("set_alarm"))?,
-            wait: platform.wait.ok_or_else(|| missing("wait"))?,
-            console_write: platform.console_write.ok_or_else(|| missing("console_write"))?,
-            optional: *platform,
-        })
+        for (name, is_there) in [
+            ("map", platform.map.is_some()),
+            ("protect", platform.protect.is_some()),
+            ("now", platform.now.is_some()),
+            ("wall", platform.wall.is_some()),
+            ("set_alarm", platform.set_alarm.is_some()),
+            ("wait", platform.wait.is_some()),
+            ("console_write", platform.console_write.is_some()),
+        ] {
+            if !is_there {
+                return Err(Error::argument(format_args!("platform.{name} is NULL")));
+            }
+        }
+        Ok(Self(*platform))
     }
 }
 
@@ -87,21 +91,15 @@ fn mapped(callback: &'static str, number: i32) -> Result<(), MapError> {
 // SAFETY: the header asks the host for what the trait asks for.
 unsafe impl Pages for Platform {
     fn map(&self, start: u64, size: u64) -> Result<(), MapError> {
-        // SAFETY: as the header says.
-        mapped("map", unsafe { (self.map)(self.context, start, size) })
+        mapped("map", demand!(self.map(start, size)))
     }
 
     fn protect(&self, start: u64, size: u64, access: Access) -> Result<(), MapError> {
-        // SAFETY: as the header says.
-        let number = unsafe { (self.protect)(self.context, start, size, rights(access)) };
-        mapped("protect", number)
+        mapped("protect", demand!(self.protect(start, size, rights(access))))
     }
 
     fn unmap(&self, start: u64, size: u64) {
-        if let Some(unmap) = self.optional.unmap {
-            // SAFETY: as the header says.
-            unsafe { unmap(self.context, start, size) };
-        }
+        call!(self.unmap(start, size));
     }
 }
 
@@ -127,64 +125,47 @@ impl guest::Platform for Platform {
     }
 
     fn now(&self) -> u64 {
-        // SAFETY: as the header says; so below.
-        unsafe { (self.now)(self.context) }
+        demand!(self.now())
     }
 
     fn wall(&self) -> u64 {
-        // SAFETY: see above.
-        unsafe { (self.wall)(self.context) }
+        demand!(self.wall())
     }
 
     fn set_alarm(&self, deadline: u64) {
-        // SAFETY: see above.
-        unsafe { (self.set_alarm)(self.context, deadline) };
+        demand!(self.set_alarm(deadline));
     }
 
     fn wait(&self) {
-        // SAFETY: see above.
-        unsafe { (self.wait)(self.context) };
+        demand!(self.wait());
     }
 
     fn console_write(&self, bytes: &[u8]) -> Result<usize, error::Error> {
-        // SAFETY: see above.
-        let taken = unsafe { (self.console_write)(self.context, bytes.as_ptr().cast(), bytes.len()) };
-        count(taken, bytes.len())
+        count(
+            demand!(self.console_write(bytes.as_ptr().cast(), bytes.len())),
+            bytes.len(),
+        )
     }
 
     fn console_read(&self, buffer: &mut [u8]) -> Result<(usize, bool), error::Error> {
-        let Some(read) = self.optional.console_read else {
-            return Err(error::Error::EndOfInput);
-        };
-        let mut more = 0;
-        let (to, size) = (buffer.as_mut_ptr().cast(), buffer.len());
-        // SAFETY: see above.
-        let taken = unsafe { read(self.context, to, size, &raw mut more) };
-        Ok((count(taken, size)?, more != 0))
+        let (mut more, size) = (0, buffer.len());
+        let taken = call!(self.console_read(buffer.as_mut_ptr().cast(), size, &raw mut more));
+        Ok((count(taken.ok_or(error::Error::EndOfInput)?, size)?, more != 0))
     }
 
     fn set_tls(&self, base: u64) -> Result<(), error::Error> {
-        let Some(set_tls) = self.optional.set_tls else {
-            return Err(error::Error::NotOffered);
-        };
-        // SAFETY: see above.
-        match unsafe { set_tls(self.context, base) } {
-            0.. => Ok(()),
-            number => Err(error::Error::from_number(number)),
+        match call!(self.set_tls(base)) {
+            None => Err(error::Error::NotOffered),
+            Some(0..) => Ok(()),
+            Some(number) => Err(error::Error::from_number(number)),
         }
     }
 
     fn enter_host(&self) {
-        if let Some(enter_host) = self.optional.enter_host {
-            // SAFETY: see above.
-            unsafe { enter_host(self.context) };
-        }
+        call!(self.enter_host());
     }
 
     fn leave_host(&self) {
-        if let Some(leave_host) = self.optional.leave_host {
-            // SAFETY: see above.
-            unsafe { leave_host(self.context) };
-        }
+        call!(self.leave_host());
     }
 }

@@ -7,7 +7,7 @@ use std::path::Path;
 use std::process::{Command, Output};
 
 use paravirt_abi::vcpu::VcpuPage;
-use pvhost::image::{Image, LoaderProblem, Problem};
+use pvhost::image::{Image, ImageError, Problem};
 use pvhost::process::{Call, GuestError, LayoutError, Vm, VmError};
 use rustix::mm::{MapFlags, ProtFlags, mmap_anonymous, munmap};
 
@@ -23,12 +23,12 @@ fn refused(result: Result<Vm, VmError>) -> VmError {
 
 /// What the host has against loading the image.
 #[track_caller]
-fn loader_problem(image: Image) -> LoaderProblem {
+fn loader_problem(image: Image) -> String {
     match refused(Vm::builder(image).build()) {
-        VmError::Guest(GuestError::Image(error)) => match *error.problem {
-            Problem::Loader(problem) => problem,
-            other => panic!("{other}"),
-        },
+        VmError::Guest(GuestError::Image(ImageError {
+            problem: Problem::Refused(problem),
+            ..
+        })) => problem,
         other => panic!("{other}"),
     }
 }
@@ -134,10 +134,11 @@ fn a_vcpu_page_of_another_version_and_an_upcall_entry_that_is_no_code_are_refuse
         let [version, entry] = with_unusable_pages(&guest)
             .map(|file| loader_problem(Image::parse("patched", file).expect("a sound image")));
         assert!(
-            matches!(version, LoaderProblem::VcpuVersion { version: 77, .. }),
+            version.contains("has layout version 77, this host knows version "),
             "{arch}: {version}"
         );
-        assert_eq!(entry, LoaderProblem::UpcallEntry { entry: 0x10 }, "{arch}");
+        let start = "the upcall entry 0x10 in the vCPU page is not in executable memory;";
+        assert!(entry.starts_with(start), "{arch}: {entry}");
     }
 }
 

@@ -1,9 +1,12 @@
 // SPDX-License-Identifier: MIT OR Apache-2.0
 //! The ELF file itself, both classes, brought to one form. Nothing above knows classes or the `object` crate.
 
-use alloc::string::ToString;
+use alloc::borrow::ToOwned;
+use alloc::format;
+use alloc::string::String;
 use alloc::sync::Arc;
 use alloc::vec::Vec;
+use core::fmt::Display;
 use core::ops::Range;
 
 use object::LittleEndian;
@@ -12,7 +15,6 @@ use object::read::elf::{FileHeader, ProgramHeader, SectionHeader, SectionTable};
 
 use super::Machine;
 use super::entries;
-use super::error::FileProblem;
 use super::segments::{Access, RawSegment};
 use super::symbols::{self, SymbolTable, Symbols};
 
@@ -65,26 +67,30 @@ pub(super) fn has_magic(start: &[u8]) -> bool {
 }
 
 /// Reads the file's structure.
-pub(super) fn read(file: &Arc<Vec<u8>>) -> Result<Raw<'_>, FileProblem> {
+pub(super) fn read(file: &Arc<Vec<u8>>) -> Result<Raw<'_>, String> {
     let data = file.as_slice();
     let length = data.len() as u64;
     if length > MAX_FILE {
-        return Err(FileProblem::FileTooBig {
-            length,
-            limit: MAX_FILE,
-        });
+        return Err(format!(
+            "{length} bytes are more than the {MAX_FILE} a guest's file may have; strip its debug information (`strip \
+            -g`)"
+        ));
     }
     if !has_magic(data) {
-        return Err(FileProblem::NotElf);
+        return Err("not an ELF file; give the linked guest executable, not an archive, image or script".to_owned());
     }
     let &[_, _, _, _, class, order, ..] = data else {
-        return Err(FileProblem::HeaderTruncated { length });
+        return Err(truncated(data));
     };
     if class != elf::ELFCLASS32.0 && class != elf::ELFCLASS64.0 {
-        return Err(FileProblem::Class { class });
+        return Err(format!(
+            "ELF class {class} is unknown (1: 32 bits, 2: 64 bits); the file is damaged"
+        ));
     }
     if order != elf::ELFDATA2LSB.0 {
-        return Err(FileProblem::ByteOrder { order });
+        return Err(format!(
+            "byte order {order} is not little-endian (1); build the guest for a little-endian target"
+        ));
     }
     if class == elf::ELFCLASS32.0 {
         read_class::<FileHeader32<LittleEndian>>(data)
@@ -93,15 +99,24 @@ pub(super) fn read(file: &Arc<Vec<u8>>) -> Result<Raw<'_>, FileProblem> {
     }
 }
 
-fn read_class<Elf: FileHeader<Endian = LittleEndian>>(data: &[u8]) -> Result<Raw<'_>, FileProblem> {
-    let header = Elf::parse(data).map_err(|_| FileProblem::HeaderTruncated {
-        length: data.len() as u64,
-    })?;
+fn read_class<Elf: FileHeader<Endian = LittleEndian>>(data: &[u8]) -> Result<Raw<'_>, String> {
+    let header = Elf::parse(data).map_err(|_| truncated(data))?;
     let machine = machine(header)?;
     match header.e_type(ENDIAN) {
         elf::ET_EXEC => {}
-        elf::ET_DYN => return Err(FileProblem::PositionIndependent),
-        other => return Err(FileProblem::NotExecutable { kind: other.0 }),
+        elf::ET_DYN => {
+            return Err(
+                "position-independent or shared (ET_DYN); link the guest static and at a fixed address: `-C \
+                relocation-model=static` (Rust), `-static -no-pie` (gcc)"
+                    .to_owned(),
+            );
+        }
+        other => {
+            return Err(format!(
+                "ELF type {} is no executable (2); link it first, with the linker script of its architecture",
+                other.0
+            ));
+        }
     }
     let mut raw = Raw {
         machine,
@@ -116,11 +131,13 @@ fn read_class<Elf: FileHeader<Endian = LittleEndian>>(data: &[u8]) -> Result<Raw
     read_segments(header, data, &mut raw)?;
     let sections = header
         .sections(ENDIAN, data)
-        .map_err(|error| FileProblem::SectionHeaders {
-            reason: error.to_string(),
-        })?;
+        .map_err(|error| sections_unreadable(&error))?;
     if sections.is_empty() {
-        return Err(FileProblem::NoSections);
+        return Err(
+            "no section headers, by whose names the external function tables are found; do not strip them \
+            (`--strip-section-headers`, `sstrip`)"
+                .to_owned(),
+        );
     }
     raw.sections = read_sections(header, &sections, data)?;
     raw.symbols = read_symbols(&sections, data)?;
@@ -129,12 +146,26 @@ fn read_class<Elf: FileHeader<Endian = LittleEndian>>(data: &[u8]) -> Result<Raw
     Ok(raw)
 }
 
-fn machine<Elf: FileHeader<Endian = LittleEndian>>(header: &Elf) -> Result<Machine, FileProblem> {
+fn truncated(data: &[u8]) -> String {
+    let length = data.len();
+    format!("truncated: {length} bytes do not hold an ELF header; copy or link the file again")
+}
+
+fn sections_unreadable(reason: &dyn Display) -> String {
+    format!("section headers are unreadable ({reason}); the file is truncated or damaged: copy or link it again")
+}
+
+fn machine<Elf: FileHeader<Endian = LittleEndian>>(header: &Elf) -> Result<Machine, String> {
     let number = header.e_machine(ENDIAN).0;
-    let machine = Machine::from_elf(number).ok_or(FileProblem::UnknownMachine { number })?;
-    let bits = if header.is_type_64() { 64 } else { 32 };
-    if machine.pointer_size() * 8 != u64::from(bits) {
-        return Err(FileProblem::MachineClass { machine, bits });
+    let machine = Machine::from_elf(number).ok_or_else(|| {
+        format!("ELF machine {number} has no paravirtualization ABI; build for i386, x86_64, aarch64, arm or riscv64")
+    })?;
+    let (bits, of_machine) = (if header.is_type_64() { 64 } else { 32 }, machine.pointer_size() * 8);
+    if of_machine != bits {
+        return Err(format!(
+            "{bits}-bit ELF for {machine}, whose ABI has {of_machine} bits; choose the target's standard ABI (no x32, \
+            ilp32, rv32)"
+        ));
     }
     Ok(machine)
 }
@@ -143,12 +174,10 @@ fn read_segments<'a, Elf: FileHeader<Endian = LittleEndian>>(
     header: &Elf,
     data: &'a [u8],
     raw: &mut Raw<'a>,
-) -> Result<(), FileProblem> {
-    let headers = header
-        .program_headers(ENDIAN, data)
-        .map_err(|error| FileProblem::ProgramHeaders {
-            reason: error.to_string(),
-        })?;
+) -> Result<(), String> {
+    let headers = header.program_headers(ENDIAN, data).map_err(|reason| {
+        format!("program headers are unreadable ({reason}); the file is truncated or damaged: copy or link it again")
+    })?;
     // Several headers over the same notes would have them read so many times.
     let mut noted: u64 = 0;
     for header in headers {
@@ -170,14 +199,18 @@ fn read_segments<'a, Elf: FileHeader<Endian = LittleEndian>>(
             elf::PT_INTERP | elf::PT_DYNAMIC => raw.dynamic = true,
             elf::PT_NOTE => {
                 noted = noted.saturating_add(header.p_filesz(ENDIAN).into());
-                if noted > data.len() as u64 {
-                    return Err(FileProblem::NotesOverlap {
-                        size: noted,
-                        length: data.len() as u64,
-                    });
+                let length = data.len() as u64;
+                if noted > length {
+                    return Err(format!(
+                        "note segments of {noted} bytes in a file of {length} hold the same notes several times; give \
+                        notes one segment in the linker script"
+                    ));
                 }
-                let notes = read_notes::<Elf>(header, data).map_err(|error| FileProblem::Notes {
-                    reason: error.to_string(),
+                let notes = read_notes::<Elf>(header, data).map_err(|reason| {
+                    format!(
+                        "note segment is unreadable ({reason}); keep notes in sections of their own in the linker \
+                        script"
+                    )
                 })?;
                 raw.notes.extend(notes);
             }
@@ -212,14 +245,11 @@ fn read_sections<'a, Elf: FileHeader<Endian = LittleEndian>>(
     header: &Elf,
     table: &SectionTable<'a, Elf>,
     data: &'a [u8],
-) -> Result<Vec<Section<'a>>, FileProblem> {
-    let unreadable = |reason: &dyn ToString| FileProblem::SectionHeaders {
-        reason: reason.to_string(),
-    };
+) -> Result<Vec<Section<'a>>, String> {
     let names = header
         .section_strings_index(ENDIAN, data)
         .and_then(|index| table.section(index)?.data(ENDIAN, data))
-        .map_err(|error| unreadable(&error))?;
+        .map_err(|error| sections_unreadable(&error))?;
     let mut sections = Vec::new();
     for section in table.iter() {
         let flags = section.sh_flags(ENDIAN).0;
@@ -227,11 +257,14 @@ fn read_sections<'a, Elf: FileHeader<Endian = LittleEndian>>(
             continue;
         }
         if sections.len() == MAX_SECTIONS {
-            return Err(FileProblem::TooManySections { limit: MAX_SECTIONS });
+            return Err(format!(
+                "more than {MAX_SECTIONS} sections are part of the image's memory; collect them in the linker script \
+                of the guest's architecture"
+            ));
         }
         let start = names
             .get(section.sh_name(ENDIAN) as usize..)
-            .ok_or_else(|| unreadable(&"Invalid ELF section name offset"))?;
+            .ok_or_else(|| sections_unreadable(&"Invalid ELF section name offset"))?;
         sections.push(Section {
             name: symbols::name_at(start, MAX_SECTION_NAME),
             address: section.sh_addr(ENDIAN).into(),
@@ -245,9 +278,9 @@ fn read_sections<'a, Elf: FileHeader<Endian = LittleEndian>>(
 fn read_symbols<Elf: FileHeader<Endian = LittleEndian>>(
     sections: &SectionTable<'_, Elf>,
     data: &[u8],
-) -> Result<SymbolTable, FileProblem> {
-    let unreadable = |error: object::read::Error| FileProblem::SymbolTable {
-        reason: error.to_string(),
+) -> Result<SymbolTable, String> {
+    let unreadable = |reason: object::read::Error| {
+        format!("symbol table is unreadable ({reason}); copy or link the file again, or strip it (`strip`)")
     };
     let table = sections.symbols(ENDIAN, data, elf::SHT_SYMTAB).map_err(unreadable)?;
     if table.is_empty() {

@@ -3,9 +3,11 @@
 //!
 //! Types and contents: Xen public headers, version 4.17, xen/include/public/elfnote.h.
 
+use alloc::format;
+use alloc::string::String;
+
 use super::Machine;
 use super::elf::Note;
-use super::error::NoteProblem;
 use super::segments::{self, Segment};
 
 /// Owner of the notes.
@@ -26,14 +28,14 @@ pub struct Entries {
 }
 
 /// Finds them among the notes.
-pub(super) fn parse(notes: &[Note<'_>], machine: Machine, segments: &[Segment]) -> Result<Entries, NoteProblem> {
+pub(super) fn parse(notes: &[Note<'_>], machine: Machine, segments: &[Segment]) -> Result<Entries, String> {
     Ok(Entries {
         pvh: entry(notes, PHYS32_ENTRY, machine, segments)?,
         xen_pv: entry(notes, ENTRY, machine, segments)?,
     })
 }
 
-fn entry(notes: &[Note<'_>], kind: u32, machine: Machine, segments: &[Segment]) -> Result<Option<u64>, NoteProblem> {
+fn entry(notes: &[Note<'_>], kind: u32, machine: Machine, segments: &[Segment]) -> Result<Option<u64>, String> {
     let mut descriptors = notes
         .iter()
         .filter(|note| note.owner == OWNER && note.kind == kind)
@@ -42,19 +44,27 @@ fn entry(notes: &[Note<'_>], kind: u32, machine: Machine, segments: &[Segment]) 
         return Ok(None);
     };
     if descriptors.next().is_some() {
-        return Err(NoteProblem::DuplicateEntryNote { kind });
+        return Err(format!(
+            "two notes of owner Xen, type {kind}; link one version of the guest layer only"
+        ));
     }
     let address = match *descriptor {
         [a, b, c, d] => u32::from_le_bytes([a, b, c, d]).into(),
         [a, b, c, d, e, f, g, h] => u64::from_le_bytes([a, b, c, d, e, f, g, h]),
         _ => {
             let size = descriptor.len();
-            return Err(NoteProblem::EntryNoteSize { kind, size });
+            return Err(format!(
+                "note of owner Xen, type {kind}, has {size} bytes, not the 4 or 8 of an address; link the guest \
+                layer's own objects"
+            ));
         }
     };
     let code = machine.code_address(address);
     if !segments::find(segments, code, 1).is_some_and(|segment| segment.access.execute) {
-        return Err(NoteProblem::EntryNoteNotExecutable { kind, address });
+        return Err(format!(
+            "note of owner Xen, type {kind}, has the entry point {address:#x}, which is not in an executable segment; \
+            keep .text in the linker script"
+        ));
     }
     Ok(Some(address))
 }

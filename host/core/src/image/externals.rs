@@ -15,7 +15,6 @@ use paravirt_abi::signature::Signature;
 
 use super::Machine;
 use super::elf::Section;
-use super::error::TableProblem;
 use super::segments::{self, Segment};
 use crate::prototype::is_identifier;
 
@@ -54,11 +53,7 @@ struct Table<'a> {
 }
 
 /// Reads the tables under both prefixes, in the order of the slots.
-pub(super) fn parse(
-    all: &[Section<'_>],
-    machine: Machine,
-    segments: &[Segment],
-) -> Result<Vec<External>, TableProblem> {
+pub(super) fn parse(all: &[Section<'_>], machine: Machine, segments: &[Segment]) -> Result<Vec<External>, String> {
     let mut externals = Vec::new();
     for prefix in PREFIXES {
         parse_spelling(prefix, all, machine, segments, &mut externals)?;
@@ -73,7 +68,7 @@ fn parse_spelling(
     machine: Machine,
     segments: &[Segment],
     externals: &mut Vec<External>,
-) -> Result<(), TableProblem> {
+) -> Result<(), String> {
     let pointer = machine.pointer_size();
     let table = |part, unit, alignment| find_table(prefix, part, unit, all, alignment, segments);
     let signatures = table(SIGNATURES, 8, pointer)?;
@@ -91,9 +86,12 @@ fn parse_spelling(
     let Some(present) = tables.into_iter().flatten().next() else {
         return Ok(());
     };
-    let missing = |part: &str| TableProblem::TableMissing {
-        present: present.section.clone(),
-        missing: format!("{prefix}{part}"),
+    let missing = |part: &str| {
+        let present = &present.section;
+        format!(
+            "section {prefix}{part} is missing beside {present}; include the linkcmds fragment in the linker script, \
+            before any `*(.data.*)`"
+        )
     };
     let strings = strings.as_ref().ok_or_else(|| missing(STRINGS))?;
     let symbols = symbols.as_ref().ok_or_else(|| missing(SYMBOLS))?;
@@ -102,11 +100,10 @@ fn parse_spelling(
     let count = slots.bytes.len() as u64 / pointer;
     let sum = externals.len() as u64 + count;
     if sum > MAX_EXTERNALS {
-        return Err(TableProblem::TooManyExternals {
-            section: slots.section.clone(),
-            count: sum,
-            limit: MAX_EXTERNALS,
-        });
+        return Err(format!(
+            "with section {} there are {sum} external functions, more than {MAX_EXTERNALS}; the file is damaged",
+            slots.section
+        ));
     }
     paired(symbols, pointer, slots, count)?;
     if let Some(signatures) = &signatures {
@@ -116,11 +113,11 @@ fn parse_spelling(
         .map(|segment| segment.access)
         .unwrap_or_default();
     if !access.write {
-        return Err(TableProblem::SlotsNotWritable {
-            section: slots.section.clone(),
-            address: slots.address,
-            access,
-        });
+        let Table { section, address, .. } = slots;
+        return Err(format!(
+            "section {section} at {address:#x} is in a segment with access {access}; slots need a writable one: place \
+            it in the data segment"
+        ));
     }
 
     for (index, address) in machine.pointers(symbols.bytes).enumerate() {
@@ -130,10 +127,11 @@ fn parse_spelling(
             .and_then(|table| table.bytes.as_chunks().0.get(index))
             .map(|&word| u64::from_le_bytes(word))
             .map(|word| {
-                Signature::from_word(word).map_err(|reason| TableProblem::Signature {
-                    name: name.clone(),
-                    word,
-                    reason,
+                Signature::from_word(word).map_err(|reason| {
+                    format!(
+                        "prototype word {word:#018x} of {name} is malformed: {reason}; rebuild it with this version's \
+                        macro or header"
+                    )
                 })
             })
             .transpose()?;
@@ -156,15 +154,17 @@ fn find_table<'a>(
     all: &[Section<'a>],
     alignment: u64,
     segments: &'a [Segment],
-) -> Result<Option<Table<'a>>, TableProblem> {
+) -> Result<Option<Table<'a>>, String> {
     let rest = |s: &Section<'a>| {
         let part_on = s.name.strip_prefix(prefix.as_bytes())?;
         part_on.strip_prefix(part.as_bytes())
     };
     if let Some(single) = (all.iter()).find(|s| rest(s).is_some_and(|rest| rest.starts_with(b"."))) {
-        return Err(TableProblem::NotCollected {
-            section: String::from_utf8_lossy(single.name).into_owned(),
-        });
+        return Err(format!(
+            "section {:?} is an entry of its own, so the image has no table; include the linkcmds fragment for \
+            external functions in the linker script",
+            String::from_utf8_lossy(single.name)
+        ));
     }
     let is_named = |s: &&Section<'a>| rest(s).is_some_and(<[u8]>::is_empty) && s.size > 0;
     let mut named = all.iter().filter(is_named);
@@ -173,17 +173,19 @@ fn find_table<'a>(
     };
     let section = format!("{prefix}{part}");
     if named.next().is_some() {
-        return Err(TableProblem::DuplicateSection { section });
+        return Err(format!(
+            "section {section} exists twice; collect its entries in one output section, as the linkcmds fragment does"
+        ));
     }
     if size % unit != 0 {
-        return Err(TableProblem::OddTable { section, size, unit });
+        return Err(format!(
+            "section {section} has {size:#x} bytes, no multiple of {unit}; something else was linked into it"
+        ));
     }
     if address % alignment != 0 {
-        return Err(TableProblem::TableMisaligned {
-            section,
-            address,
-            alignment,
-        });
+        return Err(format!(
+            "section {section} at {address:#x} is not aligned to {alignment}; align it in the linker script"
+        ));
     }
     match segments::initial_bytes(segments, address, size) {
         Some(bytes) => Ok(Some(Table {
@@ -191,63 +193,65 @@ fn find_table<'a>(
             address,
             bytes,
         })),
-        None => Err(TableProblem::TableNotLoaded { section, address, size }),
+        None => Err(format!(
+            "section {section} at {address:#x}+{size:#x} is not inside the bytes of one loadable segment; place it in \
+            the data segment, before .bss"
+        )),
     }
 }
 
-fn paired(table: &Table<'_>, unit: u64, slots: &Table<'_>, expected: u64) -> Result<(), TableProblem> {
+fn paired(table: &Table<'_>, unit: u64, slots: &Table<'_>, expected: u64) -> Result<(), String> {
     let found = table.bytes.len() as u64 / unit;
     if found == expected {
         return Ok(());
     }
-    Err(TableProblem::Unpaired {
-        section: table.section.clone(),
-        found,
-        slots: slots.section.clone(),
-        expected,
-    })
+    Err(format!(
+        "section {} has {found} entries, {} has {expected}; declare external functions with one version of the macro \
+        and link them with the linkcmds fragment",
+        table.section, slots.section
+    ))
 }
 
 /// The name to which entry `index` of the symbol table points.
-fn name(strings: &Table<'_>, symbols: &Table<'_>, index: usize, address: u64) -> Result<String, TableProblem> {
+fn name(strings: &Table<'_>, symbols: &Table<'_>, index: usize, address: u64) -> Result<String, String> {
     let rest = address
         .checked_sub(strings.address)
         .and_then(|offset| strings.bytes.get(usize::try_from(offset).ok()?..))
         .filter(|rest| !rest.is_empty())
-        .ok_or_else(|| TableProblem::NameOutside {
-            section: symbols.section.clone(),
-            index,
-            address,
-            start: strings.address,
-            end: strings.address + strings.bytes.len() as u64,
+        .ok_or_else(|| {
+            let (start, end) = (strings.address, strings.address + strings.bytes.len() as u64);
+            format!(
+                "entry {index} of section {} points to {address:#x}, outside the names at {start:#x} to {end:#x}; link \
+                the image static, so that the tables are filled, with the linkcmds fragment",
+                symbols.section
+            )
         })?;
+    let problem = |what: &str| format!("name of external function {index} at {address:#x} {what}");
     // Looking no further bounds the work that many entries on one endless name could ask for.
     let start = &rest[..rest.len().min(MAX_NAME + 1)];
     let length = match start.iter().position(|&byte| byte == 0) {
-        Some(0) => return Err(TableProblem::NameEmpty { index, address }),
+        Some(0) => return Err(problem("is empty; declare it with the macro")),
         Some(length) => length,
         None if start.len() <= MAX_NAME => {
-            return Err(TableProblem::NameWithoutNul { index, address });
+            return Err(problem("has no NUL before the section ends; declare it with the macro"));
         }
         None => {
-            return Err(TableProblem::NameTooLong {
-                index,
-                address,
-                limit: MAX_NAME,
-            });
+            return Err(problem(&format!(
+                "has more than {MAX_NAME} bytes; choose a shorter one"
+            )));
         }
     };
-    let name = core::str::from_utf8(&start[..length]).map_err(|_| TableProblem::NameNotUtf8 { index, address })?;
+    let name = core::str::from_utf8(&start[..length]);
+    let name = name.map_err(|_| problem("is not UTF-8; declare it with the macro"))?;
     if !is_identifier(name) {
-        return Err(TableProblem::NameNotIdentifier {
-            index,
-            name: name.to_owned(),
-        });
+        return Err(format!(
+            "external function {index} has the name {name:?}, no identifier of C; use letters, digits and `_`"
+        ));
     }
     Ok(name.to_owned())
 }
 
-fn refuse_two_prototypes(externals: &[External]) -> Result<(), TableProblem> {
+fn refuse_two_prototypes(externals: &[External]) -> Result<(), String> {
     let mut seen: BTreeMap<&str, Signature> = BTreeMap::new();
     for external in externals {
         let Some(second) = external.signature else {
@@ -255,11 +259,10 @@ fn refuse_two_prototypes(externals: &[External]) -> Result<(), TableProblem> {
         };
         let first = *seen.entry(&external.name).or_insert(second);
         if first != second {
-            return Err(TableProblem::TwoPrototypes {
-                name: external.name.clone(),
-                first,
-                second,
-            });
+            return Err(format!(
+                "{} is declared both `{first}` and `{second}`; make its declarations agree",
+                external.name
+            ));
         }
     }
     Ok(())

@@ -1,15 +1,18 @@
 // SPDX-License-Identifier: MIT OR Apache-2.0
 //! What a host may refuse to load although the file is sound.
 
-use alloc::string::ToString;
+use alloc::borrow::ToOwned;
+use alloc::format;
+use alloc::string::{String, ToString};
 use alloc::vec;
 use alloc::vec::Vec;
 use core::mem::offset_of;
 
+use paravirt_abi::note;
 use paravirt_abi::vcpu::{self, VcpuPage};
 
 use super::entries::{ENTRY, PHYS32_ENTRY};
-use super::error::{ImageError, LoaderProblem};
+use super::error::{ImageError, Problem};
 use super::{Image, Machine, Segment};
 
 /// Address space and habits of a host.
@@ -96,20 +99,20 @@ impl Policy {
 /// # Errors
 /// Names the first thing the policy forbids.
 pub fn check_loadable(image: &Image, policy: &Policy) -> Result<(), ImageError> {
-    check(image, policy).map_err(|problem| image.error(problem.into()))
+    check(image, policy).map_err(|problem| image.error(Problem::Refused(problem)))
 }
 
-fn check(image: &Image, policy: &Policy) -> Result<(), LoaderProblem> {
+fn check(image: &Image, policy: &Policy) -> Result<(), String> {
     let machine = image.machine();
     if !policy.machines.contains(&machine) {
         let names: Vec<_> = policy.machines.iter().map(Machine::to_string).collect();
-        return Err(LoaderProblem::MachineNotSupported {
-            machine,
-            supported: names.join(", "),
-        });
+        return Err(format!(
+            "built for {machine}; this host runs {}: build the guest for one of them",
+            names.join(", ")
+        ));
     }
     if image.is_dynamic() {
-        return Err(LoaderProblem::Dynamic);
+        return Err("needs a dynamic linker (PT_INTERP or PT_DYNAMIC); link the guest static: `-static`".to_owned());
     }
     check_backend(image, policy)?;
     for segment in image.segments() {
@@ -119,9 +122,22 @@ fn check(image: &Image, policy: &Policy) -> Result<(), LoaderProblem> {
     check_pages(image, policy)?;
     let identity_required = policy.identity_required || machine != Machine::I386;
     match image.identity() {
-        None if identity_required && image.is_l4rtems() => Err(LoaderProblem::L4rtems),
-        None if identity_required => Err(LoaderProblem::NoIdentity),
-        identity if policy.pushes_into_red_zone && uses_red_zone(identity, machine) => Err(LoaderProblem::RedZone),
+        None if identity_required && image.is_l4rtems() => Err(
+            "no identity note and no prototypes, as in L4RTEMS, so it can get no interrupts; link the guest layer, or \
+            run it with what it can have without: option `--compat l4rtems`, of libparavirt_host.a the flag \
+            PVH_COMPAT_L4RTEMS"
+                .to_owned(),
+        ),
+        None if identity_required => Err(format!(
+            "no identity note, so the vCPU page is unknown; link the guest layer and keep {} in the linker script",
+            note::SECTION
+        )),
+        identity if policy.pushes_into_red_zone && uses_red_zone(identity, machine) => Err(
+            "its code uses the red zone, where this host pushes interrupt frames; build it and its `core` without \
+            one: `cargo xtask setup` and `cargo xtask guests NAME` do (options for another build: `-C no-redzone \
+            --cfg paravirt_no_redzone`, for C `-mno-red-zone`)"
+                .to_owned(),
+        ),
         _ => vcpu_page(image),
     }
 }
@@ -131,10 +147,10 @@ fn check(image: &Image, policy: &Policy) -> Result<(), LoaderProblem> {
 /// # Errors
 /// If the page is another version's, or the upcall entry in it is not code.
 pub fn check_vcpu_page(image: &Image) -> Result<(), ImageError> {
-    vcpu_page(image).map_err(|problem| image.error(problem.into()))
+    vcpu_page(image).map_err(|problem| image.error(Problem::Refused(problem)))
 }
 
-fn vcpu_page(image: &Image) -> Result<(), LoaderProblem> {
+fn vcpu_page(image: &Image) -> Result<(), String> {
     // The scanner has found the page in one segment.
     let page = image.vcpu_page().and_then(|address| {
         let segment = image.segment_at(address, vcpu::SIZE as u64)?;
@@ -150,26 +166,37 @@ fn vcpu_page(image: &Image) -> Result<(), LoaderProblem> {
     };
     let version = word(offset_of!(VcpuPage, version), 4) as u32;
     if version != vcpu::VERSION {
-        return Err(LoaderProblem::VcpuVersion { address, version });
+        return Err(format!(
+            "the vCPU page at {address:#x} has layout version {version}, this host knows version {}; link the guest \
+            with the same paravirt-bsp",
+            vcpu::VERSION
+        ));
     }
     let entry = word(offset_of!(VcpuPage, upcall_entry), 8);
     let code = image.segment_at(entry, 1);
     if !code.is_some_and(|segment| segment.access.execute) {
-        return Err(LoaderProblem::UpcallEntry { entry });
+        return Err(format!(
+            "the upcall entry {entry:#x} in the vCPU page is not in executable memory; is the image stripped of its \
+            interrupt code?"
+        ));
     }
     Ok(())
 }
 
-fn check_backend(image: &Image, policy: &Policy) -> Result<(), LoaderProblem> {
+fn check_backend(image: &Image, policy: &Policy) -> Result<(), String> {
     let Some(wanted) = policy.backend else {
         return Ok(());
     };
     let carried = image.backend_names();
     if !carried.iter().any(|name| policy.accepts_backend(name)) {
-        return Err(LoaderProblem::NoBackend {
-            wanted,
-            carried: carried.to_vec(),
-        });
+        let carried = if carried.is_empty() {
+            "none"
+        } else {
+            &carried.join(", ")
+        };
+        return Err(format!(
+            "no backend for this host in the image, which has {carried}; add `{wanted}` to the backends of its `image!`"
+        ));
     }
     let (entry, point, kind) = match policy.entry {
         EntryPoint::Elf => return Ok(()),
@@ -178,59 +205,62 @@ fn check_backend(image: &Image, policy: &Policy) -> Result<(), LoaderProblem> {
     };
     match entry {
         Some(_) => Ok(()),
-        None => Err(LoaderProblem::NoEntryPoint {
-            point,
-            kind,
-            backend: wanted,
-        }),
+        None => Err(format!(
+            "no {point} entry point: the note of owner Xen, type {kind}, is missing; add `{wanted}` to the backends of \
+            its `image!` and keep .note.Xen in the linker script"
+        )),
     }
 }
 
-fn check_segment(segment: &Segment, policy: &Policy) -> Result<(), LoaderProblem> {
-    let address = segment.address;
-    if address < policy.lowest {
-        return Err(LoaderProblem::SegmentTooLow {
-            address,
-            lowest: policy.lowest,
-        });
+fn check_segment(segment: &Segment, policy: &Policy) -> Result<(), String> {
+    let (address, end) = (segment.address, segment.end());
+    let Policy { lowest, highest, .. } = policy;
+    if address < *lowest {
+        let why = if address == 0 { ", to catch null pointers" } else { "" };
+        return Err(format!(
+            "segment at {address:#x} lies below {lowest:#x}, where this host maps nothing{why}; link the guest at \
+            0x100000, as the linker scripts do"
+        ));
     }
-    if segment.end() > policy.highest {
-        return Err(LoaderProblem::SegmentTooHigh {
-            address,
-            end: segment.end(),
-            highest: policy.highest,
-        });
+    if end > *highest {
+        return Err(format!(
+            "segment at {address:#x} to {end:#x} reaches past {highest:#x}, the end of guest memory; link the guest \
+            lower"
+        ));
     }
     if segment.access.write && segment.access.execute && !policy.writable_code {
-        return Err(LoaderProblem::WritableCode { address });
+        return Err(format!(
+            "segment at {address:#x} is writable and executable; give code and data segments of their own (no `-N`, \
+            `--omagic`), as the linker scripts do"
+        ));
     }
     Ok(())
 }
 
-fn check_memory(image: &Image, policy: &Policy) -> Result<(), LoaderProblem> {
+fn check_memory(image: &Image, policy: &Policy) -> Result<(), String> {
     // Segments do not overlap, so their sum cannot overflow.
-    let size = image.segments().iter().map(|segment| segment.size).sum();
-    if size > policy.memory {
-        return Err(LoaderProblem::TooMuchMemory {
-            size,
-            limit: policy.memory,
-        });
+    let (size, limit) = (
+        image.segments().iter().map(|segment| segment.size).sum::<u64>(),
+        policy.memory,
+    );
+    if size > limit {
+        return Err(format!(
+            "segments need {size} bytes of memory, more than the {limit} granted; grant more or shrink static buffers"
+        ));
     }
     Ok(())
 }
 
-fn check_pages(image: &Image, policy: &Policy) -> Result<(), LoaderProblem> {
+fn check_pages(image: &Image, policy: &Policy) -> Result<(), String> {
     for pair in image.segments().windows(2) {
         let (first, second) = (&pair[0], &pair[1]);
         let shared = (first.end() - 1) / policy.page == second.address / policy.page;
         if shared && first.access != second.access {
-            return Err(LoaderProblem::SharedPage {
-                first: first.address,
-                first_access: first.access,
-                second: second.address,
-                second_access: second.access,
-                page: policy.page,
-            });
+            return Err(format!(
+                "segments at {:#x} ({}) and {:#x} ({}) share a page but not their access; align segments to {} bytes \
+                in the linker script",
+                first.address, first.access, second.address, second.access, policy.page
+            ));
         }
     }
     Ok(())
@@ -238,5 +268,5 @@ fn check_pages(image: &Image, policy: &Policy) -> Result<(), LoaderProblem> {
 
 /// Only the x86-64 ABI among those supported here has a red zone that an interrupt frame could hit.
 fn uses_red_zone(identity: Option<&super::Identity>, machine: Machine) -> bool {
-    machine == Machine::X86_64 && !identity.is_some_and(|i| i.flags.contains(paravirt_abi::note::Flags::NO_RED_ZONE))
+    machine == Machine::X86_64 && !identity.is_some_and(|i| i.flags.contains(note::Flags::NO_RED_ZONE))
 }

@@ -5,10 +5,12 @@
 //! load it is [`check_loadable`]'s question. What an [`Image`] says has been checked: its addresses lie inside its
 //! segments, its names are identifiers, its tables are paired.
 
-use alloc::boxed::Box;
+use alloc::format;
 use alloc::string::String;
 use alloc::sync::Arc;
 use alloc::vec::Vec;
+
+use paravirt_abi::sections::RESOLVER_SYMBOL;
 
 mod backends;
 mod elf;
@@ -24,7 +26,7 @@ mod segments;
 mod symbols;
 
 pub use entries::Entries;
-pub use error::{FileProblem, ImageError, LoaderProblem, NoteProblem, Problem, SegmentProblem, TableProblem};
+pub use error::{ImageError, Problem};
 pub use externals::External;
 pub use loadable::{EntryPoint, Policy, check_loadable, check_vcpu_page};
 pub use machine::Machine;
@@ -94,7 +96,7 @@ impl Image {
         let file = Arc::new(bytes.into());
         parse(name.clone(), &file).map_err(|problem| ImageError {
             file: name,
-            problem: Box::new(problem),
+            problem: Problem::Unsound(problem),
         })
     }
 
@@ -230,18 +232,22 @@ impl Image {
     fn error(&self, problem: Problem) -> ImageError {
         ImageError {
             file: self.name.clone(),
-            problem: Box::new(problem),
+            problem,
         }
     }
 }
 
-fn parse(name: String, file: &Arc<Vec<u8>>) -> Result<Image, Problem> {
+fn parse(name: String, file: &Arc<Vec<u8>>) -> Result<Image, String> {
     let raw = elf::read(file)?;
     let machine = raw.machine;
     let segments = segments::check(&raw.segments, machine, file)?;
     let entry = machine.code_address(raw.entry);
     if !segments::find(&segments, entry, 1).is_some_and(|s| s.access.execute) {
-        return Err(SegmentProblem::EntryNotExecutable { entry: raw.entry }.into());
+        return Err(format!(
+            "entry point {:#x} is in no executable segment; name the start code with ENTRY(..) in the linker script \
+            and keep it from garbage collection",
+            raw.entry
+        ));
     }
     let externals = externals::parse(&raw.sections, machine, &segments)?;
     let identity = note::identity(&raw.notes, machine, &segments)?;
@@ -284,11 +290,14 @@ fn sections(raw: &[elf::Section<'_>]) -> Vec<Section> {
 }
 
 /// The variable through which unbound slots reach the resolver, which must be a pointer that can be written.
-fn resolver(address: u64, machine: Machine, segments: &[Segment]) -> Result<u64, TableProblem> {
+fn resolver(address: u64, machine: Machine, segments: &[Segment]) -> Result<u64, String> {
     let pointer = machine.pointer_size();
     let writable = segments::find(segments, address, pointer).is_some_and(|segment| segment.access.write);
     if !writable || !address.is_multiple_of(pointer) {
-        return Err(TableProblem::ResolverNotWritable { address });
+        return Err(format!(
+            "{RESOLVER_SYMBOL} at {address:#x} is not an aligned pointer in a writable segment; link the guest layer's \
+            own definition"
+        ));
     }
     Ok(address)
 }

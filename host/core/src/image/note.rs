@@ -3,15 +3,15 @@
 //! it asks for.
 
 use alloc::borrow::ToOwned;
+use alloc::format;
 use alloc::string::String;
 use alloc::vec::Vec;
 
-use paravirt_abi::note::{BACKEND_TYPE, EXECUTABLE_MEMORY_TYPE, Flags, OWNER, TYPE};
-use paravirt_abi::vcpu;
+use paravirt_abi::note::{BACKEND_TYPE, EXECUTABLE_MEMORY_TYPE, Flags, OWNER, SECTION, TYPE};
+use paravirt_abi::{VERSION, vcpu};
 
 use super::Machine;
 use super::elf::Note;
-use super::error::NoteProblem;
 use super::segments::{self, Segment};
 use crate::prototype::is_identifier;
 
@@ -43,31 +43,33 @@ fn descriptors<'a>(notes: &[Note<'a>], kind: u32) -> Vec<&'a [u8]> {
 }
 
 /// Reads the one identity note.
-pub(super) fn identity(
-    notes: &[Note<'_>],
-    machine: Machine,
-    segments: &[Segment],
-) -> Result<Option<Identity>, NoteProblem> {
+pub(super) fn identity(notes: &[Note<'_>], machine: Machine, segments: &[Segment]) -> Result<Option<Identity>, String> {
     match descriptors(notes, TYPE).as_slice() {
         [] => Ok(None),
         [descriptor] => parse_one(descriptor, machine, segments).map(Some),
-        more => Err(NoteProblem::DuplicateNote { count: more.len() }),
+        more => Err(format!(
+            "{} identity notes; link one version of the guest layer only",
+            more.len()
+        )),
     }
 }
 
 /// Reads the names of the in-guest backends, sorted.
-pub(super) fn backends(notes: &[Note<'_>]) -> Result<Vec<String>, NoteProblem> {
+pub(super) fn backends(notes: &[Note<'_>]) -> Result<Vec<String>, String> {
     let descriptors = descriptors(notes, BACKEND_TYPE);
-    if descriptors.len() > MAX_BACKENDS {
-        return Err(NoteProblem::TooManyBackends {
-            count: descriptors.len(),
-            limit: MAX_BACKENDS,
-        });
+    let count = descriptors.len();
+    if count > MAX_BACKENDS {
+        return Err(format!(
+            "{count} notes of backends are more than {MAX_BACKENDS}; name fewer in `image!`"
+        ));
     }
     let mut names = descriptors.into_iter().map(backend).collect::<Result<Vec<_>, _>>()?;
     names.sort();
     match names.windows(2).find(|pair| pair[0] == pair[1]) {
-        Some(pair) => Err(NoteProblem::DuplicateBackend { name: pair[0].clone() }),
+        Some(pair) => Err(format!(
+            "two backends are called {}; name each once in `image!`",
+            pair[0]
+        )),
         None => Ok(names),
     }
 }
@@ -78,7 +80,7 @@ pub(super) fn asks_for_executable_memory(notes: &[Note<'_>]) -> bool {
 }
 
 /// The name in the descriptor, which is padded with NULs, at least one.
-fn backend(descriptor: &[u8]) -> Result<String, NoteProblem> {
+fn backend(descriptor: &[u8]) -> Result<String, String> {
     let end = descriptor.iter().position(|&byte| byte == 0);
     let (name, padding) = descriptor.split_at(end.unwrap_or(descriptor.len()));
     core::str::from_utf8(name)
@@ -87,48 +89,63 @@ fn backend(descriptor: &[u8]) -> Result<String, NoteProblem> {
         .filter(|name| is_identifier(name) && !padding.is_empty())
         .filter(|_| padding.iter().all(|&byte| byte == 0))
         .map(str::to_owned)
-        .ok_or_else(|| NoteProblem::BackendNote {
-            found: String::from_utf8_lossy(&descriptor[..descriptor.len().min(64)]).into_owned(),
-            limit: MAX_BACKEND_NAME,
+        .ok_or_else(|| {
+            let found = String::from_utf8_lossy(&descriptor[..descriptor.len().min(64)]);
+            format!(
+                "note of a backend in {SECTION} holds {found:?}, not a name of at most {MAX_BACKEND_NAME} bytes padded \
+                with NULs; link the guest layer's own objects"
+            )
         })
 }
 
-fn parse_one(descriptor: &[u8], machine: Machine, segments: &[Segment]) -> Result<Identity, NoteProblem> {
+fn parse_one(descriptor: &[u8], machine: Machine, segments: &[Segment]) -> Result<Identity, String> {
+    let other_size = || {
+        let size = descriptor.len();
+        format!(
+            "identity note has {size} bytes, not {DESCRIPTOR_SIZE}; rebuild the guest with this version's guest layer"
+        )
+    };
     let word = |offset: usize| {
-        descriptor
-            .get(offset..offset + 4)
-            .and_then(|bytes| bytes.try_into().ok())
-            .map(u32::from_le_bytes)
-            .ok_or(NoteProblem::NoteSize { size: descriptor.len() })
+        let bytes = descriptor.get(offset..).and_then(<[u8]>::first_chunk);
+        bytes.map(|&bytes| u32::from_le_bytes(bytes)).ok_or_else(other_size)
     };
     // The version first: a descriptor of another version may well have another size.
     let version = word(0)?;
-    if version != paravirt_abi::VERSION {
-        return Err(NoteProblem::AbiVersion { version });
+    if version != VERSION {
+        return Err(format!(
+            "built for ABI version {version}, this host has version {VERSION}; rebuild the guest or use the host of \
+            its version"
+        ));
     }
     if descriptor.len() != DESCRIPTOR_SIZE {
-        return Err(NoteProblem::NoteSize { size: descriptor.len() });
+        return Err(other_size());
     }
-    let note_machine = word(4)?;
-    if note_machine != u32::from(machine.elf()) {
-        return Err(NoteProblem::NoteMachine {
-            note: note_machine,
-            machine,
-        });
+    let note = word(4)?;
+    if note != u32::from(machine.elf()) {
+        return Err(format!(
+            "identity note is for ELF machine {note}, the file for {machine}; link objects of one architecture only"
+        ));
     }
     let flags = word(8)?;
-    let flags = Flags::from_bits(flags).ok_or(NoteProblem::NoteFlags { flags })?;
+    let flags = Flags::from_bits(flags)
+        .ok_or_else(|| format!("identity note has unknown flags {flags:#x}; use a host as new as the guest layer"))?;
     let reserved = word(12)?;
     if reserved != 0 {
-        return Err(NoteProblem::NoteReserved { reserved });
+        return Err(format!(
+            "identity note has {reserved:#x} in its reserved field; use a host as new as the guest layer"
+        ));
     }
     let vcpu_page = u64::from(word(16)?) | u64::from(word(20)?) << 32;
     let size = vcpu::SIZE as u64;
     if vcpu_page % size != 0 {
-        return Err(NoteProblem::VcpuPageMisaligned { address: vcpu_page });
+        return Err(format!(
+            "vCPU page at {vcpu_page:#x} is not page-aligned; keep the alignment of its section in the linker script"
+        ));
     }
     if !segments::find(segments, vcpu_page, size).is_some_and(|s| s.access.write) {
-        return Err(NoteProblem::VcpuPageNotWritable { address: vcpu_page });
+        return Err(format!(
+            "vCPU page at {vcpu_page:#x} is not wholly in a writable segment; place its section in the data segment"
+        ));
     }
     Ok(Identity {
         version,

@@ -1,12 +1,14 @@
 // SPDX-License-Identifier: MIT OR Apache-2.0
 //! The loadable segments, and the image's memory as they make it.
 
+use alloc::borrow::ToOwned;
+use alloc::format;
+use alloc::string::String;
 use alloc::sync::Arc;
 use alloc::vec::Vec;
 use core::ops::Range;
 
 use super::Machine;
-use super::error::SegmentProblem;
 
 /// More segments than any sane linker script makes; bounds the work a hostile file can ask for.
 pub(super) const MAX_SEGMENTS: usize = 64;
@@ -93,41 +95,43 @@ pub(super) struct RawSegment {
 }
 
 /// Checks the segments and sorts them by address.
-pub(super) fn check(raw: &[RawSegment], machine: Machine, file: &Arc<Vec<u8>>) -> Result<Vec<Segment>, SegmentProblem> {
+pub(super) fn check(raw: &[RawSegment], machine: Machine, file: &Arc<Vec<u8>>) -> Result<Vec<Segment>, String> {
     if raw.len() > MAX_SEGMENTS {
-        return Err(SegmentProblem::TooManySegments {
-            count: raw.len(),
-            limit: MAX_SEGMENTS,
-        });
+        let count = raw.len();
+        return Err(format!(
+            "{count} loadable segments are more than {MAX_SEGMENTS}; use the linker script of the guest's architecture"
+        ));
     }
     let mut segments = Vec::with_capacity(raw.len());
     for segment in raw.iter().filter(|segment| segment.size > 0) {
         segments.push(check_one(segment, machine, file)?);
     }
     if segments.is_empty() {
-        return Err(SegmentProblem::NoSegments);
+        return Err("no loadable segment; link with the linker script of the guest's architecture".to_owned());
     }
     // Whoever loads or decodes the segments works on no more than the file then. Each is in the file, so the sum cannot
     // overflow.
-    let size = segments.iter().map(|s| s.range.len() as u64).sum();
+    let size: u64 = segments.iter().map(|s| s.range.len() as u64).sum();
     let length = file.len() as u64;
     if size > length {
-        return Err(SegmentProblem::SegmentsShareFile { size, length });
+        return Err(format!(
+            "segments of {size} bytes in a file of {length} hold the same bytes several times; check the linker \
+            script, or link it again"
+        ));
     }
     segments.sort_by_key(|segment| segment.address);
     for pair in segments.windows(2) {
-        if pair[1].address < pair[0].end() {
-            return Err(SegmentProblem::SegmentsOverlap {
-                first: pair[0].address,
-                first_end: pair[0].end(),
-                second: pair[1].address,
-            });
+        let (first, end, second) = (pair[0].address, pair[0].end(), pair[1].address);
+        if second < end {
+            return Err(format!(
+                "segment at {second:#x} overlaps the one at {first:#x} to {end:#x}; check the linker script's addresses"
+            ));
         }
     }
     Ok(segments)
 }
 
-fn check_one(raw: &RawSegment, machine: Machine, file: &Arc<Vec<u8>>) -> Result<Segment, SegmentProblem> {
+fn check_one(raw: &RawSegment, machine: Machine, file: &Arc<Vec<u8>>) -> Result<Segment, String> {
     let &RawSegment {
         address,
         size,
@@ -136,11 +140,9 @@ fn check_one(raw: &RawSegment, machine: Machine, file: &Arc<Vec<u8>>) -> Result<
         access,
     } = raw;
     if file_size > size {
-        return Err(SegmentProblem::SegmentLargerInFile {
-            address,
-            file_size,
-            size,
-        });
+        return Err(format!(
+            "segment at {address:#x} has {file_size:#x} bytes in the file but {size:#x} in memory; the file is damaged"
+        ));
     }
     let end = address.checked_add(size);
     let limit = match machine.pointer_size() {
@@ -148,17 +150,21 @@ fn check_one(raw: &RawSegment, machine: Machine, file: &Arc<Vec<u8>>) -> Result<
         _ => u64::MAX,
     };
     if end.is_none_or(|end| end > limit) {
-        return Err(SegmentProblem::SegmentWraps { address, size });
+        return Err(format!(
+            "segment at {address:#x} of {size:#x} bytes wraps around the address space; check the linker script's \
+            addresses"
+        ));
     }
     let range = file_offset
         .checked_add(file_size)
         .filter(|&end| end <= file.len() as u64)
         .and_then(|end| Some(usize::try_from(file_offset).ok()?..usize::try_from(end).ok()?))
-        .ok_or(SegmentProblem::SegmentTruncated {
-            address,
-            file_offset,
-            file_size,
-            length: file.len() as u64,
+        .ok_or_else(|| {
+            let length = file.len();
+            format!(
+                "truncated: segment at {address:#x} needs bytes {file_offset:#x}+{file_size:#x} of a file of \
+                {length:#x}; copy or link it again"
+            )
         })?;
     Ok(Segment {
         address,

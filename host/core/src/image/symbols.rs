@@ -4,6 +4,7 @@
 //! It is read anew for each question, straight from the file: most runs of a guest ask only one.
 
 use alloc::borrow::Cow;
+use alloc::format;
 use alloc::string::String;
 use alloc::vec::Vec;
 use core::cmp::Reverse;
@@ -17,7 +18,6 @@ use object::read::elf::Sym;
 use paravirt_abi::signature::Width;
 
 use super::Machine;
-use super::error::FileProblem;
 use crate::text::Escaper;
 
 /// What a symbol stands for, as far as a host cares.
@@ -172,7 +172,7 @@ impl<'a> Symbols<'a> {
     ///
     /// # Errors
     /// A name is not in the string table.
-    pub(super) fn check(&self, name: &str) -> Result<Option<u64>, FileProblem> {
+    pub(super) fn check(&self, name: &str) -> Result<Option<u64>, String> {
         let mut found = None;
         for symbol in self.all() {
             let Symbol {
@@ -186,7 +186,7 @@ impl<'a> Symbols<'a> {
     }
 
     /// Every entry that counts, in the file's order.
-    fn all(&self) -> impl Iterator<Item = Result<Symbol<'a>, FileProblem>> {
+    fn all(&self) -> impl Iterator<Item = Result<Symbol<'a>, String>> {
         let Self {
             machine,
             table,
@@ -292,7 +292,7 @@ fn symbol<'a>(
     entry: &impl Sym<Endian = LittleEndian>,
     strings: &'a [u8],
     machine: Machine,
-) -> Result<Option<Symbol<'a>>, FileProblem> {
+) -> Result<Option<Symbol<'a>>, String> {
     let kind = match entry.st_type() {
         elf::STT_FUNC | elf::STT_GNU_IFUNC => Kind::Function,
         elf::STT_NOTYPE => Kind::Untyped,
@@ -303,7 +303,12 @@ fn symbol<'a>(
     let start = strings.get(name as usize..).unwrap_or_default();
     // `$x`, `$d`: marks of code and data on Arm and RISC-V, not names.
     match start.first() {
-        None => return Err(FileProblem::SymbolName { name }),
+        None => {
+            return Err(format!(
+                "a symbol's name at {name:#x} is outside the string table; copy or link the file again, or strip it \
+                (`strip`)"
+            ));
+        }
         Some(0 | b'$') => return Ok(None),
         Some(_) if entry.is_undefined(LittleEndian) => return Ok(None),
         Some(_) => {}

@@ -2,6 +2,7 @@
 //! Each guest on each host, as the guests' manifests say it: a test for each run, its output and exit status compared.
 
 use std::process::ExitCode;
+use std::sync::{PoisonError, RwLock};
 
 use libtest_mimic::{Arguments, Failed, Trial};
 
@@ -15,21 +16,35 @@ const OF_PORTS: [&str; 3] = ["l4re", "pok", "pok-fork"];
 
 fn main() -> ExitCode {
     let mut arguments = Arguments::from_args();
-    // Guests measure times, so each has the machine for itself unless told otherwise.
-    arguments.test_threads.get_or_insert(1);
+    arguments.test_threads.get_or_insert(AT_ONCE);
     let packages = Package::all(&test_support::workspace()).expect("manifests that cargo reads");
-    let trials = packages
+    let mut examples: Vec<_> = packages
         .iter()
         .flat_map(Example::on_all_architectures)
         .filter(|example| !OF_PORTS.contains(&example.run.host.as_str()))
+        .collect();
+    // What has the machine for itself one after the other, or some would always wait for others.
+    examples.sort_by_key(|example| EMULATED.contains(&example.run.host.as_str()));
+    let trials = examples
+        .into_iter()
         .map(|example| Trial::test(example.title(), move || run(&example)))
         .collect();
     libtest_mimic::run(&arguments, trials).exit_code()
 }
 
+/// Emulators at once: each keeps one processor busy, and most machines have two.
+const AT_ONCE: usize = 2;
+
+/// Guests measure times, so each has the machine for itself; but those in an emulator, which are given more time, share
+/// it.
+static MACHINE: RwLock<()> = RwLock::new(());
+
 fn run(example: &Example) -> Result<(), Failed> {
     let (host, arch) = (example.run.host.as_str(), example.arch);
-    if EMULATED.contains(&host) {
+    let is_emulated = EMULATED.contains(&host);
+    let _alone = (!is_emulated).then(|| MACHINE.write().unwrap_or_else(PoisonError::into_inner));
+    let _shared = is_emulated.then(|| MACHINE.read().unwrap_or_else(PoisonError::into_inner));
+    if is_emulated {
         let _ = test_support::qemu();
         let _ = test_support::ring0_guest(arch, example.guest());
         if host.starts_with("xen") {

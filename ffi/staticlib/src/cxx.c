@@ -25,8 +25,8 @@ static void fatal(const char *what)
     paravirt_power_shutdown(PV_SHUTDOWN_FATAL, 1);
 }
 
-/* With -fno-use-cxa-atexit, clang registers destructors of objects that live as long as the guest. Nobody would run them:
- * the guest's memory ends with it. */
+/* With -fno-use-cxa-atexit, clang registers destructors of objects that live as long as the guest. Nobody would run
+ * them: the guest's memory ends with it. */
 WEAK int atexit(void (*function)(void))
 {
     (void)function;

@@ -86,8 +86,8 @@ macro_rules! alignment_check_back {
     };
 }
 
-/// From the guest's floating-point units to those of host code: with the control words of the C ABI, without an exception
-/// that waits, with an empty stack. Expects the stack pointer at a `Frame`.
+/// From the guest's floating-point units to those of host code: with the control words of the C ABI, without an
+/// exception that waits, with an empty stack. Expects the stack pointer at a `Frame`.
 macro_rules! units_of_host {
     () => {
         concat!(

@@ -14,8 +14,8 @@
 //!
 //! The control words are those of SSE and of the x87 unit; with the latter goes an exception that waits there. On i386
 //! the x87 unit is emptied as well, because floats are returned there; on x86-64, where only C's `long double` is
-//! computed in it, that it is empty is left to the guest, who owes it (the ABI, Calls). When the guest is left, the host
-//! gets back what it had.
+//! computed in it, that it is empty is left to the guest, who owes it (the ABI, Calls). When the guest is left, the
+//! host gets back what it had.
 
 #[cfg_attr(target_arch = "x86", path = "i386.rs")]
 #[cfg_attr(target_arch = "x86_64", path = "x86_64.rs")]

@@ -30,8 +30,8 @@ const PARTITION_SIZE: u32 = 512 << 10;
 pub struct Node {
     /// Its name, and that of its folder.
     pub name: &'static str,
-    /// The guest of each partition and its command line, which goes into the image: POK passes none. Each partition runs
-    /// in a slot of time of its own, one after the other.
+    /// The guest of each partition and its command line, which goes into the image: POK passes none. Each partition
+    /// runs in a slot of time of its own, one after the other.
     pub partitions: &'static [(&'static str, &'static str)],
     /// A file of the checkout that says which instructions of the guests an audit allows, and why.
     pub allow: Option<&'static str>,

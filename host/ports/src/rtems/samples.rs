@@ -24,8 +24,8 @@ const SAMPLES: [(&str, &str); 2] = [
     ("hello", "*** END OF TEST HELLO WORLD ***"),
     ("ticker", "*** END OF TEST CLOCK TICK ***"),
 ];
-/// Programs of ours, and the last thing that each finds: two check what differs from host to host, the third is a ticker
-/// that compares ticks, expirations and the clock for as long as its command line says.
+/// Programs of ours, and the last thing that each finds: two check what differs from host to host, the third is a
+/// ticker that compares ticks, expirations and the clock for as long as its command line says.
 const OURS: [(&str, &str); 3] = [
     ("clear", "interrupts: right"),
     ("rtc", "time of day: right"),
@@ -81,8 +81,8 @@ fn seconds(kind: Kind) -> Option<u32> {
     }
 }
 
-/// The compiler with the options of an application, as RTEMS' manual has them. The folder of the BSP, which is installed,
-/// is left to add.
+/// The compiler with the options of an application, as RTEMS' manual has them. The folder of the BSP, which is
+/// installed, is left to add.
 fn compiler(location: &Location) -> Command {
     let mut gcc = Command::new(location.tool("gcc"));
     gcc.args([

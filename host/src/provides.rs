@@ -5,9 +5,8 @@
 //! or the JSON of `pvhost header --format json`; there an address is the member `address`, a text such as
 //! `"0x40001000"`.
 
-use paravirt_abi::interface::{self, Class};
-use paravirt_abi::l4rtems;
 use paravirt_abi::signature::Width;
+use paravirt_abi::{interface, l4rtems};
 use paravirt_host_core::l4rtems::is_offered;
 pub use paravirt_host_core::provides::{Fit, Listed, Missing, Nearest, Provides, ProvidesError, successor};
 use serde::Deserialize;
@@ -184,7 +183,7 @@ impl Host {
         }
         interface::FUNCTIONS
             .iter()
-            .filter(|function| self.has_ports || function.class != Class::Port)
+            .filter(|function| self.has_ports || !function.is_for_ports())
             .chain(
                 l4rtems::FUNCTIONS
                     .iter()

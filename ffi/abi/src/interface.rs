@@ -5,9 +5,9 @@
 //! header `paravirt/interface.h` and the table in this crate's `README.md` (both by `cargo xtask interface`).
 //! `CONTRIBUTING.md` says what else a new function takes.
 
-use crate::signature::{Argument, Signature, Type, Width};
+use crate::signature::{Argument, ResultOf, Signature, Type, Width};
 
-/// The list: calls the macro `$with` with the declarations of all interface functions, by [`Class`], in the order of
+/// The list: calls the macro `$with` with the declarations of all interface functions, by class, in the order of
 /// the document, behind whatever words it is given. Each is as [`l4_external_func!`] of `paravirt-bsp` takes it; `safe`
 /// are those that ask nothing of their callers. Its documentation is for Rust and C.
 ///
@@ -17,20 +17,20 @@ macro_rules! interface_functions {
     ($with:ident $(, $($word:tt)+)?) => {
         $with! {
             $($($word)+)?
-            Console {
+            console {
                 /// Writes up to `len` bytes to the console; the number of bytes taken, or an error.
                 pub fn pv_console_write(buf: *const u8, len: usize) -> isize;
                 /// Reads up to `len` bytes; 0 if there are none now, `END_OF_INPUT` after the last. New input raises
                 /// the console line.
                 pub fn pv_console_read(buf: *mut u8, len: usize) -> isize;
             }
-            Clock {
+            clock {
                 /// Monotonic time since the guest's start, in ns.
                 pub safe fn pv_clock_now() -> u64;
                 /// Unix time in ns.
                 pub safe fn pv_clock_wall() -> u64;
             }
-            Timer {
+            timer {
                 /// Starts a timer that expires `first` ns from now and then every `period` ns; period 0 means once. A
                 /// period that is too short for the host is an `INVALID_ARGUMENT`; times beyond 2^63 ns are never
                 /// reached.
@@ -38,7 +38,7 @@ macro_rules! interface_functions {
                 /// Stops a timer.
                 pub safe fn pv_timer_stop(timer: u32) -> i32;
             }
-            Irq {
+            irq {
                 /// Claims a line and unmasks it.
                 pub safe fn pv_irq_attach(line: u32) -> i32;
                 /// Masks a line and gives it up.
@@ -51,17 +51,17 @@ macro_rules! interface_functions {
                 /// Raises a line by software.
                 pub safe fn pv_irq_raise(line: u32) -> i32;
             }
-            Cpu {
+            cpu {
                 /// Waits until a line is pending. Called with the virtual interrupt flag off.
                 pub fn pv_cpu_idle();
                 /// Sets the base of thread-local storage (fs on x86-64, gs on i386). User-mode hosts only.
                 pub fn pv_cpu_set_tls(base: usize) -> i32;
             }
-            Power {
+            power {
                 /// Stops the guest; `reason` is a `shutdown::Reason`, in C one of PV_SHUTDOWN_*.
                 pub safe fn pv_shutdown(reason: u32, code: i32) -> !;
             }
-            Port {
+            port {
                 /// Reads an x86 port of `width` 1, 2 or 4 bytes where the host grants it; the value, or an error.
                 pub fn pv_port_in(port: u16, width: u32) -> i64;
                 /// Writes an x86 port of `width` 1, 2 or 4 bytes where the host grants it.
@@ -71,76 +71,38 @@ macro_rules! interface_functions {
     };
 }
 
-/// What a function is about.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum Class {
-    /// Bytes out and in.
-    Console,
-    /// The time.
-    Clock,
-    /// Timers.
-    Timer,
-    /// Interrupt lines.
-    Irq,
-    /// The processor.
-    Cpu,
-    /// The end.
-    Power,
-    /// Ports of x86, which only those hosts offer that leave a guest a machine of its own.
-    Port,
-}
-
-/// A type of an interface function: as in [`Type`], or of the guest's pointer width.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum InterfaceType {
-    /// The same on every architecture.
-    Fixed(Type),
-    /// `usize` of the guest.
-    Usize,
-    /// `isize` of the guest.
-    Isize,
-}
-
-impl InterfaceType {
-    /// The type on a guest of that pointer width.
-    #[must_use]
-    pub const fn on(self, width: Width) -> Type {
-        match (self, width) {
-            (Self::Fixed(fixed), _) => fixed,
-            (Self::Usize, Width::Bits32) => Type::U32,
-            (Self::Usize, Width::Bits64) => Type::U64,
-            (Self::Isize, Width::Bits32) => Type::I32,
-            (Self::Isize, Width::Bits64) => Type::I64,
-        }
-    }
-}
-
 /// One interface function.
 #[derive(Clone, Copy, Debug)]
 pub struct InterfaceFunction {
-    /// What it is about.
-    pub class: Class,
+    /// What it is about, by the name of the module in the guest's layer.
+    pub class: &'static str,
     /// Its name, as in the string section.
     pub name: &'static str,
-    /// Its result.
-    pub result: InterfaceType,
+    /// Its result, on a guest of each [`Width`].
+    pub result: [Type; 2],
     /// Names and types of its arguments.
-    pub arguments: &'static [(&'static str, InterfaceType)],
+    pub arguments: &'static [(&'static str, [Type; 2])],
     /// What it does, in lines.
     pub documentation: &'static [&'static str],
 }
 
 impl InterfaceFunction {
+    /// Returns whether it is for ports of x86, which only those hosts offer that leave a guest a machine of its own.
+    #[must_use]
+    pub fn is_for_ports(&self) -> bool {
+        self.class == "port"
+    }
+
     /// The prototype word on a guest of that pointer width.
     #[must_use]
     pub const fn signature(&self, width: Width) -> Signature {
         let mut arguments = [Type::U8; Signature::MAX_ARGUMENTS];
         let mut i = 0;
         while i < self.arguments.len() {
-            arguments[i] = self.arguments[i].1.on(width);
+            arguments[i] = self.arguments[i].1[width as usize];
             i += 1;
         }
-        Signature::new(self.result.on(width), arguments.split_at(self.arguments.len()).0)
+        Signature::new(self.result[width as usize], arguments.split_at(self.arguments.len()).0)
     }
 }
 
@@ -148,49 +110,6 @@ impl InterfaceFunction {
 #[must_use]
 pub fn find(name: &str) -> Option<&'static InterfaceFunction> {
     FUNCTIONS.iter().find(|function| function.name == name)
-}
-
-/// A type of a declaration, and a function's type for its result.
-pub(crate) trait Declared {
-    const TYPE: InterfaceType;
-}
-
-macro_rules! fixed {
-    ($($type:ty)*) => {$(
-        impl Declared for $type {
-            const TYPE: InterfaceType = InterfaceType::Fixed(<$type as Argument>::TYPE);
-        }
-    )*};
-}
-
-fixed! { i8 u8 i16 u16 i32 u32 i64 u64 }
-
-impl Declared for usize {
-    const TYPE: InterfaceType = InterfaceType::Usize;
-}
-
-impl Declared for isize {
-    const TYPE: InterfaceType = InterfaceType::Isize;
-}
-
-impl<T> Declared for *const T {
-    const TYPE: InterfaceType = InterfaceType::Fixed(Type::ConstPointer);
-}
-
-impl<T> Declared for *mut T {
-    const TYPE: InterfaceType = InterfaceType::Fixed(Type::Pointer);
-}
-
-impl Declared for () {
-    const TYPE: InterfaceType = InterfaceType::Fixed(Type::Unit);
-}
-
-impl<T: Declared> Declared for fn() -> T {
-    const TYPE: InterfaceType = T::TYPE;
-}
-
-impl Declared for fn() -> ! {
-    const TYPE: InterfaceType = InterfaceType::Fixed(Type::Never);
 }
 
 /// Defines `FUNCTIONS` from a list.
@@ -203,10 +122,10 @@ macro_rules! functions {
         /// Every function of the list, in its order.
         pub const FUNCTIONS: [InterfaceFunction; <[&str]>::len(&[$($(stringify!($name)),*),*])] = [$($(
             InterfaceFunction {
-                class: Class::$class,
+                class: stringify!($class),
                 name: stringify!($name),
-                result: <fn() $(-> $result)? as Declared>::TYPE,
-                arguments: &[$((stringify!($argument), <$type as Declared>::TYPE)),*],
+                result: <fn() $(-> $result)? as ResultOf>::ON,
+                arguments: &[$((stringify!($argument), <$type as Argument>::ON)),*],
                 documentation: &[$($line),*],
             }
         ),*),*];

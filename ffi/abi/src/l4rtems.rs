@@ -24,7 +24,8 @@
 //! The guest uses the memory behind its image, without a gap, for stack and heap. It copies the resolver's address from
 //! the shared variables to `__l4_external_resolver` itself.
 
-use crate::interface::{Class, Declared, InterfaceFunction, functions};
+use crate::interface::{InterfaceFunction, functions};
+use crate::signature::{Argument, ResultOf};
 
 /// The list of the functions of L4RTEMS, as [`interface_functions!`](crate::interface_functions) is that of today's.
 /// Times are in microseconds. In its last published sources five of them are
@@ -34,19 +35,19 @@ macro_rules! l4rtems_functions {
     ($with:ident $(, $($word:tt)+)?) => {
         $with! {
             $($($word)+)?
-            Console {
+            console {
                 /// Writes a character to the console; NUL ends the line.
                 pub fn l4rtems_outch(character: i8);
                 /// Reads the next byte from the console; negative if there is none.
                 pub fn l4rtems_inch() -> i32;
             }
-            Irq {
+            irq {
                 /// Claims an interrupt; 1 if that worked, 0 if not (a C `bool`).
                 pub fn l4rtems_requestIrq(number: u32) -> u8;
                 /// Gives up an interrupt; of number 0, the timer's, also stops the timer.
                 pub fn l4rtems_detachIrq(number: u32);
             }
-            Timer {
+            timer {
                 /// Starts the timer: period, then the first expiration from now (0: after one period).
                 pub fn l4rtems_timer_start(period: u64, first: u64);
                 /// Stops the timer.
@@ -54,7 +55,7 @@ macro_rules! l4rtems_functions {
                 /// Time since some moment, its low 32 bits.
                 pub fn l4rtems_timer_read() -> u32;
             }
-            Port {
+            port {
                 /// Reads an x86 port; size 0 is a byte, 1 two, 2 four.
                 pub fn l4rtems_inport(port: u32, size: u32) -> u32;
                 /// Writes an x86 port; the size as of `l4rtems_inport`.

@@ -34,6 +34,15 @@ pub enum Width {
     Bits64,
 }
 
+impl Width {
+    /// That of the target.
+    const HERE: Self = if size_of::<usize>() == 4 {
+        Self::Bits32
+    } else {
+        Self::Bits64
+    };
+}
+
 /// Type codes, one nibble each. 0 means "no more arguments".
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 #[repr(u8)]
@@ -313,7 +322,7 @@ impl fmt::Display for CPrototype<'_> {
 /// A Rust type that may be an argument of an external function.
 ///
 /// # Safety
-/// `TYPE` must describe how the C ABI passes the type, and every bit pattern must be a valid value of it, because the
+/// `ON` must describe how the C ABI passes the type, and every bit pattern must be a valid value of it, because the
 /// other side of the call is not checked by this compiler.
 #[diagnostic::on_unimplemented(
     message = "`{Self}` cannot be an argument of an external function",
@@ -324,8 +333,10 @@ impl fmt::Display for CPrototype<'_> {
     note = "a struct, array or tuple: pass a pointer to it; a 128-bit integer: pass two u64"
 )]
 pub unsafe trait Argument {
-    /// The type's code.
-    const TYPE: Type;
+    /// The type's code on a guest of each [`Width`].
+    const ON: [Type; 2];
+    /// The type's code on this target.
+    const TYPE: Type = Self::ON[Width::HERE as usize];
 }
 
 /// A Rust type that may be the result of an external function.
@@ -340,60 +351,61 @@ pub unsafe trait Argument {
     note = "a struct, array or tuple: let the caller pass a pointer to it"
 )]
 pub unsafe trait ReturnValue {
-    /// The type's code.
-    const TYPE: Type;
+    /// The type's code on a guest of each [`Width`].
+    const ON: [Type; 2];
 }
 
 macro_rules! plain_types {
-    ($($ty:ty => $code:expr),* $(,)?) => {$(
+    ($($ty:ty => $on:expr),* $(,)?) => {$(
         // SAFETY: a plain number of the C ABI without invalid bit patterns.
-        unsafe impl Argument for $ty { const TYPE: Type = $code; }
+        unsafe impl Argument for $ty { const ON: [Type; 2] = $on; }
         // SAFETY: as above.
-        unsafe impl ReturnValue for $ty { const TYPE: Type = $code; }
+        unsafe impl ReturnValue for $ty { const ON: [Type; 2] = $on; }
     )*};
 }
 
 plain_types! {
-    i8 => Type::I8, u8 => Type::U8, i16 => Type::I16, u16 => Type::U16,
-    i32 => Type::I32, u32 => Type::U32, i64 => Type::I64, u64 => Type::U64,
-    isize => if size_of::<usize>() == 4 { Type::I32 } else { Type::I64 },
-    usize => if size_of::<usize>() == 4 { Type::U32 } else { Type::U64 },
-    f32 => Type::F32, f64 => Type::F64,
+    i8 => [Type::I8; 2], u8 => [Type::U8; 2], i16 => [Type::I16; 2], u16 => [Type::U16; 2],
+    i32 => [Type::I32; 2], u32 => [Type::U32; 2], i64 => [Type::I64; 2], u64 => [Type::U64; 2],
+    isize => [Type::I32, Type::I64], usize => [Type::U32, Type::U64],
+    f32 => [Type::F32; 2], f64 => [Type::F64; 2],
 }
 
 // SAFETY: a thin raw pointer may hold any address.
 unsafe impl<T> Argument for *mut T {
-    const TYPE: Type = Type::Pointer;
+    const ON: [Type; 2] = [Type::Pointer; 2];
 }
 // SAFETY: as above.
 unsafe impl<T> ReturnValue for *mut T {
-    const TYPE: Type = Type::Pointer;
+    const ON: [Type; 2] = [Type::Pointer; 2];
 }
 // SAFETY: as above.
 unsafe impl<T> Argument for *const T {
-    const TYPE: Type = Type::ConstPointer;
+    const ON: [Type; 2] = [Type::ConstPointer; 2];
 }
 // SAFETY: as above.
 unsafe impl<T> ReturnValue for *const T {
-    const TYPE: Type = Type::ConstPointer;
+    const ON: [Type; 2] = [Type::ConstPointer; 2];
 }
 // SAFETY: no value is passed.
 unsafe impl ReturnValue for () {
-    const TYPE: Type = Type::Unit;
+    const ON: [Type; 2] = [Type::Unit; 2];
 }
 
 /// What a function type returns, the never type included: stable Rust can name `!` only as a function's result.
 pub trait ResultOf {
-    /// The result's code.
-    const TYPE: Type;
+    /// The result's code on a guest of each [`Width`].
+    const ON: [Type; 2];
+    /// The result's code on this target.
+    const TYPE: Type = Self::ON[Width::HERE as usize];
 }
 
 impl<T: ReturnValue> ResultOf for fn() -> T {
-    const TYPE: Type = T::TYPE;
+    const ON: [Type; 2] = T::ON;
 }
 
 impl ResultOf for fn() -> ! {
-    const TYPE: Type = Type::Never;
+    const ON: [Type; 2] = [Type::Never; 2];
 }
 
 #[cfg(test)]

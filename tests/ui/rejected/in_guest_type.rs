@@ -1,7 +1,6 @@
 // SPDX-License-Identifier: MIT OR Apache-2.0
 //! A body has the declared type.
 use paravirt_bsp::external::Functions;
-use paravirt_bsp::interface::pv_clock_now;
 
 extern "C" fn now() -> u32 {
     0

@@ -1,7 +1,6 @@
 // SPDX-License-Identifier: MIT OR Apache-2.0
 //! What is declared as safe has a safe body.
 use paravirt_bsp::external::Functions;
-use paravirt_bsp::interface::pv_timer_stop;
 
 /// # Safety
 /// It asks something of its caller.

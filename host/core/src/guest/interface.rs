@@ -17,7 +17,7 @@ use super::{End, EndKind, Guest, Platform, Stopped};
 /// names here, one after the other: those of all classes but ports.
 #[macro_export]
 macro_rules! offered_functions {
-    ([$with:ident] [$($offered:tt)*] Port { $($_declarations:tt)* } $($rest:tt)*) => {
+    ([$with:ident] [$($offered:tt)*] port { $($_declarations:tt)* } $($rest:tt)*) => {
         $crate::offered_functions! { [$with] [$($offered)*] $($rest)* }
     };
     ([$with:ident] [$($offered:tt)*] $_class:ident { $($declarations:tt)* } $($rest:tt)*) => {

@@ -9,11 +9,10 @@ mod functions;
 pub use block::{Block, Selectors, block, size as block_size};
 pub use code::{Code, Start};
 
-use paravirt_abi::interface::Class;
 use paravirt_abi::l4rtems;
 
 /// Whether `name` is that of an L4RTEMS function that hosts offer: all but those for ports.
 #[must_use]
 pub fn is_offered(name: &str) -> bool {
-    l4rtems::find(name).is_some_and(|function| function.class != Class::Port)
+    l4rtems::find(name).is_some_and(|function| !function.is_for_ports())
 }

@@ -42,7 +42,7 @@ pub(super) struct Arguments {
 
 const EXAMPLES: &str = "\
 Examples:
-  pvhost new mine                       in Rust: cargo run, cargo run -- 50, cargo test
+  pvhost new mine                       in Rust: cargo run, cargo test
   pvhost new mine --host qemu           runs in QEMU
   pvhost new mine --backend bare        runs in a process, and could in QEMU
   pvhost new mine --c                   in C: make run, or CMake

@@ -85,7 +85,7 @@ fn third_party(workspace: &Workspace) -> Result<String> {
     let mut text = String::from(
         "pvhost is linked with these packages, under their licences. It also contains Rust's standard library (MIT OR\n\
          Apache-2.0, The Rust Project Contributors), and the GNU C Library (LGPL-2.1-or-later, Free Software\n\
-         Foundation and others; https://www.gnu.org/software/libc). To link it with another version: `cargo xtask dist`, in\n\
+         Foundation and others; https://www.gnu.org/software/libc). To link it with another one: `cargo xtask dist`, in\n\
          pvhost's sources.\n\n",
     );
     let mut texts: BTreeMap<String, Vec<String>> = BTreeMap::new();

@@ -52,7 +52,7 @@ fn the_list_of_files_is_short_and_whole() {
     assert_eq!(listed(), ADDITIONS.map(|(file, _)| file));
 }
 
-/// Every file of the tree but what was built, and its content.
+/// Every file of the tree but what was built, and its content. Whatever else lies there is left alone.
 fn files(root: &Path) -> BTreeMap<PathBuf, Vec<u8>> {
     let mut found = BTreeMap::new();
     let mut folders = vec![root.to_owned()];
@@ -60,11 +60,12 @@ fn files(root: &Path) -> BTreeMap<PathBuf, Vec<u8>> {
         for entry in fs::read_dir(&folder).expect("a folder of the tree") {
             let path = entry.expect("an entry").path();
             let name = path.file_name().and_then(OsStr::to_str);
-            if path.is_dir() {
-                if !matches!(name, Some("target" | ".git")) {
+            let kind = path.symlink_metadata().expect("an entry").file_type();
+            if kind.is_dir() {
+                if !matches!(name, Some("target" | ".git")) && !path.join("CACHEDIR.TAG").exists() {
                     folders.push(path);
                 }
-            } else {
+            } else if path.is_file() {
                 let content = fs::read(&path).expect("a file of the tree");
                 found.insert(path.strip_prefix(root).expect("inside").to_owned(), content);
             }

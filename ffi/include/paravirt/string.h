@@ -3,7 +3,7 @@
  * @file
  * @brief The functions on memory that compilers call by themselves, for guests without a C library.
  *
- * As the C standard has them. They are weak: a C library's win.
+ * As the C standard has them. They are weak: those of objects, and of a library that is named before ours, win.
  */
 #ifndef PARAVIRT_STRING_H
 #define PARAVIRT_STRING_H

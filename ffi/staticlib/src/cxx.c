@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: MIT OR Apache-2.0 */
-/* What compilers for C++ refer to by themselves, by the Itanium C++ ABI. Weak: a C++ library's win. */
+/* What compilers for C++ refer to by themselves, by the Itanium C++ ABI. Weak: those of objects, and of a library that is named before, win. */
 #include <stddef.h>
 
 #include <paravirt/power.h>
@@ -40,8 +40,8 @@ WEAK void __cxa_pure_virtual(void)
 
 WEAK void operator_delete(void *object)
 {
-    (void)object;
-    fatal("operator delete was called, and the guest has none of its own");
+    if (object != NULL)
+        fatal("operator delete was called, and the guest has none of its own");
 }
 
 WEAK void operator_delete_sized(void *object, size_t size)

@@ -34,7 +34,9 @@ int32_t paravirt_main(void)
     /* The name of the program, which nobody knows. */
     argv[argc++] = text + TEXT - 1;
     for (size_t i = 0; i < length; ++i) {
-        if (i >= TEXT - 1 || argc >= ARGUMENTS - 1) {
+        bool begins = !is_space(line[i]) && (i == 0 || is_space(line[i - 1]));
+
+        if (i >= TEXT - 1 || (begins && argc >= ARGUMENTS - 1)) {
             paravirt_printf("fatal: a command line of %zu bytes; main() gets at most %d bytes, %d arguments\n", length,
                             TEXT - 1, ARGUMENTS - 2);
             paravirt_power_shutdown(PV_SHUTDOWN_FATAL, 1);
@@ -42,7 +44,7 @@ int32_t paravirt_main(void)
         if (is_space(line[i]))
             continue;
         text[i] = line[i];
-        if (i == 0 || is_space(line[i - 1]))
+        if (begins)
             argv[argc++] = text + i;
     }
     return main(argc, argv);

@@ -154,7 +154,7 @@ static struct directive read_directive(const char **format, struct arguments *ar
     directive.width = number_or_argument(format, arguments);
     if (directive.width < 0) {
         directive.left = true;
-        directive.width = -directive.width;
+        directive.width = directive.width < -__INT_MAX__ ? __INT_MAX__ : -directive.width;
     }
     if (**format == '.') {
         ++*format;
@@ -224,7 +224,7 @@ static int print(struct output *output, const char *format, struct arguments *ar
         if (!convert(output, *format, &directive, arguments))
             return -1;
     }
-    return (int)output->length;
+    return output->length > __INT_MAX__ ? -1 : (int)output->length;
 }
 
 int paravirt_vprintf(const char *format, va_list list)

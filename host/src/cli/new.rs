@@ -159,7 +159,11 @@ impl Subcommand for Arguments {
         let folder = &self.folder;
         fs::create_dir(folder).map_err(|error| format!("cannot make {}: {error}", folder.display()))?;
         for (file, template) in files {
-            write(&folder.join(file), template, &words)?;
+            if let Err(error) = write(&folder.join(file), template, &words) {
+                // Half a project would be in the way of the next attempt. It is ours: there was nothing.
+                let _ = fs::remove_dir_all(folder);
+                return Err(error);
+            }
         }
         output::print(&self.next(source.as_ref()))?;
         Ok(SUCCESS)
@@ -169,8 +173,23 @@ impl Subcommand for Arguments {
 impl Arguments {
     /// The guest's name.
     fn name(&self) -> Result<&str, Error> {
-        // Of Rust's crates, cargo's folders, and the Makefiles.
-        const TAKEN: [&str; 8] = ["alloc", "build", "clean", "core", "deps", "run", "std", "test"];
+        // Of Rust's crates, cargo's folders, the Makefiles and CMake's targets.
+        const TAKEN: [&str; 14] = [
+            "Makefile",
+            "all",
+            "alloc",
+            "build",
+            "clean",
+            "core",
+            "deps",
+            "examples",
+            "help",
+            "incremental",
+            "install",
+            "run",
+            "std",
+            "test",
+        ];
         let name = self.folder.file_name().and_then(|name| name.to_str()).unwrap_or("");
         let is_word = |c: char| c.is_ascii_alphanumeric() || c == '-' || c == '_';
         let starts_well = name.starts_with(|c: char| c.is_ascii_alphabetic());

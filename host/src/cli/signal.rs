@@ -17,6 +17,15 @@ pub(crate) fn ignore_sigpipe() {
     SIGPIPE_IGNORED.store(before == libc::SIG_IGN, Ordering::Relaxed);
 }
 
+/// Has a reader that closes its pipe end the program, unless whoever started it wants that ignored: for output that the
+/// program does not write itself.
+pub(super) fn let_sigpipe_end_it() {
+    if is_deadly(libc::SIGPIPE) {
+        // SAFETY: no pointers; the default action runs no code of ours.
+        unsafe { libc::signal(libc::SIGPIPE, libc::SIG_DFL) };
+    }
+}
+
 /// Returns whether that signal is to be the program's end. Of those that come here, only a SIGPIPE may be one that
 /// whoever started the program wants ignored.
 pub(super) fn is_deadly(signal: i32) -> bool {

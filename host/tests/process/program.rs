@@ -16,7 +16,7 @@ use rustix::fs::{CWD, FileType, Mode, mknodat};
 use test_support::need::{Need, User};
 use test_support::workspace;
 
-use super::guests::{Arch, Running, each, guest, pvhost, run, text};
+use super::guests::{Arch, Running, each, pvhost, run, text};
 
 #[test]
 fn hello_says_hello_without_a_word_on_stderr() {
@@ -106,7 +106,9 @@ fn a_file_that_never_comes_puts_off_no_end() {
     let folder = tempfile::tempdir().expect("a folder for temporary files");
     let fifo = folder.path().join("fifo");
     mknodat(CWD, &fifo, FileType::Fifo, Mode::RWXU, 0).expect("a FIFO");
-    let guest = guest(Arch::X86_64, "hello");
+    // Which is looked for before Xen's file is read.
+    let _ = test_support::qemu();
+    let guest = test_support::ring0_guest(Arch::X86_64, "hello");
     let xen = ["--host", "xen", "--xen", fifo.to_str().expect("a plain name")];
     let qemu = ["--host", "qemu"];
     for (file, options) in [

@@ -351,7 +351,7 @@ fn a_project_is_not_written_over_another_nor_with_a_name_that_cargo_does_not_tak
     fs::create_dir(project.file("there")).expect("a folder");
     let said = new(&["there"]);
     assert!(said.contains("cannot make there: File exists"), "{said}");
-    for name in ["1st", "a b", "test", "paravirt-bsp", ".."] {
+    for name in ["1st", "a b", "test", "examples", "paravirt-bsp", ".."] {
         let said = new(&["--", name]);
         assert!(said.contains("a guest cannot be called"), "{said}");
     }

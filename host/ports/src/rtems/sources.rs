@@ -45,7 +45,7 @@ pub fn link(source: &Path, workspace: &Path, tree: &Path) -> Result<()> {
 /// Copies the items below `from` to `to`, with words that stand for paths replaced by these paths, which are relative to
 /// what waf sees as its source tree. Items in `to` that `from` has no more are removed.
 pub fn generate_items(from: &Path, to: &Path, placeholders: &[(&str, &str)]) -> Result<()> {
-    for entry in WalkDir::new(from) {
+    for entry in WalkDir::new(from).follow_links(true) {
         let entry = entry.with_context(|| format!("cannot list {}", from.display()))?;
         if entry.file_type().is_file() {
             let item = fs::read_to_string(entry.path())?;

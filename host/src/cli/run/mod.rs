@@ -203,7 +203,10 @@ impl Subcommand for Arguments {
                 image => image?,
             },
         };
-        if !self.one_test && tests_of_guest::are_in(&image) {
+        if self.one_test {
+            // Whoever started it for a test goes: so does the guest.
+            rustix::process::set_parent_process_death_signal(Some(rustix::process::Signal::TERM))?;
+        } else if tests_of_guest::are_in(&image) {
             return tests_of_guest::run(self);
         }
         let host = self.host.host(&image);

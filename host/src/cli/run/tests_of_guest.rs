@@ -3,15 +3,20 @@
 
 use std::env;
 use std::ffi::OsString;
+use std::io::{self, Read};
 use std::process::{Command, Stdio};
 
 use libtest_mimic::Trial;
 use pvhost::image::Image;
 
 use super::{Arguments, Error, ExitStatus, FAILURE, SUCCESS};
+use crate::cli::signal;
 
 /// The section by which `paravirt_bsp::image!` says so.
 const SECTION: &str = ".paravirt.tests";
+
+/// What a test may print, in bytes.
+const MOST: u64 = 16 << 20;
 
 /// Returns whether the guest holds tests.
 pub(super) fn are_in(image: &Image) -> bool {
@@ -23,8 +28,12 @@ pub(super) fn run(arguments: &Arguments) -> Result<ExitStatus, Error> {
     let selection = &arguments.arguments[usize::from(arguments.guest.is_none())..];
     let program = OsString::from("pvhost run");
     let selected = libtest_mimic::Arguments::from_iter([&program].into_iter().chain(selection));
+    if !arguments.guest().is_file() {
+        return Err("a guest that holds tests is started for each of them: name its file".into());
+    }
     let words = guest_run(arguments, selection.len());
     let names = printed(&words, None)?;
+    signal::let_sigpipe_end_it();
     let trials = names.lines().map(|name| {
         let (words, test) = (words.clone(), name.to_owned());
         Trial::test(name, move || Ok(printed(&words, Some(&test)).map(drop)?))
@@ -45,24 +54,34 @@ fn guest_run(arguments: &Arguments, count: usize) -> Vec<OsString> {
     words
 }
 
-/// What a run of the guest prints.
+/// What a run of the guest prints; of a test, the host's messages as well.
 fn printed(words: &[OsString], test: Option<&str>) -> Result<String, String> {
     let run = || {
-        Command::new(env::current_exe()?)
-            .args(["run", "--one-test"])
-            .args(words)
-            .args(test)
-            .stdin(Stdio::null())
-            .output()
+        let (reader, writer) = io::pipe()?;
+        let messages = if test.is_some() {
+            writer.try_clone()?.into()
+        } else {
+            Stdio::inherit()
+        };
+        let mut command = Command::new(env::current_exe()?);
+        command.args(["run", "--one-test"]).args(words).args(test);
+        let mut child = command.stdin(Stdio::null()).stdout(writer).stderr(messages).spawn()?;
+        // It holds our ends of the pipe.
+        drop(command);
+        let mut text = Vec::new();
+        let is_read = reader.take(MOST + 1).read_to_end(&mut text);
+        if text.len() as u64 > MOST || is_read.is_err() {
+            child.kill()?;
+        }
+        let status = child.wait()?;
+        is_read.map(|_| (String::from_utf8_lossy(&text).into_owned(), status))
     };
-    let output = run().map_err(|error| format!("cannot start pvhost: {error}"))?;
-    let text = String::from_utf8_lossy(&output.stdout).into_owned();
-    if output.status.success() {
+    let (text, status) = run().map_err(|error| format!("cannot run pvhost: {error}"))?;
+    if text.len() as u64 > MOST {
+        return Err(format!("it prints more than {} MiB", MOST >> 20));
+    }
+    if status.success() {
         return Ok(text);
     }
-    Err(format!(
-        "{text}{}the guest ended with {}",
-        String::from_utf8_lossy(&output.stderr),
-        output.status
-    ))
+    Err(format!("{text}the guest ended with {status}"))
 }

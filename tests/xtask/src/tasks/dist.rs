@@ -39,8 +39,9 @@ pub fn run(workspace: &Workspace) -> Result<()> {
     let folder = workspace.root().join("target/dist");
     let name = format!("{}-{}-x86_64-linux", hosts::PVHOST, env!("CARGO_PKG_VERSION"));
     let content = folder.join(&name);
-    if content.exists() {
-        fs::remove_dir_all(&content)?;
+    // Of other versions, too: whoever unpacks names no version.
+    if folder.exists() {
+        fs::remove_dir_all(&folder)?;
     }
     install::program(workspace, &content)?;
     command::run(Command::new("strip").arg(content.join("bin").join(hosts::PVHOST)))?;
@@ -89,9 +90,9 @@ fn third_party(workspace: &Workspace) -> Result<String> {
          pvhost's sources.\n\n",
     );
     let mut texts: BTreeMap<String, Vec<String>> = BTreeMap::new();
-    if let Some(licence) = LICENCES_OF_GLIBC.iter().find_map(|path| fs::read_to_string(path).ok()) {
-        texts.insert(licence, vec!["the GNU C Library".to_owned()]);
-    }
+    let licence = (LICENCES_OF_GLIBC.iter().find_map(|path| fs::read_to_string(path).ok()))
+        .with_context(|| format!("the C library's licence is in none of {}", LICENCES_OF_GLIBC.join(", ")))?;
+    texts.insert(licence, vec!["the GNU C Library".to_owned()]);
     for package in linked(workspace)? {
         let name = format!("{} {}", package.name, package.version);
         let licence = package.license.as_deref().context("a package without a licence")?;

@@ -4,10 +4,10 @@
 use std::env;
 use std::fs::{self, Permissions};
 use std::os::unix::fs::PermissionsExt;
-use std::path::{Path, PathBuf, absolute};
+use std::path::{Component, Path, PathBuf, absolute};
 use std::process::Command;
 
-use anyhow::{Context, Result};
+use anyhow::{Context, Result, ensure};
 
 use paravirt_build::arch::Arch;
 use paravirt_build::c_host;
@@ -39,6 +39,11 @@ pub struct Arguments {
 pub fn run(workspace: &Workspace, arguments: &Arguments) -> Result<()> {
     let mut prefix = absolute(&arguments.prefix)?;
     if let Some(root) = env::var_os("DESTDIR").filter(|root| !root.is_empty()) {
+        ensure!(
+            !prefix.components().any(|part| part == Component::ParentDir),
+            "{} leads out of DESTDIR: name the folder without `..`",
+            prefix.display()
+        );
         prefix = absolute(root)?.join(prefix.strip_prefix("/")?);
     }
     // Said before minutes are spent on building.

@@ -1,9 +1,8 @@
 // SPDX-License-Identifier: MIT OR Apache-2.0
 //! `cargo xtask interface`: writes what is made from the list of interface functions.
 
-use std::fs;
-
-use anyhow::{Context, Result};
+use anyhow::Result;
+use paravirt_build::files::write_if_changed;
 use paravirt_build::interface;
 use paravirt_build::workspace::Workspace;
 
@@ -13,11 +12,9 @@ use paravirt_build::workspace::Workspace;
 /// A file cannot be read or written.
 pub fn run(workspace: &Workspace) -> Result<()> {
     for (path, text) in interface::files(workspace)? {
-        if fs::read_to_string(&path).is_ok_and(|old| old == text) {
-            continue;
+        if write_if_changed(&path, text.as_bytes())? {
+            println!("{}", workspace.shorten(&path).display());
         }
-        fs::write(&path, text).with_context(|| format!("cannot write {}", path.display()))?;
-        println!("{}", path.strip_prefix(workspace.root()).unwrap_or(&path).display());
     }
     Ok(())
 }

@@ -1,10 +1,12 @@
 // SPDX-License-Identifier: MIT OR Apache-2.0
 //! `cargo xtask lint`: format, lints, documentation, licence headers.
 
+use std::collections::BTreeMap;
 use std::io::Read;
+use std::path::Path;
 use std::process::Command;
 
-use anyhow::{Result, bail};
+use anyhow::{Context, Result, bail};
 
 use crate::report::{self, Report};
 use paravirt_build::arch::Arch;
@@ -155,7 +157,7 @@ fn licence_headers(workspace: &Workspace) -> Result<()> {
 /// would take a crate of the run before, which has the same version.
 fn packages_as_published(workspace: &Workspace) -> Result<()> {
     let target = workspace.root().join("target");
-    let (packed, folder) = (target.join("package/tmp-crate"), target.join("tmp/published"));
+    let (packed, folder) = (target.join("tmp/packed"), target.join("tmp/published"));
     for old in [&packed, &folder] {
         if old.exists() {
             std::fs::remove_dir_all(old)?;
@@ -168,20 +170,24 @@ fn packages_as_published(workspace: &Workspace) -> Result<()> {
         "--dry-run",
         "--no-verify",
         "--allow-dirty",
+        "--target-dir",
     ];
-    command::run(command::cargo().current_dir(workspace.root()).args(publish))?;
+    command::run(
+        command::cargo()
+            .current_dir(workspace.root())
+            .args(publish)
+            .arg(&packed),
+    )?;
     std::fs::create_dir_all(&folder)?;
     let mut manifest = "[workspace]\nresolver = \"3\"\nmembers = [\"*-[0-9]*\"]\n[patch.crates-io]\n".to_owned();
-    for entry in std::fs::read_dir(packed)? {
-        let file = entry?.path();
-        let stem = file.file_stem().unwrap_or_default().to_string_lossy().into_owned();
-        let Some((name, _)) = stem
-            .rsplit_once('-')
-            .filter(|_| file.extension().is_some_and(|it| it == "crate"))
-        else {
-            continue;
-        };
-        command::run(Command::new("tar").arg("-xzf").arg(&file).arg("-C").arg(&folder))?;
+    // Where cargo leaves them has changed.
+    let found = command::output(Command::new("find").arg(&packed).args(["-name", "*.crate"]))?;
+    let crates: BTreeMap<&str, &str> = (found.lines())
+        .filter_map(|file| Some((Path::new(file).file_stem()?.to_str()?, file)))
+        .collect();
+    for (stem, file) in crates {
+        let (name, _) = stem.rsplit_once('-').context("a packed crate has a version")?;
+        command::run(Command::new("tar").args(["-xzf", file, "-C"]).arg(&folder))?;
         manifest += &format!("{name} = {{ path = \"{stem}\" }}\n");
     }
     std::fs::write(folder.join("Cargo.toml"), manifest)?;

@@ -1,5 +1,6 @@
 /* SPDX-License-Identifier: MIT OR Apache-2.0 */
-/* What compilers for C++ refer to by themselves, by the Itanium C++ ABI. Weak: those of objects, and of a library that is named before, win. */
+/* What compilers for C++ refer to by themselves, by the Itanium C++ ABI. Weak: those of objects, and of a library that
+ * is named before, win. */
 #include <stddef.h>
 
 #include <paravirt/power.h>

@@ -224,10 +224,13 @@ fn every_name_of_abi_h_is_checked() {
 
 /// The interface as a table, on a guest of that width.
 pub fn interface(width: Width) -> table::Functions {
-    FUNCTIONS
+    let mut functions: table::Functions = FUNCTIONS
         .iter()
         .map(|function| (function.name.to_owned(), function.signature(width)))
-        .collect()
+        .collect();
+    // As the linker script puts them.
+    functions.sort_by(|one, other| one.0.cmp(&other.0));
+    functions
 }
 
 #[test]

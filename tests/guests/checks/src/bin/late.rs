@@ -4,14 +4,18 @@
 //! feed, numbered from 0.
 //!
 //! What it does: with the argument `sleep` it sleeps, with `write` it writes 10,000 bytes at once, and without one it
-//! calls its host, or for as many seconds as `call SECONDS` says.
+//! calls its host. With `quiet SECONDS` it calls its host until input has come and then none for so long: however slowly
+//! it is typed, beside a guest's clock that runs at another speed.
 #![no_std]
 #![no_main]
+
+use core::sync::atomic::{AtomicU32, Ordering};
 
 use embedded_hal::delay::DelayNs;
 use embedded_io::{Read, Write};
 use guest_checks::{SECOND, now, number};
 use paravirt_bsp::console::{Console, ConsoleError};
+use paravirt_bsp::irq::Line;
 use paravirt_bsp::timer::{Delay, Timer};
 use paravirt_bsp::{println, start};
 
@@ -30,8 +34,9 @@ fn main() -> Result<(), ConsoleError> {
     match start::arguments().next() {
         Some("sleep") => Delay::new(TIMER).delay_ms(1000),
         Some("write") => Console.write_all(&[b'.'; 10_000])?,
+        Some("quiet") => call_until_quiet(number(1, 1) * SECOND),
         _ => {
-            let end = now() + number(1, 1) * SECOND;
+            let end = now() + SECOND;
             while now() < end {}
         }
     }
@@ -52,6 +57,24 @@ fn main() -> Result<(), ConsoleError> {
     }
     println!("late: {total} bytes, {in_order} of them as they were typed");
     Ok(())
+}
+
+/// Calls the host until input has come, and then none for `quiet` ns.
+fn call_until_quiet(quiet: u64) {
+    let interrupts = AtomicU32::new(0);
+    let count = |_| {
+        interrupts.fetch_add(1, Ordering::Relaxed);
+    };
+    let wait = || {
+        let (mut seen, mut end) = (0, u64::MAX);
+        while now() < end {
+            let come = interrupts.load(Ordering::Relaxed);
+            if come != seen {
+                (seen, end) = (come, now() + quiet);
+            }
+        }
+    };
+    Line::CONSOLE.attach_for(&count, wait).expect("the line is free");
 }
 
 /// The byte at that position of what is typed.

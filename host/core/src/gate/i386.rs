@@ -33,6 +33,10 @@ pub struct Frame {
     registers: [u32; 3],
     /// The guest's control word of SSE.
     mxcsr: u32,
+    /// What the guest had raised in the x87 unit.
+    status: u16,
+    /// Room for that unit's environment.
+    environment: [u32; 7],
 }
 
 impl Frame {
@@ -92,9 +96,30 @@ macro_rules! units_of_host {
     () => {
         concat!(
             "fnstcw {control}(%esp)\n",
+            "fnstsw {status}(%esp)\n",
             "stmxcsr {mxcsr}(%esp)\n",
             "fninit\n",
             "ldmxcsr {default_mxcsr}\n",
+        )
+    };
+}
+
+/// The reverse: the guest's control words, and what it had raised in the x87 unit; but not what waited to be reported,
+/// and nothing of the host's, which the guest may not have masked. What is on that unit's stack stays. Expects the stack
+/// pointer at a `Frame`; changes ecx.
+macro_rules! units_of_guest {
+    () => {
+        concat!(
+            "movzwl {control}(%esp), %ecx\n",
+            "andw {status}(%esp), %cx\n", // its lowest bits mask what the status word has there
+            "fnclex\n",
+            "andl ${x87_flags}, %ecx\n",
+            "jz 8f\n",
+            "fnstenv {environment}(%esp)\n",
+            "orw %cx, {environment}+4(%esp)\n", // the status word (Intel SDM volume 1, 8.1.10)
+            "fldenv {environment}(%esp)\n",
+            "8: fldcw {control}(%esp)\n",
+            "ldmxcsr {mxcsr}(%esp)\n",
         )
     };
 }
@@ -148,12 +173,12 @@ global_asm!(
     "calll *{state}+{host_call}",
     "cmpl $0, 4(%eax)",                        // is the guest to end? (the upper half is then not 0)
     "jne pvh_gates_leave",
-    "fnclex",                                  // what host code has masked, the guest may not
     "cmpl $0, {returns_float}(%esp)",
     "je 2f",
+    "fnclex",                                  // what host code has unmasked
     "fldt {float_result}(%esp)",
-    "2: fldcw {control}(%esp)",
-    "ldmxcsr {mxcsr}(%esp)",
+    "2:",
+    units_of_guest!(),
     "movl {result}(%esp), %eax",               // 64-bit results are in edx:eax
     "movl {result}+4(%esp), %edx",
     "movl {state}+{page}, %ecx",               // what the tail needs to deliver a line
@@ -184,9 +209,7 @@ global_asm!(
     "calll *{state}+{resolve}",
     "cmpl $0, 4(%eax)",                        // is the guest to end? (the upper half is then not 0)
     "jne pvh_gates_leave",
-    "fnclex",
-    "fldcw {control}(%esp)",
-    "ldmxcsr {mxcsr}(%esp)",
+    units_of_guest!(),
     "movl {result}(%esp), %eax",               // the function's stub
     "movl %eax, {state}+{target}",
     "movl {registers}(%esp), %eax",
@@ -279,6 +302,9 @@ global_asm!(
     result = const offset_of!(Frame, result),
     float_result = const offset_of!(Frame, float_result),
     control = const offset_of!(Frame, control),
+    status = const offset_of!(Frame, status),
+    environment = const offset_of!(Frame, environment),
+    x87_flags = const super::X87_FLAGS,
     mxcsr = const offset_of!(Frame, mxcsr),
     default_mxcsr = sym DEFAULT_MXCSR,
     flags = const offset_of!(Frame, flags),

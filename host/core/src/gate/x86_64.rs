@@ -34,11 +34,20 @@ pub struct Frame {
     flags: u64,
     /// Of a guest for i386: edi and esi, which its ABI preserves and ours does not.
     preserved: [u64; 2],
-    /// The guest's control words, of SSE and of the x87 unit, and whether the gate had to load the host's.
+    /// The guest's control words, of SSE and of the x87 unit, and for which of them the gate had to load the host's:
+    /// [`SSE_CHANGED`], [`X87_CHANGED`].
     mxcsr: u32,
     control: u16,
+    /// What the guest had raised in the x87 unit, if that was changed.
+    status: u16,
     changed: u32,
+    /// Room for the x87 unit's environment.
+    environment: [u32; 7],
 }
+
+/// Bits of [`Frame::changed`].
+const SSE_CHANGED: u32 = 1;
+const X87_CHANGED: u32 = 2;
 
 impl Frame {
     /// The guest's stack pointer.
@@ -166,27 +175,48 @@ macro_rules! to_guest {
     };
 }
 
+/// Gives the x87 unit its control word back, and what the guest had raised there; but not what waited to be reported,
+/// and nothing of the host's, which the guest may not have masked. What is on the unit's stack stays. Expects the stack
+/// pointer at a `Frame`; changes ecx.
+macro_rules! x87_to_guest {
+    () => {
+        "fnstenv {environment}(%rsp)
+        movzwl {control}(%rsp), %ecx
+        movw %cx, {environment}(%rsp)           # the control word comes first (Intel SDM volume 1, 8.1.10)
+        andw {status}(%rsp), %cx                # its lowest bits mask what the status word has there
+        andl ${x87_flags}, %ecx
+        andw $~{x87_raised}, {environment}+4(%rsp)
+        orw %cx, {environment}+4(%rsp)          # the status word
+        fldenv {environment}(%rsp)"
+    };
+}
+
 /// What the two above need rarely, behind a gate's last jump.
 macro_rules! rare {
     () => {
-        "21: pushfq
+        concat!(
+            "21: pushfq
         andl $~{unwanted}, (%rsp)
         popfq
         jmp 20b
-        23: movl $1, {changed}(%rsp)
+        23: movl ${sse_changed}, {changed}(%rsp)
         ldmxcsr {default_mxcsr}(%rip)
         jmp 22b
         25: ldmxcsr {mxcsr}(%rsp)
-        fnclex                                  # what host code has masked, the guest may not
-        fldcw {control}(%rsp)
+        testl ${x87_changed}, {changed}(%rsp)
+        jz 24b\n",
+            x87_to_guest!(),
+            "
         jmp 24b
         27: pushfq
         orl ${alignment_check}, (%rsp)
         popfq
         jmp 26b
-        28: movl $1, {changed}(%rsp)
+        28: orl ${x87_changed}, {changed}(%rsp)
+        fnstsw {status}(%rsp)
         fninit
         jmp 29b"
+        )
     };
 }
 
@@ -243,7 +273,7 @@ macro_rules! call {
 /// The gate for functions of a guest for i386: its name, and what it does with a float result. The far jump from the
 /// guest has come by a landing; the stub has put the function's index into eax.
 macro_rules! far_call {
-    ($name:literal, $float_result:literal) => {
+    ($name:literal, $float_result:expr) => {
         concat!(
             function!($name),
             "
@@ -340,10 +370,12 @@ global_asm!(
     far_call!("pvh_gates_far_call", ""),
     far_call!(
         "pvh_gates_far_call_floats",
-        "fninit                                 # the stack is empty
-        fldl {float_result}(%rsp)
-        fnclex                                  # what the load has raised, masked, the guest may not mask
-        fldcw {control}(%rsp)"
+        concat!(
+            "fnstsw {status}(%rsp)
+            fninit                              # the stack is empty
+            fldl {float_result}(%rsp)\n",
+            x87_to_guest!(),
+        )
     ),
 
     // A slot's first call in lazy mode: the thunk has pushed the address of the slot and that of the symbol table
@@ -560,6 +592,12 @@ global_asm!(
     preserved = const offset_of!(Frame, preserved),
     mxcsr = const offset_of!(Frame, mxcsr),
     control = const offset_of!(Frame, control),
+    status = const offset_of!(Frame, status),
+    environment = const offset_of!(Frame, environment),
+    sse_changed = const SSE_CHANGED,
+    x87_changed = const X87_CHANGED,
+    x87_flags = const super::X87_FLAGS,
+    x87_raised = const super::X87_RAISED,
     changed = const offset_of!(Frame, changed),
     vectors = const offset_of!(ResolverFrame, vectors),
     registers = const offset_of!(ResolverFrame, registers),

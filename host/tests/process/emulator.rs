@@ -14,7 +14,7 @@ use test_support::{qemu, ring0_guest, workspace, xen};
 
 use super::guests::{Arch, Running, guest, pvhost, text, wait_for};
 use super::terminal::Session;
-use super::time::shows_the_time;
+use super::time::{follows_the_time, shows_the_time};
 
 /// Each host with each guest of that name that can run there.
 ///
@@ -293,6 +293,16 @@ fn the_wall_clock_is_that_of_the_machine() {
     for (host, arch, guest) in one_each("clock") {
         let mut command = command(host, &guest, &[], &[]);
         shows_the_time(&format!("{host} {arch}"), &mut command, SLACK);
+    }
+}
+
+/// Xen looks at the PC's clock once, at its start.
+#[test]
+fn the_wall_clock_follows_that_of_the_machine_when_it_is_set() {
+    for (host, arch, guest) in pairs("clock") {
+        if host == "qemu" {
+            follows_the_time(&format!("{host} {arch}"), command(host, &guest, &[], &["set"]));
+        }
     }
 }
 

@@ -8,6 +8,7 @@ use std::rc::Rc;
 use std::time::{Duration, Instant, SystemTime, UNIX_EPOCH};
 
 use pvhost::process::Call;
+use tempfile::TempDir;
 
 use super::guests::{each, ends_well, output, place, pvhost, run, text, vm};
 
@@ -48,6 +49,37 @@ fn the_wall_clock_is_that_of_the_machine() {
         shows_the_time(arch.name(), &mut pvhost(&guest, &["--lazy"], &[]), STEP);
         let on_its_own = format!("{arch} without a host");
         shows_the_time(&on_its_own, &mut Command::new(&guest), STEP);
+    }
+}
+
+/// Runs the guest `clock set`, for whose host somebody sets the wall clock an hour ahead.
+pub fn follows_the_time(what: &str, mut command: Command) {
+    let folder = TempDir::new().expect("a folder");
+    let library = folder.path().join("set_clock.so");
+    let source = concat!(env!("CARGO_MANIFEST_DIR"), "/tests/process/set_clock.c");
+    let mut compiler = Command::new("cc");
+    compiler
+        .args(["-shared", "-fPIC", "-O2", "-o"])
+        .arg(&library)
+        .arg(source);
+    assert!(compiler.status().expect("a C compiler").success());
+    let output = command.env("LD_PRELOAD", &library).output().expect("it starts");
+    let (printed, messages) = (text(&output.stdout), text(&output.stderr));
+    assert_eq!(output.status.code(), Some(0), "{what}: {printed}{messages}");
+    let set = printed
+        .lines()
+        .find_map(|line| line.strip_prefix("the wall clock is set by "));
+    // Guests whose clock shows seconds are one off.
+    assert!(
+        matches!(set, Some("3599 s" | "3600 s" | "3601 s")),
+        "{what}: {printed}{messages}"
+    );
+}
+
+#[test]
+fn the_wall_clock_follows_that_of_the_machine_when_it_is_set() {
+    for (arch, guest) in each("clock") {
+        follows_the_time(arch.name(), pvhost(&guest, &[], &["set"]));
     }
 }
 

@@ -1,11 +1,12 @@
 // SPDX-License-Identifier: MIT OR Apache-2.0
 //! Clocks, and the one-shot timer below all timers of the guest (Intel 8254 data sheet).
 
+use super::rtc;
 use crate::backend::timers::{self, NEVER, Source};
 use crate::local::Local;
-use crate::power;
 use crate::ring0::port::Port;
 use crate::ring0::tsc::{self, TIMER_HZ};
+use crate::{cpu, power};
 
 crate::in_guest_functions! { pub(super) const FUNCTIONS = { pv_clock_now = now, pv_clock_wall = wall }; }
 
@@ -21,8 +22,11 @@ const LONGEST_NS: u64 = 55_000_000;
 
 const NS_PER_SECOND: u64 = 1_000_000_000;
 
-/// Unix time at the guest's start, in ns.
+/// Unix time when guest time was 0, in ns. Used with interrupts off.
 static START: Local<u64> = Local::new(0);
+/// How far guest time and the battery-backed clock, which shows seconds, may be apart, in ns. Beyond that, somebody has
+/// set the clock.
+const APART: u64 = 2 * NS_PER_SECOND;
 
 static SOURCE: Source = Source { now, arm };
 
@@ -54,7 +58,16 @@ pub(super) extern "C" fn now() -> u64 {
 
 /// Body of `pv_clock_wall`.
 pub(super) extern "C" fn wall() -> u64 {
-    START.get() + now()
+    cpu::without_interrupts(|_| {
+        let time = START.get().wrapping_add(now());
+        let clock = rtc::read() * NS_PER_SECOND;
+        if clock == 0 || clock.abs_diff(time) < APART {
+            return time;
+        }
+        // SAFETY: interrupts are off.
+        unsafe { START.set_large(clock.wrapping_sub(now())) };
+        clock
+    })
 }
 
 /// Sets the timer to that guest time. If it comes early, [`timers::expire`] finds nothing due and sets it again.

@@ -1,5 +1,6 @@
 // SPDX-License-Identifier: MIT OR Apache-2.0
-//! Prints the clocks that its host gives it: `clock`, or `clock page` to wait for the clock of the vCPU page as well.
+//! Prints the clocks that its host gives it: `clock`, or `clock page` to wait for the clock of the vCPU page as well, or
+//! `clock set` to wait until the wall clock is set.
 //!
 //! What they should show, only somebody outside knows.
 #![no_std]
@@ -24,8 +25,28 @@ fn main() -> i32 {
     let at_start = start::info().map_or(0, |info| info.wall_clock);
     println!("at start: {at_start}");
     println!("wall: {}", since_unix_epoch().as_nanos());
-    let is_wanted = start::arguments().next() == Some("page");
-    i32::from(is_wanted && !page_is_kept())
+    let is_well = match start::arguments().next() {
+        Some("page") => page_is_kept(),
+        Some("set") => wall_clock_is_set(),
+        _ => true,
+    };
+    i32::from(!is_well)
+}
+
+/// Returns whether somebody sets the wall clock by more than a minute, soon.
+fn wall_clock_is_set() -> bool {
+    const FAR: u64 = 60 * SECOND;
+    let ahead = || since_unix_epoch().as_nanos() as u64 - pv_clock_now();
+    let (first, end) = (ahead(), pv_clock_now() + LIMIT);
+    while pv_clock_now() < end {
+        let now = ahead();
+        if now.abs_diff(first) > FAR {
+            println!("the wall clock is set by {} s", (now - first) / SECOND);
+            return true;
+        }
+    }
+    println!("the wall clock is not set");
+    false
 }
 
 /// Returns whether the host says that it keeps the page's clock, makes it valid, and anchors it again and again.

@@ -36,7 +36,7 @@ mod time;
 mod vm;
 
 pub use conditions::Condition;
-pub use console::Console;
+pub use console::{Console, ConsoleError, Reach};
 pub use dispositions::{ENDS, FAULTS};
 pub use functions::{
     Arguments, Call, GuestArgument, GuestConstPtr, GuestIsize, GuestPtr, GuestResult, GuestUsize, HostFunction, Stopped,

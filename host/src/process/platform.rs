@@ -88,6 +88,15 @@ impl Host {
         }
     }
 
+    /// If the console waits for its reader: waits until it has come, or the guest is to be left. Guest time starts then.
+    /// To be called before [`begin`](Self::begin), with what that gets.
+    pub(super) fn await_reader(&self, ender: &PosixTimer, limit: u64) {
+        self.ender.use_timer(Some(ender), limit);
+        if self.console.await_reader() {
+            self.clock.restart();
+        }
+    }
+
     /// From now on this thread is the vCPU's, with these timers. `limit`: when the guest's time is over, in ns of the
     /// monotonic clock.
     pub(super) fn begin(&self, alarm: &PosixTimer, ender: &PosixTimer, limit: u64) {
@@ -118,9 +127,10 @@ impl Host {
         }
     }
 
-    /// The system call for the guest's thread-local storage, see [`ThreadPointer::call`].
-    pub(super) fn call_for_tls(&self) -> Option<u32> {
-        self.thread_pointer.call(self.width)
+    /// System calls that this guest needs and hardly any other does: for thread-local storage, see
+    /// [`ThreadPointer::call`], and to let clients in that connect to its console.
+    pub(super) fn calls(&self) -> impl Iterator<Item = u32> {
+        (self.thread_pointer.call(self.width).into_iter()).chain(self.console.call())
     }
 
     /// A signal has come that may end the guest's idling. For the handler.

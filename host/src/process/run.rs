@@ -69,12 +69,17 @@ pub(super) fn run(guest: &Guest, image: &Image, run: Run) -> Result<Finished, Vm
         let ns = u64::try_from(timeout.as_nanos()).unwrap_or(NEVER);
         monotonic().saturating_add(ns)
     });
+    platform.await_reader(&ender, limit);
     platform.begin(&alarm, &ender, limit);
 
-    let confined = Sandbox::install(run.sandbox, platform.call_for_tls()).map(|sandbox| {
-        // SAFETY: the prototypes of closures come from their types; everything the guest and the handlers need is set
-        // up for this thread and outlives the call.
-        let end = unsafe { guest.enter() };
+    let confined = Sandbox::install(run.sandbox, platform.calls()).map(|sandbox| {
+        let end = platform.console.begin().map(|()| {
+            // SAFETY: the prototypes of closures come from their types; everything the guest and the handlers need is
+            // set up for this thread and outlives the call.
+            let end = unsafe { guest.enter() };
+            let is_asked = matches!(&end, Ok(end) if end.kind == EndKind::Stopped);
+            (end, platform.console.drain(is_asked, || platform.ender.is_over()))
+        });
         (end, sandbox.leave())
     });
 
@@ -86,12 +91,18 @@ pub(super) fn run(guest: &Guest, image: &Image, run: Run) -> Result<Finished, Vm
     if confinement == Confinement::Filter {
         sandbox::stay();
     }
-    let end = end.map_err(|error| refused(io::Error::other(error)))?;
+    let (end, given_up) = end.map_err(refused)?;
+    let mut end = end.map_err(|error| refused(io::Error::other(error)))?;
+    // What was wrong with the guest counts for more.
+    if let Some(code) = given_up.filter(|_| end.status() == 0) {
+        end = End::new(EndKind::Stopped, code);
+    }
     Ok(Finished {
         exit: Exit::new(end, guest.fault_report(image)),
         stats: Stats::new(guest, image, confinement),
         lost: platform.console.failure(),
         unread: platform.console.refusal(),
+        unread_output: platform.console.unread_output(),
     })
 }
 
@@ -244,6 +255,8 @@ pub struct Finished {
     pub lost: Option<io::Error>,
     /// Why the guest could not have its input, if it has asked for it.
     pub unread: Option<io::Error>,
+    /// Bytes of output for which there was no client, of a console that has clients.
+    pub unread_output: u64,
 }
 
 /// Code of a stop by which this host means that the guest's time is over; others are signals.

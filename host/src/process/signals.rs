@@ -358,6 +358,10 @@ fn handle_end(signal: i32, guest: Option<&Guest>, nested: bool, interrupted: &mu
         return;
     };
     if guest.is_stopping() {
+        if guest.platform().console.give_up(signal) {
+            guest.platform().ender.hurry();
+            return;
+        }
         terminal::suspend();
         die_by(signal);
         return;

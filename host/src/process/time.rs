@@ -33,6 +33,11 @@ fn sample(counter: fn() -> u64) -> Sample {
     (0..4).map(|_| read()).min_by_key(Sample::width).unwrap_or_else(read)
 }
 
+/// Of the counter, if it may be read.
+fn first_sample(usable: bool) -> Sample {
+    sample(if usable { tsc } else { || 0 })
+}
+
 /// Guest time.
 pub(super) struct Clock {
     anchor: Cell<Anchor>,
@@ -48,13 +53,17 @@ impl Clock {
     /// Guest time starts now.
     pub(super) fn new() -> Self {
         let usable = usable();
-        let start = sample(if usable { tsc } else { || 0 });
         Self {
-            anchor: Cell::new(Anchor::new(start)),
+            anchor: Cell::new(Anchor::new(first_sample(usable))),
             fields: Cell::new(None),
             generation: AtomicU32::new(0),
             usable,
         }
+    }
+
+    /// Guest time starts now instead, as long as nobody has [taken a sample](Self::sample).
+    pub(super) fn restart(&self) {
+        self.anchor.set(Anchor::new(first_sample(self.usable)));
     }
 
     /// Time in ns from now to the next sample; `None`: the page's clock is not kept.

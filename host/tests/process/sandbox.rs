@@ -225,6 +225,8 @@ fn calls_are_permitted_only_with_the_arguments_that_the_host_needs() {
         (libc::SYS_mmap, [0, 4096, read, private, fd, 0], false),
         (libc::SYS_ioctl, [fd, libc::TCGETS as i64, address, 0, 0, 0], true),
         (libc::SYS_ioctl, [fd, TIOCSTI, address, 0, 0, 0], false),
+        // Of a console that listens only.
+        (libc::SYS_accept4, [fd, 0, 0, 0, 0, 0], false),
         (libc::SYS_fcntl, [fd, i64::from(libc::F_GETFD), 0, 0, 0, 0], true),
         (
             libc::SYS_fcntl,

@@ -14,9 +14,11 @@ use pvhost::emulator::VirtualMachine;
 use pvhost::image::{Image, OpenError};
 use pvhost::provides::{Host, Missing, Nearest};
 
+use self::console::Place;
 use super::host::HostName;
 use super::{Error, ExitStatus, FAILURE, SUCCESS, Subcommand, output, read, say, signal, units};
 
+mod console;
 mod emulator;
 mod process;
 mod report;
@@ -39,6 +41,15 @@ pub(super) struct Arguments {
     /// Memory for the guest beside its image: bytes, or with a unit (KiB, MiB, GiB, short K, M, G)
     #[arg(long, value_name = "SIZE", value_parser = units::size, default_value = DEFAULT_MEMORY)]
     memory: u64,
+
+    /// The guest's console: stdio, pty, unix:PATH, tcp:[HOST:]PORT (HOST is 127.0.0.1 if not given, PORT 0 any), or
+    /// file:PATH, which has no input; with `,wait` behind it, the guest waits for its reader
+    #[arg(long, value_name = "WHERE", value_parser = console::parser(), default_value = "stdio")]
+    console: Place,
+
+    /// Let clients of `--console tcp` come from other machines; nobody asks them who they are
+    #[arg(long)]
+    console_open_to_network: bool,
 
     /// Let the guest execute that memory, even if its image does not ask for it; in QEMU it always may
     #[arg(long)]
@@ -126,7 +137,8 @@ Examples:
 With `runner = \"pvhost run --\"` cargo can run a guest, and its tests, each in a run of its own; `pvhost new` \
 writes such a project.
 
-Input and output are the guest's console. A terminal is put into raw mode while the guest reads from it; Ctrl-C ends \
+Input and output are the guest's console, or --console says where it is: a client that connects there, and may go and \
+come, gets what the guest has printed meanwhile, up to 1 MiB. A terminal is put into raw mode while the guest reads from it; Ctrl-C ends \
 the guest. In QEMU the console is a serial line: the end of the input reaches the guest as Ctrl-D.
 
 QEMU and Xen are Debian's packages qemu-system-x86 and xen-hypervisor-VERSION-amd64, 4.17 or later; `cargo xtask \
@@ -167,6 +179,8 @@ impl Subcommand for Arguments {
             arguments: arguments.to_vec(),
             host: HostName::Process,
             memory: pvhost::process::DEFAULT_MEMORY,
+            console: Place::Stdio,
+            console_open_to_network: false,
             executable_memory: false,
             timeout: None,
             quiet: false,
@@ -207,6 +221,9 @@ impl Subcommand for Arguments {
             // Whoever started it for a test goes: so does the guest.
             rustix::process::set_parent_process_death_signal(Some(rustix::process::Signal::TERM))?;
         } else if tests_of_guest::are_in(&image) {
+            if self.console != Place::Stdio {
+                return Err("a guest that holds tests prints them: leave out `--console`".into());
+            }
             return tests_of_guest::run(self);
         }
         let host = self.host.host(&image);
@@ -238,6 +255,7 @@ impl Arguments {
         let process = matches!(self.host, HostName::Process | HostName::ProcessL4rtems);
         let xen = !process && self.host != HostName::Qemu;
         let given = [
+            ("--console", self.console != Place::Stdio, process, "process"),
             ("--lazy", self.lazy, process, "process"),
             ("--compat", self.compat.is_some(), process, "process"),
             ("--realtime", self.realtime.is_some(), process, "process"),
@@ -254,6 +272,12 @@ impl Arguments {
                     format!("`{option}` is for `--host {host}` only; leave it out\n"),
                 ));
             }
+        }
+        if self.console_open_to_network && !matches!(self.console, Place::Tcp { .. }) {
+            return Err(clap::Error::raw(
+                ErrorKind::ArgumentConflict,
+                "`--console-open-to-network` is for `--console tcp:HOST:PORT` only; leave it out\n",
+            ));
         }
         Ok(())
     }

@@ -7,6 +7,7 @@ use std::time::Instant;
 use pvhost::image::Image;
 use pvhost::process::{Confinement, Exit, SandboxPolicy, Vm};
 use pvhost::provides::Host;
+use pvhost::text::Escaped;
 
 use super::{Arguments, Error, ExitStatus, output, report, signal};
 use crate::cli::say::{self, BAD};
@@ -43,6 +44,11 @@ pub(super) fn run(image: Image, host: &Host, arguments: &Arguments, end: Option<
             let _ = refused.set(error.to_string());
         }));
     }
+    let mut place = None;
+    if let Some(console) = arguments.console.open(arguments)? {
+        place = console.place().map(str::to_owned);
+        builder = builder.console(console);
+    }
     let vm = builder.build()?;
     if !arguments.quiet {
         super::say_missing(vm.image(), host, vm.unbound());
@@ -55,6 +61,9 @@ pub(super) fn run(image: Image, host: &Host, arguments: &Arguments, end: Option<
             all - vm.unbound().count(),
             units::shown(arguments.memory)
         ));
+    }
+    if let Some(place) = &place {
+        say::note(format_args!("console: {}", Escaped(place)));
     }
     // SAFETY: this program has no handlers but the terminal's last words, which come on the signal stack and need no
     // thread pointer.
@@ -83,6 +92,12 @@ pub(super) fn run(image: Image, host: &Host, arguments: &Arguments, end: Option<
     }
     if let Some(error) = &finished.unread {
         say::warning(format_args!("the guest's input cannot be read: {error}"));
+    }
+    if finished.unread_output > 0 {
+        say::warning(format_args!(
+            "{} bytes of the guest's output are lost: no client of the console has taken them",
+            finished.unread_output
+        ));
     }
     let status = finished.exit.status();
     let (status, death) = super::conclude(status, signal, finished.lost.as_ref());

@@ -26,6 +26,7 @@ struct Report<'a> {
     clock_steps: u64,
     clock_stepped_ns: u64,
     input_refused: Option<String>,
+    output_unread: u64,
     sandbox: String,
     sandbox_refused: Option<&'a str>,
 }
@@ -74,6 +75,7 @@ pub(super) fn line(
         clock_steps: stats.clock_steps,
         clock_stepped_ns: ns(stats.clock_stepped),
         input_refused: finished.unread.as_ref().map(ToString::to_string),
+        output_unread: finished.unread_output,
         sandbox: stats.confinement.to_string(),
         sandbox_refused: refused,
     })

@@ -108,12 +108,15 @@ fn because(error: &io::Error) -> &'static str {
 pub(super) struct Sandbox(Confinement);
 
 impl Sandbox {
-    /// Confines this thread: to be called last before the guest is entered. `more` is a call that the policy does not
+    /// Confines this thread: to be called last before the guest is entered. `more` are calls that the policy does not
     /// know of.
     ///
     /// # Errors
     /// If the policy asks for a filter, the system refuses it, and the policy does not go without.
-    pub(super) fn install(policy: Option<SandboxPolicy>, more: Option<u32>) -> Result<Self, SandboxError> {
+    pub(super) fn install(
+        policy: Option<SandboxPolicy>,
+        more: impl IntoIterator<Item = u32>,
+    ) -> Result<Self, SandboxError> {
         if let Some(mut policy) = policy {
             policy.allowed.extend(more);
             match filter::install(&policy.allowed) {

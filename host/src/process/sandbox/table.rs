@@ -3,7 +3,7 @@
 //! guest runs and after it.
 //!
 //! What an option or a new piece of the host needs beside these is a row here, but for what hardly any guest needs
-//! ([`ThreadPointer::call`](super::super::thread_pointer::ThreadPointer::call)). A call that is in no row is a SIGSYS,
+//! ([`Host::calls`](super::super::platform::Host::calls)). A call that is in no row is a SIGSYS,
 //! and reported with its number.
 
 use libc::{c_int, c_long};
@@ -30,7 +30,8 @@ const THREAD: u32 =
     (libc::CLONE_VM | libc::CLONE_FS | libc::CLONE_FILES | libc::CLONE_SIGHAND | libc::CLONE_THREAD) as u32;
 
 /// Requests that read and set a terminal's settings (Linux, asm-generic/ioctls.h), of old and by the structure that
-/// newer C libraries use. Above all not TIOCSTI, which types for the user.
+/// newer C libraries use; and TIOCGPTPEER, which opens the other end of a pseudo terminal that is open. Above all not
+/// TIOCSTI, which types for the user.
 const TERMINAL: &[u32] = &[
     libc::TCGETS as u32,
     libc::TCSETS as u32,
@@ -41,6 +42,7 @@ const TERMINAL: &[u32] = &[
     libc::TCSETSW2 as u32,
     libc::TCSETSF2 as u32,
     libc::TIOCGPGRP as u32,
+    libc::TIOCGPTPEER as u32,
 ];
 
 /// Copies of a descriptor, and its flags.
@@ -107,9 +109,9 @@ pub(super) const TABLE: &[(c_long, If)] = &[
     (libc::SYS_fcntl, OneOf(1, DESCRIPTOR)),                   // console
     (libc::SYS_preadv2, OneOf(5, &[libc::RWF_NOWAIT as u32])), // console that is a pipe of another user
     (libc::SYS_prctl, OneOf(0, &[NAME as u32])),               // name of a thread
-    (libc::SYS_clone, Bits(0, THREAD)),                        // the thread that reads the console
+    (libc::SYS_clone, Bits(0, THREAD)),                        // the threads of the console
     // Its flags are in memory, where no filter can look; the C library goes on with `clone`.
-    (libc::SYS_clone3, Unknown), // the thread that reads the console
+    (libc::SYS_clone3, Unknown), // the threads of the console
 ];
 
 #[cfg(test)]

@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: MIT OR Apache-2.0
-//! The console: output as it comes, input by a thread of its own that raises the console line.
+//! A console on two streams: output as it comes, input by a thread of its own that raises the console line.
 
 use std::collections::VecDeque;
 use std::io::{self, IsTerminal};
@@ -12,9 +12,10 @@ use paravirt_abi::error::Error;
 use rustix::event::{EventfdFlags, PollFd, PollFlags, Timespec, eventfd, poll};
 use rustix::io::Errno;
 
-use super::dispositions;
-use super::lines::LineHandle;
-use super::signals::STATE;
+use super::refused;
+use crate::process::dispositions;
+use crate::process::lines::LineHandle;
+use crate::process::signals::STATE;
 use crate::streams::Stream;
 use crate::terminal::{GLANCE, RawMode};
 
@@ -23,15 +24,9 @@ const CAPACITY: usize = 64 * 1024;
 /// Bytes read at a time.
 const CHUNK: usize = 4096;
 
-/// Input and output of a guest: files, pipes, terminals.
-///
-/// A terminal is put into raw mode (no line editing, no echo) when the guest first asks for input or attaches the
-/// console line, and put back when the guest has ended. Ctrl-C stays a signal. In the background the guest goes on, and
-/// its input waits.
-///
-/// Neither makes the guest's end wait, and both may be shared with other processes.
+/// Streams that are there from the guest's start to its end.
 #[derive(Debug)]
-pub struct Console {
+pub(super) struct Streams {
     input: Option<Arc<Stream>>,
     output: OwnedFd,
     reader: Mutex<Option<Reader>>,
@@ -43,24 +38,9 @@ pub struct Console {
     failure: AtomicI32,
 }
 
-impl Console {
-    /// A console on these two.
-    pub fn new(input: impl Into<OwnedFd>, output: impl Into<OwnedFd>) -> Self {
-        Self::on(Some(input.into()), output.into())
-    }
-
-    /// A console on standard input and output. If standard input is closed, the input has ended.
-    ///
-    /// # Errors
-    /// If standard output is closed, or there are no file descriptors left.
-    pub fn stdio() -> io::Result<Self> {
-        // The standard library's have buffers, which nobody needs here.
-        let input = rustix::stdio::stdin().try_clone_to_owned().ok();
-        let output = rustix::stdio::stdout().try_clone_to_owned()?;
-        Ok(Self::on(input, output))
-    }
-
-    fn on(input: Option<OwnedFd>, output: OwnedFd) -> Self {
+impl Streams {
+    /// On these two. Without `input`, the input has ended.
+    pub(super) fn new(input: Option<OwnedFd>, output: OwnedFd) -> Self {
         Self {
             input: input.map(Stream::reader).map(Arc::new),
             output,
@@ -234,11 +214,6 @@ impl Reader {
             _raw: raw,
         })
     }
-}
-
-/// Says what the system has refused.
-fn refused(what: &str, error: &io::Error) -> io::Error {
-    io::Error::new(error.kind(), format!("{what}: {error}"))
 }
 
 impl Drop for Reader {

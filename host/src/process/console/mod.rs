@@ -1,0 +1,365 @@
+// SPDX-License-Identifier: MIT OR Apache-2.0
+//! The console: on [streams](stream) that are there all the time, or on a [port](port) to which clients come, and from
+//! which they go, while the guest runs.
+
+mod clients;
+mod port;
+mod pty;
+mod socket;
+mod socket_file;
+mod stream;
+mod wakeup;
+
+use std::fs::OpenOptions;
+use std::io;
+use std::net::SocketAddr;
+use std::os::fd::OwnedFd;
+use std::os::unix::fs::OpenOptionsExt;
+use std::path::{Path, PathBuf};
+
+use paravirt_abi::error::Error;
+
+use super::lines::LineHandle;
+use crate::text::Escaped;
+use clients::Clients;
+use stream::Streams;
+
+/// Input and output of a guest.
+///
+/// **Streams** ([`new`](Self::new), [`stdio`](Self::stdio), [`file`](Self::file)) are files, pipes, terminals. A
+/// terminal is put into raw mode (no line editing, no echo) when the guest first asks for input or attaches the console
+/// line, and put back when the guest has ended. Ctrl-C stays a signal. In the background the guest goes on, and its
+/// input waits. Neither makes the guest's end wait, and both may be shared with other processes.
+///
+/// To a **port** ([`pty`](Self::pty), [`unix`](Self::unix), [`tcp`](Self::tcp)) clients come, one after the other, and
+/// go, while the guest runs. Output that no client has taken yet is kept, up to [`KEPT`](Self::KEPT) bytes, for the one that is
+/// there or the next that comes. When that is full,
+///
+/// * the guest waits for a client that is there, but is slow;
+/// * without a client the oldest output is dropped, and counted in [`Finished::unread_output`];
+/// * a console that [waits for its reader](Self::wait_for_reader) drops nothing: then the guest waits for the next one.
+///
+/// At the guest's end, a client that is there gets what is left; what nobody comes for is counted as well. What clients
+/// write is the guest's input, which has no end: that one of them has gone, the guest is not told.
+///
+/// [`Finished::unread_output`]: super::Finished::unread_output
+#[derive(Debug)]
+pub struct Console {
+    way: Way,
+}
+
+#[derive(Debug)]
+enum Way {
+    Streams(Streams),
+    Clients(Clients),
+}
+
+/// From where clients of a TCP port may come.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Reach {
+    /// From this machine: the address has to be one of its loopback's, as 127.0.0.1 and ::1.
+    Machine,
+    /// From wherever the network leads. Nobody asks them who they are.
+    Network,
+}
+
+/// A console could not be opened.
+#[derive(Debug, thiserror::Error)]
+#[non_exhaustive]
+pub enum ConsoleError {
+    /// The file for the output.
+    #[error("cannot open the file {} for the console: {source}", Escaped(.path.display()))]
+    File {
+        /// Its name.
+        path: PathBuf,
+        /// The system's reason.
+        source: io::Error,
+    },
+    /// The system has no pseudo terminal for us.
+    #[error("cannot open a pseudo terminal for the console: {source}; it takes a devpts file system at /dev/pts")]
+    Pty {
+        /// The system's reason.
+        source: io::Error,
+    },
+    /// A process has the socket.
+    #[error("the socket {} is in use by another process; name another one for the console, or end that process",
+        Escaped(.path.display()))]
+    SocketInUse {
+        /// Its name.
+        path: PathBuf,
+    },
+    /// There is something else than a socket.
+    #[error("{} exists and is no socket, so it is left as it is; name another one for the console, or remove it",
+        Escaped(.path.display()))]
+    NoSocket {
+        /// Its name.
+        path: PathBuf,
+    },
+    /// More than Linux has room for.
+    #[error("the name of a socket has {most} bytes at most, and {} has {}; name a shorter one for the console, or one \
+        relative to the folder that you are in", Escaped(.path.display()), .path.as_os_str().len())]
+    SocketNameTooLong {
+        /// The name.
+        path: PathBuf,
+        /// Bytes that it may have.
+        most: usize,
+    },
+    /// The system refuses the socket.
+    #[error("cannot listen on the socket {} for the console: {source}", Escaped(.path.display()))]
+    Socket {
+        /// Its name.
+        path: PathBuf,
+        /// The system's reason.
+        source: io::Error,
+    },
+    /// Others than this machine could connect.
+    #[error(
+        "the address {address} can be reached from the network, and whoever connects has the guest's console; use \
+        127.0.0.1 or [::1], or permit it"
+    )]
+    NotLoopback {
+        /// The address.
+        address: SocketAddr,
+    },
+    /// The system refuses the TCP port.
+    #[error("cannot listen on {address} for the console: {source}{}",
+        if .source.kind() == io::ErrorKind::AddrInUse { "; name another port, or 0 for any that is free" } else { "" })]
+    Tcp {
+        /// The address.
+        address: SocketAddr,
+        /// The system's reason.
+        source: io::Error,
+    },
+    /// The system has no descriptor for us by which threads wake each other.
+    #[error("cannot make the console: eventfd: {source}")]
+    Wakeup {
+        /// The system's reason.
+        source: io::Error,
+    },
+}
+
+impl Console {
+    /// Bytes of output that are kept for a client.
+    pub const KEPT: usize = 1 << 20;
+
+    /// A console on these two.
+    pub fn new(input: impl Into<OwnedFd>, output: impl Into<OwnedFd>) -> Self {
+        Self::on_streams(Some(input.into()), output.into())
+    }
+
+    /// A console on standard input and output. If standard input is closed, the input has ended.
+    ///
+    /// # Errors
+    /// If standard output is closed, or there are no file descriptors left.
+    pub fn stdio() -> io::Result<Self> {
+        // The standard library's have buffers, which nobody needs here.
+        let input = rustix::stdio::stdin().try_clone_to_owned().ok();
+        let output = rustix::stdio::stdout().try_clone_to_owned()?;
+        Ok(Self::on_streams(input, output))
+    }
+
+    /// A console whose output goes to that file as it comes, in place of what was in it; the input has ended.
+    ///
+    /// # Errors
+    /// [`ConsoleError::File`].
+    pub fn file(path: impl AsRef<Path>) -> Result<Self, ConsoleError> {
+        let path = path.as_ref();
+        // A FIFO that nobody reads from is an error, and nothing to wait for.
+        let flags = libc::O_NONBLOCK | libc::O_NOCTTY;
+        let file = OpenOptions::new()
+            .write(true)
+            .create(true)
+            .truncate(true)
+            .custom_flags(flags)
+            .open(path)
+            .map_err(|source| ConsoleError::File {
+                path: path.to_owned(),
+                source,
+            })?;
+        Ok(Self::on_streams(None, file.into()))
+    }
+
+    /// A console on a new pseudo terminal in raw mode, of which [`place`](Self::place) is the name.
+    ///
+    /// # Errors
+    /// [`ConsoleError::Pty`], [`ConsoleError::Wakeup`].
+    pub fn pty() -> Result<Self, ConsoleError> {
+        Self::on_port(pty::open()?)
+    }
+
+    /// A console on a new stream socket of that name. One that a dead process has left is replaced, anything else that
+    /// has the name is an error. It is removed in the end, also if the process is killed: a process of its own sees to
+    /// that, since a guest's thread may not ([`Builder::sandbox`](super::Builder::sandbox)).
+    ///
+    /// # Errors
+    /// [`ConsoleError`]'s for sockets, [`ConsoleError::Wakeup`].
+    pub fn unix(path: impl AsRef<Path>) -> Result<Self, ConsoleError> {
+        Self::on_port(socket::unix(path.as_ref())?)
+    }
+
+    /// A console on a TCP port of that address; 0: any that is free, which [`place`](Self::place) says.
+    ///
+    /// # Errors
+    /// [`ConsoleError::Tcp`], [`ConsoleError::NotLoopback`], [`ConsoleError::Wakeup`].
+    pub fn tcp(address: SocketAddr, reach: Reach) -> Result<Self, ConsoleError> {
+        Self::on_port(socket::tcp(address, reach)?)
+    }
+
+    fn on_streams(input: Option<OwnedFd>, output: OwnedFd) -> Self {
+        Self {
+            way: Way::Streams(Streams::new(input, output)),
+        }
+    }
+
+    fn on_port((port, place): port::Open) -> Result<Self, ConsoleError> {
+        let clients = Clients::new(port, place).map_err(|source| ConsoleError::Wakeup { source })?;
+        Ok(Self {
+            way: Way::Clients(clients),
+        })
+    }
+
+    /// Has the guest started only when a client has come, and no output dropped. No effect on streams.
+    #[must_use]
+    pub fn wait_for_reader(mut self) -> Self {
+        if let Way::Clients(clients) = &mut self.way {
+            clients.wait_for_reader();
+        }
+        self
+    }
+
+    /// Where clients find it: `/dev/pts/5`, `unix:PATH`, `tcp:127.0.0.1:4555`; `None` of streams.
+    #[must_use]
+    pub fn place(&self) -> Option<&str> {
+        match &self.way {
+            Way::Streams(_) => None,
+            Way::Clients(clients) => Some(clients.place()),
+        }
+    }
+
+    /// From now on, a reader who goes away ends the guest as SIGPIPE would, where no other can come.
+    pub(super) fn end_with_its_reader(&self) {
+        if let Way::Streams(streams) = &self.way {
+            streams.end_with_its_reader();
+        }
+    }
+
+    /// Why output was lost, if any was that nothing can be written to any more.
+    pub(super) fn failure(&self) -> Option<io::Error> {
+        match &self.way {
+            Way::Streams(streams) => streams.failure(),
+            Way::Clients(_) => None,
+        }
+    }
+
+    /// Bytes of output for which there was no client.
+    pub(super) fn unread_output(&self) -> u64 {
+        match &self.way {
+            Way::Streams(_) => 0,
+            Way::Clients(clients) => clients.unread_output(),
+        }
+    }
+
+    /// Why the guest could not have its input, if it has asked for it: the first reason.
+    pub(super) fn refusal(&self) -> Option<io::Error> {
+        match &self.way {
+            Way::Streams(streams) => streams.refusal(),
+            Way::Clients(_) => None,
+        }
+    }
+
+    /// Returns whether the input is a terminal of whoever started the program.
+    pub(super) fn is_terminal(&self) -> bool {
+        match &self.way {
+            Way::Streams(streams) => streams.is_terminal(),
+            Way::Clients(_) => false,
+        }
+    }
+
+    /// A system call that it needs while the guest runs, and hardly any other console.
+    pub(super) fn call(&self) -> Option<u32> {
+        match &self.way {
+            Way::Streams(_) => None,
+            Way::Clients(clients) => clients.call(),
+        }
+    }
+
+    /// Waits for the first client, if it is to, or until the guest is to be left; whether it is one that waits. On the
+    /// vCPU's thread, before the guest.
+    pub(super) fn await_reader(&self) -> bool {
+        match &self.way {
+            Way::Streams(_) => false,
+            Way::Clients(clients) => clients.await_reader(),
+        }
+    }
+
+    /// Begins to serve clients: by a thread, to be started last before the guest is entered, so that it is confined as
+    /// the guest's is.
+    ///
+    /// # Errors
+    /// If the system refuses the thread.
+    pub(super) fn begin(&self) -> io::Result<()> {
+        match &self.way {
+            Way::Streams(_) => Ok(()),
+            Way::Clients(clients) => clients.begin(),
+        }
+    }
+
+    /// Writes; how many bytes were taken. Fewer only if the guest is to be left or the output failed midway.
+    pub(super) fn write(&self, bytes: &[u8]) -> Result<usize, Error> {
+        match &self.way {
+            Way::Streams(streams) => streams.write(bytes),
+            Way::Clients(clients) => Ok(clients.write(bytes)),
+        }
+    }
+
+    /// Takes what has been read, at most `size` bytes, and whether more is there.
+    pub(super) fn read(&self, size: usize) -> Result<(Vec<u8>, bool), Error> {
+        match &self.way {
+            Way::Streams(streams) => streams.read(size),
+            Way::Clients(clients) => Ok(clients.read(size)),
+        }
+    }
+
+    /// Starts to read, if that has not been done. `line` is raised when input has come or ended.
+    pub(super) fn start(&self, line: LineHandle) -> Result<(), Error> {
+        match &self.way {
+            Way::Streams(streams) => streams.start(line),
+            Way::Clients(clients) => {
+                clients.start(line);
+                Ok(())
+            }
+        }
+    }
+
+    /// Gives the client what is left: until it has it or is gone. `is_over` says that there is no more time; somebody
+    /// may [give up](Self::give_up), or have asked for the guest's end before (`is_asked`). Then the client has a moment
+    /// only. If the rest is lost by that, the code of the stop. On the vCPU's thread, behind the guest.
+    pub(super) fn drain(&self, is_asked: bool, is_over: impl Fn() -> bool) -> Option<i32> {
+        match &self.way {
+            Way::Streams(_) => None,
+            Way::Clients(clients) => clients.drain(is_asked, is_over),
+        }
+    }
+
+    /// Asks for the end of [`drain`](Self::drain), by that signal; whether that is what the vCPU's thread is at, and
+    /// nobody has asked before. For signal handlers.
+    pub(super) fn give_up(&self, signal: i32) -> bool {
+        match &self.way {
+            Way::Streams(_) => false,
+            Way::Clients(clients) => clients.give_up(signal),
+        }
+    }
+
+    /// Ends reading, restores the terminal, removes the socket.
+    pub(super) fn finish(&self) {
+        match &self.way {
+            Way::Streams(streams) => streams.finish(),
+            Way::Clients(clients) => clients.finish(),
+        }
+    }
+}
+
+/// Says what the system has refused.
+fn refused(what: &str, error: &io::Error) -> io::Error {
+    io::Error::new(error.kind(), format!("{what}: {error}"))
+}

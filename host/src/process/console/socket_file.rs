@@ -1,0 +1,213 @@
+// SPDX-License-Identifier: MIT OR Apache-2.0
+//! A listening socket with a name in the file system, and who removes it.
+//!
+//! A guest's thread is confined for good by the time the guest has ended, and may not remove files: whoever has taken it
+//! over could remove any. So a process of its own does. It waits for the end of this one, whatever ends it, and knows
+//! nothing but the socket's name.
+//!
+//! A name is taken over from a dead process, and removed, only by who has locked the folder. So none that another
+//! process has just taken is removed.
+
+use std::ffi::{CStr, CString};
+use std::io;
+use std::os::fd::{AsRawFd, OwnedFd};
+use std::os::unix::ffi::OsStrExt;
+use std::os::unix::net::UnixListener;
+use std::path::Path;
+use std::thread;
+use std::time::Duration;
+
+use rustix::event::{PollFd, PollFlags, Timespec, poll};
+use rustix::fs::{FileType, FlockOperation, Mode, OFlags, Stat, flock, lstat, open, unlink};
+use rustix::io::Errno;
+use rustix::net::{
+    AddressFamily, SendFlags, SocketAddrUnix, SocketFlags, SocketType, connect, send, socket_with, socketpair,
+};
+
+use super::ConsoleError;
+use crate::process::dispositions;
+
+/// Bytes of a socket's name, without the last one, which is zero (Linux, linux/un.h).
+const LONGEST: usize = 107;
+/// How long the folder's lock is waited for, which others may have for reasons of their own, and the other process.
+const PATIENCE: Duration = Duration::from_secs(1);
+const PAUSE: Duration = Duration::from_millis(10);
+
+/// The socket's name. When it is dropped, the file is removed; nobody may listen any more.
+#[derive(Debug)]
+pub(super) struct SocketFile {
+    /// Its other end is the process that removes it.
+    remover: OwnedFd,
+}
+
+/// Listens on a new socket of that name.
+pub(super) fn listen(path: &Path) -> Result<(UnixListener, SocketFile), ConsoleError> {
+    let refused = |source: io::Error| ConsoleError::Socket {
+        path: path.to_owned(),
+        source,
+    };
+    if path.as_os_str().len() > LONGEST {
+        return Err(ConsoleError::SocketNameTooLong {
+            path: path.to_owned(),
+            most: LONGEST,
+        });
+    }
+    let name = Name::new(path).map_err(refused)?;
+    let listener = match UnixListener::bind(path) {
+        Err(error) if error.kind() == io::ErrorKind::AddrInUse => {
+            let _lock = name.lock();
+            remove_dead(path, &name)?;
+            match UnixListener::bind(path) {
+                // Others do not look at locks.
+                Err(error) if error.kind() == io::ErrorKind::AddrInUse => {
+                    return Err(ConsoleError::SocketInUse { path: path.to_owned() });
+                }
+                listener => listener,
+            }
+        }
+        listener => listener,
+    }
+    .map_err(refused)?;
+    let file = (listener.set_nonblocking(true).and_then(|()| Ok(lstat(&*name.file)?))).and_then(|ours| {
+        SocketFile::new(&name, &ours).inspect_err(|_| {
+            let _ = unlink(&*name.file);
+        })
+    });
+    Ok((listener, file.map_err(refused)?))
+}
+
+/// Removes what a dead process has left there.
+fn remove_dead(path: &Path, name: &Name) -> Result<(), ConsoleError> {
+    let path = || path.to_owned();
+    let refused = |source: Errno| ConsoleError::Socket {
+        path: path(),
+        source: source.into(),
+    };
+    match lstat(&*name.file) {
+        Err(Errno::NOENT) => return Ok(()),
+        Err(error) => return Err(refused(error)),
+        Ok(stat) if !is_socket(&stat) => return Err(ConsoleError::NoSocket { path: path() }),
+        Ok(_) => {}
+    }
+    match name.is_dead() {
+        Ok(true) => unlink(&*name.file).map_err(refused),
+        Ok(false) => Err(ConsoleError::SocketInUse { path: path() }),
+        Err(error) => Err(refused(error)),
+    }
+}
+
+fn is_socket(stat: &Stat) -> bool {
+    FileType::from_raw_mode(stat.st_mode) == FileType::Socket
+}
+
+/// As the system wants names: what is done with them allocates nothing, so that a forked child may do it.
+struct Name {
+    file: CString,
+    folder: CString,
+}
+
+impl Name {
+    fn new(path: &Path) -> io::Result<Self> {
+        let folder = match path.parent() {
+            Some(folder) if !folder.as_os_str().is_empty() => folder,
+            _ => Path::new("."),
+        };
+        Ok(Self {
+            file: CString::new(path.as_os_str().as_bytes())?,
+            folder: CString::new(folder.as_os_str().as_bytes())?,
+        })
+    }
+
+    /// Locks the folder, so long as what is returned is there. It may be one that we cannot read.
+    fn lock(&self) -> Option<OwnedFd> {
+        let flags = OFlags::RDONLY | OFlags::DIRECTORY | OFlags::CLOEXEC;
+        let folder = open(&*self.folder, flags, Mode::empty()).ok()?;
+        let tries = PATIENCE.as_millis() / PAUSE.as_millis();
+        for _ in 0..tries {
+            match flock(&folder, FlockOperation::NonBlockingLockExclusive) {
+                Err(Errno::WOULDBLOCK | Errno::INTR) => thread::sleep(PAUSE),
+                _ => break,
+            }
+        }
+        Some(folder)
+    }
+
+    /// Returns whether no process has the socket. Asked by a socket of another type, which nobody can take for a client:
+    /// that the types differ is only said where there is somebody.
+    fn is_dead(&self) -> Result<bool, Errno> {
+        is_dead(&self.file)
+    }
+}
+
+fn is_dead(file: &CStr) -> Result<bool, Errno> {
+    let address = SocketAddrUnix::new(file)?;
+    let flags = SocketFlags::CLOEXEC | SocketFlags::NONBLOCK;
+    let socket = socket_with(AddressFamily::UNIX, SocketType::DGRAM, flags, None)?;
+    match connect(&socket, &address) {
+        Err(Errno::CONNREFUSED) => Ok(true),
+        Ok(()) | Err(Errno::PROTOTYPE) => Ok(false),
+        Err(error) => Err(error),
+    }
+}
+
+impl SocketFile {
+    /// Starts the process that removes that file.
+    fn new(name: &Name, ours: &Stat) -> io::Result<Self> {
+        let (near, far) = socketpair(AddressFamily::UNIX, SocketType::STREAM, SocketFlags::CLOEXEC, None)?;
+        // Nobody's child: so nobody has to wait for it. Signals to end are for us; it hears of our end.
+        let child = dispositions::with_blocked(|_| {
+            // SAFETY: the child makes system calls only, and allocates nothing.
+            match unsafe { libc::fork() } {
+                0 => {
+                    // SAFETY: as above.
+                    if unsafe { libc::fork() } == 0 {
+                        remove_in_the_end(&far, name, ours);
+                    }
+                    // SAFETY: it does not return.
+                    unsafe { libc::_exit(0) }
+                }
+                -1 => Err(io::Error::last_os_error()),
+                child => Ok(child),
+            }
+        })?;
+        // SAFETY: our child; nobody wants to know its status.
+        while unsafe { libc::waitpid(child, std::ptr::null_mut(), 0) } == -1
+            && io::Error::last_os_error().kind() == io::ErrorKind::Interrupted
+        {}
+        Ok(Self { remover: near })
+    }
+}
+
+impl Drop for SocketFile {
+    fn drop(&mut self) {
+        // If that process is gone, there is nothing to wait for either.
+        let _ = send(&self.remover, b"x", SendFlags::NOSIGNAL);
+        let patience = Timespec::try_from(PATIENCE).ok();
+        let mut ready = [PollFd::new(&self.remover, PollFlags::IN)];
+        while poll(&mut ready, patience.as_ref()) == Err(Errno::INTR) {}
+    }
+}
+
+/// Waits for the end, and removes the file if it is still ours. In a forked child: system calls only.
+fn remove_in_the_end(far: &OwnedFd, name: &Name, ours: &Stat) {
+    // Whoever waits for the end of a pipe of ours does not wait for this process. The one descriptor is number 0.
+    // SAFETY: no pointers; nobody in this process uses the others.
+    unsafe {
+        libc::setsid();
+        libc::dup2(far.as_raw_fd(), 0);
+        if libc::syscall(libc::SYS_close_range, 1_u32, u32::MAX, 0_u32) != 0 {
+            // Linux before 5.9.
+            for descriptor in 1..1024 {
+                libc::close(descriptor);
+            }
+        }
+    }
+    let end = rustix::stdio::stdin();
+    while rustix::io::read(end, &mut [0; 1]) == Err(Errno::INTR) {}
+    let _lock = name.lock();
+    // A number of a file may be given to the next one.
+    let is_ours = lstat(&*name.file).is_ok_and(|stat| (stat.st_dev, stat.st_ino) == (ours.st_dev, ours.st_ino));
+    if is_ours && name.is_dead() == Ok(true) {
+        let _ = unlink(&*name.file);
+    }
+}

@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: MIT OR Apache-2.0
 //! Raising lines from other threads: latch the line, then kick the vCPU's thread, so that it looks.
 
+use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::thread;
 use std::time::{Duration, Instant};
@@ -9,7 +10,8 @@ use paravirt_abi::error::Error;
 use paravirt_abi::line::LINES;
 use paravirt_host_core::lines::Lines;
 
-use super::signals;
+use super::pauses::Pauses;
+use super::{dispositions, signals};
 
 /// Longest burst of raises from other threads that each interrupt the guest at once.
 const BURST: u32 = 32;
@@ -22,6 +24,10 @@ pub(super) const INTERVAL: Duration = Duration::from_micros(20);
 pub(super) struct SharedLines {
     pub(super) lines: Arc<Lines>,
     kick_state: Mutex<KickState>,
+    /// Whether a thread has interrupted the guest's while that ran.
+    interrupted: AtomicBool,
+    /// Who lets the guest run, if that is not for ever.
+    pauses: Option<Arc<Pauses>>,
 }
 
 #[derive(Debug, Default)]
@@ -33,6 +39,19 @@ struct KickState {
 }
 
 impl SharedLines {
+    /// `pauses`: who lets the guest run.
+    pub(super) fn new(pauses: Option<Arc<Pauses>>) -> Self {
+        Self {
+            pauses,
+            ..Self::default()
+        }
+    }
+
+    /// Returns whether another thread has raised a line while the guest ran.
+    pub(super) fn was_interrupted(&self) -> bool {
+        self.interrupted.load(Ordering::Relaxed)
+    }
+
     /// From now on other threads may interrupt this one; `None`: no more.
     pub(super) fn set_thread(&self, thread: Option<libc::pid_t>) {
         self.kick_state().thread = thread;
@@ -41,6 +60,10 @@ impl SharedLines {
     /// Interrupts the vCPU's thread, wherever it is, so that it looks at what is latched and whether it is to stop.
     pub(super) fn kick(&self) {
         if let Some(thread) = self.kick_state().thread {
+            let is_paused = self.pauses.as_ref().is_some_and(|pauses| pauses.is_paused());
+            if !is_paused && thread != dispositions::this_thread() {
+                self.interrupted.store(true, Ordering::Relaxed);
+            }
             signals::kick(thread);
         }
     }

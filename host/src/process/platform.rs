@@ -6,7 +6,6 @@ use std::cell::Cell;
 use std::ffi::c_void;
 use std::fs;
 use std::io;
-use std::rc::Rc;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
 
@@ -17,7 +16,6 @@ use paravirt_abi::start::Features;
 use paravirt_host_core::guest::{self, Frame, Platform};
 use paravirt_host_core::lines::Lines;
 use paravirt_host_core::memory::{MapError, Pages};
-use paravirt_host_core::page::Page;
 use paravirt_host_core::timers::NEVER;
 use rustix::io::Errno;
 use rustix::mm::{Advice, MapFlags, MprotectFlags, ProtFlags};
@@ -26,9 +24,11 @@ use super::console::Console;
 use super::dispositions;
 use super::functions::{Call, Erased};
 use super::lines::{LineHandle, SharedLines};
+use super::schedule::Schedule;
+use super::signals::STATE;
 use super::step::{Stepper, Stepping};
 use super::thread_pointer::ThreadPointer;
-use super::time::{self, Alarm, Clock, Ender, PosixTimer, monotonic};
+use super::time::{Ender, PosixTimer};
 use crate::image::Access;
 
 /// A guest of this host.
@@ -41,9 +41,9 @@ pub(super) struct Function {
 }
 
 impl Function {
-    pub(super) fn new(function: &Erased) -> Self {
+    pub(super) const fn new(function: Erased) -> Self {
         Self {
-            function: Rc::clone(function),
+            function,
             calls: Cell::new(0),
         }
     }
@@ -59,8 +59,7 @@ pub(super) struct Host {
     width: Width,
     pub(super) console: Console,
     pub(super) lines: Arc<SharedLines>,
-    pub(super) clock: Clock,
-    pub(super) alarm: Alarm,
+    pub(super) schedule: Schedule,
     pub(super) ender: Ender,
     /// Whether a signal has come since the guest was last idle.
     woken: AtomicBool,
@@ -72,13 +71,19 @@ pub(super) struct Host {
 
 impl Host {
     /// `fsgsbase`: as of [`ThreadPointer::new`].
-    pub(super) fn new(width: Width, console: Console, fsgsbase: bool, stepper: Option<Stepper>) -> Self {
+    pub(super) fn new(
+        width: Width,
+        console: Console,
+        lines: Arc<SharedLines>,
+        schedule: Schedule,
+        fsgsbase: bool,
+        stepper: Option<Stepper>,
+    ) -> Self {
         Self {
             width,
             console,
-            lines: Arc::default(),
-            clock: Clock::new(),
-            alarm: Alarm::default(),
+            lines,
+            schedule,
             ender: Ender::default(),
             woken: AtomicBool::new(false),
             thread_pointer: ThreadPointer::new(fsgsbase),
@@ -88,21 +93,18 @@ impl Host {
         }
     }
 
-    /// If the console waits for its reader: waits until it has come, or the guest is to be left. Guest time starts then.
+    /// If the console waits for its reader: waits until it has come, or the guest is to be left.
     /// To be called before [`begin`](Self::begin), with what that gets.
     pub(super) fn await_reader(&self, ender: &PosixTimer, limit: u64) {
         self.ender.use_timer(Some(ender), limit);
-        if self.console.await_reader() {
-            self.clock.restart();
-        }
+        self.console.await_reader();
     }
 
     /// From now on this thread is the vCPU's, with these timers. `limit`: when the guest's time is over, in ns of the
     /// monotonic clock.
     pub(super) fn begin(&self, alarm: &PosixTimer, ender: &PosixTimer, limit: u64) {
-        self.alarm.use_timer(Some(alarm));
+        self.schedule.begin(alarm);
         self.ender.use_timer(Some(ender), limit);
-        self.schedule_sample();
         self.lines.set_thread(Some(dispositions::this_thread()));
     }
 
@@ -110,21 +112,9 @@ impl Host {
     pub(super) fn end(&self) {
         self.lines.set_thread(None);
         self.ender.use_timer(None, NEVER);
-        self.alarm.use_timer(None);
+        self.schedule.end();
         self.thread_pointer.end();
         self.console.finish();
-    }
-
-    /// Anchors the page's clock anew. For the alarm's handler.
-    pub(super) fn sample_clock(&self, page: Page) {
-        self.clock.sample(page);
-        self.schedule_sample();
-    }
-
-    fn schedule_sample(&self) {
-        if let Some(pause) = self.clock.pause() {
-            self.alarm.set_sample(monotonic() + pause);
-        }
     }
 
     /// System calls that this guest needs and hardly any other does: for thread-local storage, see
@@ -171,12 +161,12 @@ impl Platform for Host {
 
     fn features(&self) -> Features {
         let mut features = Features::empty();
-        features.set(Features::CLOCK_TSC, self.clock.pause().is_some());
+        features.set(Features::CLOCK_TSC, self.schedule.clock.pause().is_some());
         features
     }
 
     fn now(&self) -> u64 {
-        self.clock.now()
+        self.schedule.clock.now()
     }
 
     fn start(&self) -> u64 {
@@ -185,19 +175,16 @@ impl Platform for Host {
     }
 
     fn wall(&self) -> u64 {
-        time::wall()
+        self.schedule.clock.wall()
     }
 
     fn set_alarm(&self, deadline: u64) {
-        self.alarm.set_timers(match deadline {
-            NEVER => NEVER,
-            _ => monotonic().saturating_add(deadline.saturating_sub(self.clock.now())),
-        });
+        self.schedule.set_deadline(deadline);
     }
 
     fn wait(&self) {
         // Signals are blocked from the look at what has come until the sleep, so no wake-up is lost between.
-        if !self.woken.swap(false, Ordering::SeqCst) {
+        if !self.woken.swap(false, Ordering::SeqCst) && !STATE.guest().is_some_and(|guest| self.schedule.idle(guest)) {
             dispositions::with_blocked(|wait| {
                 while !self.woken.swap(false, Ordering::SeqCst) {
                     wait();
@@ -207,10 +194,10 @@ impl Platform for Host {
     }
 
     fn count_idle(&self, idle: impl FnOnce()) {
-        let start = monotonic();
+        let start = self.now();
         idle();
         self.idles.set(self.idles.get() + 1);
-        self.idle_ns.set(self.idle_ns.get() + (monotonic() - start));
+        self.idle_ns.set(self.idle_ns.get() + (self.now() - start));
     }
 
     fn console_write(&self, bytes: &[u8]) -> Result<usize, Error> {
@@ -218,7 +205,8 @@ impl Platform for Host {
     }
 
     fn console_attach(&self) -> Result<(), Error> {
-        self.console.start(self.line(CONSOLE)?)
+        let waits = self.schedule.clock.steps().is_some();
+        self.console.start(self.line(CONSOLE)?, waits)
     }
 
     fn console_read(&self, buffer: &mut [u8]) -> Result<(usize, bool), Error> {

@@ -17,6 +17,7 @@ use rustix::mm::{MapFlags, ProtFlags};
 use super::dispositions::{Event, Session};
 use super::platform::{Function, Guest};
 use super::sandbox::{self, Confinement, Sandbox, SandboxPolicy};
+use super::schedule::Repeatable;
 use super::signals::STATE;
 use super::time::{PosixTimer, monotonic};
 use super::vm::VmError;
@@ -262,6 +263,9 @@ pub struct Finished {
 /// Code of a stop by which this host means that the guest's time is over; others are signals.
 pub(super) const TIMED_OUT: i32 = 0;
 
+/// As [`TIMED_OUT`]: that nobody lets the guest go on.
+pub(super) const ABANDONED: i32 = -1;
+
 /// How a guest ended.
 #[derive(Debug)]
 pub enum Exit {
@@ -335,13 +339,17 @@ pub struct Stats {
     pub spurious: u64,
     /// Calls of `pv_cpu_idle`.
     pub idles: u64,
-    /// Time spent in them.
+    /// Guest time spent in them.
     pub idle: Duration,
     /// How often guest time has stepped ahead, because the processor's counter and the system's clock drifted apart, as
     /// when the machine is suspended. Guest time never steps back, so it stays ahead.
     pub clock_steps: u64,
     /// By how much in all.
     pub clock_stepped: Duration,
+    /// Guest time at the end.
+    pub guest_time: Duration,
+    /// Whether another run would be the same.
+    pub repeatable: Repeatable,
     /// What kept the guest's code from calling Linux.
     pub confinement: Confinement,
 }
@@ -351,7 +359,8 @@ impl Stats {
         let calls = guest.functions().map(|function| function.map_or(0, Function::calls));
         let names = image.externals().iter();
         let (idles, idle_ns) = guest.platform().idle();
-        let steps = guest.platform().clock.steps();
+        let clock = &guest.platform().schedule.clock;
+        let steps = clock.jumps();
         Self {
             calls: names
                 .zip(calls)
@@ -365,6 +374,8 @@ impl Stats {
             idle: Duration::from_nanos(idle_ns),
             clock_steps: steps.count,
             clock_stepped: Duration::from_nanos(steps.ns),
+            guest_time: Duration::from_nanos(clock.now()),
+            repeatable: guest.platform().schedule.repeatable(),
             confinement,
         }
     }
@@ -389,6 +400,12 @@ impl fmt::Display for Stats {
         if self.clock_steps != 0 {
             row("clock steps", self.clock_steps)?;
             row("clock stepped ms", self.clock_stepped.as_millis() as u64)?;
+        }
+        row("guest time ms", self.guest_time.as_millis() as u64)?;
+        match self.repeatable {
+            Repeatable::NotAsked => {}
+            Repeatable::Yes => writeln!(f, "{:<24} {:>12}", "repeatable", "yes")?,
+            other => writeln!(f, "{:<24} {:>12}: {}", "repeatable", "no", other.reason())?,
         }
         writeln!(f, "{:<24} {:>12}", "sandbox", self.confinement)
     }

@@ -327,17 +327,13 @@ fn handle_event(event: Event, guest: &Guest, interrupted: &mut Interrupted<'_>) 
     match event {
         Event::End if platform.ender.is_over() => guest.stop(TIMED_OUT),
         Event::End | Event::Kick => {}
-        Event::Alarm => platform.alarm.handle(|due| {
-            if due.sample {
-                platform.sample_clock(guest.page());
-            }
-            // The clock may have stepped.
-            if due.sample || due.timers {
-                guest.alarm();
-            }
-        }),
+        Event::Alarm => platform.schedule.on_alarm(guest),
     }
-    deliver(guest, interrupted);
+    if platform.schedule.interrupts_anywhere() || guest.is_stopping() {
+        deliver(guest, interrupted);
+    } else {
+        platform.wake();
+    }
 }
 
 /// Has the guest interrupted, or left.
@@ -390,7 +386,7 @@ fn handle_suspend() {
 /// Returns whether the fault was the guest's, or is otherwise seen to.
 fn handle_fault(signal: i32, info: &SignalInfo, guest: &Guest, interrupted: &mut Interrupted<'_>) -> bool {
     let stepping = &guest.platform().stepping;
-    if signal == libc::SIGTRAP && info.code == TRAP_TRACE && stepping.is_on() {
+    if signal == libc::SIGTRAP && info.code == TRAP_TRACE && stepping.traps() {
         if stepping.step(guest, interrupted) {
             deliver(guest, interrupted);
         }

@@ -1,5 +1,6 @@
 // SPDX-License-Identifier: MIT OR Apache-2.0
-//! Single-stepping the guest, for tests that inject interrupts at every instruction.
+//! Single-stepping the guest: for tests that inject interrupts at every instruction, and to interrupt the guest some
+//! instructions later than it would be.
 
 use std::arch::asm;
 use std::cell::{Cell, RefCell};
@@ -57,7 +58,13 @@ impl Step<'_> {
 
 /// Whether and how the guest is single-stepped.
 pub(super) struct Stepping {
+    /// Whether it is now.
+    is_on: Cell<bool>,
     stepper: Option<RefCell<Stepper>>,
+    /// Instructions of the guest after which its timers expire, if that is put off.
+    left: Cell<u32>,
+    /// Whether it was ever put off: then the guest may have saved flags with the trap flag.
+    was_put_off: Cell<bool>,
     /// Whether host code is on its way back to the guest.
     returning: Cell<bool>,
 }
@@ -65,18 +72,35 @@ pub(super) struct Stepping {
 impl Stepping {
     pub(super) fn new(stepper: Option<Stepper>) -> Self {
         Self {
+            is_on: Cell::new(stepper.is_some()),
             stepper: stepper.map(RefCell::new),
+            left: Cell::new(0),
+            was_put_off: Cell::new(false),
             returning: Cell::new(false),
         }
     }
 
-    pub(super) const fn is_on(&self) -> bool {
-        self.stepper.is_some()
+    /// Returns whether a trap is one of ours.
+    pub(super) const fn traps(&self) -> bool {
+        self.is_on.get() || self.was_put_off.get()
+    }
+
+    /// From a host function: the guest's timers expire after so many instructions of the guest, or before, when it
+    /// idles.
+    pub(super) fn put_off(&self, instructions: u32) {
+        self.left.set(instructions);
+        self.was_put_off.set(true);
+        self.is_on.set(true);
+    }
+
+    /// Returns whether that is under way.
+    pub(super) const fn is_put_off(&self) -> bool {
+        self.left.get() != 0
     }
 
     #[inline]
     pub(super) fn enter_host(&self) {
-        if self.is_on() {
+        if self.is_on.get() {
             self.returning.set(false);
         }
     }
@@ -84,16 +108,22 @@ impl Stepping {
     /// Steps from here on: what is left of the way back, then the guest.
     #[inline]
     pub(super) fn leave_host(&self) {
-        if self.is_on() {
+        if self.is_on.get() {
             self.returning.set(true);
             // SAFETY: sets the trap flag by way of the stack; the handler knows what to do with traps.
             unsafe { asm!("pushfq", "or dword ptr [rsp], 0x100", "popfq") };
         }
     }
 
-    /// A step has been done. Calls the stepper. Returns whether it raised a line: a step alone interrupts nothing, or
-    /// the guest's own tests of what is pending would never be the first to see it.
+    /// A step has been done. Calls the stepper. Returns whether the guest is to be interrupted, by a line that it raised
+    /// or by what was put off: a step alone interrupts nothing, or the guest's own tests of what is pending would never
+    /// be the first to see it.
     pub(super) fn step(&self, guest: &Guest, interrupted: &mut Interrupted<'_>) -> bool {
+        if !self.is_on.get() {
+            // Flags that the guest saved when it was, and has loaded now.
+            interrupted.stop_stepping();
+            return false;
+        }
         let instruction = interrupted.instruction();
         if instruction < GUEST_END {
             self.returning.set(false);
@@ -101,15 +131,31 @@ impl Stepping {
             // On the way into a host function, which steps again on its way back.
             interrupted.stop_stepping();
         }
+        let in_guest = guest.in_guest(&interrupted.frame());
         let mut step = Step {
             guest,
             instruction,
-            in_guest: guest.in_guest(&interrupted.frame()),
+            in_guest,
             raised: false,
         };
         if let Some(stepper) = &self.stepper {
             stepper.borrow_mut()(&mut step);
         }
-        step.raised
+        step.raised | (in_guest && self.comes(guest, interrupted))
+    }
+
+    /// An instruction of the guest comes next. Returns whether what was put off comes before it.
+    fn comes(&self, guest: &Guest, interrupted: &mut Interrupted<'_>) -> bool {
+        let left = self.left.get();
+        self.left.set(left.saturating_sub(1));
+        if left != 1 {
+            return false;
+        }
+        if self.stepper.is_none() {
+            self.is_on.set(false);
+            interrupted.stop_stepping();
+        }
+        guest.alarm();
+        true
     }
 }

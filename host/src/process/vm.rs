@@ -5,6 +5,8 @@ use std::borrow::Cow;
 use std::collections::BTreeMap;
 use std::io;
 use std::mem::{self, ManuallyDrop};
+use std::rc::Rc;
+use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::Duration;
 
@@ -14,13 +16,16 @@ use paravirt_host_core::layout::GUEST_END;
 
 use super::conditions::{self, Condition};
 use super::console::Console;
-use super::functions::{HostFunction, Provided};
+use super::functions::{Call, Erased, HostFunction, Provided};
 use super::interface;
-use super::lines::LineHandle;
+use super::lines::{LineHandle, SharedLines};
+use super::pauses::Pauses;
 use super::platform::{Function, Guest, Host, ProcessPages};
 use super::run::{self, Finished, Program, Run};
 use super::sandbox::{SandboxError, SandboxPolicy};
+use super::schedule::Schedule;
 use super::step::{Step, Stepper};
+use super::time::Time;
 use crate::image::Image;
 
 /// Memory of a guest beside its image if nothing else is asked for, in bytes.
@@ -58,6 +63,8 @@ pub struct Builder {
     lazy: bool,
     l4rtems: bool,
     run: Run,
+    time: Time,
+    pauses: Option<Arc<Pauses>>,
     fsgsbase: bool,
     stepper: Option<Stepper>,
 }
@@ -102,7 +109,20 @@ impl Builder {
         self
     }
 
-    /// Time after which the guest is stopped. A host function that is running then ends first.
+    /// How guest time passes; [`Time::Real`] if not given.
+    #[must_use]
+    pub const fn time(mut self, time: Time) -> Self {
+        self.time = time;
+        self
+    }
+
+    /// Lets the guest stand at times.
+    pub(super) fn pausing(mut self, pauses: Arc<Pauses>) -> Self {
+        self.pauses = Some(pauses);
+        self
+    }
+
+    /// Time after which the guest is stopped, by the host's clock. A host function that is running then ends first.
     #[must_use]
     pub const fn timeout(mut self, timeout: Duration) -> Self {
         self.run.timeout = Some(timeout);
@@ -204,15 +224,19 @@ impl Builder {
             lazy: self.lazy,
             l4rtems: self.l4rtems,
         };
+        let lines = Arc::new(SharedLines::new(self.pauses.clone()));
+        let schedule = Schedule::new(self.time, self.pauses, Arc::clone(&lines));
+        let follows_calls = schedule.follows_calls();
         let provide = |name: &str, width| {
             let provided = self.functions.get(name)?;
+            let function = Rc::clone(&provided.function);
             Some(guest::Function {
                 signature: Some((provided.signature)(width)),
-                function: Function::new(&provided.function),
+                function: Function::new(if follows_calls { followed(function) } else { function }),
             })
         };
         let width = self.image.machine().width();
-        let host = Host::new(width, console, self.fsgsbase, self.stepper);
+        let host = Host::new(width, console, lines, schedule, self.fsgsbase, self.stepper);
         let pages = Box::new(ProcessPages);
         let guest = Guest::load(&self.image, &request, &provide, host, pages)?;
         Ok(Vm {
@@ -222,6 +246,16 @@ impl Builder {
             _occupancy: occupancy,
         })
     }
+}
+
+/// The function, and around it what depends on calls. Otherwise a call does without.
+fn followed(function: Erased) -> Erased {
+    Rc::new(move |call: &mut Call| {
+        call.guest().platform().schedule.before_call();
+        function(call);
+        let guest = call.guest();
+        guest.platform().schedule.after_call(guest);
+    })
 }
 
 /// A guest that is loaded and ready to run.
@@ -248,6 +282,8 @@ impl Vm {
             lazy: false,
             l4rtems: false,
             run: Run::default(),
+            time: Time::Real,
+            pauses: None,
             fsgsbase: true,
             stepper: None,
         }
@@ -275,6 +311,11 @@ impl Vm {
     /// [`Error::NoSuchDevice`] if there is no such line.
     pub fn line(&self, line: u32) -> Result<LineHandle, Error> {
         self.guest.platform().line(line)
+    }
+
+    /// The lines of the guest.
+    pub(super) fn lines(&self) -> Arc<SharedLines> {
+        Arc::clone(&self.guest.platform().lines)
     }
 
     /// Whether the system would refuse now what [`run`](Self::run) needs, whatever the guest does.
@@ -354,6 +395,9 @@ pub enum VmError {
         /// The limit, RLIMIT_SIGPENDING.
         limit: u64,
     },
+    /// Nobody lets the guest run.
+    #[error("nobody lets the guest run")]
+    Abandoned,
     /// The system does not let this process do what a guest needs.
     #[error(transparent)]
     Condition(#[from] Condition),

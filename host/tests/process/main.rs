@@ -23,3 +23,4 @@ mod sandbox;
 mod signals;
 mod terminal;
 mod time;
+mod ways_of_time;

@@ -12,6 +12,7 @@ use clap::error::ErrorKind;
 use clap::{Args, ValueEnum};
 use pvhost::emulator::VirtualMachine;
 use pvhost::image::{Image, OpenError};
+use pvhost::process::Time;
 use pvhost::provides::{Host, Missing, Nearest};
 
 use self::console::Place;
@@ -58,6 +59,15 @@ pub(super) struct Arguments {
     /// Stop the guest after that time, with status 124: seconds, or with a unit (ms, s, min, h)
     #[arg(long, value_name = "TIME", value_parser = units::time)]
     timeout: Option<Duration>,
+
+    /// Process: how guest time passes: real, fast (as fast as the guest can, without waiting), steps or steps=NS (by so
+    /// many ns at each call, the same in each run), or how many times as fast as the clock, as 0.1 or 20
+    #[arg(long, value_name = "TIME", default_value_t = Time::Real, hide_default_value = true)]
+    time: Time,
+
+    /// Process, with `--time steps`: vary the steps, the same for the same number, to interrupt the guest elsewhere
+    #[arg(long, value_name = "NUMBER")]
+    seed: Option<u64>,
 
     /// Say nothing but errors, and that there is no sandbox: not what is missing, nor that the time is over
     #[arg(short, long, conflicts_with = "verbose")]
@@ -131,14 +141,19 @@ Examples:
   pvhost run hello
   pvhost run ticker --timeout 10s --stats -- 5     the guest gets the argument 5
   pvhost run -- ticker 5                           the guest gets the argument 5
+  pvhost run ticker --time fast                    without waiting for its ticks
   pvhost run hello --host qemu
   pvhost run hello --host xen --verbose            with all that Xen says
 
 With `runner = \"pvhost run --\"` cargo can run a guest, and its tests, each in a run of its own; `pvhost new` \
 writes such a project.
 
+Time is the clock's, or with `--time` slower, faster, or the same in each run, whatever else the machine does; \
+`--timeout` is always the clock's.
+
 Input and output are the guest's console, or --console says where it is: a client that connects there, and may go and \
-come, gets what the guest has printed meanwhile, up to 1 MiB. A terminal is put into raw mode while the guest reads from it; Ctrl-C ends \
+come, gets what the guest has printed meanwhile, up to 1 MiB. A terminal is put into raw mode while the guest reads \
+from it; Ctrl-C ends \
 the guest. In QEMU the console is a serial line: the end of the input reaches the guest as Ctrl-D.
 
 QEMU and Xen are Debian's packages qemu-system-x86 and xen-hypervisor-VERSION-amd64, 4.17 or later; `cargo xtask \
@@ -183,6 +198,8 @@ impl Subcommand for Arguments {
             console_open_to_network: false,
             executable_memory: false,
             timeout: None,
+            time: Time::Real,
+            seed: None,
             quiet: false,
             verbose: false,
             lazy: false,
@@ -255,6 +272,7 @@ impl Arguments {
         let process = matches!(self.host, HostName::Process | HostName::ProcessL4rtems);
         let xen = !process && self.host != HostName::Qemu;
         let given = [
+            ("--time", self.time != Time::Real, process, "process"),
             ("--console", self.console != Place::Stdio, process, "process"),
             ("--lazy", self.lazy, process, "process"),
             ("--compat", self.compat.is_some(), process, "process"),
@@ -273,6 +291,12 @@ impl Arguments {
                 ));
             }
         }
+        if self.seed.is_some() && !matches!(self.time, Time::Steps(_)) {
+            return Err(clap::Error::raw(
+                ErrorKind::ArgumentConflict,
+                "`--seed` varies steps of time; give `--time steps` with it\n",
+            ));
+        }
         if self.console_open_to_network && !matches!(self.console, Place::Tcp { .. }) {
             return Err(clap::Error::raw(
                 ErrorKind::ArgumentConflict,
@@ -280,6 +304,14 @@ impl Arguments {
             ));
         }
         Ok(())
+    }
+
+    /// How guest time passes.
+    const fn time(&self) -> Time {
+        match (self.time, self.seed) {
+            (Time::Steps(steps), Some(seed)) => Time::Steps(steps.with_seed(seed)),
+            (time, _) => time,
+        }
     }
 
     fn say_timeout(&self) {

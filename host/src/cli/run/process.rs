@@ -5,7 +5,7 @@ use std::sync::{Arc, OnceLock};
 use std::time::Instant;
 
 use pvhost::image::Image;
-use pvhost::process::{Confinement, Exit, SandboxPolicy, Vm};
+use pvhost::process::{Confinement, Exit, Repeatable, SandboxPolicy, Vm};
 use pvhost::provides::Host;
 use pvhost::text::Escaped;
 
@@ -23,6 +23,7 @@ pub(super) fn run(image: Image, host: &Host, arguments: &Arguments, end: Option<
         .executable_memory(arguments.executable_memory)
         .command_line(arguments.command_line()?)
         .lazy(arguments.lazy)
+        .time(arguments.time())
         .handle_signals(true);
     if let Some(end) = end {
         builder = builder.timeout(end.saturating_duration_since(Instant::now()));
@@ -86,6 +87,10 @@ pub(super) fn run(image: Image, host: &Host, arguments: &Arguments, end: Option<
             "guest time has stepped ahead by {stepped:?} in all, in {steps} steps: the processor's counter and the \
              system's clock drifted apart, as when the machine is suspended"
         ));
+    }
+    let repeatable = finished.stats.repeatable;
+    if !arguments.quiet && matches!(repeatable, Repeatable::Computed | Repeatable::Raised) {
+        say::note(format_args!("another run may differ: {}", repeatable.reason()));
     }
     if finished.stats.confinement == Confinement::Nothing {
         say::warning("nothing has kept the guest's code from calling Linux");

@@ -3,7 +3,7 @@
 
 use std::time::Duration;
 
-use pvhost::process::{Exit, Finished};
+use pvhost::process::{Exit, Finished, Repeatable};
 use serde::Serialize;
 
 use super::{Arguments, ExitStatus};
@@ -25,6 +25,11 @@ struct Report<'a> {
     idle_ns: u64,
     clock_steps: u64,
     clock_stepped_ns: u64,
+    time: String,
+    seed: Option<u64>,
+    guest_time_ns: u64,
+    repeatable: bool,
+    not_repeatable_because: Option<String>,
     input_refused: Option<String>,
     output_unread: u64,
     sandbox: String,
@@ -74,6 +79,14 @@ pub(super) fn line(
         idle_ns: ns(stats.idle),
         clock_steps: stats.clock_steps,
         clock_stepped_ns: ns(stats.clock_stepped),
+        time: arguments.time.to_string(),
+        seed: arguments.seed,
+        guest_time_ns: ns(stats.guest_time),
+        repeatable: stats.repeatable == Repeatable::Yes,
+        not_repeatable_because: match stats.repeatable {
+            Repeatable::Yes => None,
+            other => Some(other.reason().to_string()),
+        },
         input_refused: finished.unread.as_ref().map(ToString::to_string),
         output_unread: finished.unread_output,
         sandbox: stats.confinement.to_string(),

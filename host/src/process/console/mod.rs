@@ -312,6 +312,14 @@ impl Console {
         }
     }
 
+    /// Returns whether there may be input that the guest does not know of yet, and soon will.
+    pub(super) fn is_coming(&self) -> bool {
+        match &self.way {
+            Way::Streams(streams) => streams.is_coming(),
+            Way::Clients(_) => false,
+        }
+    }
+
     /// Takes what has been read, at most `size` bytes, and whether more is there.
     pub(super) fn read(&self, size: usize) -> Result<(Vec<u8>, bool), Error> {
         match &self.way {
@@ -321,9 +329,9 @@ impl Console {
     }
 
     /// Starts to read, if that has not been done. `line` is raised when input has come or ended.
-    pub(super) fn start(&self, line: LineHandle) -> Result<(), Error> {
+    pub(super) fn start(&self, line: LineHandle, waits: bool) -> Result<(), Error> {
         match &self.way {
-            Way::Streams(streams) => streams.start(line),
+            Way::Streams(streams) => streams.start(line, waits),
             Way::Clients(clients) => {
                 clients.start(line);
                 Ok(())

@@ -1,5 +1,6 @@
 // SPDX-License-Identifier: MIT OR Apache-2.0
-//! A console on two streams: output as it comes, input by a thread of its own that raises the console line.
+//! A console on two streams: output as it comes, input by a thread of its own that raises the console line, or, where
+//! runs are to be the same, as the guest takes it.
 
 use std::collections::VecDeque;
 use std::io::{self, IsTerminal};
@@ -30,6 +31,8 @@ pub(super) struct Streams {
     input: Option<Arc<Stream>>,
     output: OwnedFd,
     reader: Mutex<Option<Reader>>,
+    /// Whether there may be input that the reader has not taken yet.
+    coming: Arc<AtomicBool>,
     /// Whether the guest ends when nobody reads its output any more.
     ends: AtomicBool,
     /// Why the input cannot be read, if it was asked for.
@@ -45,6 +48,7 @@ impl Streams {
             input: input.map(Stream::reader).map(Arc::new),
             output,
             reader: Mutex::new(None),
+            coming: Arc::default(),
             ends: AtomicBool::new(false),
             failure: AtomicI32::new(0),
             refusal: OnceLock::new(),
@@ -108,6 +112,11 @@ impl Streams {
         }
     }
 
+    /// Returns whether there may be input that the guest does not know of yet, and soon will.
+    pub(super) fn is_coming(&self) -> bool {
+        self.coming.load(Ordering::Acquire)
+    }
+
     /// Takes what has been read, at most `size` bytes, and whether more is there.
     pub(super) fn read(&self, size: usize) -> Result<(Vec<u8>, bool), Error> {
         let reader = self.reader();
@@ -120,15 +129,20 @@ impl Streams {
         }
         let count = size.min(buffer.bytes.len());
         let taken = buffer.bytes.drain(..count).collect();
-        reader.shared.space.notify_one();
+        match &reader.source {
+            Source::Thread(..) => reader.shared.space.notify_one(),
+            Source::Direct(stream) => fill(stream, &mut buffer),
+            Source::Nothing => {}
+        }
         Ok((taken, !buffer.bytes.is_empty()))
     }
 
-    /// Starts to read, if that has not been done. `line` is raised when input has come or ended.
-    pub(super) fn start(&self, line: LineHandle) -> Result<(), Error> {
+    /// Starts to read, if that has not been done. `line` is raised when input has come or ended. `waits`: the guest waits
+    /// until there is input, so that it has the same in each run; but not for somebody at a terminal.
+    pub(super) fn start(&self, line: LineHandle, waits: bool) -> Result<(), Error> {
         let mut reader = self.reader();
         if reader.is_none() {
-            let started = Reader::start(self.input.as_ref(), line);
+            let started = Reader::start(self.input.as_ref(), line, &self.coming, waits);
             *reader = Some(started.map_err(|error| {
                 // The guest may ask again.
                 let _ = self.refusal.set(error);
@@ -168,37 +182,56 @@ impl Shared {
     }
 }
 
-/// The thread that reads.
+/// Who reads.
 #[derive(Debug)]
 struct Reader {
     shared: Arc<Shared>,
-    cancel: Arc<OwnedFd>,
-    thread: Option<JoinHandle<()>>,
+    source: Source,
     _raw: Option<Arc<RawMode>>,
 }
 
+/// From where the buffer is filled.
+#[derive(Debug)]
+enum Source {
+    Nothing,
+    /// The stream, whenever the guest has taken something.
+    Direct(Arc<Stream>),
+    /// A thread, and what ends it.
+    Thread(Option<JoinHandle<()>>, Arc<OwnedFd>),
+}
+
 impl Reader {
-    fn start(input: Option<&Arc<Stream>>, line: LineHandle) -> io::Result<Self> {
+    fn start(input: Option<&Arc<Stream>>, line: LineHandle, coming: &Arc<AtomicBool>, waits: bool) -> io::Result<Self> {
         let shared = Arc::new(Shared::default());
-        let cancel = eventfd(0, EventfdFlags::CLOEXEC);
-        let cancel = Arc::new(cancel.map_err(|error| refused("eventfd", &error.into()))?);
         let Some(input) = input else {
             shared.buffer().ended = true;
             line.raise();
             return Ok(Self {
                 shared,
-                cancel,
-                thread: None,
+                source: Source::Nothing,
                 _raw: None,
             });
         };
+        if waits && !input.as_fd().is_terminal() {
+            fill(input, &mut shared.buffer());
+            line.raise();
+            return Ok(Self {
+                shared,
+                source: Source::Direct(Arc::clone(input)),
+                _raw: None,
+            });
+        }
+        let cancel = eventfd(0, EventfdFlags::CLOEXEC);
+        let cancel = Arc::new(cancel.map_err(|error| refused("eventfd", &error.into()))?);
         let raw = RawMode::enter(input.as_fd()).map(Arc::new);
         let thread = {
             let input = Input {
                 stream: Arc::clone(input),
                 cancel: Arc::clone(&cancel),
                 terminal: raw.clone(),
+                coming: Arc::clone(coming),
             };
+            coming.store(true, Ordering::Release);
             let shared = Arc::clone(&shared);
             dispositions::with_blocked(|_| {
                 thread::Builder::new()
@@ -209,8 +242,7 @@ impl Reader {
         };
         Ok(Self {
             shared,
-            cancel,
-            thread: Some(thread),
+            source: Source::Thread(Some(thread), cancel),
             _raw: raw,
         })
     }
@@ -218,11 +250,14 @@ impl Reader {
 
 impl Drop for Reader {
     fn drop(&mut self) {
+        let Source::Thread(thread, cancel) = &mut self.source else {
+            return;
+        };
         self.shared.buffer().cancelled = true;
         self.shared.space.notify_one();
         let one = 1_u64.to_ne_bytes();
-        let cancelled = rustix::io::write(&*self.cancel, &one).is_ok();
-        if let Some(thread) = self.thread.take()
+        let cancelled = rustix::io::write(&**cancel, &one).is_ok();
+        if let Some(thread) = thread.take()
             && cancelled
         {
             // It only fails if the thread panicked, which was reported.
@@ -236,6 +271,31 @@ struct Input {
     stream: Arc<Stream>,
     cancel: Arc<OwnedFd>,
     terminal: Option<Arc<RawMode>>,
+    coming: Arc<AtomicBool>,
+}
+
+impl Input {
+    fn set_coming(&self, coming: bool) {
+        self.coming.store(coming, Ordering::Release);
+    }
+}
+
+/// On the guest's thread: waits until there is a chunk, or the end, or the guest is to be left.
+fn fill(stream: &Stream, buffer: &mut Buffer) {
+    let mut chunk = [0; CHUNK];
+    while buffer.bytes.len() < CHUNK && !buffer.ended && !STATE.stopping() {
+        // Who asks for the guest's end interrupts this again and again.
+        let read = match poll(&mut [stream.poll_fd()], None) {
+            Ok(_) => stream.read(&mut chunk),
+            Err(error) => Err(error),
+        };
+        match read {
+            Ok(0) => buffer.ended = true,
+            Ok(count) => buffer.bytes.extend(&chunk[..count]),
+            Err(Errno::INTR | Errno::AGAIN) => {}
+            Err(_) => buffer.ended = true,
+        }
+    }
 }
 
 fn read_all(input: &Input, shared: &Shared, line: &LineHandle) {
@@ -246,6 +306,9 @@ fn read_all(input: &Input, shared: &Shared, line: &LineHandle) {
             None => return,
         };
         let mut buffer = shared.buffer();
+        if buffer.bytes.len() >= CAPACITY {
+            input.set_coming(false);
+        }
         while count > 0 && buffer.bytes.len() >= CAPACITY && !buffer.cancelled {
             buffer = shared.space.wait(buffer).unwrap_or_else(PoisonError::into_inner);
         }
@@ -257,6 +320,7 @@ fn read_all(input: &Input, shared: &Shared, line: &LineHandle) {
         drop(buffer);
         line.raise();
         if count == 0 {
+            input.set_coming(false);
             return;
         }
     }
@@ -273,7 +337,16 @@ impl Input {
                 ready.push(self.stream.poll_fd());
             }
             let glance = self.terminal.as_ref().and(glance.as_ref());
-            match poll(&mut ready, glance) {
+            let polled = match poll(&mut ready, Some(&Timespec::default())) {
+                // The guest need not wait for that.
+                Ok(0) => {
+                    self.set_coming(false);
+                    poll(&mut ready, glance)
+                }
+                polled => polled,
+            };
+            self.set_coming(true);
+            match polled {
                 Ok(_) if !ready[0].revents().is_empty() => return None,
                 Ok(count) if count > 0 => {}
                 Ok(_) | Err(Errno::INTR) => continue,

@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: MIT OR Apache-2.0
-//! Counts the expirations of a periodic timer against the elapsed time: `rate [HZ] [SECONDS] [idle|busy]`.
+//! Counts the expirations of a periodic timer against the elapsed time: `rate [HZ] [SECONDS] [idle|busy|compute]`.
 //!
 //! The timer is stopped half a period after an expiration, so the number that the elapsed time demands is exact.
 #![no_std]
@@ -24,7 +24,7 @@ fn count(_timer: Timer, expirations: u64) {
 fn main() -> i32 {
     let period = SECOND / number(0, 1000);
     let duration = number(1, 1) * SECOND;
-    let busy = start::arguments().nth(2) == Some("busy");
+    let work = start::arguments().nth(2).unwrap_or("idle");
 
     let timer = Timer::new(TICK).expect("timer 0 exists");
     timer.attach(&count).expect("nobody else uses it");
@@ -33,10 +33,14 @@ fn main() -> i32 {
     let after = now();
     let end = after + duration;
 
-    if busy {
-        while now() < end {}
-    } else {
-        cpu::idle_until(|_| now() >= end);
+    match work {
+        "busy" => while now() < end {},
+        // Without a call.
+        "compute" => {
+            let demanded = duration / period;
+            while u64::from(TOLD.load(Ordering::Relaxed)) < demanded {}
+        }
+        _ => cpu::idle_until(|_| now() >= end),
     }
     // To the middle of a period.
     while (now() - after) % period < period / 2 {}

@@ -1,0 +1,106 @@
+// SPDX-License-Identifier: MIT OR Apache-2.0
+//! Guest time that is the processor time of the vCPU's thread, and what it has skipped while it idled.
+//!
+//! To read a thread's processor time is a system call, to read the monotonic clock is none. Within a short time after
+//! such a call the thread has hardly been without a processor, so the monotonic clock shows how far it has come.
+
+use std::sync::atomic::{AtomicU64, Ordering, compiler_fence};
+
+use super::{monotonic, processor_time};
+
+/// For as long as this after a reading of the processor time the monotonic clock counts in its place, in ns. Guest time
+/// is ahead by that at most, if meanwhile the thread had no processor; it stands until that is made up for.
+const NEAR: u64 = 50_000;
+
+/// All in ns. A signal handler may interrupt a reading and read itself.
+pub(super) struct ProcessorClock {
+    /// Processor time less the monotonic clock, wrapped.
+    offset: AtomicU64,
+    /// Until when on the monotonic clock that is near enough.
+    near: AtomicU64,
+    /// The latest that was read: time never steps back.
+    latest: AtomicU64,
+    /// What guest time is ahead of the processor's, wrapped.
+    ahead: AtomicU64,
+}
+
+impl ProcessorClock {
+    /// Guest time starts now, on this thread.
+    pub(super) fn new() -> Self {
+        let clock = Self {
+            offset: AtomicU64::new(0),
+            near: AtomicU64::new(0),
+            latest: AtomicU64::new(0),
+            ahead: AtomicU64::new(0),
+        };
+        clock.begin();
+        clock
+    }
+
+    /// Guest time starts now.
+    pub(super) fn begin(&self) {
+        self.ahead.store(self.processor().wrapping_neg(), Ordering::Relaxed);
+    }
+
+    pub(super) fn now(&self) -> u64 {
+        self.processor().wrapping_add(self.ahead.load(Ordering::Relaxed))
+    }
+
+    /// Goes on from that time, unless it has passed.
+    pub(super) fn skip_to(&self, time: u64) {
+        let rest = time.saturating_sub(self.now());
+        self.ahead.fetch_add(rest, Ordering::Relaxed);
+    }
+
+    fn processor(&self) -> u64 {
+        let now = monotonic();
+        let reading = if now < self.near.load(Ordering::Relaxed) {
+            now.wrapping_add(self.offset.load(Ordering::Relaxed))
+        } else {
+            let reading = processor_time();
+            // A handler that comes between finds an offset that was good until now, or reads anew.
+            self.near.store(0, Ordering::Relaxed);
+            compiler_fence(Ordering::SeqCst);
+            self.offset.store(reading.wrapping_sub(now), Ordering::Relaxed);
+            compiler_fence(Ordering::SeqCst);
+            self.near.store(now.saturating_add(NEAR), Ordering::Relaxed);
+            reading
+        };
+        reading.max(self.latest.fetch_max(reading, Ordering::Relaxed))
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use std::hint;
+    use std::thread;
+    use std::time::Duration;
+
+    use super::*;
+
+    #[test]
+    fn it_counts_the_thread_alone_and_what_is_skipped() {
+        let clock = ProcessorClock::new();
+        let start = processor_time();
+        thread::sleep(Duration::from_millis(200));
+        let slept = clock.now();
+        assert!(slept < 100_000_000, "{slept} ns of sleep");
+        let mut before = slept;
+        while processor_time() - start < 20_000_000 {
+            for _ in 0..100 {
+                let now = clock.now();
+                assert!(now >= before, "back from {before} to {now}");
+                before = now;
+                hint::spin_loop();
+            }
+        }
+        let (least, most) = (20_000_000, processor_time() - start + NEAR);
+        let now = clock.now();
+        assert!((least..=most).contains(&now), "{now}, not {least} to {most}");
+        let day = 86_400_000_000_000;
+        clock.skip_to(day);
+        assert!((day..day + 100_000_000).contains(&clock.now()));
+        clock.skip_to(5);
+        assert!(clock.now() >= day);
+    }
+}

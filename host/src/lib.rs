@@ -18,3 +18,5 @@ pub mod provides;
 pub mod streams;
 #[cfg(all(target_os = "linux", target_arch = "x86_64"))]
 mod terminal;
+#[cfg(all(target_os = "linux", target_arch = "x86_64"))]
+pub mod testing;

@@ -335,7 +335,15 @@ mod tests {
             let has_moved_on = kind == "screen" && written == Ok(1);
             assert!(written == Err(Errno::AGAIN) || has_moved_on, "{kind}: {written:?}");
             drop(reader);
-            let lost = at_once(kind, move || stream.write(b"y"));
+            // A child that another test is starting has the other end open until it has started.
+            let lost = at_once(kind, move || {
+                loop {
+                    match stream.write(b"y") {
+                        Ok(_) | Err(Errno::AGAIN) => thread::sleep(Duration::from_millis(1)),
+                        lost => return lost,
+                    }
+                }
+            });
             assert!(matches!(lost, Err(Errno::PIPE | Errno::IO)), "{kind}: {lost:?}");
         }
     }

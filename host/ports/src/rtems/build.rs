@@ -9,10 +9,10 @@ use anyhow::{Context, Result};
 use walkdir::WalkDir;
 
 use super::folders::{BSP, Folders};
+use super::group::Group;
 use super::lacking;
 use super::location::{Location, TRIED, VERSION_FILE};
 use super::sources::{self, WORKSPACE};
-use super::suite::Group;
 use super::waf::{Unbuilt, Waf};
 use paravirt_build::arch::Arch;
 use paravirt_build::files;

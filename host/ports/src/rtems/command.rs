@@ -9,13 +9,14 @@ use anyhow::{Context, Result, bail, ensure};
 
 use super::build;
 use super::folders::Folders;
+use super::group::{self, Group};
 use super::host::{Host, Kind, Trees};
 use super::location::{Location, WHAT_TO_INSTALL};
-use super::reason::{self, Reasons};
-use super::suite::{Entry, Group, Program};
+use super::results::Entry;
 use super::waf::Unbuilt;
-use super::{results, samples, suite};
+use super::{results, samples};
 use paravirt_build::workspace::Workspace;
+use pvhost::testing::{self, Event, Folder, Options, Signals};
 
 /// Its options.
 #[derive(Debug, clap::Args)]
@@ -142,7 +143,7 @@ fn compare_hosts(workspace: &Workspace, left: Kind, right: Kind) -> Result<bool>
         !here.is_empty() && !there.is_empty(),
         "there are no results of one of the hosts yet; run --tests on both"
     );
-    let reasons = Reasons::read(&workspace.root().join(reason::FILE))?;
+    let reasons = results::reasons(workspace)?;
     let columns = [(left.name(), &here[..]), (right.name(), &there[..])];
     print!("{}", results::side_by_side(columns, &reasons));
     Ok(true)
@@ -158,9 +159,10 @@ fn testsuites(build: &Path) -> Result<PathBuf> {
 }
 
 fn run_tests(workspace: &Workspace, arguments: &Arguments, testsuites: &Path, unbuilt: &[Unbuilt]) -> Result<bool> {
-    let mut programs: Vec<Program> = Vec::new();
+    let host = arguments.host(workspace)?;
+    let mut programs = Vec::new();
     for group in &arguments.tests {
-        let found = suite::programs(testsuites, *group)?;
+        let found = group::programs(testsuites, *group, &host)?;
         if found.is_empty() {
             println!("{}: none is built for a BSP with one processor", group.name());
         }
@@ -171,7 +173,7 @@ fn run_tests(workspace: &Workspace, arguments: &Arguments, testsuites: &Path, un
     let unbuilt: Vec<Entry> = unbuilt.map(Unbuilt::entry).collect();
     programs.retain(|program| {
         // One that was built by earlier tools may still lie there.
-        let is_it = |entry: &Entry| entry.group == program.group.name() && entry.test == program.name;
+        let is_it = |entry: &Entry| entry.group == program.group && entry.test == program.name;
         wanted(&program.name) && !unbuilt.iter().any(is_it)
     });
     ensure!(
@@ -179,7 +181,6 @@ fn run_tests(workspace: &Workspace, arguments: &Arguments, testsuites: &Path, un
         "there is no such test program"
     );
 
-    let host = arguments.host(workspace)?;
     let name = host.kind.name();
     let folder = Folders::new(workspace).results;
     let total = programs.len();
@@ -189,14 +190,20 @@ fn run_tests(workspace: &Workspace, arguments: &Arguments, testsuites: &Path, un
         ""
     };
     println!("running {total} programs on the host {name}{how}");
-    let mut entries = suite::run(
-        &host,
-        &programs,
-        Duration::from_secs(arguments.timeout),
-        arguments.jobs.min(host.kind.most_jobs()),
-        &folder.join(name),
-        &Reasons::read(&workspace.root().join(reason::FILE))?,
-        |count, entry| {
+    let reasons = results::reasons(workspace)?;
+    let kept = Folder::open(&folder.join(name))?;
+    let options = Options {
+        jobs: arguments.jobs.min(host.kind.most_jobs()),
+        timeout: Duration::from_secs(arguments.timeout),
+        retries: 0,
+        folder: Some(&kept),
+    };
+    let signals = Signals::put_off();
+    let mut count = 0;
+    let run = testing::run(&host, &programs, &options, &|| signals.caught().is_some(), |event| {
+        if let Event::Ended(_, outcome) = event {
+            count += 1;
+            let entry = Entry::new(outcome, name, &reasons);
             println!(
                 "[{count}/{total}] {}: {} ({:.1} s) {}",
                 entry.verdict.name(),
@@ -204,8 +211,17 @@ fn run_tests(workspace: &Workspace, arguments: &Arguments, testsuites: &Path, un
                 entry.seconds,
                 entry.note()
             );
-        },
-    )?;
+        }
+    });
+    if let Some(error) = run.error {
+        return Err(error.into());
+    }
+    ensure!(
+        signals.caught().is_none(),
+        "stopped by a signal; results of this run are not recorded"
+    );
+    let outcomes = run.outcomes.iter();
+    let mut entries: Vec<Entry> = outcomes.map(|outcome| Entry::new(outcome, name, &reasons)).collect();
     entries.extend(unbuilt);
     println!("\n{}", results::table(&entries));
     let [text, json] = results::add(&folder, name, &entries)?;

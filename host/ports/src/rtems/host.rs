@@ -7,7 +7,6 @@ use std::time::Duration;
 
 use anyhow::{Context, Result, ensure};
 
-use super::verdict::Ending;
 use crate::l4re;
 use crate::l4re::command::{FIASCO_VARIABLE, TREE_VARIABLE};
 use crate::pok;
@@ -17,6 +16,7 @@ use paravirt_build::emulators;
 use paravirt_build::hosts;
 use paravirt_build::tools::Tool;
 use paravirt_build::workspace::Workspace;
+use pvhost::testing::{self, Ending, Launcher, Printed, Test};
 
 /// A kind of host.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, clap::ValueEnum)]
@@ -131,14 +131,6 @@ impl Trees {
     }
 }
 
-/// Exit status of coreutils' `timeout` and of ours.
-const TIMEOUT: i32 = 124;
-/// Our exit status for a guest that does what it may not.
-const FAULT: i32 = 5;
-/// Our exit statuses before the guest runs.
-const HOST_ERRORS: [i32; 2] = [1, 2];
-/// What our host says first in each message of its own.
-const MESSAGE: &str = "pvhost: ";
 /// How a partition's last line begins.
 const POK_ENDED: &str = "paravirt: partition 0: shutdown ";
 
@@ -220,22 +212,22 @@ impl Host {
         }
         command
     }
+}
 
-    /// What an exit status of [`Self::command`] under a time limit means, for a run that printed `output`.
-    pub fn ending(&self, status: ExitStatus, output: &str) -> Ending {
+impl Launcher for Host {
+    fn command(&self, test: &Test) -> Command {
+        self.command(&test.file, &[])
+    }
+
+    fn ending(&self, status: ExitStatus, printed: &Printed) -> Ending {
+        let output = String::from_utf8_lossy(&printed.all);
         match (self.kind, status.code()) {
-            (_, Some(TIMEOUT)) => Ending::Timeout,
+            (Kind::Process | Kind::Qemu | Kind::XenPvh, _) => testing::ending(status, printed),
             (_, None) => Ending::Host(-1),
-            (Kind::Pc686Qemu, Some(0)) => Ending::Stopped,
-            (Kind::Pc686Qemu, Some(status)) => Ending::Host(status),
-            (Kind::Pok, Some(_)) if output.contains(POK_ENDED) => Ending::Stopped,
-            (Kind::Pok, Some(status)) => Ending::Host(status),
-            (Kind::L4re, Some(status)) => ending_on_l4re(status, output),
-            // A guest may end with any status; only with a message of the host it is not the guest's.
-            (_, Some(_)) if !output.contains(MESSAGE) => Ending::Stopped,
-            (_, Some(FAULT)) => Ending::Fault,
-            (_, Some(status)) if HOST_ERRORS.contains(&status) => Ending::Host(status),
-            (_, Some(_)) => Ending::Stopped,
+            (Kind::Pc686Qemu, Some(0)) => Ending::Stopped(0),
+            (Kind::Pok, Some(status)) if output.contains(POK_ENDED) => Ending::Stopped(status),
+            (Kind::Pok | Kind::Pc686Qemu, Some(status)) => Ending::Host(status),
+            (Kind::L4re, Some(status)) => ending_on_l4re(status, &output),
         }
     }
 }
@@ -247,7 +239,7 @@ fn ending_on_l4re(status: i32, output: &str) -> Ending {
     match end.strip_prefix('(').and_then(|end| end.split_once(", exit status ")) {
         None | Some(("", _)) => Ending::Host(status),
         Some((how, _)) if how.starts_with("fault") => Ending::Fault,
-        Some(_) => Ending::Stopped,
+        Some(_) => Ending::Stopped(status),
     }
 }
 
@@ -258,6 +250,10 @@ mod tests {
     use super::*;
 
     fn ending(kind: Kind, code: i32, output: &str) -> Ending {
+        ended(kind, ExitStatus::from_raw(code << 8), output)
+    }
+
+    fn ended(kind: Kind, status: ExitStatus, output: &str) -> Ending {
         let host = Host {
             workspace: Workspace::find().expect("a checkout"),
             kind,
@@ -265,21 +261,17 @@ mod tests {
             trees: Vec::new(),
             realtime: false,
         };
-        host.ending(ExitStatus::from_raw(code << 8), output)
-    }
-
-    #[test]
-    fn a_guest_s_own_status_is_no_error_of_its_host() {
-        assert_eq!(ending(Kind::Process, 5, "*** END"), Ending::Stopped);
-        assert_eq!(ending(Kind::Process, 3, "*** END"), Ending::Stopped);
-        assert_eq!(ending(Kind::Process, 5, "pvhost: guest fault: .."), Ending::Fault);
-        assert_eq!(ending(Kind::Process, 1, "pvhost: error: .."), Ending::Host(1));
+        let printed = Printed {
+            all: output.into(),
+            ..Printed::default()
+        };
+        host.ending(status, &printed)
     }
 
     #[test]
     fn a_partition_that_said_its_last_line_stopped_by_itself() {
         let last = "[ RTEMS shutdown ]\nparavirt: partition 0: shutdown fatal 9\n";
-        assert_eq!(ending(Kind::Pok, 1, last), Ending::Stopped);
+        assert_eq!(ending(Kind::Pok, 1, last), Ending::Stopped(1));
         assert_eq!(
             ending(Kind::Pok, 1, "error: the node did not end in time"),
             Ending::Host(1)
@@ -289,7 +281,7 @@ mod tests {
     #[test]
     fn the_last_line_of_the_task_for_l4re_says_how_it_ended() {
         for (last, expected) in [
-            ("(fatal 9, exit status 3)", Ending::Stopped),
+            ("(fatal 9, exit status 3)", Ending::Stopped(1)),
             ("(fault, exit status 5)", Ending::Fault),
             ("(, exit status 1)", Ending::Host(1)),
             ("error: the machine did not end in time", Ending::Host(1)),
@@ -314,7 +306,7 @@ mod tests {
     }
 
     #[test]
-    fn time_that_is_over_and_signals_are_recognized() {
+    fn a_signal_is_no_end_of_a_guest() {
         for kind in [
             Kind::Process,
             Kind::Qemu,
@@ -323,15 +315,7 @@ mod tests {
             Kind::L4re,
             Kind::Pc686Qemu,
         ] {
-            assert_eq!(ending(kind, 124, ""), Ending::Timeout);
+            assert_eq!(ended(kind, ExitStatus::from_raw(11), POK_ENDED), Ending::Host(-1));
         }
-        let host = Host {
-            workspace: Workspace::find().expect("a checkout"),
-            kind: Kind::Process,
-            program: PathBuf::new(),
-            trees: Vec::new(),
-            realtime: false,
-        };
-        assert_eq!(host.ending(ExitStatus::from_raw(11), ""), Ending::Host(-1));
     }
 }

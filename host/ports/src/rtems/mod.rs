@@ -4,13 +4,11 @@
 mod build;
 pub mod command;
 pub mod folders;
+mod group;
 pub mod host;
 mod lacking;
 pub mod location;
-mod reason;
 mod results;
 pub mod samples;
 mod sources;
-mod suite;
-mod verdict;
 mod waf;

@@ -9,11 +9,76 @@ use std::path::{Path, PathBuf};
 use anyhow::{Context, Result};
 use serde::{Deserialize, Serialize};
 
-use super::reason::Reasons;
-use super::suite::Entry;
-use super::verdict::Verdict;
 use paravirt_build::files::write_if_changed;
 use paravirt_build::tally::Tally;
+use paravirt_build::workspace::Workspace;
+use pvhost::testing::{Outcome, Reasons, State, Verdict};
+
+/// The file with reasons why tests do not pass, in the workspace.
+const REASONS: &str = "tests/rtems/exceptions.toml";
+
+/// Reads them.
+pub fn reasons(workspace: &Workspace) -> Result<Reasons> {
+    let path = workspace.root().join(REASONS);
+    let text = fs::read_to_string(&path).with_context(|| format!("cannot read {REASONS}"))?;
+    Reasons::parse(&text).with_context(|| format!("{REASONS} is not understood"))
+}
+
+/// A line of the table.
+#[derive(Clone, Debug, Serialize, Deserialize)]
+pub struct Entry {
+    /// The folder in `testsuites`.
+    pub group: String,
+    /// The program.
+    pub test: String,
+    /// What RTEMS expects of it.
+    pub state: State,
+    /// What came of it.
+    #[serde(flatten)]
+    pub verdict: Verdict,
+    /// Why it did not pass, where that is known.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub reason: Option<String>,
+    /// How long it ran.
+    pub seconds: f64,
+}
+
+impl Entry {
+    /// That of a test that ran on that host.
+    pub fn new(outcome: &Outcome, host: &str, reasons: &Reasons) -> Self {
+        let (test, verdict) = (&outcome.test, &outcome.verdict);
+        let reason = reasons
+            .why(host, &test.group, &test.name)
+            .filter(|_| !verdict.is_passed());
+        Self {
+            group: test.group.clone(),
+            test: test.name.clone(),
+            state: outcome.state,
+            verdict: verdict.clone(),
+            reason: reason.map(str::to_owned),
+            seconds: (outcome.time().as_secs_f64() * 100.0).round() / 100.0,
+        }
+    }
+
+    /// The test's name with its group.
+    pub fn name(&self) -> String {
+        format!("{}/{}", self.group, self.test)
+    }
+
+    /// Returns whether another is about the same test.
+    pub fn is_same_test(&self, other: &Self) -> bool {
+        self.group == other.group && self.test == other.test
+    }
+
+    /// What the verdict notes, and the reason.
+    pub fn note(&self) -> String {
+        let note = self.verdict.note();
+        match &self.reason {
+            Some(reason) => format!("{note}; known: {reason}"),
+            None => note.to_owned(),
+        }
+    }
+}
 
 /// What the file for programs holds.
 #[derive(Serialize, Deserialize)]
@@ -97,7 +162,7 @@ pub fn tally<'a>(entries: impl IntoIterator<Item = &'a Entry>) -> Tally {
     for entry in entries {
         match &entry.verdict {
             Verdict::Passed(_) => tally.passed += 1,
-            Verdict::Failed(_) => tally.failed.push(format!("{}: {}", entry.name(), entry.note())),
+            Verdict::Failed(_) | Verdict::NotRun(_) => tally.failed.push(format!("{}: {}", entry.name(), entry.note())),
             Verdict::Skipped(_) => tally.skipped += 1,
         }
     }
@@ -174,7 +239,6 @@ fn result(entries: &[Entry], test: &Entry) -> String {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::rtems::verdict::State;
 
     fn entry(test: &str, verdict: Verdict) -> Entry {
         Entry {
@@ -250,6 +314,13 @@ mod tests {
             .collect();
         let expected = ["sp01", "sp02", "sp03"].map(|name| (name.to_owned(), true));
         assert_eq!(all, expected);
+    }
+
+    #[test]
+    fn the_reasons_are_understood() {
+        let workspace = Workspace::find().expect("a checkout");
+        let reasons = reasons(&workspace).expect("the file");
+        assert!(reasons.why("process", "sptests", "spfatal26").is_some());
     }
 
     #[test]

@@ -9,9 +9,9 @@ use std::time::Duration;
 use anyhow::{Result, ensure};
 
 use super::folders::Folders;
+use super::group::Group;
 use super::host::{Host, Kind};
 use super::location::Location;
-use super::suite::Group;
 use paravirt_build::arch::Arch;
 use paravirt_build::command;
 use paravirt_build::files;

@@ -10,10 +10,10 @@ use anyhow::{Context, Result};
 
 use super::folders::Folders;
 use super::location::Location;
-use super::suite::Entry;
-use super::verdict::{State, Verdict};
+use super::results::Entry;
 use paravirt_build::command;
 use paravirt_build::files;
+use pvhost::testing::{State, Verdict};
 
 /// Variables of the environment that RTEMS' build system would take for its own compiler and flags.
 const FOREIGN: &str = "AR AS ASFLAGS CC CFLAGS CPPFLAGS CXX CXXFLAGS IFLAGS LD LIB LINK_CC LINK_CXX LINKFLAGS MFLAGS \

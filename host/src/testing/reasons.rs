@@ -1,15 +1,12 @@
 // SPDX-License-Identifier: MIT OR Apache-2.0
-//! Why tests of RTEMS do not pass, where that is known. A reason excuses nothing: it saves who reads a table the
-//! search.
+//! Why tests do not pass, where that is known. A reason excuses nothing: it saves who reads a table the search.
 
-use std::fs;
-use std::path::Path;
-
-use anyhow::{Context, Result};
 use serde::Deserialize;
 
-/// The file with reasons, in the workspace.
-pub const FILE: &str = "tests/rtems/exceptions.toml";
+/// A text that does not say reasons; the message says why.
+#[derive(Debug, thiserror::Error)]
+#[error("{0}")]
+pub struct ReasonsError(String);
 
 /// All of them.
 #[derive(Debug, Default, Deserialize)]
@@ -30,15 +27,25 @@ struct Reason {
 }
 
 impl Reasons {
-    /// Reads [`FILE`].
-    pub fn read(path: &Path) -> Result<Self> {
-        let text = fs::read_to_string(path).with_context(|| format!("cannot read {}", path.display()))?;
-        Self::parse(&text).with_context(|| format!("{} is not understood", path.display()))
-    }
-
-    /// Those in a text like that of [`FILE`].
-    pub fn parse(text: &str) -> Result<Self> {
-        Ok(toml::from_str(text)?)
+    /// Those in a text in TOML, a table for each:
+    ///
+    /// ```
+    /// let reasons = pvhost::testing::Reasons::parse(
+    ///     r#"
+    ///     [[exception]]
+    ///     test = "sptests/spintr*"   # a `*` at the end stands for any rest
+    ///     host = "process"           # on that host only; may be left out
+    ///     why = "waits for a tick within a few instructions"
+    ///     "#,
+    /// )?;
+    /// assert!(reasons.why("process", "sptests", "spintrcritical01").is_some());
+    /// # Ok::<(), pvhost::testing::ReasonsError>(())
+    /// ```
+    ///
+    /// # Errors
+    /// It is no such text; what is wrong, and in which line.
+    pub fn parse(text: &str) -> Result<Self, ReasonsError> {
+        toml::from_str(text).map_err(|error| ReasonsError(error.to_string().trim_end().to_owned()))
     }
 
     /// Why the test of that group does not pass on the host of that name; that host's own reasons go first.
@@ -87,9 +94,14 @@ mod tests {
     }
 
     #[test]
-    fn the_file_is_understood() {
-        let workspace = paravirt_build::workspace::Workspace::find().expect("a checkout");
-        let reasons = Reasons::read(&workspace.root().join(FILE)).expect("the file");
-        assert!(reasons.why("process", "sptests", "spfatal26").is_some());
+    fn what_is_not_understood_is_named_with_its_line() {
+        for (text, part) in [
+            ("[[exception]]\ntest = \"a/b\"\n", "why"),
+            ("[[exception]]\ntset = \"a/b\"\nwhy = \"\"\n", "line 2"),
+            ("", "exception"),
+        ] {
+            let error = Reasons::parse(text).expect_err(text).to_string();
+            assert!(error.contains(part), "{error}");
+        }
     }
 }

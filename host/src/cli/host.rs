@@ -25,16 +25,24 @@ pub(super) enum HostName {
 }
 
 impl HostName {
-    /// The host of that name for that image.
-    pub(super) fn host(self, image: &Image) -> &'static Host {
-        let name = match self {
+    /// The name.
+    pub(super) fn name(self) -> &'static str {
+        match self {
             Self::Process => "process",
             Self::ProcessL4rtems => "process-l4rtems",
             Self::Qemu => "qemu",
+            Self::Xen => "xen",
             Self::XenPv => "xen-pv",
             Self::XenPvh => "xen-pvh",
-            Self::Xen if image.entries().xen_pv.is_some() => "xen-pv",
-            Self::Xen => "xen-pvh",
+        }
+    }
+
+    /// The host of that name for that image.
+    pub(super) fn host(self, image: &Image) -> &'static Host {
+        let name = match self {
+            Self::Xen if image.entries().xen_pv.is_some() => Self::XenPv.name(),
+            Self::Xen => Self::XenPvh.name(),
+            _ => self.name(),
         };
         Host::find(name).expect("a test finds every host")
     }
@@ -55,6 +63,7 @@ mod tests {
         let mut taken = Vec::new();
         for variant in HostName::value_variants() {
             let value = variant.to_possible_value().expect("none is hidden");
+            assert_eq!(value.get_name(), variant.name());
             taken.extend(value.get_name_and_aliases().map(str::to_owned));
         }
         names.sort_unstable();

@@ -29,6 +29,8 @@ mod say;
 #[cfg(all(target_os = "linux", target_arch = "x86_64"))]
 pub(crate) mod signal;
 #[cfg(all(target_os = "linux", target_arch = "x86_64"))]
+mod test;
+#[cfg(all(target_os = "linux", target_arch = "x86_64"))]
 mod units;
 
 /// Exit status of the program.
@@ -52,6 +54,7 @@ Examples:
   pvhost bind hello --provides host.txt -o bound
                                           put the host's addresses in its slots
   pvhost run hello                        run it in a process
+  pvhost test guests                      run all that are in a folder
   pvhost new mine                         begin a guest of your own
 
 Where a file is read, `-` is standard input, and where one is written, standard output. Colours are for terminals, \
@@ -107,6 +110,8 @@ const SUBCOMMANDS: &[Entry] = &[
     Entry::of::<bind::Arguments>(),
     #[cfg(all(target_os = "linux", target_arch = "x86_64"))]
     Entry::of::<run::Arguments>(),
+    #[cfg(all(target_os = "linux", target_arch = "x86_64"))]
+    Entry::of::<test::Arguments>(),
     Entry::of::<new::Arguments>(),
     Entry::of::<completions::Arguments>(),
     Entry::of::<man::Arguments>(),

@@ -43,6 +43,12 @@ pub(super) fn say(text: impl Display) {
     output::print_message(&fit(&text.to_string(), &io::stderr()));
 }
 
+/// Writes a text to standard error, which is a terminal, with what it obeys. The user may not want styles.
+#[cfg(all(target_os = "linux", target_arch = "x86_64"))]
+pub(super) fn say_to_terminal(before: &str, text: impl Display) {
+    output::print_message(&(before.to_owned() + &fit(&text.to_string(), &io::stderr())));
+}
+
 /// The text with or without its styles, for standard output.
 pub(super) fn for_stdout(text: &str) -> Cow<'_, str> {
     fit(text, &io::stdout())

@@ -22,5 +22,6 @@ mod refusals;
 mod sandbox;
 mod signals;
 mod terminal;
+mod testing;
 mod time;
 mod ways_of_time;

@@ -87,6 +87,18 @@ fn every_member_is_documented_and_there() {
     }
 }
 
+/// Which says on standard error what it does meanwhile.
+#[cfg(all(target_os = "linux", target_arch = "x86_64"))]
+#[test]
+fn every_member_of_a_run_of_tests_is_documented_and_there() {
+    let folder = folder();
+    let output = folder.run("test leftovers --retries 1 --output logs --json");
+    let value: Value = serde_json::from_slice(&output.stdout).expect("JSON");
+    let mut found = BTreeSet::new();
+    paths(&value, "", &mut found);
+    assert_eq!(found, documented("test --json"));
+}
+
 #[test]
 fn errors_stay_text_with_the_same_status() {
     let folder = folder();

@@ -243,6 +243,7 @@ fn help() {
         "audit --help",
         "bind --help",
         "run --help",
+        "test --help",
         "new --help",
         "completions --help",
         "man --help",

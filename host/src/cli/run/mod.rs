@@ -9,7 +9,7 @@ use std::path::{Path, PathBuf};
 use std::time::{Duration, Instant};
 
 use clap::error::ErrorKind;
-use clap::{Args, ValueEnum};
+use clap::{Args, Command, FromArgMatches, ValueEnum};
 use pvhost::emulator::VirtualMachine;
 use pvhost::image::{Image, OpenError};
 use pvhost::process::Time;
@@ -252,6 +252,21 @@ impl Subcommand for Arguments {
 }
 
 impl Arguments {
+    /// Refuses what are no options for a guest that is named behind them.
+    pub(super) fn check_options(options: &[OsString]) -> Result<(), clap::Error> {
+        let command = Self::augment_args(Command::new("run").bin_name("pvhost run"));
+        let words = [OsStr::new("run")]
+            .into_iter()
+            .chain(options.iter().map(OsString::as_os_str));
+        let matches = command.try_get_matches_from(words.chain(["--", "GUEST"].map(OsStr::new)))?;
+        let arguments = Self::from_arg_matches(&matches)?;
+        if arguments.guest.is_some() || arguments.arguments.len() > 1 {
+            let message = "behind `--` are options for `pvhost run`, and nothing else\n";
+            return Err(clap::Error::raw(ErrorKind::UnknownArgument, message));
+        }
+        arguments.check()
+    }
+
     /// The guest's file, wherever on the command line it stands.
     fn guest(&self) -> &Path {
         let first = || self.arguments.first().map(Path::new);
@@ -368,8 +383,6 @@ fn conclude(status: ExitStatus, signal: Option<i32>, lost: Option<&io::Error>) -
 
 #[cfg(test)]
 mod tests {
-    use clap::{Command, FromArgMatches};
-
     use super::*;
 
     /// What clap makes of these words; `None`: a refusal.

@@ -14,6 +14,8 @@ use crate::image::Image;
 
 /// How RTEMS names its programs.
 const RTEMS: &str = "exe";
+/// And an image that it links first, to make the program from its symbols.
+const FIRST_IMAGE: &str = "pre";
 /// At the end of the stem of one that RTEMS builds only to see that it links.
 const LINK_TEST: &str = ".norun";
 /// The folder of RTEMS' samples, of which one is called so too; it is meant to run, but prints nothing.
@@ -126,6 +128,9 @@ fn why_not(path: &Path, is_link: bool) -> Result<Option<&'static str>, Error> {
         let is_sample = folder.is_some_and(|folder| folder == SAMPLES);
         let is_run = expected(path) != Expects::End || is_sample;
         return Ok((!is_run).then_some("RTEMS builds it only to see that it links"));
+    }
+    if path.extension().is_some_and(|extension| extension == FIRST_IMAGE) {
+        return Ok(Some("RTEMS makes a program from its symbols"));
     }
     is_guest(path, &metadata).map(|is_guest| (!is_guest).then_some("no guest"))
 }
@@ -247,6 +252,7 @@ mod tests {
             "samples/hello.exe",
             "samples/minimum.norun.exe",
             "samples/hello.o",
+            "libtests/dl01.pre",
             "libtests/open.norun.exe",
             "libtests/deep/malloc.exe",
         ] {
@@ -264,6 +270,7 @@ mod tests {
         assert_eq!(
             why,
             [
+                "RTEMS makes a program from its symbols",
                 "RTEMS builds it only to see that it links",
                 "a link to a folder",
                 "a link to nothing",

@@ -130,7 +130,7 @@ impl Host {
 
     /// Number of idle calls, and ns in them.
     pub(super) const fn idle(&self) -> (u64, u64) {
-        (self.idles.get(), self.idle_ns.get())
+        (self.idles.get(), self.idle_ns.get() + self.schedule.skipped())
     }
 
     pub(super) fn line(&self, line: u32) -> Result<LineHandle, Error> {
@@ -194,9 +194,12 @@ impl Platform for Host {
     }
 
     fn count_idle(&self, idle: impl FnOnce()) {
+        self.idles.set(self.idles.get() + 1);
+        if self.schedule.clock.skips() {
+            return idle();
+        }
         let start = self.now();
         idle();
-        self.idles.set(self.idles.get() + 1);
         self.idle_ns.set(self.idle_ns.get() + (self.now() - start));
     }
 

@@ -69,6 +69,8 @@ pub(super) struct Schedule {
     pub(super) alarm: Alarm,
     /// Guest time in ns at which the next timer expires.
     deadline: Cell<u64>,
+    /// Guest time in ns that nobody waited for while the guest was idle.
+    skipped: Cell<u64>,
     /// Who lets the guest run, if that is not for ever.
     pauses: Option<Arc<Pauses>>,
     /// Whether the guest is to stand as soon as the host function ends.
@@ -85,6 +87,7 @@ impl Schedule {
             clock: Clock::new(time, pauses.is_some()),
             alarm: Alarm::default(),
             deadline: Cell::new(NEVER),
+            skipped: Cell::new(0),
             pauses,
             pause_due: Cell::new(false),
             watch: Cell::new(Watch { made: 0, since: 0 }),
@@ -120,6 +123,11 @@ impl Schedule {
         } else {
             Repeatable::Yes
         }
+    }
+
+    /// Guest time in ns that nobody waited for while the guest was idle.
+    pub(super) const fn skipped(&self) -> u64 {
+        self.skipped.get()
     }
 
     /// The guest's next timer expires at that guest time in ns.
@@ -249,7 +257,7 @@ impl Schedule {
         if guest.platform().console.is_coming() {
             thread::sleep(GLANCE);
         } else {
-            self.clock.skip_to(next);
+            self.skipped.set(self.skipped.get() + self.clock.skip_to(next));
             guest.alarm();
         }
         true

@@ -78,13 +78,14 @@ impl Clock {
 
     /// When on the monotonic clock that guest time may have come, at the earliest, in ns; `None`: not by waiting.
     pub(in crate::process) fn host_time(&self, time: u64) -> Option<u64> {
-        let rest = time.saturating_sub(self.now());
+        let now = monotonic();
         let rest = match &self.source {
-            Counter(_) | Processor(_) => rest,
-            Source::Ratio(ratio, _) => ratio.to_host(rest),
+            Counter(clock) => time.saturating_sub(clock.now()),
+            Source::Ratio(ratio, _) => ratio.to_host(time.saturating_sub(self.now())),
+            Processor(clock) => time.saturating_sub(clock.at(now)),
             Steps(_) => return None,
         };
-        Some(monotonic().saturating_add(rest))
+        Some(now.saturating_add(rest))
     }
 
     /// Returns whether time need not be waited for while the guest idles.
@@ -92,10 +93,10 @@ impl Clock {
         matches!(self.source, Processor(_) | Steps(_))
     }
 
-    /// If time need not be waited for: goes on from `time`, unless that has passed.
-    pub(in crate::process) fn skip_to(&self, time: u64) {
+    /// If time need not be waited for: goes on from `time`, unless that has passed. Returns by how much in ns.
+    pub(in crate::process) fn skip_to(&self, time: u64) -> u64 {
         match &self.source {
-            Counter(_) | Source::Ratio(..) => {}
+            Counter(_) | Source::Ratio(..) => 0,
             Processor(clock) => clock.skip_to(time),
             Steps(clock) => clock.skip_to(time),
         }

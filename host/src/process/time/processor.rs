@@ -39,21 +39,27 @@ impl ProcessorClock {
 
     /// Guest time starts now.
     pub(super) fn begin(&self) {
-        self.ahead.store(self.processor().wrapping_neg(), Ordering::Relaxed);
+        self.ahead
+            .store(self.processor(monotonic()).wrapping_neg(), Ordering::Relaxed);
     }
 
     pub(super) fn now(&self) -> u64 {
-        self.processor().wrapping_add(self.ahead.load(Ordering::Relaxed))
+        self.at(monotonic())
     }
 
-    /// Goes on from that time, unless it has passed.
-    pub(super) fn skip_to(&self, time: u64) {
+    /// Guest time now, which is `now` on the monotonic clock.
+    pub(super) fn at(&self, now: u64) -> u64 {
+        self.processor(now).wrapping_add(self.ahead.load(Ordering::Relaxed))
+    }
+
+    /// Goes on from that time, unless it has passed. Returns by how much.
+    pub(super) fn skip_to(&self, time: u64) -> u64 {
         let rest = time.saturating_sub(self.now());
         self.ahead.fetch_add(rest, Ordering::Relaxed);
+        rest
     }
 
-    fn processor(&self) -> u64 {
-        let now = monotonic();
+    fn processor(&self, now: u64) -> u64 {
         let reading = if now < self.near.load(Ordering::Relaxed) {
             now.wrapping_add(self.offset.load(Ordering::Relaxed))
         } else {

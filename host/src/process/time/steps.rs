@@ -52,9 +52,11 @@ impl StepClock {
         }
     }
 
-    /// Goes on from that time, unless it has passed.
-    pub(super) fn skip_to(&self, time: u64) {
-        self.now.set(self.now.get().max(time));
+    /// Goes on from that time, unless it has passed. Returns by how much.
+    pub(super) fn skip_to(&self, time: u64) -> u64 {
+        let rest = time.saturating_sub(self.now.get());
+        self.now.set(self.now.get() + rest);
+        rest
     }
 
     /// SplitMix64 (Steele, Lea, Flood: Fast Splittable Pseudorandom Number Generators, 2014).

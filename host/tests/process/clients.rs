@@ -416,7 +416,7 @@ fn a_slow_reader_costs_no_tick() {
     for (arch, guest) in each("lines") {
         for kind in KINDS {
             let what = format!("{arch} {kind}");
-            let served = Served::start(&guest, kind, &[], &[&COUNT.to_string()]);
+            let served = Served::start(&guest, &format!("{kind},wait"), &[], &[&COUNT.to_string()]);
             let mut client = served.client();
             let mut output = client.read(1000);
             served.running.wait_until_stalled();

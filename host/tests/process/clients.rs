@@ -234,6 +234,28 @@ fn input_of_a_client_that_has_gone_arrives() {
     }
 }
 
+/// Of a guest that never asks for any: the next one's turn comes all the same.
+#[test]
+fn a_client_may_go_whose_input_nobody_wants() {
+    for (arch, guest) in each("lines") {
+        for kind in ["unix", "tcp"] {
+            let served = Served::start(&guest, &format!("{kind},wait"), &[], &["3000", "100", "stay"]);
+            let mut first = served.client();
+            first.write(&[b'x'; 150_000]);
+            let mut output = first.go();
+            let mut second = served.client();
+            output.extend(second.read(lines(3000).len() - output.len()));
+            assert!(
+                output == lines(3000).as_bytes(),
+                "{arch} {kind}: {} bytes",
+                output.len()
+            );
+            served.running.signal(libc::SIGTERM);
+            assert_eq!(served.ends().status.signal(), Some(libc::SIGTERM), "{arch} {kind}");
+        }
+    }
+}
+
 #[test]
 fn nothing_is_lost_when_the_reader_goes_and_comes() {
     const COUNT: usize = 20_000;

@@ -2,9 +2,11 @@
 //! Guest time that is not the clock's: faster, slower, as fast as can be, by steps, and with pauses.
 
 use std::cell::Cell;
-use std::fs::File;
+use std::fs::{self, File};
 use std::hint;
+use std::io::Write;
 use std::path::Path;
+use std::process::Stdio;
 use std::rc::Rc;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
@@ -17,7 +19,9 @@ use pvhost::process::{
     Runner, Steps, Time, Vm,
 };
 
-use super::guests::{each, output, place, pvhost, read_back, run, text, vm};
+use tempfile::TempDir;
+
+use super::guests::{Running, each, output, place, pvhost, read_back, run, text, vm};
 
 /// Ways that are not real time.
 const WAYS: [&str; 5] = ["fast", "steps", "steps=10", "20", "0.5"];
@@ -194,6 +198,51 @@ fn steps_make_runs_repeatable_whatever_else_the_machine_does() {
             let other = run("8");
             assert_ne!(other.1["guest_time_ns"], first.1["guest_time_ns"], "{arch}, {name}");
         }
+    }
+}
+
+/// However its input comes, by steps the guest has the same.
+#[test]
+fn steps_wait_for_input_from_a_file_and_from_a_slow_pipe() {
+    let input: Vec<u8> = (0..2_000)
+        .flat_map(|line| format!("line {line}\n").into_bytes())
+        .collect();
+    let folder = TempDir::new().expect("a folder");
+    let file = folder.path().join("input");
+    fs::write(&file, &input).expect("it can be written");
+    for (arch, guest) in each("echo") {
+        let options = ["--time", "steps", "--json"];
+        let from_file = pvhost(&guest, &options, &[])
+            .stdin(File::open(&file).expect("it is there"))
+            .output()
+            .expect("it starts");
+        let mut command = pvhost(&guest, &options, &[]);
+        command
+            .stdin(Stdio::piped())
+            .stdout(Stdio::piped())
+            .stderr(Stdio::piped());
+        let mut running = Running::start(&mut command);
+        let mut pipe = running.0.stdin.take().expect("piped");
+        let from_pipe = thread::scope(|scope| {
+            scope.spawn(|| {
+                for part in input.chunks(1_500) {
+                    pipe.write_all(part).expect("it reads");
+                    thread::sleep(ms(10));
+                }
+                drop(pipe);
+            });
+            running.output()
+        });
+        assert_eq!(from_file.status.code(), Some(0), "{arch}: {}", text(&from_file.stderr));
+        assert_eq!(from_pipe.stdout, from_file.stdout, "{arch}");
+        assert!(
+            from_file.stdout.len() > input.len(),
+            "{arch}: {}",
+            text(&from_file.stdout)
+        );
+        let reports = [&from_file, &from_pipe].map(|output| report(&output.stderr));
+        assert_eq!(reports[0]["repeatable"], true, "{arch}: {}", reports[0]);
+        assert_eq!(reports[0], reports[1], "{arch}");
     }
 }
 

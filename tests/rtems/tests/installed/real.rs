@@ -18,7 +18,7 @@ use paravirt_section_tests::scratch;
 use paravirt_section_tests::tools::{self, succeed};
 use pvhost::audit::{Allowlist, audit};
 use pvhost::image::Image;
-use pvhost::process::{Call, Exit};
+use pvhost::process::{Builder, Call, Exit, Steps, Time};
 
 /// Time for programs that end by themselves.
 const LIMIT: Duration = Duration::from_secs(20);
@@ -175,6 +175,25 @@ pub fn a_new_project_runs() {
 fn run_app(rtems: &Installed, name: &str, input: &str) -> (Exit, String) {
     let folder = scratch();
     run::program(&rtems.app(name, folder.path()), input, LIMIT)
+}
+
+/// In fast time and by steps, with a tick of 1 kHz. The program checks itself.
+pub fn an_idle_hour_passes_in_seconds_and_every_tick_counts() {
+    let rtems = Installed::find();
+    let folder = scratch();
+    let program = rtems.app("idle", folder.path());
+    for time in [Time::Fast, Time::Steps(Steps::default())] {
+        let input = File::open("/dev/null").expect("Linux has it");
+        let in_that_time = |builder: Builder| builder.command_line("3600").time(time);
+        let (finished, printed) = run::guest_of(in_that_time, &program, input, LIMIT);
+        assert!(
+            matches!(finished.exit, Exit::Exit(0)),
+            "{time}: {:?}\n{printed}",
+            finished.exit
+        );
+        let counted = "3600 s: 3600000 ticks, 3600000 expirations, 3600000 ms by the clock\n";
+        assert!(printed.contains(counted), "{time}: {printed}");
+    }
 }
 
 /// Floating point, thread-local storage, nested interrupts, an application's timer: the program checks itself.

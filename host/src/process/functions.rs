@@ -418,15 +418,112 @@ pub(super) type Erased = Rc<dyn Fn(&mut Call)>;
 
 /// A host function with its prototype.
 pub(super) struct Provided {
-    pub(super) signature: fn(Width) -> Signature,
+    signature: Prototype,
     pub(super) function: Erased,
+}
+
+enum Prototype {
+    /// That of a closure's types.
+    Typed(fn(Width) -> Signature),
+    /// The same on each guest.
+    Fixed(Signature),
 }
 
 impl Provided {
     pub(super) fn new<A, F: HostFunction<A>>(function: F) -> Self {
         Self {
-            signature: F::signature,
+            signature: Prototype::Typed(F::signature),
             function: function.erase(),
+        }
+    }
+
+    pub(super) fn with(signature: Signature, function: impl Fn(&mut Call, &[Value]) -> Value + 'static) -> Self {
+        let function = move |call: &mut Call| {
+            let mut arguments = call.arguments();
+            let mut values = [Value::Unit; Signature::MAX_ARGUMENTS];
+            let mut count = 0;
+            for (value, ty) in values.iter_mut().zip(signature.arguments()) {
+                *value = Value::take(ty, &mut arguments);
+                count += 1;
+            }
+            function(call, &values[..count]).give(signature.result(), call);
+        };
+        Self {
+            signature: Prototype::Fixed(signature),
+            function: Rc::new(function),
+        }
+    }
+
+    pub(super) fn signature(&self, width: Width) -> Signature {
+        match self.signature {
+            Prototype::Typed(signature) => signature(width),
+            Prototype::Fixed(signature) => signature,
+        }
+    }
+}
+
+/// An argument or a result of a function whose prototype is known only when the program runs, see
+/// [`Builder::provide_with`](super::Builder::provide_with).
+#[derive(Clone, Copy, Debug, PartialEq)]
+pub enum Value {
+    /// No result.
+    Unit,
+    /// An integer without a sign, or the address that is in a pointer.
+    Unsigned(u64),
+    /// An integer with a sign.
+    Signed(i64),
+    /// A float.
+    Float(f64),
+}
+
+impl Value {
+    /// Takes the next argument, which has that type.
+    fn take(ty: Type, arguments: &mut Arguments<'_>) -> Self {
+        match ty {
+            Type::Unit | Type::Never => Self::Unit,
+            Type::I8 => Self::Signed(i8::take(arguments).into()),
+            Type::U8 => Self::Unsigned(u8::take(arguments).into()),
+            Type::I16 => Self::Signed(i16::take(arguments).into()),
+            Type::U16 => Self::Unsigned(u16::take(arguments).into()),
+            Type::I32 => Self::Signed(i32::take(arguments).into()),
+            Type::U32 => Self::Unsigned(u32::take(arguments).into()),
+            Type::I64 => Self::Signed(i64::take(arguments)),
+            Type::U64 => Self::Unsigned(u64::take(arguments)),
+            Type::Pointer | Type::ConstPointer => Self::Unsigned(arguments.word()),
+            Type::F32 => Self::Float(f32::take(arguments).into()),
+            Type::F64 => Self::Float(f64::take(arguments)),
+        }
+    }
+
+    /// Leaves it as a result of that type.
+    fn give(self, ty: Type, call: &mut Call) {
+        let bits = match self {
+            Self::Unit => 0,
+            Self::Unsigned(value) => value,
+            Self::Signed(value) => value as u64,
+            Self::Float(value) => value as i64 as u64,
+        };
+        let float = match self {
+            Self::Unit => 0.0,
+            Self::Unsigned(value) => value as f64,
+            Self::Signed(value) => value as f64,
+            Self::Float(value) => value,
+        };
+        match ty {
+            Type::Unit => {}
+            // Nobody takes the guest on from here.
+            Type::Never => {
+                call.stop(Exit::Fatal(0));
+            }
+            Type::I8 => (bits as i8).give(call),
+            Type::U8 => (bits as u8).give(call),
+            Type::I16 => (bits as i16).give(call),
+            Type::U16 => (bits as u16).give(call),
+            Type::I32 => (bits as i32).give(call),
+            Type::U32 => (bits as u32).give(call),
+            Type::I64 | Type::U64 | Type::Pointer | Type::ConstPointer => call.set_result(bits),
+            Type::F32 => (float as f32).give(call),
+            Type::F64 => float.give(call),
         }
     }
 }

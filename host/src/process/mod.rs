@@ -42,7 +42,8 @@ pub use conditions::Condition;
 pub use console::{Console, ConsoleError, Reach};
 pub use dispositions::{ENDS, FAULTS};
 pub use functions::{
-    Arguments, Call, GuestArgument, GuestConstPtr, GuestIsize, GuestPtr, GuestResult, GuestUsize, HostFunction, Stopped,
+    Arguments, Call, GuestArgument, GuestConstPtr, GuestIsize, GuestPtr, GuestResult, GuestUsize, HostFunction,
+    Stopped, Value,
 };
 pub use lines::LineHandle;
 pub use paravirt_host_core::fault::{Fault, Location};

@@ -11,12 +11,13 @@ use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::Duration;
 
 use paravirt_abi::error::Error;
+use paravirt_abi::signature::Signature;
 use paravirt_host_core::guest::{self, GuestError};
 use paravirt_host_core::layout::GUEST_END;
 
 use super::conditions::{self, Condition};
 use super::console::Console;
-use super::functions::{Call, Erased, HostFunction, Provided};
+use super::functions::{Call, Erased, HostFunction, Provided, Value};
 use super::interface;
 use super::lines::{LineHandle, SharedLines};
 use super::pauses::Pauses;
@@ -99,6 +100,23 @@ impl Builder {
     pub fn provide<A, F: HostFunction<A>>(mut self, name: impl Into<String>, function: F) -> Self {
         let name = Cow::Owned(name.into());
         self.functions.insert(name, Provided::new(function));
+        self
+    }
+
+    /// Provides a host function whose prototype is known only when the program runs, for libraries that provide
+    /// functions of other languages. [`prototype::parse`](crate::prototype::parse) makes a signature of text, for a
+    /// guest of the width of `image.machine()`. The function gets its arguments in their order, each as the [`Value`]
+    /// of its type; its result is converted to the type of the prototype, as by `as`. Where that is `!`, the guest ends
+    /// by [`Call::stop`], or else as fatal with code 0.
+    #[must_use]
+    pub fn provide_with(
+        mut self,
+        name: impl Into<String>,
+        signature: Signature,
+        function: impl Fn(&mut Call, &[Value]) -> Value + 'static,
+    ) -> Self {
+        let name = Cow::Owned(name.into());
+        self.functions.insert(name, Provided::with(signature, function));
         self
     }
 
@@ -231,7 +249,7 @@ impl Builder {
             let provided = self.functions.get(name)?;
             let function = Rc::clone(&provided.function);
             Some(guest::Function {
-                signature: Some((provided.signature)(width)),
+                signature: Some(provided.signature(width)),
                 function: Function::new(if follows_calls { followed(function) } else { function }),
             })
         };

@@ -1,6 +1,7 @@
 # SPDX-License-Identifier: MIT OR Apache-2.0
 # find_package(paravirt): paravirt::guest for guests and paravirt::host for hosts, of the compiler's width, and both by
-# their architecture: paravirt::guest-i386 builds for 32 bits with a compiler for 64, too.
+# their architecture: paravirt::guest-i386 builds for 32 bits with a compiler for 64, too. paravirt::vm, for programs for
+# x86-64 that run guests in themselves.
 cmake_minimum_required(VERSION 3.13)
 get_filename_component(_paravirt "${CMAKE_CURRENT_LIST_DIR}/../../.." ABSOLUTE)
 
@@ -41,6 +42,13 @@ foreach(_paravirt_side guest host)
       INTERFACE_LINK_LIBRARIES paravirt::${_paravirt_side}-${_paravirt_arch})
   endif()
 endforeach()
+if(_paravirt_arch STREQUAL x86_64 AND NOT TARGET paravirt::vm)
+  add_library(paravirt::vm SHARED IMPORTED)
+  set_target_properties(paravirt::vm PROPERTIES
+    IMPORTED_LOCATION "${_paravirt}/lib/libparavirt_vm.so"
+    IMPORTED_SONAME libparavirt_vm.so
+    INTERFACE_INCLUDE_DIRECTORIES "${_paravirt}/include")
+endif()
 unset(_paravirt)
 unset(_paravirt_arch)
 unset(_paravirt_side)

@@ -19,4 +19,5 @@ pub mod sysroot;
 pub mod tally;
 pub mod toolchain;
 pub mod tools;
+pub mod vm_library;
 pub mod workspace;

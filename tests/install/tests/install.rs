@@ -1,5 +1,6 @@
 // SPDX-License-Identifier: MIT OR Apache-2.0
-//! Guests in C and C++, and a host in C, that know nothing of this checkout, only what `cargo xtask install` installs.
+//! Guests in C and C++, a host in C, and programs that run guests in themselves, that know nothing of this checkout,
+//! only what `cargo xtask install` installs.
 #![cfg(all(target_os = "linux", target_arch = "x86_64"))]
 
 use std::env;
@@ -150,11 +151,15 @@ fn it_says_what_it_installs_and_no_file_knows_where() {
         "include/paravirt/detail/assembly.h",
         "include/paravirt/host.h",
         "include/paravirt/interface.h",
+        "include/paravirt/vm.h",
+        "lib/libparavirt_vm.a",
+        "lib/libparavirt_vm.so",
         "lib/cmake/paravirt/paravirt-config.cmake",
         "lib/paravirt/i386/libparavirt_guest.a",
         "lib/paravirt/i386/libparavirt_host.a",
         "lib/paravirt/x86_64/libparavirt_guest.a",
         "lib/paravirt/x86_64/libparavirt_host.a",
+        "lib/paravirt/python/paravirt_vm.py",
         "share/paravirt/linkcmds/externals.ld",
     ] {
         assert!(prefix.join(file).is_file(), "{file}");
@@ -301,6 +306,86 @@ fn a_host_in_c_is_built_by_what_pkg_config_says() {
     }
 }
 
+/// What a program or a script prints that runs the guest in itself.
+fn check_in_program(command: &mut Command, guest: &Path) {
+    let (_, arguments, _, _) = C;
+    let arguments = arguments.join(" ");
+    check(command.arg(guest).arg(arguments), (C.0, &[], C.2, C.3));
+}
+
+#[test]
+fn a_program_that_runs_guests_is_built_by_what_pkg_config_says() {
+    let folder = tempfile::tempdir().expect("a folder");
+    let guests = Arch::ALL.map(|arch| compile("gcc", C.0, arch, folder.path()));
+    let libraries = pkg_config(&["--variable=libdir"], "paravirt-vm");
+    let shared = [
+        pkg_config(&["--libs"], "paravirt-vm"),
+        vec![format!("-Wl,-rpath,{}", libraries[0])],
+    ]
+    .concat();
+    let alone = pkg_config(&["--variable=staticlibs"], "paravirt-vm");
+    for libraries in [shared, alone] {
+        let program = folder.path().join("program");
+        succeed(
+            Command::new("cc")
+                .args(["-std=c11"])
+                .args(STRICT)
+                .args(pkg_config(&["--cflags"], "paravirt-vm"))
+                .arg(fixture("vm.c"))
+                .args(&libraries)
+                .arg("-o")
+                .arg(&program),
+        );
+        for guest in &guests {
+            check_in_program(Command::new("timeout").arg("60").arg(&program), guest);
+        }
+    }
+    // By its path, as build systems do.
+    let program = folder.path().join("program");
+    succeed(
+        Command::new("cc")
+            .args(pkg_config(&["--cflags"], "paravirt-vm"))
+            .arg(fixture("vm.c"))
+            .arg(prefix().join("lib/libparavirt_vm.so"))
+            .arg("-o")
+            .arg(&program),
+    );
+    for guest in &guests {
+        let mut command = Command::new(&program);
+        check_in_program(command.env("LD_LIBRARY_PATH", prefix().join("lib")), guest);
+    }
+}
+
+#[test]
+fn python_finds_the_library() {
+    test_support::program("python3");
+    let folder = tempfile::tempdir().expect("a folder");
+    let script = "import sys, paravirt_vm\n\
+        with paravirt_vm.Vm(sys.argv[1], sys.argv[2], time='steps', memory=1 << 20) as vm:\n\
+        \x20   while vm.run_until(vm.time + 1_000_000): pass\n\
+        sys.exit(vm.end.status)\n";
+    for arch in Arch::ALL {
+        let guest = compile("gcc", C.0, arch, folder.path());
+        let mut command = Command::new("python3");
+        command
+            .args(["-B", "-c", script])
+            .env_remove("PARAVIRT_VM_LIBRARY")
+            .env("PYTHONPATH", &pkg_config(&["--variable=pythondir"], "paravirt-vm")[0]);
+        check_in_program(&mut command, &guest);
+    }
+    // Without it, it is said how to have it.
+    let module = prefix().join("lib/paravirt/python/paravirt_vm.py");
+    fs::copy(module, folder.path().join("paravirt_vm.py")).expect("a file can be copied");
+    let output = run(Command::new("python3")
+        .args(["-B", "-c", "import paravirt_vm"])
+        .env_remove("PARAVIRT_VM_LIBRARY")
+        // Cargo's, in which the library is that is built for tests.
+        .env_remove("LD_LIBRARY_PATH")
+        .env("PYTHONPATH", folder.path()));
+    let said = String::from_utf8_lossy(&output.stderr);
+    assert!(said.contains("PARAVIRT_VM_LIBRARY"), "{said}");
+}
+
 /// Fetching and installing is left out.
 #[test]
 fn ci_services_are_told_commands_that_work() {
@@ -338,7 +423,7 @@ fn cmake_finds_it() {
         test_support::program(c);
         test_support::program(cxx);
         let folder = tempfile::tempdir().expect("a folder");
-        for file in [C.0, CXX.0, "CMakeLists.txt"] {
+        for file in [C.0, CXX.0, "vm.c", "CMakeLists.txt"] {
             fs::copy(fixture(file), folder.path().join(file)).expect("a file can be copied");
         }
         let mut configure = Command::new("cmake");
@@ -368,6 +453,7 @@ fn cmake_finds_it() {
             check(pvhost().arg(build.join(guest)).arg("--"), expected);
         }
         check(Command::new(build.join("host")).arg(build.join("guest")).arg("--"), C);
+        check_in_program(&mut Command::new(build.join("vm")), &build.join("guest-i386"));
     }
 }
 

@@ -1,5 +1,6 @@
 // SPDX-License-Identifier: MIT OR Apache-2.0
-//! `cargo xtask install`: what guests in C and C++ and hosts in C are built with, without this checkout, and `pvhost`.
+//! `cargo xtask install`: what guests in C and C++, hosts in C, and programs that run guests in themselves are built
+//! with, without this checkout, and `pvhost`.
 
 use std::env;
 use std::fs::{self, Permissions};
@@ -15,6 +16,7 @@ use paravirt_build::command;
 use paravirt_build::files::write_if_changed;
 use paravirt_build::hosts;
 use paravirt_build::static_library;
+use paravirt_build::vm_library;
 use paravirt_build::workspace::Workspace;
 
 /// Its options.
@@ -65,6 +67,16 @@ pub fn run(workspace: &Workspace, arguments: &Arguments) -> Result<()> {
             );
         }
     }
+    println!("building {}", vm_library::FILES[0]);
+    for built in vm_library::build(workspace)? {
+        let name = built.file_name().context("a library has a name")?;
+        write(&prefix.join("lib").join(name), &fs::read(&built)?)?;
+    }
+    copy(
+        &workspace.root().join("host/python"),
+        "py",
+        &prefix.join("lib/paravirt/python"),
+    )?;
     copy(&workspace.root().join("ffi/include"), "h", &prefix.join("include"))?;
     copy(&workspace.linkcmds(), "ld", &prefix.join("share/paravirt/linkcmds"))?;
     descriptions(workspace, &prefix)?;
@@ -130,7 +142,9 @@ fn descriptions(workspace: &Workspace, prefix: &Path) -> Result<()> {
             fill_in(&format!("paravirt-{side}.pc"), &target, &values)?;
         }
     }
-    fill_in("paravirt.pc", "pkgconfig/paravirt.pc", &[])?;
+    for name in ["paravirt.pc", "paravirt-vm.pc"] {
+        fill_in(name, &format!("pkgconfig/{name}"), &[])?;
+    }
     for name in ["paravirt-config.cmake", "paravirt-config-version.cmake"] {
         fill_in(name, &format!("cmake/paravirt/{name}"), &[])?;
     }

@@ -60,11 +60,11 @@ pub enum Progress {
 /// Why a guest does not run on.
 #[derive(Debug, thiserror::Error)]
 pub enum RunError {
-    /// That time has passed.
-    #[error("guest time is {now:?} already, and does not go back to {wanted:?}")]
+    /// That time is before the last one.
+    #[error("the guest has run until {last:?} already, and does not go back to {wanted:?}")]
     Backwards {
-        /// The guest's time.
-        now: Duration,
+        /// What was asked for before.
+        last: Duration,
         /// What was asked for.
         wanted: Duration,
     },
@@ -136,17 +136,22 @@ impl Runner {
     }
 
     /// Runs the guest up to that guest time, or to its end if that comes before. Time that cannot be stopped exactly
-    /// there, as real time, is a little later then, in steps by one step at most.
+    /// there, as real time, is a little later then, in steps by one step at most; a time that has passed so does not run
+    /// the guest at all.
     ///
     /// # Errors
-    /// If the time has passed, or the guest has ended before, or the system refuses what running needs.
+    /// If the time is before the one that was asked for last, the guest has ended before, or the system refuses what
+    /// running needs.
     pub fn run_until(&mut self, time: Duration) -> Result<Progress, RunError> {
         if self.thread.is_none() {
             return Err(RunError::HasEnded);
         }
-        let now = self.time();
-        if time < now {
-            return Err(RunError::Backwards { now, wanted: time });
+        let last = Duration::from_nanos(self.pauses.goal());
+        if time < last {
+            return Err(RunError::Backwards { last, wanted: time });
+        }
+        if time < self.time() {
+            return Ok(Progress::Reached);
         }
         let goal = u64::try_from(time.as_nanos()).unwrap_or(NEVER);
         if self.pauses.run_until(goal) {

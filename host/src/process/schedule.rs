@@ -104,6 +104,10 @@ impl Schedule {
     /// From now on the alarm comes by that timer.
     pub(super) fn begin(&self, timer: &PosixTimer) {
         self.clock.begin();
+        self.watch.set(Watch {
+            made: 0,
+            since: processor_time(),
+        });
         self.alarm.use_timer(Some(timer));
         self.schedule_look();
         self.arm();

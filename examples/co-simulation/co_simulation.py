@@ -71,9 +71,7 @@ def run_guest(connection, guest, command_line, time):
                 ms, level, is_raised = connection.recv()
                 if is_raised:
                     vm.raise_line(NEXT_SET_POINT_LINE)
-                # By a clock of the host's it may be late.
-                if ms * MS > vm.time:
-                    vm.run_until(ms * MS)
+                vm.run_until(ms * MS)
                 connection.send((output.lines(), valve, vm.end and vm.end.status))
             if vm.end.report:
                 print(vm.end.report, file=sys.stderr)

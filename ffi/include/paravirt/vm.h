@@ -47,7 +47,7 @@ extern "C" {
 #define PARAVIRT_VM_ERROR_ARGUMENT (-1) /**< an argument is out of its range, or a structure has another size */
 #define PARAVIRT_VM_ERROR_IMAGE (-2)    /**< the file is no guest, or its functions have other prototypes */
 #define PARAVIRT_VM_ERROR_SYSTEM (-3)   /**< Linux refuses what a guest needs */
-#define PARAVIRT_VM_ERROR_STATE (-4)    /**< not now: the guest runs, has ended, or has passed that time */
+#define PARAVIRT_VM_ERROR_STATE (-4)    /**< not now: the guest runs, has ended, or was to go further */
 #define PARAVIRT_VM_ERROR_FUNCTION (-5) /**< a callback has made a mistake, or called paravirt_vm_fail() */
 #define PARAVIRT_VM_ERROR_ADDRESS (-6)  /**< the guest has no such memory */
 #define PARAVIRT_VM_ERROR_INTERNAL (-7) /**< a mistake of the library's own */

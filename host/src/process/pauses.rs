@@ -51,16 +51,16 @@ impl Pauses {
         self.turn.load(Ordering::SeqCst) == CALLER
     }
 
-    /// On the guest's thread: gives the turn away at that time, until it comes back, or until the guest is to end, which
-    /// a signal says. Returns whether it is to go on.
+    /// On the guest's thread: gives the turn away at that time, until it comes back, or until the guest is to end,
+    /// which a signal says. Returns whether it is to go on.
     pub(super) fn pause(&self, time: u64, is_stopping: impl Fn() -> bool) -> bool {
         self.time.store(time, Ordering::SeqCst);
         self.pass(CALLER);
         self.wait_for_turn(is_stopping)
     }
 
-    /// On the guest's thread: waits until it may run, or until the guest is to end, which a signal says. Returns whether
-    /// it is to go on.
+    /// On the guest's thread: waits until it may run, or until the guest is to end, which a signal says. Returns
+    /// whether it is to go on.
     pub(super) fn wait_for_turn(&self, is_stopping: impl Fn() -> bool) -> bool {
         while self.is_paused() && !is_stopping() {
             self.wait(CALLER);

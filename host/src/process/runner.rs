@@ -136,8 +136,8 @@ impl Runner {
     }
 
     /// Runs the guest up to that guest time, or to its end if that comes before. Time that cannot be stopped exactly
-    /// there, as real time, is a little later then, in steps by one step at most; a time that has passed so does not run
-    /// the guest at all.
+    /// there, as real time, is a little later then, in steps by one step at most; a time that has passed so does not
+    /// run the guest at all.
     ///
     /// # Errors
     /// If the time is before the one that was asked for last, the guest has ended before, or the system refuses what

@@ -115,9 +115,9 @@ impl Stepping {
         }
     }
 
-    /// A step has been done. Calls the stepper. Returns whether the guest is to be interrupted, by a line that it raised
-    /// or by what was put off: a step alone interrupts nothing, or the guest's own tests of what is pending would never
-    /// be the first to see it.
+    /// A step has been done. Calls the stepper. Returns whether the guest is to be interrupted, by a line that it
+    /// raised or by what was put off: a step alone interrupts nothing, or the guest's own tests of what is pending
+    /// would never be the first to see it.
     pub(super) fn step(&self, guest: &Guest, interrupted: &mut Interrupted<'_>) -> bool {
         if !self.is_on.get() {
             // Flags that the guest saved when it was, and has loaded now.

@@ -105,8 +105,8 @@ macro_rules! units_of_host {
 }
 
 /// The reverse: the guest's control words, and what it had raised in the x87 unit; but not what waited to be reported,
-/// and nothing of the host's, which the guest may not have masked. What is on that unit's stack stays. Expects the stack
-/// pointer at a `Frame`; changes ecx.
+/// and nothing of the host's, which the guest may not have masked. What is on that unit's stack stays. Expects the
+/// stack pointer at a `Frame`; changes ecx.
 macro_rules! units_of_guest {
     () => {
         concat!(

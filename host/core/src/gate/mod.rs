@@ -55,8 +55,6 @@ static DEFAULT_MXCSR: u32 = 0x1f80;
 /// Exceptions in the x87 unit's status word, whose masks the control word has in the same place (Intel SDM volume 1,
 /// 8.1.3 and 8.1.5).
 const X87_FLAGS: u16 = 0x3f;
-/// These, and what follows from them.
-const X87_RAISED: u16 = 0xff;
 /// The flags of code that has not changed any; of all of them, only the bit that is always 1.
 const NO_FLAGS: u32 = 1 << 1;
 /// The breakpoint instruction, where no code is.

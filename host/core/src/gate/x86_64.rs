@@ -45,6 +45,8 @@ pub struct Frame {
     environment: [u32; 7],
 }
 
+/// [`X87_FLAGS`](super::X87_FLAGS) in the status word, and what follows from them there.
+const X87_RAISED: u16 = 0xff;
 /// Bits of [`Frame::changed`].
 const SSE_CHANGED: u32 = 1;
 const X87_CHANGED: u32 = 2;
@@ -597,7 +599,7 @@ global_asm!(
     sse_changed = const SSE_CHANGED,
     x87_changed = const X87_CHANGED,
     x87_flags = const super::X87_FLAGS,
-    x87_raised = const super::X87_RAISED,
+    x87_raised = const X87_RAISED,
     changed = const offset_of!(Frame, changed),
     vectors = const offset_of!(ResolverFrame, vectors),
     registers = const offset_of!(ResolverFrame, registers),

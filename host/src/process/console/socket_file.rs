@@ -1,9 +1,9 @@
 // SPDX-License-Identifier: MIT OR Apache-2.0
 //! A listening socket with a name in the file system, and who removes it.
 //!
-//! A guest's thread is confined for good by the time the guest has ended, and may not remove files: whoever has taken it
-//! over could remove any. So a process of its own does. It waits for the end of this one, whatever ends it, and knows
-//! nothing but the socket's name.
+//! A guest's thread is confined for good by the time the guest has ended, and may not remove files: whoever has taken
+//! it over could remove any. So a process of its own does. It waits for the end of this one, whatever ends it, and
+//! knows nothing but the socket's name.
 //!
 //! A name is taken over from a dead process, and removed, only by who has locked the folder. So none that another
 //! process has just taken is removed.
@@ -132,8 +132,8 @@ impl Name {
         Some(folder)
     }
 
-    /// Returns whether no process has the socket. Asked by a socket of another type, which nobody can take for a client:
-    /// that the types differ is only said where there is somebody.
+    /// Returns whether no process has the socket. Asked by a socket of another type, which nobody can take for a
+    /// client: that the types differ is only said where there is somebody.
     fn is_dead(&self) -> Result<bool, Errno> {
         is_dead(&self.file)
     }

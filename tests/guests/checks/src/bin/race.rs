@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: MIT OR Apache-2.0
-//! A program with a race: its main loop counts as its timer's handler does, and neither keeps the other away. Prints how
-//! many counts were lost.
+//! A program with a race: its main loop counts as its timer's handler does, and neither keeps the other away. Prints
+//! how many counts were lost.
 #![no_std]
 #![no_main]
 

@@ -166,8 +166,8 @@ int32_t paravirt_vm_free(struct paravirt_vm *vm);
 /**
  * Runs the guest up to that guest time, or to its end if that comes before; with UINT64_MAX to its end. Returns
  * PARAVIRT_VM_REACHED or PARAVIRT_VM_ENDED. Where time cannot be stopped exactly, the guest stands a little later: in
- * steps less than a step, else by what the host function takes that runs then. PARAVIRT_VM_ERROR_STATE if the time has
- * passed, or the guest has ended before.
+ * steps by one step at most, else by what the host function takes that runs then; a time that has passed so does not
+ * run it at all. PARAVIRT_VM_ERROR_STATE if the time is before the last one, or the guest has ended before.
  */
 int32_t paravirt_vm_run_until(struct paravirt_vm *vm, uint64_t time);
 

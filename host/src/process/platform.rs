@@ -166,7 +166,7 @@ impl Platform for Host {
     }
 
     fn now(&self) -> u64 {
-        self.schedule.clock.now()
+        self.schedule.now()
     }
 
     fn start(&self) -> u64 {
@@ -175,7 +175,7 @@ impl Platform for Host {
     }
 
     fn wall(&self) -> u64 {
-        self.schedule.clock.wall()
+        self.schedule.clock.wall(self.now())
     }
 
     fn set_alarm(&self, deadline: u64) {

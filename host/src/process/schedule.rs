@@ -73,6 +73,8 @@ pub(super) struct Schedule {
     skipped: Cell<u64>,
     /// Who lets the guest run, if that is not for ever.
     pauses: Option<Arc<Pauses>>,
+    /// Whether a host function has found that it is time for what comes next.
+    overdue: Cell<bool>,
     /// Whether the guest is to stand as soon as the host function ends.
     pause_due: Cell<bool>,
     watch: Cell<Watch>,
@@ -89,6 +91,7 @@ impl Schedule {
             deadline: Cell::new(NEVER),
             skipped: Cell::new(0),
             pauses,
+            overdue: Cell::new(false),
             pause_due: Cell::new(false),
             watch: Cell::new(Watch { made: 0, since: 0 }),
             computed: Cell::new(false),
@@ -98,7 +101,7 @@ impl Schedule {
 
     /// Whether calls are to be told to it: [`before_call`](Self::before_call) and [`after_call`](Self::after_call).
     pub(super) const fn follows_calls(&self) -> bool {
-        self.clock.steps().is_some() || self.pauses.is_some()
+        self.clock.skips() || self.pauses.is_some()
     }
 
     /// From now on the alarm comes by that timer.
@@ -127,6 +130,15 @@ impl Schedule {
         } else {
             Repeatable::Yes
         }
+    }
+
+    /// Guest time in ns, for the guest.
+    pub(super) fn now(&self) -> u64 {
+        let (time, is_due) = self.clock.up_to(self.next());
+        if is_due {
+            self.overdue.set(true);
+        }
+        time
     }
 
     /// Guest time in ns that nobody waited for while the guest was idle.
@@ -229,7 +241,11 @@ impl Schedule {
             self.expire(clock, guest);
             true
         } else {
-            self.pause_due.replace(false)
+            let is_overdue = self.overdue.replace(false);
+            if is_overdue {
+                guest.alarm();
+            }
+            self.pause_due.replace(false) || is_overdue
         };
         if may_pause && self.is_pause_due() {
             self.pause(guest);
@@ -276,7 +292,7 @@ impl Schedule {
     fn pause(&self, guest: &Guest) {
         let Some(pauses) = &self.pauses else { return };
         let start = monotonic();
-        if !pauses.pause(self.clock.now(), || guest.is_stopping()) {
+        if !pauses.pause(self.now(), || guest.is_stopping()) {
             guest.stop(ABANDONED);
         }
         self.clock.stood(monotonic() - start);

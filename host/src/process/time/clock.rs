@@ -68,11 +68,20 @@ impl Clock {
         }
     }
 
-    /// The guest's wall clock: Unix time in ns. In real time it is the host's, however that is set.
-    pub(in crate::process) fn wall(&self) -> u64 {
+    /// Guest time in ns, for the guest, which is interrupted at `limit`, and whether it has come there. Where nobody waits
+    /// for a clock, that is punctual: time stands until the guest is interrupted.
+    pub(in crate::process) fn up_to(&self, limit: u64) -> (u64, bool) {
+        match &self.source {
+            Processor(clock) => clock.up_to(limit),
+            _ => (self.now(), false),
+        }
+    }
+
+    /// The guest's wall clock at that guest time: Unix time in ns. In real time it is the host's, however that is set.
+    pub(in crate::process) fn wall(&self, now: u64) -> u64 {
         match self.source {
             Counter(_) => wall(),
-            _ => self.epoch.saturating_add(self.now()),
+            _ => self.epoch.saturating_add(now),
         }
     }
 

@@ -22,6 +22,8 @@ pub(super) struct ProcessorClock {
     latest: AtomicU64,
     /// What guest time is ahead of the processor's, wrapped.
     ahead: AtomicU64,
+    /// The latest guest time that was given out.
+    given: AtomicU64,
 }
 
 impl ProcessorClock {
@@ -32,6 +34,7 @@ impl ProcessorClock {
             near: AtomicU64::new(0),
             latest: AtomicU64::new(0),
             ahead: AtomicU64::new(0),
+            given: AtomicU64::new(0),
         };
         clock.begin();
         clock
@@ -45,6 +48,17 @@ impl ProcessorClock {
 
     pub(super) fn now(&self) -> u64 {
         self.at(monotonic())
+    }
+
+    /// Guest time to give out, and whether it has come to `limit`. What is beyond has not passed, unless it was given out
+    /// before: it is the host's, and the machine's, until the guest is interrupted.
+    pub(super) fn up_to(&self, limit: u64) -> (u64, bool) {
+        let given = self.given.load(Ordering::Relaxed);
+        let now = self.now().max(given);
+        let time = now.min(limit.max(given));
+        self.ahead.fetch_sub(now - time, Ordering::Relaxed);
+        let given = self.given.fetch_max(time, Ordering::Relaxed);
+        (time.max(given), now >= limit)
     }
 
     /// Guest time now, which is `now` on the monotonic clock.
@@ -108,5 +122,17 @@ mod tests {
         assert!((day..day + 100_000_000).contains(&clock.now()));
         clock.skip_to(5);
         assert!(clock.now() >= day);
+        // It stands where it is to be interrupted, and goes on from there.
+        let limit = clock.now() + 1_000_000;
+        while !clock.up_to(limit).1 {}
+        assert_eq!(clock.up_to(limit), (limit, true));
+        assert_eq!(clock.up_to(limit), (limit, true));
+        let (time, is_there) = clock.up_to(limit + 500_000_000);
+        assert!(
+            !is_there && (limit..limit + 100_000_000).contains(&time),
+            "{}",
+            time - limit
+        );
+        assert_eq!(clock.up_to(limit), (time, true), "it does not step back");
     }
 }

@@ -184,9 +184,12 @@ impl Schedule {
             if due.look {
                 self.schedule_look();
             }
+            let interrupt = self.next();
             if due.timers || has_passed {
                 guest.alarm();
             }
+            // What this has taken is not the guest's.
+            let _ = self.clock.up_to(interrupt);
             if self.is_pause_due() {
                 if guest.in_host() {
                     self.pause_due.set(true);

@@ -165,7 +165,7 @@ fn run_rtems(kind: Kind) -> Result<()> {
     ensure_built(&workspace);
     let ports = Path::new(env!("CARGO_BIN_EXE_ports"));
     untouched(&[&prefix, &source], || {
-        let host = Host::prepare(&workspace, kind, &Default::default(), false, ports)?;
+        let host = Host::prepare(&workspace, kind, &Default::default(), false, None, ports)?;
         let location = rtems::location::Location::at(&prefix, &source)?;
         rtems::samples::run(&workspace, &location, &host)
     })

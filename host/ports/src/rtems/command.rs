@@ -16,6 +16,7 @@ use super::results::Entry;
 use super::waf::Unbuilt;
 use super::{results, samples};
 use paravirt_build::workspace::Workspace;
+use pvhost::process::Time;
 use pvhost::testing::{self, Event, Folder, Options, Signals};
 
 /// Its options.
@@ -50,6 +51,10 @@ pub struct Arguments {
     /// Give test programs on the process host real-time priority; some compare times with the tick
     #[arg(long, requires = "tests")]
     realtime: bool,
+    /// How time passes for test programs on the process host, as for `pvhost run`: real, fast, steps, or how many times
+    /// as fast
+    #[arg(long, value_name = "MODE", requires = "tests")]
+    time: Option<Time>,
     /// The build folder of stock pc686, for the host pc686-qemu
     #[arg(long, value_name = "DIR")]
     reference: Option<PathBuf>,
@@ -68,7 +73,7 @@ impl Arguments {
     /// Prepares the host.
     fn host(&self, workspace: &Workspace) -> Result<Host> {
         let ports = std::env::current_exe().context("cannot find this program")?;
-        Host::prepare(workspace, self.host, &self.trees, self.realtime, &ports)
+        Host::prepare(workspace, self.host, &self.trees, self.realtime, self.time, &ports)
     }
 }
 
@@ -81,6 +86,11 @@ pub fn run(workspace: &Workspace, arguments: &Arguments) -> Result<bool> {
         return compare_hosts(workspace, left, right);
     }
     arguments.trees.check(arguments.host)?;
+    ensure!(
+        arguments.time.is_none() || arguments.host == Kind::Process,
+        "--time is for the host process: time on the host {} is the machine's or the emulator's",
+        arguments.host.name()
+    );
     if arguments.host == Kind::Pc686Qemu {
         let Some(reference) = &arguments.reference else {
             bail!("the host pc686-qemu needs --reference and the build folder of pc686");
@@ -184,11 +194,13 @@ fn run_tests(workspace: &Workspace, arguments: &Arguments, testsuites: &Path, un
     let name = host.kind.name();
     let folder = Folders::new(workspace).results;
     let total = programs.len();
-    let how = if arguments.realtime {
-        ", with real-time priority"
-    } else {
-        ""
-    };
+    let mut how = String::new();
+    if arguments.realtime {
+        how += ", with real-time priority";
+    }
+    if let Some(time) = arguments.time {
+        how += &format!(", with the time {time}");
+    }
     println!("running {total} programs on the host {name}{how}");
     let reasons = results::reasons(workspace)?;
     let kept = Folder::open(&folder.join(name))?;

@@ -16,6 +16,7 @@ use paravirt_build::emulators;
 use paravirt_build::hosts;
 use paravirt_build::tools::Tool;
 use paravirt_build::workspace::Workspace;
+use pvhost::process::Time;
 use pvhost::testing::{self, Ending, Launcher, Printed, Test};
 
 /// A kind of host.
@@ -143,15 +144,23 @@ pub struct Host {
     program: PathBuf,
     trees: Vec<(&'static str, PathBuf)>,
     realtime: bool,
+    time: Option<Time>,
 }
 
 impl Host {
-    /// Builds it where needed. With `realtime`, guests of the process host get real-time priority. `ports` is this
-    /// package's program.
+    /// Builds it where needed. With `realtime`, guests of the process host get real-time priority; `time` is how their
+    /// time passes, the machine's if not given. `ports` is this package's program.
     ///
     /// # Errors
     /// It does not build, or what it needs is not installed.
-    pub fn prepare(workspace: &Workspace, kind: Kind, trees: &Trees, realtime: bool, ports: &Path) -> Result<Self> {
+    pub fn prepare(
+        workspace: &Workspace,
+        kind: Kind,
+        trees: &Trees,
+        realtime: bool,
+        time: Option<Time>,
+        ports: &Path,
+    ) -> Result<Self> {
         let needed = match kind {
             Kind::Qemu => &[Tool::Qemu][..],
             Kind::XenPvh => &[Tool::Qemu, Tool::Xen],
@@ -176,6 +185,7 @@ impl Host {
             program,
             trees: trees.options(kind)?,
             realtime,
+            time,
         })
     }
 
@@ -187,6 +197,7 @@ impl Host {
             Kind::Process => command
                 .arg("run")
                 .args(self.realtime.then_some("--realtime"))
+                .args(self.time.map(|time| format!("--time={time}")))
                 .arg(guest),
             Kind::Qemu | Kind::XenPvh => command.args(["run", "--host", self.kind.name()]).arg(guest),
             Kind::Pok | Kind::L4re => {
@@ -260,6 +271,7 @@ mod tests {
             program: PathBuf::new(),
             trees: Vec::new(),
             realtime: false,
+            time: None,
         };
         let printed = Printed {
             all: output.into(),
@@ -303,6 +315,21 @@ mod tests {
             trees.options(Kind::Pok).expect("it is named"),
             [("--tree", PathBuf::from("/somewhere"))]
         );
+    }
+
+    #[test]
+    fn how_time_passes_is_told_to_the_process_host() {
+        let host = Host {
+            workspace: Workspace::find().expect("a checkout"),
+            kind: Kind::Process,
+            program: PathBuf::from("pvhost"),
+            trees: Vec::new(),
+            realtime: false,
+            time: Some(Time::Fast),
+        };
+        let command = host.command(Path::new("hello.exe"), &[]);
+        let words: Vec<_> = command.get_args().collect();
+        assert_eq!(words, ["run", "--time=fast", "hello.exe"]);
     }
 
     #[test]

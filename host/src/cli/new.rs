@@ -46,7 +46,7 @@ Examples:
   pvhost new mine --host qemu           runs in QEMU
   pvhost new mine --backend bare        runs in a process, and could in QEMU
   pvhost new mine --c                   in C: make run, or CMake
-  pvhost new mine --rtems               on RTEMS: make run
+  pvhost new mine --rtems               on RTEMS: make run, make test
 
 Exit status: 0 success, 1 the project cannot be written, 2 wrong command line.";
 
@@ -68,6 +68,14 @@ impl HostName {
             Self::Process => "",
             Self::Qemu => " --host qemu",
             Self::Xen => " --host xen",
+        }
+    }
+
+    /// The options of `pvhost test`, each behind a space: nobody waits for ticks where that can be helped.
+    const fn test_options(self) -> &'static str {
+        match self {
+            Self::Process => " --time fast",
+            Self::Qemu | Self::Xen => self.options(),
         }
     }
 
@@ -146,6 +154,7 @@ impl Subcommand for Arguments {
         let mut words = vec![
             ("@NAME@", name.to_owned()),
             ("@OPTIONS@", self.host.options().to_owned()),
+            ("@TEST_OPTIONS@", self.host.test_options().to_owned()),
         ];
         let (files, source) = match (self.c, self.rtems) {
             (true, _) => (C, None),
@@ -264,7 +273,7 @@ impl Arguments {
             }
             (_, true) => {
                 "  export PKG_CONFIG_PATH=DIR/lib/pkgconfig      # of the installed BSP, target/rtems/install\n  \
-                 make run\n"
+                 make run\n  make test\n"
             }
             _ => "  cargo run\n  cargo run -- 50\n  cargo test\n",
         };

@@ -162,13 +162,18 @@ pub fn a_new_project_runs() {
     let folder = scratch();
     let project = folder.path().join("mine");
     let pvhost = hosts::build(&test_support::workspace(), hosts::PVHOST).expect("pvhost builds");
-    succeed(tools::run(Command::new(pvhost).args(["new", "--rtems"]).arg(&project)));
+    succeed(tools::run(Command::new(&pvhost).args(["new", "--rtems"]).arg(&project)));
     succeed(tools::run(&mut rtems.make(&project)));
     let (exit, printed) = run::program(&project.join("mine.exe"), "", LIMIT);
     assert!(matches!(exit, Exit::Exit(0)), "{exit:?}\n{printed}");
     assert!(printed.starts_with("Hello from mine, on RTEMS "), "{printed}");
     // RTEMS then reports its shutdown.
     assert!(printed.contains("\ntick 3\n"), "{printed}");
+    let programs = std::env::var_os("PATH").unwrap_or_default();
+    let ours = pvhost.parent().map(Path::to_owned);
+    let programs = std::env::join_paths(ours.into_iter().chain(std::env::split_paths(&programs))).expect("a path");
+    let report = succeed(tools::run(rtems.make(&project).env("PATH", programs).arg("test")));
+    assert!(report.contains("\n1 passed, 0 failed, 0 skipped"), "{report}");
 }
 
 /// Builds a program of `apps` and runs it.

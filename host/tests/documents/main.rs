@@ -23,13 +23,14 @@ const RTEMS: &[User] = &[User::RtemsPrefix, User::RtemsSource];
 const L4RE: &[User] = &[User::L4reTree, User::L4reFiasco];
 
 /// Blocks that need what only a user has, by document and how the first command begins; and what that is.
-const OF_USERS: [(&str, &str, &[User]); 15] = [
+const OF_USERS: [(&str, &str, &[User]); 16] = [
     ("README.md", "cargo xtask rtems", RTEMS),
     ("ffi/rtems/README.md", "cargo xtask rtems --prefix", RTEMS),
     ("ffi/rtems/README.md", "pvhost run --host xen-pvh target/rtems", RTEMS),
     ("ffi/rtems/README.md", "i386-rtems6-gcc", RTEMS),
     ("ffi/rtems/README.md", "pvhost list target/rtems", RTEMS),
     ("ffi/rtems/README.md", "pvhost test target/rtems", RTEMS),
+    ("host/ci/RTEMS.md", "cp -r examples/rtems-application", RTEMS),
     (
         "host/ports/README.md",
         "cargo xtask pok --tree $HOME/pok --run",

@@ -36,6 +36,18 @@ impl Installed {
         installed
     }
 
+    /// The folder whose `bin` holds RTEMS' tools.
+    #[must_use]
+    pub fn prefix(&self) -> &Path {
+        &self.location.prefix
+    }
+
+    /// RTEMS with its version, as in the names of its tools.
+    #[must_use]
+    pub fn release(&self) -> String {
+        format!("rtems{}", self.location.version)
+    }
+
     /// A tool by its name without the architecture.
     #[must_use]
     pub fn tool(&self, name: &str) -> PathBuf {
@@ -116,7 +128,7 @@ impl Installed {
         let descriptions = Folders::new(&test_support::workspace()).install.join("lib/pkgconfig");
         let mut make = Command::new("make");
         make.current_dir(project)
-            .arg(format!("RTEMS=rtems{}", self.location.version))
+            .arg(format!("RTEMS={}", self.release()))
             .arg(format!("CC={}", self.tool("gcc").display()))
             .env("PKG_CONFIG_PATH", descriptions);
         make

@@ -3,6 +3,7 @@
 //! the BSP.
 #![cfg(all(target_os = "linux", target_arch = "x86_64"))]
 
+mod ci;
 mod emulated;
 mod real;
 
@@ -29,6 +30,8 @@ macro_rules! trials {
 
 fn main() -> ExitCode {
     let trials = trials![
+        ci::workflows_see_whether_the_example_is_right,
+        ci::the_example_runs_on_its_host,
         real::the_contract_is_that_of_rtems_headers,
         real::the_bsp_library_defines_its_part_of_the_contract,
         real::all_that_the_interrupt_headers_declare_is_defined,

@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: MIT OR Apache-2.0
 //! The real RTEMS, where it is.
 
+use std::fs;
 use std::path::{Path, PathBuf};
 use std::process::Command;
 
@@ -116,6 +117,39 @@ impl Installed {
             self.compiler("g++")
                 .args(options)
                 .arg(own(&format!("apps/{name}.cc")))
+                .arg("-o")
+                .arg(&program),
+        ));
+        program
+    }
+
+    /// Builds one of RTEMS' own programs in `folder` from the user's sources: `cargo xtask rtems` builds the samples
+    /// only. For those that are made of the files of their folder and use RTEMS' library for tests.
+    ///
+    /// # Panics
+    /// If it does not build.
+    #[must_use]
+    pub fn test_program(&self, group: &str, name: &str, folder: &Path) -> PathBuf {
+        let testsuites = self.location.source.join("testsuites");
+        let sources = testsuites.join(group).join(name);
+        let mut files: Vec<PathBuf> = fs::read_dir(&sources)
+            .unwrap_or_else(|error| panic!("{}: {error}", sources.display()))
+            .map(|entry| entry.expect("a readable folder").path())
+            .filter(|file| file.extension().is_some_and(|end| end == "c"))
+            .collect();
+        files.sort();
+        let program = folder.join(name).with_extension("exe");
+        succeed(tools::run(
+            self.gcc()
+                // What its authors' compilers did not warn of is theirs.
+                .arg("-w")
+                .arg("-Wl,--gc-sections")
+                .args(
+                    ["support/include", "psxtests/include"]
+                        .map(|headers| format!("-I{}", testsuites.join(headers).display())),
+                )
+                .args(files)
+                .arg("-lrtemstest")
                 .arg("-o")
                 .arg(&program),
         ));

@@ -6,6 +6,7 @@
 mod ci;
 mod emulated;
 mod real;
+mod steps;
 
 use std::process::ExitCode;
 
@@ -55,6 +56,7 @@ fn main() -> ExitCode {
         real::an_idle_hour_passes_in_seconds_and_every_tick_counts,
         real::fileio_writes_and_lists_a_file,
         real::privileged_instructions_are_listed,
+        steps::twenty_programs_are_the_same_in_each_run,
         emulated::hello_runs,
         emulated::processor_state_survives_threads_and_interrupts,
         emulated::control_words_belong_to_threads,

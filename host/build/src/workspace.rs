@@ -53,7 +53,9 @@ impl Workspace {
     /// Finished guests, a folder for each architecture. Always here, whatever `CARGO_TARGET_DIR` says, unless
     /// `PARAVIRT_GUESTS` names another folder: tests look here.
     pub fn guests(&self) -> PathBuf {
-        std::env::var_os("PARAVIRT_GUESTS").map_or_else(|| self.root.join("target/guests"), PathBuf::from)
+        std::env::var_os("PARAVIRT_GUESTS")
+            .filter(|folder| !folder.is_empty())
+            .map_or_else(|| self.root.join("target/guests"), PathBuf::from)
     }
 
     /// Cargo's working files for guests of `arch`. Each architecture has its own, because two compilers may be at work.

@@ -44,6 +44,11 @@ impl Repeatable {
     }
 }
 
+/// How late an idle guest is interrupted where nobody waits for a clock, in ns of guest time: about as late as Linux wakes
+/// a thread that sleeps. A guest that compares times with its ticks, as RTEMS' ticker does, sees what it sees in real
+/// time.
+const LATENESS: u64 = 150_000;
+
 /// Time between two looks whether input that is there has come.
 const GLANCE: Duration = Duration::from_micros(20);
 
@@ -73,6 +78,8 @@ pub(super) struct Schedule {
     skipped: Cell<u64>,
     /// Who lets the guest run, if that is not for ever.
     pauses: Option<Arc<Pauses>>,
+    /// Whether the guest idles, and its next timer expires now.
+    is_waking: Cell<bool>,
     /// Whether a host function has found that it is time for what comes next.
     overdue: Cell<bool>,
     /// Whether the guest is to stand as soon as the host function ends.
@@ -91,6 +98,7 @@ impl Schedule {
             deadline: Cell::new(NEVER),
             skipped: Cell::new(0),
             pauses,
+            is_waking: Cell::new(false),
             overdue: Cell::new(false),
             pause_due: Cell::new(false),
             watch: Cell::new(Watch { made: 0, since: 0 }),
@@ -148,8 +156,16 @@ impl Schedule {
 
     /// The guest's next timer expires at that guest time in ns.
     pub(super) fn set_deadline(&self, deadline: u64) {
-        self.deadline.set(deadline);
+        let last = self.deadline.replace(deadline);
+        if self.is_waking.replace(false) {
+            self.skip_to(last.saturating_add(LATENESS).min(self.next()));
+        }
         self.arm();
+    }
+
+    /// Goes on from that guest time, as far as the guest idles.
+    fn skip_to(&self, time: u64) {
+        self.skipped.set(self.skipped.get() + self.clock.skip_to(time));
     }
 
     /// The guest time in ns at which something happens next.
@@ -280,7 +296,8 @@ impl Schedule {
         if guest.platform().console.is_coming() {
             thread::sleep(GLANCE);
         } else {
-            self.skipped.set(self.skipped.get() + self.clock.skip_to(next));
+            self.skip_to(next);
+            self.is_waking.set(next == self.deadline.get());
             guest.alarm();
         }
         true

@@ -182,6 +182,40 @@ fn run_app(rtems: &Installed, name: &str, input: &str) -> (Exit, String) {
     run::program(&rtems.app(name, folder.path()), input, LIMIT)
 }
 
+/// RTEMS' ticker prints in no time what it prints in 35 s.
+pub fn ticker_prints_the_same_without_waiting() {
+    let rtems = Installed::find();
+    let program = rtems.program("samples/ticker.exe");
+    let line = |task, second| format!("TA{task}  - rtems_clock_get_tod - 09:00:{second:02}   12/31/1988\n");
+    let lines = [
+        (1, 0),
+        (2, 0),
+        (3, 0),
+        (1, 5),
+        (2, 10),
+        (1, 10),
+        (3, 15),
+        (1, 15),
+        (2, 20),
+        (1, 20),
+        (1, 25),
+        (3, 30),
+        (2, 30),
+        (1, 30),
+    ];
+    let expected: String = lines.into_iter().map(|(task, second)| line(task, second)).collect();
+    for time in [Time::Fast, Time::Steps(Steps::default())] {
+        let input = File::open("/dev/null").expect("Linux has it");
+        let (finished, printed) = run::guest_of(|builder| builder.time(time), &program, input, LIMIT);
+        assert!(
+            matches!(finished.exit, Exit::Exit(0)),
+            "{time}: {:?}\n{printed}",
+            finished.exit
+        );
+        assert!(printed.contains(&expected), "{time}: {printed}");
+    }
+}
+
 /// In fast time and by steps, with a tick of 1 kHz. The program checks itself.
 pub fn an_idle_hour_passes_in_seconds_and_every_tick_counts() {
     let rtems = Installed::find();

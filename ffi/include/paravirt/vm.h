@@ -28,8 +28,10 @@
  * paravirt_vm_run_until(): so what callbacks share with the caller needs no lock. Each function may be called on any
  * thread; paravirt_vm_run_until() and paravirt_vm_free() on one at a time, and not in a callback. While a guest exists,
  * that is from paravirt_vm_create() to its end or paravirt_vm_free(), two real-time signals that nobody handles and
- * SIGSTKFLT are the library's; handlers that the program has are called as ever. A process that was made by fork()
- * while a guest existed does not have it.
+ * SIGSTKFLT are the library's, and the signals by which the processor reports faults; handlers that the program has are
+ * called as ever. Only where the console's input is a terminal, as standard input may be, SIGINT, SIGTERM, SIGHUP,
+ * SIGQUIT and SIGTSTP are the library's as well while the guest runs: they end it, and the program's handlers are not
+ * called. A process that was made by fork() while a guest existed does not have it.
  *
  * **Trust.** The guest shares the process's memory. PARAVIRT_VM_SANDBOX keeps its thread from calling Linux, see there.
  */

@@ -47,6 +47,11 @@ impl SharedLines {
         }
     }
 
+    /// Notes that something came from outside when it came.
+    pub(super) fn note_interruption(&self) {
+        self.interrupted.store(true, Ordering::Relaxed);
+    }
+
     /// Returns whether another thread has raised a line while the guest ran.
     pub(super) fn was_interrupted(&self) -> bool {
         self.interrupted.load(Ordering::Relaxed)
@@ -62,7 +67,7 @@ impl SharedLines {
         if let Some(thread) = self.kick_state().thread {
             let is_paused = self.pauses.as_ref().is_some_and(|pauses| pauses.is_paused());
             if !is_paused && thread != dispositions::this_thread() {
-                self.interrupted.store(true, Ordering::Relaxed);
+                self.note_interruption();
             }
             signals::kick(thread);
         }

@@ -41,6 +41,11 @@ impl Pauses {
         self.goal.load(Ordering::SeqCst)
     }
 
+    /// On the caller's thread, while the guest stands.
+    pub(super) fn set_goal(&self, goal: u64) {
+        self.goal.store(goal, Ordering::SeqCst);
+    }
+
     /// Where it has stopped.
     pub(super) fn time(&self) -> u64 {
         self.time.load(Ordering::SeqCst)
@@ -75,7 +80,7 @@ impl Pauses {
 
     /// On the caller's thread: lets the guest go on to that time. Returns whether it has come there, and has not ended.
     pub(super) fn run_until(&self, goal: u64) -> bool {
-        self.goal.store(goal, Ordering::SeqCst);
+        self.set_goal(goal);
         if self
             .turn
             .compare_exchange(CALLER, GUEST, Ordering::SeqCst, Ordering::SeqCst)

@@ -215,6 +215,9 @@ impl Platform for Host {
     fn console_read(&self, buffer: &mut [u8]) -> Result<(usize, bool), Error> {
         self.console_attach()?;
         let (bytes, more) = self.console.read(buffer.len())?;
+        if !bytes.is_empty() && self.console.has_clients() {
+            self.lines.note_interruption();
+        }
         buffer[..bytes.len()].copy_from_slice(&bytes);
         Ok((bytes.len(), more))
     }

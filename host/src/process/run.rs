@@ -98,9 +98,10 @@ pub(super) fn run(guest: &Guest, image: &Image, run: Run) -> Result<Finished, Vm
     if let Some(code) = given_up.filter(|_| end.status() == 0) {
         end = End::new(EndKind::Stopped, code);
     }
+    let exit = Exit::new(end, guest.fault_report(image));
     Ok(Finished {
-        exit: Exit::new(end, guest.fault_report(image)),
-        stats: Stats::new(guest, image, confinement),
+        stats: Stats::new(guest, image, &exit, confinement),
+        exit,
         lost: platform.console.failure(),
         unread: platform.console.refusal(),
         unread_output: platform.console.unread_output(),
@@ -355,7 +356,7 @@ pub struct Stats {
 }
 
 impl Stats {
-    fn new(guest: &Guest, image: &Image, confinement: Confinement) -> Self {
+    fn new(guest: &Guest, image: &Image, exit: &Exit, confinement: Confinement) -> Self {
         let calls = guest.functions().map(|function| function.map_or(0, Function::calls));
         let names = image.externals().iter();
         let (idles, idle_ns) = guest.platform().idle();
@@ -375,7 +376,10 @@ impl Stats {
             clock_steps: steps.count,
             clock_stepped: Duration::from_nanos(steps.ns),
             guest_time: Duration::from_nanos(clock.now()),
-            repeatable: guest.platform().schedule.repeatable(),
+            repeatable: match (exit, guest.platform().schedule.repeatable()) {
+                (Exit::Timeout | Exit::Signal(_), Repeatable::Yes) => Repeatable::Stopped,
+                (_, repeatable) => repeatable,
+            },
             confinement,
         }
     }

@@ -150,10 +150,11 @@ impl Runner {
         if time < last {
             return Err(RunError::Backwards { last, wanted: time });
         }
+        let goal = u64::try_from(time.as_nanos()).unwrap_or(NEVER);
         if time < self.time() {
+            self.pauses.set_goal(goal);
             return Ok(Progress::Reached);
         }
-        let goal = u64::try_from(time.as_nanos()).unwrap_or(NEVER);
         if self.pauses.run_until(goal) {
             return Ok(Progress::Reached);
         }

@@ -24,8 +24,11 @@ pub enum Repeatable {
     NotAsked,
     /// No: the guest has computed for so long without a call that a timer expired all the same.
     Computed,
-    /// No: another thread has raised a line while the guest ran, as the one that reads a terminal does.
+    /// No: another thread has raised a line while the guest ran, as the one that reads a terminal does; or there was
+    /// input that comes when it comes.
     Raised,
+    /// No: a time limit or a signal has ended it.
+    Stopped,
 }
 
 /// Processor time in which a guest makes a call, where time goes by calls; after that its next timer expires.
@@ -40,6 +43,7 @@ impl Repeatable {
             Self::NotAsked => "time goes by a clock",
             Self::Computed => "the guest computed for more than 100 ms without a call",
             Self::Raised => "a line was raised from outside while the guest ran",
+            Self::Stopped => "the guest was ended from outside",
         }
     }
 }
@@ -311,6 +315,10 @@ impl Schedule {
     /// The guest stands until it is let go on, or is to end.
     fn pause(&self, guest: &Guest) {
         let Some(pauses) = &self.pauses else { return };
+        // Whoever waits is told of its end.
+        if guest.is_stopping() {
+            return;
+        }
         let start = monotonic();
         if !pauses.pause(self.now(), || guest.is_stopping()) {
             guest.stop(ABANDONED);

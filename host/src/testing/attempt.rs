@@ -178,7 +178,7 @@ impl<K: FnMut(&[u8]) -> io::Result<()>> Running<K> {
             let left = if cause.is_some() { TICK } else { left.min(TICK) };
             if !self.read(left, limits.output)? {
                 self.end();
-                cause = Some(End::Flood);
+                cause.get_or_insert(End::Flood);
             }
         }
     }

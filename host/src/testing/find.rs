@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: MIT OR Apache-2.0
 //! Which tests there are.
 
-use std::collections::{BTreeMap, BTreeSet};
+use std::collections::{BTreeMap, BTreeSet, HashSet};
 use std::fs::{self, File, Metadata};
 use std::io::{self, Read};
 use std::os::unix::fs::PermissionsExt;
@@ -222,7 +222,9 @@ fn parts(test: &Test, launcher: &impl Launcher, limit: Duration) -> Result<Optio
         (End::Itself(status), Ok(names)) if status.success() => names,
         _ => return Ok(None),
     };
-    let names: Vec<String> = names.lines().map(str::to_owned).collect();
+    let mut known = HashSet::new();
+    let names = names.lines().filter(|name| known.insert(*name));
+    let names: Vec<String> = names.map(str::to_owned).collect();
     let is_name = |name: &String| !name.is_empty() && !name.contains('\0');
     Ok((!names.is_empty() && names.iter().all(is_name)).then_some(names))
 }

@@ -34,6 +34,8 @@ impl Pvhost {
     fn run(&self) -> Command {
         let mut command = Command::new(&self.program);
         command.arg("run").args(&self.options);
+        // What it says is looked at.
+        command.env("NO_COLOR", "1").env_remove("CLICOLOR_FORCE");
         command
     }
 }

@@ -25,8 +25,10 @@ const NS_PER_SECOND: u64 = 1_000_000_000;
 /// Unix time when guest time was 0, in ns. Used with interrupts off.
 static START: Local<u64> = Local::new(0);
 /// How far guest time and the battery-backed clock, which shows seconds, may be apart, in ns. Beyond that, somebody has
-/// set the clock.
+/// set the clock, or they have drifted.
 const APART: u64 = 2 * NS_PER_SECOND;
+/// Guest time in ns of the next look at that clock, which takes many accesses of ports. Used with interrupts off.
+static NEXT_LOOK: Local<u64> = Local::new(0);
 
 static SOURCE: Source = Source { now, arm };
 
@@ -59,13 +61,19 @@ pub(super) extern "C" fn now() -> u64 {
 /// Body of `pv_clock_wall`.
 pub(super) extern "C" fn wall() -> u64 {
     cpu::without_interrupts(|_| {
-        let time = START.get().wrapping_add(now());
+        let now = now();
+        let time = START.get().wrapping_add(now);
+        if now < NEXT_LOOK.get() {
+            return time;
+        }
+        // SAFETY: interrupts are off.
+        unsafe { NEXT_LOOK.set_large(now + NS_PER_SECOND) };
         let clock = rtc::read() * NS_PER_SECOND;
         if clock == 0 || clock.abs_diff(time) < APART {
             return time;
         }
         // SAFETY: interrupts are off.
-        unsafe { START.set_large(clock.wrapping_sub(now())) };
+        unsafe { START.set_large(clock.wrapping_sub(now)) };
         clock
     })
 }

@@ -264,6 +264,10 @@ impl Arguments {
             let message = "behind `--` are options for `pvhost run`, and nothing else\n";
             return Err(clap::Error::raw(ErrorKind::UnknownArgument, message));
         }
+        if arguments.quiet {
+            let message = "with `--quiet`, `pvhost run` does not say how a guest has ended; leave it out\n";
+            return Err(clap::Error::raw(ErrorKind::ArgumentConflict, message));
+        }
         arguments.check()
     }
 

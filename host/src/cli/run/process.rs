@@ -89,7 +89,7 @@ pub(super) fn run(image: Image, host: &Host, arguments: &Arguments, end: Option<
         ));
     }
     let repeatable = finished.stats.repeatable;
-    if !arguments.quiet && matches!(repeatable, Repeatable::Computed | Repeatable::Raised) {
+    if !arguments.quiet && !matches!(repeatable, Repeatable::Yes | Repeatable::NotAsked) {
         say::note(format_args!("another run may differ: {}", repeatable.reason()));
     }
     if finished.stats.confinement == Confinement::Nothing {

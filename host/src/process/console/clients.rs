@@ -366,10 +366,11 @@ impl Server<'_> {
         self.is_leaving && !self.shared.waits || self.port.has_read_all()
     }
 
-    /// Returns whether the guest is to take input before the client that is leaving has written all of it.
+    /// Returns whether the guest is to take input before the client that is leaving has written all of it. Not if it
+    /// waits itself, for somebody who reads.
     fn waits_for_guest(&self) -> bool {
         let state = self.shared.state();
-        state.line.is_some() && !state.is_ending
+        state.line.is_some() && !state.is_ending && !state.is_full
     }
 
     /// Waits until something of that can be done; what of the client.

@@ -312,6 +312,11 @@ impl Console {
         }
     }
 
+    /// Returns whether clients come and go, and with them input and output.
+    pub(super) const fn has_clients(&self) -> bool {
+        matches!(self.way, Way::Clients(_))
+    }
+
     /// Returns whether there may be input that the guest does not know of yet, and soon will.
     pub(super) fn is_coming(&self) -> bool {
         match &self.way {

@@ -53,12 +53,21 @@ impl ProcessorClock {
     /// Guest time to give out, and whether it has come to `limit`. What is beyond has not passed, unless it was given out
     /// before: it is the host's, and the machine's, until the guest is interrupted.
     pub(super) fn up_to(&self, limit: u64) -> (u64, bool) {
-        let given = self.given.load(Ordering::Relaxed);
-        let now = self.now().max(given);
-        let time = now.min(limit.max(given));
-        self.ahead.fetch_sub(now - time, Ordering::Relaxed);
-        let given = self.given.fetch_max(time, Ordering::Relaxed);
-        (time.max(given), now >= limit)
+        loop {
+            let given = self.given.load(Ordering::Relaxed);
+            let ahead = self.ahead.load(Ordering::Relaxed);
+            let now = self.processor(monotonic()).wrapping_add(ahead).max(given);
+            let time = now.min(limit.max(given));
+            let rest = ahead.wrapping_sub(now - time);
+            // Unless a handler has come between, and left it out already.
+            let set = self
+                .ahead
+                .compare_exchange(ahead, rest, Ordering::Relaxed, Ordering::Relaxed);
+            if set.is_ok() {
+                let given = self.given.fetch_max(time, Ordering::Relaxed);
+                return (time.max(given), now >= limit);
+            }
+        }
     }
 
     /// Guest time now, which is `now` on the monotonic clock.
@@ -75,7 +84,10 @@ impl ProcessorClock {
 
     fn processor(&self, now: u64) -> u64 {
         let reading = if now < self.near.load(Ordering::Relaxed) {
-            now.wrapping_add(self.offset.load(Ordering::Relaxed))
+            // A handler that has come since the monotonic clock was read may have left an offset of a later time, by
+            // which this is too early, or even before the thread's start.
+            let reading = now.wrapping_add(self.offset.load(Ordering::Relaxed));
+            reading.cast_signed().max(0).cast_unsigned()
         } else {
             let reading = processor_time();
             // A handler that comes between finds an offset that was good until now, or reads anew.

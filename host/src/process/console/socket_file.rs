@@ -30,8 +30,9 @@ use crate::process::dispositions;
 /// Bytes of a socket's name, without the last one, which is zero (Linux, linux/un.h).
 const LONGEST: usize = 107;
 /// How long the folder's lock is waited for, which others may have for reasons of their own, and the other process.
-const PATIENCE: Duration = Duration::from_secs(1);
+const LONGEST_WAIT: Duration = Duration::from_secs(1);
 const PAUSE: Duration = Duration::from_millis(10);
+const TRIES: u128 = LONGEST_WAIT.as_millis() / PAUSE.as_millis();
 
 /// The socket's name. When it is dropped, the file is removed; nobody may listen any more.
 #[derive(Debug)]
@@ -122,8 +123,7 @@ impl Name {
     fn lock(&self) -> Option<OwnedFd> {
         let flags = OFlags::RDONLY | OFlags::DIRECTORY | OFlags::CLOEXEC;
         let folder = open(&*self.folder, flags, Mode::empty()).ok()?;
-        let tries = PATIENCE.as_millis() / PAUSE.as_millis();
-        for _ in 0..tries {
+        for _ in 0..TRIES {
             match flock(&folder, FlockOperation::NonBlockingLockExclusive) {
                 Err(Errno::WOULDBLOCK | Errno::INTR) => thread::sleep(PAUSE),
                 _ => break,
@@ -182,9 +182,9 @@ impl Drop for SocketFile {
     fn drop(&mut self) {
         // If that process is gone, there is nothing to wait for either.
         let _ = send(&self.remover, b"x", SendFlags::NOSIGNAL);
-        let patience = Timespec::try_from(PATIENCE).ok();
+        let limit = Timespec::try_from(LONGEST_WAIT).ok();
         let mut ready = [PollFd::new(&self.remover, PollFlags::IN)];
-        while poll(&mut ready, patience.as_ref()) == Err(Errno::INTR) {}
+        while poll(&mut ready, limit.as_ref()) == Err(Errno::INTR) {}
     }
 }
 
@@ -203,11 +203,33 @@ fn remove_in_the_end(far: &OwnedFd, name: &Name, ours: &Stat) {
         }
     }
     let end = rustix::stdio::stdin();
-    while rustix::io::read(end, &mut [0; 1]) == Err(Errno::INTR) {}
-    let _lock = name.lock();
-    // A number of a file may be given to the next one.
-    let is_ours = lstat(&*name.file).is_ok_and(|stat| (stat.st_dev, stat.st_ino) == (ours.st_dev, ours.st_ino));
-    if is_ours && name.is_dead() == Ok(true) {
-        let _ = unlink(&*name.file);
+    loop {
+        let read = match rustix::io::read(end, &mut [0; 1]) {
+            Err(Errno::INTR) => continue,
+            read => read,
+        };
+        if remove_ours(name, ours) || read != Ok(1) {
+            return;
+        }
+        // Somebody has written too early.
     }
+}
+
+/// Removes the file if it is still ours and nobody listens. Of a process that ends, the system may close the socket a
+/// little later than what tells of the end. Returns whether there is nothing more to remove.
+fn remove_ours(name: &Name, ours: &Stat) -> bool {
+    for _ in 0..TRIES {
+        let _lock = name.lock();
+        // A number of a file may be given to the next one.
+        let is_ours = lstat(&*name.file).is_ok_and(|stat| (stat.st_dev, stat.st_ino) == (ours.st_dev, ours.st_ino));
+        if !is_ours {
+            return true;
+        }
+        if name.is_dead() == Ok(true) {
+            let _ = unlink(&*name.file);
+            return true;
+        }
+        thread::sleep(PAUSE);
+    }
+    false
 }

@@ -193,9 +193,10 @@ fn steps_make_runs_repeatable_whatever_else_the_machine_does() {
             };
             let first = run("7");
             let load = Load::begin();
-            assert_eq!(run("7"), first, "{arch}, {name}");
+            for _ in 0..2 {
+                assert_eq!(run("7"), first, "{arch}, {name}");
+            }
             drop(load);
-            assert_eq!(run("7"), first, "{arch}, {name}");
             let other = run("8");
             assert_ne!(other.1["guest_time_ns"], first.1["guest_time_ns"], "{arch}, {name}");
         }

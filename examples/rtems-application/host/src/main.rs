@@ -1,5 +1,6 @@
 // SPDX-License-Identifier: MIT OR Apache-2.0
-//! The board of the application beside it, with an oven that is simulated: `oven-host GUEST [TIME]`, where TIME is as for
+//! The board of the application beside it, with an oven that is simulated: `oven-host GUEST [TIME]`, where TIME is as
+//! for
 //! `pvhost run --time`, `fast` if it is not given.
 
 use std::error::Error;

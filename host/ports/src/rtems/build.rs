@@ -19,8 +19,8 @@ use paravirt_build::files;
 use paravirt_build::static_library;
 use paravirt_build::workspace::Workspace;
 
-/// Builds BSP and `groups` of RTEMS' programs with `jobs` compilers at a time, and installs, saying each step; `specs` are
-/// further folders with build items, after ours. Returns the programs that do not build.
+/// Builds BSP and `groups` of RTEMS' programs with `jobs` compilers at a time, and installs, saying each step; `specs`
+/// are further folders with build items, after ours. Returns the programs that do not build.
 ///
 /// # Errors
 /// A step fails; its messages are on the terminal.

@@ -225,9 +225,10 @@ fn input_of_a_client_that_has_gone_arrives() {
             }
             first.write(b"\x04");
             output.extend(first.go());
-            let mut second = served.client();
-            output.extend(second.read(1 << 20));
-            drop(second);
+            // Nobody is waited for when the first has got all.
+            if output != expected {
+                output.extend(served.client().read(1 << 20));
+            }
             assert!(output == expected, "{arch} {kind}: {} bytes", output.len());
             assert_eq!(served.ends().status.code(), Some(0), "{arch} {kind}");
         }
@@ -739,11 +740,17 @@ fn the_process_that_removes_the_socket_has_no_descriptors_of_ours() {
         });
         let others: Vec<_> = others.collect();
         assert_eq!(others.len(), 1, "{arch}");
-        let open = fs::read_dir(others[0].join("fd")).expect("our child's child").count();
-        assert_eq!(open, 1, "{arch}");
+        wait_for("it to close all but one", || {
+            let open = fs::read_dir(others[0].join("fd"));
+            open.expect("our child's child").count() == 1
+        });
         served.running.signal(libc::SIGTERM);
         served.ends();
-        wait_for("it to end", || !others[0].exists());
+        // Where nobody waits for orphans, it stays as one that has ended.
+        wait_for("it to end", || {
+            let stat = fs::read_to_string(others[0].join("stat"));
+            stat.map_or(true, |stat| stat.contains(") Z ") || stat.contains(") X "))
+        });
     }
 }
 

@@ -9,6 +9,8 @@ use std::fs::OpenOptions;
 use std::io;
 use std::os::fd::{AsFd, BorrowedFd, OwnedFd};
 use std::os::unix::fs::OpenOptionsExt;
+use std::thread;
+use std::time::Duration;
 
 use rustix::event::{PollFd, PollFlags, Timespec, poll};
 use rustix::fs::{OFlags, fcntl_setfl};
@@ -18,6 +20,10 @@ use rustix::termios::{OptionalActions, tcgetattr, tcsetattr};
 
 use super::ConsoleError;
 use super::port::{Open, Port};
+
+/// How often one looks whether all was read, and the time between.
+const LOOKS: u32 = 3;
+const MOMENT: Duration = Duration::from_millis(2);
 
 #[derive(Debug)]
 struct Terminal {
@@ -76,10 +82,17 @@ impl Port for Terminal {
         rustix::io::write(&self.master, bytes)
     }
 
-    /// What waits in the terminal goes with our end of it. Kernels before 4.13 do not let us look.
+    /// What waits in the terminal goes with our end of it. Kernels before 4.13 do not let us look. Between what the
+    /// client has just read and what comes next from a full terminal there seems to be nothing for a moment.
     fn has_read_all(&self) -> bool {
         let flags = OpenptFlags::RDWR | OpenptFlags::NOCTTY | OpenptFlags::CLOEXEC;
-        ioctl_tiocgptpeer(&self.master, flags).map_or(true, |peer| !is_now(peer, PollFlags::IN))
+        let Ok(peer) = ioctl_tiocgptpeer(&self.master, flags) else {
+            return true;
+        };
+        (0..LOOKS).all(|_| {
+            thread::sleep(MOMENT);
+            !is_now(&peer, PollFlags::IN)
+        })
     }
 
     fn dismiss(&mut self) {

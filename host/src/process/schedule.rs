@@ -48,9 +48,9 @@ impl Repeatable {
     }
 }
 
-/// How late an idle guest is interrupted where nobody waits for a clock, in ns of guest time: about as late as Linux wakes
-/// a thread that sleeps. A guest that compares times with its ticks, as RTEMS' ticker does, sees what it sees in real
-/// time.
+/// How late an idle guest is interrupted where nobody waits for a clock, in ns of guest time: about as late as Linux
+/// wakes a thread that sleeps. A guest that compares times with its ticks, as RTEMS' ticker does, sees what it sees in
+/// real time.
 const LATENESS: u64 = 150_000;
 
 /// Time between two looks whether input that is there has come.

@@ -135,7 +135,7 @@ impl Clients {
         state.dropped + state.output.len() as u64
     }
 
-    pub(super) fn await_reader(&self) -> bool {
+    pub(super) fn await_reader(&self) {
         if self.shared.waits
             && let Some(port) = lock(&self.port).as_mut()
         {
@@ -144,7 +144,6 @@ impl Clients {
                 let _ = poll(&mut ready, limit.as_ref());
             }
         }
-        self.shared.waits
     }
 
     pub(super) fn begin(&self) -> io::Result<()> {

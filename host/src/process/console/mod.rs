@@ -32,8 +32,8 @@ use stream::Streams;
 /// input waits. Neither makes the guest's end wait, and both may be shared with other processes.
 ///
 /// To a **port** ([`pty`](Self::pty), [`unix`](Self::unix), [`tcp`](Self::tcp)) clients come, one after the other, and
-/// go, while the guest runs. Output that no client has taken yet is kept, up to [`KEPT`](Self::KEPT) bytes, for the one that is
-/// there or the next that comes. When that is full,
+/// go, while the guest runs. Output that no client has taken yet is kept, up to [`KEPT`](Self::KEPT) bytes, for the one
+/// that is there or the next that comes. When that is full,
 ///
 /// * the guest waits for a client that is there, but is slow;
 /// * without a client the oldest output is dropped, and counted in [`Finished::unread_output`];
@@ -283,12 +283,11 @@ impl Console {
         }
     }
 
-    /// Waits for the first client, if it is to, or until the guest is to be left; whether it is one that waits. On the
-    /// vCPU's thread, before the guest.
-    pub(super) fn await_reader(&self) -> bool {
-        match &self.way {
-            Way::Streams(_) => false,
-            Way::Clients(clients) => clients.await_reader(),
+    /// Waits for the first client, if it is to, or until the guest is to be left. On the vCPU's thread, before the
+    /// guest.
+    pub(super) fn await_reader(&self) {
+        if let Way::Clients(clients) = &self.way {
+            clients.await_reader();
         }
     }
 
@@ -345,8 +344,8 @@ impl Console {
     }
 
     /// Gives the client what is left: until it has it or is gone. `is_over` says that there is no more time; somebody
-    /// may [give up](Self::give_up), or have asked for the guest's end before (`is_asked`). Then the client has a moment
-    /// only. If the rest is lost by that, the code of the stop. On the vCPU's thread, behind the guest.
+    /// may [give up](Self::give_up), or have asked for the guest's end before (`is_asked`). Then the client has a
+    /// moment only. If the rest is lost by that, the code of the stop. On the vCPU's thread, behind the guest.
     pub(super) fn drain(&self, is_asked: bool, is_over: impl Fn() -> bool) -> Option<i32> {
         match &self.way {
             Way::Streams(_) => None,

@@ -164,10 +164,10 @@ def _text(value):
 class Vm:
     """A guest, which stands at guest time 0 until `run_until` is called the first time.
 
-    `image` is the path of its ELF file, `arguments` a list of words or the command line. `time` is "real", "fast", "20"
-    (so many times as fast), "steps" or "steps=NS"; with steps, `seed` makes them of different lengths. `input` and
-    `output` are files or file descriptors for the console; without them there is no input, and output goes to standard
-    output, past Python's buffer. `timeout` is by the host's clock. With `sandbox` the guest's thread may hardly call
+    `image` is the path of its ELF file, `arguments` a list of words or the command line. `time` is "real", "fast",
+    "fast=20" (by a slower processor), "20" (so many times as fast), "steps" or "steps=NS"; with steps, `seed` makes them
+    of different lengths. `input` and `output` are files or file descriptors for the console; without them there is no
+    input, and output goes to standard output, past Python's buffer. `timeout` is by the host's clock. With `sandbox` the guest's thread may hardly call
     Linux; so may host functions, which are on it.
 
     A function's type is given as `pvhost list` prints it: `fn(u32, *const u8, usize) -> i32`. Integers and addresses

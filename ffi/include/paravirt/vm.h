@@ -137,7 +137,7 @@ struct paravirt_vm_options {
    * - `real` (the default): as the host's clock does, but while the guest stands;
    * - `20`: so many times as fast, from 0.001 to 1000;
    * - `fast`: as fast as the guest can go, by the processor time that it takes; while it idles, at once to its next
-   *   timer;
+   *   timer; `fast=N`: as on a processor that is N times slower, from 1 to 1000;
    * - `steps`, `steps=NS`: by a step of 1000 ns, or so many, at each call of the host; while it idles, at once to its
    *   next timer. Each run is the same, if callbacks and input are the same.
    */

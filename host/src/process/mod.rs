@@ -55,5 +55,5 @@ pub use runner::{Progress, RunError, Runner};
 pub use sandbox::{Confinement, SandboxError, SandboxPolicy};
 pub use schedule::{LONGEST_COMPUTATION, Repeatable};
 pub use step::Step;
-pub use time::{Ratio, Steps, Time, TimeError};
+pub use time::{Ratio, Slowdown, Steps, Time, TimeError};
 pub use vm::{Builder, DEFAULT_MEMORY, Vm, VmError};

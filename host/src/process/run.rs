@@ -61,6 +61,7 @@ pub(super) fn run(guest: &Guest, image: &Image, run: Run) -> Result<Finished, Vm
     if handles_ends {
         platform.console.end_with_its_reader();
     }
+    platform.console.clear().map_err(refused)?;
     // From the signal stack on, handlers need it: a request to end may be waiting for its signal to be let in.
     platform.thread_pointer.begin();
     let stack = SignalStack::new(guest, run.program).map_err(refused)?;

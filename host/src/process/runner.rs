@@ -16,7 +16,8 @@ use super::run::Finished;
 use super::vm::{Builder, VmError};
 
 /// A guest on a thread of its own, which runs while [`run_until`](Self::run_until) does, and stands otherwise. While it
-/// stands, so does its time, in each of the ways in which that passes; a time limit goes on.
+/// stands, so does its time, in each of the ways in which that passes; a time limit goes on, and one that passes
+/// meanwhile ends the guest at the next [`run_until`](Self::run_until) at the latest.
 ///
 /// In this way a guest is simulated beside others: a model of a plant, or guests in other processes.
 ///

@@ -648,6 +648,12 @@ fn a_file_gets_the_output_as_it_comes() {
             "{arch}: {stderr}"
         );
         assert_eq!(fs::metadata(&guest).expect("a guest").len(), size, "{arch}");
+
+        // A guest that does not start takes nobody's place.
+        fs::write(&file, "precious").expect("a file");
+        let output = run(&guest, &["--console", &console, "--memory", "8GiB"], &[]);
+        assert_eq!(output.status.code(), Some(1), "{arch}: {}", text(&output.stderr));
+        assert_eq!(fs::read(&file).expect("a file"), b"precious", "{arch}");
     }
     for arch in Arch::ALL {
         let nowhere = folder.path().join("no/such");

@@ -24,7 +24,7 @@ use tempfile::TempDir;
 use super::guests::{Running, each, output, place, pvhost, read_back, run, text, vm};
 
 /// Ways that are not real time.
-const WAYS: [&str; 5] = ["fast", "steps", "steps=10", "2", "0.5"];
+const WAYS: [&str; 6] = ["fast", "fast=20", "steps", "steps=10", "2", "0.5"];
 
 const SECOND: Duration = Duration::from_secs(1);
 
@@ -286,7 +286,8 @@ fn ways_that_there_are_not_are_refused_in_words() {
             ("-1", "0.001 to 1000"),
             ("NaN", "0.001 to 1000"),
             ("1e9", "0.001 to 1000"),
-            ("slow", "give real, fast, steps, steps=NS"),
+            ("slow", "give real, fast, fast=N, steps, steps=NS"),
+            ("fast=0", "from 1 to 1000"),
             ("steps=0", "from 1 to 1000000000"),
         ] {
             let output = run(&guest, &[&format!("--time={way}")], &[]);

@@ -51,8 +51,8 @@ pub struct Arguments {
     /// Give test programs on the process host real-time priority; some compare times with the tick
     #[arg(long, requires = "tests")]
     realtime: bool,
-    /// How time passes for test programs on the process host, as for `pvhost run`: real, fast, steps, or how many times
-    /// as fast
+    /// How time passes for test programs on the process host, as for `pvhost run`: real, fast, fast=N, steps, or how
+    /// many times as fast
     #[arg(long, value_name = "MODE", requires = "tests")]
     time: Option<Time>,
     /// The build folder of stock pc686, for the host pc686-qemu
@@ -203,7 +203,12 @@ fn run_tests(workspace: &Workspace, arguments: &Arguments, testsuites: &Path, un
     }
     println!("running {total} programs on the host {name}{how}");
     let reasons = results::reasons(workspace)?;
-    let kept = Folder::open(&folder.join(name))?;
+    // In another time they are other results.
+    let record = match arguments.time {
+        None | Some(Time::Real) => name.to_owned(),
+        Some(time) => format!("{name}-{time}"),
+    };
+    let kept = Folder::open(&folder.join(&record))?;
     let options = Options {
         jobs: arguments.jobs.min(host.kind.most_jobs()),
         timeout: Duration::from_secs(arguments.timeout),
@@ -236,7 +241,7 @@ fn run_tests(workspace: &Workspace, arguments: &Arguments, testsuites: &Path, un
     let mut entries: Vec<Entry> = outcomes.map(|outcome| Entry::new(outcome, name, &reasons)).collect();
     entries.extend(unbuilt);
     println!("\n{}", results::table(&entries));
-    let [text, json] = results::add(&folder, name, &entries)?;
+    let [text, json] = results::add(&folder, &record, &entries)?;
     println!(
         "all results of this host: {} and {}",
         workspace.shorten(&text).display(),

@@ -60,8 +60,9 @@ pub(super) struct Arguments {
     #[arg(long, value_name = "TIME", value_parser = units::time)]
     timeout: Option<Duration>,
 
-    /// Process: how guest time passes: real, fast (as fast as the guest can, without waiting), steps or steps=NS (by so
-    /// many ns at each call, the same in each run), or how many times as fast as the clock, as 0.1 or 20
+    /// Process: how guest time passes: real, fast (as fast as the guest can, without waiting) or fast=N (on a processor
+    /// that is N times slower), steps or steps=NS (by so many ns at each call, the same in each run), or how many times
+    /// as fast as the clock, as 0.1 or 20
     #[arg(long, value_name = "TIME", default_value_t = Time::Real, hide_default_value = true)]
     time: Time,
 

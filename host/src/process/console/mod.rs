@@ -158,7 +158,8 @@ impl Console {
         Ok(Self::on_streams(input, output))
     }
 
-    /// A console whose output goes to that file as it comes, in place of what was in it; the input has ended.
+    /// A console whose output goes to that file as it comes, in place of what was in it, which stays until a guest
+    /// starts; the input has ended.
     ///
     /// # Errors
     /// [`ConsoleError::File`].
@@ -169,14 +170,16 @@ impl Console {
         let file = OpenOptions::new()
             .write(true)
             .create(true)
-            .truncate(true)
+            .truncate(false)
             .custom_flags(flags)
             .open(path)
             .map_err(|source| ConsoleError::File {
                 path: path.to_owned(),
                 source,
             })?;
-        Ok(Self::on_streams(None, file.into()))
+        Ok(Self {
+            way: Way::Streams(Streams::new(None, file.into()).replacing()),
+        })
     }
 
     /// A console on a new pseudo terminal in raw mode, of which [`place`](Self::place) is the name.
@@ -233,6 +236,17 @@ impl Console {
         match &self.way {
             Way::Streams(_) => None,
             Way::Clients(clients) => Some(clients.place()),
+        }
+    }
+
+    /// A guest starts that was not refused: what its output replaces goes.
+    ///
+    /// # Errors
+    /// The system's.
+    pub(super) fn clear(&self) -> io::Result<()> {
+        match &self.way {
+            Way::Streams(streams) => streams.clear(),
+            Way::Clients(_) => Ok(()),
         }
     }
 

@@ -30,6 +30,8 @@ const CHUNK: usize = 4096;
 pub(super) struct Streams {
     input: Option<Arc<Stream>>,
     output: OwnedFd,
+    /// Whether the output takes the place of what is in its file.
+    replaces: bool,
     reader: Mutex<Option<Reader>>,
     /// Whether there may be input that the reader has not taken yet.
     coming: Arc<AtomicBool>,
@@ -47,11 +49,30 @@ impl Streams {
         Self {
             input: input.map(Stream::reader).map(Arc::new),
             output,
+            replaces: false,
             reader: Mutex::new(None),
             coming: Arc::default(),
             ends: AtomicBool::new(false),
             failure: AtomicI32::new(0),
             refusal: OnceLock::new(),
+        }
+    }
+
+    /// The output takes the place of what is in its file.
+    pub(super) const fn replacing(mut self) -> Self {
+        self.replaces = true;
+        self
+    }
+
+    /// Empties the file that the output goes to, if it is to.
+    pub(super) fn clear(&self) -> io::Result<()> {
+        if !self.replaces {
+            return Ok(());
+        }
+        match rustix::fs::ftruncate(&self.output, 0) {
+            // A device or a FIFO, which has no size.
+            Err(Errno::INVAL) => Ok(()),
+            result => Ok(result?),
         }
     }
 

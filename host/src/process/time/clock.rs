@@ -9,7 +9,7 @@ use paravirt_host_core::page::Page;
 use super::counter::CounterClock;
 use super::processor::ProcessorClock;
 use super::steps::StepClock;
-use super::{Ratio, Time, monotonic, wall};
+use super::{Ratio, Slowdown, Time, monotonic, wall};
 
 /// The wall clock when guest time is 0, where runs are to be the same: 2026-01-01 00:00:00 UTC, as Unix time in ns.
 const EPOCH: u64 = 1_767_225_600 * super::NS_PER_SECOND;
@@ -38,7 +38,8 @@ impl Clock {
             Time::Real if pausing => Source::Ratio(Ratio::ONE, Cell::new(monotonic())),
             Time::Real => Counter(CounterClock::new()),
             Time::Ratio(ratio) => Source::Ratio(ratio, Cell::new(monotonic())),
-            Time::Fast => Processor(ProcessorClock::new()),
+            Time::Fast => Processor(ProcessorClock::new(Slowdown::NONE)),
+            Time::Slowed(slowdown) => Processor(ProcessorClock::new(slowdown)),
             Time::Steps(steps) => Steps(StepClock::new(steps)),
         };
         let epoch = match source {
@@ -91,7 +92,7 @@ impl Clock {
         let rest = match &self.source {
             Counter(clock) => time.saturating_sub(clock.now()),
             Source::Ratio(ratio, _) => ratio.to_host(time.saturating_sub(self.now())),
-            Processor(clock) => time.saturating_sub(clock.at(now)),
+            Processor(clock) => clock.rest(time, now),
             Steps(_) => return None,
         };
         Some(now.saturating_add(rest))

@@ -9,7 +9,7 @@ mod steps;
 mod timers;
 
 pub(super) use clock::Clock;
-pub use mode::{Ratio, Steps, Time, TimeError};
+pub use mode::{Ratio, Slowdown, Steps, Time, TimeError};
 pub(super) use steps::StepClock;
 pub(super) use timers::{Alarm, Ender, PosixTimer};
 

@@ -6,7 +6,7 @@ use std::num::NonZero;
 use std::str::FromStr;
 
 /// How guest time passes, see [`Builder::time`](super::super::Builder::time). As text, as on the command line: `real`,
-/// `fast`, a ratio, `steps` or `steps=NS`.
+/// `fast`, `fast=N`, a ratio, `steps` or `steps=NS`.
 #[derive(Clone, Copy, Debug, Default, PartialEq)]
 pub enum Time {
     /// As the host's monotonic clock does.
@@ -17,9 +17,40 @@ pub enum Time {
     /// As fast as the guest can go: with the processor time that its thread takes, and while it idles at once to when
     /// its next timer expires. It does not depend on the load of the machine.
     Fast,
+    /// As [`Fast`](Self::Fast), by a processor that is slower: what waits for a time by computing comes to it sooner.
+    Slowed(Slowdown),
     /// By a step at each call of the host, and while it idles at once to when its next timer expires: the same in each
     /// run.
     Steps(Steps),
+}
+
+/// How many times as slow as this machine's processor the guest's is, and how many times as fast therefore guest time
+/// passes while it computes.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Slowdown(NonZero<u32>);
+
+impl Slowdown {
+    /// The most.
+    pub const MAX: u32 = 1000;
+    /// As slow as it is.
+    pub(super) const NONE: Self = Self(NonZero::<u32>::MIN);
+
+    /// From 1, which is no slowdown, to [`MAX`](Self::MAX).
+    ///
+    /// # Errors
+    /// [`TimeError::Slowdown`] for another one.
+    pub fn new(times: u32) -> Result<Self, TimeError> {
+        match NonZero::new(times).filter(|times| times.get() <= Self::MAX) {
+            Some(times) => Ok(Self(times)),
+            None => Err(TimeError::Slowdown),
+        }
+    }
+
+    /// How many times as slow.
+    #[must_use]
+    pub const fn get(self) -> u32 {
+        self.0.get()
+    }
 }
 
 /// How many times as fast as the host's monotonic clock.
@@ -139,6 +170,10 @@ impl FromStr for Time {
             "steps" => return Ok(Self::Steps(Steps::default())),
             _ => {}
         }
+        if let Some(times) = text.strip_prefix("fast=") {
+            let times = times.parse().map_err(|_| TimeError::Slowdown)?;
+            return Ok(Self::Slowed(Slowdown::new(times)?));
+        }
         if let Some(step) = text.strip_prefix("steps=") {
             let ns = step.strip_suffix("ns").unwrap_or(step);
             return Ok(Self::Steps(Steps::new(ns.parse().map_err(|_| TimeError::Step)?)?));
@@ -153,6 +188,7 @@ impl fmt::Display for Time {
             Self::Real => f.write_str("real"),
             Self::Ratio(ratio) => ratio.ratio.fmt(f),
             Self::Fast => f.write_str("fast"),
+            Self::Slowed(slowdown) => write!(f, "fast={}", slowdown.get()),
             Self::Steps(steps) => write!(f, "steps={}", steps.ns),
         }
     }
@@ -162,7 +198,7 @@ impl fmt::Display for Time {
 #[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
 pub enum TimeError {
     /// It is none of the ways.
-    #[error("not a way of time: give real, fast, steps, steps=NS, or how many times as fast, as 0.1 or 20")]
+    #[error("not a way of time: give real, fast, fast=N, steps, steps=NS, or how many times as fast, as 0.1 or 20")]
     Unknown,
     /// The ratio is out of range.
     #[error(
@@ -171,6 +207,9 @@ pub enum TimeError {
         Ratio::MAX
     )]
     Ratio,
+    /// The slowdown is out of range.
+    #[error("a processor is slower a whole number of times from 1 to {}, as in fast=20", Slowdown::MAX)]
+    Slowdown,
     /// The step is out of range.
     #[error("a step is a whole number of ns from 1 to {}, as in steps=1000", Steps::MAX)]
     Step,
@@ -182,11 +221,14 @@ mod tests {
 
     #[test]
     fn ways_are_read_and_shown() {
+        let slowed = |times| Time::Slowed(Slowdown::new(times).unwrap());
         let steps = |ns| Time::Steps(Steps::new(ns).unwrap());
         let ratio = |ratio| Time::Ratio(Ratio::new(ratio).unwrap());
         for (text, time, shown) in [
             ("real", Time::Real, "real"),
             ("fast", Time::Fast, "fast"),
+            ("fast=1", slowed(1), "fast=1"),
+            ("fast=1000", slowed(1000), "fast=1000"),
             ("steps", steps(1_000), "steps=1000"),
             ("steps=1", steps(1), "steps=1"),
             ("steps=250ns", steps(250), "steps=250"),
@@ -211,6 +253,12 @@ mod tests {
             ("", TimeError::Unknown),
             ("slow", TimeError::Unknown),
             ("Real", TimeError::Unknown),
+            ("fast=", TimeError::Slowdown),
+            ("fast=0", TimeError::Slowdown),
+            ("fast=-1", TimeError::Slowdown),
+            ("fast=1.5", TimeError::Slowdown),
+            ("fast=1001", TimeError::Slowdown),
+            ("fast=4294967296", TimeError::Slowdown),
             ("steps=", TimeError::Step),
             ("steps=0", TimeError::Step),
             ("steps=-1", TimeError::Step),

@@ -1,19 +1,22 @@
 // SPDX-License-Identifier: MIT OR Apache-2.0
-//! Guest time that is the processor time of the vCPU's thread, and what it has skipped while it idled.
+//! Guest time that is the processor time of the vCPU's thread, or so many times that, and what it has skipped while it
+//! idled.
 //!
 //! To read a thread's processor time is a system call, to read the monotonic clock is none. Within a short time after
 //! such a call the thread has hardly been without a processor, so the monotonic clock shows how far it has come.
 
 use std::sync::atomic::{AtomicU64, Ordering, compiler_fence};
 
-use super::{monotonic, processor_time};
+use super::{Slowdown, monotonic, processor_time};
 
-/// For as long as this after a reading of the processor time the monotonic clock counts in its place, in ns. Guest time
-/// is ahead by that at most, if meanwhile the thread had no processor; it stands until that is made up for.
+/// For as long as this after a reading of the processor time the monotonic clock counts in its place, in ns. The
+/// processor time is ahead by that at most, if meanwhile the thread had no processor; it stands until that is made up
+/// for.
 const NEAR: u64 = 50_000;
 
 /// All in ns. A signal handler may interrupt a reading and read itself.
 pub(super) struct ProcessorClock {
+    slowdown: Slowdown,
     /// Processor time less the monotonic clock, wrapped.
     offset: AtomicU64,
     /// Until when on the monotonic clock that is near enough.
@@ -28,8 +31,9 @@ pub(super) struct ProcessorClock {
 
 impl ProcessorClock {
     /// Guest time starts now, on this thread.
-    pub(super) fn new() -> Self {
+    pub(super) fn new(slowdown: Slowdown) -> Self {
         let clock = Self {
+            slowdown,
             offset: AtomicU64::new(0),
             near: AtomicU64::new(0),
             latest: AtomicU64::new(0),
@@ -43,7 +47,7 @@ impl ProcessorClock {
     /// Guest time starts now.
     pub(super) fn begin(&self) {
         self.ahead
-            .store(self.processor(monotonic()).wrapping_neg(), Ordering::Relaxed);
+            .store(self.computed(monotonic()).wrapping_neg(), Ordering::Relaxed);
     }
 
     pub(super) fn now(&self) -> u64 {
@@ -56,7 +60,7 @@ impl ProcessorClock {
         loop {
             let given = self.given.load(Ordering::Relaxed);
             let ahead = self.ahead.load(Ordering::Relaxed);
-            let now = self.processor(monotonic()).wrapping_add(ahead).max(given);
+            let now = self.computed(monotonic()).wrapping_add(ahead).max(given);
             let time = now.min(limit.max(given));
             let rest = ahead.wrapping_sub(now - time);
             // Unless a handler has come between, and left it out already.
@@ -72,7 +76,12 @@ impl ProcessorClock {
 
     /// Guest time now, which is `now` on the monotonic clock.
     pub(super) fn at(&self, now: u64) -> u64 {
-        self.processor(now).wrapping_add(self.ahead.load(Ordering::Relaxed))
+        self.computed(now).wrapping_add(self.ahead.load(Ordering::Relaxed))
+    }
+
+    /// Processor time in ns in which the guest comes to that time, if it is `now` on the monotonic clock.
+    pub(super) fn rest(&self, time: u64, now: u64) -> u64 {
+        time.saturating_sub(self.at(now)).div_ceil(self.slowdown.get().into())
     }
 
     /// Goes on from that time, unless it has passed. Returns by how much.
@@ -80,6 +89,11 @@ impl ProcessorClock {
         let rest = time.saturating_sub(self.now());
         self.ahead.fetch_add(rest, Ordering::Relaxed);
         rest
+    }
+
+    /// Guest time in ns that the guest has computed, wrapped.
+    fn computed(&self, now: u64) -> u64 {
+        self.processor(now).wrapping_mul(self.slowdown.get().into())
     }
 
     fn processor(&self, now: u64) -> u64 {
@@ -112,7 +126,7 @@ mod tests {
 
     #[test]
     fn it_counts_the_thread_alone_and_what_is_skipped() {
-        let clock = ProcessorClock::new();
+        let clock = ProcessorClock::new(Slowdown::NONE);
         let start = processor_time();
         thread::sleep(Duration::from_millis(200));
         let slept = clock.now();
@@ -146,5 +160,18 @@ mod tests {
             time - limit
         );
         assert_eq!(clock.up_to(limit), (time, true), "it does not step back");
+    }
+    #[test]
+    fn a_slower_processor_comes_as_far_in_more_time() {
+        let clock = ProcessorClock::new(Slowdown::new(100).expect("in range"));
+        let start = processor_time();
+        while processor_time() - start < 20_000_000 {
+            hint::spin_loop();
+        }
+        let now = clock.now();
+        let (least, most) = (2_000_000_000, (processor_time() - start + NEAR) * 100);
+        assert!((least..=most).contains(&now), "{now}, not {least} to {most}");
+        let rest = clock.rest(now + 1_000_000_000, monotonic());
+        assert!((5_000_000..=10_000_000).contains(&rest), "{rest}");
     }
 }

@@ -17,6 +17,7 @@ global_asm!(
     ".type bcmp, @function",
     ".type strlen, @function",
     "memmove:",
+    "    .cfi_startproc",
     "    movq %rdi, %rax", // destination, the result too
     "    subq %rsi, %rax", // destination - source, as unsigned
     "    cmpq %rdx, %rax", // below the length: the destination starts inside the source
@@ -34,15 +35,19 @@ global_asm!(
     "    rep movsb", // downwards
     "    cld",       // as the ABI wants it
     "    ret",
+    "    .cfi_endproc",
     "memset:",
+    "    .cfi_startproc",
     "    movq %rdi, %r8",  // kept for the result
     "    movl %esi, %eax", // the byte
     "    movq %rdx, %rcx",
     "    rep stosb",
     "    movq %r8, %rax",
     "    ret",
+    "    .cfi_endproc",
     "bcmp:",
     "memcmp:",
+    "    .cfi_startproc",
     "    xorl %eax, %eax",  // equal so far
     "    xchgq %rdi, %rsi", // cmpsb counts from rsi
     "    movq %rdx, %rcx",
@@ -53,7 +58,9 @@ global_asm!(
     "    movzbl -1(%rdi), %ecx",
     "    subl %ecx, %eax",
     "2:  ret",
+    "    .cfi_endproc",
     "strlen:",
+    "    .cfi_startproc",
     "    movq %rdi, %rdx", // start
     "    xorl %eax, %eax", // look for 0
     "    movq $-1, %rcx",  // without a limit
@@ -61,6 +68,7 @@ global_asm!(
     "    leaq -1(%rdi), %rax",
     "    subq %rdx, %rax",
     "    ret",
+    "    .cfi_endproc",
     ".popsection",
     options(att_syntax),
 );
@@ -77,8 +85,13 @@ global_asm!(
     ".type strlen, @function",
     "memcpy:",
     "memmove:",
+    "    .cfi_startproc",
     "    pushl %esi", // esi and edi belong to the caller
+    "    .cfi_adjust_cfa_offset 4",
+    "    .cfi_rel_offset esi, 0",
     "    pushl %edi",
+    "    .cfi_adjust_cfa_offset 4",
+    "    .cfi_rel_offset edi, 0",
     "    movl 12(%esp), %edi", // destination
     "    movl 16(%esp), %esi", // source
     "    movl 20(%esp), %ecx", // length
@@ -95,21 +108,37 @@ global_asm!(
     "    rep movsb", // downwards
     "    cld",       // as the ABI wants it
     "2:  popl %edi",
+    "    .cfi_adjust_cfa_offset -4",
+    "    .cfi_restore edi",
     "    popl %esi",
+    "    .cfi_adjust_cfa_offset -4",
+    "    .cfi_restore esi",
     "    ret",
+    "    .cfi_endproc",
     "memset:",
+    "    .cfi_startproc",
     "    pushl %edi",
+    "    .cfi_adjust_cfa_offset 4",
+    "    .cfi_rel_offset edi, 0",
     "    movl 8(%esp), %edi",  // destination
     "    movl 12(%esp), %eax", // the byte
     "    movl 16(%esp), %ecx", // length
     "    rep stosb",
     "    movl 8(%esp), %eax", // result: the destination
     "    popl %edi",
+    "    .cfi_adjust_cfa_offset -4",
+    "    .cfi_restore edi",
     "    ret",
+    "    .cfi_endproc",
     "bcmp:",
     "memcmp:",
+    "    .cfi_startproc",
     "    pushl %esi",
+    "    .cfi_adjust_cfa_offset 4",
+    "    .cfi_rel_offset esi, 0",
     "    pushl %edi",
+    "    .cfi_adjust_cfa_offset 4",
+    "    .cfi_rel_offset edi, 0",
     "    movl 12(%esp), %esi",
     "    movl 16(%esp), %edi",
     "    movl 20(%esp), %ecx",
@@ -121,10 +150,18 @@ global_asm!(
     "    movzbl -1(%edi), %ecx",
     "    subl %ecx, %eax",
     "3:  popl %edi",
+    "    .cfi_adjust_cfa_offset -4",
+    "    .cfi_restore edi",
     "    popl %esi",
+    "    .cfi_adjust_cfa_offset -4",
+    "    .cfi_restore esi",
     "    ret",
+    "    .cfi_endproc",
     "strlen:",
+    "    .cfi_startproc",
     "    pushl %edi",
+    "    .cfi_adjust_cfa_offset 4",
+    "    .cfi_rel_offset edi, 0",
     "    movl 8(%esp), %edi", // start
     "    xorl %eax, %eax",    // look for 0
     "    movl $-1, %ecx",     // without a limit
@@ -132,7 +169,10 @@ global_asm!(
     "    leal -1(%edi), %eax",
     "    subl 8(%esp), %eax",
     "    popl %edi",
+    "    .cfi_adjust_cfa_offset -4",
+    "    .cfi_restore edi",
     "    ret",
+    "    .cfi_endproc",
     ".popsection",
     options(att_syntax),
 );

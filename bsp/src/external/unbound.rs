@@ -32,10 +32,19 @@ pub unsafe fn set_resolver(address: usize) {
 #[unsafe(naked)]
 unsafe extern "C" fn unbound() {
     naked_asm!(
-        "pop rdi",      // the symtab entry's address
-        "and rsp, -16", // as the C ABI wants it; nobody returns over what is cut off
+        ".cfi_startproc",
+        ".cfi_adjust_cfa_offset 16", // the thunk's two words
+        "pop rdi",                   // the symtab entry's address
+        ".cfi_adjust_cfa_offset -8",
+        "push rbp",
+        ".cfi_adjust_cfa_offset 8",
+        ".cfi_rel_offset rbp, 0",
+        "mov rbp, rsp",
+        ".cfi_def_cfa_register rbp",
+        "and rsp, -16",              // as the C ABI wants it; nobody returns over what is cut off
         "call {report}",
         "ud2",
+        ".cfi_endproc",
         report = sym report,
     )
 }
@@ -45,12 +54,21 @@ unsafe extern "C" fn unbound() {
 #[unsafe(naked)]
 unsafe extern "C" fn unbound() {
     naked_asm!(
-        "pop eax",      // the symtab entry's address
-        "and esp, -16", // as the C ABI wants it; nobody returns over what is cut off
+        ".cfi_startproc",
+        ".cfi_adjust_cfa_offset 8", // the thunk's two words
+        "pop eax",                  // the symtab entry's address
+        ".cfi_adjust_cfa_offset -4",
+        "push ebp",
+        ".cfi_adjust_cfa_offset 4",
+        ".cfi_rel_offset ebp, 0",
+        "mov ebp, esp",
+        ".cfi_def_cfa_register ebp",
+        "and esp, -16",             // as the C ABI wants it; nobody returns over what is cut off
         "sub esp, 12",
-        "push eax", // the argument, below it the stack is aligned again
+        "push eax",                 // the argument, below it the stack is aligned again
         "call {report}",
         "ud2",
+        ".cfi_endproc",
         report = sym report,
     )
 }

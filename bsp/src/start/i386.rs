@@ -12,6 +12,8 @@ global_asm!(
     ".globl paravirt_start", // the same place, for a host library that has a `_start` of its own
     "paravirt_start:",
     "_start:",
+    "    .cfi_startproc",
+    "    .cfi_undefined eip",              // nobody called it
     "    cld",                             // the ABI of what we call
     "    movl %esp, %ecx",                 // stack of whoever entered: Linux passes argc and argv there
     "    movl $__stack_end, %esp",         // the image's own stack
@@ -22,6 +24,7 @@ global_asm!(
     "    pushl %eax",                      // magic
     "    call {enter}",                    // does not return
     "    ud2",
+    "    .cfi_endproc",
     ".size _start, . - _start",
     ".popsection",
     enter = sym enter,

@@ -12,6 +12,8 @@ global_asm!(
     ".globl paravirt_start", // the same place, for a host library that has a `_start` of its own
     "paravirt_start:",
     "_start:",
+    "    .cfi_startproc",
+    "    .cfi_undefined rip",              // nobody called it
     "    cld",                             // the ABI of what we call
     "    movl %eax, %edi",                 // magic; a host that sets it sets the lower half
     "    movq %rdx, %rsi",                 // address of the start info
@@ -20,6 +22,7 @@ global_asm!(
     "    xorl %ebp, %ebp",                 // end of the chain of frames
     "    call {enter}",                    // does not return
     "    ud2",
+    "    .cfi_endproc",
     ".size _start, . - _start",
     ".popsection",
     enter = sym enter,

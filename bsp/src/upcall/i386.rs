@@ -59,6 +59,42 @@ macro_rules! restore_state {
     };
 }
 
+/// Begins code that is entered with an interrupt's frame at the stack pointer: who walks the stack goes on with the
+/// interrupted code.
+macro_rules! interrupt_frame {
+    () => {
+        concat!(
+            ".cfi_startproc simple\n",
+            ".cfi_signal_frame\n",
+            ".cfi_def_cfa esp, 12\n", // the interrupted stack pointer
+            ".cfi_offset eip, -12\n",
+            ".cfi_offset eflags, -4\n",
+        )
+    };
+}
+
+/// Pushes registers that are restored later, and says where they are.
+macro_rules! push {
+    ($($register:ident)*) => {
+        concat!($(
+            "pushl %", stringify!($register), "\n",
+            ".cfi_adjust_cfa_offset 4\n",
+            ".cfi_rel_offset ", stringify!($register), ", 0\n",
+        )*)
+    };
+}
+
+/// The reverse of `push`; takes the registers in the order in which they are popped.
+macro_rules! pop {
+    ($($register:ident)*) => {
+        concat!($(
+            "popl %", stringify!($register), "\n",
+            ".cfi_adjust_cfa_offset -4\n",
+            ".cfi_restore ", stringify!($register), "\n",
+        )*)
+    };
+}
+
 global_asm!(
     ".pushsection .text.paravirt_upcall, \"ax\", @progbits",
     ".balign 16",
@@ -66,7 +102,9 @@ global_asm!(
     ".hidden __paravirt_deliver",
     ".type __paravirt_deliver, @function",
     "__paravirt_deliver:",                      // a call, which keeps what calls keep: handlers begin as in an upcall
+    "    .cfi_startproc",
     "    subl $44, %esp",                       // room for the words below; the call wants 16-byte alignment
+    "    .cfi_adjust_cfa_offset 44",
     "    fnstenv (%esp)",                       // control word and exception flags of x87, 28 bytes,
     "    testb $2, {components}",               // SSE?
     "    jz 8f",
@@ -85,26 +123,47 @@ global_asm!(
     "    ldmxcsr 32(%esp)",
     "8:  fldenv (%esp)",
     "    addl $44, %esp",
+    "    .cfi_adjust_cfa_offset -44",
     "    ret",
+    "    .cfi_endproc",
     ".size __paravirt_deliver, . - __paravirt_deliver",
     ".globl __paravirt_upcall",
     ".type __paravirt_upcall, @function",
     "__paravirt_upcall:",
-    "    pushl %eax",                            // a register to look at the interrupted address with
+    interrupt_frame!(),
+    push!(eax),                                  // a register to look at the interrupted address with
     "    movl 4(%esp), %eax",                    // interrupted eip
     "    subl $5f, %eax",                        // offset into the window, or huge
     "    cmpl $(7f - 5f), %eax",                 // inside it?
-    "    popl %eax",                             // (pop leaves the flags alone)
+    pop!(eax),                                   // (pop leaves the flags alone)
     "    jae 2f",
     "    leal 12(%esp), %esp",                   // yes: drop our frame; below it lies the outer one
     "2:  pushal",                                // every general register, by value of the interrupted code
+    "    .cfi_adjust_cfa_offset 32",
+    "    .cfi_rel_offset eax, 28",
+    "    .cfi_rel_offset ecx, 24",
+    "    .cfi_rel_offset edx, 20",
+    "    .cfi_rel_offset ebx, 16",
+    "    .cfi_rel_offset ebp, 8",
+    "    .cfi_rel_offset esi, 4",
+    "    .cfi_rel_offset edi, 0",
     "    cld",                                   // the ABI of what we call; iret restores it
     "    movl %esp, %ebp",                       // survives the call, finds the registers again
+    "    .cfi_def_cfa_register ebp",
     save_state!(),
     "    call *{body}",                          // runs handlers; returns with the flag off
     restore_state!(),
     "    movl %ebp, %esp",
+    "    .cfi_def_cfa_register esp",
     "    popal",
+    "    .cfi_adjust_cfa_offset -32",
+    "    .cfi_restore eax",
+    "    .cfi_restore ecx",
+    "    .cfi_restore edx",
+    "    .cfi_restore ebx",
+    "    .cfi_restore ebp",
+    "    .cfi_restore esi",
+    "    .cfi_restore edi",
     "    movl $1, __paravirt_vcpu + {enabled}",  // flag on; from here on we may be interrupted
     "__paravirt_upcall_window:",
     "5:  cmpl $0, __paravirt_vcpu + {pending}",  // did a line come while the flag was off?
@@ -113,6 +172,7 @@ global_asm!(
     "6:  movl $0, __paravirt_vcpu + {enabled}",  // yes: flag off again and from the top, on the same frame
     "__paravirt_upcall_window_end:",
     "7:  jmp 2b",
+    "    .cfi_endproc",
     ".size __paravirt_upcall, . - __paravirt_upcall",
     ".popsection",
     mxcsr = sym DEFAULT_MXCSR,

@@ -55,7 +55,12 @@ mod i386;
 #[macro_use]
 mod x86_64;
 #[cfg(all(feature = "ring0", any(target_arch = "x86", target_arch = "x86_64")))]
-pub(crate) use {restore_state, save_state};
+pub(crate) use {interrupt_frame, restore_state, save_state};
+#[cfg(any(
+    all(feature = "ring0", any(target_arch = "x86", target_arch = "x86_64")),
+    all(feature = "pok", target_arch = "x86")
+))]
+pub(crate) use {pop, push};
 
 /// What runs between saving and restoring the registers: [`irq::dispatch`], or an operating system's prologue around
 /// it.

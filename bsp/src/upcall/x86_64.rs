@@ -52,6 +52,43 @@ macro_rules! restore_state {
     };
 }
 
+/// Begins code that is entered with an interrupt's frame at the stack pointer: who walks the stack goes on with the
+/// interrupted code.
+macro_rules! interrupt_frame {
+    () => {
+        concat!(
+            ".cfi_startproc simple\n",
+            ".cfi_signal_frame\n",
+            ".cfi_def_cfa rsp, 40\n", // above the frame; the interrupted stack pointer is in it
+            ".cfi_offset rip, -40\n",
+            ".cfi_offset rflags, -24\n",
+            ".cfi_offset rsp, -16\n",
+        )
+    };
+}
+
+/// Pushes registers that are restored later, and says where they are.
+macro_rules! push {
+    ($($register:ident)*) => {
+        concat!($(
+            "pushq %", stringify!($register), "\n",
+            ".cfi_adjust_cfa_offset 8\n",
+            ".cfi_rel_offset ", stringify!($register), ", 0\n",
+        )*)
+    };
+}
+
+/// The reverse of `push`; takes the registers in the order in which they are popped.
+macro_rules! pop {
+    ($($register:ident)*) => {
+        concat!($(
+            "popq %", stringify!($register), "\n",
+            ".cfi_adjust_cfa_offset -8\n",
+            ".cfi_restore ", stringify!($register), "\n",
+        )*)
+    };
+}
+
 global_asm!(
     ".pushsection .text.paravirt_upcall, \"ax\", @progbits",
     ".balign 16",
@@ -59,7 +96,9 @@ global_asm!(
     ".hidden __paravirt_deliver",
     ".type __paravirt_deliver, @function",
     "__paravirt_deliver:",                      // a call, which keeps what calls keep: handlers begin as in an upcall
+    "    .cfi_startproc",
     "    subq $40, %rsp",                       // room for the words below; the call wants 16-byte alignment
+    "    .cfi_adjust_cfa_offset 40",
     "    fnstenv (%rsp)",                       // control word and exception flags of x87, 28 bytes,
     "    stmxcsr 32(%rsp)",                     // and of SSE
     "8:  movl $0, __paravirt_vcpu + {enabled}(%rip)",
@@ -72,57 +111,33 @@ global_asm!(
     "    ldmxcsr 32(%rsp)",
     "    fldenv (%rsp)",
     "    addq $40, %rsp",
+    "    .cfi_adjust_cfa_offset -40",
     "    ret",
+    "    .cfi_endproc",
     ".size __paravirt_deliver, . - __paravirt_deliver",
     ".globl __paravirt_upcall",
     ".type __paravirt_upcall, @function",
     "__paravirt_upcall:",
-    "    pushq %rax",                            // two registers to look at the interrupted address with
-    "    pushq %rcx",
+    interrupt_frame!(),
+    push!(rax rcx),                              // two registers to look at the interrupted address with
     "    movq 16(%rsp), %rax",                   // interrupted rip
     "    leaq 5f(%rip), %rcx",                   // start of the window
     "    subq %rcx, %rax",                       // offset into the window, or huge
     "    cmpq $(7f - 5f), %rax",                 // inside it?
-    "    popq %rcx",                             // (pop and push leave the flags alone)
-    "    popq %rax",
+    pop!(rcx rax),                               // (pop and push leave the flags alone)
     "    jae 2f",
     "    movq 24(%rsp), %rsp",                   // yes: the interrupted rsp is the outer frame; drop ours
-    "2:  pushq %rax",                            // every general register, by value of the interrupted code
-    "    pushq %rcx",
-    "    pushq %rdx",
-    "    pushq %rbx",
-    "    pushq %rbp",
-    "    pushq %rsi",
-    "    pushq %rdi",
-    "    pushq %r8",
-    "    pushq %r9",
-    "    pushq %r10",
-    "    pushq %r11",
-    "    pushq %r12",
-    "    pushq %r13",
-    "    pushq %r14",
-    "    pushq %r15",
+    "2:",
+    push!(rax rcx rdx rbx rbp rsi rdi r8 r9 r10 r11 r12 r13 r14 r15), // every one, by value of the interrupted code
     "    cld",                                   // the ABI of what we call; iretq restores it
     "    movq %rsp, %rbp",                       // survives the call, finds the registers again
+    "    .cfi_def_cfa_register rbp",
     save_state!(),
     "    call *{body}(%rip)",                    // runs handlers; returns with the flag off
     restore_state!(),
     "    movq %rbp, %rsp",
-    "    popq %r15",
-    "    popq %r14",
-    "    popq %r13",
-    "    popq %r12",
-    "    popq %r11",
-    "    popq %r10",
-    "    popq %r9",
-    "    popq %r8",
-    "    popq %rdi",
-    "    popq %rsi",
-    "    popq %rbp",
-    "    popq %rbx",
-    "    popq %rdx",
-    "    popq %rcx",
-    "    popq %rax",
+    "    .cfi_def_cfa_register rsp",
+    pop!(r15 r14 r13 r12 r11 r10 r9 r8 rdi rsi rbp rbx rdx rcx rax),
     "    movl $1, __paravirt_vcpu + {enabled}(%rip)", // flag on; from here on we may be interrupted
     "__paravirt_upcall_window:",
     "5:  cmpl $0, __paravirt_vcpu + {pending}(%rip)", // did a line come while the flag was off?
@@ -131,6 +146,7 @@ global_asm!(
     "6:  movl $0, __paravirt_vcpu + {enabled}(%rip)", // yes: flag off again and from the top, on the same frame
     "__paravirt_upcall_window_end:",
     "7:  jmp 2b",
+    "    .cfi_endproc",
     ".size __paravirt_upcall, . - __paravirt_upcall",
     ".popsection",
     mxcsr = sym DEFAULT_MXCSR,

@@ -23,6 +23,7 @@ use core::arch::global_asm;
 
 use super::syscall::{Arguments, IRQ_ACKNOWLEDGE, IRQ_DISABLE, IRQ_ENABLE, IRQ_REGISTER, OK, call};
 use crate::power;
+use crate::upcall::{pop, push};
 
 /// The kernel's number of the interval timer's line.
 const TIMER: u32 = 0;
@@ -68,30 +69,30 @@ global_asm!(
     ".globl __paravirt_pok_interrupted",
     ".hidden __paravirt_pok_interrupted",
     "__paravirt_pok_wait:",
-    "    pushl %ebp",                      // what the C ABI wants back
-    "    pushl %ebx",
-    "    pushl %esi",
-    "    pushl %edi",
+    "    .cfi_startproc",
+    push!(ebp ebx esi edi),                // what the C ABI wants back
     "    movl 20(%esp), %ebx",             // the argument: the system calls' block, which holds the line
     "    pushl %ebx",                      // for the handler, as the kernel passes no register of ours on
     "    pushl $0",                        // the word to lose
+    "    .cfi_adjust_cfa_offset 8",
     "    movl ${enable}, %eax",
     "    int $42",
     "2:  pause",
     "    jmp 2b",                          // until the handler goes on for us
     // Here the kernel enters: 11 words below the stack pointer of above.
     "__paravirt_pok_interrupted:",
+    "    .cfi_adjust_cfa_offset 44",
     "    addl $48, %esp",                  // the kernel's words and the lost one
+    "    .cfi_adjust_cfa_offset -48",
     "    popl %ebx",                       // the block
+    "    .cfi_adjust_cfa_offset -4",
     "    movl ${disable}, %eax",
     "    int $42",
     "    movl ${acknowledge}, %eax",
     "    int $42",
-    "    popl %edi",
-    "    popl %esi",
-    "    popl %ebx",
-    "    popl %ebp",
+    pop!(edi esi ebx ebp),
     "    ret",
+    "    .cfi_endproc",
     ".popsection",
     enable = const IRQ_ENABLE,
     disable = const IRQ_DISABLE,

@@ -14,15 +14,21 @@ macro_rules! __l4_external_i386 {
             code: [
                 concat!(stringify!($name), ":"),
                 // to where the slot points
+                ".cfi_startproc",
                 concat!("jmp *.Ll4external.", stringify!($name), ".slot"),
+                ".cfi_endproc",
                 concat!(".size ", stringify!($name), ", . - ", stringify!($name)),
                 concat!(stringify!($name), ".resolve:"),
+                ".cfi_startproc",
                 // push the slot's address
                 concat!("pushl $.Ll4external.", stringify!($name), ".slot"),
+                ".cfi_adjust_cfa_offset 4",
                 // push the symtab entry's address
                 concat!("pushl $.Ll4external.", stringify!($name), ".symbol"),
+                ".cfi_adjust_cfa_offset 4",
                 // to the resolver
                 "jmp *__l4_external_resolver",
+                ".cfi_endproc",
             ],
         )
     };

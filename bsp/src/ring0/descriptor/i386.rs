@@ -7,6 +7,7 @@ use paravirt_abi::error::Error;
 
 use super::{CODE, STRIDE, TablePointer, VECTORS, WITH_ERROR_CODE, entry_of, report};
 use crate::local::Local;
+use crate::upcall::interrupt_frame;
 
 /// The segments: none, code, data, and thread-local storage.
 pub(in super::super) static SEGMENTS: Local<[u64; 4]> =
@@ -62,23 +63,38 @@ global_asm!(
     ".hidden __paravirt_exceptions",
     ".type __paravirt_exceptions, @function",
     "__paravirt_exceptions:",
+    interrupt_frame!(),
     ".set .Lvector, 0",
     ".rept 32",
     ".if (({with_error_code} >> .Lvector) & 1) == 0",
+    "    .cfi_def_cfa_offset 12",
     "    pushl $0",                       // in place of the error code
     ".endif",
+    "    .cfi_def_cfa_offset 16",
     "    pushl $.Lvector",
+    "    .cfi_def_cfa_offset 20",
     "    jmp 1f",
     ".balign {stride}",
     ".set .Lvector, .Lvector + 1",
     ".endr",
-    "1:  movl %esp, %eax",                // the frame
+    "1:  pushal",
+    "    .cfi_def_cfa_offset 52",
+    "    .cfi_rel_offset eax, 28",
+    "    .cfi_rel_offset ecx, 24",
+    "    .cfi_rel_offset edx, 20",
+    "    .cfi_rel_offset ebx, 16",
+    "    .cfi_rel_offset ebp, 8",
+    "    .cfi_rel_offset esi, 4",
+    "    .cfi_rel_offset edi, 0",
+    "    movl %esp, %ebp",                // the frame
+    "    .cfi_def_cfa_register ebp",
     "    cld",                            // the ABI of what we call
     "    andl $-16, %esp",
     "    subl $12, %esp",                 // with one word of arguments: aligned to 16 bytes at the call
-    "    pushl %eax",
+    "    pushl %ebp",
     "    call {report}",                  // does not return
     "    ud2",
+    "    .cfi_endproc",
     ".size __paravirt_exceptions, . - __paravirt_exceptions",
     ".popsection",
     with_error_code = const WITH_ERROR_CODE,

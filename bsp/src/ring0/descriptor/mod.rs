@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: MIT OR Apache-2.0
 //! Descriptor tables: segments, and the entries of exceptions and interrupts (Intel SDM volume 3, 3.4 and 6.10).
 
-use super::fault::{self, Fault};
+use super::fault::{self, Fault, General};
 use super::interrupt;
 
 #[cfg(target_arch = "x86")]
@@ -37,6 +37,7 @@ struct TablePointer {
 /// code.
 #[repr(C)]
 struct Frame {
+    general: General,
     vector: usize,
     error: usize,
     instruction: usize,
@@ -78,6 +79,7 @@ unsafe extern "C" fn report(frame: *const Frame) -> ! {
         // Without a change of privilege the processor pushes no stack pointer: it pointed above its frame.
         #[cfg(target_arch = "x86")]
         stack: &raw const *frame as usize + size_of::<Frame>(),
+        general: frame.general,
         address: super::processor::fault_address(),
     })
 }

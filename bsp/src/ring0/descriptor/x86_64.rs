@@ -9,6 +9,7 @@ use paravirt_abi::error::Error;
 use super::super::processor::write_msr;
 use super::{CODE, STRIDE, TablePointer, VECTORS, WITH_ERROR_CODE, entry_of, report};
 use crate::local::Local;
+use crate::upcall::{interrupt_frame, push};
 
 /// The segments: none, code, data, and the two words of the task state.
 pub(in super::super) static SEGMENTS: Local<[u64; 5]> =
@@ -116,21 +117,30 @@ global_asm!(
     ".hidden __paravirt_exceptions",
     ".type __paravirt_exceptions, @function",
     "__paravirt_exceptions:",
+    interrupt_frame!(),
     ".set .Lvector, 0",
     ".rept 32",
     ".if (({with_error_code} >> .Lvector) & 1) == 0",
+    "    .cfi_def_cfa_offset 40",
     "    pushq $0",                       // in place of the error code
     ".endif",
+    "    .cfi_def_cfa_offset 48",
     "    pushq $.Lvector",
+    "    .cfi_def_cfa_offset 56",
     "    jmp 1f",
     ".balign {stride}",
     ".set .Lvector, .Lvector + 1",
     ".endr",
-    "1:  movq %rsp, %rdi",                // the frame
+    "1:",
+    push!(rax rcx rdx rbx rbp rsi rdi r8 r9 r10 r11 r12 r13 r14 r15),
+    "    movq %rsp, %rdi",                // the frame
+    "    movq %rsp, %rbp",
+    "    .cfi_def_cfa_register rbp",
     "    cld",                            // the ABI of what we call
     "    andq $-16, %rsp",
     "    call {report}",                  // does not return
     "    ud2",
+    "    .cfi_endproc",
     ".size __paravirt_exceptions, . - __paravirt_exceptions",
     ".popsection",
     with_error_code = const WITH_ERROR_CODE,

@@ -4,7 +4,7 @@
 use core::arch::global_asm;
 
 use super::{COUNT, FIRST, STRIDE, take};
-use crate::upcall::{COMPONENTS, DEFAULT_MXCSR, restore_state, save_state};
+use crate::upcall::{COMPONENTS, DEFAULT_MXCSR, interrupt_frame, pop, push, restore_state, save_state};
 
 global_asm!(
     ".pushsection .text.paravirt_interrupts, \"ax\", @progbits",
@@ -13,18 +13,21 @@ global_asm!(
     ".hidden __paravirt_interrupts",
     ".type __paravirt_interrupts, @function",
     "__paravirt_interrupts:",
+    interrupt_frame!(),
     ".set .Lvector, {first}",
     ".rept {count}",
-    "    pushl %eax",                     // room for the vector's number
+    "    .cfi_def_cfa_offset 12",
+    push!(eax),                           // room for the vector's number
     "    movl $.Lvector, %eax",
     "    jmp 1f",
     ".balign {stride}",
     ".set .Lvector, .Lvector + 1",
     ".endr",
-    "1:  pushl %ecx",                     // every register that a C function may change
-    "    pushl %edx",
-    "    pushl %ebp",                     // this one it keeps, to find the others again
+    "1:",
+    push!(ecx edx),                       // every register that a C function may change
+    push!(ebp),                           // this one it keeps, to find the others again
     "    movl %esp, %ebp",
+    "    .cfi_def_cfa_register ebp",
     "    cld",                            // the ABI of what we call; iret restores it
     "    pushl %eax",                     // the vector
     "    leal 24(%ebp), %ecx",            // above four registers, eip and cs: the flags in the frame
@@ -38,12 +41,11 @@ global_asm!(
     restore_state!(),
     "    testb $1, -4(%ebp)",             // where to? (mov and pop leave the flags alone)
     "    movl %ebp, %esp",
-    "    popl %ebp",
-    "    popl %edx",
-    "    popl %ecx",
-    "    popl %eax",
+    "    .cfi_def_cfa_register esp",
+    pop!(ebp edx ecx eax),
     "    jnz __paravirt_upcall",          // on the frame as the processor left it
     "    iretl",
+    "    .cfi_endproc",
     ".size __paravirt_interrupts, . - __paravirt_interrupts",
     ".popsection",
     first = const FIRST,

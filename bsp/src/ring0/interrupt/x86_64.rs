@@ -4,7 +4,7 @@
 use core::arch::global_asm;
 
 use super::{COUNT, FIRST, STRIDE, take};
-use crate::upcall::{COMPONENTS, DEFAULT_MXCSR, restore_state, save_state};
+use crate::upcall::{COMPONENTS, DEFAULT_MXCSR, interrupt_frame, pop, push, restore_state, save_state};
 
 global_asm!(
     ".pushsection .text.paravirt_interrupts, \"ax\", @progbits",
@@ -13,24 +13,21 @@ global_asm!(
     ".hidden __paravirt_interrupts",
     ".type __paravirt_interrupts, @function",
     "__paravirt_interrupts:",
+    interrupt_frame!(),
     ".set .Lvector, {first}",
     ".rept {count}",
-    "    pushq %rax",                     // room for the vector's number
+    "    .cfi_def_cfa_offset 40",
+    push!(rax),                           // room for the vector's number
     "    movl $.Lvector, %eax",
     "    jmp 1f",
     ".balign {stride}",
     ".set .Lvector, .Lvector + 1",
     ".endr",
-    "1:  pushq %rcx",                     // every register that a C function may change
-    "    pushq %rdx",
-    "    pushq %rsi",
-    "    pushq %rdi",
-    "    pushq %r8",
-    "    pushq %r9",
-    "    pushq %r10",
-    "    pushq %r11",
-    "    pushq %rbp",                     // this one it keeps, to find the others again
+    "1:",
+    push!(rcx rdx rsi rdi r8 r9 r10 r11), // every register that a C function may change
+    push!(rbp),                           // this one it keeps, to find the others again
     "    movq %rsp, %rbp",
+    "    .cfi_def_cfa_register rbp",
     "    cld",                            // the ABI of what we call; iretq restores it
     "    pushq %rax",                     // room for the result
     "    movl %eax, %edi",                // the vector
@@ -41,18 +38,11 @@ global_asm!(
     restore_state!(),
     "    testb $1, -8(%rbp)",             // where to? (mov and pop leave the flags alone)
     "    movq %rbp, %rsp",
-    "    popq %rbp",
-    "    popq %r11",
-    "    popq %r10",
-    "    popq %r9",
-    "    popq %r8",
-    "    popq %rdi",
-    "    popq %rsi",
-    "    popq %rdx",
-    "    popq %rcx",
-    "    popq %rax",
+    "    .cfi_def_cfa_register rsp",
+    pop!(rbp r11 r10 r9 r8 rdi rsi rdx rcx rax),
     "    jnz __paravirt_upcall",          // on the frame as the processor left it
     "    iretq",
+    "    .cfi_endproc",
     ".size __paravirt_interrupts, . - __paravirt_interrupts",
     ".popsection",
     first = const FIRST,

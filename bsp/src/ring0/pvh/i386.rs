@@ -12,6 +12,8 @@ global_asm!(
     ".hidden __paravirt_pvh",
     ".type __paravirt_pvh, @function",
     "__paravirt_pvh:",
+    "    .cfi_startproc",
+    "    .cfi_undefined eip",                 // nobody called it
     "    cld",                                // the ABI of what we call
     "    movl $__stack_end, %esp",            // the image's own stack
     "    lgdt 4f",
@@ -36,6 +38,7 @@ global_asm!(
     "    pushl %ebx",                         // address of the loader's start info
     "    call {entered}",                     // does not return
     "    ud2",
+    "    .cfi_endproc",
     ".size __paravirt_pvh, . - __paravirt_pvh",
     ".popsection",
     ".pushsection .rodata.paravirt_pvh, \"a\", @progbits",

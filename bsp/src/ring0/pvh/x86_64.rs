@@ -14,6 +14,8 @@ global_asm!(
     ".hidden __paravirt_pvh",
     ".type __paravirt_pvh, @function",
     "__paravirt_pvh:",
+    "    .cfi_startproc",
+    "    .cfi_undefined 16",                  // rip: nobody called it
     "    cld",                                // the ABI of what we call
     "    movl $__stack_end, %esp",            // the image's own stack
     "    movl %ebx, %ebp",                    // address of the loader's start info, which cpuid overwrites
@@ -81,6 +83,7 @@ global_asm!(
     "    hlt",
     "    jmp 8b",
     ".code64",
+    "    .cfi_endproc",
     ".size __paravirt_pvh, . - __paravirt_pvh",
     ".popsection",
     ".pushsection .rodata.paravirt_pvh, \"a\", @progbits",

@@ -7,7 +7,7 @@
 
 use core::arch::global_asm;
 
-use crate::upcall::{COMPONENTS, DEFAULT_MXCSR, restore_state, save_state};
+use crate::upcall::{COMPONENTS, DEFAULT_MXCSR, interrupt_frame, pop, push, restore_state, save_state};
 use paravirt_abi::vcpu::{HOST_MASKED, INTERRUPTS_ENABLED, PENDING};
 
 use super::irq;
@@ -38,6 +38,8 @@ global_asm!(
     ".globl __paravirt_xen_pv_start",
     ".hidden __paravirt_xen_pv_start",
     "__paravirt_xen_pv_start:",            // rsi = start_info, rsp = top of the stack that Xen made; events are masked
+    "    .cfi_startproc",
+    "    .cfi_undefined rip",              // nobody called it
     "    cld",                             // the ABI of what we call
     "    movq %rsi, %rdi",                 // first argument: start_info
     "    movq %rsp, %rsi",                 // second: memory from here on is free
@@ -47,6 +49,7 @@ global_asm!(
     "    ldmxcsr {mxcsr}(%rip)",
     "    call {enter}",                    // does not return
     "    ud2",
+    "    .cfi_endproc",
     ".popsection",
     mxcsr = sym DEFAULT_MXCSR,
     enter = sym super::enter,
@@ -61,41 +64,31 @@ global_asm!(
     ".globl __paravirt_xen_event",
     ".hidden __paravirt_xen_event",
     "__paravirt_xen_event:",
-    "    popq %rcx",                                    // now only the processor's frame is left
-    "    popq %r11",
+    interrupt_frame!(),
+    "    .cfi_adjust_cfa_offset 16",
+    "    .cfi_rel_offset r11, 8",
+    "    .cfi_rel_offset rcx, 0",
+    pop!(rcx r11),                                      // now only the processor's frame is left
     "    orl $3, 8(%rsp)",                              // its selector as iretq takes it
     "    lock orl ${masked}, __paravirt_vcpu + {pending}(%rip)", // events stay masked until someone opens them
     "    cmpl $0, __paravirt_vcpu + {enabled}(%rip)",   // the virtual flag
     "    je 1f",
     "    movl $0, __paravirt_vcpu + {enabled}(%rip)",   // on: off, and enter the upcall, which takes the events as it
     "    jmp __paravirt_upcall",                        // opens the mask
-    "1:  pushq %rax",                                   // off: every register that the call may change
-    "    pushq %rcx",
-    "    pushq %rdx",
-    "    pushq %rsi",
-    "    pushq %rdi",
-    "    pushq %r8",
-    "    pushq %r9",
-    "    pushq %r10",
-    "    pushq %r11",
-    "    pushq %rbp",
+    "1:",
+    push!(rax rcx rdx rsi rdi r8 r9 r10 r11),           // off: every register that the call may change
+    push!(rbp),
     "    movq %rsp, %rbp",                              // survives the call, finds the registers again
+    "    .cfi_def_cfa_register rbp",
     "    cld",                                          // the ABI of what we call; iretq restores it
     save_state!(),                                      // with the state that Rust expects
     "    call {take}",                                  // marks lines pending
     restore_state!(),
     "    movq %rbp, %rsp",
-    "    popq %rbp",
-    "    popq %r11",
-    "    popq %r10",
-    "    popq %r9",
-    "    popq %r8",
-    "    popq %rdi",
-    "    popq %rsi",
-    "    popq %rdx",
-    "    popq %rcx",
-    "    popq %rax",
+    "    .cfi_def_cfa_register rsp",
+    pop!(rbp r11 r10 r9 r8 rdi rsi rdx rcx rax),
     "    iretq",                                        // back, with events masked
+    "    .cfi_endproc",
     ".popsection",
     masked = const HOST_MASKED,
     pending = const PENDING,

@@ -6,7 +6,8 @@ use core::arch::global_asm;
 use super::hypercall::{self, Callback};
 use crate::backend::xen::power;
 use crate::backend::xen::shared::PAGE;
-use crate::ring0::fault::{self, Fault};
+use crate::ring0::fault::{self, Fault, General};
+use crate::upcall::{interrupt_frame, pop, push};
 
 /// Vectors of exceptions that a PV domain can get.
 const VECTORS: usize = 20;
@@ -21,29 +22,46 @@ global_asm!(
     ".globl __paravirt_xen_trap",
     ".hidden __paravirt_xen_trap",
     "__paravirt_xen_trap:",
+    interrupt_frame!(),
     "    .set vector, 0",
     "    .rept {vectors}",      // one entry of 16 bytes for each vector
     "    .balign 16",
-    "    popq %rcx",            // as for events, see entry.rs
-    "    popq %r11",
-    "    .if !((0x27d00 >> vector) & 1)", // 8, 10 to 14 and 17 bring an error code
+    "    .if (0x27d00 >> vector) & 1", // 8, 10 to 14 and 17 bring an error code
+    "    .cfi_def_cfa_offset 64",
+    "    .else",
+    "    .cfi_def_cfa_offset 56",
+    "    .endif",
+    "    .cfi_rel_offset r11, 8",
+    "    .cfi_rel_offset rcx, 0",
+    pop!(rcx r11),              // as for events, see entry.rs
+    "    .if !((0x27d00 >> vector) & 1)",
     "    pushq $0",
     "    .endif",
+    "    .cfi_def_cfa_offset 48",
     "    pushq $vector",
+    "    .cfi_def_cfa_offset 56",
     "    jmp 1f",
     "    .set vector, vector + 1",
     "    .endr",
-    "1:  movq %rsp, %rdi",      // the argument: vector, error code, frame
+    "1:",
+    push!(rax rcx rdx rbx rbp rsi rdi r8 r9 r10 r11 r12 r13 r14 r15),
+    "    movq %rsp, %rdi",      // the argument: registers, vector, error code, frame
+    "    movq %rsp, %rbp",
+    "    .cfi_def_cfa_register rbp",
     "    andq $-16, %rsp",      // as the ABI wants it; nobody returns over what is cut off
     "    cld",
     "    call {trapped}",
     "    ud2",
+    "    .cfi_endproc",
     ".globl __paravirt_xen_failsafe",
     ".hidden __paravirt_xen_failsafe",
     "__paravirt_xen_failsafe:", // Xen could not return to this domain: a selector is wrong
+    "    .cfi_startproc",
+    "    .cfi_undefined rip",   // where it was is of no interest
     "    andq $-16, %rsp",
     "    call {failed}",
     "    ud2",
+    "    .cfi_endproc",
     ".popsection",
     vectors = const VECTORS,
     trapped = sym trapped,
@@ -94,6 +112,7 @@ pub(super) fn install() {
 /// What the entries push, and the processor's frame.
 #[repr(C)]
 struct Trapped {
+    general: General,
     vector: usize,
     error: usize,
     instruction: usize,
@@ -110,6 +129,7 @@ extern "C" fn trapped(frame: &Trapped) -> ! {
         error: frame.error,
         instruction: frame.instruction,
         stack: frame.stack,
+        general: frame.general,
         address: PAGE.vcpu.cr2.read(),
     })
 }

@@ -8,6 +8,7 @@
 pub use paravirt_host_core::{bind, image, prototype, text};
 
 pub mod audit;
+pub mod debug;
 #[cfg(all(target_os = "linux", target_arch = "x86_64"))]
 pub mod emulator;
 pub mod header;

@@ -168,6 +168,18 @@ impl GuestMemory {
         Ok(bytes)
     }
 
+    /// Copies as many bytes from the guest as it could read from `address` on without a gap, and no more than `buffer`
+    /// holds. Returns how many.
+    #[must_use]
+    pub fn read_some(&self, address: u64, buffer: &mut [u8]) -> usize {
+        let end = address.saturating_add(buffer.len() as u64);
+        let reached = self.reach(address, end, |access| access.read).min(end);
+        let size = (reached - address) as usize;
+        // SAFETY: readable as checked; the guest does not run meanwhile.
+        unsafe { (address as *const u8).copy_to_nonoverlapping(buffer.as_mut_ptr(), size) };
+        size
+    }
+
     /// The guest's pointer of `size` bytes, at most 8, at `address`; `None` if the guest could not read it itself.
     #[must_use]
     pub fn pointer(&self, address: u64, size: u64) -> Option<u64> {
@@ -192,19 +204,22 @@ impl GuestMemory {
 
     /// Returns whether `size` bytes from `address` on are mapped without a gap, with rights that `right` accepts.
     fn allows(&self, address: u64, size: u64, right: impl Fn(Access) -> bool) -> bool {
-        let Some(end) = address.checked_add(size) else {
-            return false;
-        };
+        (address.checked_add(size)).is_some_and(|end| self.reach(address, end, right) >= end)
+    }
+
+    /// Where what is mapped from `address` on ends, without a gap, with rights that `right` accepts; `address` if
+    /// nothing is. Not looked for beyond `end`.
+    fn reach(&self, address: u64, end: u64, right: impl Fn(Access) -> bool) -> u64 {
         let mut reached = address;
         for mapping in &self.mappings {
+            if reached >= end {
+                break;
+            }
             if reached >= mapping.start && reached < mapping.end && right(mapping.access) {
                 reached = mapping.end;
             }
-            if reached >= end {
-                return true;
-            }
         }
-        false
+        reached
     }
 }
 
@@ -263,6 +278,8 @@ mod tests {
         assert_eq!(memory.access_at(0x8fff), Some(rights(false, false)));
         assert_eq!(memory.access_at(0x9000), None);
         assert_eq!(memory.read(0x7fff, 1), Err(Error::BadAddress));
+        assert_eq!(memory.read_some(0x7fff, &mut [0; 2]), 0, "begins in a gap");
+        assert_eq!(memory.read_some(u64::MAX, &mut [0; 2]), 0, "wraps");
         assert_eq!(memory.write(0x8000, &[0]), Err(Error::BadAddress));
     }
 }

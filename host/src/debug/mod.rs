@@ -1,0 +1,6 @@
+// SPDX-License-Identifier: MIT OR Apache-2.0
+//! What helps to find out what a guest does, or why it ended as it did: its memory, its tasks.
+//!
+//! Everything here is the guest's, which nobody vouches for: what is read of it takes bounded time and memory.
+
+pub mod memory;

@@ -18,6 +18,7 @@ use libc::{
     REG_RBP, REG_RBX, REG_RCX, REG_RDI, REG_RDX, REG_RIP, REG_RSI, REG_RSP, REG_TRAPNO,
 };
 use paravirt_host_core::fault::{AccessKind, Exception};
+use paravirt_host_core::layout::GUEST_END;
 use paravirt_host_core::text::Line;
 use paravirt_host_core::upcall;
 
@@ -365,9 +366,16 @@ fn handle_end(signal: i32, guest: Option<&Guest>, nested: bool, interrupted: &mu
     guest.stop(signal);
     // What is amid a handler, or about to make a system call, is interrupted again.
     guest.platform().ender.hurry();
-    if !nested {
+    if !nested && !begins_handler(interrupted) {
         deliver(guest, interrupted);
     }
+}
+
+/// Returns whether a handler was interrupted that had not counted itself yet: the system may send two signals at once,
+/// and then the second comes before the first instruction of the first one's handler.
+fn begins_handler(interrupted: &Interrupted<'_>) -> bool {
+    let stack = STATE.signal_stack.load(Ordering::SeqCst)..STATE.signal_stack_end.load(Ordering::SeqCst);
+    interrupted.instruction() >= GUEST_END && stack.contains(&interrupted.register(REG_RSP))
 }
 
 /// Ctrl-Z: the shell gets its terminal back, and gives it back.

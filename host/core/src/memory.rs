@@ -154,6 +154,12 @@ impl GuestMemory {
             .map(|mapping| mapping.access)
     }
 
+    /// What is mapped: start, end and the guest's rights, sorted by address.
+    pub fn mappings(&self) -> impl Iterator<Item = (u64, u64, Access)> {
+        let mappings = self.mappings.iter();
+        mappings.map(|mapping| (mapping.start, mapping.end, mapping.access))
+    }
+
     /// Copies `size` bytes from the guest.
     ///
     /// # Errors

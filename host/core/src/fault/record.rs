@@ -146,7 +146,7 @@ impl Exception {
 }
 
 /// The guest's registers.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub struct Registers {
     /// rax, rbx, rcx, rdx, rsi, rdi, rbp, rsp, r8 to r15; of an i386 guest the first eight.
     pub general: [u64; 16],
@@ -220,6 +220,12 @@ impl Record {
             instruction: None,
             registers: None,
         }
+    }
+
+    /// What happened.
+    #[must_use]
+    pub const fn cause(&self) -> Cause {
+        self.cause
     }
 
     /// Returns whether the guest called a function that nobody provides.

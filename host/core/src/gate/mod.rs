@@ -17,6 +17,8 @@
 //! computed in it, that it is empty is left to the guest, who owes it (the ABI, Calls). When the guest is left, the
 //! host gets back what it had.
 
+#[cfg(target_arch = "x86_64")]
+pub(crate) mod left;
 #[cfg_attr(target_arch = "x86", path = "i386.rs")]
 #[cfg_attr(target_arch = "x86_64", path = "x86_64.rs")]
 mod machine;
@@ -227,6 +229,8 @@ pub(crate) unsafe fn enter(start: &Start, end: &AtomicU64) {
             pointer.selector.store(selector.into(), Ordering::SeqCst);
         }
     }
+    #[cfg(target_arch = "x86_64")]
+    left::forget();
     let mask = usize::from(start.on_host_stack).wrapping_neg();
     let (point, info) = (start.point as usize, start.info as usize);
     // SAFETY: the caller's; the assembly keeps what the ABI preserves.
@@ -279,10 +283,15 @@ pub(crate) fn can_leave() -> bool {
 pub(crate) fn is_hosts(instruction: u64, stack: u64) -> bool {
     /// Much more than is used there.
     const ROOM: usize = 64 * 1024;
-    let (start, end) = (&raw const pvh_gates_start, &raw const pvh_gates_end);
     let top = STATE.host_stack.load(Ordering::SeqCst);
     let on_stack = (top.saturating_sub(ROOM) as u64..=top as u64).contains(&stack);
-    top == 0 || on_stack && !(start as u64..end as u64).contains(&instruction)
+    top == 0 || on_stack && !is_gate(instruction)
+}
+
+/// Returns whether the instruction is one of the gates'.
+fn is_gate(instruction: u64) -> bool {
+    let (start, end) = (&raw const pvh_gates_start, &raw const pvh_gates_end);
+    (start as u64..end as u64).contains(&instruction)
 }
 
 /// Calls a host function with the guest's arguments and leaves its result in the frame.

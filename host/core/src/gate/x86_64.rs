@@ -7,6 +7,7 @@ use core::mem::offset_of;
 use paravirt_abi::signature::Width;
 use paravirt_abi::vcpu::{HOST_MASKED, INTERRUPTS_ENABLED, PENDING, VcpuPage};
 
+use super::left::{IN_CALL, LEFT, Left};
 use super::state::{self, STATE};
 use super::{DEFAULT_MXCSR, Gates, tail_32};
 
@@ -55,6 +56,32 @@ impl Frame {
     /// The guest's stack pointer.
     pub(crate) const fn stack_pointer(&self) -> u64 {
         self.stack
+    }
+
+    /// What of the guest's registers is in the frame of a call, put in its place in `general`, which is in the order of
+    /// [`Registers::general`](crate::fault::Registers::general).
+    pub(super) fn restore(&self, width: Width, general: &mut [u64; 16]) {
+        let [rdi, rsi, rdx, rcx, r8, r9] = self.integers;
+        // Of the others, those that a call does not preserve are lost.
+        for register in [0, 2, 3, 10, 11] {
+            general[register] = 0;
+        }
+        match width {
+            Width::Bits64 => {
+                general[2..6].copy_from_slice(&[rcx, rdx, rsi, rdi]);
+                general[8..10].copy_from_slice(&[r8, r9]);
+            }
+            Width::Bits32 => {
+                let [edi, esi] = self.preserved;
+                general[4..6].copy_from_slice(&[esi, edi]);
+            }
+        }
+        general[7] = self.stack;
+    }
+
+    /// The guest's flags.
+    pub(super) const fn flags(&self) -> u64 {
+        self.flags
     }
 }
 
@@ -255,7 +282,7 @@ macro_rules! call {
             movq %rsp, %rsi
             callq *{state}+{host_call}(%rip)
             cmpq $0, (%rax)                         # is the guest to end?
-            jne pvh_gates_leave\n",
+            jne pvh_gates_leave_call\n",
             to_guest!(),
             "
             movq {result}(%rsp), %rax\n",
@@ -291,7 +318,7 @@ macro_rules! far_call {
             movq %rsp, %rsi
             callq *{state}+{host_call}(%rip)
             cmpq $0, (%rax)                         # is the guest to end?
-            jne pvh_gates_leave\n",
+            jne pvh_gates_leave_call\n",
             to_guest!(),
             "\n",
             $float_result,
@@ -403,7 +430,7 @@ global_asm!(
     "movq %rsp, %rdi",
     "callq *{state}+{resolve}(%rip)",
     "cmpq $0, (%rax)",                         // is the guest to end?
-    "jne pvh_gates_leave",
+    "jne pvh_gates_leave_resolve",
     to_guest!(),
     "movaps {vectors}(%rsp), %xmm0",
     "movaps {vectors}+16(%rsp), %xmm1",
@@ -443,7 +470,7 @@ global_asm!(
     "movq %rsp, %rdi",
     "callq *{state}+{resolve}(%rip)",
     "cmpq $0, (%rax)",
-    "jne pvh_gates_leave",
+    "jne pvh_gates_leave_far_resolve",
     to_guest!(),
     "movl {result}(%rsp), %eax",               // the function's stub
     "movl %eax, {state}+{target}(%rip)",
@@ -460,10 +487,38 @@ global_asm!(
     ".globl pvh_gates_end",
     "pvh_gates_end:",
 
+    // From a call: its frame will be gone. The resolver's gates point it to the return address, too.
+    "pvh_gates_leave_far_resolve:",
+    "subq $8, {stack}(%rsp)",
+    "pvh_gates_leave_resolve:",
+    "addq $16, {stack}(%rsp)",
+    "pvh_gates_leave_call:",
+    "movq %rsp, %rsi",
+    "leaq {left}+{left_frame}(%rip), %rdi",
+    "movl ${size}, %ecx",
+    "rep movsb",
+    "movl ${in_call}, {left}+{left_where}(%rip)",
     // Not a function: it returns from pvh_gates_enter, from wherever the guest was.
     ".globl pvh_gates_leave",
     ".type pvh_gates_leave, @function",
     "pvh_gates_leave:",
+    "movq %rax, {left}+{left_general}(%rip)",
+    "movq %rbx, {left}+{left_general}+8(%rip)",
+    "movq %rcx, {left}+{left_general}+16(%rip)",
+    "movq %rdx, {left}+{left_general}+24(%rip)",
+    "movq %rsi, {left}+{left_general}+32(%rip)",
+    "movq %rdi, {left}+{left_general}+40(%rip)",
+    "movq %rbp, {left}+{left_general}+48(%rip)",
+    "movq %rsp, {left}+{left_general}+56(%rip)",
+    "movq %r8, {left}+{left_general}+64(%rip)",
+    "movq %r9, {left}+{left_general}+72(%rip)",
+    "movq %r10, {left}+{left_general}+80(%rip)",
+    "movq %r11, {left}+{left_general}+88(%rip)",
+    "movq %r12, {left}+{left_general}+96(%rip)",
+    "movq %r13, {left}+{left_general}+104(%rip)",
+    "movq %r14, {left}+{left_general}+112(%rip)",
+    "movq %r15, {left}+{left_general}+120(%rip)",
+    "fxsave64 {left}+{left_units}(%rip)",
     "movq {state}+{host_stack}(%rip), %rsp",   // the stack as pvh_gates_enter left it
     "movq $0, {state}+{host_stack}(%rip)",     // from here on, there is nothing to leave
     "pushq ${no_flags}",                       // none of the guest's
@@ -568,6 +623,12 @@ global_asm!(
     ".code64",
     ".popsection",
     state = sym STATE,
+    left = sym LEFT,
+    left_units = const offset_of!(Left, units),
+    left_general = const offset_of!(Left, general),
+    left_frame = const offset_of!(Left, frame),
+    left_where = const offset_of!(Left, place),
+    in_call = const IN_CALL,
     default_mxcsr = sym DEFAULT_MXCSR,
     mxcsr_status = const MXCSR_STATUS,
     default_control = const DEFAULT_CONTROL,

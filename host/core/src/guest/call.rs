@@ -122,7 +122,7 @@ impl<P: Platform> Guest<P> {
     }
 
     /// Size of the guest's pointers in bytes.
-    const fn pointer(&self) -> u64 {
+    pub(super) const fn pointer(&self) -> u64 {
         match self.width {
             Width::Bits32 => 4,
             Width::Bits64 => 8,

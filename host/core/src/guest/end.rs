@@ -1,6 +1,9 @@
 // SPDX-License-Identifier: MIT OR Apache-2.0
 //! How a guest ended.
 
+#[cfg(target_arch = "x86_64")]
+use crate::fault::Registers;
+
 /// How a guest ended. Its number is that of the C API.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 #[repr(u32)]
@@ -73,6 +76,19 @@ impl End {
         let kind = EndKind::from_number((word >> 32) as u32)?;
         Some(Self::new(kind, word as i32))
     }
+}
+
+/// The guest's registers as it was left, see [`Guest::left`](super::Guest::left).
+#[cfg(target_arch = "x86_64")]
+#[derive(Clone, Copy, Debug)]
+pub struct Left {
+    /// Of a guest in a call of the host, as at the first instruction of the function that it has called, or if nobody
+    /// knows its address, as if the call had returned. Registers that a call does not preserve are 0 then, unless they
+    /// are its arguments.
+    pub registers: Registers,
+    /// State of the x87 unit and SSE, as FXSAVE stores it (Intel SDM volume 1, 10.5.1); `None` in a call, which does
+    /// not preserve it.
+    pub units: Option<[u8; 512]>,
 }
 
 /// Result of a function that does not return (`!`): the guest is left when the host function returns.

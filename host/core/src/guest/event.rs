@@ -167,6 +167,8 @@ impl<P: Platform> Alarm for Guest<P> {
 
 /// Has the handler continue where the guest is left.
 fn leave(interrupted: &mut Interrupted) {
+    #[cfg(target_arch = "x86_64")]
+    gate::left::note(interrupted.instruction, interrupted.stack, interrupted.flags);
     let gate::Selectors { code, stack, .. } = gate::selectors();
     interrupted.instruction = gate::leave_address();
     interrupted.code_selector = code.into();

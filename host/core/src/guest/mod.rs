@@ -22,10 +22,14 @@ use core::sync::atomic::{AtomicBool, AtomicU32, AtomicU64, Ordering, compiler_fe
 use paravirt_abi::error::Error;
 use paravirt_abi::signature::Width;
 
+#[cfg(target_arch = "x86_64")]
+pub use end::Left;
 pub use end::{End, EndKind, Stopped};
 pub use load::{Function, GuestError, Provide, Request, policy};
 pub use platform::Platform;
 
+#[cfg(target_arch = "x86_64")]
+use crate::fault::{Cause, Registers};
 use crate::fault::{Fault, Record};
 use crate::gate::{self, Code, STATE, Start};
 pub use crate::gate::{Frame, call_c};
@@ -185,6 +189,45 @@ impl<P: Platform> Guest<P> {
     pub fn fault_report(&self, image: &Image) -> Option<Fault> {
         let record = self.fault.get()?;
         Some(Fault::new(&record, &self.memory, image))
+    }
+
+    /// What the guest did that it may not, if that ended it, as it was recorded.
+    #[must_use]
+    pub fn fault_record(&self) -> Option<Record> {
+        self.fault.get()
+    }
+
+    /// The registers as this guest, the last that was entered, was left; `None` if it was left before its first
+    /// instruction, or with a stack pointer in a call that leads nowhere. `image` is the one it was made of.
+    #[cfg(target_arch = "x86_64")]
+    #[must_use]
+    pub fn left(&self, image: &Image) -> Option<Left> {
+        let mut place = gate::left::place(self.width)?;
+        let instruction = place.instruction.or_else(|| {
+            let called = match self.fault.get().map(|record| record.cause()) {
+                Some(Cause::Unbound(index) | Cause::Arguments(index)) => Some(index),
+                Some(Cause::WildCall | Cause::WildResolve) => None,
+                _ => self.last_call.get(),
+            };
+            let thunk = called
+                .and_then(|index| image.externals().get(index as usize))
+                .and_then(|external| image.symbols().address_of(&external.name))
+                .filter(|&thunk| self.memory.executable(thunk));
+            thunk.or_else(|| {
+                let (stack, word) = (place.general[7], self.pointer());
+                place.general[7] = stack.wrapping_add(word);
+                self.memory.pointer(stack, word)
+            })
+        })?;
+        let registers = Registers {
+            general: place.general,
+            instruction,
+            flags: place.flags,
+        };
+        Some(Left {
+            registers,
+            units: place.units,
+        })
     }
 
     /// Latches a line, from any thread, at any instruction. Returns whether the vCPU's thread is to be interrupted or

@@ -5,7 +5,7 @@
 //! nobody vouches for: what it asks for, who it says it is, what is to be loaded. [`provides`] knows what hosts offer
 //! it, [`header`] what they have to. The program `pvhost` shows that on the command line.
 
-pub use paravirt_host_core::{bind, image, prototype, text};
+pub use paravirt_host_core::{bind, fault, image, prototype, text};
 
 pub mod audit;
 pub mod debug;

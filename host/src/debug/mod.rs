@@ -3,4 +3,8 @@
 //!
 //! Everything here is the guest's, which nobody vouches for: what is read of it takes bounded time and memory.
 
+pub mod backtrace;
+mod budget;
+pub mod information;
 pub mod memory;
+pub mod unwind;

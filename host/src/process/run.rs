@@ -21,6 +21,7 @@ use super::schedule::Repeatable;
 use super::signals::STATE;
 use super::time::{PosixTimer, monotonic};
 use super::vm::VmError;
+use crate::debug::backtrace::Backtrace;
 use crate::image::Image;
 
 /// Size of the signal stack: room for the largest register state, and for a stepper.
@@ -99,14 +100,31 @@ pub(super) fn run(guest: &Guest, image: &Image, run: Run) -> Result<Finished, Vm
     if let Some(code) = given_up.filter(|_| end.status() == 0) {
         end = End::new(EndKind::Stopped, code);
     }
-    let exit = Exit::new(end, guest.fault_report(image));
+    let mut fault = guest.fault_report(image);
+    let mut backtrace = backtrace(guest, image, end);
+    if let Some(fault) = &mut fault
+        && let Some(backtrace) = backtrace.take()
+    {
+        backtrace.explain(fault);
+    }
+    let exit = Exit::new(end, fault);
     Ok(Finished {
+        backtrace,
         stats: Stats::new(guest, image, &exit, confinement),
         exit,
         lost: platform.console.failure(),
         unread: platform.console.refusal(),
         unread_output: platform.console.unread_output(),
     })
+}
+
+/// Where the guest was when it did what it may not, or gave up.
+fn backtrace(guest: &Guest, image: &Image, end: End) -> Option<Backtrace> {
+    if !matches!(end.kind, EndKind::Fault | EndKind::Unbound | EndKind::Fatal) {
+        return None;
+    }
+    let left = guest.left(image)?;
+    Some(Backtrace::new(image, &left.registers, true, guest.memory()))
 }
 
 /// Whether the system would refuse now what every run needs of it.
@@ -252,6 +270,8 @@ impl Drop for Realtime {
 pub struct Finished {
     /// How it ended.
     pub exit: Exit,
+    /// Where the guest was when it gave up, see [`Exit::Fatal`]; of a fault, its report says that.
+    pub backtrace: Option<Backtrace>,
     /// What was counted.
     pub stats: Stats,
     /// Why output of the guest was lost, if any was.

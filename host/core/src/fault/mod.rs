@@ -7,6 +7,7 @@ use alloc::borrow::ToOwned;
 use alloc::format;
 use alloc::string::{String, ToString};
 use alloc::vec;
+use alloc::vec::Vec;
 use core::fmt;
 
 use iced_x86::{Decoder, DecoderOptions, Formatter, GasFormatter, Instruction, Mnemonic, Register};
@@ -14,6 +15,7 @@ use paravirt_abi::signature::Width;
 
 use crate::image::Image;
 use crate::memory::GuestMemory;
+use crate::text::Escaped;
 pub use record::{AccessKind, CallSite, Cause, Exception, Record, Registers, SystemCall, SystemCallTable};
 
 /// The longest x86 instruction in bytes.
@@ -41,6 +43,10 @@ pub struct Fault {
     pub disassembly: Option<String>,
     /// Where the guest would have returned to, after a jump to what is no code.
     pub caller: Option<Location>,
+    /// Who called the function at [`location`](Self::location), the innermost first, as far as somebody has found out.
+    pub callers: Vec<Caller>,
+    /// Why there are no more of them, unless the last is the first code that ran.
+    pub callers_end: Option<String>,
     /// The address the fault is about, if it has one.
     pub address: Option<u64>,
     /// A guess at the reason.
@@ -55,6 +61,33 @@ pub struct Location {
     pub address: u64,
     /// The function it belongs to, with the offset, if the image has symbols.
     pub function: Option<String>,
+    /// Where in the sources that is, as far as somebody has found out: the innermost first, if functions were inlined
+    /// there.
+    pub source: Vec<Source>,
+}
+
+/// A place that has called something.
+#[derive(Clone, Debug)]
+pub struct Caller {
+    /// Where the call returns to.
+    pub location: Location,
+    /// It has not called, but was interrupted there.
+    pub interrupted: bool,
+    /// How often it called itself, in a row; at least 1.
+    pub times: u64,
+}
+
+/// A place in a source. Its texts are the guest's, to be [escaped](crate::text) when printed.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Source {
+    /// The function that was inlined; `None`: it is the one that the address belongs to.
+    pub inlined: Option<String>,
+    /// The file as the compiler was given it.
+    pub file: String,
+    /// From 1; 0: unknown.
+    pub line: u64,
+    /// From 1; 0: unknown.
+    pub column: u64,
 }
 
 /// The registers in words.
@@ -121,6 +154,8 @@ impl Fault {
             hint: hint(record, guest, bad, decoded.as_ref()),
             location,
             caller,
+            callers: Vec::new(),
+            callers_end: None,
             address: bad.map(|bad| bad.address),
             registers: record.registers.map(|registers| Shown {
                 width: guest.width(),
@@ -138,15 +173,66 @@ impl Location {
             .function_at(address)
             .filter(|_| memory.executable(address) && image.segment_at(address, 1).is_some())
             .map(|location| location.to_string());
-        Self { address, function }
+        Self {
+            address,
+            function,
+            source: Vec::new(),
+        }
+    }
+
+    /// Where a call in the image's code returns to, or with `is_exact` the address of an instruction there. Behind a
+    /// call that does not return another function may begin, so that the call itself is what counts.
+    #[must_use]
+    pub fn in_image(address: u64, is_exact: bool, image: &Image) -> Self {
+        let before = u64::from(!is_exact);
+        let symbols = image.symbols();
+        let function = symbols.function_at(address.wrapping_sub(before)).map(|mut location| {
+            location.offset = location.offset.wrapping_add(before);
+            location.to_string()
+        });
+        Self {
+            address,
+            function,
+            source: Vec::new(),
+        }
     }
 }
 
 impl fmt::Display for Location {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         write!(f, "{:#x}", self.address)?;
-        match &self.function {
-            Some(function) => write!(f, " {function}"),
+        if let Some(function) = &self.function {
+            write!(f, " {function}")?;
+        }
+        match self.source.as_slice() {
+            [source @ Source { inlined: None, .. }] => write!(f, ", {source}"),
+            sources => sources.iter().try_for_each(|source| write!(f, "\n     {source}")),
+        }
+    }
+}
+
+impl fmt::Display for Caller {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let location = &self.location;
+        match self.times {
+            _ if self.interrupted => write!(f, "interrupted at {location}"),
+            1 => write!(f, "called from {location}"),
+            times => write!(f, "called {times} times in a row from {location}"),
+        }
+    }
+}
+
+impl fmt::Display for Source {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "{}", Escaped(&self.file))?;
+        if self.line > 0 {
+            write!(f, ":{}", self.line)?;
+            if self.column > 0 {
+                write!(f, ":{}", self.column)?;
+            }
+        }
+        match &self.inlined {
+            Some(function) => write!(f, " ({function}, inlined)"),
             None => Ok(()),
         }
     }
@@ -166,6 +252,12 @@ impl fmt::Display for Fault {
         }
         if let Some(hint) = &self.hint {
             write!(f, "\n  hint: {hint}")?;
+        }
+        for caller in &self.callers {
+            write!(f, "\n  {caller}")?;
+        }
+        if let Some(end) = &self.callers_end {
+            write!(f, "\n  ({end})")?;
         }
         if let Some(registers) = &self.registers {
             write!(f, "{registers}")?;

@@ -12,6 +12,7 @@ use core::ops::Range;
 use object::LittleEndian;
 use object::elf::{self, FileHeader32, FileHeader64};
 use object::read::elf::{FileHeader, ProgramHeader, SectionHeader, SectionTable};
+use paravirt_abi::signature::Width;
 
 use super::Machine;
 use super::entries;
@@ -273,6 +274,25 @@ fn read_sections<'a, Elf: FileHeader<Endian = LittleEndian>>(
         });
     }
     Ok(sections)
+}
+
+/// Address and content of the section of that name, for tools: it need not be part of the image's memory. `None`: there
+/// is none, or its content is compressed or not in the file.
+pub(super) fn section<'a>(data: &'a [u8], width: Width, name: &str) -> Option<(u64, &'a [u8])> {
+    match width {
+        Width::Bits32 => section_of_class::<FileHeader32<LittleEndian>>(data, name),
+        Width::Bits64 => section_of_class::<FileHeader64<LittleEndian>>(data, name),
+    }
+}
+
+fn section_of_class<'a, Elf: FileHeader<Endian = LittleEndian>>(data: &'a [u8], name: &str) -> Option<(u64, &'a [u8])> {
+    let header = Elf::parse(data).ok()?;
+    let table = header.sections(ENDIAN, data).ok()?;
+    let (_, section) = table.section_by_name(ENDIAN, name.as_bytes())?;
+    if section.sh_flags(ENDIAN).0 & elf::SHF_COMPRESSED.0 as u64 != 0 {
+        return None;
+    }
+    Some((section.sh_addr(ENDIAN).into(), section.data(ENDIAN, data).ok()?))
 }
 
 fn read_symbols<Elf: FileHeader<Endian = LittleEndian>>(

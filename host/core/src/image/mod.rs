@@ -35,7 +35,7 @@ pub use note::Identity;
 pub use open::OpenError;
 pub use segments::{Access, Segment};
 use symbols::SymbolTable;
-pub use symbols::{CodeSymbol, Location, Symbols};
+pub use symbols::{CodeSymbol, Location, Symbols, printable_name};
 
 /// A guest's image.
 #[derive(Clone, Debug)]
@@ -156,6 +156,13 @@ impl Image {
     #[must_use]
     pub fn sections(&self) -> &[Section] {
         &self.sections
+    }
+
+    /// Address and content of the section of that name, read from the file, for tools: it need not be part of the image's
+    /// memory. `None`: there is none, or its content is compressed or not in the file.
+    #[must_use]
+    pub fn section_content(&self, name: &str) -> Option<(u64, &[u8])> {
+        elf::section(&self.file, self.machine.width(), name)
     }
 
     /// The external functions in the order of their slots. L4RTEMS images may name one function several times, and

@@ -89,12 +89,13 @@ pub struct Location<'a> {
 
 impl fmt::Display for Location<'_> {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        write!(f, "{}+{:#x}", printable(&self.name), self.offset)
+        write!(f, "{}+{:#x}", printable_name(&self.name), self.offset)
     }
 }
 
-/// The name demangled, [escaped](crate::text), cut at [`MAX_PRINTED`].
-fn printable(name: &str) -> String {
+/// A symbol's name demangled, [escaped](crate::text); an endless one ends in `...`.
+#[must_use]
+pub fn printable_name(name: &str) -> String {
     let mut printable = Escaper(Limited(String::new()));
     // It ends with an error where the name was cut, which the name says itself.
     let _ = if has_many_back_references(name) {
@@ -150,7 +151,7 @@ impl CodeSymbol<'_> {
     /// Its name demangled, [escaped](crate::text); an endless one ends in `...`.
     #[must_use]
     pub fn name(&self) -> String {
-        printable(&String::from_utf8_lossy(name_at(self.name, MAX_NAME)))
+        printable_name(&String::from_utf8_lossy(name_at(self.name, MAX_NAME)))
     }
 }
 

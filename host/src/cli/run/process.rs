@@ -77,6 +77,11 @@ pub(super) fn run(image: Image, host: &Host, arguments: &Arguments, end: Option<
         Exit::Fault(fault) | Exit::Unbound(fault) => {
             say::note(format_args!("{BAD}guest fault:{BAD:#} {fault}"));
         }
+        Exit::Fatal(code) => {
+            if let Some(backtrace) = &finished.backtrace {
+                say::note(format_args!("{BAD}guest gave up{BAD:#}, with code {code}{backtrace}"));
+            }
+        }
         Exit::Timeout => arguments.say_timeout(),
         Exit::Signal(number) => signal = Some(*number),
         _ => {}

@@ -3,6 +3,7 @@
 
 use std::time::Duration;
 
+use pvhost::fault::Location;
 use pvhost::process::{Exit, Finished, Repeatable};
 use serde::Serialize;
 
@@ -34,6 +35,62 @@ struct Report<'a> {
     output_unread: u64,
     sandbox: String,
     sandbox_refused: Option<&'a str>,
+    frames: Vec<Frame<'a>>,
+}
+
+#[derive(Serialize)]
+struct Frame<'a> {
+    address: String,
+    function: Option<&'a str>,
+    interrupted: bool,
+    times: u64,
+    source: Vec<SourceOfFrame<'a>>,
+}
+
+#[derive(Serialize)]
+struct SourceOfFrame<'a> {
+    file: &'a str,
+    line: Option<u64>,
+    column: Option<u64>,
+    inlined: Option<&'a str>,
+}
+
+impl<'a> Frame<'a> {
+    fn new(location: &'a Location, interrupted: bool, times: u64) -> Self {
+        let known = |number| (number > 0).then_some(number);
+        let source = location.source.iter().map(|source| SourceOfFrame {
+            file: &source.file,
+            line: known(source.line),
+            column: known(source.column),
+            inlined: source.inlined.as_deref(),
+        });
+        Self {
+            address: format!("{:#x}", location.address),
+            function: location.function.as_deref(),
+            interrupted,
+            times,
+            source: source.collect(),
+        }
+    }
+}
+
+/// Where the guest was when it did what it may not, or gave up, and its callers.
+fn frames(finished: &Finished) -> Vec<Frame<'_>> {
+    let (places, callers) = match (&finished.exit, &finished.backtrace) {
+        (Exit::Fault(fault) | Exit::Unbound(fault), _) => {
+            ([fault.location.as_ref(), fault.caller.as_ref()], &fault.callers)
+        }
+        (_, Some(backtrace)) => ([Some(&backtrace.location), None], &backtrace.callers),
+        _ => return Vec::new(),
+    };
+    let places = places.into_iter().flatten().map(|place| Frame::new(place, false, 1));
+    places
+        .chain(
+            callers
+                .iter()
+                .map(|caller| Frame::new(&caller.location, caller.interrupted, caller.times)),
+        )
+        .collect()
 }
 
 #[derive(Serialize)]
@@ -91,6 +148,7 @@ pub(super) fn line(
         output_unread: finished.unread_output,
         sandbox: stats.confinement.to_string(),
         sandbox_refused: refused,
+        frames: frames(finished),
     })
 }
 

@@ -5,8 +5,11 @@
 
 use core::arch::asm;
 use core::hint::black_box;
+use core::time::Duration;
 
 use guest_checks::{number, written_code};
+use paravirt_bsp::irq::Line;
+use paravirt_bsp::timer::Timer;
 use paravirt_bsp::{cpu, power, print, println, start};
 
 paravirt_bsp::image! { main: main, backends: [linux_syscall, bare, xen] }
@@ -69,6 +72,8 @@ fn main() -> i32 {
         },
         // It ends well where the user lets the guest execute its memory.
         "written" => println!("code in free memory gives {}", written_code()),
+        "handler" => interrupted(),
+        "delivered" => delivers(),
         // Who waits for the line knows that the guest has come this far.
         "hang" => {
             println!("hanging");
@@ -102,6 +107,33 @@ fn jump_nowhere() {
     // SAFETY: as above.
     let nowhere: extern "C" fn() = unsafe { core::mem::transmute(black_box(0x50usize)) };
     nowhere();
+}
+
+/// Is interrupted by a handler that faults.
+#[inline(never)]
+fn interrupted() {
+    let timer = Timer::new(1).expect("there is one");
+    let started = timer
+        .attach(&|_, _| faults())
+        .and_then(|()| timer.start_once(Duration::from_millis(1)));
+    started.expect("a timer");
+    loop {
+        core::hint::spin_loop();
+    }
+}
+
+/// Has a handler run that faults, by turning interrupts on.
+#[inline(never)]
+fn delivers() {
+    let line = Line::new(9).expect("there is one");
+    line.attach(&|_| faults()).expect("nobody else has it");
+    cpu::without_interrupts(|_| line.raise().expect("it is attached"));
+}
+
+#[inline(never)]
+fn faults() {
+    // SAFETY: it faults; that is its purpose.
+    unsafe { asm!("ud2") };
 }
 
 /// Asks Linux for the process's number, past the host.

@@ -3,7 +3,7 @@
 
 use core::sync::atomic::{AtomicBool, Ordering};
 
-use super::{message, stop};
+use super::{last_state, message, stop};
 use crate::{console, cpu};
 
 /// Exceptions whose vector is looked at (Intel SDM volume 3, 6.15).
@@ -80,6 +80,7 @@ pub fn report(fault: &Fault) -> ! {
         ));
         stop("fault", code);
     }
+    last_state::note(fault);
     // What was collected and not yet sent comes first; handlers have no say any more.
     cpu::disable_interrupts();
     let _ = console::flush();

@@ -13,6 +13,7 @@ pub mod cpuid;
 mod descriptor;
 pub mod fault;
 pub mod interrupt;
+mod last_state;
 pub mod message;
 #[cfg(target_arch = "x86_64")]
 mod paging;

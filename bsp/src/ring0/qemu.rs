@@ -2,11 +2,13 @@
 //! What QEMU gives beyond a PC: a console for messages, and an exit with a status.
 //!
 //! A shutdown leaves one line on the debug console (port 0xe9, QEMU's device `isa-debugcon`), the *record*, by which
-//! whoever started QEMU knows how the guest ended: `paravirt: shutdown REASON CODE`. Then a write to port 0xf4 ends
-//! QEMU, if it has the device `isa-debug-exit` there.
+//! whoever started QEMU knows how the guest ended: `paravirt: shutdown REASON CODE`. Of an end other than `exit` and
+//! `reset`, registers and stack come before it (`last_state.rs`). Then a write to port 0xf4 ends QEMU, if it has the
+//! device `isa-debug-exit` there.
 
 use core::fmt::{self, Write};
 
+use super::last_state;
 use super::port::Port;
 
 const DEBUG_CONSOLE: Port = port(0xe9);
@@ -51,6 +53,9 @@ impl Write for DebugConsole {
 pub fn exit(reason: &str, code: i32) {
     if is_here() {
         // The debug console has no errors.
+        if !matches!(reason, "exit" | "reset") {
+            let _ = last_state::tell(&mut DebugConsole);
+        }
         let _ = writeln!(DebugConsole, "paravirt: shutdown {reason} {code}");
         DEBUG_EXIT.out32(code as u32 & 0x7f);
         if DEBUG_EXIT.in8() != NO_DEVICE {

@@ -11,7 +11,7 @@
 //! | debug console | port 0xe9, a pipe; Xen keeps that port of a PVH guest to itself and prints the lines with another mark |
 //! | QEMU's messages | its standard error, a pipe; shown if it fails |
 //!
-//! A guest ends by the line `paravirt: shutdown REASON CODE` on the debug console and a write to port 0xf4, which ends
+//! A guest that did what it may not, or gives up, tells its registers and stack on the debug console. It ends by the line `paravirt: shutdown REASON CODE` on the debug console and a write to port 0xf4, which ends
 //! QEMU.
 
 mod arguments;
@@ -19,6 +19,7 @@ mod end;
 mod error;
 mod filter;
 mod input;
+mod last_state;
 mod line_buffer;
 mod marks;
 mod output;
@@ -37,6 +38,7 @@ pub use end::MachineEnd;
 pub use error::EmulatorError;
 pub use programs::XEN_VARIABLE;
 
+use crate::debug::backtrace::Backtrace;
 use crate::image::{Image, check_loadable};
 use crate::provides::Host;
 
@@ -99,6 +101,8 @@ pub struct Options {
 pub struct Finished {
     /// How it ended.
     pub exit: MachineEnd,
+    /// Where it was when it did what it may not, or gave up, if it has told.
+    pub backtrace: Option<Backtrace>,
     /// Why output of the guest was lost, if any was.
     pub lost: Option<io::Error>,
 }
@@ -130,8 +134,11 @@ pub fn run(image: &Image, options: &Options) -> Result<Finished, EmulatorError> 
     let deadline = (options.timeout).and_then(|timeout| Instant::now().checked_add(timeout));
     let files = match programs::find(image, options, deadline) {
         Err(EmulatorError::Read { source, .. }) if source.kind() == io::ErrorKind::TimedOut => {
-            let (exit, lost) = (MachineEnd::Timeout, None);
-            return Ok(Finished { exit, lost });
+            return Ok(Finished {
+                exit: MachineEnd::Timeout,
+                backtrace: None,
+                lost: None,
+            });
         }
         files => files?,
     };
@@ -139,5 +146,5 @@ pub fn run(image: &Image, options: &Options) -> Result<Finished, EmulatorError> 
     let shown = arguments::shown(image, &files, &arguments);
     let qemu = qemu::start(&files, &arguments)?;
     let marks = files.xen.map(|xen| xen.marks);
-    session::run(qemu, marks, &shown, options, deadline)
+    session::run(qemu, marks, &shown, image, options, deadline)
 }

@@ -11,6 +11,7 @@ use rustix::io::Errno;
 
 use super::filter::{Filter, Part, Speaker};
 use super::input::Input;
+use super::last_state::LastState;
 use super::line_buffer::LineBuffer;
 use super::marks::Marks;
 use super::output::Output;
@@ -18,6 +19,7 @@ use super::qemu::Qemu;
 use super::signals::{self, Signals};
 use super::xen::{Event, Log};
 use super::{EmulatorError, Finished, MachineEnd, Options, record};
+use crate::image::Image;
 use crate::terminal::{self, GLANCE, RawMode};
 use crate::text::Escaped;
 
@@ -68,6 +70,8 @@ struct Session<'a> {
     messages: Vec<u8>,
     /// Which of QEMU's streams have ended.
     closed: Vec<Source>,
+    image: &'a Image,
+    last_state: LastState,
     /// The guest's end, and when QEMU is to have ended.
     exit: Option<(MachineEnd, Instant)>,
 }
@@ -77,6 +81,7 @@ pub(super) fn run(
     qemu: Qemu,
     marks: Option<Marks>,
     shown: &str,
+    image: &Image,
     options: &Options,
     deadline: Option<Instant>,
 ) -> Result<Finished, EmulatorError> {
@@ -100,6 +105,8 @@ pub(super) fn run(
         debug: LineBuffer::default(),
         messages: Vec::new(),
         closed: Vec::new(),
+        image,
+        last_state: LastState::of(image),
         exit: None,
     };
     if options.verbose {
@@ -154,8 +161,11 @@ impl Session<'_> {
             Some((exit, _)) => exit,
             None => MachineEnd::Unknown(unexplained(status)),
         };
+        let is_told = matches!(exit, MachineEnd::Fault | MachineEnd::Fatal(_));
+        let backtrace = is_told.then(|| self.last_state.backtrace(self.image));
         Ok(Finished {
             exit,
+            backtrace: backtrace.flatten(),
             lost: failure.map(io::Error::from),
         })
     }
@@ -356,6 +366,9 @@ impl Session<'_> {
 
     /// A line of the guest's debug console: how it ended, or a message from before its console worked.
     fn debug_line(&mut self, line: &str) {
+        if self.last_state.take(line) {
+            return;
+        }
         match record::parse(line) {
             Some(exit) if self.exit.is_none() => self.exit = Some((exit, Instant::now() + GRACE)),
             Some(_) => {}

@@ -90,6 +90,41 @@ fn the_exit_status_tells_how_the_guest_ended() {
 }
 
 #[test]
+fn who_called_whom_is_told_of_a_fault_and_of_a_panic() {
+    for (host, arch, guest) in pairs("fault") {
+        for (end, parts) in [
+            (
+                "handler",
+                &[
+                    "guest fault:",
+                    " fault::faults+0x",
+                    "fault.rs:",
+                    "irq::dispatch",
+                    "paravirt_main",
+                ][..],
+            ),
+            (
+                "panic",
+                &[
+                    "guest gave up, with code 101",
+                    "panic_fmt",
+                    "fault.rs:",
+                    "(main, inlined)",
+                ],
+            ),
+        ] {
+            let stderr = text(&run(host, &guest, &[], &[end]).stderr);
+            let mut rest = stderr.as_str();
+            for part in parts {
+                let found = rest.split_once(part);
+                (_, rest) = found.unwrap_or_else(|| panic!("{host} {arch} {end}: no {part:?} in {stderr}"));
+            }
+            assert!(!stderr.contains("guest: paravirt: "), "{host} {arch}: {stderr}");
+        }
+    }
+}
+
+#[test]
 fn a_stack_that_overflows_meets_a_page_that_is_not_there() {
     for (host, arch, guest) in one_each("fault") {
         let output = run(host, &guest, &[], &["overflow"]);

@@ -9,7 +9,7 @@ use pvhost::provides::{Fit, Host};
 use pvhost::text::Escaped;
 
 use super::{Arguments, Error, ExitStatus, output, signal};
-use crate::cli::say;
+use crate::cli::say::{self, BAD};
 
 /// Runs the guest; its end is the program's. What is said behind it takes its time until `end`.
 pub(super) fn run(
@@ -48,7 +48,17 @@ pub(super) fn run(
             say::error(format_args!("the guest has not said how it ended: {}", Escaped(reason)));
         }
         MachineEnd::Signal(number) => signal = Some(*number),
-        MachineEnd::Exit(_) | MachineEnd::Reset | MachineEnd::Fatal(_) | MachineEnd::Fault => {}
+        MachineEnd::Fault => {
+            if let Some(backtrace) = &finished.backtrace {
+                say::note(format_args!("{BAD}guest fault:{BAD:#}{backtrace}"));
+            }
+        }
+        MachineEnd::Fatal(code) => {
+            if let Some(backtrace) = &finished.backtrace {
+                say::note(format_args!("{BAD}guest gave up{BAD:#}, with code {code}{backtrace}"));
+            }
+        }
+        MachineEnd::Exit(_) | MachineEnd::Reset => {}
     }
     let status = finished.exit.status();
     let (status, death) = super::conclude(status, signal, finished.lost.as_ref());

@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: MIT OR Apache-2.0
 //! Monotonic and wall-clock time.
 //!
-//! The monotonic clock is read from the vCPU page and the processor's time-stamp counter, without a host call, where
+//! The monotonic clock is read from the vCPU page and the processor's counter, without a host call, where
 //! the host keeps the page's clock; else the host is asked.
 //!
 //! ```no_run
@@ -30,7 +30,7 @@ impl Instant {
     #[inline]
     #[must_use]
     pub fn now() -> Self {
-        #[cfg(any(target_arch = "x86", target_arch = "x86_64"))]
+        #[cfg(any(target_arch = "x86", target_arch = "x86_64", target_arch = "aarch64"))]
         if let Some(now) = page::now() {
             return Self(now);
         }
@@ -117,7 +117,30 @@ pub(crate) const fn ns(duration: Duration) -> u64 {
         .saturating_add(duration.subsec_nanos() as u64)
 }
 
-#[cfg(any(target_arch = "x86", target_arch = "x86_64"))]
+/// The counter of the vCPU page's clock: the time-stamp counter on x86, the virtual counter on AArch64.
+#[cfg(any(target_arch = "x86", target_arch = "x86_64", target_arch = "aarch64"))]
+#[inline]
+pub(crate) fn counter() -> u64 {
+    #[cfg(target_arch = "x86")]
+    use core::arch::x86::_rdtsc;
+    #[cfg(target_arch = "x86_64")]
+    use core::arch::x86_64::_rdtsc;
+    #[cfg(any(target_arch = "x86", target_arch = "x86_64"))]
+    // SAFETY: every processor this layer runs on has the counter; a host that forbids it does not set VALID.
+    unsafe {
+        _rdtsc()
+    }
+    #[cfg(target_arch = "aarch64")]
+    {
+        let count;
+        // SAFETY: reads a counter; a host that forbids it does not set VALID. The processor may read it before what
+        // precedes is done, hence the barrier. Not `nomem`: what the caller reads before is read before.
+        unsafe { core::arch::asm!("isb", "mrs {}, cntvct_el0", out(reg) count, options(nostack, preserves_flags)) };
+        count
+    }
+}
+
+#[cfg(any(target_arch = "x86", target_arch = "x86_64", target_arch = "aarch64"))]
 mod page {
     use core::sync::atomic::{Ordering, compiler_fence};
 
@@ -143,21 +166,11 @@ mod page {
             let shift = map_field!(clock.shift).read();
             let base_tsc = map_field!(clock.base_tsc).read();
             let base_ns = map_field!(clock.base_ns).read();
-            let tsc = read_tsc();
+            let tsc = super::counter();
             compiler_fence(Ordering::Acquire);
             if sequence & 1 == 0 && map_field!(clock.sequence).read() == sequence {
                 return Some(base_ns.wrapping_add(cycles_to_ns(tsc.saturating_sub(base_tsc), shift, multiplier)));
             }
         }
-    }
-
-    #[inline]
-    fn read_tsc() -> u64 {
-        #[cfg(target_arch = "x86")]
-        use core::arch::x86::_rdtsc;
-        #[cfg(target_arch = "x86_64")]
-        use core::arch::x86_64::_rdtsc;
-        // SAFETY: every processor this layer runs on has the counter; a host that forbids it does not set VALID.
-        unsafe { _rdtsc() }
     }
 }

@@ -71,6 +71,8 @@ mod console_async;
 pub mod cpu;
 #[cfg(feature = "critical-section")]
 mod critical;
+#[cfg(all(feature = "el1", target_arch = "aarch64"))]
+pub mod el1;
 #[cfg(feature = "embassy-time-driver")]
 pub mod embassy;
 pub mod external;
@@ -80,8 +82,21 @@ pub mod irq;
 mod local;
 #[cfg(feature = "log")]
 pub mod logger;
-#[cfg(all(feature = "memory-functions", any(target_arch = "x86", target_arch = "x86_64")))]
+#[cfg(all(
+    feature = "memory-functions",
+    any(target_arch = "x86", target_arch = "x86_64", target_arch = "aarch64")
+))]
 mod memory_functions;
+#[cfg(any(
+    all(feature = "ring0", any(target_arch = "x86", target_arch = "x86_64")),
+    all(feature = "el1", target_arch = "aarch64")
+))]
+pub mod message;
+#[cfg(any(
+    all(feature = "ring0", any(target_arch = "x86", target_arch = "x86_64")),
+    all(feature = "el1", target_arch = "aarch64")
+))]
+mod page_clock;
 #[cfg(all(feature = "panic-handler", not(test)))]
 mod panic;
 pub mod power;
@@ -92,6 +107,12 @@ pub mod test;
 pub mod timer;
 pub mod upcall;
 pub mod vcpu;
+
+/// What this build has for a processor that the guest owns.
+#[cfg(all(feature = "el1", target_arch = "aarch64"))]
+pub(crate) use el1 as machine;
+#[cfg(all(feature = "ring0", any(target_arch = "x86", target_arch = "x86_64")))]
+pub(crate) use ring0 as machine;
 
 pub use critical_section;
 pub use paravirt_abi as abi;

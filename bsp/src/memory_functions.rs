@@ -176,3 +176,83 @@ global_asm!(
     ".popsection",
     options(att_syntax),
 );
+
+#[cfg(target_arch = "aarch64")]
+global_asm!(
+    ".pushsection .text.paravirt_memory, \"ax\", @progbits",
+    ".balign 4",
+    ".weak memcpy, memmove, memset, memcmp, bcmp, strlen",
+    ".type memcpy, @function",
+    ".type memmove, @function",
+    ".type memset, @function",
+    ".type memcmp, @function",
+    ".type bcmp, @function",
+    ".type strlen, @function",
+    "memmove:",
+    "    sub x9, x0, x1", // destination - source, as unsigned
+    "    cmp x9, x2",     // below the length: the destination starts inside the source
+    "    b.lo 5f",
+    "memcpy:",
+    "    mov x9, x0", // the result stays the destination
+    "1:  subs x2, x2, #16",
+    "    b.lo 2f",
+    "    ldp x10, x11, [x1], #16", // upwards
+    "    stp x10, x11, [x9], #16",
+    "    b 1b",
+    "2:  adds x2, x2, #16", // the last few
+    "    b.eq 4f",
+    "3:  ldrb w10, [x1], #1",
+    "    strb w10, [x9], #1",
+    "    subs x2, x2, #1",
+    "    b.ne 3b",
+    "4:  ret",
+    "5:  add x9, x0, x2", // behind the last bytes
+    "    add x1, x1, x2",
+    "6:  subs x2, x2, #16",
+    "    b.lo 7f",
+    "    ldp x10, x11, [x1, #-16]!", // downwards
+    "    stp x10, x11, [x9, #-16]!",
+    "    b 6b",
+    "7:  adds x2, x2, #16",
+    "    b.eq 4b",
+    "8:  ldrb w10, [x1, #-1]!",
+    "    strb w10, [x9, #-1]!",
+    "    subs x2, x2, #1",
+    "    b.ne 8b",
+    "    ret",
+    "memset:",
+    "    mov x9, x0",
+    "    and w1, w1, #0xff",
+    "    mov x10, #0x0101010101010101",
+    "    mul x10, x10, x1", // the byte eight times; the upper half of x1 is 0 now
+    "1:  subs x2, x2, #16",
+    "    b.lo 2f",
+    "    stp x10, x10, [x9], #16",
+    "    b 1b",
+    "2:  adds x2, x2, #16",
+    "    b.eq 4f",
+    "3:  strb w10, [x9], #1",
+    "    subs x2, x2, #1",
+    "    b.ne 3b",
+    "4:  ret",
+    "bcmp:",
+    "memcmp:",
+    "    cbz x2, 2f",
+    "1:  ldrb w9, [x0], #1", // until a difference or the end
+    "    ldrb w10, [x1], #1",
+    "    subs w9, w9, w10",
+    "    b.ne 3f",
+    "    subs x2, x2, #1",
+    "    b.ne 1b",
+    "2:  mov w9, wzr",
+    "3:  mov w0, w9",
+    "    ret",
+    "strlen:",
+    "    mov x9, x0",
+    "1:  ldrb w10, [x9], #1",
+    "    cbnz w10, 1b", // ends one behind the NUL
+    "    sub x0, x9, x0",
+    "    sub x0, x0, #1",
+    "    ret",
+    ".popsection",
+);

@@ -18,7 +18,7 @@ use core::ptr::NonNull;
 use core::sync::atomic::AtomicU32;
 
 use paravirt_abi::line::TIMERS;
-#[cfg(any(target_arch = "x86", target_arch = "x86_64"))]
+#[cfg(any(target_arch = "x86", target_arch = "x86_64", target_arch = "aarch64"))]
 use paravirt_abi::vcpu::Clock;
 use paravirt_abi::vcpu::{VERSION, VcpuPage};
 use volatile::access::ReadOnly;
@@ -78,11 +78,14 @@ macro_rules! page_and_note {
     };
 }
 
-#[cfg(target_arch = "x86_64")]
+#[cfg(any(target_arch = "x86_64", target_arch = "aarch64"))]
 page_and_note!(pointer: ".quad", padding: "", upcall: "__paravirt_upcall");
 #[cfg(target_arch = "x86")]
 page_and_note!(pointer: ".long", padding: ".long 0", upcall: "__paravirt_upcall");
-#[cfg(all(target_pointer_width = "64", not(target_arch = "x86_64")))]
+#[cfg(all(
+    target_pointer_width = "64",
+    not(any(target_arch = "x86_64", target_arch = "aarch64"))
+))]
 page_and_note!(pointer: ".quad", padding: "", upcall: "0");
 #[cfg(all(target_pointer_width = "32", not(target_arch = "x86")))]
 page_and_note!(pointer: ".long", padding: ".long 0", upcall: "0");
@@ -152,7 +155,7 @@ pub(crate) fn spurious() -> VolatilePtr<'static, u32> {
 }
 
 /// The paravirtual clock.
-#[cfg(any(target_arch = "x86", target_arch = "x86_64"))]
+#[cfg(any(target_arch = "x86", target_arch = "x86_64", target_arch = "aarch64"))]
 #[inline]
 pub(crate) fn clock() -> VolatilePtr<'static, Clock> {
     let page = writable();

@@ -6,12 +6,18 @@
 /// The arguments by which programs are linked as guests, for `main` of their package's `build.rs`:
 /// `paravirt_linkcmds::link!();`.
 ///
-/// The script is `guest.ld`, or the one that the environment variable `PARAVIRT_LINKCMDS` names, such as `pok.ld`.
+/// The script is `guest.ld`, on AArch64 `aarch64.ld`, or the one that the environment variable `PARAVIRT_LINKCMDS` names,
+/// such as `pok.ld`.
 #[macro_export]
 macro_rules! link {
     () => {
         println!("cargo::rerun-if-env-changed=PARAVIRT_LINKCMDS");
-        let script = std::env::var("PARAVIRT_LINKCMDS").unwrap_or_else(|_| "guest.ld".to_owned());
+        let script = std::env::var("PARAVIRT_LINKCMDS").unwrap_or_else(|_| {
+            // Machines of that kind have no memory where the others have theirs.
+            let is_aarch64 = std::env::var("CARGO_CFG_TARGET_ARCH").is_ok_and(|arch| arch == "aarch64");
+            let script = if is_aarch64 { "aarch64.ld" } else { "guest.ld" };
+            script.to_owned()
+        });
         for argument in $crate::ARGUMENTS {
             println!("cargo::rustc-link-arg={argument}");
         }

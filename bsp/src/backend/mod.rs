@@ -61,6 +61,7 @@
 //! | [`info`] | the start info block |
 //! | [`entry`] | from an interrupt of the host to the guest's handlers |
 //! | `ring0` (feature `ring0`) | what a guest in ring 0 of an x86 processor needs |
+//! | `el1` (feature `el1`) | what a guest at EL1 of an AArch64 processor needs |
 //!
 //! Begin with a copy of `template/`; `README.md` in this folder describes the way.
 
@@ -72,7 +73,10 @@ use crate::external::{self, Function};
 use crate::start::Entry;
 use crate::{irq, power};
 
-#[cfg(all(feature = "bare", any(target_arch = "x86", target_arch = "x86_64")))]
+#[cfg(all(
+    feature = "bare",
+    any(target_arch = "x86", target_arch = "x86_64", target_arch = "aarch64")
+))]
 pub mod bare;
 pub mod entry;
 pub mod info;
@@ -229,6 +233,7 @@ macro_rules! refer_to {
 macro_rules! register_backends {
     () => {};
     (linux_syscall $(, $($rest:tt)*)?) => {
+        #[cfg(any(target_arch = "x86", target_arch = "x86_64"))]
         $crate::__backend_in_image! { $crate::backend::linux_syscall::BACKEND }
         $($crate::register_backends! { $($rest)* })?
     };
@@ -237,7 +242,7 @@ macro_rules! register_backends {
         $($crate::register_backends! { $($rest)* })?
     };
     (pok $(, $($rest:tt)*)?) => {
-        // POK for x86 has 32 bits: an image for another architecture can name the backend and gets none.
+        // POK for x86 has 32 bits: an image for another architecture can name this and other backends, and gets none.
         #[cfg(target_arch = "x86")]
         $crate::__backend_in_image! { $crate::backend::pok::BACKEND }
         $($crate::register_backends! { $($rest)* })?
@@ -247,6 +252,7 @@ macro_rules! register_backends {
         $($crate::register_backends! { $($rest)* })?
     };
     (xen $(, $($rest:tt)*)?) => {
+        #[cfg(any(target_arch = "x86", target_arch = "x86_64"))]
         $crate::__backend_in_image! { $crate::backend::xen::BACKEND }
         $($crate::register_backends! { $($rest)* })?
     };

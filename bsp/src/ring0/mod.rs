@@ -14,7 +14,6 @@ mod descriptor;
 pub mod fault;
 pub mod interrupt;
 mod last_state;
-pub mod message;
 #[cfg(target_arch = "x86_64")]
 mod paging;
 pub mod port;
@@ -25,6 +24,7 @@ pub mod qemu;
 pub mod serial;
 pub mod tsc;
 
+pub use crate::message;
 pub use descriptor::set_tls;
 
 use crate::local::Local;

@@ -28,6 +28,8 @@ use crate::local::Local;
 use crate::upcall;
 use crate::{backend, cpu, external, power};
 
+#[cfg(target_arch = "aarch64")]
+mod aarch64;
 #[cfg(target_arch = "x86")]
 mod i386;
 #[cfg(target_arch = "x86_64")]
@@ -42,6 +44,9 @@ pub enum EntryPoint {
     Elf,
     /// The one of the PVH note, in ring 0; [`Entry::argument`] is the address of an `hvm_start_info`.
     Pvh,
+    /// The ELF entry point, at EL1 of an AArch64 processor out of reset; [`Entry::argument`] is the address of a device
+    /// tree, or 0.
+    Reset,
     /// The one of Xen's notes for paravirtualized guests; [`Entry::argument`] is the address of a `start_info`.
     XenPv,
     /// One that a backend brings, by a name for messages; what [`Entry::argument`] is, that backend knows.
@@ -159,7 +164,7 @@ unsafe extern "C" {
 }
 
 /// Where the entry points of all architectures meet: takes what the entry registers held, finds out who entered, fills
-/// the slots if nobody has, and calls the image's `main`. i386 and x86-64 have their entry point in this crate;
+/// the slots if nobody has, and calls the image's `main`. i386, x86-64 and AArch64 have their entry point in this crate;
 /// elsewhere an image brings one.
 ///
 /// # Safety

@@ -48,6 +48,8 @@ use core::arch::asm;
 use crate::irq;
 use crate::local::Local;
 
+#[cfg(target_arch = "aarch64")]
+mod aarch64;
 #[cfg(target_arch = "x86")]
 #[macro_use]
 mod i386;
@@ -64,7 +66,7 @@ pub(crate) use {pop, push};
 
 /// What runs between saving and restoring the registers: [`irq::dispatch`], or an operating system's prologue around
 /// it.
-static BODY: Local<unsafe extern "C" fn()> = Local::new(irq::dispatch);
+pub(crate) static BODY: Local<unsafe extern "C" fn()> = Local::new(irq::dispatch);
 
 /// Control word of the SSE unit at program start (System V ABI, 3.2.1): all exceptions masked, round to nearest.
 #[cfg(any(target_arch = "x86", target_arch = "x86_64"))]
@@ -82,7 +84,7 @@ const SSE: u32 = 1 << 1;
 #[cfg(any(target_arch = "x86", target_arch = "x86_64"))]
 const AVX: u32 = 1 << 2;
 
-#[cfg(any(target_arch = "x86", target_arch = "x86_64"))]
+#[cfg(any(target_arch = "x86", target_arch = "x86_64", target_arch = "aarch64"))]
 unsafe extern "C" {
     /// Turns interrupts off, handles what is pending and turns them on, until nothing is: as an upcall would do that
     /// came here. So they must be on.
@@ -95,7 +97,7 @@ unsafe extern "C" {
 ///
 /// # Safety
 /// Interrupts are on.
-#[cfg(not(any(target_arch = "x86", target_arch = "x86_64")))]
+#[cfg(not(any(target_arch = "x86", target_arch = "x86_64", target_arch = "aarch64")))]
 #[cold]
 pub(crate) unsafe fn deliver() {
     let flag = crate::vcpu::interrupt_flag();

@@ -5,6 +5,7 @@
 //! |---|---|---|
 //! | i386 | `eax` | `edx` |
 //! | x86-64 | `rax` | `rdx` |
+//! | AArch64 | `x1` | `x0` |
 //!
 //! The stack pointer is undefined at entry: the guest brings its own stack. The virtual interrupt flag is off, the
 //! direction flag clear.

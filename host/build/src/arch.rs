@@ -14,17 +14,25 @@ pub enum Arch {
     #[serde(rename = "i386")]
     #[value(name = "i386")]
     I386,
+    /// 64-bit Arm.
+    #[serde(rename = "aarch64")]
+    #[value(name = "aarch64")]
+    Aarch64,
 }
 
 impl Arch {
-    /// Every architecture, the one that needs nothing installed first.
+    /// The architectures that every guest is built for unless its manifest says otherwise, and that the process host
+    /// runs; the one that needs nothing installed first.
     pub const ALL: [Self; 2] = [Self::X86_64, Self::I386];
+    /// Every architecture, those that only some guests are built for behind the others.
+    pub const KNOWN: [Self; 3] = [Self::X86_64, Self::I386, Self::Aarch64];
 
     /// Its name.
     pub const fn name(self) -> &'static str {
         match self {
             Self::X86_64 => "x86_64",
             Self::I386 => "i386",
+            Self::Aarch64 => "aarch64",
         }
     }
 
@@ -33,6 +41,7 @@ impl Arch {
         match self {
             Self::X86_64 => "x86_64-unknown-linux-none",
             Self::I386 => "i586-unknown-linux-gnu",
+            Self::Aarch64 => "aarch64-unknown-none",
         }
     }
 
@@ -42,6 +51,7 @@ impl Arch {
         match self {
             Self::X86_64 => "x86_64-unknown-linux-gnu",
             Self::I386 => "i586-unknown-linux-gnu",
+            Self::Aarch64 => "aarch64-unknown-none",
         }
     }
 
@@ -57,6 +67,8 @@ impl Arch {
                 "-Clinker-flavor=gcc",
             ],
             Self::I386 => &[],
+            // The linker that belongs to the C compiler, in place of an lld that may not be there.
+            Self::Aarch64 => &["-Clinker=aarch64-linux-gnu-ld", "-Clinker-flavor=ld"],
         }
     }
 }

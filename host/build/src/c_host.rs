@@ -5,7 +5,7 @@ use std::fs;
 use std::path::PathBuf;
 use std::process::Command;
 
-use anyhow::Result;
+use anyhow::{Result, ensure};
 
 use crate::arch::Arch;
 use crate::command;
@@ -27,14 +27,16 @@ pub const fn compiler(arch: Arch) -> &'static str {
     match arch {
         Arch::X86_64 => "cc",
         Arch::I386 => "i686-linux-gnu-gcc",
+        Arch::Aarch64 => "aarch64-linux-gnu-gcc",
     }
 }
 
-/// Where the program goes: out of the way of guests, which are linked at 1 MiB.
+/// Where the program goes: out of the way of guests, which are linked at 1 MiB, on AArch64 at 1 GiB and 2 MiB.
 pub const fn text_segment(arch: Arch) -> u32 {
     match arch {
         Arch::X86_64 => 0x4000_0000,
         Arch::I386 => 0xa000_0000,
+        Arch::Aarch64 => 0x8000_0000,
     }
 }
 
@@ -51,8 +53,13 @@ pub fn compile(workspace: &Workspace, arch: Arch) -> Command {
 /// Builds it, and the library that it stands on, into the folder of hosts of that architecture. Returns its path.
 ///
 /// # Errors
-/// A compiler is missing or fails; its messages are in the error or on standard error.
+/// A compiler is missing or fails; its messages are in the error or on standard error. Or hosts are not for that
+/// architecture.
 pub fn build(workspace: &Workspace, arch: Arch) -> Result<PathBuf> {
+    ensure!(
+        Arch::ALL.contains(&arch),
+        "there is no host for {arch} yet; its guests run in QEMU"
+    );
     let folder = workspace.hosts().join(arch.name());
     fs::create_dir_all(&folder)?;
     let library = static_library::build(workspace, arch, static_library::HOST, &folder)?;

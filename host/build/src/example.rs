@@ -33,7 +33,7 @@ pub struct Example {
 impl Example {
     /// The runs that `package` wants on any architecture.
     pub fn on_all_architectures(package: &Package) -> impl Iterator<Item = Self> {
-        Arch::ALL.into_iter().flat_map(move |arch| Self::all(package, arch))
+        Arch::KNOWN.into_iter().flat_map(move |arch| Self::all(package, arch))
     }
 
     /// The runs that `package` wants on `arch`.
@@ -42,9 +42,7 @@ impl Example {
             .metadata
             .run
             .iter()
-            .filter(move |run| {
-                package.metadata.arch.contains(&arch) && run.arch.as_ref().is_none_or(|only| only.contains(&arch))
-            })
+            .filter(move |run| package.metadata.arch.contains(&arch) && run.is_for(arch))
             .map(move |run| Self {
                 package: package.name.clone(),
                 folder: package.folder.clone(),

@@ -6,7 +6,7 @@
 //! | key | meaning |
 //! |---|---|
 //! | `guest = true` | its binaries are guests; or it is a library for guests, or for hosts without an operating system, and is built as they are |
-//! | `arch = ["x86_64"]` | only for these (default: all) |
+//! | `arch = ["x86_64"]` | only for these (default: x86-64 and i386) |
 //! | `soak = true` | its tests take long; `cargo xtask soak` runs them |
 //! | `bench = true` | `cargo xtask bench` runs its benchmarks |
 //! | `[[..run]]` | a run whose output is compared, see [`Run`] |
@@ -86,8 +86,18 @@ pub struct Run {
     /// The expected exit status.
     #[serde(default)]
     pub status: i32,
-    /// Only for these architectures; by default those of the guest.
+    /// Only for these architectures; by default those of the guest that the host runs.
     pub arch: Option<Vec<Arch>>,
+}
+
+impl Run {
+    /// Returns whether it is for guests of that architecture.
+    pub fn is_for(&self, arch: Arch) -> bool {
+        match &self.arch {
+            Some(only) => only.contains(&arch),
+            None => Arch::ALL.contains(&arch) || self.host == "qemu",
+        }
+    }
 }
 
 fn all_architectures() -> Vec<Arch> {

@@ -164,10 +164,11 @@ impl User {
 
 impl Step {
     /// All.
-    pub const ALL: [Self; 7] = [
+    pub const ALL: [Self; 8] = [
         Self::Sysroots,
         Self::Guests(Arch::X86_64),
         Self::Guests(Arch::I386),
+        Self::Guests(Arch::Aarch64),
         Self::CHosts(Arch::X86_64),
         Self::CHosts(Arch::I386),
         Self::RtemsLibrary,
@@ -179,8 +180,10 @@ impl Step {
             Self::Sysroots => "step sysroots",
             Self::Guests(Arch::X86_64) => "step guests-x86_64",
             Self::Guests(Arch::I386) => "step guests-i386",
+            Self::Guests(Arch::Aarch64) => "step guests-aarch64",
             Self::CHosts(Arch::X86_64) => "step c-hosts-x86_64",
             Self::CHosts(Arch::I386) => "step c-hosts-i386",
+            Self::CHosts(Arch::Aarch64) => "step c-hosts-aarch64",
             Self::RtemsLibrary => "step rtems-library",
             Self::RtemsBsp => "step rtems-bsp",
         }

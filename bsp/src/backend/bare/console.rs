@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: MIT OR Apache-2.0
-//! Console on the first serial port.
+//! Console on the serial port.
 
 use core::slice;
 
@@ -9,7 +9,7 @@ use paravirt_abi::line;
 use crate::backend::lines;
 use crate::cpu;
 use crate::local::Local;
-use crate::ring0::{message, serial};
+use crate::machine::{message, serial};
 
 crate::in_guest_functions! { pub(super) const FUNCTIONS = { pv_console_read = read, pv_console_write = write }; }
 

@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: MIT OR Apache-2.0
 //! Idle and thread-local storage.
 
-use crate::ring0::{self, interrupt};
+use crate::machine::{self, interrupt};
 
 crate::in_guest_functions! { pub(super) const FUNCTIONS = { pv_cpu_idle = idle, pv_cpu_set_tls = set_tls }; }
 
@@ -15,8 +15,8 @@ pub(super) extern "C" fn idle() {
 /// # Safety
 /// As for the external function.
 pub(super) unsafe extern "C" fn set_tls(base: usize) -> i32 {
-    // SAFETY: the caller answers for the address; this backend runs in ring 0.
-    match unsafe { ring0::set_tls(base) } {
+    // SAFETY: the caller answers for the address; the processor is this backend's.
+    match unsafe { machine::set_tls(base) } {
         Ok(()) => 0,
         Err(error) => error.number(),
     }

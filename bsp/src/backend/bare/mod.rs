@@ -1,38 +1,43 @@
 // SPDX-License-Identifier: MIT OR Apache-2.0
-//! Backend `bare`: a PC, real or virtual, entered by the PVH note, without help of a hypervisor.
+//! Backend `bare`: a machine, real or virtual, that the guest has for itself, without help of a hypervisor.
 //!
-//! | what | by |
-//! |---|---|
-//! | console | the first serial port, interrupt 4 |
-//! | timers | channel 0 of the 8254, one-shot, interrupt 0 |
-//! | clock | the time-stamp counter, from the vCPU page |
-//! | wall clock | the battery-backed clock, read once |
-//! | host's interrupt flag | the processor's |
-//! | atomic wait | `sti; hlt` |
+//! What such machines have in common is here; what differs is in `pc` (x86: a PC, entered by the PVH note) and `board`
+//! (AArch64: a machine with a device tree, entered at EL1), as `devices`.
 //!
 //! It is meant to be read first by whoever writes another backend.
 
+#[cfg(target_arch = "aarch64")]
+mod board;
 mod console;
 mod cpu;
 mod irq;
-mod port;
+#[cfg(any(target_arch = "x86", target_arch = "x86_64"))]
+mod pc;
 mod power;
-mod rtc;
-mod start;
 mod timer;
 
+#[cfg(target_arch = "aarch64")]
+use board as devices;
+#[cfg(any(target_arch = "x86", target_arch = "x86_64"))]
+use pc as devices;
+#[cfg(any(target_arch = "x86", target_arch = "x86_64"))]
+use pc::port;
+
 use super::{Backend, Contract, lines, timers};
-use crate::ring0::processor;
+use crate::machine::processor;
 
 /// The backend, for [`crate::image!`].
 pub static BACKEND: Backend = Backend {
     name: "bare",
-    detects: start::detects,
+    detects: devices::detects,
     functions: FUNCTIONS.as_slice(),
-    start: start::start,
+    start: devices::start,
     open_interrupts: processor::open_interrupts,
     // SAFETY: the block is that of `info`, and says what the host did.
     contract: unsafe { Contract::kept() },
 };
 
+#[cfg(target_arch = "aarch64")]
+crate::in_guest_functions! { static FUNCTIONS = [console, timer, timers, lines, cpu, power]; }
+#[cfg(any(target_arch = "x86", target_arch = "x86_64"))]
 crate::in_guest_functions! { static FUNCTIONS = [console, timer, timers, lines, cpu, power, port]; }

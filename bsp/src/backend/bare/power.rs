@@ -1,24 +1,12 @@
 // SPDX-License-Identifier: MIT OR Apache-2.0
-//! The end of the guest: QEMU exits; another PC is reset or halts.
+//! The end of the guest: QEMU exits; another machine is reset, or is switched off where it can be, or halts.
 
 use paravirt_abi::shutdown::Reason;
 
-use crate::ring0::port::Port;
-use crate::ring0::{message, processor, qemu, serial};
+use super::devices;
+use crate::machine::{message, processor, qemu, serial};
 
 crate::in_guest_functions! { pub(super) const FUNCTIONS = { pv_shutdown = shutdown }; }
-
-/// Reset control of PCs since the nineties: a full reset.
-const RESET_CONTROL: Port = port(0xcf9);
-const FULL_RESET: u8 = 6;
-/// The keyboard controller's pulse on the reset line, of older ones.
-const KEYBOARD_COMMAND: Port = port(0x64);
-const PULSE_RESET: u8 = 0xfe;
-
-const fn port(number: u16) -> Port {
-    // SAFETY: the machine is reset there; nothing else is written, and nothing runs afterwards.
-    unsafe { Port::new(number) }
-}
 
 /// Body of `pv_shutdown`.
 pub(super) extern "C" fn shutdown(reason: u32, code: i32) -> ! {
@@ -31,8 +19,9 @@ pub(super) extern "C" fn shutdown(reason: u32, code: i32) -> ! {
     serial::drain();
     qemu::exit(name, code);
     if reason == Reason::Reset {
-        RESET_CONTROL.out8(FULL_RESET);
-        KEYBOARD_COMMAND.out8(PULSE_RESET);
+        devices::reset();
+    } else {
+        devices::switch_off();
     }
     message::say(format_args!("shutdown {name} {code}; the processor halts"));
     processor::halt()

@@ -27,7 +27,12 @@ pub fn guests(workspace: &Workspace, architectures: &[Arch], names: &[String]) -
     let packages = Package::all(workspace)?;
     let mut failures = Vec::new();
     let mut count = 0;
-    for &arch in chosen(architectures) {
+    let chosen = if architectures.is_empty() {
+        &Arch::KNOWN
+    } else {
+        architectures
+    };
+    for &arch in chosen {
         let selected = guests::select(&packages, arch, names);
         if selected.is_empty() {
             continue;

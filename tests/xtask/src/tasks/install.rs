@@ -129,6 +129,7 @@ fn descriptions(workspace: &Workspace, prefix: &Path) -> Result<()> {
         let (suffix, bits, machine) = match arch {
             Arch::X86_64 => ("", "-m64", "-m64 -mno-red-zone"),
             Arch::I386 => ("-i386", "-m32", "-m32"),
+            Arch::Aarch64 => ("-aarch64", "", ""),
         };
         let values = [
             ("@ARCH@", arch.name()),

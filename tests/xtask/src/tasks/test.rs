@@ -89,7 +89,7 @@ pub fn run(workspace: &Workspace, arguments: &Arguments) -> Result<bool> {
 }
 
 fn build(workspace: &Workspace, packages: &[Package], report: &mut Report) {
-    for arch in Arch::ALL {
+    for arch in Arch::KNOWN {
         build_guests(workspace, packages, arch, report);
     }
     report.check("build pvhost", hosts::build(workspace, hosts::PVHOST).map(drop));
@@ -101,7 +101,12 @@ fn build(workspace: &Workspace, packages: &[Package], report: &mut Report) {
 
 fn build_guests(workspace: &Workspace, packages: &[Package], arch: Arch, report: &mut Report) {
     let step = Step::Guests(arch);
-    let Some(toolchain) = toolchain(workspace, arch, step, &format!("guests for {arch}"), report) else {
+    // The linker comes with the compiler for C.
+    let what = format!("guests for {arch}");
+    if arch == Arch::Aarch64 && !report.has(Tool::CrossAarch64, Some(step), &what) {
+        return;
+    }
+    let Some(toolchain) = toolchain(workspace, arch, step, &what, report) else {
         return;
     };
     if toolchain.target() != arch.target() {

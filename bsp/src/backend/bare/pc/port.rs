@@ -5,7 +5,7 @@ use paravirt_abi::error::Error;
 
 use crate::ring0::port::Port;
 
-crate::in_guest_functions! { pub(super) const FUNCTIONS = { pv_port_in = read, pv_port_out = write }; }
+crate::in_guest_functions! { pub(in super::super) const FUNCTIONS = { pv_port_in = read, pv_port_out = write }; }
 
 /// Body of `pv_port_in`.
 ///

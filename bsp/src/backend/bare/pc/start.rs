@@ -3,7 +3,7 @@
 
 use paravirt_abi::start::StartInfo;
 
-use super::{console, irq, rtc, timer};
+use crate::backend::bare::{console, irq, timer};
 use crate::backend::info;
 use crate::ring0::{cpuid, message, pvh_start_info};
 use crate::start::{Entry, EntryPoint};
@@ -14,14 +14,14 @@ const LEAST_MEMORY: u64 = 16 << 20;
 const FIRST_MEMORY: u64 = 1 << 20;
 
 /// A processor of its own, or one of a hypervisor that emulates a PC.
-pub(super) fn detects(entry: &Entry) -> bool {
+pub(in super::super) fn detects(entry: &Entry) -> bool {
     entry.point == EntryPoint::Pvh && cpuid::is_pc()
 }
 
 /// Called once, with the processor's interrupt flag and the virtual one off.
-pub(super) fn start(_entry: &Entry) -> &'static StartInfo {
+pub(in super::super) fn start(_entry: &Entry) -> &'static StartInfo {
     console::start();
-    timer::start(rtc::read());
+    timer::start();
     irq::start();
     // SAFETY: the backend starts.
     if !unsafe { pvh_start_info::for_each_memory(info::add_memory) } {

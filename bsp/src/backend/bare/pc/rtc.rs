@@ -47,7 +47,7 @@ struct Raw {
 }
 
 /// Unix time in seconds; 0 if the clock holds no date.
-pub(super) fn read() -> u64 {
+pub(in super::super) fn read() -> u64 {
     let mut raw = read_raw();
     for _ in 0..ATTEMPTS {
         if register(STATUS_A) & UPDATING == 0 {

@@ -3,8 +3,8 @@
 
 use core::fmt::{self, Write};
 
-use super::{qemu, serial};
 use crate::local::Local;
+use crate::machine::{qemu, serial};
 
 /// The backend's console.
 static CONSOLE: Local<Option<fn(&str)>> = Local::new(None);
@@ -19,7 +19,7 @@ pub unsafe fn set_console(write: fn(&str)) {
 }
 
 /// Prints a line, beginning with `paravirt: `: on the backend's console if it is up, else on QEMU's debug console and
-/// on the first serial port, whichever exist.
+/// on the first serial port, whichever exist and are known.
 pub fn say(message: fmt::Arguments<'_>) {
     if CONSOLE.get().is_none() && serial::is_here() {
         serial::start();

@@ -1,0 +1,86 @@
+// SPDX-License-Identifier: MIT OR Apache-2.0
+//! The interrupts of timer and console.
+
+use super::machine::Machine;
+use super::start::{map_device, refuse};
+use crate::backend::bare::console;
+use crate::backend::timers;
+use crate::el1::gic::{self, Gic};
+use crate::el1::{interrupt, serial};
+use crate::local::Local;
+
+/// Bytes of the registers of a distributor, and of a version-2 interface.
+const DISTRIBUTOR: u64 = 0x1_0000;
+const INTERFACE: u64 = 0x2000;
+
+/// What the device tree says: the controller, and the interrupts of the timer and of the serial port, 0 for none.
+static GIC: Local<Option<Gic>> = Local::new(None);
+static TIMER: Local<u32> = Local::new(0);
+static SERIAL: Local<u32> = Local::new(0);
+
+/// Takes what there is from the device tree and maps it; stops where it will not do.
+pub(super) fn set(machine: &Machine) {
+    let Some(gic) = machine.gic else {
+        let Some(name) = machine.other_controller else {
+            refuse(format_args!(
+                "the device tree names no interrupt controller; it must name a GIC, version 2 to 4"
+            ));
+        };
+        refuse(format_args!(
+            "the machine's interrupt controller is `{}`, which this layer does not know; it knows GIC versions 2 to 4",
+            name.escape_ascii()
+        ));
+    };
+    let Some(timer) = machine.timer else {
+        refuse(format_args!(
+            "the device tree names no interrupt of the processor's virtual timer (`arm,armv8-timer`)"
+        ));
+    };
+    // SAFETY: at the start, before the first interrupt.
+    unsafe { GIC.set_large(Some(gic)) };
+    TIMER.set(timer);
+    SERIAL.set(machine.serial.and_then(|(_, interrupt)| interrupt).unwrap_or(0));
+    match gic {
+        Gic::V2 { distributor, interface } => {
+            map_device(distributor as u64, (distributor as u64).saturating_add(DISTRIBUTOR));
+            map_device(interface as u64, (interface as u64).saturating_add(INTERFACE));
+        }
+        Gic::V3 {
+            distributor,
+            redistributors,
+            end,
+        } => {
+            map_device(distributor as u64, (distributor as u64).saturating_add(DISTRIBUTOR));
+            map_device(redistributors as u64, end as u64);
+        }
+    }
+}
+
+/// Starts the controller, with nothing let through but the timer's interrupt and the serial port's.
+pub(in super::super) fn start_interrupts() {
+    // SAFETY: it touches the controller, the serial port, lines and timers.
+    unsafe { interrupt::set_handler(handle) };
+    let Some(gic) = GIC.get() else { return };
+    let interrupts = [TIMER.get(), SERIAL.get()];
+    let count = if SERIAL.get() == 0 { 1 } else { 2 };
+    // SAFETY: the device tree says that the registers are there; `set` has mapped them, and they are this module's.
+    if !unsafe { gic::start(gic, &interrupts[..count]) } {
+        refuse(format_args!(
+            "the interrupt controller (GIC version 3) has no working part for this processor"
+        ));
+    }
+}
+
+/// Takes what has come: the device first, then the end of the interrupt, since both devices hold their signal until
+/// they are served.
+fn handle() {
+    gic::take(|number| {
+        if number == TIMER.get() {
+            // SAFETY: the entry of interrupts.
+            unsafe { timers::expire() };
+        } else if number == SERIAL.get() {
+            serial::acknowledge();
+            console::announce_input();
+        }
+    });
+}

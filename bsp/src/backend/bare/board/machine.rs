@@ -1,0 +1,156 @@
+// SPDX-License-Identifier: MIT OR Apache-2.0
+//! What the device tree says of the machine, as far as it matters here.
+
+use crate::el1::device_tree::{DeviceTree, Node, Problem};
+use crate::el1::gic::Gic;
+use crate::el1::psci::Conduit;
+
+/// Most ranges of memory that are used, and most reserved ones that are left out of them. Where there are more reserved
+/// ones, no memory beside the image is used.
+const RANGES: usize = 8;
+const RESERVED: usize = 16;
+
+/// Interrupt of the virtual timer among those of its node: secure, not secure, virtual, hypervisor's.
+const VIRTUAL: usize = 2;
+
+/// Ranges in ascending order of their starts.
+#[derive(Clone, Copy)]
+pub(super) struct Ranges<const MOST: usize> {
+    ranges: [(u64, u64); MOST],
+    count: usize,
+    /// Whether there were more.
+    pub(super) is_short: bool,
+}
+
+impl<const MOST: usize> Ranges<MOST> {
+    const fn new() -> Self {
+        Self {
+            ranges: [(0, 0); MOST],
+            count: 0,
+            is_short: false,
+        }
+    }
+
+    fn add(&mut self, range: (u64, u64)) {
+        if range.0 >= range.1 {
+            return;
+        }
+        if self.count == MOST {
+            self.is_short = true;
+            return;
+        }
+        let mut index = self.count;
+        while index > 0 && self.ranges[index - 1].0 > range.0 {
+            self.ranges[index] = self.ranges[index - 1];
+            index -= 1;
+        }
+        self.ranges[index] = range;
+        self.count += 1;
+    }
+
+    pub(super) fn iter(&self) -> impl Iterator<Item = (u64, u64)> {
+        self.ranges.into_iter().take(self.count)
+    }
+}
+
+/// The machine.
+#[derive(Clone, Copy)]
+pub(super) struct Machine {
+    /// Its memory.
+    pub(super) memory: Ranges<RANGES>,
+    /// What of it belongs to others.
+    pub(super) reserved: Ranges<RESERVED>,
+    /// The interrupt controller, if it is known.
+    pub(super) gic: Option<Gic>,
+    /// What an interrupt controller is compatible with that is not known.
+    pub(super) other_controller: Option<&'static [u8]>,
+    /// Registers of the serial port, and its interrupt.
+    pub(super) serial: Option<(u64, Option<u32>)>,
+    /// Interrupt of the processor's virtual timer.
+    pub(super) timer: Option<u32>,
+    /// Rate of its counter in Hz, where the firmware does not say it to the processor.
+    pub(super) rate: Option<u64>,
+    /// Registers of the clock.
+    pub(super) clock: Option<u64>,
+    /// Who switches it off.
+    pub(super) conduit: Option<Conduit>,
+    /// The command line.
+    pub(super) arguments: &'static [u8],
+}
+
+impl Machine {
+    /// Reads it.
+    ///
+    /// # Errors
+    /// The tree is damaged.
+    pub(super) fn read(tree: DeviceTree) -> Result<Self, Problem> {
+        let mut machine = Self {
+            memory: Ranges::new(),
+            reserved: Ranges::new(),
+            gic: None,
+            other_controller: None,
+            serial: None,
+            timer: None,
+            rate: None,
+            clock: None,
+            conduit: None,
+            arguments: b"",
+        };
+        tree.for_each(|node| machine.take(node))?;
+        tree.for_each_reservation(RESERVED + 1, |start, end| machine.reserved.add((start, end)));
+        Ok(machine)
+    }
+
+    fn take(&mut self, node: &Node) {
+        let first = || node.ranges(1).next();
+        if node.is_at_root(b"chosen") {
+            self.arguments = node.text(b"bootargs").unwrap_or_default();
+        } else if node.is_memory() {
+            node.ranges(RANGES + 1).for_each(|range| self.memory.add(range));
+        } else if node.is_reserved_memory() {
+            node.ranges(RESERVED + 1).for_each(|range| self.reserved.add(range));
+        } else if node.is_any(&[b"arm,pl011"]) {
+            if let (None, Some((start, _))) = (self.serial, first()) {
+                self.serial = Some((start, node.interrupt(0)));
+            }
+        } else if node.is_any(&[b"arm,pl031"]) {
+            self.clock = first().map(|(start, _)| start);
+        } else if node.is_any(&[b"arm,armv8-timer"]) {
+            self.timer = node.interrupt(VIRTUAL);
+            self.rate = node.number(b"clock-frequency");
+        } else if node.is_any(&[b"arm,psci-1.0", b"arm,psci-0.2"]) {
+            self.conduit = match node.text(b"method") {
+                Some(b"hvc") => Some(Conduit::Hypervisor),
+                Some(b"smc") => Some(Conduit::Firmware),
+                _ => None,
+            };
+        } else if node.property(b"interrupt-controller").is_some() && self.gic.is_none() {
+            self.gic = gic(node);
+            if self.gic.is_none() && self.other_controller.is_none() {
+                self.other_controller = Some(node.text(b"compatible").unwrap_or_default());
+            }
+        }
+    }
+}
+
+/// The controller that the node describes, if it is one that is known.
+fn gic(node: &Node) -> Option<Gic> {
+    let mut ranges = node.ranges(2);
+    let (distributor, _) = ranges.next()?;
+    let (second, end) = ranges.next()?;
+    let (distributor, second) = (distributor as usize, second as usize);
+    if node.is_any(&[b"arm,gic-v3"]) {
+        Some(Gic::V3 {
+            distributor,
+            redistributors: second,
+            end: end as usize,
+        })
+    } else if node.is_any(&[b"arm,cortex-a15-gic", b"arm,cortex-a7-gic", b"arm,gic-400"]) {
+        Some(Gic::V2 {
+            distributor,
+            interface: second,
+        })
+    } else {
+        None
+    }
+}

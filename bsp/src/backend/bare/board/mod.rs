@@ -1,0 +1,26 @@
+// SPDX-License-Identifier: MIT OR Apache-2.0
+//! A machine with a device tree, entered at EL1 as a processor comes out of reset: QEMU's `virt`, KVM, and boards that
+//! have these devices.
+//!
+//! | what | by |
+//! |---|---|
+//! | console | the first PL011 that is not switched off |
+//! | timers | the processor's virtual timer |
+//! | clock | its virtual counter, from the vCPU page |
+//! | wall clock | a PL031, where there is one |
+//! | interrupt controller | GIC, versions 2 to 4 |
+//! | host's interrupt flag | the processor's mask of interrupts |
+//! | atomic wait | `wfi`, which ends by interrupts that are masked, too |
+//! | end | semihosting, else PSCI |
+
+mod interrupts;
+mod machine;
+mod rtc;
+mod start;
+mod timer;
+
+pub(super) use crate::el1::psci::{reset, switch_off};
+pub(super) use interrupts::start_interrupts;
+pub(super) use rtc::read as read_clock;
+pub(super) use start::{detects, start};
+pub(super) use timer::{arm, start_clock};

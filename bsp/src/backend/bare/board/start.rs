@@ -1,0 +1,110 @@
+// SPDX-License-Identifier: MIT OR Apache-2.0
+//! From the device tree to a start info block.
+
+use paravirt_abi::start::StartInfo;
+
+use super::machine::Machine;
+use super::{interrupts, rtc, timer as hardware};
+use crate::backend::bare::{console, irq, timer};
+use crate::backend::info;
+use crate::el1::paging::{self, Kind};
+use crate::el1::{device_tree, message, psci, serial, stop};
+use crate::start::{Entry, EntryPoint};
+
+/// Bytes of the registers of a device that has a page of them.
+const REGISTERS: u64 = 0x1000;
+
+/// A machine of its own, or one of a hypervisor that emulates one.
+pub(in super::super) fn detects(entry: &Entry) -> bool {
+    entry.point == EntryPoint::Reset
+}
+
+/// Called once, with interrupts kept away and the virtual flag off.
+pub(in super::super) fn start(_entry: &Entry) -> &'static StartInfo {
+    // SAFETY: the backend starts.
+    let machine = match unsafe { device_tree::get() }.map(Machine::read) {
+        Some(Ok(machine)) => machine,
+        Some(Err(problem)) => refuse(format_args!("{problem}")),
+        None => refuse(format_args!("there is no device tree")),
+    };
+    psci::set_conduit(machine.conduit);
+    if let Some((base, _)) = machine.serial {
+        map_device(base, base.saturating_add(REGISTERS));
+        // SAFETY: the tree says that the port is there, it was mapped, and it is this backend's.
+        unsafe { serial::set(base as usize) };
+    }
+    console::start();
+    if let Some(base) = machine.clock {
+        map_device(base, base.saturating_add(REGISTERS));
+        // SAFETY: as above.
+        unsafe { rtc::set(base as usize) };
+    }
+    interrupts::set(&machine);
+    hardware::set_rate(machine.rate);
+    timer::start();
+    irq::start();
+    add_memory(&machine);
+    info::set_command_line(machine.arguments);
+    device_tree::forget();
+    info::finish(timer::wall())
+}
+
+/// Says why this machine will not do, and stops.
+pub(super) fn refuse(why: core::fmt::Arguments<'_>) -> ! {
+    message::say(why);
+    stop("fault", 1)
+}
+
+/// Maps registers of a device.
+pub(super) fn map_device(start: u64, end: u64) {
+    if !paging::map(start, end, Kind::Device) {
+        refuse(format_args!(
+            "the device tree names a device at {start:#x}, which cannot be mapped"
+        ));
+    }
+}
+
+/// Adds the machine's memory but for what is reserved.
+fn add_memory(machine: &Machine) {
+    let (start, end) = image();
+    if !machine.memory.iter().any(|range| range.0 <= start && end <= range.1) {
+        refuse(format_args!(
+            "the image lies from {start:#x} to {end:#x}, where the device tree has no memory; give the machine more \
+            (QEMU: -m), or link the image elsewhere (`__image_base`)"
+        ));
+    }
+    if machine.reserved.is_short {
+        message::say(format_args!(
+            "the device tree reserves more ranges of memory than this layer keeps; none beside the image is used"
+        ));
+        info::add_memory(start, end);
+        return;
+    }
+    for (mut start, end) in machine.memory.iter() {
+        if !paging::map(start, end, Kind::Memory) {
+            message::say(format_args!(
+                "memory from {start:#x} to {end:#x} cannot be mapped and is not used"
+            ));
+            continue;
+        }
+        for (reserved, reserved_end) in machine.reserved.iter() {
+            if reserved < end && start < reserved_end {
+                info::add_memory(start, reserved.max(start));
+                start = reserved_end.max(start);
+            }
+        }
+        info::add_memory(start, end.max(start));
+    }
+}
+
+unsafe extern "C" {
+    static __image_start: u8;
+    static __image_end: u8;
+}
+
+fn image() -> (u64, u64) {
+    (
+        &raw const __image_start as usize as u64,
+        &raw const __image_end as usize as u64,
+    )
+}

@@ -1,0 +1,357 @@
+// SPDX-License-Identifier: MIT OR Apache-2.0
+//! What a loader says of the machine: the flattened device tree (Devicetree Specification, release 0.4, chapters 2 and
+//! 5).
+//!
+//! It is read where it lies, and believed as far as it is sound: every access is checked against its size.
+
+use core::fmt;
+
+use super::paging::TREE_SIZE;
+use crate::local::Local;
+
+const MAGIC: u32 = 0xd00d_feed;
+/// The version whose layout is read, and which later ones stay compatible with.
+const VERSION: u32 = 17;
+
+/// Words of the header.
+const TOTAL: usize = 4;
+const STRUCTURE: usize = 8;
+const STRINGS: usize = 12;
+const RESERVATIONS: usize = 16;
+const COMPATIBLE_VERSION: usize = 24;
+const HEADER: usize = 40;
+
+const BEGIN_NODE: u32 = 1;
+const END_NODE: u32 = 2;
+const PROPERTY: u32 = 3;
+const NOP: u32 = 4;
+const END: u32 = 9;
+
+/// Levels of nodes that are kept apart; more are not believed.
+const DEPTH: usize = 12;
+/// Bytes of a node's name; more are not believed.
+const NAME: usize = 256;
+
+/// Why a device tree is refused.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Problem {
+    /// There is none at that address.
+    Missing {
+        /// Where it was looked for.
+        address: usize,
+        /// What is there instead.
+        found: u32,
+    },
+    /// Its header says what cannot be.
+    Header,
+    /// It ends too early, or nodes and properties are not one in the other.
+    Structure,
+}
+
+impl fmt::Display for Problem {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match *self {
+            Self::Missing { address, found } => write!(
+                f,
+                "there is no device tree at {address:#x}: it begins with {found:#x}, not with {MAGIC:#x}; have the \
+                loader pass its address in x0 (QEMU's machine `virt` has it at the beginning of memory)"
+            ),
+            Self::Header => write!(
+                f,
+                "the device tree is damaged: its header names parts that lie outside of it, or a version before \
+                {VERSION}; have the loader pass a sound one"
+            ),
+            Self::Structure => f.write_str(
+                "the device tree is damaged: its nodes and properties do not fit into each other; have the loader pass \
+                a sound one",
+            ),
+        }
+    }
+}
+
+/// A device tree.
+#[derive(Clone, Copy, Debug)]
+pub struct DeviceTree(&'static [u8]);
+
+static TREE: Local<Option<&'static [u8]>> = Local::new(None);
+
+/// Takes the device tree at `address` for [`get`], if its header is sound.
+///
+/// # Errors
+/// It is not.
+///
+/// # Safety
+/// What is at `address` is mapped, as far as a device tree may reach.
+pub(super) unsafe fn set(address: usize) -> Result<(), Problem> {
+    // SAFETY: the caller's part of the contract.
+    let bytes = unsafe { core::slice::from_raw_parts(core::ptr::with_exposed_provenance::<u8>(address), TREE_SIZE) };
+    let word = |at| word(bytes, at).unwrap_or(0);
+    let (magic, total) = (word(0), word(TOTAL) as usize);
+    if magic != MAGIC || !address.is_multiple_of(8) {
+        return Err(Problem::Missing { address, found: magic });
+    }
+    let inside = |at| (HEADER..total).contains(&(word(at) as usize));
+    if total > TREE_SIZE
+        || word(COMPATIBLE_VERSION) > VERSION
+        || word(COMPATIBLE_VERSION) < VERSION - 1
+        || ![STRUCTURE, STRINGS, RESERVATIONS].into_iter().all(inside)
+    {
+        return Err(Problem::Header);
+    }
+    let tree = DeviceTree(&bytes[..total]);
+    tree.for_each(|_| {})?;
+    // SAFETY: at the start, before the first interrupt.
+    unsafe { TREE.set_large(Some(tree.0)) };
+    Ok(())
+}
+
+/// The device tree that the image was entered with.
+///
+/// # Safety
+/// For the start of a backend. After it, or after [`forget`], neither the tree nor what came from it may be used: the
+/// guest's memory is there.
+#[must_use]
+pub unsafe fn get() -> Option<DeviceTree> {
+    TREE.get().map(DeviceTree)
+}
+
+/// Forgets the tree. To be called once it is read: from then on its memory is the guest's.
+pub fn forget() {
+    // SAFETY: at the start, before the first interrupt.
+    unsafe { TREE.set_large(None) };
+}
+
+fn word(bytes: &[u8], at: usize) -> Option<u32> {
+    let bytes = bytes.get(at..at.checked_add(4)?)?;
+    Some(u32::from_be_bytes(bytes.try_into().ok()?))
+}
+
+/// A number of `cells` words, which it takes from the front; `None` if there are not so many, or more than two that
+/// matter.
+fn number(value: &mut &[u8], cells: u32) -> Option<u64> {
+    let mut number = 0_u64;
+    for _ in 0..cells {
+        number = number.checked_mul(1 << 32)? | u64::from(word(value, 0)?);
+        *value = &value[4..];
+    }
+    Some(number)
+}
+
+/// The text at the front, without its NUL.
+fn text(bytes: &[u8]) -> Option<&[u8]> {
+    let end = bytes.iter().take(NAME).position(|&byte| byte == 0)?;
+    Some(&bytes[..end])
+}
+
+/// Something of the structure, and where the next one is.
+enum Token {
+    Begin(&'static [u8]),
+    End,
+    Property { name: &'static [u8], value: &'static [u8] },
+    Last,
+}
+
+impl DeviceTree {
+    /// What is at `at`, an offset into the structure's part, and where the next one is.
+    fn token(self, mut at: usize) -> Option<(Token, usize)> {
+        let bytes = self.0;
+        loop {
+            let kind = word(bytes, at)?;
+            at += 4;
+            return Some(match kind {
+                BEGIN_NODE => {
+                    let name = text(bytes.get(at..)?)?;
+                    (Token::Begin(name), (at + name.len() + 4) & !3)
+                }
+                END_NODE => (Token::End, at),
+                PROPERTY => {
+                    let length = word(bytes, at)? as usize;
+                    let name = (word(bytes, STRINGS)? as usize).checked_add(word(bytes, at + 4)? as usize)?;
+                    let name = text(bytes.get(name..)?)?;
+                    let value = at + 8;
+                    let end = value.checked_add(length)?;
+                    let value = bytes.get(value..end)?;
+                    (Token::Property { name, value }, end.checked_add(3)? & !3)
+                }
+                NOP => continue,
+                END => (Token::Last, at),
+                _ => return None,
+            });
+        }
+    }
+
+    /// Calls `visit` for each node, parents first.
+    ///
+    /// # Errors
+    /// [`Problem::Structure`]; nodes before the damage have been visited.
+    pub fn for_each(self, mut visit: impl FnMut(&Node)) -> Result<(), Problem> {
+        self.walk(&mut visit).ok_or(Problem::Structure)
+    }
+
+    fn walk(self, visit: &mut dyn FnMut(&Node)) -> Option<()> {
+        let mut at = word(self.0, STRUCTURE)? as usize;
+        // Of each node on the way to the current one, how many words its children's addresses and sizes have, and
+        // whether it is the one of reserved memory.
+        let mut way = [Level::default(); DEPTH];
+        let mut depth: usize = 0;
+        loop {
+            let (token, next) = self.token(at)?;
+            at = next;
+            match token {
+                Token::Begin(name) => {
+                    let parent = depth.checked_sub(1).map_or_else(Level::default, |index| way[index]);
+                    let node = Node {
+                        tree: self,
+                        name,
+                        properties: at,
+                        depth,
+                        parent,
+                    };
+                    let of = |name| node.property(name).and_then(|value| word(value, 0));
+                    *way.get_mut(depth)? = Level {
+                        address: of(b"#address-cells").unwrap_or(2),
+                        size: of(b"#size-cells").unwrap_or(1),
+                        is_reserved: depth == 1 && name == b"reserved-memory",
+                    };
+                    visit(&node);
+                    depth += 1;
+                }
+                Token::End => depth = depth.checked_sub(1)?,
+                Token::Property { .. } if depth > 0 => {}
+                Token::Last if depth == 0 => return Some(()),
+                Token::Property { .. } | Token::Last => return None,
+            }
+        }
+    }
+
+    /// Calls `visit` for start and end of each range of the list of reserved memory, at most `most` of them.
+    pub fn for_each_reservation(self, most: usize, mut visit: impl FnMut(u64, u64)) {
+        let at = word(self.0, RESERVATIONS).unwrap_or(0) as usize;
+        let mut list = self.0.get(at..).unwrap_or_default();
+        for _ in 0..most {
+            match (number(&mut list, 2), number(&mut list, 2)) {
+                (Some(start), Some(size)) if size != 0 => visit(start, start.saturating_add(size)),
+                _ => return,
+            }
+        }
+    }
+}
+
+/// What a node says of its children.
+#[derive(Clone, Copy, Debug, Default)]
+struct Level {
+    address: u32,
+    size: u32,
+    is_reserved: bool,
+}
+
+/// A node.
+#[derive(Clone, Copy, Debug)]
+pub struct Node {
+    tree: DeviceTree,
+    name: &'static [u8],
+    properties: usize,
+    depth: usize,
+    parent: Level,
+}
+
+impl Node {
+    /// The value of a property, if the node has it.
+    #[must_use]
+    pub fn property(&self, wanted: &[u8]) -> Option<&'static [u8]> {
+        let mut at = self.properties;
+        while let Some((Token::Property { name, value }, next)) = self.tree.token(at) {
+            if name == wanted {
+                return Some(value);
+            }
+            at = next;
+        }
+        None
+    }
+
+    /// Its name, with the address behind it.
+    #[must_use]
+    pub fn name(&self) -> &'static [u8] {
+        self.name
+    }
+
+    /// Returns whether it is the child of the root that has this name.
+    #[must_use]
+    pub fn is_at_root(&self, name: &[u8]) -> bool {
+        self.depth == 1 && self.name == name
+    }
+
+    /// Returns whether it is a child of the node of reserved memory.
+    #[must_use]
+    pub fn is_reserved_memory(&self) -> bool {
+        self.parent.is_reserved
+    }
+
+    /// Returns whether it is compatible with one of these, and not switched off.
+    #[must_use]
+    pub fn is_any(&self, wanted: &[&[u8]]) -> bool {
+        let mut names = self.compatible().split(|&byte| byte == 0);
+        names.any(|name| wanted.contains(&name)) && self.is_on()
+    }
+
+    /// The names that it is compatible with, each with a NUL behind it.
+    #[must_use]
+    pub fn compatible(&self) -> &'static [u8] {
+        self.property(b"compatible").unwrap_or_default()
+    }
+
+    fn is_on(&self) -> bool {
+        let status = self.property(b"status").map(|value| text(value).unwrap_or(value));
+        matches!(status, None | Some(b"okay" | b"ok"))
+    }
+
+    /// Returns whether it is memory, and not switched off.
+    #[must_use]
+    pub fn is_memory(&self) -> bool {
+        self.property(b"device_type").and_then(text) == Some(b"memory") && self.is_on()
+    }
+
+    /// Start and end of the ranges in its `reg`, at most `most` of them; of addresses that its parent does not
+    /// translate, which is so for children of the root.
+    pub fn ranges(&self, most: usize) -> impl Iterator<Item = (u64, u64)> {
+        let mut reg = self.property(b"reg").unwrap_or_default();
+        let parent = self.parent;
+        (0..most).map_while(move |_| {
+            let start = number(&mut reg, parent.address)?;
+            let size = number(&mut reg, parent.size)?;
+            Some((start, start.saturating_add(size)))
+        })
+    }
+
+    /// The number by which the interrupt controller of Arm knows its interrupt of that index.
+    #[must_use]
+    pub fn interrupt(&self, index: usize) -> Option<u32> {
+        // Three words: shared (0) or of the processor (1), number, kind of signal.
+        let at = index.checked_mul(12)?;
+        let interrupts = self.property(b"interrupts")?;
+        let number = word(interrupts, at.checked_add(4)?)?;
+        match word(interrupts, at)? {
+            0 if number < 988 => Some(number + 32),
+            1 if number < 16 => Some(number + 16),
+            _ => None,
+        }
+    }
+
+    /// The number that a property of one word or two is.
+    #[must_use]
+    pub fn number(&self, name: &[u8]) -> Option<u64> {
+        let mut value = self.property(name)?;
+        let words = value.len() / 4;
+        number(
+            &mut value,
+            words.try_into().ok().filter(|words| (1..=2).contains(words))?,
+        )
+    }
+
+    /// The text of a property, without its NUL.
+    #[must_use]
+    pub fn text(&self, name: &[u8]) -> Option<&'static [u8]> {
+        self.property(name)
+            .map(|value| value.split(|&byte| byte == 0).next().unwrap_or_default())
+    }
+}

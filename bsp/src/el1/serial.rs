@@ -1,0 +1,103 @@
+// SPDX-License-Identifier: MIT OR Apache-2.0
+//! A serial port, Arm's PL011 (PrimeCell UART technical reference manual, r1p5).
+
+use core::ptr::{read_volatile, with_exposed_provenance_mut, write_volatile};
+
+use crate::local::Local;
+
+/// Registers, by their offsets.
+const DATA: usize = 0x00;
+const FLAGS: usize = 0x18;
+const LINE_CONTROL: usize = 0x2c;
+const CONTROL: usize = 0x30;
+const INTERRUPT_MASK: usize = 0x38;
+const INTERRUPT_CLEAR: usize = 0x44;
+
+/// Flags.
+const BUSY: u32 = 1 << 3;
+const RECEIVE_EMPTY: u32 = 1 << 4;
+const TRANSMIT_FULL: u32 = 1 << 5;
+/// 8 bits, with FIFOs.
+const FORMAT: u32 = 3 << 5 | 1 << 4;
+/// Receive, transmit, on; terminal ready, request to send.
+const ON: u32 = 1 << 11 | 1 << 10 | 1 << 9 | 1 << 8 | 1;
+/// Interrupts: received, and received some time ago.
+const RECEIVED: u32 = 1 << 6 | 1 << 4;
+
+/// Address of the port's registers, 0 as long as none is known.
+static BASE: Local<usize> = Local::new(0);
+
+/// From now on, the port is the one whose registers are at `base`.
+///
+/// # Safety
+/// They are, and mapped, and nobody else uses them.
+pub unsafe fn set(base: usize) {
+    BASE.set(base);
+}
+
+/// Returns whether there is a serial port.
+pub fn is_here() -> bool {
+    BASE.get() != 0
+}
+
+fn read_register(offset: usize) -> u32 {
+    // SAFETY: a register of the port, see `set`; it is only called where one is known.
+    unsafe { read_volatile(with_exposed_provenance_mut(BASE.get() + offset)) }
+}
+
+fn write_register(offset: usize, value: u32) {
+    // SAFETY: as above.
+    unsafe { write_volatile(with_exposed_provenance_mut(BASE.get() + offset), value) };
+}
+
+/// FIFOs on, interrupts off; the rate stays as the loader left it.
+pub fn start() {
+    drain();
+    write_register(INTERRUPT_MASK, 0);
+    write_register(LINE_CONTROL, FORMAT);
+    write_register(CONTROL, ON);
+}
+
+/// Turns the interrupt on received data on or off.
+pub fn interrupt_on_input(on: bool) {
+    write_register(INTERRUPT_MASK, if on { RECEIVED } else { 0 });
+}
+
+/// Takes the interrupt back: it comes again with the next byte.
+pub fn acknowledge() {
+    write_register(INTERRUPT_CLEAR, RECEIVED);
+}
+
+/// Writes as long as the transmitter takes something; the number of bytes taken.
+pub fn write(bytes: &[u8]) -> usize {
+    let taken = bytes.iter().take_while(|&&byte| {
+        let has_room = read_register(FLAGS) & TRANSMIT_FULL == 0;
+        if has_room {
+            write_register(DATA, byte.into());
+        }
+        has_room
+    });
+    taken.count()
+}
+
+/// Writes all bytes, waiting for the transmitter.
+pub fn write_all(mut bytes: &[u8]) {
+    while !bytes.is_empty() {
+        bytes = &bytes[write(bytes)..];
+    }
+}
+
+/// Returns whether a byte has been received.
+pub fn has_input() -> bool {
+    read_register(FLAGS) & RECEIVE_EMPTY == 0
+}
+
+/// The next received byte, if there is one.
+pub fn read() -> Option<u8> {
+    has_input().then(|| read_register(DATA) as u8)
+}
+
+/// Waits until the last bit has left.
+pub fn drain() {
+    while is_here() && read_register(FLAGS) & BUSY != 0 {}
+}

@@ -1,0 +1,79 @@
+// SPDX-License-Identifier: MIT OR Apache-2.0
+//! Upcall entry on AArch64, at EL0. Frame: the one of a signal on Linux, [`FrameAarch64`], with every register. No
+//! instruction at EL0 restores program counter and registers at once, so the return is Linux' own, `rt_sigreturn`.
+//!
+//! A guest at EL1 is interrupted through its vectors and goes back by `eret`, see `el1::interrupt`; it does not come
+//! here.
+
+use core::arch::global_asm;
+use core::mem::offset_of;
+
+use paravirt_abi::upcall::{FrameAarch64, RT_SIGRETURN};
+use paravirt_abi::vcpu::{INTERRUPTS_ENABLED, PENDING};
+
+use super::BODY;
+
+global_asm!(
+    ".pushsection .text.paravirt_upcall, \"ax\", @progbits",
+    ".balign 16",
+    ".globl __paravirt_deliver",
+    ".hidden __paravirt_deliver",
+    ".type __paravirt_deliver, @function",
+    "__paravirt_deliver:",                  // a call, which keeps what calls keep: handlers begin as in an upcall
+    "    stp x29, x30, [sp, #-48]!",
+    "    mov x29, sp",
+    "    stp x19, x20, [sp, #16]",
+    "    mrs x9, fpcr",                     // control and exception flags of floating point
+    "    mrs x10, fpsr",
+    "    stp x9, x10, [sp, #32]",
+    "    adrp x19, __paravirt_vcpu",        // a page
+    "    adrp x20, {body}",
+    "8:  str wzr, [x19, #{enabled}]",
+    "    msr fpcr, xzr",                    // what handlers begin with
+    "    ldr x9, [x20, #:lo12:{body}]",
+    "    blr x9",                           // runs handlers; returns with the flag off
+    "    mov w9, #1",
+    "    str w9, [x19, #{enabled}]",
+    "    ldr w9, [x19, #{pending}]",        // did a line come while the flag was off?
+    "    cbnz w9, 8b",
+    "    ldp x9, x10, [sp, #32]",
+    "    msr fpcr, x9",
+    "    msr fpsr, x10",
+    "    ldp x19, x20, [sp, #16]",
+    "    ldp x29, x30, [sp], #48",
+    "    ret",
+    ".size __paravirt_deliver, . - __paravirt_deliver",
+    ".globl __paravirt_upcall",
+    ".type __paravirt_upcall, @function",
+    "__paravirt_upcall:",
+    "    ldr x9, [sp, #{pc}]",              // interrupted address
+    "    adr x10, 5f",                      // start of the window
+    "    sub x9, x9, x10",                  // offset into the window, or huge
+    "    cmp x9, #(7f - 5f)",               // inside it?
+    "    b.hs 2f",
+    "    ldr x9, [sp, #{sp}]",              // yes: the interrupted stack pointer is the outer frame; drop ours
+    "    mov sp, x9",
+    "2:  adrp x19, __paravirt_vcpu",        // a page; the frame has every register
+    "    msr fpcr, xzr",                    // what handlers begin with
+    "    adrp x9, {body}",
+    "    ldr x9, [x9, #:lo12:{body}]",
+    "    blr x9",                           // runs handlers; returns with the flag off
+    "    mov w8, #{rt_sigreturn}",
+    "    mov w9, #1",
+    "    str w9, [x19, #{enabled}]",        // flag on; from here on we may be interrupted
+    "__paravirt_upcall_window:",
+    "5:  ldr w9, [x19, #{pending}]",        // did a line come while the flag was off?
+    "    cbnz w9, 6f",
+    "    svc #0",                           // no: back, with the interrupted registers
+    "6:  str wzr, [x19, #{enabled}]",       // yes: flag off again and from the top, on the same frame
+    "__paravirt_upcall_window_end:",
+    "7:  b 2b",
+    ".size __paravirt_upcall, . - __paravirt_upcall",
+    ".popsection",
+    body = sym BODY,
+    pc = const offset_of!(FrameAarch64, pc),
+    sp = const offset_of!(FrameAarch64, sp),
+    rt_sigreturn = const RT_SIGRETURN,
+    enabled = const INTERRUPTS_ENABLED,
+    pending = const PENDING,
+);

@@ -3,7 +3,12 @@
 
 use core::ptr::{read_volatile, with_exposed_provenance_mut, write_volatile};
 
+use super::device_tree;
+use super::paging::{self, Kind};
 use crate::local::Local;
+
+/// Bytes of the registers.
+const REGISTERS: u64 = 0x1000;
 
 /// Registers, by their offsets.
 const DATA: usize = 0x00;
@@ -27,12 +32,34 @@ const RECEIVED: u32 = 1 << 6 | 1 << 4;
 /// Address of the port's registers, 0 as long as none is known.
 static BASE: Local<usize> = Local::new(0);
 
-/// From now on, the port is the one whose registers are at `base`.
-///
-/// # Safety
-/// They are, and mapped, and nobody else uses them.
-pub unsafe fn set(base: usize) {
-    BASE.set(base);
+/// Number of its interrupt, 0 for none.
+static INTERRUPT: Local<u32> = Local::new(0);
+
+/// Finds the first port in the device tree that is not switched off. For the entry.
+pub(super) fn find() {
+    // SAFETY: no backend has started.
+    let Some(tree) = (unsafe { device_tree::get() }) else {
+        return;
+    };
+    // A tree that was looked through before.
+    let _ = tree.for_each(|node| {
+        if is_here() || !node.is_any(&[b"arm,pl011"]) {
+            return;
+        }
+        let Some((start, _)) = node.ranges(1).next() else {
+            return;
+        };
+        if paging::map(start, start.saturating_add(REGISTERS), Kind::Device) {
+            BASE.set(start as usize);
+            INTERRUPT.set(node.interrupt(0).unwrap_or(0));
+        }
+    });
+}
+
+/// The number of its interrupt, if it has one.
+#[must_use]
+pub fn interrupt() -> Option<u32> {
+    Some(INTERRUPT.get()).filter(|&number| number != 0)
 }
 
 /// Returns whether there is a serial port.
@@ -41,7 +68,8 @@ pub fn is_here() -> bool {
 }
 
 fn read_register(offset: usize) -> u32 {
-    // SAFETY: a register of the port, see `set`; it is only called where one is known.
+    // SAFETY: a register of the port that the device tree names, and that was mapped; it is only called where one is
+    // known, by the entry, faults, and one backend.
     unsafe { read_volatile(with_exposed_provenance_mut(BASE.get() + offset)) }
 }
 
@@ -54,7 +82,10 @@ fn write_register(offset: usize, value: u32) {
 pub fn start() {
     drain();
     write_register(INTERRUPT_MASK, 0);
-    write_register(LINE_CONTROL, FORMAT);
+    // Turning the FIFOs on empties them. Where a byte has been received already, the port stays without.
+    if !has_input() {
+        write_register(LINE_CONTROL, FORMAT);
+    }
     write_register(CONTROL, ON);
 }
 

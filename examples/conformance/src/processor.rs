@@ -23,12 +23,19 @@ static CALLS: AtomicU32 = AtomicU32::new(0);
 /// Set by a handler that found the FPU in another state than the ABI promises.
 static BAD_STATE: AtomicBool = AtomicBool::new(false);
 
-/// Uses the FPU as any code may. The interrupted code rounds down and has filled the x87 stack; here, neither may show.
+/// Uses the FPU as any code may. The interrupted code rounds down and, on x86, has filled the x87 stack; here, neither
+/// may show.
 fn calculate(_timer: Timer, _expirations: u64) {
     let quotient = black_box(black_box(1.0) / black_box(10.0));
-    let mut one = 0.0_f64;
-    // SAFETY: pushes a number and pops it to a variable.
-    unsafe { asm!("fld1", "fstp qword ptr [{}]", in(reg) &raw mut one, options(nostack)) };
+    #[cfg(target_arch = "aarch64")]
+    let one = 1.0_f64;
+    #[cfg(not(target_arch = "aarch64"))]
+    let one = {
+        let mut one = 0.0_f64;
+        // SAFETY: pushes a number and pops it to a variable.
+        unsafe { asm!("fld1", "fstp qword ptr [{}]", in(reg) &raw mut one, options(nostack)) };
+        one
+    };
     if quotient != 0.1 || one != 1.0 || !ControlWords::current().is_default() {
         BAD_STATE.store(true, Ordering::Relaxed);
     }
@@ -103,6 +110,8 @@ fn word() -> usize {
         asm!("mov {}, fs:[8]", out(reg) word, options(nostack, readonly));
         #[cfg(target_arch = "x86")]
         asm!("mov {}, gs:[4]", out(reg) word, options(nostack, readonly));
+        #[cfg(target_arch = "aarch64")]
+        asm!("mrs {0}, tpidr_el0", "ldr {0}, [{0}, #8]", out(reg) word, options(nostack, readonly));
     }
     word
 }

@@ -6,17 +6,16 @@ use super::start::{map_device, refuse};
 use crate::backend::bare::console;
 use crate::backend::timers;
 use crate::el1::gic::{self, Gic};
-use crate::el1::{interrupt, serial};
+use crate::el1::{interrupt, serial, timer};
 use crate::local::Local;
 
 /// Bytes of the registers of a distributor, and of a version-2 interface.
 const DISTRIBUTOR: u64 = 0x1_0000;
 const INTERFACE: u64 = 0x2000;
 
-/// What the device tree says: the controller, and the interrupts of the timer and of the serial port, 0 for none.
+/// What the device tree says: the controller, and the timer's interrupt.
 static GIC: Local<Option<Gic>> = Local::new(None);
 static TIMER: Local<u32> = Local::new(0);
-static SERIAL: Local<u32> = Local::new(0);
 
 /// Takes what there is from the device tree and maps it; stops where it will not do.
 pub(super) fn set(machine: &Machine) {
@@ -39,7 +38,6 @@ pub(super) fn set(machine: &Machine) {
     // SAFETY: at the start, before the first interrupt.
     unsafe { GIC.set_large(Some(gic)) };
     TIMER.set(timer);
-    SERIAL.set(machine.serial.and_then(|(_, interrupt)| interrupt).unwrap_or(0));
     match gic {
         Gic::V2 { distributor, interface } => {
             map_device(distributor as u64, (distributor as u64).saturating_add(DISTRIBUTOR));
@@ -61,8 +59,8 @@ pub(in super::super) fn start_interrupts() {
     // SAFETY: it touches the controller, the serial port, lines and timers.
     unsafe { interrupt::set_handler(handle) };
     let Some(gic) = GIC.get() else { return };
-    let interrupts = [TIMER.get(), SERIAL.get()];
-    let count = if SERIAL.get() == 0 { 1 } else { 2 };
+    let interrupts = [TIMER.get(), serial::interrupt().unwrap_or(0)];
+    let count = if serial::interrupt().is_some() { 2 } else { 1 };
     // SAFETY: the device tree says that the registers are there; `set` has mapped them, and they are this module's.
     if !unsafe { gic::start(gic, &interrupts[..count]) } {
         refuse(format_args!(
@@ -76,9 +74,10 @@ pub(in super::super) fn start_interrupts() {
 fn handle() {
     gic::take(|number| {
         if number == TIMER.get() {
+            timer::silence();
             // SAFETY: the entry of interrupts.
             unsafe { timers::expire() };
-        } else if number == SERIAL.get() {
+        } else if Some(number) == serial::interrupt() {
             serial::acknowledge();
             console::announce_input();
         }

@@ -64,8 +64,6 @@ pub(super) struct Machine {
     pub(super) gic: Option<Gic>,
     /// What an interrupt controller is compatible with that is not known.
     pub(super) other_controller: Option<&'static [u8]>,
-    /// Registers of the serial port, and its interrupt.
-    pub(super) serial: Option<(u64, Option<u32>)>,
     /// Interrupt of the processor's virtual timer.
     pub(super) timer: Option<u32>,
     /// Rate of its counter in Hz, where the firmware does not say it to the processor.
@@ -89,7 +87,6 @@ impl Machine {
             reserved: Ranges::new(),
             gic: None,
             other_controller: None,
-            serial: None,
             timer: None,
             rate: None,
             clock: None,
@@ -102,19 +99,14 @@ impl Machine {
     }
 
     fn take(&mut self, node: &Node) {
-        let first = || node.ranges(1).next();
         if node.is_at_root(b"chosen") {
             self.arguments = node.text(b"bootargs").unwrap_or_default();
         } else if node.is_memory() {
             node.ranges(RANGES + 1).for_each(|range| self.memory.add(range));
         } else if node.is_reserved_memory() {
             node.ranges(RESERVED + 1).for_each(|range| self.reserved.add(range));
-        } else if node.is_any(&[b"arm,pl011"]) {
-            if let (None, Some((start, _))) = (self.serial, first()) {
-                self.serial = Some((start, node.interrupt(0)));
-            }
         } else if node.is_any(&[b"arm,pl031"]) {
-            self.clock = first().map(|(start, _)| start);
+            self.clock = node.ranges(1).next().map(|(start, _)| start);
         } else if node.is_any(&[b"arm,armv8-timer"]) {
             self.timer = node.interrupt(VIRTUAL);
             self.rate = node.number(b"clock-frequency");

@@ -8,10 +8,10 @@ use super::{interrupts, rtc, timer as hardware};
 use crate::backend::bare::{console, irq, timer};
 use crate::backend::info;
 use crate::el1::paging::{self, Kind};
-use crate::el1::{device_tree, message, psci, serial, stop};
+use crate::el1::{device_tree, message, psci, stop};
 use crate::start::{Entry, EntryPoint};
 
-/// Bytes of the registers of a device that has a page of them.
+/// Bytes of the registers of the clock.
 const REGISTERS: u64 = 0x1000;
 
 /// A machine of its own, or one of a hypervisor that emulates one.
@@ -28,15 +28,10 @@ pub(in super::super) fn start(_entry: &Entry) -> &'static StartInfo {
         None => refuse(format_args!("there is no device tree")),
     };
     psci::set_conduit(machine.conduit);
-    if let Some((base, _)) = machine.serial {
-        map_device(base, base.saturating_add(REGISTERS));
-        // SAFETY: the tree says that the port is there, it was mapped, and it is this backend's.
-        unsafe { serial::set(base as usize) };
-    }
     console::start();
     if let Some(base) = machine.clock {
         map_device(base, base.saturating_add(REGISTERS));
-        // SAFETY: as above.
+        // SAFETY: the tree says that the clock is there, it was mapped, and it is this backend's.
         unsafe { rtc::set(base as usize) };
     }
     interrupts::set(&machine);

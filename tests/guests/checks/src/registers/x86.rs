@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: MIT OR Apache-2.0
-//! All registers of the processor, loaded, held for a while, and stored again.
+//! The registers of x86.
 
 #[cfg(target_arch = "x86")]
 use core::arch::x86::__cpuid;

@@ -75,14 +75,14 @@ pub struct DeviceTree(&'static [u8]);
 
 static TREE: Local<Option<&'static [u8]>> = Local::new(None);
 
-/// Takes the device tree at `address` for [`get`], if its header is sound.
+/// Takes the device tree at `address` for [`get`], if it is sound.
 ///
 /// # Errors
 /// It is not.
 ///
 /// # Safety
 /// What is at `address` is mapped, as far as a device tree may reach.
-pub(super) unsafe fn set(address: usize) -> Result<(), Problem> {
+pub(super) unsafe fn set(address: usize) -> Result<DeviceTree, Problem> {
     // SAFETY: the caller's part of the contract.
     let bytes = unsafe { core::slice::from_raw_parts(core::ptr::with_exposed_provenance::<u8>(address), TREE_SIZE) };
     let word = |at| word(bytes, at).unwrap_or(0);
@@ -102,7 +102,7 @@ pub(super) unsafe fn set(address: usize) -> Result<(), Problem> {
     tree.for_each(|_| {})?;
     // SAFETY: at the start, before the first interrupt.
     unsafe { TREE.set_large(Some(tree.0)) };
-    Ok(())
+    Ok(tree)
 }
 
 /// The device tree that the image was entered with.

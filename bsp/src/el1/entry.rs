@@ -9,7 +9,7 @@ use core::ffi::c_void;
 
 use super::paging::{BLOCK, IMAGE, PAGE, STACK, TABLE, TABLES, TREE, TREE_SIZE};
 use super::vectors::{FAULT_STACK, FAULT_STACK_SIZE};
-use super::{message, serial, stop};
+use super::{device_tree, message, psci, qemu, serial, stop};
 use crate::start::{self, Entry, EntryPoint};
 
 /// `SCR_EL3` for a world in which nothing is left to EL3: EL2 and EL1 are 64-bit and not secure, `hvc` works.
@@ -217,12 +217,18 @@ global_asm!(
 /// Once, by that entry: `tree` is where a device tree may be, and mapped; `level` the exception level at the entry.
 unsafe extern "C" fn entered(tree: usize, level: usize) -> ! {
     // SAFETY: as above.
-    if let Err(problem) = unsafe { super::device_tree::set(tree) } {
-        message::say(format_args!("{problem}"));
-        stop("fault", 1);
+    match unsafe { device_tree::set(tree) } {
+        Ok(tree) => {
+            // From here on, messages have a channel.
+            psci::find(tree);
+            qemu::find(tree);
+            serial::find(tree);
+        }
+        Err(problem) => {
+            message::say(format_args!("{problem}"));
+            stop("fault", 1);
+        }
     }
-    // From here on, the serial port shows messages as well.
-    serial::find();
     if level != 1 {
         message::say(format_args!(
             "this image was entered at EL{level}, and runs at EL1; start it there (QEMU: a machine without \

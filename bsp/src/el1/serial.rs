@@ -3,7 +3,7 @@
 
 use core::ptr::{read_volatile, with_exposed_provenance_mut, write_volatile};
 
-use super::device_tree;
+use super::device_tree::DeviceTree;
 use super::paging::{self, Kind};
 use crate::local::Local;
 
@@ -36,11 +36,7 @@ static BASE: Local<usize> = Local::new(0);
 static INTERRUPT: Local<u32> = Local::new(0);
 
 /// Finds the first port in the device tree that is not switched off. For the entry.
-pub(super) fn find() {
-    // SAFETY: no backend has started.
-    let Some(tree) = (unsafe { device_tree::get() }) else {
-        return;
-    };
+pub(super) fn find(tree: DeviceTree) {
     // A tree that was looked through before.
     let _ = tree.for_each(|node| {
         if is_here() || !node.is_any(&[b"arm,pl011"]) {

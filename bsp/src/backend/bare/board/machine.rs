@@ -3,7 +3,6 @@
 
 use crate::el1::device_tree::{DeviceTree, Node, Problem};
 use crate::el1::gic::Gic;
-use crate::el1::psci::Conduit;
 
 /// Most ranges of memory that are used, and most reserved ones that are left out of them. Where there are more reserved
 /// ones, no memory beside the image is used.
@@ -70,8 +69,6 @@ pub(super) struct Machine {
     pub(super) rate: Option<u64>,
     /// Registers of the clock.
     pub(super) clock: Option<u64>,
-    /// Who switches it off.
-    pub(super) conduit: Option<Conduit>,
     /// The command line.
     pub(super) arguments: &'static [u8],
 }
@@ -90,7 +87,6 @@ impl Machine {
             timer: None,
             rate: None,
             clock: None,
-            conduit: None,
             arguments: b"",
         };
         tree.for_each(|node| machine.take(node))?;
@@ -110,12 +106,6 @@ impl Machine {
         } else if node.is_any(&[b"arm,armv8-timer"]) {
             self.timer = node.interrupt(VIRTUAL);
             self.rate = node.number(b"clock-frequency");
-        } else if node.is_any(&[b"arm,psci-1.0", b"arm,psci-0.2"]) {
-            self.conduit = match node.text(b"method") {
-                Some(b"hvc") => Some(Conduit::Hypervisor),
-                Some(b"smc") => Some(Conduit::Firmware),
-                _ => None,
-            };
         } else if node.property(b"interrupt-controller").is_some() && self.gic.is_none() {
             self.gic = gic(node);
             if self.gic.is_none() && self.other_controller.is_none() {

@@ -8,7 +8,7 @@ use super::{interrupts, rtc, timer as hardware};
 use crate::backend::bare::{console, irq, timer};
 use crate::backend::info;
 use crate::el1::paging::{self, Kind};
-use crate::el1::{device_tree, message, psci, stop};
+use crate::el1::{device_tree, message, stop};
 use crate::start::{Entry, EntryPoint};
 
 /// Bytes of the registers of the clock.
@@ -27,7 +27,6 @@ pub(in super::super) fn start(_entry: &Entry) -> &'static StartInfo {
         Some(Err(problem)) => refuse(format_args!("{problem}")),
         None => refuse(format_args!("there is no device tree")),
     };
-    psci::set_conduit(machine.conduit);
     console::start();
     if let Some(base) = machine.clock {
         map_device(base, base.saturating_add(REGISTERS));

@@ -76,7 +76,7 @@ pub struct Host {
     pub id: &'static str,
     /// What it is, in a line.
     pub summary: &'static str,
-    /// Whether it offers the interface functions for ports.
+    /// Whether it offers the interface functions for ports, to guests of processors that have any.
     has_ports: bool,
     /// Whether it is for L4RTEMS images, and offers the functions that these call.
     l4rtems: bool,
@@ -106,10 +106,13 @@ pub const HOSTS: [Host; 5] = [
     Host {
         name: "qemu",
         id: "qemu",
-        summary: "`pvhost run --host qemu`: a PC without a hypervisor, backend `bare`",
+        summary: "`pvhost run --host qemu`: a machine without a hypervisor, backend `bare`",
         has_ports: true,
         l4rtems: false,
-        policy: || in_machine("bare", EntryPoint::Pvh),
+        policy: || Policy {
+            machines: vec![Machine::I386, Machine::X86_64, Machine::Aarch64],
+            ..in_machine("bare", EntryPoint::Machine)
+        },
     },
     Host {
         name: "xen-pv",
@@ -181,9 +184,10 @@ impl Host {
         if !self.policy().machines.contains(&machine) {
             return Provides::default();
         }
+        let has_ports = self.has_ports && matches!(machine, Machine::I386 | Machine::X86_64);
         interface::FUNCTIONS
             .iter()
-            .filter(|function| self.has_ports || !function.is_for_ports())
+            .filter(|function| has_ports || !function.is_for_ports())
             .chain(
                 l4rtems::FUNCTIONS
                     .iter()

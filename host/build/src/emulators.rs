@@ -14,8 +14,10 @@ use crate::apt;
 use crate::command;
 use crate::workspace::Workspace;
 
-/// QEMU's program for both architectures.
+/// QEMU's program for x86-64 and i386.
 pub const QEMU: &str = "qemu-system-x86_64";
+/// And for AArch64.
+pub const QEMU_ARM: &str = "qemu-system-aarch64";
 /// The oldest QEMU that is known to do.
 const OLDEST_QEMU: [u32; 2] = [7, 2];
 /// The oldest Xen that is known to do.
@@ -35,16 +37,16 @@ pub fn emulator(name: &str) -> PathBuf {
         .map(|folder| folder.join(name))
         .filter(|file| file.is_file())
         .collect();
-    let works = candidates.iter().find(|file| works(file).is_ok());
+    let works = candidates.iter().find(|file| program_works(file).is_ok());
     works
         .or(candidates.first())
         .cloned()
         .unwrap_or_else(|| PathBuf::from(name))
 }
 
-/// Sees whether there is a QEMU that works.
-pub(crate) fn qemu_works() -> Result<()> {
-    works(&emulator(QEMU))
+/// Sees whether there is a program of QEMU with that name that works.
+pub(crate) fn works(name: &str) -> Result<()> {
+    program_works(&emulator(name))
 }
 
 /// Unpacks QEMU's `packages`, with all that they need, below `target`.
@@ -53,7 +55,10 @@ pub(crate) fn unpack_qemu(packages: &[&str], workspace: &Workspace) -> Result<()
     apt::unpack(packages, true, &folder)?;
     // Programs that start it with its own libraries and firmware.
     fs::create_dir_all(folder.join("bin"))?;
-    for name in [QEMU, "qemu-system-i386"] {
+    for name in [QEMU, "qemu-system-i386", QEMU_ARM] {
+        if !folder.join("usr/bin").join(name).exists() {
+            continue;
+        }
         let program = folder.join("bin").join(name);
         fs::write(&program, START_UNPACKED_QEMU)?;
         fs::set_permissions(&program, Permissions::from_mode(0o755))?;
@@ -63,10 +68,11 @@ pub(crate) fn unpack_qemu(packages: &[&str], workspace: &Workspace) -> Result<()
 
 /// Tells a command where QEMU and Xen are, if they were unpacked here.
 pub fn environment(command: &mut Command, workspace: &Workspace) {
-    let qemu = emulator(QEMU);
-    if let Some(folder) = qemu.parent()
-        && command::in_path(QEMU).as_ref() != Some(&qemu)
-    {
+    let unpacked = [QEMU, QEMU_ARM].into_iter().find_map(|name| {
+        let qemu = emulator(name);
+        (command::in_path(name).as_ref() != Some(&qemu)).then_some(qemu)
+    });
+    if let Some(folder) = unpacked.as_deref().and_then(Path::parent) {
         let path = std::env::var_os("PATH").unwrap_or_default();
         let folders = [folder.to_owned()].into_iter().chain(std::env::split_paths(&path));
         // A folder with a colon in its name cannot be in a path; QEMU is then not found, which is said.
@@ -79,7 +85,7 @@ pub fn environment(command: &mut Command, workspace: &Workspace) {
     }
 }
 
-fn works(program: &Path) -> Result<()> {
+fn program_works(program: &Path) -> Result<()> {
     let text = command::output(Command::new(program).arg("--version"))?;
     let (_, number) = text
         .split_once("version ")

@@ -47,6 +47,8 @@ pub enum Tool {
     RustLints,
     /// The emulator of PCs.
     Qemu,
+    /// The emulator of Arm machines.
+    QemuArm,
     /// The hypervisor, which runs in QEMU.
     Xen,
 }
@@ -75,7 +77,7 @@ pub enum State {
 
 impl Tool {
     /// All, in the order in which they are set up.
-    pub const ALL: [Self; 15] = [
+    pub const ALL: [Self; 16] = [
         Self::RustSource,
         Self::Cxx,
         Self::CrossI686,
@@ -90,6 +92,7 @@ impl Tool {
         Self::Python,
         Self::RustLints,
         Self::Qemu,
+        Self::QemuArm,
         Self::Xen,
     ];
 
@@ -110,6 +113,7 @@ impl Tool {
             Self::Python => "python",
             Self::RustLints => "rust-lints",
             Self::Qemu => "qemu",
+            Self::QemuArm => "qemu-arm",
             Self::Xen => "xen",
         }
     }
@@ -130,6 +134,7 @@ impl Tool {
             ("cmake", Self::Cmake),
             ("make", Self::Cmake),
             ("python3", Self::Python),
+            ("qemu-system-aarch64", Self::QemuArm),
             ("qemu-system-", Self::Qemu),
         ];
         by_prefix
@@ -155,6 +160,7 @@ impl Tool {
             Self::Python => "Python 3",
             Self::RustLints => "cargo fmt and cargo clippy",
             Self::Qemu => "QEMU for PCs (7.2 or later)",
+            Self::QemuArm => "QEMU for Arm machines (7.2 or later)",
             Self::Xen => "Xen (4.17 or later)",
         }
     }
@@ -193,6 +199,9 @@ impl Tool {
             (Self::RustLints, Arch) => &["rust"],
             (Self::Qemu, Fedora) => &["qemu-system-x86-core"],
             (Self::Qemu, _) => &["qemu-system-x86"],
+            (Self::QemuArm, Fedora) => &["qemu-system-aarch64-core"],
+            (Self::QemuArm, Arch) => &["qemu-system-aarch64"],
+            (Self::QemuArm, _) => &["qemu-system-arm"],
             (Self::Xen, Fedora) => &["xen-hypervisor"],
             (Self::Xen, Debian | Ubuntu) => &["xen-hypervisor-VERSION-amd64"],
             (Self::Xen, Arch) => &[],
@@ -230,7 +239,8 @@ impl Tool {
                 answers(command::cargo().args(["fmt", "--version"]))?;
                 answers(command::cargo().args(["clippy", "--version"]))
             }
-            Self::Qemu => emulators::qemu_works(),
+            Self::Qemu => emulators::works(emulators::QEMU),
+            Self::QemuArm => emulators::works(emulators::QEMU_ARM),
             Self::Xen => emulators::xen_works(workspace),
         }
     }
@@ -242,9 +252,11 @@ impl Tool {
             Self::Xen => emulators::unpack_xen(workspace),
             // What conflicts with an installed package, or what its user may not install, is unpacked: that takes
             // nothing away from anybody.
-            Self::Qemu => apt::install(packages).or_else(|reason| {
+            Self::Qemu | Self::QemuArm => apt::install(packages).or_else(|reason| {
                 println!("{reason:#}");
-                emulators::unpack_qemu(packages, workspace)
+                // All at once: they share a folder.
+                let packages = [Self::Qemu, Self::QemuArm].map(|tool| tool.packages(System::here()));
+                emulators::unpack_qemu(&packages.concat(), workspace)
             }),
             _ => apt::install(packages),
         }
@@ -252,7 +264,7 @@ impl Tool {
 
     /// Returns whether an ordinary user can have it with apt.
     const fn needs_root(self) -> bool {
-        !matches!(self, Self::Xen | Self::Qemu)
+        !matches!(self, Self::Xen | Self::Qemu | Self::QemuArm)
     }
 }
 

@@ -5,14 +5,17 @@ use std::ffi::{OsStr, OsString};
 use std::os::fd::{AsRawFd, OwnedFd};
 
 use super::programs::{Files, Xen};
-use super::{EmulatorError, Options, VirtualMachine};
-use crate::image::Image;
+use super::{EmulatorError, Gic, Options, VirtualMachine};
+use crate::image::{Image, Machine};
 use crate::text::Escaped;
 
 const MIB: u64 = 1 << 20;
 
-/// End of the memory that QEMU's PC has in one piece.
+/// Most memory that QEMU's PC has in one piece, and that an Arm machine is given.
 const MEMORY_LIMIT: u64 = 3 << 30;
+/// Where the memory of QEMU's machine `virt` for Arm begins. It has the device tree in its first 2 MiB.
+const ARM_MEMORY: u64 = 1 << 30;
+const ARM_IMAGE: u64 = ARM_MEMORY + 2 * MIB;
 /// Memory that Xen keeps for itself, in bytes. 4.17 starts with less; the rest are its reserves.
 const XEN_MEMORY: u64 = 128 * MIB;
 /// Memory of a paravirtualized domain for what Xen puts behind its image (page tables, list of pages, start info), in
@@ -29,9 +32,19 @@ const PROCESSOR_FOR_PVH: &str = "qemu64,+svm,+npt";
 /// letter before `a` stands for none), and what a PVH guest prints on its debug console is shown.
 const XEN_OPTIONS: &str = "console=com1 conswitch=` guest_loglvl=all";
 
-/// The arguments. The debug console is added when there is a pipe for it.
+/// The Arm processor: one that each version of QEMU has.
+const ARM_PROCESSOR: &str = "cortex-a57";
+
+/// The arguments, but for the [debug console](debug_console).
 pub(super) fn arguments(image: &Image, files: &Files, options: &Options) -> Result<Vec<OsString>, EmulatorError> {
+    let is_arm = image.machine() == Machine::Aarch64;
+    let machine = match options.gic {
+        _ if !is_arm => "pc",
+        Gic::V2 => "virt,gic-version=2",
+        Gic::V3 => "virt,gic-version=3",
+    };
     let processor = match options.platform {
+        _ if is_arm => ARM_PROCESSOR,
         VirtualMachine::XenPvh => PROCESSOR_FOR_PVH,
         VirtualMachine::Bare | VirtualMachine::XenPv => PROCESSOR,
     };
@@ -42,18 +55,19 @@ pub(super) fn arguments(image: &Image, files: &Files, options: &Options) -> Resu
         "none",
         "-no-reboot",
         "-machine",
-        "pc",
+        machine,
         "-accel",
         "tcg",
         "-cpu",
         processor,
         "-serial",
         "stdio",
-        "-device",
-        "isa-debug-exit,iobase=0xf4,iosize=0x04",
     ]
     .map(OsString::from)
     .into();
+    if !is_arm {
+        arguments.extend(["-device", "isa-debug-exit,iobase=0xf4,iosize=0x04"].map(OsString::from));
+    }
     if options.icount {
         arguments.extend(["-icount", "shift=4,sleep=off"].map(OsString::from));
     }
@@ -70,6 +84,23 @@ pub(super) fn arguments(image: &Image, files: &Files, options: &Options) -> Resu
         }
     }
     Ok(arguments)
+}
+
+/// The arguments by which what the guest writes to its debug console comes to that file. On Arm that is a virtio
+/// console: semihosting would let a guest use the user's files.
+pub(super) fn debug_console(machine: Machine, file: &OwnedFd) -> Vec<OsString> {
+    let file = inherited(file);
+    match machine {
+        Machine::Aarch64 => vec![
+            "-chardev".into(),
+            format!("file,id=debug,path={file}").into(),
+            "-device".into(),
+            "virtio-serial-device".into(),
+            "-device".into(),
+            "virtconsole,chardev=debug".into(),
+        ],
+        _ => vec!["-debugcon".into(), format!("file:{file}").into()],
+    }
 }
 
 fn under_xen(xen: &Xen, guest: &OwnedFd, memory: u64, options: &Options) -> Result<[OsString; 6], EmulatorError> {
@@ -105,10 +136,22 @@ pub(super) fn inherited(file: &OwnedFd) -> String {
     format!("/proc/self/fd/{}", file.as_raw_fd())
 }
 
-/// The guest's memory from address 0 to the end of what it gets behind its image, `more` bytes: in bytes, whole MiB.
+/// The guest's memory from its beginning (address 0 on x86) to the end of what it gets behind its image, `more` bytes: in
+/// bytes, whole MiB.
 pub(super) fn memory(image: &Image, platform: VirtualMachine, more: u64) -> Result<u64, EmulatorError> {
     let end = image.segments().iter().map(|segment| segment.end()).max();
-    let end = end.unwrap_or(0);
+    let mut end = end.unwrap_or(0);
+    if image.machine() == Machine::Aarch64 {
+        let start = image.segments().iter().map(|segment| segment.address).min();
+        let start = start.unwrap_or(0);
+        if start < ARM_IMAGE {
+            return Err(EmulatorError::Low {
+                start,
+                lowest: ARM_IMAGE,
+            });
+        }
+        end -= ARM_MEMORY;
+    }
     let of_xen = match platform {
         VirtualMachine::XenPv => XEN_PV_MEMORY,
         VirtualMachine::Bare | VirtualMachine::XenPvh => 0,

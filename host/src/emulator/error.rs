@@ -15,11 +15,13 @@ pub enum EmulatorError {
     /// There is no QEMU.
     #[error(
         "there is no {program} in PATH; install QEMU (`cargo xtask setup`, or on Debian `apt-get install \
-        --no-install-recommends qemu-system-x86`)"
+        --no-install-recommends {package}`)"
     )]
     NoQemu {
         /// The program looked for.
         program: &'static str,
+        /// Debian's package with it.
+        package: &'static str,
     },
     /// There is no Xen.
     #[error(
@@ -53,6 +55,17 @@ pub enum EmulatorError {
         file: String,
         /// Why.
         reason: &'static str,
+    },
+    /// The image lies where the machine has no memory, or something else.
+    #[error(
+        "the image begins at {start:#x}, and this machine has memory for it from {lowest:#x} on; link it there, as the \
+        linker script aarch64.ld does"
+    )]
+    Low {
+        /// Begin of the image.
+        start: u64,
+        /// Where it may begin.
+        lowest: u64,
     },
     /// The memory asked for is not what the machine can have.
     #[error(

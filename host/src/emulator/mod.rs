@@ -1,5 +1,6 @@
 // SPDX-License-Identifier: MIT OR Apache-2.0
-//! Emulator host: runs a guest in QEMU, on the bare machine or as the first domain of a real Xen.
+//! Emulator host: runs a guest in QEMU, on the bare machine (a PC, or for AArch64 QEMU's `virt`) or as the first domain of
+//! a real Xen.
 //!
 //! The bodies of the guest's external functions are in its image: a backend that drives the machine or makes
 //! hypercalls. This host finds QEMU and Xen, builds the command line, carries the console both ways and learns from the
@@ -7,12 +8,13 @@
 //!
 //! | stream | way |
 //! |---|---|
-//! | console | COM1, a socket that QEMU has as its standard input and output; under Xen, Xen's lines are taken out, which begin with a mark of this run |
-//! | debug console | port 0xe9, a pipe; Xen keeps that port of a PVH guest to itself and prints the lines with another mark |
+//! | console | COM1, or the Arm machine's PL011, a socket that QEMU has as its standard input and output; under Xen, Xen's lines are taken out, which begin with a mark of this run |
+//! | debug console | port 0xe9, on Arm a virtio console, a pipe; Xen keeps that port of a PVH guest to itself and prints the lines with another mark |
 //! | QEMU's messages | its standard error, a pipe; shown if it fails |
 //!
-//! A guest that did what it may not, or gives up, tells its registers and stack on the debug console. It ends by the line `paravirt: shutdown REASON CODE` on the debug console and a write to port 0xf4, which ends
-//! QEMU.
+//! A guest that did what it may not, or gives up, tells its registers and stack on the debug console. It ends by the
+//! line `paravirt: shutdown REASON CODE` there and a write to port 0xf4, which ends QEMU, or on Arm by switching the
+//! machine off.
 
 mod arguments;
 mod end;
@@ -48,7 +50,7 @@ pub const DEFAULT_MEMORY: u64 = 16 << 20;
 /// The machine that QEMU shows the guest.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum VirtualMachine {
-    /// A PC without a hypervisor, entered by the PVH note.
+    /// A machine without a hypervisor: for x86 a PC, entered by the PVH note, for AArch64 QEMU's `virt`, entered at EL1.
     Bare,
     /// The first domain of Xen, paravirtualized (x86-64 only).
     XenPv,
@@ -76,6 +78,16 @@ impl VirtualMachine {
     }
 }
 
+/// The interrupt controller of an Arm machine.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub enum Gic {
+    /// GIC version 2.
+    V2,
+    /// GIC version 3.
+    #[default]
+    V3,
+}
+
 /// How a guest is run.
 #[derive(Clone, Debug)]
 pub struct Options {
@@ -89,6 +101,8 @@ pub struct Options {
     pub timeout: Option<Duration>,
     /// Whether time in the guest follows the instructions that it executes, so that runs are repeatable.
     pub icount: bool,
+    /// The interrupt controller of an Arm machine.
+    pub gic: Gic,
     /// Whether QEMU's command line and everything Xen prints are shown on standard error.
     pub verbose: bool,
     /// The file with Xen; `None`: the one of [`XEN_VARIABLE`], or the newest that was unpacked beside the program (from
@@ -144,7 +158,7 @@ pub fn run(image: &Image, options: &Options) -> Result<Finished, EmulatorError> 
     };
     let arguments = arguments::arguments(image, &files, options)?;
     let shown = arguments::shown(image, &files, &arguments);
-    let qemu = qemu::start(&files, &arguments)?;
+    let qemu = qemu::start(&files, image.machine(), &arguments)?;
     let marks = files.xen.map(|xen| xen.marks);
     session::run(qemu, marks, &shown, image, options, deadline)
 }

@@ -14,14 +14,12 @@ use rustix::fs::{Access, MemfdFlags, access, memfd_create};
 
 use super::marks::Marks;
 use super::{EmulatorError, Options, VirtualMachine};
-use crate::image::Image;
+use crate::image::{Image, Machine};
 use crate::streams::{self, Timely};
 
 /// Environment variable that may name the file with Xen.
 pub const XEN_VARIABLE: &str = "PVHOST_XEN";
 
-/// QEMU for both architectures.
-const QEMU: &str = "qemu-system-x86_64";
 /// Where `cargo xtask setup` unpacks QEMU if it does not install it, from the folder of a program that was built in
 /// `target`.
 const QEMU_BESIDE: &str = "../qemu/bin";
@@ -57,9 +55,10 @@ pub(super) struct Xen {
 
 /// Finds everything.
 pub(super) fn find(image: &Image, options: &Options, deadline: Option<Instant>) -> Result<Files, EmulatorError> {
-    let qemu = (env::var_os("PATH").and_then(|path| in_path(&path, QEMU)))
-        .or_else(|| Some(beside(QEMU_BESIDE)?.join(QEMU)).filter(|file| is_program(file)))
-        .ok_or(EmulatorError::NoQemu { program: QEMU })?;
+    let (program, package) = qemu(image.machine());
+    let qemu = (env::var_os("PATH").and_then(|path| in_path(&path, program)))
+        .or_else(|| Some(beside(QEMU_BESIDE)?.join(program)).filter(|file| is_program(file)))
+        .ok_or(EmulatorError::NoQemu { program, package })?;
     let xen = match options.platform {
         VirtualMachine::Bare => None,
         VirtualMachine::XenPv | VirtualMachine::XenPvh => {
@@ -76,6 +75,15 @@ pub(super) fn find(image: &Image, options: &Options, deadline: Option<Instant>) 
     };
     let guest = in_memory(c"guest", image.file())?;
     Ok(Files { qemu, guest, xen })
+}
+
+/// QEMU's program for guests of that architecture, and Debian's package with it.
+fn qemu(machine: Machine) -> (&'static str, &'static str) {
+    match machine {
+        Machine::Aarch64 => ("qemu-system-aarch64", "qemu-system-arm"),
+        // One for both widths; others were refused.
+        _ => ("qemu-system-x86_64", "qemu-system-x86"),
+    }
 }
 
 fn in_path(path: &OsStr, program: &str) -> Option<PathBuf> {

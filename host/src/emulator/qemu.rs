@@ -9,8 +9,9 @@ use std::os::unix::process::CommandExt;
 use std::process::{Child, Command, ExitStatus};
 
 use super::EmulatorError;
-use super::arguments::inherited;
+use super::arguments::debug_console;
 use super::programs::Files;
+use crate::image::Machine;
 
 /// A running QEMU. Its end is QEMU's, too.
 #[derive(Debug)]
@@ -28,7 +29,7 @@ pub(super) struct Qemu {
 }
 
 /// Starts QEMU with these arguments and what connects it to us.
-pub(super) fn start(files: &Files, arguments: &[OsString]) -> Result<Qemu, EmulatorError> {
+pub(super) fn start(files: &Files, machine: Machine, arguments: &[OsString]) -> Result<Qemu, EmulatorError> {
     let system = |what| EmulatorError::system(what);
     let (typing, typing_far) = UnixStream::pair().map_err(system("cannot make a socket"))?;
     let (serial, serial_far) = io::pipe().map_err(system("cannot make a pipe"))?;
@@ -40,7 +41,7 @@ pub(super) fn start(files: &Files, arguments: &[OsString]) -> Result<Qemu, Emula
     let mut command = Command::new(&files.qemu);
     command
         .args(arguments)
-        .args(["-debugcon".into(), format!("file:{}", inherited(&debug_far))])
+        .args(debug_console(machine, &debug_far))
         .stdin(OwnedFd::from(typing_far))
         .stdout(serial_far)
         .stderr(messages_far);

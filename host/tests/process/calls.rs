@@ -191,7 +191,7 @@ fn functions_whose_prototypes_are_words_get_and_give_the_same() {
     for (arch, guest) in each("calls") {
         let width = match arch {
             Arch::I386 => Width::Bits32,
-            Arch::X86_64 => Width::Bits64,
+            Arch::X86_64 | Arch::Aarch64 => Width::Bits64,
         };
         let (console, written) = output();
         let vm = provide_by_words(vm(&guest, console), width).build();

@@ -11,8 +11,8 @@ use test_support::Arch;
 /// C compilers for an architecture, with their arguments; the first that works is used.
 const fn compilers(arch: Arch) -> &'static [&'static [&'static str]] {
     match arch {
-        Arch::X86_64 => &[&["cc", "-m64"]],
         Arch::I386 => &[&["i686-linux-gnu-gcc"], &["cc", "-m32"]],
+        _ => &[&["cc", "-m64"]],
     }
 }
 

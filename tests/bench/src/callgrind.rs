@@ -27,8 +27,8 @@ pub fn available(arch: Arch) -> Result<()> {
         bail!("valgrind does not run");
     }
     let tool = match arch {
-        Arch::X86_64 => "callgrind-amd64-linux",
         Arch::I386 => "callgrind-x86-linux",
+        _ => "callgrind-amd64-linux",
     };
     let folders = ["/usr/libexec/valgrind", "/usr/lib/valgrind"].map(Path::new);
     if folders.iter().any(|folder| folder.is_dir()) && !folders.iter().any(|folder| folder.join(tool).is_file()) {
@@ -71,8 +71,8 @@ fn address(arch: Arch, guest: &Path, function: &str) -> Result<String> {
         .symbol_by_name(function)
         .with_context(|| format!("no function {function} in {}", guest.display()))?;
     Ok(match arch {
-        Arch::X86_64 => format!("{:#018x}", symbol.address()),
         Arch::I386 => format!("{:#010x}", symbol.address()),
+        _ => format!("{:#018x}", symbol.address()),
     })
 }
 

@@ -98,8 +98,8 @@ fn pkg_config(options: &[&str], package: &str) -> Vec<String> {
 /// The descriptions of an architecture.
 fn package(side: &str, arch: Arch) -> String {
     match arch {
-        Arch::X86_64 => format!("paravirt-{side}"),
         Arch::I386 => format!("paravirt-{side}-i386"),
+        _ => format!("paravirt-{side}"),
     }
 }
 

@@ -6,6 +6,7 @@ use std::sync::{PoisonError, RwLock};
 
 use libtest_mimic::{Arguments, Failed, Trial};
 
+use paravirt_build::arch::Arch;
 use paravirt_build::c_host;
 use paravirt_build::example::Example;
 use paravirt_build::hosts::EMULATED;
@@ -45,7 +46,11 @@ fn run(example: &Example) -> Result<(), Failed> {
     let _alone = (!is_emulated).then(|| MACHINE.write().unwrap_or_else(PoisonError::into_inner));
     let _shared = is_emulated.then(|| MACHINE.read().unwrap_or_else(PoisonError::into_inner));
     if is_emulated {
-        let _ = test_support::qemu();
+        let _ = if arch == Arch::Aarch64 {
+            test_support::qemu_arm()
+        } else {
+            test_support::qemu()
+        };
         let _ = test_support::ring0_guest(arch, example.guest());
         if host.starts_with("xen") {
             let _ = test_support::xen();

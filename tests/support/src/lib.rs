@@ -135,7 +135,18 @@ fn built(path: PathBuf, step: Step, command: &str) -> PathBuf {
     path
 }
 
-/// QEMU's program for both architectures.
+/// QEMU's program for AArch64.
+///
+/// # Panics
+/// If there is none that works.
+#[must_use]
+#[track_caller]
+pub fn qemu_arm() -> PathBuf {
+    tool(Tool::QemuArm);
+    emulators::emulator(emulators::QEMU_ARM)
+}
+
+/// QEMU's program for x86-64 and i386.
 ///
 /// # Panics
 /// If there is none that works.

@@ -47,6 +47,8 @@ pub struct Policy {
 pub enum EntryPoint {
     /// The ELF header's.
     Elf,
+    /// Where the processor of a machine begins: on x86 as [`Self::Pvh`], else as [`Self::Elf`].
+    Machine,
     /// The PVH note's.
     Pvh,
     /// The one of a paravirtualized domain of Xen.
@@ -198,9 +200,11 @@ fn check_backend(image: &Image, policy: &Policy) -> Result<(), String> {
             "no backend for this host in the image, which has {carried}; add `{wanted}` to the backends of its `image!`"
         ));
     }
+    let is_x86 = matches!(image.machine(), Machine::I386 | Machine::X86_64);
     let (entry, point, kind) = match policy.entry {
         EntryPoint::Elf => return Ok(()),
-        EntryPoint::Pvh => (image.entries().pvh, "PVH", PHYS32_ENTRY),
+        EntryPoint::Machine if !is_x86 => return Ok(()),
+        EntryPoint::Pvh | EntryPoint::Machine => (image.entries().pvh, "PVH", PHYS32_ENTRY),
         EntryPoint::XenPv => (image.entries().xen_pv, "Xen PV", ENTRY),
     };
     match entry {

@@ -99,7 +99,7 @@ fn l4rtems(machine: &Machine<'_>, workspace: &Workspace) -> Result<usize> {
     let current_image = ("page.c", &[][..], &[][..], INTERRUPTS);
     let guests = match machine.tree.arch {
         Arch::I386 => &[l4rtems_image, current_image][..],
-        Arch::X86_64 => &[current_image],
+        _ => &[current_image],
     };
     for &(source, always, arguments, expected) in guests {
         let guest = workspace.root().join(format!("target/l4re/l4rtems-{arch}"));
@@ -194,7 +194,7 @@ fn faults(machine: &Machine<'_>, _: &Workspace) -> Result<usize> {
     let guest = machine.build_guest("fault")?;
     let of_arch = match machine.tree.arch {
         Arch::I386 => &FAULTS_OF_I386[..],
-        Arch::X86_64 => &[],
+        _ => &[],
     };
     for (fault, parts) in FAULTS.iter().chain(of_arch) {
         announce(machine, "fault", fault);

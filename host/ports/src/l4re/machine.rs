@@ -160,7 +160,7 @@ const PAUSE: Duration = Duration::from_millis(5);
 fn run_qemu(image: &Path, arch: Arch, ready: &[u8], input: &[u8], limit: Duration) -> Result<Vec<u8>> {
     let program = match arch {
         Arch::I386 => "qemu-system-i386",
-        Arch::X86_64 => "qemu-system-x86_64",
+        _ => "qemu-system-x86_64",
     };
     let mut machine = qemu::Machine::start(program, "q35", MEMORY, image)?;
     let end = Instant::now() + limit;

@@ -69,7 +69,7 @@ impl Tree {
     pub const fn name(&self) -> &'static str {
         match self.arch {
             Arch::I386 => "x86",
-            Arch::X86_64 => "amd64",
+            _ => "amd64",
         }
     }
 }

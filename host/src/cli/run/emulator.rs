@@ -3,7 +3,7 @@
 
 use std::time::Instant;
 
-use pvhost::emulator::{self, MachineEnd, Options, VirtualMachine};
+use pvhost::emulator::{self, Gic, MachineEnd, Options, VirtualMachine};
 use pvhost::image::{External, Image};
 use pvhost::provides::{Fit, Host};
 use pvhost::text::Escaped;
@@ -34,6 +34,7 @@ pub(super) fn run(
         command_line: arguments.command_line()?,
         timeout: end.map(|end| end.saturating_duration_since(Instant::now())),
         icount: arguments.icount,
+        gic: arguments.gic.map_or_else(Gic::default, Gic::from),
         verbose: arguments.verbose,
         xen: arguments.xen.clone(),
     };

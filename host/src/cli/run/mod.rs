@@ -10,8 +10,8 @@ use std::time::{Duration, Instant};
 
 use clap::error::ErrorKind;
 use clap::{Args, Command, FromArgMatches, ValueEnum};
-use pvhost::emulator::VirtualMachine;
-use pvhost::image::{Image, OpenError};
+use pvhost::emulator::{Gic, VirtualMachine};
+use pvhost::image::{Image, Machine, OpenError};
 use pvhost::process::Time;
 use pvhost::provides::{Host, Missing, Nearest};
 
@@ -31,7 +31,7 @@ mod tests_of_guest;
     override_usage = "pvhost run [OPTIONS] <GUEST> [-- <ARGS>...]\n       pvhost run [OPTIONS] -- <GUEST> [ARGS]..."
 )]
 pub(super) struct Arguments {
-    /// Linked guest executable, for x86-64 or i386
+    /// Linked guest executable, for x86-64, i386 or AArch64 (which runs in QEMU)
     #[arg(required_unless_present = "arguments")]
     guest: Option<PathBuf>,
 
@@ -113,6 +113,10 @@ pub(super) struct Arguments {
     #[arg(long)]
     icount: bool,
 
+    /// QEMU, AArch64: version of the machine's interrupt controller [default: 3]
+    #[arg(long, value_enum, value_name = "VERSION")]
+    gic: Option<GicVersion>,
+
     /// The file with Xen [default: $PVHOST_XEN, or the newest that `cargo xtask setup` unpacked, or in /boot]
     #[arg(long, value_name = "FILE")]
     xen: Option<PathBuf>,
@@ -128,6 +132,26 @@ pub(super) struct Arguments {
 
 /// What [`pvhost::process::DEFAULT_MEMORY`] is on the command line.
 pub(super) const DEFAULT_MEMORY: &str = "16MiB";
+
+/// The interrupt controller of an Arm machine.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, ValueEnum)]
+enum GicVersion {
+    /// GICv2
+    #[value(name = "2")]
+    V2,
+    /// GICv3
+    #[value(name = "3")]
+    V3,
+}
+
+impl From<GicVersion> for Gic {
+    fn from(version: GicVersion) -> Self {
+        match version {
+            GicVersion::V2 => Self::V2,
+            GicVersion::V3 => Self::V3,
+        }
+    }
+}
 
 /// Whose images are accepted.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, ValueEnum)]
@@ -210,13 +234,14 @@ impl Subcommand for Arguments {
             stats: false,
             json: false,
             icount: false,
+            gic: None,
             xen: None,
             one_test: false,
         })
     }
 
     fn run(&self) -> Result<ExitStatus, Error> {
-        if let Err(refusal) = self.check() {
+        if let Err(refusal) = self.check(self.host) {
             return Ok(super::print_refusal(refusal));
         }
         let start = Instant::now();
@@ -244,7 +269,18 @@ impl Subcommand for Arguments {
             }
             return tests_of_guest::run(self);
         }
-        let host = self.host.host(&image);
+        let mut chosen = self.host;
+        if chosen == HostName::Process && image.machine() == Machine::Aarch64 {
+            // No process of this machine runs it.
+            chosen = HostName::Qemu;
+            if let Err(refusal) = self.check(chosen) {
+                return Ok(super::print_refusal(refusal));
+            }
+            if !self.quiet {
+                say::note("built for aarch64, so it runs in QEMU, as with `--host qemu`");
+            }
+        }
+        let host = chosen.host(&image);
         match VirtualMachine::find(host.name) {
             None => process::run(image, host, self, end),
             Some(platform) => emulator::run(&image, host, platform, self, end),
@@ -269,7 +305,7 @@ impl Arguments {
             let message = "with `--quiet`, `pvhost run` does not say how a guest has ended; leave it out\n";
             return Err(clap::Error::raw(ErrorKind::ArgumentConflict, message));
         }
-        arguments.check()
+        arguments.check(arguments.host)
     }
 
     /// The guest's file, wherever on the command line it stands.
@@ -287,10 +323,10 @@ impl Arguments {
             .map_err(|text| format!("the guest's arguments {text:?} are no UTF-8, which a command line is").into())
     }
 
-    /// Refuses options of another host.
-    fn check(&self) -> Result<(), clap::Error> {
-        let process = matches!(self.host, HostName::Process | HostName::ProcessL4rtems);
-        let xen = !process && self.host != HostName::Qemu;
+    /// Refuses options of another host than `host`.
+    fn check(&self, host: HostName) -> Result<(), clap::Error> {
+        let process = matches!(host, HostName::Process | HostName::ProcessL4rtems);
+        let xen = !process && host != HostName::Qemu;
         let given = [
             ("--time", self.time != Time::Real, process, "process"),
             ("--console", self.console != Place::Stdio, process, "process"),
@@ -301,6 +337,8 @@ impl Arguments {
             ("--stats", self.stats, process, "process"),
             ("--json", self.json, process, "process"),
             ("--icount", self.icount, !process, "qemu` or `--host xen"),
+            // Which guest is there is not known yet, and one for AArch64 in no process goes to QEMU.
+            ("--gic", self.gic.is_some(), !xen, "qemu"),
             ("--xen", self.xen.is_some(), xen, "xen"),
         ];
         for (option, given, fits, host) in given {

@@ -68,21 +68,21 @@ fn gate(setup: &Setup, times: &Times, arch: Arch) -> Result<Vec<Row>> {
         format!("host function through the gate, {arch}"),
         Time(times.get("host_call")?),
         match arch {
-            Arch::X86_64 => Limit::Above(Time(15.0)),
             Arch::I386 => Limit::Ratio(1.15),
+            _ => Limit::Above(Time(15.0)),
         },
     );
     let time = match arch {
-        Arch::X86_64 => time.against("direct call", Time(times.get("direct_call")?)),
         Arch::I386 => time.against("far call and return", Time(far_call::time()?)),
+        _ => time.against("direct call", Time(times.get("direct_call")?)),
     };
     Ok(vec![
         Row::new(
             format!("host function through the gate, {arch}"),
             Instructions(*count as f64),
             Limit::AtMost(Instructions(match arch {
-                Arch::X86_64 => 125.0,
                 Arch::I386 => 195.0,
+                _ => 125.0,
             })),
         ),
         time,

@@ -56,8 +56,8 @@ impl Program {
             traced => traced.expect("the guest starts"),
         };
         let width = match arch {
-            Arch::X86_64 => 8,
             Arch::I386 => 4,
+            _ => 8,
         };
         let auxiliary = auxiliary(&traced, width).expect("the stack of a program");
         Self {
@@ -164,8 +164,8 @@ fn function(program: &Traced, arch: Arch, image: u64, name: &str) -> u64 {
         content.extend(word.to_le_bytes());
     }
     let address = match arch {
-        Arch::X86_64 => address_of::<FileHeader64<Endianness>>(&content, name),
         Arch::I386 => address_of::<FileHeader32<Endianness>>(&content, name),
+        _ => address_of::<FileHeader64<Endianness>>(&content, name),
     };
     image + address.unwrap_or_else(|| panic!("this kernel has no {name}"))
 }
@@ -181,8 +181,8 @@ fn clocks_and_calls_go_by_the_kernel_s_code(arch: Arch) {
     let mut program = Program::start(arch);
     let image = program.value(AT_SYSINFO_EHDR);
     let clock = match arch {
-        Arch::X86_64 => "__vdso_clock_gettime",
         Arch::I386 => "__vdso_clock_gettime64",
+        _ => "__vdso_clock_gettime",
     };
     let clock = function(&program.traced, arch, image, clock);
     program.reach(clock);

@@ -28,6 +28,7 @@ fn main() -> Result<ExitCode, Box<dyn Error>> {
         command_line: String::new(),
         timeout: Some(Duration::from_secs(90)),
         icount: false,
+        gic: emulator::Gic::default(),
         verbose: false,
         xen: None,
     };

@@ -81,7 +81,10 @@ pub mod bare;
 pub mod entry;
 pub mod info;
 pub mod lines;
-#[cfg(all(feature = "linux-syscall", any(target_arch = "x86", target_arch = "x86_64")))]
+#[cfg(all(
+    feature = "linux-syscall",
+    any(target_arch = "x86", target_arch = "x86_64", target_arch = "aarch64")
+))]
 pub mod linux_syscall;
 #[cfg(all(feature = "pok", target_arch = "x86"))]
 pub mod pok;
@@ -233,7 +236,6 @@ macro_rules! refer_to {
 macro_rules! register_backends {
     () => {};
     (linux_syscall $(, $($rest:tt)*)?) => {
-        #[cfg(any(target_arch = "x86", target_arch = "x86_64"))]
         $crate::__backend_in_image! { $crate::backend::linux_syscall::BACKEND }
         $($crate::register_backends! { $($rest)* })?
     };

@@ -5,38 +5,63 @@ use crate::start::Entry;
 
 /// Says so on the best channel that such an entry leaves, and stops.
 pub(super) fn no_backend(entry: &Entry) -> ! {
-    stop_in_ring0(entry);
+    stop_in_machine(entry);
     program()
 }
 
-/// An image that has nothing for ring 0 is not entered there.
-#[cfg(not(all(feature = "ring0", any(target_arch = "x86", target_arch = "x86_64"))))]
-fn stop_in_ring0(_entry: &Entry) {}
+/// The names of the image's backends, for messages.
+#[cfg(any(
+    all(feature = "ring0", any(target_arch = "x86", target_arch = "x86_64")),
+    all(feature = "el1", target_arch = "aarch64")
+))]
+struct Names;
+#[cfg(any(
+    all(feature = "ring0", any(target_arch = "x86", target_arch = "x86_64")),
+    all(feature = "el1", target_arch = "aarch64")
+))]
+impl core::fmt::Display for Names {
+    fn fmt(&self, f: &mut core::fmt::Formatter<'_>) -> core::fmt::Result {
+        if super::BACKENDS.is_empty() {
+            f.write_str("none")?;
+        }
+        for (number, backend) in super::BACKENDS.iter().enumerate() {
+            let separator = if number == 0 { "" } else { ", " };
+            write!(f, "{separator}{}", backend.name)?;
+        }
+        Ok(())
+    }
+}
+
+/// An image that has nothing for ring 0 or EL1 is not entered there.
+#[cfg(not(any(
+    all(feature = "ring0", any(target_arch = "x86", target_arch = "x86_64")),
+    all(feature = "el1", target_arch = "aarch64")
+)))]
+fn stop_in_machine(_entry: &Entry) {}
+
+/// At EL1, where Linux' system call would be a fault: names the backends there are, and stops.
+#[cfg(all(feature = "el1", target_arch = "aarch64"))]
+fn stop_in_machine(entry: &Entry) {
+    use crate::el1::{self, message};
+    use crate::start::EntryPoint;
+
+    if entry.point != EntryPoint::Reset {
+        return;
+    }
+    message::say(format_args!(
+        "no backend for a processor out of reset in this image; it has: {Names}; name another in `image!` (QEMU, KVM: \
+        bare)"
+    ));
+    el1::stop("fault", 1)
+}
 
 /// In ring 0, where Linux's system call would be a jump to nowhere, and in a PV domain of Xen: names the hypervisor and
 /// the backends there are, and stops.
 #[cfg(all(feature = "ring0", any(target_arch = "x86", target_arch = "x86_64")))]
-fn stop_in_ring0(entry: &Entry) {
-    use core::fmt;
-
-    use super::BACKENDS;
+fn stop_in_machine(entry: &Entry) {
     use crate::ring0::cpuid::{self, Signature};
     use crate::ring0::{self, message, processor};
     use crate::start::EntryPoint;
-
-    struct Names;
-    impl fmt::Display for Names {
-        fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-            if BACKENDS.is_empty() {
-                f.write_str("none")?;
-            }
-            for (number, backend) in BACKENDS.iter().enumerate() {
-                let separator = if number == 0 { "" } else { ", " };
-                write!(f, "{separator}{}", backend.name)?;
-            }
-            Ok(())
-        }
-    }
 
     let is_pv = entry.point == EntryPoint::XenPv;
     if !is_pv && !processor::is_in_ring0() {
@@ -61,6 +86,7 @@ fn stop_in_ring0(entry: &Entry) {
         match entry.point {
             EntryPoint::Elf => "ELF entry point",
             EntryPoint::Pvh => "PVH note",
+            EntryPoint::Reset => "ELF entry point, out of reset",
             EntryPoint::XenPv => "Xen PV note",
             EntryPoint::Own(name) => name,
         }
@@ -103,12 +129,28 @@ fn program() -> ! {
     }
 }
 
-#[cfg(any(target_arch = "x86", target_arch = "x86_64"))]
+/// See above; by `svc`.
+#[cfg(target_arch = "aarch64")]
+fn program() -> ! {
+    // SAFETY: write(2, text, length), then exit_group(1).
+    unsafe {
+        core::arch::asm!(
+            "svc #0",
+            in("x8") 64,
+            inlateout("x0") 2_usize => _,
+            in("x1") TEXT.as_ptr(),
+            in("x2") TEXT.len(),
+        );
+        core::arch::asm!("svc #0", "udf #0", in("x8") 94, in("x0") 1, options(noreturn));
+    }
+}
+
+#[cfg(any(target_arch = "x86", target_arch = "x86_64", target_arch = "aarch64"))]
 const TEXT: &str = "paravirt: no backend in this image for the host that entered it. Run it with `pvhost run`, \
     or name the backend in `image!` (as a Linux program: linux_syscall).\n";
 
 /// No loader is known on this architecture.
-#[cfg(not(any(target_arch = "x86", target_arch = "x86_64")))]
+#[cfg(not(any(target_arch = "x86", target_arch = "x86_64", target_arch = "aarch64")))]
 fn program() -> ! {
     loop {
         core::hint::spin_loop();

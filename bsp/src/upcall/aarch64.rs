@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: MIT OR Apache-2.0
-//! Upcall entry on AArch64, at EL0. Frame: the one of a signal on Linux, [`FrameAarch64`], with every register. No
+//! Upcall entry on AArch64, at EL0. Frame: the one of a signal on Linux, [`UpcallFrame`], with every register. No
 //! instruction at EL0 restores program counter and registers at once, so the return is Linux' own, `rt_sigreturn`.
 //!
 //! A guest at EL1 is interrupted through its vectors and goes back by `eret`, see `el1::interrupt`; it does not come
@@ -8,7 +8,7 @@
 use core::arch::global_asm;
 use core::mem::offset_of;
 
-use paravirt_abi::upcall::{FrameAarch64, RT_SIGRETURN};
+use paravirt_abi::aarch64::{RT_SIGRETURN, UpcallFrame};
 use paravirt_abi::vcpu::{INTERRUPTS_ENABLED, PENDING};
 
 use super::BODY;
@@ -71,8 +71,8 @@ global_asm!(
     ".size __paravirt_upcall, . - __paravirt_upcall",
     ".popsection",
     body = sym BODY,
-    pc = const offset_of!(FrameAarch64, pc),
-    sp = const offset_of!(FrameAarch64, sp),
+    pc = const offset_of!(UpcallFrame, pc),
+    sp = const offset_of!(UpcallFrame, sp),
     rt_sigreturn = const RT_SIGRETURN,
     enabled = const INTERRUPTS_ENABLED,
     pending = const PENDING,

@@ -12,6 +12,7 @@
 //! of both widths. Sizes are in bytes and times in nanoseconds.
 #![no_std]
 
+pub mod aarch64;
 pub mod error;
 pub mod interface;
 pub mod l4rtems;

@@ -4,7 +4,11 @@
 use paravirt_abi::error::Error;
 use paravirt_abi::line;
 
-use super::syscall::{FCNTL, GETPID, POLL, READ, WRITE, syscall3};
+#[cfg(any(target_arch = "x86", target_arch = "x86_64"))]
+use super::syscall::POLL;
+use super::syscall::{FCNTL, GETPID, READ, WRITE, syscall3};
+#[cfg(target_arch = "aarch64")]
+use super::syscall::{PPOLL, Timespec, syscall4};
 use crate::backend::lines;
 
 crate::in_guest_functions! { pub(super) const FUNCTIONS = { pv_console_read = read, pv_console_write = write }; }
@@ -67,8 +71,15 @@ fn readable() -> bool {
         events: POLLIN,
         returned: 0,
     };
+    #[cfg(any(target_arch = "x86", target_arch = "x86_64"))]
     // SAFETY: one pollfd, which lives through the call; no waiting.
     let ready = unsafe { syscall3(POLL, &raw mut poll as usize, 1, 0) };
+    #[cfg(target_arch = "aarch64")]
+    let ready = {
+        let at_once = Timespec::default();
+        // SAFETY: as above; the time lives through the call, and there is no set of signals.
+        unsafe { syscall4(PPOLL, &raw mut poll as usize, 1, &raw const at_once as usize, 0) }
+    };
     ready > 0
 }
 

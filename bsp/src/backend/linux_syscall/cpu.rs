@@ -1,9 +1,11 @@
 // SPDX-License-Identifier: MIT OR Apache-2.0
 //! Idle and thread-local storage.
 
+#[cfg(any(target_arch = "x86", target_arch = "x86_64"))]
+use paravirt_abi::error::Error;
+
 use super::syscall::{RT_SIGPROCMASK, RT_SIGSUSPEND, SIG_BLOCK, SIGNALS, syscall3, syscall4};
 use crate::backend::entry;
-use paravirt_abi::error::Error;
 
 crate::in_guest_functions! { pub(super) const FUNCTIONS = { pv_cpu_idle = idle, pv_cpu_set_tls = set_tls }; }
 
@@ -29,6 +31,14 @@ pub(super) extern "C" fn set_tls(base: usize) -> i32 {
     if unsafe { syscall3(super::syscall::ARCH_PRCTL, ARCH_SET_FS, base, 0) } < 0 {
         return Error::InvalidArgument.number();
     }
+    0
+}
+
+/// `TPIDR_EL0`, which is the program's own.
+#[cfg(target_arch = "aarch64")]
+pub(super) extern "C" fn set_tls(base: usize) -> i32 {
+    // SAFETY: the register is this program's, and no Rust code for this target uses it.
+    unsafe { core::arch::asm!("msr tpidr_el0, {}", in(reg) base, options(nostack, nomem, preserves_flags)) };
     0
 }
 

@@ -16,7 +16,8 @@ static RANGE: Local<MemoryRange> = Local::new(MemoryRange::new(0, MEMORY as u64,
 static INFO: Local<StartInfo> = Local::new(StartInfo::empty());
 
 /// Linux clears the registers, and enters a static program with the count of its arguments on the stack
-/// (`ELF_PLAT_INIT` in arch/x86/include/asm/elf.h, `create_elf_tables` in fs/binfmt_elf.c). The registers come first,
+/// (`ELF_PLAT_INIT` in arch/x86/include/asm/elf.h, `start_thread_common` in arch/arm64/include/asm/processor.h,
+/// `create_elf_tables` in fs/binfmt_elf.c). The registers come first,
 /// because what they rule out may have anything on its stack.
 ///
 /// # Safety

@@ -1,6 +1,8 @@
 // SPDX-License-Identifier: MIT OR Apache-2.0
 //! System calls of Linux, by number, and the layouts that signals need (`asm/unistd.h`, `asm/sigcontext.h`).
 
+#[cfg(target_arch = "aarch64")]
+pub(super) use aarch64::*;
 #[cfg(target_arch = "x86")]
 pub(super) use i386::*;
 #[cfg(target_arch = "x86_64")]
@@ -46,7 +48,7 @@ const NS_PER_SECOND: u64 = 1_000_000_000;
 /// `struct kernel_sigaction`.
 #[repr(C)]
 pub(super) struct SignalAction {
-    pub(super) handler: extern "C" fn(u32, *const u8, *mut u8),
+    pub(super) handler: unsafe extern "C" fn(u32, *const u8, *mut u8),
     pub(super) flags: usize,
     pub(super) restorer: unsafe extern "C" fn(),
     pub(super) mask: u64,
@@ -328,6 +330,100 @@ mod i386 {
         let arguments: [usize; 6] = [0, length, rights(), 0x4022, usize::MAX, 0];
         // SAFETY: the old mmap takes a pointer to its six arguments.
         unsafe { syscall3(OLD_MMAP, arguments.as_ptr() as usize, 0, 0) }
+    }
+}
+
+#[cfg(target_arch = "aarch64")]
+mod aarch64 {
+    use core::arch::{asm, global_asm};
+
+    pub(in super::super) const FCNTL: usize = 25;
+    pub(in super::super) const READ: usize = 63;
+    pub(in super::super) const WRITE: usize = 64;
+    pub(in super::super) const PPOLL: usize = 73;
+    pub(in super::super) const EXIT_GROUP: usize = 94;
+    pub(in super::super) const TIMER_CREATE: usize = 107;
+    pub(in super::super) const TIMER_SETTIME: usize = 110;
+    pub(in super::super) const CLOCK_GETTIME: usize = 113;
+    pub(in super::super) const SIGALTSTACK: usize = 132;
+    pub(in super::super) const RT_SIGSUSPEND: usize = 133;
+    pub(in super::super) const RT_SIGACTION: usize = 134;
+    pub(in super::super) const RT_SIGPROCMASK: usize = 135;
+    pub(in super::super) const GETPID: usize = 172;
+    const MMAP: usize = 222;
+
+    global_asm!(
+        ".pushsection .text.paravirt_linux_restore, \"ax\", @progbits",
+        ".balign 4",
+        ".globl __paravirt_linux_restore", // Rust's part may be in another object
+        ".hidden __paravirt_linux_restore",
+        "__paravirt_linux_restore:",
+        "    mov x8, #{rt_sigreturn}",
+        "    svc #0",
+        ".popsection",
+        rt_sigreturn = const paravirt_abi::aarch64::RT_SIGRETURN,
+    );
+
+    /// A system call of up to three arguments, whose pointers the caller answers for; a negative error number on
+    /// failure.
+    ///
+    /// # Safety
+    /// The arguments must be what the call of that number asks for.
+    #[inline]
+    pub(in super::super) unsafe fn syscall3(number: usize, a: usize, b: usize, c: usize) -> isize {
+        // SAFETY: handed on; the kernel does not look at a fourth argument.
+        unsafe { syscall4(number, a, b, c, 0) }
+    }
+
+    /// As [`syscall3`], with four arguments.
+    ///
+    /// # Safety
+    /// As there.
+    #[inline]
+    pub(in super::super) unsafe fn syscall4(number: usize, a: usize, b: usize, c: usize, d: usize) -> isize {
+        let result;
+        // SAFETY: the caller answers for the arguments; the kernel changes nothing but the result.
+        unsafe {
+            asm!(
+                "svc #0",
+                in("x8") number,
+                inlateout("x0") a as isize => result,
+                in("x1") b, in("x2") c, in("x3") d,
+                options(nostack),
+            );
+        }
+        result
+    }
+
+    /// `PROT_READ | PROT_WRITE`, and `PROT_EXEC` if the image asks for executable memory.
+    fn rights() -> usize {
+        let execute: usize;
+        // SAFETY: a number that the linker fills in: that of the symbol, or 0 if it is not defined.
+        unsafe {
+            asm!(
+                ".weak __paravirt_executable_memory",
+                "movz {}, #:abs_g0:__paravirt_executable_memory",
+                out(reg) execute,
+                options(pure, nomem, nostack, preserves_flags),
+            );
+        }
+        3 | execute
+    }
+
+    /// Maps `length` bytes of zeroed memory; the address, or a negative error number.
+    pub(super) fn map(length: usize) -> isize {
+        let result;
+        // SAFETY: MAP_PRIVATE | MAP_ANONYMOUS | MAP_NORESERVE at an address of the kernel's choice.
+        unsafe {
+            asm!(
+                "svc #0",
+                in("x8") MMAP,
+                inlateout("x0") 0_isize => result,
+                in("x1") length, in("x2") rights(), in("x3") 0x4022, in("x4") -1_isize, in("x5") 0,
+                options(nostack),
+            );
+        }
+        result
     }
 }
 

@@ -16,6 +16,8 @@ pub(super) type ClockGettime = unsafe extern "C" fn(usize, *mut Timespec) -> i32
 /// The function's name there. i386 has one with 32-bit seconds, too.
 #[cfg(target_arch = "x86_64")]
 const NAME: [u8; 21] = *b"__vdso_clock_gettime\0";
+#[cfg(target_arch = "aarch64")]
+const NAME: [u8; 23] = *b"__kernel_clock_gettime\0";
 #[cfg(target_arch = "x86")]
 const NAME: [u8; 23] = *b"__vdso_clock_gettime64\0";
 

@@ -18,6 +18,8 @@ use crate::workspace::Workspace;
 pub const QEMU: &str = "qemu-system-x86_64";
 /// And for AArch64.
 pub const QEMU_ARM: &str = "qemu-system-aarch64";
+/// QEMU's program that runs programs for AArch64.
+pub const QEMU_USER: &str = "qemu-aarch64";
 /// The oldest QEMU that is known to do.
 const OLDEST_QEMU: [u32; 2] = [7, 2];
 /// The oldest Xen that is known to do.

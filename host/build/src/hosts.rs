@@ -69,7 +69,13 @@ pub fn has_static_c_library() -> bool {
 pub fn command(workspace: &Workspace, arch: Arch, run: &Run, guest: PathBuf) -> Result<Command> {
     let host = run.host.as_str();
     if host == "native" {
-        let mut command = Command::new(guest);
+        let mut command = if arch == Arch::Aarch64 && !cfg!(target_arch = "aarch64") {
+            let mut command = Command::new(emulators::QEMU_USER);
+            command.arg(guest);
+            command
+        } else {
+            Command::new(guest)
+        };
         command.args(&run.args);
         return Ok(command);
     }

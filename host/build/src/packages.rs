@@ -59,7 +59,8 @@ pub struct Metadata {
 #[derive(Clone, Debug, Deserialize)]
 #[serde(deny_unknown_fields, rename_all = "kebab-case")]
 pub struct Run {
-    /// Who runs it: `process` (`pvhost run`), `native` (the guest is started as an ordinary program), `qemu`, `xen-pv`
+    /// Who runs it: `process` (`pvhost run`), `native` (the guest is started as an ordinary program, one for AArch64 in
+    /// QEMU's emulation of programs), `qemu`, `xen-pv`
     /// or `xen-pvh` (`pvhost run --host`), `l4re`, `pok` or `pok-fork` (with a user's trees), `c-host` (the example in
     /// C), or the name of a workspace package whose binary takes the guest as its first argument.
     #[serde(default = "process")]
@@ -95,7 +96,7 @@ impl Run {
     pub fn is_for(&self, arch: Arch) -> bool {
         match &self.arch {
             Some(only) => only.contains(&arch),
-            None => Arch::ALL.contains(&arch) || self.host == "qemu",
+            None => Arch::ALL.contains(&arch) || ["qemu", "native"].contains(&self.host.as_str()),
         }
     }
 }

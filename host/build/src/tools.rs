@@ -49,6 +49,8 @@ pub enum Tool {
     Qemu,
     /// The emulator of Arm machines.
     QemuArm,
+    /// The emulator of programs for another processor.
+    QemuUser,
     /// The hypervisor, which runs in QEMU.
     Xen,
 }
@@ -77,7 +79,7 @@ pub enum State {
 
 impl Tool {
     /// All, in the order in which they are set up.
-    pub const ALL: [Self; 16] = [
+    pub const ALL: [Self; 17] = [
         Self::RustSource,
         Self::Cxx,
         Self::CrossI686,
@@ -93,6 +95,7 @@ impl Tool {
         Self::RustLints,
         Self::Qemu,
         Self::QemuArm,
+        Self::QemuUser,
         Self::Xen,
     ];
 
@@ -114,6 +117,7 @@ impl Tool {
             Self::RustLints => "rust-lints",
             Self::Qemu => "qemu",
             Self::QemuArm => "qemu-arm",
+            Self::QemuUser => "qemu-user",
             Self::Xen => "xen",
         }
     }
@@ -136,6 +140,7 @@ impl Tool {
             ("python3", Self::Python),
             ("qemu-system-aarch64", Self::QemuArm),
             ("qemu-system-", Self::Qemu),
+            ("qemu-aarch64", Self::QemuUser),
         ];
         by_prefix
             .into_iter()
@@ -161,6 +166,7 @@ impl Tool {
             Self::RustLints => "cargo fmt and cargo clippy",
             Self::Qemu => "QEMU for PCs (7.2 or later)",
             Self::QemuArm => "QEMU for Arm machines (7.2 or later)",
+            Self::QemuUser => "QEMU for programs (qemu-aarch64)",
             Self::Xen => "Xen (4.17 or later)",
         }
     }
@@ -202,6 +208,7 @@ impl Tool {
             (Self::QemuArm, Fedora) => &["qemu-system-aarch64-core"],
             (Self::QemuArm, Arch) => &["qemu-system-aarch64"],
             (Self::QemuArm, _) => &["qemu-system-arm"],
+            (Self::QemuUser, _) => &["qemu-user"],
             (Self::Xen, Fedora) => &["xen-hypervisor"],
             (Self::Xen, Debian | Ubuntu) => &["xen-hypervisor-VERSION-amd64"],
             (Self::Xen, Arch) => &[],
@@ -241,6 +248,7 @@ impl Tool {
             }
             Self::Qemu => emulators::works(emulators::QEMU),
             Self::QemuArm => emulators::works(emulators::QEMU_ARM),
+            Self::QemuUser => answers(Command::new(emulators::QEMU_USER).arg("--version")),
             Self::Xen => emulators::xen_works(workspace),
         }
     }

@@ -14,6 +14,15 @@ use crate::machine::Machine;
 /// The languages of the lists.
 pub const LANGUAGES: [&str; 2] = ["c", "rust"];
 
+/// Every list.
+pub fn lists() -> impl Iterator<Item = (&'static str, Machine)> {
+    let both = |language| Machine::ALL.map(|machine| (language, machine));
+    LANGUAGES.into_iter().flat_map(both).chain([("rust", Machine::Aarch64)])
+}
+
+/// How a line of a list begins that says what another list has and this one has not.
+pub const WITHOUT: &str = "without ";
+
 /// Name of the golden file of this version.
 #[must_use]
 pub fn name(language: &str, machine: Machine) -> String {

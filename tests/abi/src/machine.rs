@@ -11,10 +11,12 @@ pub enum Machine {
     I386,
     /// 64 bits.
     X86_64,
+    /// 64 bits, listed by what differs from x86-64, and in Rust alone.
+    Aarch64,
 }
 
 impl Machine {
-    /// Both.
+    /// Those that are listed in both languages.
     pub const ALL: [Self; 2] = [Self::I386, Self::X86_64];
 
     /// Its name in file names.
@@ -23,6 +25,7 @@ impl Machine {
         match self {
             Self::I386 => "i386",
             Self::X86_64 => "x86_64",
+            Self::Aarch64 => "aarch64",
         }
     }
 
@@ -32,6 +35,7 @@ impl Machine {
         match self {
             Self::I386 => Arch::I386,
             Self::X86_64 => Arch::X86_64,
+            Self::Aarch64 => Arch::Aarch64,
         }
     }
 
@@ -40,7 +44,7 @@ impl Machine {
     pub const fn width(self) -> Width {
         match self {
             Self::I386 => Width::Bits32,
-            Self::X86_64 => Width::Bits64,
+            Self::X86_64 | Self::Aarch64 => Width::Bits64,
         }
     }
 }

@@ -12,8 +12,12 @@ use crate::listing::Listing;
 use crate::machine::Machine;
 use crate::objects::{Code, SAMPLE, Sections};
 
-/// Lists what the sample's thunks do: which registers they change, what the resolver thunk pushes, where both lead.
+/// Lists what the sample's thunks do: which registers they change, what the resolver thunk pushes, where both lead. Of
+/// x86, whose code is decoded.
 pub fn add_thunks(sections: &Sections<'_, '_>, machine: Machine, listing: &mut Listing) {
+    if machine == Machine::Aarch64 {
+        return;
+    }
     let thunk = sections.code(SAMPLE);
     let use_of_thunk = Use::of(&thunk, machine, FlowControl::IndirectBranch);
     listing.add(format!(
@@ -33,8 +37,11 @@ pub fn add_thunks(sections: &Sections<'_, '_>, machine: Machine, listing: &mut L
     assert_eq!(use_of_resolve.pushes, 2, "words that the resolver removes");
 }
 
-/// Lists which registers the entry point of the image reads as the host left them.
+/// Lists which registers the entry point of the image reads as the host left them. Of x86 as well.
 pub fn add_entry(sections: &Sections<'_, '_>, machine: Machine, listing: &mut Listing) {
+    if machine == Machine::Aarch64 {
+        return;
+    }
     let code = sections.code("paravirt_start");
     let registers = Use::of(&code, machine, FlowControl::Call);
     listing.add(format!("entry reads {}", join(&registers.read_first)));

@@ -4,6 +4,7 @@
 use std::path::{Path, PathBuf};
 
 use paravirt_abi_tests::document::Document;
+use paravirt_abi_tests::listing::Listing;
 use paravirt_abi_tests::machine::Machine;
 use paravirt_abi_tests::{c, folder, golden, rust};
 use paravirt_build::interface;
@@ -29,6 +30,21 @@ fn rust_on_i386() {
 #[test]
 fn rust_on_x86_64() {
     rust_on(Machine::X86_64);
+}
+
+/// Of what differs from x86-64, either way; the rest is the same.
+#[test]
+fn rust_on_aarch64() {
+    let found = rust::listing(Machine::Aarch64, &scratch());
+    let other = golden::read("rust", Machine::X86_64).expect("its golden file");
+    let mut differences = Listing::default();
+    for line in found.without(&other) {
+        differences.add(line.to_owned());
+    }
+    for line in other.without(&found) {
+        differences.add(format!("{}{line}", golden::WITHOUT));
+    }
+    golden::compare(&differences, "rust", Machine::Aarch64, &scratch());
 }
 
 #[test]

@@ -11,6 +11,7 @@ use paravirt_build::c_host;
 use paravirt_build::example::Example;
 use paravirt_build::hosts::EMULATED;
 use paravirt_build::packages::Package;
+use test_support::Tool;
 
 /// Hosts that are built from a user's trees; the tests of `host/ports` run these.
 const OF_PORTS: [&str; 3] = ["l4re", "pok", "pok-fork"];
@@ -55,6 +56,9 @@ fn run(example: &Example) -> Result<(), Failed> {
         if host.starts_with("xen") {
             let _ = test_support::xen();
         }
+    }
+    if host == "native" && arch == Arch::Aarch64 {
+        test_support::tool(Tool::QemuUser);
     }
     if host == c_host::NAME {
         let _ = test_support::c_host(arch, host);

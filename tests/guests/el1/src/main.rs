@@ -1,0 +1,51 @@
+// SPDX-License-Identifier: MIT OR Apache-2.0
+//! Does what the first argument says, which is a fault, or prints what the loader said.
+#![no_std]
+#![no_main]
+
+use core::arch::asm;
+use core::hint::black_box;
+
+use paravirt_bsp::{println, start};
+
+static MARK: u64 = 0;
+
+paravirt_bsp::image! { main: main, backends: [linux_syscall, bare] }
+
+fn main() -> i32 {
+    let Some(what) = start::arguments().next() else {
+        for range in start::memory() {
+            println!(
+                "{:#x} to {:#x}, kind {}",
+                range.start,
+                range.start + range.size,
+                range.kind
+            );
+        }
+        return 0;
+    };
+    // Found again in the report.
+    let mark = 0x1234_5678_9abc_def0_u64;
+    // SAFETY: each of these is a fault, which ends the guest.
+    unsafe {
+        match what {
+            "null" => asm!("str xzr, [{}]", in(reg) 8_usize, in("x20") mark),
+            "far" => asm!("ldr {0}, [{0}]", inout(reg) 0x20_0000_0000_usize => _, in("x20") mark),
+            "undefined" => asm!("udf #0", in("x20") mark),
+            "register" => asm!("msr sctlr_el3, xzr", in("x20") mark),
+            "jump" => asm!("br {}", in(reg) 0x10_usize, in("x20") mark),
+            "exclusive" => asm!("ldxr {0}, [{1}]", out(reg) _, in(reg) (&raw const MARK).addr() | 1),
+            "overflow" => return overflow(1),
+            _ => println!("what is {what}?"),
+        }
+    }
+    2
+}
+
+/// Calls itself until the stack is used up.
+#[inline(never)]
+#[expect(unconditional_recursion, reason = "that is what it is for")]
+fn overflow(depth: i32) -> i32 {
+    let room = black_box([depth; 256]);
+    overflow(depth + 1).wrapping_add(room[200])
+}

@@ -1,0 +1,238 @@
+// SPDX-License-Identifier: MIT OR Apache-2.0
+//! Guests at EL1 of an AArch64 machine that QEMU emulates: faults, and loaders and machines that will not do.
+
+use std::fs;
+use std::path::Path;
+use std::process::{Command, Output};
+
+use object::{Object, ObjectSymbol};
+use paravirt_ring0_tests::Arch;
+
+/// The machine; semihosting is on, so that what is said before there is a device tree is heard.
+struct Machine {
+    qemu: Command,
+}
+
+/// Where a tree of the test's own lies, and the code that enters the image with it.
+const TREE: u64 = 0x4110_0000;
+const TRAMPOLINE: u64 = 0x4100_0000;
+
+impl Machine {
+    fn new(machine: &str) -> Self {
+        let mut qemu = Command::new("timeout");
+        qemu.args(["--kill-after=5", "60"])
+            .arg(test_support::qemu_arm())
+            .args(["-M", machine, "-cpu", "cortex-a57", "-m", "32", "-nodefaults"])
+            .args(["-display", "none", "-no-reboot", "-serial", "stdio"])
+            .args(["-semihosting-config", "enable=on,target=native"]);
+        Self { qemu }
+    }
+
+    /// Enters the guest as QEMU does.
+    fn run(mut self, guest: &str, arguments: &str) -> Output {
+        let guest = test_support::guest(Arch::Aarch64, guest);
+        self.qemu.arg("-kernel").arg(guest).args(["-append", arguments]);
+        self.qemu.output().expect("QEMU starts")
+    }
+
+    /// Enters the guest as boot loaders do, with that device tree's address.
+    fn run_with(mut self, guest: &str, tree: &[u8], folder: &Path) -> Output {
+        let guest = test_support::guest(Arch::Aarch64, guest);
+        let image = fs::read(&guest).expect("a readable guest");
+        let image = object::File::parse(&*image).expect("an ELF file");
+        let entry = image.symbols().find(|symbol| symbol.name() == Ok("paravirt_start"));
+        // ldr x0, TREE; ldr x9, entry; br x9; nop
+        let code = [0x5800_0080_u32, 0x5800_00a9, 0xd61f_0120, 0xd503_201f];
+        let mut bytes: Vec<u8> = code.iter().flat_map(|word| word.to_le_bytes()).collect();
+        bytes.extend(TREE.to_le_bytes());
+        bytes.extend(entry.expect("an entry point").address().to_le_bytes());
+        let (trampoline, file) = (folder.join("trampoline"), folder.join("tree"));
+        fs::write(&trampoline, bytes).expect("a file");
+        fs::write(&file, tree).expect("a file");
+        let load = |file: &Path, address| {
+            let file = file.display();
+            format!("loader,file={file},addr={address:#x},force-raw=on")
+        };
+        self.qemu
+            .arg("-device")
+            .arg(format!("loader,file={}", guest.display()))
+            .args(["-device", &load(&trampoline, TRAMPOLINE), "-device", &load(&file, TREE)])
+            .args(["-device", &format!("loader,addr={TRAMPOLINE:#x},cpu-num=0")]);
+        self.qemu.output().expect("QEMU starts")
+    }
+}
+
+/// Sees that the guest has ended with that status, and said so.
+#[track_caller]
+fn expect(output: &Output, status: i32, parts: &[&str]) {
+    let text = String::from_utf8_lossy(&output.stdout).into_owned() + &String::from_utf8_lossy(&output.stderr);
+    assert_eq!(output.status.code(), Some(status), "{text}");
+    for part in parts {
+        assert!(text.contains(part), "no {part:?} in\n{text}");
+    }
+}
+
+/// The machine's own device tree, cut to what it holds.
+fn tree(folder: &Path, machine: &str) -> Vec<u8> {
+    let file = folder.join("dump");
+    let status = Command::new(test_support::qemu_arm())
+        .args(["-M", &format!("{machine},dumpdtb={}", file.display())])
+        .args(["-cpu", "cortex-a57", "-m", "32", "-display", "none"])
+        .output()
+        .expect("QEMU starts");
+    assert!(status.status.success(), "{status:?}");
+    let mut tree = fs::read(file).expect("a tree");
+    let word = |at: usize| u32::from_be_bytes(tree[at..at + 4].try_into().expect("four bytes")) as usize;
+    let end = (word(8) + word(36)).max(word(12) + word(32));
+    tree.truncate(end);
+    tree[4..8].copy_from_slice(&(end as u32).to_be_bytes());
+    tree
+}
+
+/// The tree with other letters in the place of some.
+fn replaced(tree: &[u8], old: &[u8], new: &[u8]) -> Vec<u8> {
+    assert_eq!(old.len(), new.len());
+    let mut tree = tree.to_owned();
+    let mut count = 0;
+    for at in 0..=tree.len() - old.len() {
+        if tree[at..].starts_with(old) {
+            tree[at..at + new.len()].copy_from_slice(new);
+            count += 1;
+        }
+    }
+    assert!(count > 0, "it is not there");
+    tree
+}
+
+#[test]
+fn each_fault_is_told_of_with_registers() {
+    for (what, class, parts) in [
+        (
+            "null",
+            0x25,
+            &["data abort", "address 0x8, written", "hint: a null pointer"][..],
+        ),
+        ("far", 0x25, &["data abort", "address 0x2000000000, read"]),
+        ("undefined", 0x00, &["undefined instruction", "hint: an abort"]),
+        ("register", 0x00, &["undefined instruction"]),
+        ("jump", 0x21, &["instruction abort", "at 0x10, "]),
+        (
+            "exclusive",
+            0x25,
+            &["data abort", "which is misaligned", "hint: an exclusive access"],
+        ),
+        ("overflow", 0x25, &["data abort", "hint: a stack overflow"]),
+    ] {
+        let output = Machine::new("virt").run("el1", what);
+        expect(&output, class, parts);
+        expect(
+            &output,
+            class,
+            &[&format!("paravirt: shutdown fault {class}"), "paravirt: x28 "],
+        );
+        if !["exclusive", "overflow"].contains(&what) {
+            expect(&output, class, &["123456789abcdef0"]);
+        }
+    }
+}
+
+#[test]
+fn an_entry_at_another_level_is_refused() {
+    for gic in [2, 3] {
+        for (option, level) in [("virtualization", "EL2"), ("secure", "EL3")] {
+            let output = Machine::new(&format!("virt,gic-version={gic},{option}=on")).run("hello", "");
+            expect(
+                &output,
+                1,
+                &[&format!("this image was entered at {level}, and runs at EL1")],
+            );
+        }
+    }
+}
+
+#[test]
+fn a_loader_may_pass_the_device_tree() {
+    let folder = tempfile::tempdir().expect("a folder");
+    for gic in [2, 3] {
+        let machine = format!("virt,gic-version={gic}");
+        let tree = tree(folder.path(), &machine);
+        let output = Machine::new(&machine).run_with("hello", &tree, folder.path());
+        expect(&output, 0, &["Hello from a paravirtualized guest"]);
+    }
+}
+
+#[test]
+fn a_device_tree_that_is_damaged_is_refused() {
+    let folder = tempfile::tempdir().expect("a folder");
+    let sound = tree(folder.path(), "virt");
+    let word = |at: usize| u32::from_be_bytes(sound[at..at + 4].try_into().expect("four bytes")) as usize;
+    let structure = word(8);
+    let with = |at: usize, value: u32| {
+        let mut tree = sound.clone();
+        tree[at..at + 4].copy_from_slice(&value.to_be_bytes());
+        tree
+    };
+    let header = "the device tree is damaged: its header";
+    let nodes = "the device tree is damaged: its nodes and properties";
+    for (what, tree, part) in [
+        (
+            "magic",
+            with(0, 0xd00d_feee),
+            "there is no device tree at 0x41100000: it begins with 0xd00dfeee",
+        ),
+        ("size", with(4, u32::MAX), header),
+        ("no size", with(4, 0), header),
+        ("structure", with(8, 0x7fff_fff0), header),
+        ("strings", with(12, u32::MAX), header),
+        ("version", with(24, 3), header),
+        ("token", with(structure + 8, 7), nodes),
+        ("nothing", with(structure, 9), "names no interrupt controller"),
+        ("length", with(structure + 12, u32::MAX - 1), nodes),
+        ("name", with(structure + 16, u32::MAX), nodes),
+        (
+            "cut",
+            {
+                let mut tree = with(4, structure as u32 + 64);
+                tree.truncate(structure + 64);
+                tree
+            },
+            header,
+        ),
+    ] {
+        let output = Machine::new("virt").run_with("hello", &tree, folder.path());
+        println!("{what}");
+        expect(&output, 1, &[part, "paravirt: shutdown fault 1"]);
+    }
+}
+
+#[test]
+fn a_machine_that_lacks_something_is_refused() {
+    let folder = tempfile::tempdir().expect("a folder");
+    let sound = tree(folder.path(), "virt");
+    for (old, new, part) in [
+        (
+            "arm,cortex-a15-gic",
+            "arm,cortex-x99-gic",
+            "interrupt controller is `arm,cortex-x99-gic`, which this layer does not know",
+        ),
+        (
+            "interrupt-controller",
+            "interrupt-controlled",
+            "names no interrupt controller",
+        ),
+        (
+            "arm,armv8-timer",
+            "arm,armv9-timex",
+            "names no interrupt of the processor's virtual timer",
+        ),
+        ("device_type", "device_tape", "where the device tree has no memory"),
+    ] {
+        let tree = replaced(&sound, old.as_bytes(), new.as_bytes());
+        let output = Machine::new("virt").run_with("hello", &tree, folder.path());
+        expect(&output, 1, &[part, "paravirt: shutdown fault 1"]);
+    }
+    // Output is lost, and nothing else.
+    let tree = replaced(&sound, b"arm,pl011", b"arm,pl099");
+    let output = Machine::new("virt").run_with("hello", &tree, folder.path());
+    expect(&output, 0, &["paravirt: shutdown exit 0"]);
+}

@@ -8,3 +8,4 @@ mod budget;
 pub mod information;
 pub mod memory;
 pub mod unwind;
+pub mod registers;

@@ -28,6 +28,7 @@ mod interface;
 mod lines;
 mod pauses;
 mod platform;
+mod port;
 mod run;
 mod runner;
 mod sandbox;
@@ -39,7 +40,7 @@ mod time;
 mod vm;
 
 pub use conditions::Condition;
-pub use console::{Console, ConsoleError, Reach};
+pub use console::{Console, ConsoleError};
 pub use dispositions::{ENDS, FAULTS};
 pub use functions::{
     Arguments, Call, GuestArgument, GuestConstPtr, GuestIsize, GuestPtr, GuestResult, GuestUsize, HostFunction,
@@ -50,6 +51,7 @@ pub use paravirt_host_core::fault::{Fault, Location};
 pub use paravirt_host_core::guest::GuestError;
 pub use paravirt_host_core::layout::LayoutError;
 pub use paravirt_host_core::memory::GuestMemory;
+pub use port::{PortError, Reach};
 pub use run::{Exit, Finished, Realtime, Stats};
 pub use runner::{Progress, RunError, Runner};
 pub use sandbox::{Confinement, SandboxError, SandboxPolicy};

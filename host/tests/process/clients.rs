@@ -509,7 +509,7 @@ fn a_socket_takes_the_place_of_a_dead_one_and_of_nothing_else() {
             &nowhere,
             &[],
             1,
-            &format!("cannot listen on the socket {shown}/no/such for the console: "),
+            &format!("console: cannot listen on the socket {shown}/no/such: "),
         );
     }
 }
@@ -577,7 +577,7 @@ fn a_port_is_this_machines_alone_unless_that_is_permitted() {
         }
         let taken = TcpListener::bind("127.0.0.1:0").expect("a port");
         let address = taken.local_addr().expect("an address");
-        let reason = format!("cannot listen on {address} for the console: Address already in use");
+        let reason = format!("console: cannot listen on {address}: Address already in use");
         is_refused(arch, &format!("tcp:{}", address.port()), &[], 1, &reason);
         let open = ["--console-open-to-network"];
         is_refused(

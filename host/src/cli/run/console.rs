@@ -9,7 +9,7 @@ use std::os::unix::fs::MetadataExt;
 use std::path::{Path, PathBuf};
 
 use clap::builder::{OsStringValueParser, TypedValueParser};
-use pvhost::process::{Console, ConsoleError, Reach};
+use pvhost::process::{Console, ConsoleError, PortError, Reach};
 use pvhost::text::Escaped;
 
 use super::{Arguments, Error};
@@ -100,7 +100,7 @@ impl Place {
                 };
                 let console = Console::tcp(*address, reach).map_err(|error| -> Error {
                     match error {
-                        ConsoleError::NotLoopback { .. } => format!("{error} (--console-open-to-network)").into(),
+                        ConsoleError::Port(PortError::NotLoopback { .. }) => format!("{error} (--console-open-to-network)").into(),
                         error => error.into(),
                     }
                 })?;

@@ -15,11 +15,11 @@ use std::time::{Duration, Instant};
 use rustix::event::{PollFd, PollFlags, Timespec, poll};
 use rustix::io::Errno;
 
-use super::port::Port;
-use super::wakeup::Wakeup;
 use super::{Console, refused};
 use crate::process::dispositions;
 use crate::process::lines::LineHandle;
+use crate::process::port::Port;
+use crate::process::port::wakeup::Wakeup;
 use crate::process::run::TIMED_OUT;
 use crate::process::signals::STATE;
 use crate::terminal::GLANCE;

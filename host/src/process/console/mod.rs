@@ -3,12 +3,8 @@
 //! which they go, while the guest runs.
 
 mod clients;
-mod port;
 mod pty;
-mod socket;
-mod socket_file;
 mod stream;
-mod wakeup;
 
 use std::fs::OpenOptions;
 use std::io;
@@ -20,6 +16,7 @@ use std::path::{Path, PathBuf};
 use paravirt_abi::error::Error;
 
 use super::lines::LineHandle;
+use super::port::{self, PortError, Reach, socket};
 use crate::text::Escaped;
 use clients::Clients;
 use stream::Streams;
@@ -54,15 +51,6 @@ enum Way {
     Clients(Clients),
 }
 
-/// From where clients of a TCP port may come.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum Reach {
-    /// From this machine: the address has to be one of its loopback's, as 127.0.0.1 and ::1.
-    Machine,
-    /// From wherever the network leads. Nobody asks them who they are.
-    Network,
-}
-
 /// A console could not be opened.
 #[derive(Debug, thiserror::Error)]
 #[non_exhaustive]
@@ -81,55 +69,9 @@ pub enum ConsoleError {
         /// The system's reason.
         source: io::Error,
     },
-    /// A process has the socket.
-    #[error("the socket {} is in use by another process; name another one for the console, or end that process",
-        Escaped(.path.display()))]
-    SocketInUse {
-        /// Its name.
-        path: PathBuf,
-    },
-    /// There is something else than a socket.
-    #[error("{} exists and is no socket, so it is left as it is; name another one for the console, or remove it",
-        Escaped(.path.display()))]
-    NoSocket {
-        /// Its name.
-        path: PathBuf,
-    },
-    /// More than Linux has room for.
-    #[error("the name of a socket has {most} bytes at most, and {} has {}; name a shorter one for the console, or one \
-        relative to the folder that you are in", Escaped(.path.display()), .path.as_os_str().len())]
-    SocketNameTooLong {
-        /// The name.
-        path: PathBuf,
-        /// Bytes that it may have.
-        most: usize,
-    },
-    /// The system refuses the socket.
-    #[error("cannot listen on the socket {} for the console: {source}", Escaped(.path.display()))]
-    Socket {
-        /// Its name.
-        path: PathBuf,
-        /// The system's reason.
-        source: io::Error,
-    },
-    /// Others than this machine could connect.
-    #[error(
-        "the address {address} can be reached from the network, and whoever connects has the guest's console; use \
-        127.0.0.1 or [::1], or permit it"
-    )]
-    NotLoopback {
-        /// The address.
-        address: SocketAddr,
-    },
-    /// The system refuses the TCP port.
-    #[error("cannot listen on {address} for the console: {source}{}",
-        if .source.kind() == io::ErrorKind::AddrInUse { "; name another port, or 0 for any that is free" } else { "" })]
-    Tcp {
-        /// The address.
-        address: SocketAddr,
-        /// The system's reason.
-        source: io::Error,
-    },
+    /// The socket.
+    #[error("console: {0}")]
+    Port(#[from] PortError),
     /// The system has no descriptor for us by which threads wake each other.
     #[error("cannot make the console: eventfd: {source}")]
     Wakeup {
@@ -195,7 +137,7 @@ impl Console {
     /// that, since a guest's thread may not ([`Builder::sandbox`](super::Builder::sandbox)).
     ///
     /// # Errors
-    /// [`ConsoleError`]'s for sockets, [`ConsoleError::Wakeup`].
+    /// [`ConsoleError::Port`], [`ConsoleError::Wakeup`].
     pub fn unix(path: impl AsRef<Path>) -> Result<Self, ConsoleError> {
         Self::on_port(socket::unix(path.as_ref())?)
     }
@@ -203,7 +145,7 @@ impl Console {
     /// A console on a TCP port of that address; 0: any that is free, which [`place`](Self::place) says.
     ///
     /// # Errors
-    /// [`ConsoleError::Tcp`], [`ConsoleError::NotLoopback`], [`ConsoleError::Wakeup`].
+    /// [`ConsoleError::Port`], [`ConsoleError::Wakeup`].
     pub fn tcp(address: SocketAddr, reach: Reach) -> Result<Self, ConsoleError> {
         Self::on_port(socket::tcp(address, reach)?)
     }

@@ -19,7 +19,7 @@ use rustix::pty::{OpenptFlags, grantpt, ioctl_tiocgptpeer, openpt, ptsname, unlo
 use rustix::termios::{OptionalActions, tcgetattr, tcsetattr};
 
 use super::ConsoleError;
-use super::port::{Open, Port};
+use crate::process::port::{Open, Port};
 
 /// How often one looks whether all was read, and the time between.
 const LOOKS: u32 = 3;

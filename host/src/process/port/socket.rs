@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: MIT OR Apache-2.0
-//! Sockets on which a console listens. Clients that come while another is there wait until it has gone.
+//! Sockets on which is listened. Clients that come while another is there wait until it has gone.
 
 use std::io;
 use std::net::{SocketAddr, TcpListener};
@@ -11,9 +11,8 @@ use rustix::io::Errno;
 use rustix::net::sockopt::{set_socket_keepalive, set_socket_send_buffer_size, set_tcp_nodelay};
 use rustix::net::{RecvFlags, SendFlags, SocketFlags, accept_with, recv, send};
 
-use super::port::{Open, Port};
 use super::socket_file::{self, SocketFile};
-use super::{ConsoleError, Reach};
+use super::{Open, Port, PortError, Reach};
 use crate::terminal::GLANCE;
 
 /// Bytes read at a time of a client that is let go, and how often at most: it may be one that never ends.
@@ -39,16 +38,16 @@ impl Drop for Listener {
 }
 
 /// Listens on a new socket of that name.
-pub(super) fn unix(path: &Path) -> Result<Open, ConsoleError> {
+pub(in crate::process) fn unix(path: &Path) -> Result<Open, PortError> {
     let (listener, file) = socket_file::listen(path)?;
     let place = format!("unix:{}", path.display());
     Ok((Listener::open(listener.into(), Some(file)), place))
 }
 
 /// Listens on that TCP port.
-pub(super) fn tcp(address: SocketAddr, reach: Reach) -> Result<Open, ConsoleError> {
+pub(in crate::process) fn tcp(address: SocketAddr, reach: Reach) -> Result<Open, PortError> {
     if reach == Reach::Machine && !address.ip().to_canonical().is_loopback() {
-        return Err(ConsoleError::NotLoopback { address });
+        return Err(PortError::NotLoopback { address });
     }
     let open = || -> io::Result<Open> {
         let listener = TcpListener::bind(address)?;
@@ -61,7 +60,7 @@ pub(super) fn tcp(address: SocketAddr, reach: Reach) -> Result<Open, ConsoleErro
         let place = format!("tcp:{}", listener.local_addr()?);
         Ok((Listener::open(listener.into(), None), place))
     };
-    open().map_err(|source| ConsoleError::Tcp { address, source })
+    open().map_err(|source| PortError::Tcp { address, source })
 }
 
 impl Listener {

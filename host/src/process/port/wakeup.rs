@@ -8,26 +8,26 @@ use rustix::io::Errno;
 
 /// Stays set until it is cleared, so that none is missed.
 #[derive(Debug)]
-pub(super) struct Wakeup(OwnedFd);
+pub(in crate::process) struct Wakeup(OwnedFd);
 
 impl Wakeup {
-    pub(super) fn new() -> Result<Self, Errno> {
+    pub(in crate::process) fn new() -> Result<Self, Errno> {
         eventfd(0, EventfdFlags::CLOEXEC | EventfdFlags::NONBLOCK).map(Self)
     }
 
     /// For signal handlers as well.
-    pub(super) fn set(&self) {
+    pub(in crate::process) fn set(&self) {
         // It only fails if it is set already.
         let _ = rustix::io::write(&self.0, &1_u64.to_ne_bytes());
     }
 
-    pub(super) fn clear(&self) {
+    pub(in crate::process) fn clear(&self) {
         // It only fails if it is not set.
         let _ = rustix::io::read(&self.0, &mut [0; 8]);
     }
 
     /// Ready when it is set.
-    pub(super) fn poll_fd(&self) -> PollFd<'_> {
+    pub(in crate::process) fn poll_fd(&self) -> PollFd<'_> {
         PollFd::new(&self.0, PollFlags::IN)
     }
 }

@@ -24,7 +24,7 @@ use rustix::net::{
     AddressFamily, SendFlags, SocketAddrUnix, SocketFlags, SocketType, connect, send, socket_with, socketpair,
 };
 
-use super::ConsoleError;
+use super::PortError;
 use crate::process::dispositions;
 
 /// Bytes of a socket's name, without the last one, which is zero (Linux, linux/un.h).
@@ -42,13 +42,13 @@ pub(super) struct SocketFile {
 }
 
 /// Listens on a new socket of that name.
-pub(super) fn listen(path: &Path) -> Result<(UnixListener, SocketFile), ConsoleError> {
-    let refused = |source: io::Error| ConsoleError::Socket {
+pub(super) fn listen(path: &Path) -> Result<(UnixListener, SocketFile), PortError> {
+    let refused = |source: io::Error| PortError::Socket {
         path: path.to_owned(),
         source,
     };
     if path.as_os_str().len() > LONGEST {
-        return Err(ConsoleError::SocketNameTooLong {
+        return Err(PortError::SocketNameTooLong {
             path: path.to_owned(),
             most: LONGEST,
         });
@@ -61,7 +61,7 @@ pub(super) fn listen(path: &Path) -> Result<(UnixListener, SocketFile), ConsoleE
             match UnixListener::bind(path) {
                 // Others do not look at locks.
                 Err(error) if error.kind() == io::ErrorKind::AddrInUse => {
-                    return Err(ConsoleError::SocketInUse { path: path.to_owned() });
+                    return Err(PortError::SocketInUse { path: path.to_owned() });
                 }
                 listener => listener,
             }
@@ -78,21 +78,21 @@ pub(super) fn listen(path: &Path) -> Result<(UnixListener, SocketFile), ConsoleE
 }
 
 /// Removes what a dead process has left there.
-fn remove_dead(path: &Path, name: &Name) -> Result<(), ConsoleError> {
+fn remove_dead(path: &Path, name: &Name) -> Result<(), PortError> {
     let path = || path.to_owned();
-    let refused = |source: Errno| ConsoleError::Socket {
+    let refused = |source: Errno| PortError::Socket {
         path: path(),
         source: source.into(),
     };
     match lstat(&*name.file) {
         Err(Errno::NOENT) => return Ok(()),
         Err(error) => return Err(refused(error)),
-        Ok(stat) if !is_socket(&stat) => return Err(ConsoleError::NoSocket { path: path() }),
+        Ok(stat) if !is_socket(&stat) => return Err(PortError::NoSocket { path: path() }),
         Ok(_) => {}
     }
     match name.is_dead() {
         Ok(true) => unlink(&*name.file).map_err(refused),
-        Ok(false) => Err(ConsoleError::SocketInUse { path: path() }),
+        Ok(false) => Err(PortError::SocketInUse { path: path() }),
         Err(error) => Err(refused(error)),
     }
 }

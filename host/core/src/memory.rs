@@ -7,6 +7,7 @@ use alloc::boxed::Box;
 use alloc::vec;
 use alloc::vec::Vec;
 use core::fmt::Debug;
+use core::ops::Range;
 
 use paravirt_abi::error::Error;
 
@@ -154,10 +155,11 @@ impl GuestMemory {
             .map(|mapping| mapping.access)
     }
 
-    /// What is mapped: start, end and the guest's rights, sorted by address.
-    pub fn mappings(&self) -> impl Iterator<Item = (u64, u64, Access)> {
-        let mappings = self.mappings.iter();
-        mappings.map(|mapping| (mapping.start, mapping.end, mapping.access))
+    /// What is mapped, sorted by address, and the guest's rights to it.
+    pub fn mappings(&self) -> impl ExactSizeIterator<Item = (Range<u64>, Access)> {
+        self.mappings
+            .iter()
+            .map(|mapping| (mapping.start..mapping.end, mapping.access))
     }
 
     /// Copies `size` bytes from the guest.

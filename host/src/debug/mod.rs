@@ -6,6 +6,8 @@
 pub mod backtrace;
 mod budget;
 pub mod information;
+#[cfg(all(target_os = "linux", target_arch = "x86_64"))]
+pub mod gdb;
 pub mod memory;
 pub mod unwind;
 pub mod registers;

@@ -282,6 +282,14 @@ pub(super) fn with_blocked<R>(body: impl FnOnce(&dyn Fn()) -> R) -> R {
     result
 }
 
+/// Runs `body`, in a handler, with requests to end the process let in.
+pub(super) fn with_ends(body: impl FnOnce()) {
+    let let_in = if handles_ends() { ends() } else { 0 };
+    let before = mask(libc::SIG_UNBLOCK, let_in);
+    body();
+    mask(libc::SIG_SETMASK, before);
+}
+
 /// Signals as a guest needs them. When dropped, they are as before, but for what somebody else has changed meanwhile,
 /// and for what makes no difference to a program that is [`Alone`](Program::Alone).
 pub(super) struct Session {

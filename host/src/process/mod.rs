@@ -22,6 +22,7 @@
 
 mod conditions;
 mod console;
+mod debugger;
 mod dispositions;
 mod functions;
 mod interface;
@@ -41,6 +42,7 @@ mod vm;
 
 pub use conditions::Condition;
 pub use console::{Console, ConsoleError};
+pub use debugger::{Debugger, DebuggerError};
 pub use dispositions::{ENDS, FAULTS};
 pub use functions::{
     Arguments, Call, GuestArgument, GuestConstPtr, GuestIsize, GuestPtr, GuestResult, GuestUsize, HostFunction,

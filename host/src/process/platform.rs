@@ -21,6 +21,7 @@ use rustix::io::Errno;
 use rustix::mm::{Advice, MapFlags, MprotectFlags, ProtFlags};
 
 use super::console::Console;
+use super::debugger::Vcpu;
 use super::dispositions;
 use super::functions::{Call, Erased};
 use super::lines::{LineHandle, SharedLines};
@@ -65,6 +66,8 @@ pub(super) struct Host {
     woken: AtomicBool,
     pub(super) thread_pointer: ThreadPointer,
     pub(super) stepping: Stepping,
+    /// The guest's side of a debugger, if it is to have one.
+    pub(super) debugged: Option<Vcpu>,
     idles: Cell<u64>,
     idle_ns: Cell<u64>,
 }
@@ -78,6 +81,7 @@ impl Host {
         schedule: Schedule,
         fsgsbase: bool,
         stepper: Option<Stepper>,
+        debugged: Option<Vcpu>,
     ) -> Self {
         Self {
             width,
@@ -87,7 +91,8 @@ impl Host {
             ender: Ender::default(),
             woken: AtomicBool::new(false),
             thread_pointer: ThreadPointer::new(fsgsbase),
-            stepping: Stepping::new(stepper),
+            stepping: Stepping::new(stepper, debugged.is_some()),
+            debugged,
             idles: Cell::new(0),
             idle_ns: Cell::new(0),
         }
@@ -106,6 +111,13 @@ impl Host {
         self.schedule.begin(alarm);
         self.ender.use_timer(Some(ender), limit);
         self.lines.set_thread(Some(dispositions::this_thread()));
+    }
+
+    /// For handlers, where guest code was interrupted: the guest stands, and its time and its time limit with it, while
+    /// `wait` waits. Requests to end it are let in.
+    pub(super) fn stand(&self, wait: impl FnOnce()) {
+        let stood = self.schedule.stand(|| dispositions::with_ends(wait));
+        self.ender.stood(stood);
     }
 
     /// The reverse of [`begin`](Self::begin); ends reading and restores the terminal.

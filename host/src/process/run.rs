@@ -14,6 +14,7 @@ use paravirt_host_core::guest::{End, EndKind};
 use paravirt_host_core::timers::NEVER;
 use rustix::mm::{MapFlags, ProtFlags};
 
+use super::debugger::Debugger;
 use super::dispositions::{Event, Session};
 use super::platform::{Function, Guest};
 use super::sandbox::{self, Confinement, Sandbox, SandboxPolicy};
@@ -52,7 +53,12 @@ pub(super) struct Run {
 }
 
 /// Runs the guest of that image to its end.
-pub(super) fn run(guest: &Guest, image: &Image, run: Run) -> Result<Finished, VmError> {
+pub(super) fn run(
+    guest: &Guest,
+    image: &Image,
+    debugger: Option<&Debugger>,
+    run: Run,
+) -> Result<Finished, VmError> {
     let realtime = run
         .realtime
         .map(|priority| Realtime::enter(priority).map_err(|source| VmError::Realtime { priority, source }));
@@ -75,8 +81,14 @@ pub(super) fn run(guest: &Guest, image: &Image, run: Run) -> Result<Finished, Vm
     platform.await_reader(&ender, limit);
     platform.begin(&alarm, &ender, limit);
 
-    let confined = Sandbox::install(run.sandbox, platform.calls()).map(|sandbox| {
-        let end = platform.console.begin().map(|()| {
+    let debugged = debugger.map(|debugger| (debugger, debugger.machine(guest, image)));
+    let calls = platform.calls().chain(debugger.and_then(Debugger::call));
+    let confined = Sandbox::install(run.sandbox, calls).map(|sandbox| {
+        let begin = || {
+            platform.console.begin()?;
+            debugged.map_or(Ok(()), |(debugger, machine)| debugger.begin(machine))
+        };
+        let end = begin().map(|()| {
             // SAFETY: the prototypes of closures come from their types; everything the guest and the handlers need is
             // set up for this thread and outlives the call.
             let end = unsafe { guest.enter() };
@@ -108,6 +120,9 @@ pub(super) fn run(guest: &Guest, image: &Image, run: Run) -> Result<Finished, Vm
         backtrace.explain(fault);
     }
     let exit = Exit::new(end, fault);
+    if let Some(debugger) = debugger {
+        debugger.finish(&exit);
+    }
     Ok(Finished {
         backtrace,
         stats: Stats::new(guest, image, &exit, confinement),

@@ -95,9 +95,10 @@ pub(super) struct Schedule {
 
 impl Schedule {
     /// Guest time starts now.
-    pub(super) fn new(time: Time, pauses: Option<Arc<Pauses>>, lines: Arc<SharedLines>) -> Self {
+    /// `stands`: at times the guest [stands](Self::stand) for other reasons than these pauses.
+    pub(super) fn new(time: Time, pauses: Option<Arc<Pauses>>, stands: bool, lines: Arc<SharedLines>) -> Self {
         Self {
-            clock: Clock::new(time, pauses.is_some()),
+            clock: Clock::new(time, stands || pauses.is_some()),
             alarm: Alarm::default(),
             deadline: Cell::new(NEVER),
             skipped: Cell::new(0),
@@ -319,11 +320,20 @@ impl Schedule {
         if guest.is_stopping() {
             return;
         }
+        self.stand(|| {
+            if !pauses.pause(self.now(), || guest.is_stopping()) {
+                guest.stop(ABANDONED);
+            }
+        });
+    }
+
+    /// The guest stands, and its time with it, while `wait` waits. Returns how long in ns.
+    pub(super) fn stand(&self, wait: impl FnOnce()) -> u64 {
         let start = monotonic();
-        if !pauses.pause(self.now(), || guest.is_stopping()) {
-            guest.stop(ABANDONED);
-        }
-        self.clock.stood(monotonic() - start);
+        wait();
+        let stood = monotonic() - start;
+        self.clock.stood(stood);
         self.arm();
+        stood
     }
 }

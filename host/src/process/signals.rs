@@ -6,7 +6,7 @@
 //! guest's. So the handler is assembly, which loads the host's before any Rust runs. Handlers allocate nothing and take
 //! no lock.
 
-use std::arch::global_asm;
+use std::arch::{asm, global_asm};
 use std::ffi::c_void;
 use std::fmt;
 use std::mem::offset_of;
@@ -27,6 +27,7 @@ use super::platform::Guest;
 use super::run::TIMED_OUT;
 use super::sandbox;
 use super::thread_pointer;
+use crate::debug::registers::{FXSAVE, General, Registers, Segments};
 use crate::terminal;
 
 /// What the handler, which begins as assembly, finds on any thread without a guest. One guest runs at a time in a
@@ -80,6 +81,14 @@ impl State {
 
 /// Trap flag of RFLAGS.
 const TRAP_FLAG: u64 = 1 << 8;
+
+/// Flags that user mode may change: carry, parity, auxiliary, zero, sign, direction, overflow, alignment check and
+/// identification (Intel SDM volume 1, 3.4.3).
+const CHANGEABLE: u64 = 0x24_0cd5;
+/// Where mxcsr is in the area of `fxsave`, behind it a mask of its bits (Intel SDM volume 1, 10.5.1).
+const MXCSR: usize = 24;
+/// Bytes of that area which the processor uses; behind it are the kernel's.
+const USED: usize = 416;
 
 /// The general registers, in the order in which they are reported.
 const GENERAL: [i32; 16] = [
@@ -138,6 +147,60 @@ impl Interrupted<'_> {
     /// Continues at that instruction.
     pub(super) fn resume_at(&mut self, instruction: u64) {
         self.set_register(REG_RIP, instruction);
+    }
+
+    /// All registers.
+    pub(super) fn registers(&self) -> Registers {
+        let selectors = self.register(REG_CSGSFS);
+        let (ds, es): (u16, u16);
+        // SAFETY: reads registers, which handlers leave as they were.
+        unsafe {
+            asm!("mov {0:x}, ds", "mov {1:x}, es", out(reg) ds, out(reg) es, options(nomem, nostack, preserves_flags));
+        }
+        Registers {
+            general: General {
+                general: self.general(),
+                instruction: self.instruction(),
+                flags: self.register(REG_EFL) & !TRAP_FLAG,
+            },
+            segments: Some(Segments {
+                cs: selectors as u16,
+                gs: (selectors >> 16) as u16,
+                fs: (selectors >> 32) as u16,
+                ss: (selectors >> 48) as u16,
+                ds,
+                es,
+            }),
+            // SAFETY: if it is there, the kernel has put it on this stack.
+            fxsave: unsafe { self.0.uc_mcontext.fpregs.cast::<[u8; FXSAVE]>().as_ref() }.copied(),
+        }
+    }
+
+    /// Continues with these, which were others when it was interrupted; segments stay as they are.
+    pub(super) fn set_registers(&mut self, registers: &Registers, before: &Registers) {
+        for (register, value) in GENERAL.into_iter().zip(registers.general.general) {
+            self.set_register(register, value);
+        }
+        self.resume_at(registers.general.instruction);
+        let flags = self.register(REG_EFL) & !CHANGEABLE | registers.general.flags & CHANGEABLE;
+        self.set_register(REG_EFL, flags);
+        // SAFETY: as above; nobody else refers to it.
+        let area = unsafe { self.0.uc_mcontext.fpregs.cast::<[u8; FXSAVE]>().as_mut() };
+        if registers.fxsave != before.fxsave
+            && let (Some(area), Some(fxsave)) = (area, &registers.fxsave)
+        {
+            area[..USED].copy_from_slice(&fxsave[..USED]);
+            // What the processor does not know is refused when the handler returns.
+            let (mxcsr, mask) = (MXCSR, MXCSR + 4);
+            for i in 0..4 {
+                area[mxcsr + i] &= before.fxsave.map_or(0, |before| before[mask + i]);
+            }
+        }
+    }
+
+    pub(super) fn step(&mut self) {
+        let flags = self.register(REG_EFL) | TRAP_FLAG;
+        self.set_register(REG_EFL, flags);
     }
 
     pub(super) fn stop_stepping(&mut self) {
@@ -325,6 +388,9 @@ fn is_entered() -> bool {
 
 fn handle_event(event: Event, guest: &Guest, interrupted: &mut Interrupted<'_>) {
     let platform = guest.platform();
+    if let Some(vcpu) = &platform.debugged {
+        vcpu.on_event(guest, interrupted);
+    }
     match event {
         Event::End if platform.ender.is_over() => guest.stop(TIMED_OUT),
         Event::End | Event::Kick => {}
@@ -343,6 +409,9 @@ fn deliver(guest: &Guest, interrupted: &mut Interrupted<'_>) {
     let mut frame = interrupted.frame();
     if guest.deliver(&mut frame) {
         interrupted.resume(&frame);
+        if let Some(vcpu) = &guest.platform().debugged {
+            vcpu.on_upcall(guest, interrupted);
+        }
     }
 }
 
@@ -398,10 +467,20 @@ fn handle_fault(signal: i32, info: &SignalInfo, guest: &Guest, interrupted: &mut
         if stepping.step(guest, interrupted) {
             deliver(guest, interrupted);
         }
+        if let Some(vcpu) = &guest.platform().debugged {
+            vcpu.on_step(guest, interrupted);
+            leave_if_stopping(guest, interrupted);
+        }
         return true;
     }
     if let Some(instruction) = thread_pointer::after_fault(interrupted.instruction()) {
         interrupted.resume_at(instruction);
+        return true;
+    }
+    if let Some(vcpu) = &guest.platform().debugged
+        && vcpu.on_fault(guest, interrupted, signal)
+    {
+        leave_if_stopping(guest, interrupted);
         return true;
     }
     // For these signals the kernel fills in the address; for others it is a number that is only shown.
@@ -412,6 +491,13 @@ fn handle_fault(signal: i32, info: &SignalInfo, guest: &Guest, interrupted: &mut
         interrupted.resume(&frame);
     }
     is_of_guest
+}
+
+/// While the guest stood, somebody may have asked for its end.
+fn leave_if_stopping(guest: &Guest, interrupted: &mut Interrupted<'_>) {
+    if guest.is_stopping() {
+        deliver(guest, interrupted);
+    }
 }
 
 /// Lets the process die by that signal as soon as the handler, during which it is blocked, returns.

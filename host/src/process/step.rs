@@ -67,22 +67,50 @@ pub(super) struct Stepping {
     was_put_off: Cell<bool>,
     /// Whether host code is on its way back to the guest.
     returning: Cell<bool>,
+    /// Whether a debugger has it stepped, for which what it does at each step is another's.
+    is_debugged: Cell<bool>,
+    /// Whether there is one, who may have left the guest flags with the trap flag.
+    has_debugger: bool,
 }
 
 impl Stepping {
-    pub(super) fn new(stepper: Option<Stepper>) -> Self {
+    pub(super) fn new(stepper: Option<Stepper>, has_debugger: bool) -> Self {
         Self {
-            is_on: Cell::new(stepper.is_some()),
+            is_on: Cell::new(stepper.is_some() || has_debugger),
             stepper: stepper.map(RefCell::new),
             left: Cell::new(0),
             was_put_off: Cell::new(false),
             returning: Cell::new(false),
+            is_debugged: Cell::new(has_debugger),
+            has_debugger,
+        }
+    }
+
+    /// Whether a debugger has each instruction trap from now on.
+    pub(super) fn set_debugged(&self, is_debugged: bool) {
+        self.is_debugged.set(is_debugged);
+        self.is_on
+            .set(is_debugged || self.stepper.is_some() || self.left.get() != 0);
+    }
+
+    /// The guest, or what is left of the way back to it, goes on by steps.
+    pub(super) fn step_on(&self, interrupted: &mut Interrupted<'_>) {
+        self.returning.set(true);
+        interrupted.step();
+    }
+
+    /// The guest goes on, not by steps for a debugger's sake.
+    pub(super) fn go_on(&self, interrupted: &mut Interrupted<'_>) {
+        if self.is_on.get() {
+            interrupted.step();
+        } else {
+            interrupted.stop_stepping();
         }
     }
 
     /// Returns whether a trap is one of ours.
     pub(super) const fn traps(&self) -> bool {
-        self.is_on.get() || self.was_put_off.get()
+        self.is_on.get() || self.was_put_off.get() || self.has_debugger
     }
 
     /// From a host function: the guest's timers expire after so many instructions of the guest, or before, when it
@@ -151,7 +179,7 @@ impl Stepping {
         if left != 1 {
             return false;
         }
-        if self.stepper.is_none() {
+        if self.stepper.is_none() && !self.is_debugged.get() {
             self.is_on.set(false);
             interrupted.stop_stepping();
         }

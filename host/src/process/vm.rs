@@ -17,6 +17,7 @@ use paravirt_host_core::layout::GUEST_END;
 
 use super::conditions::{self, Condition};
 use super::console::Console;
+use super::debugger::Debugger;
 use super::functions::{Call, Erased, HostFunction, Provided, Value};
 use super::interface;
 use super::lines::{LineHandle, SharedLines};
@@ -68,6 +69,7 @@ pub struct Builder {
     pauses: Option<Arc<Pauses>>,
     fsgsbase: bool,
     stepper: Option<Stepper>,
+    debugger: Option<Debugger>,
 }
 
 impl Builder {
@@ -209,6 +211,14 @@ impl Builder {
         self
     }
 
+    /// Has debuggers come to that port: the guest stands before its first instruction until one lets it go on. While it
+    /// stands, so does its time, in each of the ways in which that passes, and its time limit.
+    #[must_use]
+    pub fn debugger(mut self, debugger: Debugger) -> Self {
+        self.debugger = Some(debugger);
+        self
+    }
+
     /// Single-steps the guest and calls `stepper` before each of its instructions, also those of the host's stubs. For
     /// tests.
     #[must_use]
@@ -243,7 +253,8 @@ impl Builder {
             l4rtems: self.l4rtems,
         };
         let lines = Arc::new(SharedLines::new(self.pauses.clone()));
-        let schedule = Schedule::new(self.time, self.pauses, Arc::clone(&lines));
+        let debugged = self.debugger.as_ref().map(Debugger::vcpu);
+        let schedule = Schedule::new(self.time, self.pauses, debugged.is_some(), Arc::clone(&lines));
         let follows_calls = schedule.follows_calls();
         let provide = |name: &str, width| {
             let provided = self.functions.get(name)?;
@@ -254,12 +265,13 @@ impl Builder {
             })
         };
         let width = self.image.machine().width();
-        let host = Host::new(width, console, lines, schedule, self.fsgsbase, self.stepper);
+        let host = Host::new(width, console, lines, schedule, self.fsgsbase, self.stepper, debugged);
         let pages = Box::new(ProcessPages);
         let guest = Guest::load(&self.image, &request, &provide, host, pages)?;
         Ok(Vm {
             guest: Box::new(guest),
             run: self.run,
+            debugger: self.debugger,
             image: self.image,
             _occupancy: occupancy,
         })
@@ -280,6 +292,7 @@ fn followed(function: Erased) -> Erased {
 pub struct Vm {
     guest: Box<Guest>,
     run: Run,
+    debugger: Option<Debugger>,
     image: Image,
     _occupancy: Occupancy,
 }
@@ -304,6 +317,7 @@ impl Vm {
             pauses: None,
             fsgsbase: true,
             stepper: None,
+            debugger: None,
         }
     }
 
@@ -370,7 +384,7 @@ impl Vm {
     }
 
     fn run_once(&mut self) -> Result<Finished, VmError> {
-        run::run(&self.guest, &self.image, mem::take(&mut self.run))
+        run::run(&self.guest, &self.image, self.debugger.as_ref(), mem::take(&mut self.run))
     }
 }
 

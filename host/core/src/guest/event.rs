@@ -63,10 +63,7 @@ impl<P: Platform> Guest<P> {
     /// Leaves the guest for a fault of its own, as [`Guest::deliver`] does. Returns whether it was one: otherwise it is
     /// the host's, and nothing is changed.
     pub fn fault(&self, interrupted: &mut Interrupted, general: [u64; 16], exception: Exception) -> bool {
-        // Where neither a host function runs nor the guest is being left, it is the guest that ran, wherever a wild
-        // jump or a wild stack has led it. What has to be left and cannot be is the host's, or it would be left for
-        // ever.
-        if self.in_host() || !gate::can_leave() {
+        if !self.is_running() {
             return false;
         }
         let registers = Registers {
@@ -77,6 +74,15 @@ impl<P: Platform> Guest<P> {
         self.record(Record::new(Cause::Exception(exception), registers));
         leave(interrupted);
         true
+    }
+
+    /// Returns whether a fault now is the guest's.
+    #[must_use]
+    pub fn is_running(&self) -> bool {
+        // Where neither a host function runs nor the guest is being left, it is the guest that ran, wherever a wild
+        // jump or a wild stack has led it. What has to be left and cannot be is the host's, or it would be left for
+        // ever.
+        !self.in_host() && gate::can_leave()
     }
 
     /// Ends the guest for a system call that was stopped. Returns whether the guest itself made it, and is left as by

@@ -161,6 +161,7 @@ impl<P: Platform> Guest<P> {
             timers: Timers::default(),
             bindings,
             code,
+            gates: at..at + bytes.len() as u64,
             start,
             end: AtomicU64::new(0),
             in_host: AtomicBool::new(true),

@@ -16,6 +16,7 @@ mod platform;
 use alloc::sync::Arc;
 use alloc::vec::Vec;
 use core::cell::Cell;
+use core::ops::Range;
 use core::ptr;
 use core::sync::atomic::{AtomicBool, AtomicU32, AtomicU64, Ordering, compiler_fence};
 
@@ -57,6 +58,8 @@ pub struct Guest<P: Platform> {
     timers: Timers,
     bindings: Vec<Binding<P::Function>>,
     code: Code,
+    /// Addresses of all code of the host's in the guest's memory.
+    gates: Range<u64>,
     start: Start,
     /// The platform's time when guest time was 0.
     start_time: u64,
@@ -182,6 +185,18 @@ impl<P: Platform> Guest<P> {
     #[must_use]
     pub const fn memory(&self) -> &GuestMemory {
         &self.memory
+    }
+
+    /// Addresses of the host's own code in the guest's memory: stubs, tails, landings.
+    #[must_use]
+    pub fn gates(&self) -> Range<u64> {
+        self.gates.clone()
+    }
+
+    /// Returns whether that is the address of code of the host's in the guest's memory.
+    #[must_use]
+    pub fn is_gate(&self, address: u64) -> bool {
+        self.gates.contains(&address)
     }
 
     /// What the guest did that it may not, if that ended it; explained with the image it was made of.

@@ -64,7 +64,7 @@ fn parse(text: OsString) -> Result<Place, String> {
 }
 
 /// `[HOST:]PORT`. Names are not looked up: what they lead to may change.
-fn address(text: &str) -> Result<SocketAddr, String> {
+pub(super) fn address(text: &str) -> Result<SocketAddr, String> {
     let (host, port) = match text.rsplit_once(':') {
         Some((host, port)) => (Some(host), port),
         None => (None, text),

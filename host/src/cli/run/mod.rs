@@ -20,6 +20,7 @@ use super::host::HostName;
 use super::{Error, ExitStatus, FAILURE, SUCCESS, Subcommand, output, read, say, signal, units};
 
 mod console;
+mod debugger;
 mod emulator;
 mod process;
 mod report;
@@ -85,6 +86,22 @@ pub(super) struct Arguments {
     /// Process: accept images of that year's L4RTEMS, with its functions and its entry, but without interrupts
     #[arg(long, value_enum, value_name = "YEAR")]
     compat: Option<Compat>,
+
+    /// Process: wait for a debugger (gdb's `target remote`) before the guest's first instruction, at [HOST:]PORT or
+    /// unix:PATH (HOST is 127.0.0.1 if not given, PORT 0 any); without WHERE at 127.0.0.1:1234
+    #[arg(
+        long,
+        value_name = "WHERE",
+        value_parser = debugger::parser(),
+        num_args = 0..=1,
+        require_equals = true,
+        default_missing_value = debugger::DEFAULT
+    )]
+    gdb: Option<debugger::Place>,
+
+    /// Let debuggers come from other machines; nobody asks them who they are
+    #[arg(long)]
+    gdb_open_to_network: bool,
 
     /// Process: run with real-time priority (SCHED_FIFO), from 1 to 99; needs CAP_SYS_NICE or `ulimit -r`
     #[arg(
@@ -229,6 +246,8 @@ impl Subcommand for Arguments {
             verbose: false,
             lazy: false,
             compat: None,
+            gdb: None,
+            gdb_open_to_network: false,
             realtime: None,
             no_sandbox: false,
             stats: false,
@@ -332,6 +351,7 @@ impl Arguments {
             ("--console", self.console != Place::Stdio, process, "process"),
             ("--lazy", self.lazy, process, "process"),
             ("--compat", self.compat.is_some(), process, "process"),
+            ("--gdb", self.gdb.is_some(), process, "process"),
             ("--realtime", self.realtime.is_some(), process, "process"),
             ("--no-sandbox", self.no_sandbox, process, "process"),
             ("--stats", self.stats, process, "process"),
@@ -359,6 +379,12 @@ impl Arguments {
             return Err(clap::Error::raw(
                 ErrorKind::ArgumentConflict,
                 "`--console-open-to-network` is for `--console tcp:HOST:PORT` only; leave it out\n",
+            ));
+        }
+        if self.gdb_open_to_network && !matches!(self.gdb, Some(debugger::Place::Tcp(_))) {
+            return Err(clap::Error::raw(
+                ErrorKind::ArgumentConflict,
+                "`--gdb-open-to-network` is for `--gdb=HOST:PORT` only; leave it out\n",
             ));
         }
         Ok(())

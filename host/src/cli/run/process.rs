@@ -50,6 +50,12 @@ pub(super) fn run(image: Image, host: &Host, arguments: &Arguments, end: Option<
         place = console.place().map(str::to_owned);
         builder = builder.console(console);
     }
+    let mut debugger_place = None;
+    if let Some(place) = &arguments.gdb {
+        let debugger = place.open(arguments)?;
+        debugger_place = Some(debugger.place().to_owned());
+        builder = builder.debugger(debugger);
+    }
     let vm = builder.build()?;
     if !arguments.quiet {
         super::say_missing(vm.image(), host, vm.unbound());
@@ -65,6 +71,11 @@ pub(super) fn run(image: Image, host: &Host, arguments: &Arguments, end: Option<
     }
     if let Some(place) = &place {
         say::note(format_args!("console: {}", Escaped(place)));
+    }
+    if let Some(place) = &debugger_place {
+        // gdb wants sockets' names without what they are.
+        let target = place.strip_prefix("unix:").or(place.strip_prefix("tcp:")).unwrap_or(place);
+        say::note(format_args!("waiting for a debugger: target remote {}", Escaped(target)));
     }
     // SAFETY: this program has no handlers but the terminal's last words, which come on the signal stack and need no
     // thread pointer.

@@ -90,6 +90,9 @@ pub(super) trait Port: Debug + Send {
     /// Takes the next client, if there is one; whether there is.
     fn admit(&mut self) -> bool;
 
+    /// Lets the next client go that is at the door while another is there.
+    fn turn_away(&self) {}
+
     /// The client's stream; `None`: there is no client.
     fn client(&self) -> Option<BorrowedFd<'_>>;
 

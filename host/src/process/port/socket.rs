@@ -102,6 +102,10 @@ impl Port for Listener {
         self.client.is_some()
     }
 
+    fn turn_away(&self) {
+        let _ = accept_with(&self.listener, SocketFlags::CLOEXEC);
+    }
+
     fn client(&self) -> Option<BorrowedFd<'_>> {
         self.client.as_ref().map(AsFd::as_fd)
     }

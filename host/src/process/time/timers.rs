@@ -188,6 +188,15 @@ impl Ender {
         self.begin(limit);
     }
 
+    /// The guest has stood for `ns`, which is not of its time. For signal handlers.
+    pub(in crate::process) fn stood(&self, ns: u64) {
+        let limit = self.limit.get();
+        if limit != NEVER {
+            self.limit.set(limit.saturating_add(ns));
+            self.begin(self.limit.get());
+        }
+    }
+
     /// Begins at once. For signal handlers.
     pub(in crate::process) fn hurry(&self) {
         self.begin(0);

@@ -1,0 +1,154 @@
+// SPDX-License-Identifier: MIT OR Apache-2.0
+//! Debuggers: a port to which they come while the guest runs, one at a time, and before it does.
+//!
+//! The [protocol](crate::debug::gdb) is a thread's of its own; the guest's [stands](vcpu) in a signal handler meanwhile,
+//! with all that it is in a [structure](link) that both have.
+
+mod link;
+mod machine;
+mod server;
+mod vcpu;
+mod watches;
+
+use std::io;
+use std::net::SocketAddr;
+use std::path::{self, Path};
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+use std::thread::{self, JoinHandle};
+
+pub(super) use vcpu::Vcpu;
+
+use super::dispositions;
+use super::platform::Guest;
+use super::port::{self, Port, PortError, Reach, socket};
+use super::run::Exit;
+use crate::debug::gdb::{End, Region};
+use crate::image::Image;
+use link::Link;
+use machine::ProcessMachine;
+
+/// A port for debuggers that speak gdb's remote protocol, see [`Builder::debugger`](super::Builder::debugger).
+///
+/// The guest stands before its first instruction until a debugger comes and lets it go on. One that detaches leaves it
+/// running, and it may come again. If one vanishes, what it has set is gone; a guest that stood then waits for the next.
+/// While a debugger is there, others are turned away.
+#[derive(Debug)]
+pub struct Debugger {
+    /// Until the thread has it.
+    port: Mutex<Option<Box<dyn Port>>>,
+    thread: Mutex<Option<JoinHandle<()>>>,
+    place: String,
+    call: Option<u32>,
+    link: Arc<Link>,
+}
+
+/// A port for debuggers could not be opened.
+#[derive(Debug, thiserror::Error)]
+#[non_exhaustive]
+pub enum DebuggerError {
+    /// The socket.
+    #[error("debugger: {0}")]
+    Port(#[from] PortError),
+    /// The system has no descriptor for us by which threads wake each other.
+    #[error("cannot wait for a debugger: eventfd: {source}")]
+    Wakeup {
+        /// The system's reason.
+        source: io::Error,
+    },
+}
+
+impl Debugger {
+    /// On a TCP port of that address; 0: any that is free, which [`place`](Self::place) says.
+    ///
+    /// # Errors
+    /// [`DebuggerError`].
+    pub fn tcp(address: SocketAddr, reach: Reach) -> Result<Self, DebuggerError> {
+        Self::on_port(socket::tcp(address, reach)?)
+    }
+
+    /// On a new stream socket of that name, as that of a [console](super::Console::unix).
+    ///
+    /// # Errors
+    /// [`DebuggerError`].
+    pub fn unix(path: impl AsRef<Path>) -> Result<Self, DebuggerError> {
+        Self::on_port(socket::unix(path.as_ref())?)
+    }
+
+    fn on_port((port, place): port::Open) -> Result<Self, DebuggerError> {
+        let link = Link::new().map_err(|source| DebuggerError::Wakeup { source: source.into() })?;
+        Ok(Self {
+            call: port.call(),
+            port: Mutex::new(Some(port)),
+            thread: Mutex::new(None),
+            place,
+            link: Arc::new(link),
+        })
+    }
+
+    /// Where debuggers find it: `tcp:127.0.0.1:1234`, `unix:PATH`.
+    #[must_use]
+    pub fn place(&self) -> &str {
+        &self.place
+    }
+
+    /// A system call that it needs while the guest runs, and hardly anybody else.
+    pub(super) const fn call(&self) -> Option<u32> {
+        self.call
+    }
+
+    /// What the vCPU's thread has of it.
+    pub(super) fn vcpu(&self) -> Vcpu {
+        Vcpu::new(Arc::clone(&self.link))
+    }
+
+    /// That guest, which this thread is about to enter, as debuggers have it in hand.
+    pub(super) fn machine(&self, guest: &Guest, image: &Image) -> ProcessMachine {
+        self.link.set_thread(dispositions::this_thread());
+        let path = path::absolute(image.name());
+        let regions = (guest.memory().mappings())
+            .map(|(range, access)| Region { range, access })
+            .collect();
+        ProcessMachine {
+            link: Arc::clone(&self.link),
+            image: image.clone(),
+            file_name: path.map_or_else(|_| image.name().to_owned(), |path| path.display().to_string()),
+            regions,
+            gates: guest.gates(),
+        }
+    }
+
+    /// Begins to serve debuggers: by a thread, to be started last, so that it is confined as the guest's is.
+    ///
+    /// # Errors
+    /// If the system refuses the thread.
+    pub(super) fn begin(&self, mut machine: ProcessMachine) -> io::Result<()> {
+        let Some(port) = lock(&self.port).take() else {
+            return Ok(());
+        };
+        let thread = dispositions::with_blocked(|_| {
+            thread::Builder::new()
+                .name("debugger".into())
+                .spawn(move || server::serve(port, &mut machine))
+        })
+        .map_err(|error| io::Error::new(error.kind(), format!("a thread for the debugger: {error}")))?;
+        *lock(&self.thread) = Some(thread);
+        Ok(())
+    }
+
+    /// Tells a debugger that is there how the guest has ended, and ends the thread.
+    pub(super) fn finish(&self, exit: &Exit) {
+        self.link.end(match exit {
+            Exit::Signal(signal) => End::Signal(*signal as u8),
+            other => End::Exit(other.status()),
+        });
+        if let Some(thread) = lock(&self.thread).take() {
+            // It only fails if the thread panicked, which was reported.
+            let _ = thread.join();
+        }
+        lock(&self.port).take();
+    }
+}
+
+fn lock<T>(mutex: &Mutex<T>) -> MutexGuard<'_, T> {
+    mutex.lock().unwrap_or_else(PoisonError::into_inner)
+}

@@ -11,3 +11,4 @@ pub mod gdb;
 pub mod memory;
 pub mod unwind;
 pub mod registers;
+pub mod tasks;

@@ -11,6 +11,8 @@
  * exceptions, and the port's table of them is left out by the linker's section garbage collection.
  */
 
+#include <bsp/context.h>
+
 #include <rtems/asm.h>
 #include <rtems/score/cpu.h>
 #include <rtems/score/percpu.h>
@@ -21,16 +23,13 @@
 /* EFLAGS_INTR_ENABLE is bit 9. */
 .set FLAG_TO_EFLAGS, 9
 
-/* In what stands for EFLAGS: the words at the thread's stack pointer are its own. A thread that has not run yet has
- * none. */
-.set HAS_WORDS, 1 << 16
+.set HAS_WORDS, PARAVIRT_CONTEXT_HAS_WORDS
 
 /* What the layer keeps of the processor: SSE? */
 #define COMPONENTS __paravirt_components
 .set SSE, 1 << 1
 
-/* The words: control word of the x87 unit, above it the exception flags of its status word; MXCSR. */
-.set WORDS, 8
+.set WORDS, PARAVIRT_CONTEXT_WORDS
 .set WORDS_KEPT, 0x007fffff
 .set MXCSR, 4
 

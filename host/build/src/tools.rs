@@ -37,6 +37,8 @@ pub enum Tool {
     Linkers,
     /// The instruction counter of the benchmarks.
     Valgrind,
+    /// The debugger.
+    Gdb,
     /// Answers how a C program is built with an installed library.
     PkgConfig,
     /// The same for projects that are described to it.
@@ -79,7 +81,7 @@ pub enum State {
 
 impl Tool {
     /// All, in the order in which they are set up.
-    pub const ALL: [Self; 17] = [
+    pub const ALL: [Self; 18] = [
         Self::RustSource,
         Self::Cxx,
         Self::CrossI686,
@@ -89,6 +91,7 @@ impl Tool {
         Self::Clang,
         Self::Linkers,
         Self::Valgrind,
+        Self::Gdb,
         Self::PkgConfig,
         Self::Cmake,
         Self::Python,
@@ -111,6 +114,7 @@ impl Tool {
             Self::Clang => "clang",
             Self::Linkers => "linkers",
             Self::Valgrind => "valgrind",
+            Self::Gdb => "gdb",
             Self::PkgConfig => "pkg-config",
             Self::Cmake => "cmake",
             Self::Python => "python",
@@ -134,6 +138,7 @@ impl Tool {
             ("ld.lld", Self::Linkers),
             ("mold", Self::Linkers),
             ("valgrind", Self::Valgrind),
+            ("gdb", Self::Gdb),
             ("pkg-config", Self::PkgConfig),
             ("cmake", Self::Cmake),
             ("make", Self::Cmake),
@@ -160,6 +165,7 @@ impl Tool {
             Self::Clang => "C compiler clang",
             Self::Linkers => "linkers ld.lld and mold",
             Self::Valgrind => "valgrind",
+            Self::Gdb => "gdb",
             Self::PkgConfig => "pkg-config",
             Self::Cmake => "CMake and make",
             Self::Python => "Python 3",
@@ -195,6 +201,7 @@ impl Tool {
             (Self::Clang, _) => &["clang"],
             (Self::Linkers, _) => &["lld", "mold"],
             (Self::Valgrind, _) => &["valgrind"],
+            (Self::Gdb, _) => &["gdb"],
             (Self::PkgConfig, Fedora) => &["pkgconf-pkg-config"],
             (Self::PkgConfig, _) => &["pkgconf"],
             (Self::Cmake, _) => &["cmake", "make"],
@@ -236,6 +243,7 @@ impl Tool {
                 answers(Command::new("mold").arg("--version"))
             }
             Self::Valgrind => answers(Command::new("valgrind").args(["--quiet", "true"])),
+            Self::Gdb => answers(Command::new("gdb").args(["-nx", "--version"])),
             Self::PkgConfig => answers(Command::new("pkg-config").arg("--version")),
             Self::Cmake => {
                 answers(Command::new("cmake").arg("--version"))?;

@@ -321,7 +321,12 @@ impl Session {
         for (signal, action) in &actions {
             PREVIOUS[*signal as usize].store(action);
         }
-        choose_numbers(&actions, mask_before);
+        match program {
+            Program::Alone => NUMBERS.iter().zip(SILENT).for_each(|(number, signal)| {
+                number.store(signal, Ordering::SeqCst);
+            }),
+            Program::Shared => choose_numbers(&actions, mask_before),
+        }
         HANDLES_ENDS.store(handles_ends, Ordering::SeqCst);
         STATE.thread.store(this_thread(), Ordering::SeqCst);
         // Faults and requests wait for no event, or a storm of these would keep them away.
@@ -378,6 +383,11 @@ impl Drop for Session {
         }
     }
 }
+
+/// Our signals, in the order of [`Event::ALL`], in a program that has no use for them: those that mean nothing to one
+/// that does nothing about them, and that debuggers of this program let through without a word. Each may come from
+/// elsewhere, too, which is a look for nothing.
+const SILENT: [i32; Event::ALL.len()] = [libc::SIGCHLD, libc::SIGWINCH, libc::SIGURG];
 
 /// Gives our signals numbers: to the timers' those that nobody handles, and that are neither blocked nor waiting if
 /// there are such: then somebody is about to take them in another way. From the highest on: programs begin with the

@@ -53,12 +53,7 @@ pub(super) struct Run {
 }
 
 /// Runs the guest of that image to its end.
-pub(super) fn run(
-    guest: &Guest,
-    image: &Image,
-    debugger: Option<&Debugger>,
-    run: Run,
-) -> Result<Finished, VmError> {
+pub(super) fn run(guest: &Guest, image: &Image, debugger: Option<&Debugger>, run: Run) -> Result<Finished, VmError> {
     let realtime = run
         .realtime
         .map(|priority| Realtime::enter(priority).map_err(|source| VmError::Realtime { priority, source }));

@@ -333,6 +333,10 @@ impl Schedule {
         wait();
         let stood = monotonic() - start;
         self.clock.stood(stood);
+        if let Some(clock) = self.clock.steps() {
+            let (made, since) = (clock.made(), processor_time());
+            self.watch.set(Watch { made, since });
+        }
         self.arm();
         stood
     }

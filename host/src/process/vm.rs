@@ -384,7 +384,12 @@ impl Vm {
     }
 
     fn run_once(&mut self) -> Result<Finished, VmError> {
-        run::run(&self.guest, &self.image, self.debugger.as_ref(), mem::take(&mut self.run))
+        run::run(
+            &self.guest,
+            &self.image,
+            self.debugger.as_ref(),
+            mem::take(&mut self.run),
+        )
     }
 }
 

@@ -100,7 +100,9 @@ impl Place {
                 };
                 let console = Console::tcp(*address, reach).map_err(|error| -> Error {
                     match error {
-                        ConsoleError::Port(PortError::NotLoopback { .. }) => format!("{error} (--console-open-to-network)").into(),
+                        ConsoleError::Port(PortError::NotLoopback { .. }) => {
+                            format!("{error} (--console-open-to-network)").into()
+                        }
                         error => error.into(),
                     }
                 })?;

@@ -44,7 +44,11 @@ impl Place {
         match self {
             Self::Unix(path) => Ok(Debugger::unix(path)?),
             Self::Tcp(address) => {
-                let reach = if arguments.gdb_open_to_network { Reach::Network } else { Reach::Machine };
+                let reach = if arguments.gdb_open_to_network {
+                    Reach::Network
+                } else {
+                    Reach::Machine
+                };
                 Debugger::tcp(*address, reach).map_err(|error| match error {
                     DebuggerError::Port(PortError::NotLoopback { .. }) => {
                         format!("{error} (--gdb-open-to-network)").into()
@@ -68,7 +72,12 @@ mod tests {
         assert_eq!(parse("tcp:localhost:7".into()), tcp("127.0.0.1:7"));
         assert_eq!(parse("[::1]:80".into()), tcp("[::1]:80"));
         assert_eq!(parse("unix:/a b".into()), Ok(Place::Unix("/a b".into())));
-        for (text, reason) in [("", "port"), ("unix:", "no file"), ("example.org:1", "host"), ("1.2.3.4", "port")] {
+        for (text, reason) in [
+            ("", "port"),
+            ("unix:", "no file"),
+            ("example.org:1", "host"),
+            ("1.2.3.4", "port"),
+        ] {
             let refusal = parse(text.into()).expect_err(text);
             assert!(refusal.contains(reason), "{text}: {refusal}");
         }

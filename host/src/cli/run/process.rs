@@ -74,8 +74,14 @@ pub(super) fn run(image: Image, host: &Host, arguments: &Arguments, end: Option<
     }
     if let Some(place) = &debugger_place {
         // gdb wants sockets' names without what they are.
-        let target = place.strip_prefix("unix:").or(place.strip_prefix("tcp:")).unwrap_or(place);
-        say::note(format_args!("waiting for a debugger: target remote {}", Escaped(target)));
+        let target = place
+            .strip_prefix("unix:")
+            .or(place.strip_prefix("tcp:"))
+            .unwrap_or(place);
+        say::note(format_args!(
+            "waiting for a debugger: target remote {}",
+            Escaped(target)
+        ));
     }
     // SAFETY: this program has no handlers but the terminal's last words, which come on the signal stack and need no
     // thread pointer.

@@ -392,7 +392,23 @@ mod tests {
         };
         let mut line = Vec::new();
         shown.gdb_serialize(|byte| line.push(byte));
-        assert_eq!(line[..12], [Some(0), Some(0), Some(0), Some(0), None, None, None, None, Some(0), Some(0), Some(0), Some(0)]);
+        assert_eq!(
+            line[..12],
+            [
+                Some(0),
+                Some(0),
+                Some(0),
+                Some(0),
+                None,
+                None,
+                None,
+                None,
+                Some(0),
+                Some(0),
+                Some(0),
+                Some(0)
+            ]
+        );
         assert!(line[40..].iter().all(Option::is_none), "neither segments nor units");
     }
 }

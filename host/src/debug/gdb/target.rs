@@ -213,9 +213,10 @@ const fn watched(address: u64, size: u64, kind: WatchKind) -> Watched {
 
 /// For gdb, which then asks for nothing else. To it, read-only memory is one in which it cannot set a breakpoint.
 fn memory_map(regions: &[Region]) -> String {
-    let mut text = "<?xml version=\"1.0\"?><!DOCTYPE memory-map PUBLIC \"+//IDN gnu.org//DTD GDB Memory Map V1.0//EN\" \
+    let mut text =
+        "<?xml version=\"1.0\"?><!DOCTYPE memory-map PUBLIC \"+//IDN gnu.org//DTD GDB Memory Map V1.0//EN\" \
         \"http://sourceware.org/gdb/gdb-memory-map.dtd\"><memory-map>"
-        .to_owned();
+            .to_owned();
     for Region { range, .. } in regions {
         let (start, size) = (range.start, range.end - range.start);
         // Writing to a string does not fail.
@@ -454,7 +455,13 @@ impl<M: Machine> MemoryMap for Target<'_, M> {
 }
 
 impl<M: Machine> ExecFile for Target<'_, M> {
-    fn get_exec_file(&self, _: Option<Pid>, offset: u64, length: usize, buffer: &mut [u8]) -> TargetResult<usize, Self> {
+    fn get_exec_file(
+        &self,
+        _: Option<Pid>,
+        offset: u64,
+        length: usize,
+        buffer: &mut [u8],
+    ) -> TargetResult<usize, Self> {
         Ok(file::copy(self.file.name().as_bytes(), offset, length, buffer))
     }
 }

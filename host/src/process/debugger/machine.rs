@@ -127,7 +127,9 @@ impl Machine for ProcessMachine {
         let Ok(size) = usize::try_from(watched.size) else {
             return false;
         };
-        let is_readable = self.parts(watched.address, size).all(|(region, _, _)| region.access.read);
+        let is_readable = self
+            .parts(watched.address, size)
+            .all(|(region, _, _)| region.access.read);
         let fits = watched.accesses == Accesses::Writes && self.holds(watched.address, size) && is_readable;
         let add = |exchange: &mut super::link::Exchange| exchange.watches.add(watched);
         fits && self.link.with_exchange(add).unwrap_or(false)

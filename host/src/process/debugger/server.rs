@@ -141,7 +141,7 @@ fn converse(
             }
             port.turn_away();
             let machine = session.machine();
-            if machine.link.changes() != changes {
+            if machine.link.changes() != changes || has_ended(machine) {
                 break 0;
             }
             let is_due = machine.link.is_stop_wanted();
@@ -153,7 +153,11 @@ fn converse(
         if count == 0 && has_ended(session.machine()) {
             // It was told, or has asked for nothing.
             let over = session.look();
-            return if let Progress::Over(over) = over { over } else { Over::Ended };
+            return if let Progress::Over(over) = over {
+                over
+            } else {
+                Over::Ended
+            };
         }
     }
 }
@@ -174,7 +178,11 @@ impl Connection for Line {
     }
 
     fn flush(&mut self) -> Result<(), Errno> {
-        let patience = if self.link.ended().is_some() { LAST_PATIENCE } else { PATIENCE };
+        let patience = if self.link.ended().is_some() {
+            LAST_PATIENCE
+        } else {
+            PATIENCE
+        };
         let end = Instant::now() + patience;
         let port = self.port.borrow();
         while !self.bytes.is_empty() {
@@ -189,7 +197,10 @@ impl Connection for Line {
                         return Err(Errno::TIMEDOUT);
                     }
                     let client = port.client().ok_or(Errno::NOTCONN)?;
-                    let mut ready = [PollFd::from_borrowed_fd(client, PollFlags::OUT), self.link.news.poll_fd()];
+                    let mut ready = [
+                        PollFd::from_borrowed_fd(client, PollFlags::OUT),
+                        self.link.news.poll_fd(),
+                    ];
                     let _ = poll(&mut ready, Timespec::try_from(rest).ok().as_ref());
                 }
                 Err(error) => return Err(error),

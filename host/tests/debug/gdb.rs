@@ -1,0 +1,229 @@
+// SPDX-License-Identifier: MIT OR Apache-2.0
+//! Sessions of a real gdb with guests of both widths (`--gdb`).
+
+use std::path::{Path, PathBuf};
+use std::process::{Command, Output, Stdio};
+
+use tempfile::TempDir;
+
+use super::guests::{Running, each, pvhost, text, wait_for};
+
+/// A guest that waits for a debugger.
+pub struct Debugged {
+    pub running: Running,
+    folder: TempDir,
+}
+
+impl Debugged {
+    /// Starts it; with a console of its own, since what the guest prints does not matter.
+    pub fn start(guest: &Path, options: &[&str], arguments: &[&str]) -> Self {
+        let folder = tempfile::tempdir().expect("a folder");
+        let place = format!("--gdb=unix:{}", folder.path().join("gdb").display());
+        let options = [&[place.as_str(), "--json"], options].concat();
+        let mut command = pvhost(guest, &options, arguments);
+        let running = Running::start(command.stdout(Stdio::piped()).stderr(Stdio::piped()));
+        let debugged = Self { running, folder };
+        wait_for("the socket", || debugged.socket().exists());
+        debugged
+    }
+
+    pub fn socket(&self) -> PathBuf {
+        self.folder.path().join("gdb")
+    }
+
+    /// Has gdb do that, in a folder without anything of the user's. What it prints.
+    pub fn gdb(&self, commands: &[&str]) -> String {
+        test_support::program("gdb");
+        let mut command = Command::new("gdb");
+        command.args([
+            "-nx",
+            "-q",
+            "-batch",
+            "-ex",
+            "set pagination off",
+            "-ex",
+            "set confirm off",
+        ]);
+        command
+            .arg("-ex")
+            .arg(format!("target remote {}", self.socket().display()));
+        for line in commands {
+            command.args(["-ex", line]);
+        }
+        let output = command.stdin(Stdio::null()).output().expect("gdb starts");
+        text(&output.stdout) + &text(&output.stderr)
+    }
+
+    /// Waits for its end.
+    pub fn ends(self) -> Output {
+        self.running.output()
+    }
+}
+
+/// Fails unless the lines contain these texts, in this order.
+#[track_caller]
+fn assert_in_order(output: &str, texts: &[&str]) {
+    let mut rest = output;
+    for text in texts {
+        let at = rest.find(text);
+        let at = at.unwrap_or_else(|| panic!("no {text:?} where it should be in\n{output}"));
+        rest = &rest[at + text.len()..];
+    }
+}
+
+#[test]
+fn the_guest_is_found_stopped_at_and_runs_to_its_end() {
+    for (arch, guest) in each("hello") {
+        let debugged = Debugged::start(&guest, &[], &[]);
+        let output = debugged.gdb(&[
+            "info files",
+            "break pv_console_write",
+            "continue",
+            "backtrace 1",
+            "continue",
+        ]);
+        let name = format!("Symbols from \"target:{}\"", guest.display());
+        let width = if arch == test_support::Arch::I386 {
+            "elf32-i386"
+        } else {
+            "elf64-x86-64"
+        };
+        let expected = [
+            "in _start ()",
+            &name,
+            width,
+            "Breakpoint 1 at 0x",
+            "Breakpoint 1, 0x",
+            "in pv_console_write",
+            "exited normally",
+        ];
+        assert_in_order(&output, &expected);
+        let ended = debugged.ends();
+        assert_eq!(ended.status.code(), Some(0), "{arch}: {}", text(&ended.stderr));
+        assert_eq!(text(&ended.stdout), "Hello from a paravirtualized guest\n");
+    }
+}
+
+#[test]
+fn steps_lead_over_calls_of_the_host() {
+    for (arch, guest) in each("hello") {
+        let debugged = Debugged::start(&guest, &[], &[]);
+        // The thunk is one instruction: behind the host function the guest is where it was called.
+        let output = debugged.gdb(&[
+            "break pv_console_write",
+            "continue",
+            "print/x *(void**)$sp",
+            "stepi",
+            "print/x (void*)$pc",
+            "kill",
+        ]);
+        let value = |number: u32| {
+            let line = output
+                .lines()
+                .find_map(|line| line.strip_prefix(&format!("${number} = ")));
+            line.unwrap_or_else(|| panic!("{arch}: {output}")).to_owned()
+        };
+        assert_eq!(value(1), value(2), "{arch}: {output}");
+        let ended = debugged.ends();
+        assert_eq!(text(&ended.stdout), "Hello from a paravirtualized guest\n", "{arch}");
+        let signal = std::os::unix::process::ExitStatusExt::signal(&ended.status);
+        assert_eq!(signal, Some(libc::SIGKILL), "{arch}");
+    }
+}
+
+#[test]
+fn handlers_are_stopped_in_whatever_way_time_passes() {
+    for time in ["real", "fast", "steps", "10"] {
+        for (arch, guest) in each("ticker") {
+            let debugged = Debugged::start(&guest, &["--time", time], &["20"]);
+            let output = debugged.gdb(&[
+                "break __paravirt_deliver",
+                "continue",
+                "delete",
+                "break pv_clock_now",
+                "continue",
+                "info threads",
+                "delete",
+                "continue",
+            ]);
+            let expected = [
+                "Breakpoint 1, ",
+                "Breakpoint 2, ",
+                "in pv_clock_now",
+                "* 1 ",
+                "(guest)",
+                "exited normally",
+            ];
+            assert_in_order(&output, &expected);
+            assert_eq!(debugged.ends().status.code(), Some(0), "{arch}, {time}");
+        }
+    }
+}
+
+#[test]
+fn a_status_is_what_the_guest_ends_with() {
+    for (arch, guest) in each("fault") {
+        let debugged = Debugged::start(&guest, &[], &["exit", "7"]);
+        assert_in_order(&debugged.gdb(&["continue"]), &["exited with code 07"]);
+        assert_eq!(debugged.ends().status.code(), Some(7), "{arch}");
+    }
+}
+
+#[test]
+fn a_fault_stops_the_guest_and_ends_it_then() {
+    for (argument, expected) in [
+        ("null", "SIGSEGV"),
+        ("undefined", "SIGILL"),
+        ("jump", "SIGSEGV"),
+        ("overflow", "SIGSEGV"),
+    ] {
+        for (arch, guest) in each("fault") {
+            let debugged = Debugged::start(&guest, &[], &[argument]);
+            let output = debugged.gdb(&["continue", "info registers", "continue"]);
+            assert_in_order(&output, &[expected, "ip ", "exited with code 05"]);
+            let ended = debugged.ends();
+            assert_eq!(ended.status.code(), Some(5), "{arch}, {argument}");
+            assert!(text(&ended.stderr).contains("guest fault: "), "{arch}, {argument}");
+        }
+    }
+}
+
+#[test]
+fn a_breakpoint_of_the_guests_own_is_one() {
+    for (arch, guest) in each("fault") {
+        let debugged = Debugged::start(&guest, &[], &["breakpoint"]);
+        let output = debugged.gdb(&["continue", "continue"]);
+        assert_in_order(&output, &["SIGTRAP", "exited "]);
+        assert_ne!(debugged.ends().status.code(), Some(5), "{arch}: it goes on behind it");
+    }
+}
+
+#[test]
+fn registers_and_memory_can_be_changed() {
+    for (arch, guest) in each("hello") {
+        let debugged = Debugged::start(&guest, &[], &[]);
+        let (pointer, length) = match arch {
+            test_support::Arch::I386 => ("*(unsigned*)($esp+4)", "*(unsigned*)($esp+8)"),
+            _ => ("$rdi", "$rsi"),
+        };
+        let text_of = format!("x/s {pointer}");
+        let output = debugged.gdb(&[
+            "set $xmm1.uint128 = 5",
+            "print $xmm1.uint128",
+            "set $st3 = 2.5",
+            "print $st3",
+            "set $mxcsr = 0x1fc0",
+            "print/x $mxcsr",
+            "break pv_console_write",
+            "continue",
+            &format!("set *(char*){pointer} = 'J'"),
+            &format!("set {length} = 5"),
+            &text_of,
+            "continue",
+            "continue",
+        ]);
+        assert_in_order(&output, &["$1 = 5", "$2 = 2.5", "$3 = 0x1fc0", "Jello from"]);
+        let written = text(&debugged.ends().stdout);
+        assert!(written.starts_with("Jello"), "{arch}: {written}\n{output}");
+    }
+}

@@ -37,6 +37,16 @@ const ARM_PROCESSOR: &str = "cortex-a57";
 
 /// The arguments, but for the [debug console](debug_console).
 pub(super) fn arguments(image: &Image, files: &Files, options: &Options) -> Result<Vec<OsString>, EmulatorError> {
+    if let Some(address) = options.debugger {
+        match options.platform {
+            VirtualMachine::XenPvh => {
+                let platform = options.platform.name();
+                return Err(EmulatorError::NoDebugger { platform });
+            }
+            VirtualMachine::Bare | VirtualMachine::XenPv if address.port() == 0 => return Err(EmulatorError::NoPort),
+            VirtualMachine::Bare | VirtualMachine::XenPv => {}
+        }
+    }
     let is_arm = image.machine() == Machine::Aarch64;
     let machine = match options.gic {
         _ if !is_arm => "pc",
@@ -70,6 +80,10 @@ pub(super) fn arguments(image: &Image, files: &Files, options: &Options) -> Resu
     }
     if options.icount {
         arguments.extend(["-icount", "shift=4,sleep=off"].map(OsString::from));
+    }
+    if let Some(address) = options.debugger {
+        arguments.extend(["-S", "-gdb"].map(OsString::from));
+        arguments.push(format!("tcp:{address}").into());
     }
     let memory = memory(image, options.platform, options.memory)?;
     match &files.xen {

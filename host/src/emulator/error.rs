@@ -89,6 +89,18 @@ pub enum EmulatorError {
         /// The platform.
         platform: &'static str,
     },
+    /// QEMU cannot read the guest's memory for a debugger.
+    #[error(
+        "no debugger on {platform}: QEMU finds a guest's memory by the guest's own page tables, and there Xen has further \
+        ones below them; debug it in a process or on `qemu`, for x86-64 also on `xen-pv`"
+    )]
+    NoDebugger {
+        /// The platform.
+        platform: &'static str,
+    },
+    /// QEMU does not say which port it has taken.
+    #[error("QEMU does not say which port a debugger finds it at; name one that is not 0")]
+    NoPort,
     /// The system refused something.
     #[error("{what}: {source}")]
     System {

@@ -33,6 +33,7 @@ mod signals;
 mod xen;
 
 use std::io;
+use std::net::SocketAddr;
 use std::path::PathBuf;
 use std::time::{Duration, Instant};
 
@@ -108,6 +109,9 @@ pub struct Options {
     /// The file with Xen; `None`: the one of [`XEN_VARIABLE`], or the newest that was unpacked beside the program (from
     /// its folder, `../xen/boot`), or the newest in /boot.
     pub xen: Option<PathBuf>,
+    /// TCP port for debuggers, with whom QEMU speaks itself; the machine stands until one has it go on. `timeout` does
+    /// not. Not for [`VirtualMachine::XenPvh`].
+    pub debugger: Option<SocketAddr>,
 }
 
 /// A guest's end.

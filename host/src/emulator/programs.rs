@@ -55,7 +55,7 @@ pub(super) struct Xen {
 
 /// Finds everything.
 pub(super) fn find(image: &Image, options: &Options, deadline: Option<Instant>) -> Result<Files, EmulatorError> {
-    let (program, package) = qemu(image.machine());
+    let (program, package) = qemu(image.machine(), options.debugger.is_some());
     let qemu = (env::var_os("PATH").and_then(|path| in_path(&path, program)))
         .or_else(|| Some(beside(QEMU_BESIDE)?.join(program)).filter(|file| is_program(file)))
         .ok_or(EmulatorError::NoQemu { program, package })?;
@@ -78,9 +78,11 @@ pub(super) fn find(image: &Image, options: &Options, deadline: Option<Instant>) 
 }
 
 /// QEMU's program for guests of that architecture, and Debian's package with it.
-fn qemu(machine: Machine) -> (&'static str, &'static str) {
+fn qemu(machine: Machine, has_debugger: bool) -> (&'static str, &'static str) {
     match machine {
         Machine::Aarch64 => ("qemu-system-aarch64", "qemu-system-arm"),
+        // To a debugger, the processor of the other is always one for x86-64.
+        Machine::I386 if has_debugger => ("qemu-system-i386", "qemu-system-x86"),
         // One for both widths; others were refused.
         _ => ("qemu-system-x86_64", "qemu-system-x86"),
     }

@@ -8,9 +8,11 @@ use std::path::PathBuf;
 
 use clap::builder::{OsStringValueParser, TypedValueParser};
 use pvhost::process::{Debugger, DebuggerError, PortError, Reach};
+use pvhost::text::Escaped;
 
 use super::console::address;
 use super::{Arguments, Error};
+use crate::cli::say;
 
 /// Where, if nothing is said: the port that QEMU has for it.
 pub(super) const DEFAULT: &str = "1234";
@@ -20,6 +22,11 @@ pub(super) const DEFAULT: &str = "1234";
 pub(super) enum Place {
     Tcp(SocketAddr),
     Unix(PathBuf),
+}
+
+/// Says it, as gdb's command has it.
+pub(super) fn say_where(target: &str) {
+    say::note(format_args!("waiting for a debugger: target remote {}", Escaped(target)));
 }
 
 /// Of the option's value.
@@ -38,25 +45,41 @@ fn parse(text: OsString) -> Result<Place, String> {
     }
 }
 
+/// From where debuggers may come.
+const fn reach(arguments: &Arguments) -> Reach {
+    if arguments.gdb_open_to_network {
+        Reach::Network
+    } else {
+        Reach::Machine
+    }
+}
+
+/// With the option that permits it, if it is that.
+fn refused(error: DebuggerError) -> Error {
+    match error {
+        DebuggerError::Port(PortError::NotLoopback { .. }) => format!("{error} (--gdb-open-to-network)").into(),
+        error => error.into(),
+    }
+}
+
 impl Place {
+    /// The address of a port that somebody else opens.
+    pub(super) fn address(&self, arguments: &Arguments) -> Result<SocketAddr, Error> {
+        let Self::Tcp(address) = self else {
+            return Err("QEMU has a port for debuggers, and no socket".into());
+        };
+        let checked = reach(arguments).check(*address);
+        checked.map_err(|error| refused(error.into()))?;
+        Ok(*address)
+    }
+
     /// Opens the port there.
     pub(super) fn open(&self, arguments: &Arguments) -> Result<Debugger, Error> {
         match self {
-            Self::Unix(path) => Ok(Debugger::unix(path)?),
-            Self::Tcp(address) => {
-                let reach = if arguments.gdb_open_to_network {
-                    Reach::Network
-                } else {
-                    Reach::Machine
-                };
-                Debugger::tcp(*address, reach).map_err(|error| match error {
-                    DebuggerError::Port(PortError::NotLoopback { .. }) => {
-                        format!("{error} (--gdb-open-to-network)").into()
-                    }
-                    error => error.into(),
-                })
-            }
+            Self::Unix(path) => Debugger::unix(path),
+            Self::Tcp(address) => Debugger::tcp(*address, reach(arguments)),
         }
+        .map_err(refused)
     }
 }
 

@@ -37,7 +37,14 @@ pub(super) fn run(
         gic: arguments.gic.map_or_else(Gic::default, Gic::from),
         verbose: arguments.verbose,
         xen: arguments.xen.clone(),
+        debugger: match &arguments.gdb {
+            Some(place) => Some(place.address(arguments)?),
+            None => None,
+        },
     };
+    if let Some(address) = options.debugger {
+        super::debugger::say_where(&address.to_string());
+    }
     let finished = emulator::run(image, &options)?;
     if let Some(end) = end {
         output::hurry_from(end);

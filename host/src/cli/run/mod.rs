@@ -87,8 +87,8 @@ pub(super) struct Arguments {
     #[arg(long, value_enum, value_name = "YEAR")]
     compat: Option<Compat>,
 
-    /// Process: wait for a debugger (gdb's `target remote`) before the guest's first instruction, at [HOST:]PORT or
-    /// unix:PATH (HOST is 127.0.0.1 if not given, PORT 0 any); without WHERE at 127.0.0.1:1234
+    /// Wait for a debugger (gdb's `target remote`) before the guest's first instruction, at [HOST:]PORT (HOST is
+    /// 127.0.0.1 if not given), for a process also PORT 0 (any) and unix:PATH; without WHERE at 127.0.0.1:1234
     #[arg(
         long,
         value_name = "WHERE",
@@ -351,7 +351,6 @@ impl Arguments {
             ("--console", self.console != Place::Stdio, process, "process"),
             ("--lazy", self.lazy, process, "process"),
             ("--compat", self.compat.is_some(), process, "process"),
-            ("--gdb", self.gdb.is_some(), process, "process"),
             ("--realtime", self.realtime.is_some(), process, "process"),
             ("--no-sandbox", self.no_sandbox, process, "process"),
             ("--stats", self.stats, process, "process"),
@@ -379,6 +378,12 @@ impl Arguments {
             return Err(clap::Error::raw(
                 ErrorKind::ArgumentConflict,
                 "`--console-open-to-network` is for `--console tcp:HOST:PORT` only; leave it out\n",
+            ));
+        }
+        if !process && matches!(self.gdb, Some(debugger::Place::Unix(_))) {
+            return Err(clap::Error::raw(
+                ErrorKind::ArgumentConflict,
+                "QEMU would overwrite a file of that name: give `--gdb=PORT`, or `--host process`\n",
             ));
         }
         if self.gdb_open_to_network && !matches!(self.gdb, Some(debugger::Place::Tcp(_))) {

@@ -9,7 +9,7 @@ use pvhost::process::{Confinement, Exit, Repeatable, SandboxPolicy, Vm};
 use pvhost::provides::Host;
 use pvhost::text::Escaped;
 
-use super::{Arguments, Error, ExitStatus, output, report, signal};
+use super::{Arguments, Error, ExitStatus, debugger, output, report, signal};
 use crate::cli::say::{self, BAD};
 use crate::cli::units;
 
@@ -52,9 +52,9 @@ pub(super) fn run(image: Image, host: &Host, arguments: &Arguments, end: Option<
     }
     let mut debugger_place = None;
     if let Some(place) = &arguments.gdb {
-        let debugger = place.open(arguments)?;
-        debugger_place = Some(debugger.place().to_owned());
-        builder = builder.debugger(debugger);
+        let port = place.open(arguments)?;
+        debugger_place = Some(port.place().to_owned());
+        builder = builder.debugger(port);
     }
     let vm = builder.build()?;
     if !arguments.quiet {
@@ -74,14 +74,8 @@ pub(super) fn run(image: Image, host: &Host, arguments: &Arguments, end: Option<
     }
     if let Some(place) = &debugger_place {
         // gdb wants sockets' names without what they are.
-        let target = place
-            .strip_prefix("unix:")
-            .or(place.strip_prefix("tcp:"))
-            .unwrap_or(place);
-        say::note(format_args!(
-            "waiting for a debugger: target remote {}",
-            Escaped(target)
-        ));
+        let target = place.strip_prefix("unix:").or(place.strip_prefix("tcp:"));
+        debugger::say_where(target.unwrap_or(place));
     }
     // SAFETY: this program has no handlers but the terminal's last words, which come on the signal stack and need no
     // thread pointer.

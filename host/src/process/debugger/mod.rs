@@ -137,10 +137,14 @@ impl Debugger {
 
     /// Tells a debugger that is there how the guest has ended, and ends the thread.
     pub(super) fn finish(&self, exit: &Exit) {
-        self.link.end(match exit {
+        self.end(match exit {
             Exit::Signal(signal) => End::Signal(*signal as u8),
             other => End::Exit(other.status()),
         });
+    }
+
+    fn end(&self, end: End) {
+        self.link.end(end);
         if let Some(thread) = lock(&self.thread).take() {
             // It only fails if the thread panicked, which was reported.
             let _ = thread.join();
@@ -148,6 +152,18 @@ impl Debugger {
         lock(&self.port).take();
     }
 }
+
+/// Of a guest that could not be entered.
+impl Drop for Debugger {
+    fn drop(&mut self) {
+        if lock(&self.thread).is_some() {
+            self.end(End::Exit(FAILURE));
+        }
+    }
+}
+
+/// Exit status of a run that did not begin.
+const FAILURE: u8 = 1;
 
 fn lock<T>(mutex: &Mutex<T>) -> MutexGuard<'_, T> {
     mutex.lock().unwrap_or_else(PoisonError::into_inner)

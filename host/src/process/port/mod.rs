@@ -24,6 +24,19 @@ pub enum Reach {
     Network,
 }
 
+impl Reach {
+    /// Makes sure that clients of that address come from nowhere else.
+    ///
+    /// # Errors
+    /// [`PortError::NotLoopback`] if they may.
+    pub fn check(self, address: SocketAddr) -> Result<(), PortError> {
+        if self == Self::Machine && !address.ip().to_canonical().is_loopback() {
+            return Err(PortError::NotLoopback { address });
+        }
+        Ok(())
+    }
+}
+
 /// A socket could not be opened to which clients come.
 #[derive(Debug, thiserror::Error)]
 #[non_exhaustive]

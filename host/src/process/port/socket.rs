@@ -46,9 +46,7 @@ pub(in crate::process) fn unix(path: &Path) -> Result<Open, PortError> {
 
 /// Listens on that TCP port.
 pub(in crate::process) fn tcp(address: SocketAddr, reach: Reach) -> Result<Open, PortError> {
-    if reach == Reach::Machine && !address.ip().to_canonical().is_loopback() {
-        return Err(PortError::NotLoopback { address });
-    }
+    reach.check(address)?;
     let open = || -> io::Result<Open> {
         let listener = TcpListener::bind(address)?;
         listener.set_nonblocking(true)?;

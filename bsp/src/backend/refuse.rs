@@ -84,9 +84,8 @@ fn stop_in_machine(entry: &Entry) {
     message::say(format_args!(
         "it was entered by its {}; it has: {Names}; name another in `image!` (a PC, QEMU, KVM: bare; Xen: xen)",
         match entry.point {
-            EntryPoint::Elf => "ELF entry point",
+            EntryPoint::Elf | EntryPoint::Reset => "ELF entry point",
             EntryPoint::Pvh => "PVH note",
-            EntryPoint::Reset => "ELF entry point, out of reset",
             EntryPoint::XenPv => "Xen PV note",
             EntryPoint::Own(name) => name,
         }

@@ -19,7 +19,7 @@ pub(super) fn detects(entry: &Entry) -> bool {
     match entry.point {
         EntryPoint::XenPv => true,
         EntryPoint::Pvh => pvh::is_xen(),
-        EntryPoint::Elf | EntryPoint::Own(_) => false,
+        EntryPoint::Elf | EntryPoint::Reset | EntryPoint::Own(_) => false,
     }
 }
 

@@ -15,6 +15,8 @@ use crate::image::Image;
 
 mod state;
 mod table;
+#[cfg(test)]
+mod tests;
 
 /// A guest can have made any number of entries; more tasks are not listed. RTEMS has room for as many in a class.
 const MAX_TASKS: usize = 0xffff;

@@ -105,7 +105,7 @@ impl Table {
             thread_edi,
             has_words,
             words,
-        ] = words
+        ] = words.get(..WORDS).unwrap_or_default()
         else {
             return Err(TasksError::Damaged);
         };
@@ -141,5 +141,24 @@ impl Table {
             has_words,
             words,
         })
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn another_version_is_refused_and_a_longer_table_is_not() {
+        let mut words = vec![7; WORDS + 1];
+        words[..2].copy_from_slice(&[VERSION, (WORDS as u32 + 1) * 4]);
+        assert_eq!(Table::read(&words).expect("a table").words, 7);
+        assert_eq!(Table::read(&words[..WORDS]).expect("a table").thread_edi, 7);
+        assert_eq!(Table::read(&words[..WORDS - 1]).err(), Some(TasksError::Damaged));
+        words[1] = 4 * WORDS as u32 - 1;
+        assert_eq!(Table::read(&words).err(), Some(TasksError::Damaged));
+        words[0] = 2;
+        assert_eq!(Table::read(&words).err(), Some(TasksError::Version(2)));
+        assert_eq!(Table::read(&[]).err(), Some(TasksError::Damaged));
     }
 }

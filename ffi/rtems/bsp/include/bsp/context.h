@@ -11,12 +11,15 @@
 #define LIBBSP_I386_PARAVIRT_CONTEXT_H
 
 /**
- * @brief In what stands for EFLAGS: the words at the thread's stack pointer are its own, and the address to which it returns is
- * behind them. A thread that has not run yet has none.
+ * @brief In what stands for EFLAGS: the words at the thread's stack pointer are its own, and the address to which it
+ * returns is behind them. A thread that has not run yet has none.
  */
 #define PARAVIRT_CONTEXT_HAS_WORDS 0x10000
 
-/** @brief Size of the words in bytes: control word of the x87 unit, above it the exception flags of its status word; MXCSR. */
+/**
+ * @brief Size of the words in bytes: control word of the x87 unit, above it the exception flags of its status word;
+ * MXCSR.
+ */
 #define PARAVIRT_CONTEXT_WORDS 8
 
 #endif /* LIBBSP_I386_PARAVIRT_CONTEXT_H */

@@ -8,6 +8,8 @@
 pub use paravirt_host_core::{bind, fault, image, prototype, text};
 
 pub mod audit;
+#[cfg(all(target_os = "linux", target_arch = "x86_64"))]
+pub mod coverage;
 pub mod debug;
 #[cfg(all(target_os = "linux", target_arch = "x86_64"))]
 pub mod emulator;

@@ -39,6 +39,8 @@ pub enum Tool {
     Valgrind,
     /// The debugger.
     Gdb,
+    /// Reports of coverage.
+    Gcovr,
     /// Answers how a C program is built with an installed library.
     PkgConfig,
     /// The same for projects that are described to it.
@@ -81,7 +83,7 @@ pub enum State {
 
 impl Tool {
     /// All, in the order in which they are set up.
-    pub const ALL: [Self; 18] = [
+    pub const ALL: [Self; 19] = [
         Self::RustSource,
         Self::Cxx,
         Self::CrossI686,
@@ -92,6 +94,7 @@ impl Tool {
         Self::Linkers,
         Self::Valgrind,
         Self::Gdb,
+        Self::Gcovr,
         Self::PkgConfig,
         Self::Cmake,
         Self::Python,
@@ -115,6 +118,7 @@ impl Tool {
             Self::Linkers => "linkers",
             Self::Valgrind => "valgrind",
             Self::Gdb => "gdb",
+            Self::Gcovr => "gcovr",
             Self::PkgConfig => "pkg-config",
             Self::Cmake => "cmake",
             Self::Python => "python",
@@ -139,6 +143,7 @@ impl Tool {
             ("mold", Self::Linkers),
             ("valgrind", Self::Valgrind),
             ("gdb", Self::Gdb),
+            ("gcovr", Self::Gcovr),
             ("pkg-config", Self::PkgConfig),
             ("cmake", Self::Cmake),
             ("make", Self::Cmake),
@@ -166,6 +171,7 @@ impl Tool {
             Self::Linkers => "linkers ld.lld and mold",
             Self::Valgrind => "valgrind",
             Self::Gdb => "gdb",
+            Self::Gcovr => "gcovr",
             Self::PkgConfig => "pkg-config",
             Self::Cmake => "CMake and make",
             Self::Python => "Python 3",
@@ -202,6 +208,8 @@ impl Tool {
             (Self::Linkers, _) => &["lld", "mold"],
             (Self::Valgrind, _) => &["valgrind"],
             (Self::Gdb, _) => &["gdb"],
+            (Self::Gcovr, Debian | Ubuntu | Fedora) => &["gcovr"],
+            (Self::Gcovr, Arch) => &[],
             (Self::PkgConfig, Fedora) => &["pkgconf-pkg-config"],
             (Self::PkgConfig, _) => &["pkgconf"],
             (Self::Cmake, _) => &["cmake", "make"],
@@ -244,6 +252,7 @@ impl Tool {
             }
             Self::Valgrind => answers(Command::new("valgrind").args(["--quiet", "true"])),
             Self::Gdb => answers(Command::new("gdb").args(["-nx", "--version"])),
+            Self::Gcovr => answers(Command::new("gcovr").arg("--version")),
             Self::PkgConfig => answers(Command::new("pkg-config").arg("--version")),
             Self::Cmake => {
                 answers(Command::new("cmake").arg("--version"))?;

@@ -5,10 +5,12 @@
 
 pub mod backtrace;
 mod budget;
-pub mod information;
 #[cfg(all(target_os = "linux", target_arch = "x86_64"))]
 pub mod gdb;
+pub mod information;
 pub mod memory;
-pub mod unwind;
 pub mod registers;
+#[cfg(all(target_os = "linux", target_arch = "x86_64"))]
+pub mod stacks;
 pub mod tasks;
+pub mod unwind;

@@ -54,7 +54,7 @@ pub use paravirt_host_core::guest::GuestError;
 pub use paravirt_host_core::layout::LayoutError;
 pub use paravirt_host_core::memory::GuestMemory;
 pub use port::{PortError, Reach};
-pub use run::{Exit, Finished, Realtime, Stats};
+pub use run::{Ended, Exit, Finished, Realtime, Stats};
 pub use runner::{Progress, RunError, Runner};
 pub use sandbox::{Confinement, SandboxError, SandboxPolicy};
 pub use schedule::{LONGEST_COMPUTATION, Repeatable};

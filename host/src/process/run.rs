@@ -11,6 +11,7 @@ use std::time::Duration;
 use paravirt_abi::line::TIMERS;
 use paravirt_host_core::fault::Fault;
 use paravirt_host_core::guest::{End, EndKind};
+use paravirt_host_core::memory::GuestMemory;
 use paravirt_host_core::timers::NEVER;
 use rustix::mm::{MapFlags, ProtFlags};
 
@@ -23,7 +24,10 @@ use super::signals::STATE;
 use super::time::{PosixTimer, monotonic};
 use super::vm::VmError;
 use crate::debug::backtrace::Backtrace;
+use crate::debug::stacks::{StackCheck, StackUse, overflowed};
+use crate::debug::tasks::TasksError;
 use crate::image::Image;
+use crate::text::Escaped;
 
 /// Size of the signal stack: room for the largest register state, and for a stepper.
 const SIGNAL_STACK: usize = 256 * 1024;
@@ -50,6 +54,22 @@ pub(super) struct Run {
     pub(super) handle_signals: Option<bool>,
     pub(super) realtime: Option<u8>,
     pub(super) sandbox: Option<SandboxPolicy>,
+    pub(super) stack_check: Option<Result<StackCheck, TasksError>>,
+    pub(super) at_end: Vec<Look>,
+}
+
+/// Looks at a guest that has ended.
+pub(super) type Look = Box<dyn FnOnce(&Ended<'_>)>;
+
+/// A guest that has ended, for those who look at it before its memory is taken back.
+#[derive(Debug)]
+pub struct Ended<'a> {
+    /// The image that it was made of.
+    pub image: &'a Image,
+    /// Its memory, as it was left.
+    pub memory: &'a GuestMemory,
+    /// How it ended.
+    pub exit: &'a Exit,
 }
 
 /// Runs the guest of that image to its end.
@@ -114,13 +134,28 @@ pub(super) fn run(guest: &Guest, image: &Image, debugger: Option<&Debugger>, run
     {
         backtrace.explain(fault);
     }
-    let exit = Exit::new(end, fault);
+    let mut exit = Exit::new(end, fault);
+    if let (Exit::Fault(fault), Some(stack)) = (&mut exit, guest.fault_stack())
+        && let Some(overflow) = overflowed(image, guest.memory(), stack)
+    {
+        fault.hint = Some(overflow);
+    }
+    let stacks =
+        (run.stack_check).map(|check| check.and_then(|check| check.end(image, guest.memory(), guest.fault_stack())));
+    let ended = Ended {
+        image,
+        memory: guest.memory(),
+        exit: &exit,
+    };
+    for look in run.at_end {
+        look(&ended);
+    }
     if let Some(debugger) = debugger {
         debugger.finish(&exit);
     }
     Ok(Finished {
         backtrace,
-        stats: Stats::new(guest, image, &exit, confinement),
+        stats: Stats::new(guest, image, &exit, confinement, stacks),
         exit,
         lost: platform.console.failure(),
         unread: platform.console.refusal(),
@@ -384,10 +419,18 @@ pub struct Stats {
     pub repeatable: Repeatable,
     /// What kept the guest's code from calling Linux.
     pub confinement: Confinement,
+    /// What was used of the stacks, or why that is not known; `None`: [not asked for](super::Builder::stack_check).
+    pub stacks: Option<Result<Vec<StackUse>, TasksError>>,
 }
 
 impl Stats {
-    fn new(guest: &Guest, image: &Image, exit: &Exit, confinement: Confinement) -> Self {
+    fn new(
+        guest: &Guest,
+        image: &Image,
+        exit: &Exit,
+        confinement: Confinement,
+        stacks: Option<Result<Vec<StackUse>, TasksError>>,
+    ) -> Self {
         let calls = guest.functions().map(|function| function.map_or(0, Function::calls));
         let names = image.externals().iter();
         let (idles, idle_ns) = guest.platform().idle();
@@ -412,6 +455,7 @@ impl Stats {
                 (_, repeatable) => repeatable,
             },
             confinement,
+            stacks,
         }
     }
 }
@@ -442,6 +486,12 @@ impl fmt::Display for Stats {
             Repeatable::Yes => writeln!(f, "{:<24} {:>12}", "repeatable", "yes")?,
             other => writeln!(f, "{:<24} {:>12}: {}", "repeatable", "no", other.reason())?,
         }
-        writeln!(f, "{:<24} {:>12}", "sandbox", self.confinement)
+        writeln!(f, "{:<24} {:>12}", "sandbox", self.confinement)?;
+        for stack in self.stacks.iter().flatten().flatten() {
+            let name = format!("stack of {}", Escaped(&stack.name));
+            let overflowed = if stack.overflowed { ", overflowed" } else { "" };
+            writeln!(f, "{name:<24} {:>12} of {}{overflowed}", stack.used, stack.size())?;
+        }
+        Ok(())
     }
 }

@@ -23,11 +23,12 @@ use super::interface;
 use super::lines::{LineHandle, SharedLines};
 use super::pauses::Pauses;
 use super::platform::{Function, Guest, Host, ProcessPages};
-use super::run::{self, Finished, Program, Run};
+use super::run::{self, Ended, Finished, Program, Run};
 use super::sandbox::{SandboxError, SandboxPolicy};
 use super::schedule::Schedule;
 use super::step::{Step, Stepper};
 use super::time::Time;
+use crate::debug::stacks::StackCheck;
 use crate::image::Image;
 
 /// Memory of a guest beside its image if nothing else is asked for, in bytes.
@@ -70,6 +71,7 @@ pub struct Builder {
     fsgsbase: bool,
     stepper: Option<Stepper>,
     debugger: Option<Debugger>,
+    stack_check: bool,
 }
 
 impl Builder {
@@ -219,6 +221,21 @@ impl Builder {
         self
     }
 
+    /// Finds out how much of its stacks the guest uses, see [`StackCheck`] and [`Stats::stacks`](super::Stats::stacks).
+    #[must_use]
+    pub const fn stack_check(mut self, check: bool) -> Self {
+        self.stack_check = check;
+        self
+    }
+
+    /// Calls `look` when the guest has ended, before its memory is taken back, on the thread that ran it. With a
+    /// [sandbox](Self::sandbox), that thread is still confined.
+    #[must_use]
+    pub fn at_end(mut self, look: impl FnOnce(&Ended<'_>) + 'static) -> Self {
+        self.run.at_end.push(Box::new(look));
+        self
+    }
+
     /// Single-steps the guest and calls `stepper` before each of its instructions, also those of the host's stubs. For
     /// tests.
     #[must_use]
@@ -268,9 +285,11 @@ impl Builder {
         let host = Host::new(width, console, lines, schedule, self.fsgsbase, self.stepper, debugged);
         let pages = Box::new(ProcessPages);
         let guest = Guest::load(&self.image, &request, &provide, host, pages)?;
+        let mut run = self.run;
+        run.stack_check = self.stack_check.then(|| StackCheck::begin(&self.image, guest.memory()));
         Ok(Vm {
             guest: Box::new(guest),
-            run: self.run,
+            run,
             debugger: self.debugger,
             image: self.image,
             _occupancy: occupancy,
@@ -318,6 +337,7 @@ impl Vm {
             fsgsbase: true,
             stepper: None,
             debugger: None,
+            stack_check: false,
         }
     }
 

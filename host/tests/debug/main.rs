@@ -4,9 +4,11 @@
 //! The guests come from `cargo xtask guests`, as those of the tests of the process host.
 #![cfg(all(target_os = "linux", target_arch = "x86_64"))]
 
+mod coverage;
 mod gdb;
 #[path = "../process/guests.rs"]
 #[allow(dead_code, reason = "it is shared with other tests, which need more of it")]
 mod guests;
 mod protocol;
 mod report;
+mod stacks;

@@ -105,6 +105,11 @@ fn package(side: &str, arch: Arch) -> String {
 
 /// Compiles a fixture as a guest, by what pkg-config says.
 fn compile(compiler: &str, source: &str, arch: Arch, folder: &Path) -> PathBuf {
+    compile_with(&[], compiler, source, arch, folder)
+}
+
+/// As [`compile`], with these options besides.
+fn compile_with(options: &[&str], compiler: &str, source: &str, arch: Arch, folder: &Path) -> PathBuf {
     test_support::program(compiler);
     let package = package("guest", arch);
     let program = folder.join(format!("{compiler}-{source}-{arch}"));
@@ -112,6 +117,7 @@ fn compile(compiler: &str, source: &str, arch: Arch, folder: &Path) -> PathBuf {
     command
         .current_dir(folder)
         .args(STRICT)
+        .args(options)
         .args(pkg_config(&["--cflags"], &package));
     if source.ends_with(".cpp") {
         command.args(pkg_config(&["--variable=cxxflags"], &package));
@@ -209,6 +215,36 @@ fn guests_are_built_by_what_pkg_config_says() {
             check(pvhost().arg(&program).arg("--"), expected);
             // The same file is a program for Linux.
             check(&mut Command::new(&program), expected);
+        }
+    }
+}
+
+#[test]
+fn gcov_knows_what_guests_have_executed() {
+    test_support::program("gcov");
+    for arch in Arch::ALL {
+        for (compiler, expected) in [("gcc", C), ("g++", CXX)] {
+            let folder = tempfile::tempdir().expect("a folder");
+            let options = ["-O0", "-fprofile-arcs", "-ftest-coverage", "-fprofile-info-section"];
+            let program = compile_with(&options, compiler, expected.0, arch, folder.path());
+            check(
+                pvhost().arg("--coverage").arg(folder.path()).arg(&program).arg("--"),
+                expected,
+            );
+            let files = fs::read_dir(folder.path()).expect("a folder");
+            let files = files.map(|entry| entry.expect("a folder").path());
+            let counters: Vec<_> = files.filter(|file| file.extension() == Some("gcda".as_ref())).collect();
+            assert_eq!(counters.len(), 1, "{counters:?}");
+            let report = succeed(
+                Command::new("gcov")
+                    .arg("--stdout")
+                    .args(&counters)
+                    .current_dir(folder.path()),
+            );
+            // A line of a report: how often, its number, its text.
+            let main = report.lines().find(|line| line.contains("int main("));
+            let main = main.unwrap_or_else(|| panic!("{report}"));
+            assert_eq!(main.trim_start().split(':').next(), Some("1"), "{main}");
         }
     }
 }

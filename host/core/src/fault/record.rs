@@ -187,6 +187,12 @@ impl Record {
         }
     }
 
+    /// The stack pointer.
+    #[must_use]
+    pub const fn stack(&self) -> u64 {
+        self.stack
+    }
+
     /// A system call. The registers are those that the kernel shows.
     #[must_use]
     pub const fn of_system_call(call: SystemCall, registers: Registers) -> Self {

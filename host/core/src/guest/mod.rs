@@ -245,6 +245,12 @@ impl<P: Platform> Guest<P> {
         })
     }
 
+    /// The stack pointer with which the guest was left, if it ended by what it may not do.
+    #[must_use]
+    pub fn fault_stack(&self) -> Option<u64> {
+        self.fault.get().map(|record| record.stack())
+    }
+
     /// Latches a line, from any thread, at any instruction. Returns whether the vCPU's thread is to be interrupted or
     /// woken, so that it calls [`Guest::deliver`] or looks again.
     ///

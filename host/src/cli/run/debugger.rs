@@ -26,7 +26,10 @@ pub(super) enum Place {
 
 /// Says it, as gdb's command has it.
 pub(super) fn say_where(target: &str) {
-    say::note(format_args!("waiting for a debugger: target remote {}", Escaped(target)));
+    say::note(format_args!(
+        "waiting for a debugger: target remote {}",
+        Escaped(target)
+    ));
 }
 
 /// Of the option's value.

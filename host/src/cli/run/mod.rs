@@ -20,6 +20,7 @@ use super::host::HostName;
 use super::{Error, ExitStatus, FAILURE, SUCCESS, Subcommand, output, read, say, signal, units};
 
 mod console;
+mod coverage;
 mod debugger;
 mod emulator;
 mod process;
@@ -125,6 +126,18 @@ pub(super) struct Arguments {
     /// Process: print how the guest ended and what was counted as JSON, as the last line on stderr
     #[arg(long)]
     json: bool,
+
+    /// Process: find out how much of its stacks the guest uses, and which overflow; --stats and --json say it
+    #[arg(long)]
+    stack_check: bool,
+
+    /// Process: write what was executed of code built with gcc's `--coverage` to `.gcda` files in this folder
+    #[arg(long, value_name = "DIR")]
+    coverage: Option<PathBuf>,
+
+    /// What another pvhost starts to write into that folder: what it gets on its standard input
+    #[arg(long, hide = true, requires = "coverage")]
+    coverage_writer: bool,
 
     /// QEMU: let time follow the instructions executed, so that runs are repeatable
     #[arg(long)]
@@ -252,6 +265,9 @@ impl Subcommand for Arguments {
             no_sandbox: false,
             stats: false,
             json: false,
+            stack_check: false,
+            coverage: None,
+            coverage_writer: false,
             icount: false,
             gic: None,
             xen: None,
@@ -262,6 +278,9 @@ impl Subcommand for Arguments {
     fn run(&self) -> Result<ExitStatus, Error> {
         if let Err(refusal) = self.check(self.host) {
             return Ok(super::print_refusal(refusal));
+        }
+        if let (true, Some(folder)) = (self.coverage_writer, &self.coverage) {
+            return Ok(coverage::write(folder));
         }
         let start = Instant::now();
         if self.timeout.is_some() {
@@ -355,6 +374,8 @@ impl Arguments {
             ("--no-sandbox", self.no_sandbox, process, "process"),
             ("--stats", self.stats, process, "process"),
             ("--json", self.json, process, "process"),
+            ("--stack-check", self.stack_check, process, "process"),
+            ("--coverage", self.coverage.is_some(), process, "process"),
             ("--icount", self.icount, !process, "qemu` or `--host xen"),
             // Which guest is there is not known yet, and one for AArch64 in no process goes to QEMU.
             ("--gic", self.gic.is_some(), !xen, "qemu"),

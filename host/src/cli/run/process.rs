@@ -9,7 +9,7 @@ use pvhost::process::{Confinement, Exit, Repeatable, SandboxPolicy, Vm};
 use pvhost::provides::Host;
 use pvhost::text::Escaped;
 
-use super::{Arguments, Error, ExitStatus, debugger, output, report, signal};
+use super::{Arguments, Error, ExitStatus, coverage, debugger, output, report, signal};
 use crate::cli::say::{self, BAD};
 use crate::cli::units;
 
@@ -24,6 +24,7 @@ pub(super) fn run(image: Image, host: &Host, arguments: &Arguments, end: Option<
         .command_line(arguments.command_line()?)
         .lazy(arguments.lazy)
         .time(arguments.time())
+        .stack_check(arguments.stack_check)
         .handle_signals(true);
     if let Some(end) = end {
         builder = builder.timeout(end.saturating_duration_since(Instant::now()));
@@ -44,6 +45,15 @@ pub(super) fn run(image: Image, host: &Host, arguments: &Arguments, end: Option<
             // It is called once.
             let _ = refused.set(error.to_string());
         }));
+    }
+    let coverage = arguments
+        .coverage
+        .as_deref()
+        .map(coverage::Collector::start)
+        .transpose()?;
+    if let Some(coverage) = &coverage {
+        let coverage = coverage.clone();
+        builder = builder.at_end(move |ended| coverage.collect(ended));
     }
     let mut place = None;
     if let Some(console) = arguments.console.open(arguments)? {
@@ -96,6 +106,21 @@ pub(super) fn run(image: Image, host: &Host, arguments: &Arguments, end: Option<
         Exit::Timeout => arguments.say_timeout(),
         Exit::Signal(number) => signal = Some(*number),
         _ => {}
+    }
+    if let Some(coverage) = &coverage {
+        coverage.say(arguments.quiet);
+    }
+    match &finished.stats.stacks {
+        Some(Err(error)) => say::warning(error),
+        Some(Ok(stacks)) => {
+            for stack in stacks.iter().filter(|stack| stack.overflowed) {
+                let (name, size) = (Escaped(&stack.name), stack.size());
+                say::warning(format_args!(
+                    "the stack of {name} has overflowed: {size} bytes are too few"
+                ));
+            }
+        }
+        None => {}
     }
     let (steps, stepped) = (finished.stats.clock_steps, finished.stats.clock_stepped);
     if steps > 0 {

@@ -3,6 +3,7 @@
 
 use std::time::Duration;
 
+use pvhost::debug::stacks::StackUse;
 use pvhost::fault::Location;
 use pvhost::process::{Exit, Finished, Repeatable};
 use serde::Serialize;
@@ -36,6 +37,7 @@ struct Report<'a> {
     sandbox: String,
     sandbox_refused: Option<&'a str>,
     frames: Vec<Frame<'a>>,
+    stacks: Option<Vec<Stack<'a>>>,
 }
 
 #[derive(Serialize)]
@@ -99,6 +101,27 @@ struct Calls<'a> {
     count: u64,
 }
 
+#[derive(Serialize)]
+struct Stack<'a> {
+    name: &'a str,
+    id: Option<String>,
+    size: u64,
+    used: u64,
+    overflowed: bool,
+}
+
+impl<'a> Stack<'a> {
+    fn of(stack: &'a StackUse) -> Self {
+        Self {
+            name: &stack.name,
+            id: stack.id.map(|id| format!("{id:#010x}")),
+            size: stack.size(),
+            used: stack.used,
+            overflowed: stack.overflowed,
+        }
+    }
+}
+
 /// The run as one line; `refused` says why there is no sandbox, if the system is to blame.
 pub(super) fn line(
     arguments: &Arguments,
@@ -149,6 +172,7 @@ pub(super) fn line(
         sandbox: stats.confinement.to_string(),
         sandbox_refused: refused,
         frames: frames(finished),
+        stacks: (stats.stacks.as_ref()).and_then(|stacks| Some(stacks.as_ref().ok()?.iter().map(Stack::of).collect())),
     })
 }
 

@@ -208,7 +208,10 @@ pub enum TimeError {
     )]
     Ratio,
     /// The slowdown is out of range.
-    #[error("a processor is slower a whole number of times from 1 to {}, as in fast=20", Slowdown::MAX)]
+    #[error(
+        "a processor is slower a whole number of times from 1 to {}, as in fast=20",
+        Slowdown::MAX
+    )]
     Slowdown,
     /// The step is out of range.
     #[error("a step is a whole number of ns from 1 to {}, as in steps=1000", Steps::MAX)]

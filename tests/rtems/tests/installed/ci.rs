@@ -97,6 +97,40 @@ pub fn workflows_see_whether_the_example_is_right() {
     }
 }
 
+/// The way that the example's Makefile has; twice, as two tests would, and all that they execute is one report.
+pub fn gcovr_reports_what_the_examples_test_executes() {
+    let rtems = Installed::find();
+    test_support::program("gcovr");
+    let folder = scratch();
+    project(&rtems, folder.path());
+    let commands = "export PATH=\"$PWD/installed/bin:$PWD/tools/bin:$PATH\"\n\
+         export PKG_CONFIG_PATH=\"$PWD/paravirt/target/rtems/install/lib/pkgconfig\"\n\
+         make coverage\n\
+         make coverage\n";
+    let output = shell(&rtems, folder.path(), commands);
+    let printed = String::from_utf8_lossy(&output.stdout);
+    assert!(output.status.success(), "{output:?}");
+    // A line of the report: `FILE LINES EXECUTED 96% MISSING`.
+    let share = |file: &str| {
+        let line = printed
+            .lines()
+            .rev()
+            .find(|line| line.starts_with(file))
+            .unwrap_or_else(|| panic!("{printed}"));
+        let share = line
+            .split_whitespace()
+            .find_map(|word| word.strip_suffix('%')?.parse::<u32>().ok());
+        share.unwrap_or_else(|| panic!("{line}"))
+    };
+    assert!(
+        share("oven.c") > 50 && share("control.c") > 50 && share("tests/oven.c") > 90,
+        "{printed}"
+    );
+    let counters = fs::read(folder.path().join("build/coverage/tests/objects/control.gcda")).expect("counters");
+    // Behind magic, version, stamp and checksum: the summary's tag and length, then how many runs.
+    assert_eq!(counters[24..28], 2_u32.to_le_bytes(), "both runs count");
+}
+
 /// The application itself, whose board no host has but its own.
 pub fn the_example_runs_on_its_host() {
     let rtems = Installed::find();

@@ -7,6 +7,7 @@ mod ci;
 mod emulated;
 mod real;
 mod steps;
+mod tasks;
 
 use std::process::ExitCode;
 
@@ -57,6 +58,9 @@ fn main() -> ExitCode {
         real::an_idle_hour_passes_in_seconds_and_every_tick_counts,
         real::fileio_writes_and_lists_a_file,
         real::privileged_instructions_are_listed,
+        ci::gcovr_reports_what_the_examples_test_executes,
+        tasks::tasks_have_names_states_priorities_and_places,
+        tasks::a_task_that_overflows_its_stack_is_named,
         steps::twenty_programs_are_the_same_in_each_run,
         emulated::hello_runs,
         emulated::processor_state_survives_threads_and_interrupts,

@@ -68,6 +68,7 @@ pub mod clock;
 pub mod console;
 #[cfg(feature = "embedded-io-async")]
 mod console_async;
+mod coverage;
 pub mod cpu;
 #[cfg(feature = "critical-section")]
 mod critical;

@@ -22,7 +22,8 @@ const SECTION: &str = ".gcov_info";
 pub enum CoverageError {
     /// There are none.
     #[error(
-        "no counters in the guest; compile it with gcc's options -fprofile-arcs -ftest-coverage -fprofile-info-section"
+        "no counters in the guest; compile C and C++ with gcc's options -fprofile-arcs -ftest-coverage \
+        -fprofile-info-section, Rust with -Cinstrument-coverage"
     )]
     None,
     /// They are of another compiler.
@@ -31,6 +32,9 @@ pub enum CoverageError {
     /// Of another kind than `--coverage` makes.
     #[error("the guest counts more than coverage; build it with `--coverage` and without `-fprofile-generate`")]
     Kind,
+    /// Of Rust code for another architecture.
+    #[error("counters of rustc are known for x86-64 only")]
+    Width,
     /// They lead to memory that is not there, or that the guest has overwritten.
     #[error("the guest's counters are damaged; has it overwritten memory?")]
     Damaged,

@@ -14,11 +14,15 @@ use std::process;
 use rustix::fs::{AtFlags, FlockOperation, Mode, OFlags};
 use rustix::io::Errno;
 
+use super::llvm::{SUFFIX, is_profile};
 use super::{Data, DataError, DataFile, MAX_BYTES, MAX_NAME};
 use crate::text::Escaped;
 
 /// Folders in the folder, one in the other.
 const MAX_DEPTH: usize = 64;
+
+/// Profiles of guests of the same name in a folder.
+const MAX_PROFILES: u32 = 16_384;
 
 /// How a folder is opened: by no link.
 const FOLDER: OFlags = OFlags::RDONLY
@@ -105,6 +109,47 @@ impl Folder {
             errors.extend(written.err());
         }
         errors
+    }
+
+    /// Writes a [profile](super::profile) to a new file, `NAME.profraw` or, if there is one, `NAME-1.profraw` and so on.
+    ///
+    /// # Errors
+    /// If the name is no plain one with that end, it is no profile, or the system refuses.
+    pub fn write_profile(&self, name: &[u8], profile: &[u8]) -> Result<(), FolderError> {
+        let stem = name
+            .strip_suffix(SUFFIX)
+            .filter(|stem| !stem.is_empty() && !stem.contains(&b'/') && !stem.contains(&0));
+        let stem = stem.ok_or_else(|| strange(name, "it is no plain name that ends in `.profraw`"))?;
+        if !is_profile(profile) {
+            return Err(strange(name, "there is no profile for it"));
+        }
+        for number in 0..MAX_PROFILES {
+            let infix = if number == 0 {
+                String::new()
+            } else {
+                format!("-{number}")
+            };
+            let name = [stem, infix.as_bytes(), SUFFIX].concat();
+            match rustix::fs::statat(&self.folder, &*name, AtFlags::SYMLINK_NOFOLLOW) {
+                Ok(_) => {}
+                Err(Errno::NOENT) => {
+                    return replace(&self.folder, &name, profile).map_err(|source| FolderError::Write {
+                        path: self.path.join(std::ffi::OsStr::from_bytes(&name)),
+                        source,
+                    });
+                }
+                Err(error) => {
+                    return Err(FolderError::Write {
+                        path: self.path.join(std::ffi::OsStr::from_bytes(&name)),
+                        source: error.into(),
+                    });
+                }
+            }
+        }
+        Err(FolderError::Other {
+            path: self.path.clone(),
+            why: format!("it has {MAX_PROFILES} profiles of this guest"),
+        })
     }
 
     /// Writes the file, or adds to what the same build has counted before: where it was compiled if that is in this

@@ -1,17 +1,19 @@
 // SPDX-License-Identifier: MIT OR Apache-2.0
-//! What of a guest's source was executed: counters that gcc's `--coverage` puts into C and C++ code, from the guest's
-//! memory to `.gcda` files, of which `gcov` and `gcovr` make reports.
+//! What of a guest's source was executed: counters that gcc puts into C and C++ code, from the guest's memory to `.gcda`
+//! files, of which `gcov` and `gcovr` make reports; and those that rustc puts into Rust, to a profile of LLVM's.
 //!
-//! [`collect`] reads the counters of a guest that stands still or has ended, however it has ended: the guest does
-//! nothing for it. [`Folder`] writes the files, or adds to those that are there.
+//! [`collect`] and [`profile`] read the counters of a guest that stands still or has ended, however it has ended: the
+//! guest does nothing for it. [`Folder`] writes the files, or adds to those that are there.
 
 mod collect;
 mod data;
 mod folder;
+mod llvm;
 
 pub use collect::{CoverageError, collect};
 pub use data::{Data, DataError};
 pub use folder::{Folder, FolderError};
+pub use llvm::{profile, stem};
 
 /// The counters of one object file.
 #[derive(Clone, Debug, PartialEq, Eq)]

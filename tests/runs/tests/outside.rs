@@ -295,6 +295,72 @@ fn a_new_project_in_rust_runs_and_is_tested() {
     );
 }
 
+/// By a stable compiler and one option; what LLVM's tools make of it, if the toolchain has them.
+#[test]
+fn a_project_in_rust_knows_what_it_executes() {
+    let _guard = take_folder_of_new();
+    let project = Project::in_rust(&[]);
+    let coverage = project.file("coverage");
+    let build = |words: &[&str]| {
+        let mut cargo = project.command(env!("CARGO"));
+        let flags = ["-Cpanic=abort", "-Crelocation-model=static", "-Cinstrument-coverage"];
+        cargo.args(words).env("CARGO_ENCODED_RUSTFLAGS", flags.join("\x1f"));
+        let runner = format!("pvhost run --coverage {} --", coverage.display());
+        cargo.env("CARGO_TARGET_X86_64_UNKNOWN_LINUX_GNU_RUNNER", runner);
+        cargo.output().expect("cargo starts")
+    };
+    let output = build(&["run", "--", "5"]);
+    if String::from_utf8_lossy(&output.stderr).contains("`profiler_builtins`") {
+        // The page says so of such compilers.
+        let said = fail(&output);
+        assert!(
+            said.contains("the compiler may have been built without the profiler runtime"),
+            "{said}"
+        );
+        return;
+    }
+    assert_eq!(succeed(Ok(output)), "Hello from mine: 3 ticks of 5 ms\ndone\n");
+    succeed(Ok(build(&["run", "--", "5"])));
+    let profiles = ["mine.profraw", "mine-1.profraw"].map(|name| coverage.join(name));
+    for profile in &profiles {
+        let bytes = fs::read(profile).expect("a profile");
+        let word = |index: usize| u64::from_le_bytes(bytes[8 * index..][..8].try_into().expect("a word"));
+        // Magic and version; functions and counters; names.
+        assert_eq!((word(0), word(1)), (0xff6c_7072_6f66_7281, 10));
+        let (functions, counters, names) = (word(3), word(5), word(9));
+        assert!(functions > 0 && counters >= functions && names > 0);
+        assert_eq!(
+            bytes.len() as u64,
+            128 + 64 * functions + 8 * counters + names.next_multiple_of(8)
+        );
+        let first = 16 + 8 * functions as usize;
+        let counters = (first..).take(counters as usize).map(word);
+        assert!(counters.clone().any(|count| count == 0) && counters.clone().any(|count| count == 3));
+    }
+    let sysroot = succeed(Command::new("rustc").args(["--print", "sysroot"]).output());
+    let tools = Path::new(sysroot.trim()).join("lib/rustlib/x86_64-unknown-linux-gnu/bin");
+    if tools.join("llvm-cov").is_file() {
+        let merged = coverage.join("mine.profdata");
+        let merge = Command::new(tools.join("llvm-profdata"))
+            .args(["merge", "-o"])
+            .arg(&merged)
+            .args(&profiles)
+            .output();
+        succeed(merge);
+        let guest = Path::new(env!("CARGO_TARGET_TMPDIR")).join("new/x86_64-unknown-linux-gnu/debug/mine");
+        let shown = Command::new(tools.join("llvm-cov"))
+            .arg("show")
+            .arg(guest)
+            .arg(format!("-instr-profile={}", merged.display()))
+            .arg(project.file("src/main.rs"))
+            .output();
+        let shown = succeed(shown);
+        // A line is its number, how often in both runs, and its text.
+        let main = shown.lines().find(|line| line.contains("fn main()")).expect("a line");
+        assert_eq!(main.split('|').nth(1).map(str::trim), Some("2"), "{shown}");
+    }
+}
+
 #[test]
 fn a_new_project_for_qemu_runs_there() {
     let _guard = take_folder_of_new();

@@ -13,7 +13,7 @@ use std::path::Path;
 use std::process::{ChildStdin, ChildStdout, Command, Stdio};
 use std::rc::Rc;
 
-use pvhost::coverage::{Data, DataFile, Folder, MAX_BYTES, MAX_FILES, MAX_NAME, collect};
+use pvhost::coverage::{CoverageError, Data, DataFile, Folder, MAX_BYTES, MAX_FILES, MAX_NAME, collect, profile, stem};
 use pvhost::process::Ended;
 
 use super::{ExitStatus, FAILURE, SUCCESS};
@@ -29,7 +29,7 @@ pub(super) struct Collector(Rc<RefCell<State>>);
 struct State {
     to: Option<ChildStdin>,
     from: ChildStdout,
-    outcome: Result<usize, String>,
+    outcome: Result<String, String>,
 }
 
 impl Collector {
@@ -56,7 +56,7 @@ impl Collector {
         Ok(Self(Rc::new(RefCell::new(State {
             to: Some(to),
             from,
-            outcome: Ok(0),
+            outcome: Ok(String::new()),
         }))))
     }
 
@@ -64,18 +64,18 @@ impl Collector {
     pub(super) fn collect(&self, ended: &Ended<'_>) {
         let mut state = self.0.borrow_mut();
         let state = &mut *state;
-        state.outcome = collect(ended.image, ended.memory)
+        state.outcome = Counters::of(ended)
             .map_err(|error| error.to_string())
-            .and_then(|files| {
+            .and_then(|counters| {
                 let mut to = state.to.take().into_iter();
                 // If the other process has given up, its report says why.
-                let _ = to.try_for_each(|mut to| send(&files, &mut to));
+                let _ = to.try_for_each(|mut to| counters.send(&mut to));
                 drop(to);
                 let mut report = String::new();
                 let read = (&mut state.from).take(MAX_REPORT).read_to_string(&mut report);
                 read.map_err(|error| error.to_string())?;
                 match report.strip_suffix(DONE) {
-                    Some("") => Ok(files.len()),
+                    Some("") => Ok(counters.said()),
                     Some(errors) => Err(errors.trim_end().to_owned()),
                     None => Err(format!(
                         "the process that writes coverage has ended too early: {report}"
@@ -87,8 +87,7 @@ impl Collector {
     /// Says what has come of it.
     pub(super) fn say(&self, quiet: bool) {
         match &self.0.borrow().outcome {
-            Ok(1) if !quiet => say::note("coverage of 1 object file"),
-            Ok(files) if !quiet => say::note(format_args!("coverage of {files} object files")),
+            Ok(said) if !quiet => say::note(said),
             Ok(_) => {}
             Err(error) => {
                 for line in error.lines() {
@@ -102,21 +101,80 @@ impl Collector {
 /// The last line of the other process's report.
 const DONE: &str = "done\n";
 
-/// Name and content of each file behind their lengths, and two lengths of 0.
-fn send(files: &[DataFile], to: &mut impl Write) -> io::Result<()> {
-    for file in files {
-        let bytes = file.data.bytes();
-        for length in [file.name.len(), bytes.len()] {
-            to.write_all(&(length as u32).to_le_bytes())?;
-        }
-        to.write_all(&file.name)?;
-        to.write_all(&bytes)?;
-    }
-    to.write_all(&[0; 8])
+/// What goes to the other process.
+#[derive(Default)]
+struct Counters {
+    /// Of C and C++.
+    files: Vec<DataFile>,
+    /// Of Rust, with the file's name.
+    profile: Option<(Vec<u8>, Vec<u8>)>,
 }
 
-/// The next file; `None`: that was all.
-fn receive(from: &mut impl Read) -> io::Result<Option<DataFile>> {
+impl Counters {
+    /// Those of a guest that has ended.
+    fn of(ended: &Ended<'_>) -> Result<Self, CoverageError> {
+        let profile = profile(ended.image, ended.memory)?;
+        let files = match collect(ended.image, ended.memory) {
+            Err(CoverageError::None) if profile.is_some() => Vec::new(),
+            files => files?,
+        };
+        let name = format!("{}.profraw", stem(ended.image)).into_bytes();
+        let profile = profile.map(|profile| (name, profile));
+        Ok(Self { files, profile })
+    }
+
+    fn said(&self) -> String {
+        let files = match self.files.len() {
+            0 => None,
+            1 => Some("1 object file".to_owned()),
+            count => Some(format!("{count} object files")),
+        };
+        let profile = self.profile.as_ref().map(|_| "Rust code".to_owned());
+        let parts: Vec<_> = files.into_iter().chain(profile).collect();
+        format!("coverage of {}", parts.join(", and "))
+    }
+
+    /// Name and content of each file behind their lengths, and two lengths of 0.
+    fn send(&self, to: &mut impl Write) -> io::Result<()> {
+        let mut send = |name: &[u8], bytes: &[u8]| {
+            for length in [name.len(), bytes.len()] {
+                to.write_all(&(length as u32).to_le_bytes())?;
+            }
+            to.write_all(name)?;
+            to.write_all(bytes)
+        };
+        for file in &self.files {
+            send(&file.name, &file.data.bytes())?;
+        }
+        if let Some((name, profile)) = &self.profile {
+            send(name, profile)?;
+        }
+        send(&[], &[])
+    }
+
+    /// What the other process gets; `None`: not all has come, or it is more than there may be.
+    fn receive(from: &mut impl Read) -> Option<Self> {
+        let mut counters = Self::default();
+        let mut left = 3 * MAX_BYTES;
+        while let Some((name, bytes)) = receive(from).ok()? {
+            left = left.checked_sub(name.len() + bytes.len())?;
+            if name.ends_with(b".profraw") {
+                counters.profile = Some((name, bytes));
+                continue;
+            }
+            let data = Data::parse(&bytes).ok()?;
+            left = left.checked_sub(data.size())?;
+            counters.files.push(DataFile { name, data });
+            if counters.files.len() > MAX_FILES {
+                return None;
+            }
+        }
+        Some(counters)
+    }
+}
+
+/// Name and content of the next file; `None`: that was all.
+fn receive(from: &mut impl Read) -> io::Result<Option<(Vec<u8>, Vec<u8>)>> {
     let mut length = |most: usize| {
         let mut length = [0; 4];
         from.read_exact(&mut length)?;
@@ -132,8 +190,7 @@ fn receive(from: &mut impl Read) -> io::Result<Option<DataFile>> {
     }
     from.read_exact(&mut name)?;
     from.read_exact(&mut bytes)?;
-    let data = Data::parse(&bytes).map_err(io::Error::other)?;
-    Ok(Some(DataFile { name, data }))
+    Ok(Some((name, bytes)))
 }
 
 /// The other process: writes what comes on standard input into the folder, and says on standard output what it could
@@ -142,26 +199,16 @@ pub(super) fn write(folder: &Path) -> ExitStatus {
     signal::let_sigpipe_end_it();
     let mut from = io::stdin().lock();
     // Nothing is written until all has come: a run that is ended on the way has no coverage.
-    let mut files = Vec::new();
-    let mut left = 2 * MAX_BYTES;
-    let all = loop {
-        match receive(&mut from) {
-            Ok(None) => break true,
-            Ok(Some(file)) => {
-                let size = file.data.size() + file.name.len();
-                let fits = left.checked_sub(size).filter(|_| files.len() < MAX_FILES);
-                let Some(rest) = fits else { break false };
-                left = rest;
-                files.push(file);
-            }
-            Err(_) => break false,
-        }
-    };
-    if !all {
+    let Some(counters) = Counters::receive(&mut from) else {
         return FAILURE;
-    }
+    };
     let errors = match Folder::open(folder) {
-        Ok(folder) => folder.write_all(&files),
+        Ok(folder) => {
+            let mut errors = folder.write_all(&counters.files);
+            let profile = counters.profile.iter();
+            errors.extend(profile.filter_map(|(name, profile)| folder.write_profile(name, profile).err()));
+            errors
+        }
         Err(error) => vec![error],
     };
     let mut report: String = errors

@@ -131,7 +131,8 @@ pub(super) struct Arguments {
     #[arg(long)]
     stack_check: bool,
 
-    /// Process: write what was executed of code built with gcc's `--coverage` to `.gcda` files in this folder
+    /// Process: write which lines were executed, of code that counts, to files in this folder: of C and C++ for gcov, of
+    /// Rust for llvm-cov
     #[arg(long, value_name = "DIR")]
     coverage: Option<PathBuf>,
 

@@ -27,6 +27,7 @@ mod dispositions;
 mod functions;
 mod interface;
 mod lines;
+pub(crate) mod offspring;
 mod pauses;
 mod platform;
 mod port;

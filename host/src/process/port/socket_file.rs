@@ -1,16 +1,15 @@
 // SPDX-License-Identifier: MIT OR Apache-2.0
 //! A listening socket with a name in the file system, and who removes it.
 //!
-//! A guest's thread is confined for good by the time the guest has ended, and may not remove files: whoever has taken
-//! it over could remove any. So a process of its own does. It waits for the end of this one, whatever ends it, and
-//! knows nothing but the socket's name.
+//! A guest's thread may not remove files, so a process of its own does ([`offspring`]). It waits for the end of this
+//! one, whatever ends it, and knows nothing but the socket's name.
 //!
 //! A name is taken over from a dead process, and removed, only by who has locked the folder. So none that another
 //! process has just taken is removed.
 
 use std::ffi::{CStr, CString};
 use std::io;
-use std::os::fd::{AsRawFd, OwnedFd};
+use std::os::fd::{AsFd, OwnedFd};
 use std::os::unix::ffi::OsStrExt;
 use std::os::unix::net::UnixListener;
 use std::path::Path;
@@ -25,7 +24,7 @@ use rustix::net::{
 };
 
 use super::PortError;
-use crate::process::dispositions;
+use crate::process::offspring;
 
 /// Bytes of a socket's name, without the last one, which is zero (Linux, linux/un.h).
 const LONGEST: usize = 107;
@@ -154,26 +153,8 @@ impl SocketFile {
     /// Starts the process that removes that file.
     fn new(name: &Name, ours: &Stat) -> io::Result<Self> {
         let (near, far) = socketpair(AddressFamily::UNIX, SocketType::STREAM, SocketFlags::CLOEXEC, None)?;
-        // Nobody's child: so nobody has to wait for it. Signals to end are for us; it hears of our end.
-        let child = dispositions::with_blocked(|_| {
-            // SAFETY: the child makes system calls only, and allocates nothing.
-            match unsafe { libc::fork() } {
-                0 => {
-                    // SAFETY: as above.
-                    if unsafe { libc::fork() } == 0 {
-                        remove_in_the_end(&far, name, ours);
-                    }
-                    // SAFETY: it does not return.
-                    unsafe { libc::_exit(0) }
-                }
-                -1 => Err(io::Error::last_os_error()),
-                child => Ok(child),
-            }
-        })?;
-        // SAFETY: our child; nobody wants to know its status.
-        while unsafe { libc::waitpid(child, std::ptr::null_mut(), 0) } == -1
-            && io::Error::last_os_error().kind() == io::ErrorKind::Interrupted
-        {}
+        // SAFETY: system calls only.
+        unsafe { offspring::start([far.as_fd()], || remove_in_the_end(name, ours)) }?;
         Ok(Self { remover: near })
     }
 }
@@ -188,20 +169,9 @@ impl Drop for SocketFile {
     }
 }
 
-/// Waits for the end, and removes the file if it is still ours. In a forked child: system calls only.
-fn remove_in_the_end(far: &OwnedFd, name: &Name, ours: &Stat) {
-    // Whoever waits for the end of a pipe of ours does not wait for this process. The one descriptor is number 0.
-    // SAFETY: no pointers; nobody in this process uses the others.
-    unsafe {
-        libc::setsid();
-        libc::dup2(far.as_raw_fd(), 0);
-        if libc::syscall(libc::SYS_close_range, 1_u32, u32::MAX, 0_u32) != 0 {
-            // Linux before 5.9.
-            for descriptor in 1..1024 {
-                libc::close(descriptor);
-            }
-        }
-    }
+/// Waits for the end, and removes the file if it is still ours. In a process of its own, with the socket as file 0:
+/// system calls only.
+fn remove_in_the_end(name: &Name, ours: &Stat) {
     let end = rustix::stdio::stdin();
     loop {
         let read = match rustix::io::read(end, &mut [0; 1]) {

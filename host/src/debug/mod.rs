@@ -6,6 +6,8 @@
 pub mod backtrace;
 mod budget;
 #[cfg(all(target_os = "linux", target_arch = "x86_64"))]
+pub mod core;
+#[cfg(all(target_os = "linux", target_arch = "x86_64"))]
 pub mod gdb;
 pub mod information;
 pub mod memory;

@@ -22,6 +22,7 @@
 
 mod conditions;
 mod console;
+mod core;
 mod debugger;
 mod dispositions;
 mod functions;

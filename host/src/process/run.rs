@@ -4,6 +4,7 @@
 use std::fmt;
 use std::io;
 use std::mem::MaybeUninit;
+use std::path::PathBuf;
 use std::ptr;
 use std::sync::atomic::Ordering;
 use std::time::Duration;
@@ -15,6 +16,7 @@ use paravirt_host_core::memory::GuestMemory;
 use paravirt_host_core::timers::NEVER;
 use rustix::mm::{MapFlags, ProtFlags};
 
+use super::core;
 use super::debugger::Debugger;
 use super::dispositions::{Event, Session};
 use super::platform::{Function, Guest};
@@ -24,6 +26,7 @@ use super::signals::STATE;
 use super::time::{PosixTimer, monotonic};
 use super::vm::VmError;
 use crate::debug::backtrace::Backtrace;
+use crate::debug::core::{CoreError, CoreFile};
 use crate::debug::stacks::{StackCheck, StackUse, overflowed};
 use crate::debug::tasks::TasksError;
 use crate::image::Image;
@@ -54,6 +57,7 @@ pub(super) struct Run {
     pub(super) handle_signals: Option<bool>,
     pub(super) realtime: Option<u8>,
     pub(super) sandbox: Option<SandboxPolicy>,
+    pub(super) core: Option<CoreFile>,
     pub(super) stack_check: Option<Result<StackCheck, TasksError>>,
     pub(super) at_end: Vec<Look>,
 }
@@ -73,7 +77,13 @@ pub struct Ended<'a> {
 }
 
 /// Runs the guest of that image to its end.
-pub(super) fn run(guest: &Guest, image: &Image, debugger: Option<&Debugger>, run: Run) -> Result<Finished, VmError> {
+pub(super) fn run(
+    guest: &Guest,
+    image: &Image,
+    command_line: &str,
+    debugger: Option<&Debugger>,
+    run: Run,
+) -> Result<Finished, VmError> {
     let realtime = run
         .realtime
         .map(|priority| Realtime::enter(priority).map_err(|source| VmError::Realtime { priority, source }));
@@ -153,7 +163,9 @@ pub(super) fn run(guest: &Guest, image: &Image, debugger: Option<&Debugger>, run
     if let Some(debugger) = debugger {
         debugger.finish(&exit);
     }
+    let core = run.core.filter(|_| exit.leaves_core());
     Ok(Finished {
+        core: core.map(|file| core::write(guest, image, command_line, &exit, file)),
         backtrace,
         stats: Stats::new(guest, image, &exit, confinement, stacks),
         exit,
@@ -325,6 +337,8 @@ pub struct Finished {
     pub unread: Option<io::Error>,
     /// Bytes of output for which there was no client, of a console that has clients.
     pub unread_output: u64,
+    /// The core that was [asked for](super::Builder::core), or why it could not be written; `None` if none was due.
+    pub core: Option<Result<PathBuf, CoreError>>,
 }
 
 /// Code of a stop by which this host means that the guest's time is over; others are signals.
@@ -377,6 +391,12 @@ impl Exit {
             Self::Timeout => End::new(EndKind::Stopped, TIMED_OUT),
             Self::Signal(signal) => End::new(EndKind::Stopped, signal),
         }
+    }
+
+    /// Returns whether a core is due: it is no exit, and not for want of a reader of its output.
+    #[must_use]
+    pub const fn leaves_core(&self) -> bool {
+        !matches!(self, Self::Exit(_) | Self::Signal(libc::SIGPIPE))
     }
 
     /// The exit status of `pvhost run`.

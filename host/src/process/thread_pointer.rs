@@ -106,6 +106,11 @@ impl ThreadPointer {
         unsafe { asm!("mov gs, {:x}", in(reg) 0_u32, options(nostack, preserves_flags)) };
     }
 
+    /// The guest's base of fs; 0 if it has none of its own.
+    pub(super) fn base(&self) -> u64 {
+        self.guest.get().map_or(0, |fs| fs.base)
+    }
+
     /// From guest to host. Before it, no thread-local storage is used.
     #[inline]
     pub(super) fn enter_host(&self) {

@@ -28,6 +28,7 @@ use super::sandbox::{SandboxError, SandboxPolicy};
 use super::schedule::Schedule;
 use super::step::{Step, Stepper};
 use super::time::Time;
+use crate::debug::core::CoreFile;
 use crate::debug::stacks::StackCheck;
 use crate::image::Image;
 
@@ -236,6 +237,14 @@ impl Builder {
         self
     }
 
+    /// Writes a core of the guest if it ends otherwise than by its exit ([`Exit::leaves_core`](super::Exit::leaves_core)),
+    /// see [`Finished::core`](super::Finished::core).
+    #[must_use]
+    pub fn core(mut self, file: CoreFile) -> Self {
+        self.run.core = Some(file);
+        self
+    }
+
     /// Single-steps the guest and calls `stepper` before each of its instructions, also those of the host's stubs. For
     /// tests.
     #[must_use]
@@ -292,6 +301,7 @@ impl Builder {
             run,
             debugger: self.debugger,
             image: self.image,
+            command_line: self.command_line,
             _occupancy: occupancy,
         })
     }
@@ -313,6 +323,7 @@ pub struct Vm {
     run: Run,
     debugger: Option<Debugger>,
     image: Image,
+    command_line: String,
     _occupancy: Occupancy,
 }
 
@@ -407,6 +418,7 @@ impl Vm {
         run::run(
             &self.guest,
             &self.image,
+            &self.command_line,
             self.debugger.as_ref(),
             mem::take(&mut self.run),
         )

@@ -4,6 +4,7 @@
 //! The guests come from `cargo xtask guests`, as those of the tests of the process host.
 #![cfg(all(target_os = "linux", target_arch = "x86_64"))]
 
+mod core;
 mod coverage;
 mod gdb;
 #[path = "../process/guests.rs"]

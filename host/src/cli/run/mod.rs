@@ -20,6 +20,7 @@ use super::host::HostName;
 use super::{Error, ExitStatus, FAILURE, SUCCESS, Subcommand, output, read, say, signal, units};
 
 mod console;
+mod core;
 mod coverage;
 mod debugger;
 mod emulator;
@@ -139,6 +140,14 @@ pub(super) struct Arguments {
     /// What another pvhost starts to write into that folder: what it gets on its standard input
     #[arg(long, hide = true, requires = "coverage")]
     coverage_writer: bool,
+
+    /// Process: write a core of the guest to this file if it ends otherwise than by its exit: for `gdb GUEST FILE`
+    #[arg(long, value_name = "FILE")]
+    core: Option<PathBuf>,
+
+    /// As `--core`, to a new file in this folder, named after the guest [default: $PVHOST_CORE_DIR, or none]
+    #[arg(long, value_name = "DIR", conflicts_with = "core")]
+    core_dir: Option<PathBuf>,
 
     /// QEMU: let time follow the instructions executed, so that runs are repeatable
     #[arg(long)]
@@ -269,6 +278,8 @@ impl Subcommand for Arguments {
             stack_check: false,
             coverage: None,
             coverage_writer: false,
+            core: None,
+            core_dir: None,
             icount: false,
             gic: None,
             xen: None,
@@ -344,6 +355,10 @@ impl Arguments {
             let message = "with `--quiet`, `pvhost run` does not say how a guest has ended; leave it out\n";
             return Err(clap::Error::raw(ErrorKind::ArgumentConflict, message));
         }
+        if arguments.core.is_some() {
+            let message = "with `--core` all guests would write the same file; give `--core-dir` in its place\n";
+            return Err(clap::Error::raw(ErrorKind::ArgumentConflict, message));
+        }
         arguments.check(arguments.host)
     }
 
@@ -377,6 +392,8 @@ impl Arguments {
             ("--json", self.json, process, "process"),
             ("--stack-check", self.stack_check, process, "process"),
             ("--coverage", self.coverage.is_some(), process, "process"),
+            ("--core", self.core.is_some(), process, "process"),
+            ("--core-dir", self.core_dir.is_some(), process, "process"),
             ("--icount", self.icount, !process, "qemu` or `--host xen"),
             // Which guest is there is not known yet, and one for AArch64 in no process goes to QEMU.
             ("--gic", self.gic.is_some(), !xen, "qemu"),

@@ -9,7 +9,7 @@ use pvhost::process::{Confinement, Exit, Repeatable, SandboxPolicy, Vm};
 use pvhost::provides::Host;
 use pvhost::text::Escaped;
 
-use super::{Arguments, Error, ExitStatus, coverage, debugger, output, report, signal};
+use super::{Arguments, Error, ExitStatus, core, coverage, debugger, output, report, signal};
 use crate::cli::say::{self, BAD};
 use crate::cli::units;
 
@@ -18,6 +18,7 @@ const OPEN: &str = "a guest that breaks out of its code can do what you can";
 
 /// Runs the guest; its end is the program's. What is said behind it takes its time until `end`.
 pub(super) fn run(image: Image, host: &Host, arguments: &Arguments, end: Option<Instant>) -> Result<ExitStatus, Error> {
+    let core = core::file(arguments, &image)?;
     let mut builder = Vm::builder(image)
         .memory(arguments.memory)
         .executable_memory(arguments.executable_memory)
@@ -54,6 +55,9 @@ pub(super) fn run(image: Image, host: &Host, arguments: &Arguments, end: Option<
     if let Some(coverage) = &coverage {
         let coverage = coverage.clone();
         builder = builder.at_end(move |ended| coverage.collect(ended));
+    }
+    if let Some(core) = core {
+        builder = builder.core(core);
     }
     let mut place = None;
     if let Some(console) = arguments.console.open(arguments)? {
@@ -107,6 +111,7 @@ pub(super) fn run(image: Image, host: &Host, arguments: &Arguments, end: Option<
         Exit::Signal(number) => signal = Some(*number),
         _ => {}
     }
+    core::say(arguments, finished.core.as_ref());
     if let Some(coverage) = &coverage {
         coverage.say(arguments.quiet);
     }

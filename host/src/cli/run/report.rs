@@ -34,6 +34,7 @@ struct Report<'a> {
     not_repeatable_because: Option<String>,
     input_refused: Option<String>,
     output_unread: u64,
+    core: Option<String>,
     sandbox: String,
     sandbox_refused: Option<&'a str>,
     frames: Vec<Frame<'a>>,
@@ -143,6 +144,7 @@ pub(super) fn line(
         Exit::Fault(fault) | Exit::Unbound(fault) => Some(fault.to_string()),
         _ => None,
     };
+    let core = finished.core.as_ref().and_then(|core| core.as_ref().ok());
     let calls = stats.calls.iter().map(|(name, count)| Calls { name, count: *count });
     json::line(&Report {
         file: arguments.guest().display().to_string(),
@@ -169,6 +171,7 @@ pub(super) fn line(
         },
         input_refused: finished.unread.as_ref().map(ToString::to_string),
         output_unread: finished.unread_output,
+        core: core.map(|file| file.display().to_string()),
         sandbox: stats.confinement.to_string(),
         sandbox_refused: refused,
         frames: frames(finished),

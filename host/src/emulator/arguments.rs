@@ -4,6 +4,7 @@
 use std::ffi::{OsStr, OsString};
 use std::os::fd::{AsRawFd, OwnedFd};
 
+use super::core::Plan;
 use super::programs::{Files, Xen};
 use super::{EmulatorError, Gic, Options, VirtualMachine};
 use crate::image::{Image, Machine};
@@ -36,7 +37,12 @@ const XEN_OPTIONS: &str = "console=com1 conswitch=` guest_loglvl=all";
 const ARM_PROCESSOR: &str = "cortex-a57";
 
 /// The arguments, but for the [debug console](debug_console).
-pub(super) fn arguments(image: &Image, files: &Files, options: &Options) -> Result<Vec<OsString>, EmulatorError> {
+pub(super) fn arguments(
+    image: &Image,
+    files: &Files,
+    options: &Options,
+    core: Option<&Plan>,
+) -> Result<Vec<OsString>, EmulatorError> {
     if let Some(address) = options.debugger {
         match options.platform {
             VirtualMachine::XenPvh => {
@@ -75,8 +81,10 @@ pub(super) fn arguments(image: &Image, files: &Files, options: &Options) -> Resu
     ]
     .map(OsString::from)
     .into();
-    if !is_arm {
-        arguments.extend(["-device", "isa-debug-exit,iobase=0xf4,iosize=0x04"].map(OsString::from));
+    match core {
+        Some(core) => arguments.extend(core.arguments().map(OsString::from)),
+        None if is_arm => {}
+        None => arguments.extend(["-device", "isa-debug-exit,iobase=0xf4,iosize=0x04"].map(OsString::from)),
     }
     if options.icount {
         arguments.extend(["-icount", "shift=4,sleep=off"].map(OsString::from));
@@ -146,7 +154,7 @@ fn under_xen(xen: &Xen, guest: &OwnedFd, memory: u64, options: &Options) -> Resu
 }
 
 /// A name for an open file that QEMU inherits.
-pub(super) fn inherited(file: &OwnedFd) -> String {
+pub(super) fn inherited(file: &impl AsRawFd) -> String {
     format!("/proc/self/fd/{}", file.as_raw_fd())
 }
 

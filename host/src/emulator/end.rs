@@ -21,6 +21,12 @@ pub enum MachineEnd {
 }
 
 impl MachineEnd {
+    /// Returns whether a core is due: it is no exit, and not for want of a reader of its output.
+    #[must_use]
+    pub const fn leaves_core(&self) -> bool {
+        !matches!(self, Self::Exit(_) | Self::Signal(libc::SIGPIPE))
+    }
+
     /// The exit status of `pvhost run`, the same as on the process host.
     #[must_use]
     pub const fn status(&self) -> u8 {

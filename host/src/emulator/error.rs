@@ -3,7 +3,7 @@
 
 use std::io;
 
-use crate::image::ImageError;
+use crate::image::{ImageError, Machine};
 use crate::text::Escaped;
 
 /// Why a guest could not be run in QEMU.
@@ -101,6 +101,14 @@ pub enum EmulatorError {
     /// QEMU does not say which port it has taken.
     #[error("QEMU does not say which port a debugger finds it at; name one that is not 0")]
     NoPort,
+    /// A core is asked for where there can be none.
+    #[error("there is no core of a guest on {platform}: {}; run it without `--core`", no_core(*.machine))]
+    NoCore {
+        /// The platform.
+        platform: &'static str,
+        /// The guest's.
+        machine: Machine,
+    },
     /// The system refused something.
     #[error("{what}: {source}")]
     System {
@@ -115,5 +123,13 @@ impl EmulatorError {
     /// For `map_err`.
     pub(super) fn system(what: &'static str) -> impl FnOnce(io::Error) -> Self {
         move |source| Self::System { what, source }
+    }
+}
+
+/// Why there is no core.
+const fn no_core(machine: Machine) -> &'static str {
+    match machine {
+        Machine::Aarch64 => "cores of AArch64 are not written yet",
+        _ => "QEMU cannot read a PVH domain's memory, on `qemu` and `xen-pv` it can",
     }
 }

@@ -14,9 +14,10 @@
 //!
 //! A guest that did what it may not, or gives up, tells its registers and stack on the debug console. It ends by the
 //! line `paravirt: shutdown REASON CODE` there and a write to port 0xf4, which ends QEMU, or on Arm by switching the
-//! machine off.
+//! machine off. If a [core] is asked for, that is where it waits for it.
 
 mod arguments;
+mod core;
 mod end;
 mod error;
 mod filter;
@@ -41,8 +42,10 @@ pub use end::MachineEnd;
 pub use error::EmulatorError;
 pub use programs::XEN_VARIABLE;
 
+use self::core::Plan;
 use crate::debug::backtrace::Backtrace;
-use crate::image::{Image, check_loadable};
+use crate::debug::core::{CoreError, CoreFile};
+use crate::image::{Image, Machine, check_loadable};
 use crate::provides::Host;
 
 /// Memory of a guest beside its image if nothing else is asked for, in bytes.
@@ -66,6 +69,13 @@ impl VirtualMachine {
         [Self::Bare, Self::XenPv, Self::XenPvh]
             .into_iter()
             .find(|platform| platform.name() == name)
+    }
+
+    /// Returns whether a guest of that machine can leave a core there. Of a PVH domain, QEMU cannot read the memory: the
+    /// processor has tables of Xen's for it, which QEMU does not ask. Cores of AArch64 are not written yet.
+    #[must_use]
+    pub const fn has_cores(self, machine: Machine) -> bool {
+        !matches!((self, machine), (Self::XenPvh, _) | (_, Machine::Aarch64))
     }
 
     /// Its name among the [`HOSTS`](crate::provides::HOSTS).
@@ -123,6 +133,8 @@ pub struct Finished {
     pub backtrace: Option<Backtrace>,
     /// Why output of the guest was lost, if any was.
     pub lost: Option<io::Error>,
+    /// The core that was asked for, or why it could not be written; `None` if none was due.
+    pub core: Option<Result<PathBuf, CoreError>>,
 }
 
 /// Returns whether the image can run on that platform with so many bytes of memory beside it, by all that [`run`] asks
@@ -138,16 +150,23 @@ pub fn check(image: &Image, platform: VirtualMachine, memory: u64) -> Result<(),
 }
 
 /// Runs the guest to its end, with standard input and output as its console. What was read of its file is what QEMU
-/// gets.
+/// gets. If it ends otherwise than by its exit ([`MachineEnd::leaves_core`]), it leaves that core.
 ///
 /// While it runs, every signal that would end the program, and can be caught, ends it in good order; the program must
 /// have no other threads then, which could take them. A reader of standard output who goes away ends it as SIGPIPE
 /// would.
 ///
 /// # Errors
-/// The image is not for that platform, QEMU or Xen are not there, or the system refuses something.
-pub fn run(image: &Image, options: &Options) -> Result<Finished, EmulatorError> {
+/// The image is not for that platform, QEMU or Xen are not there, the system refuses something, or a core is asked for
+/// of a guest of which there can be none ([`VirtualMachine::has_cores`]).
+pub fn run(image: &Image, options: &Options, core: Option<CoreFile>) -> Result<Finished, EmulatorError> {
     check(image, options.platform, options.memory)?;
+    if core.is_some() && !options.platform.has_cores(image.machine()) {
+        return Err(EmulatorError::NoCore {
+            platform: options.platform.name(),
+            machine: image.machine(),
+        });
+    }
     // What no clock can show is never.
     let deadline = (options.timeout).and_then(|timeout| Instant::now().checked_add(timeout));
     let files = match programs::find(image, options, deadline) {
@@ -156,13 +175,21 @@ pub fn run(image: &Image, options: &Options) -> Result<Finished, EmulatorError> 
                 exit: MachineEnd::Timeout,
                 backtrace: None,
                 lost: None,
+                core: None,
             });
         }
         files => files?,
     };
-    let arguments = arguments::arguments(image, &files, options)?;
+    let size = arguments::memory(image, options.platform, options.memory)?;
+    let plan = |file| Plan::new(file, options.platform, size, options.command_line.clone());
+    let plan = core.map(plan).transpose();
+    let mut plan = plan.map_err(EmulatorError::system("cannot prepare for a core"))?;
+    let arguments = arguments::arguments(image, &files, options, plan.as_ref())?;
     let shown = arguments::shown(image, &files, &arguments);
-    let qemu = qemu::start(&files, image.machine(), &arguments)?;
+    let qemu = qemu::start(&files, image.machine(), &arguments, plan.as_ref())?;
+    if let Some(plan) = &mut plan {
+        plan.started();
+    }
     let marks = files.xen.map(|xen| xen.marks);
-    session::run(qemu, marks, &shown, image, options, deadline)
+    session::run(qemu, marks, &shown, image, options, deadline, plan)
 }

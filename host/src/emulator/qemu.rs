@@ -3,13 +3,16 @@
 
 use std::ffi::OsString;
 use std::io::{self, PipeReader};
+use std::mem::MaybeUninit;
 use std::os::fd::{AsRawFd, OwnedFd, RawFd};
 use std::os::unix::net::UnixStream;
 use std::os::unix::process::CommandExt;
 use std::process::{Child, Command, ExitStatus};
+use std::ptr;
 
 use super::EmulatorError;
-use super::arguments::debug_console;
+use super::arguments::{debug_console, inherited};
+use super::core::Plan;
 use super::programs::Files;
 use crate::image::Machine;
 
@@ -29,7 +32,12 @@ pub(super) struct Qemu {
 }
 
 /// Starts QEMU with these arguments and what connects it to us.
-pub(super) fn start(files: &Files, machine: Machine, arguments: &[OsString]) -> Result<Qemu, EmulatorError> {
+pub(super) fn start(
+    files: &Files,
+    machine: Machine,
+    arguments: &[OsString],
+    core: Option<&Plan>,
+) -> Result<Qemu, EmulatorError> {
     let system = |what| EmulatorError::system(what);
     let (typing, typing_far) = UnixStream::pair().map_err(system("cannot make a socket"))?;
     let (serial, serial_far) = io::pipe().map_err(system("cannot make a pipe"))?;
@@ -38,6 +46,7 @@ pub(super) fn start(files: &Files, machine: Machine, arguments: &[OsString]) -> 
     let debug_far = OwnedFd::from(debug_far);
     let mut keep: Vec<RawFd> = vec![debug_far.as_raw_fd(), files.guest.as_raw_fd()];
     keep.extend(files.xen.iter().map(|xen| xen.kernel.as_raw_fd()));
+    keep.extend(core.into_iter().flat_map(Plan::files).map(AsRawFd::as_raw_fd));
     let mut command = Command::new(&files.qemu);
     command
         .args(arguments)
@@ -46,8 +55,9 @@ pub(super) fn start(files: &Files, machine: Machine, arguments: &[OsString]) -> 
         .stdout(serial_far)
         .stderr(messages_far);
     let parent = std::process::id();
-    // SAFETY: the closure makes system calls without pointers into memory, allocates nothing and takes no lock.
-    unsafe { command.pre_exec(move || in_child(parent, &keep)) };
+    let outlives_keys = core.is_some();
+    // SAFETY: the closure makes system calls, allocates nothing and takes no lock.
+    unsafe { command.pre_exec(move || in_child(parent, &keep, outlives_keys)) };
     let child = command.spawn().map_err(system("cannot start QEMU"))?;
     Ok(Qemu {
         child,
@@ -58,8 +68,20 @@ pub(super) fn start(files: &Files, machine: Machine, arguments: &[OsString]) -> 
     })
 }
 
-/// Between fork and exec: QEMU is to end when we do, however we end, and inherits those files.
-fn in_child(parent: u32, keep: &[RawFd]) -> io::Result<()> {
+/// Between fork and exec: QEMU is to end when we do, however we end, and inherits those files. If it outlives keys, what
+/// a terminal sends to all of a group is for us, who look at the machine before it ends.
+fn in_child(parent: u32, keep: &[RawFd], outlives_keys: bool) -> io::Result<()> {
+    if outlives_keys {
+        let mut keys = MaybeUninit::uninit();
+        // SAFETY: a live variable, which the first call fills in, and valid signal numbers.
+        unsafe {
+            libc::sigemptyset(keys.as_mut_ptr());
+            for signal in [libc::SIGINT, libc::SIGQUIT, libc::SIGHUP] {
+                libc::sigaddset(keys.as_mut_ptr(), signal);
+            }
+            libc::sigprocmask(libc::SIG_BLOCK, keys.as_ptr(), ptr::null_mut());
+        }
+    }
     // SAFETY: no pointers.
     let asked = unsafe { libc::prctl(libc::PR_SET_PDEATHSIG, libc::SIGKILL) };
     // SAFETY: as above. The parent may have gone before the call.
@@ -76,10 +98,15 @@ fn in_child(parent: u32, keep: &[RawFd]) -> io::Result<()> {
 }
 
 impl Qemu {
-    /// Ends it, if it has not ended, and says how it ended.
-    pub(super) fn end(&mut self) -> io::Result<ExitStatus> {
+    /// Has it end, if it has not ended.
+    pub(super) fn kill(&mut self) {
         // Fails only if it has been waited for.
         let _ = self.child.kill();
+    }
+
+    /// Ends it, if it has not ended, and says how it ended.
+    pub(super) fn end(&mut self) -> io::Result<ExitStatus> {
+        self.kill();
         self.child.wait()
     }
 

@@ -3,12 +3,14 @@
 
 use std::io::{self, PipeReader, Read};
 use std::os::fd::AsFd;
+use std::path::PathBuf;
 use std::process::ExitStatus;
 use std::time::{Duration, Instant};
 
 use rustix::event::{PollFd, PollFlags, Timespec, poll};
 use rustix::io::Errno;
 
+use super::core::Plan;
 use super::filter::{Filter, Part, Speaker};
 use super::input::Input;
 use super::last_state::LastState;
@@ -19,6 +21,7 @@ use super::qemu::Qemu;
 use super::signals::{self, Signals};
 use super::xen::{Event, Log};
 use super::{EmulatorError, Finished, MachineEnd, Options, record};
+use crate::debug::core::CoreError;
 use crate::image::Image;
 use crate::terminal::{self, GLANCE, RawMode};
 use crate::text::Escaped;
@@ -37,6 +40,9 @@ const CHUNK: usize = 4096;
 /// Bytes of QEMU's own messages that are kept.
 const MESSAGES: usize = 16 * 1024;
 
+/// Why a machine has ended of which nothing else is known.
+const RESET: &str = "the machine was reset or switched off; a processor resets itself after a fault in a fault handler";
+
 /// What can be waited for.
 #[derive(Clone, Copy, PartialEq, Eq)]
 enum Source {
@@ -45,6 +51,7 @@ enum Source {
     Serial,
     Debug,
     Messages,
+    Machine,
     Input,
     Output,
     Errors,
@@ -74,6 +81,9 @@ struct Session<'a> {
     last_state: LastState,
     /// The guest's end, and when QEMU is to have ended.
     exit: Option<(MachineEnd, Instant)>,
+    /// A core that is asked for, and what has come of it.
+    plan: Option<Plan>,
+    core: Option<Result<PathBuf, CoreError>>,
 }
 
 /// Runs until QEMU has ended. `shown` is its command line; with `marks`, there are lines of Xen's.
@@ -84,6 +94,7 @@ pub(super) fn run(
     image: &Image,
     options: &Options,
     deadline: Option<Instant>,
+    core: Option<Plan>,
 ) -> Result<Finished, EmulatorError> {
     let signals = Signals::wait().map_err(EmulatorError::system("cannot wait for signals"))?;
     qemu.typing
@@ -108,6 +119,8 @@ pub(super) fn run(
         image,
         last_state: LastState::of(image),
         exit: None,
+        plan: core,
+        core: None,
     };
     if options.verbose {
         session.say(shown);
@@ -151,6 +164,7 @@ impl Session<'_> {
         if let Some(line) = self.debug.rest() {
             self.debug_line(&line);
         }
+        self.take_core();
         let status = self.qemu.end().map_err(wait_error)?;
         self.complain();
         self.write_rest(deadline);
@@ -167,6 +181,7 @@ impl Session<'_> {
             exit,
             backtrace: backtrace.flatten(),
             lost: failure.map(io::Error::from),
+            core: self.core,
         })
     }
 
@@ -243,6 +258,9 @@ impl Session<'_> {
         if !self.closed.contains(&Source::Messages) {
             add(Source::Messages, PollFd::new(&self.qemu.messages, PollFlags::IN));
         }
+        if let Some(plan) = &self.plan {
+            add(Source::Machine, PollFd::new(plan.stream(), PollFlags::IN));
+        }
         if let Some(file) = self.input.wanted().filter(|_| self.may_read()) {
             add(Source::Input, file);
         }
@@ -302,11 +320,30 @@ impl Session<'_> {
                 let room = MESSAGES.saturating_sub(self.messages.len());
                 self.messages.extend(chunk[..count.unwrap_or(0)].iter().take(room));
             }
+            Source::Machine => self.machine(),
             Source::Input if self.may_read() => self.input.read(),
             // Meanwhile we have been put into the background.
             Source::Input => {}
             Source::Output => self.output.write(),
             Source::Errors => self.errors.write(),
+        }
+    }
+
+    /// Hears of the machine, of which a core is asked for.
+    fn machine(&mut self) {
+        let Some(plan) = &mut self.plan else {
+            return;
+        };
+        match plan.machine_has_ended() {
+            Ok(false) => {}
+            Ok(true) => {
+                let end = MachineEnd::Unknown(RESET.to_owned());
+                self.exit.get_or_insert((end, Instant::now() + GRACE));
+                self.take_core();
+                self.qemu.kill();
+            }
+            // QEMU has ended.
+            Err(_) => self.take_core(),
         }
     }
 
@@ -370,9 +407,30 @@ impl Session<'_> {
             return;
         }
         match record::parse(line) {
-            Some(exit) if self.exit.is_none() => self.exit = Some((exit, Instant::now() + GRACE)),
+            Some(exit) if self.exit.is_none() => {
+                self.exit = Some((exit, Instant::now() + GRACE));
+                if self.plan.is_some() {
+                    // The guest waits for its end.
+                    self.take_core();
+                    self.qemu.kill();
+                }
+            }
             Some(_) => {}
             None => self.say(&format!("guest: {}\n", Escaped(line))),
+        }
+    }
+
+    /// Takes the core that is asked for, if it is due: once, and before the machine ends.
+    fn take_core(&mut self) {
+        let Some(plan) = self.plan.take() else {
+            return;
+        };
+        let is_unread = self.output.failure() == Some(Errno::PIPE);
+        let unknown = MachineEnd::Unknown(String::new());
+        let exit = self.exit.as_ref().map_or(&unknown, |(exit, _)| exit);
+        if exit.leaves_core() && !is_unread {
+            let path = plan.file.path().to_owned();
+            self.core = Some(plan.take(self.image, exit).map(|()| path));
         }
     }
 
@@ -432,8 +490,7 @@ fn stop() {
 /// What is to be said of a QEMU that ended without a word from the guest.
 fn unexplained(status: ExitStatus) -> String {
     if status.success() {
-        return "the machine was reset or switched off; a processor resets itself after a fault in a fault handler"
-            .to_owned();
+        return RESET.to_owned();
     }
     match status.code() {
         // What QEMU makes of a number that is written to the port.

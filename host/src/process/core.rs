@@ -60,10 +60,7 @@ fn ending(guest: &Guest, exit: &Exit) -> Ending {
         },
         Exit::Exit(_) | Exit::Reset | Exit::Fatal(_) | Exit::Unbound(_) => libc::SIGABRT,
     };
-    Ending {
-        signal,
-        ..Ending::default()
-    }
+    Ending::by(signal)
 }
 
 fn exceptional(exception: Exception) -> Ending {

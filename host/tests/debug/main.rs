@@ -5,6 +5,7 @@
 #![cfg(all(target_os = "linux", target_arch = "x86_64"))]
 
 mod core;
+mod core_in_qemu;
 mod coverage;
 mod gdb;
 #[path = "../process/guests.rs"]

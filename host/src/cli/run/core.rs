@@ -14,14 +14,14 @@ use crate::cli::say;
 /// Environment variable that may name the folder.
 const FOLDER: &str = "PVHOST_CORE_DIR";
 
-/// Where a core of a guest of that image goes, if one is asked for.
-pub(super) fn file(arguments: &Arguments, image: &Image) -> Result<Option<CoreFile>, CoreError> {
+/// Where a core of a guest of that image goes, if one is asked for. The environment asks only where the host has some.
+pub(super) fn file(arguments: &Arguments, image: &Image, has_cores: bool) -> Result<Option<CoreFile>, CoreError> {
     if let Some(file) = &arguments.core {
         return CoreFile::create(file, image).map(Some);
     }
     let by_environment = || {
         env::var_os(FOLDER)
-            .filter(|folder| !folder.is_empty())
+            .filter(|folder| has_cores && !folder.is_empty())
             .map(PathBuf::from)
     };
     let folder = arguments.core_dir.clone().or_else(by_environment);

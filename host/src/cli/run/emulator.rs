@@ -8,7 +8,7 @@ use pvhost::image::{External, Image};
 use pvhost::provides::{Fit, Host};
 use pvhost::text::Escaped;
 
-use super::{Arguments, Error, ExitStatus, output, signal};
+use super::{Arguments, Error, ExitStatus, core, output, signal};
 use crate::cli::say::{self, BAD};
 
 /// Runs the guest; its end is the program's. What is said behind it takes its time until `end`.
@@ -45,7 +45,8 @@ pub(super) fn run(
     if let Some(address) = options.debugger {
         super::debugger::say_where(&address.to_string());
     }
-    let finished = emulator::run(image, &options)?;
+    let core = core::file(arguments, image, platform.has_cores(image.machine()))?;
+    let finished = emulator::run(image, &options, core)?;
     if let Some(end) = end {
         output::hurry_from(end);
     }
@@ -68,6 +69,7 @@ pub(super) fn run(
         }
         MachineEnd::Exit(_) | MachineEnd::Reset => {}
     }
+    core::say(arguments, finished.core.as_ref());
     let status = finished.exit.status();
     let (status, death) = super::conclude(status, signal, finished.lost.as_ref());
     if let Some(signal) = death {

@@ -141,7 +141,7 @@ pub(super) struct Arguments {
     #[arg(long, hide = true, requires = "coverage")]
     coverage_writer: bool,
 
-    /// Process: write a core of the guest to this file if it ends otherwise than by its exit: for `gdb GUEST FILE`
+    /// Write a core of the guest to this file if it ends otherwise than by its exit: for `gdb GUEST FILE`
     #[arg(long, value_name = "FILE")]
     core: Option<PathBuf>,
 
@@ -317,6 +317,9 @@ impl Subcommand for Arguments {
             if self.console != Place::Stdio {
                 return Err("a guest that holds tests prints them: leave out `--console`".into());
             }
+            if self.core.is_some() {
+                return Err("each test of a guest is a run of its own: give `--core-dir` in place of `--core`".into());
+            }
             return tests_of_guest::run(self);
         }
         let mut chosen = self.host;
@@ -392,8 +395,6 @@ impl Arguments {
             ("--json", self.json, process, "process"),
             ("--stack-check", self.stack_check, process, "process"),
             ("--coverage", self.coverage.is_some(), process, "process"),
-            ("--core", self.core.is_some(), process, "process"),
-            ("--core-dir", self.core_dir.is_some(), process, "process"),
             ("--icount", self.icount, !process, "qemu` or `--host xen"),
             // Which guest is there is not known yet, and one for AArch64 in no process goes to QEMU.
             ("--gic", self.gic.is_some(), !xen, "qemu"),

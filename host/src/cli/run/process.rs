@@ -18,7 +18,7 @@ const OPEN: &str = "a guest that breaks out of its code can do what you can";
 
 /// Runs the guest; its end is the program's. What is said behind it takes its time until `end`.
 pub(super) fn run(image: Image, host: &Host, arguments: &Arguments, end: Option<Instant>) -> Result<ExitStatus, Error> {
-    let core = core::file(arguments, &image)?;
+    let core = core::file(arguments, &image, true)?;
     let mut builder = Vm::builder(image)
         .memory(arguments.memory)
         .executable_memory(arguments.executable_memory)

@@ -105,8 +105,8 @@ impl CoreFile {
         Ok(Self { path, writer })
     }
 
-    /// A core of a guest of that image in that folder. It is called `NAME.PROCESS.TIME.core`, by the guest's name, by the number
-    /// of this process, and by the time in seconds since 1970.
+    /// A core of a guest of that image in that folder. It is called `NAME.PROCESS.TIME.core`, by the guest's name, by
+    /// the number of this process, and by the time in seconds since 1970.
     ///
     /// # Errors
     /// As of [`create`](Self::create).
@@ -131,6 +131,12 @@ impl CoreFile {
     #[must_use]
     pub fn path(&self) -> &Path {
         &self.path
+    }
+
+    /// There is no core, for that reason.
+    pub(crate) fn refuse<T>(self, source: io::Error) -> Result<T, CoreError> {
+        let path = self.path;
+        Err(CoreError::System { path, source })
     }
 
     /// The content has ended, or there was an error. The file gets its name, or is removed.

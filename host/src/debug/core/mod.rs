@@ -69,6 +69,15 @@ pub struct Ending {
     pub address: u64,
 }
 
+impl Ending {
+    /// By that signal.
+    #[must_use]
+    pub const fn by(signal: i32) -> Self {
+        let (code, address) = (0, 0);
+        Self { signal, code, address }
+    }
+}
+
 impl Core<'_> {
     /// The guest's name.
     fn program(&self) -> &str {

@@ -4,6 +4,7 @@
 #![cfg(all(target_os = "linux", target_arch = "x86_64"))]
 
 mod ci;
+mod cores;
 mod emulated;
 mod real;
 mod steps;
@@ -34,6 +35,8 @@ fn main() -> ExitCode {
     let trials = trials![
         ci::workflows_see_whether_the_example_is_right,
         ci::the_example_runs_on_its_host,
+        cores::every_task_is_a_thread_of_a_core,
+        cores::every_task_is_a_thread_of_a_core_of_qemu,
         real::the_contract_is_that_of_rtems_headers,
         real::the_bsp_library_defines_its_part_of_the_contract,
         real::all_that_the_interrupt_headers_declare_is_defined,

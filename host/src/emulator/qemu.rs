@@ -11,7 +11,7 @@ use std::process::{Child, Command, ExitStatus};
 use std::ptr;
 
 use super::EmulatorError;
-use super::arguments::{debug_console, inherited};
+use super::arguments::debug_console;
 use super::core::Plan;
 use super::programs::Files;
 use crate::image::Machine;

@@ -107,7 +107,7 @@ pub(super) fn run(
     platform.begin(&alarm, &ender, limit);
 
     let debugged = debugger.map(|debugger| (debugger, debugger.machine(guest, image)));
-    let calls = platform.calls().chain(debugger.and_then(Debugger::call));
+    let calls = platform.calls().chain(debugger.into_iter().flat_map(Debugger::calls));
     let confined = Sandbox::install(run.sandbox, calls).map(|sandbox| {
         let begin = || {
             platform.console.begin()?;

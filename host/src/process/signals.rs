@@ -22,6 +22,7 @@ use paravirt_host_core::layout::GUEST_END;
 use paravirt_host_core::text::Line;
 use paravirt_host_core::upcall;
 
+use super::debugger::TRAP_PERF;
 use super::dispositions::{self, Action, ENDS, Event, FAULTS};
 use super::platform::Guest;
 use super::run::TIMED_OUT;
@@ -224,6 +225,13 @@ pub(super) struct SignalInfo {
     pub(super) call: sandbox::Stopped,
 }
 
+impl SignalInfo {
+    /// Of a performance event, what it was given to be told by.
+    const fn perf_data(&self) -> u64 {
+        self.call.number as u64 | (self.call.architecture as u64) << 32
+    }
+}
+
 /// The flags of code that has not changed any; of all of them, only the bit that is always 1.
 const NO_FLAGS: u32 = 1 << 1;
 
@@ -325,6 +333,9 @@ unsafe extern "sysv64" fn handle(signal: i32, info: *const SignalInfo, context: 
         let is_in_run = |_: &&Guest| !nested && is_entered();
         sandbox::handle(details.call, &mut interrupted, guest.filter(is_in_run));
         true
+    } else if signal == libc::SIGTRAP && details.code == TRAP_PERF {
+        // Another's are no faults of anybody's.
+        guest.is_some_and(|guest| handle_access(details, guest, nested, &mut interrupted))
     } else if is_fault {
         // In a handler it is the host's.
         guest.is_some_and(|guest| !nested && handle_fault(signal, details, guest, &mut interrupted))
@@ -458,6 +469,20 @@ fn handle_suspend() {
     dispositions::mask(libc::SIG_BLOCK, suspend);
     dispositions::swap_action(libc::SIGTSTP, Some(&old));
     terminal::resume();
+}
+
+/// Returns whether what a debugger watches was accessed.
+fn handle_access(info: &SignalInfo, guest: &Guest, nested: bool, interrupted: &mut Interrupted<'_>) -> bool {
+    let Some(vcpu) = &guest.platform().debugged else {
+        return false;
+    };
+    if nested {
+        vcpu.on_access_in_handler(info.perf_data());
+    } else {
+        vcpu.on_access(guest, interrupted, info.perf_data());
+        leave_if_stopping(guest, interrupted);
+    }
+    true
 }
 
 /// Returns whether the fault was the guest's, or is otherwise seen to.

@@ -1,12 +1,13 @@
 // SPDX-License-Identifier: MIT OR Apache-2.0
 //! Sessions of a real gdb with guests of both widths (`--gdb`).
 
+use std::net::{TcpListener, TcpStream};
 use std::path::{Path, PathBuf};
 use std::process::{Command, Output, Stdio};
 
 use tempfile::TempDir;
 
-use super::guests::{Running, each, pvhost, text, wait_for};
+use super::guests::{Arch, Running, each, pvhost, run, text, wait_for};
 
 /// A guest that waits for a debugger.
 pub struct Debugged {
@@ -83,7 +84,7 @@ fn the_guest_is_found_stopped_at_and_runs_to_its_end() {
             "continue",
         ]);
         let name = format!("Symbols from \"target:{}\"", guest.display());
-        let width = if arch == test_support::Arch::I386 {
+        let width = if arch == Arch::I386 {
             "elf32-i386"
         } else {
             "elf64-x86-64"
@@ -199,11 +200,109 @@ fn a_breakpoint_of_the_guests_own_is_one() {
 }
 
 #[test]
+fn what_is_watched_stops_the_guest() {
+    for (arch, guest) in each("ticker") {
+        let debugged = Debugged::start(&guest, &["--time", "fast"], &["20"]);
+        // The interrupt flag in the vCPU's page.
+        let output = debugged.gdb(&["watch *(int*)&__paravirt_vcpu", "continue", "delete", "continue"]);
+        let expected = ["atchpoint 1: ", "Old value = ", "New value = ", "exited normally"];
+        assert_in_order(&output, &expected);
+        assert_eq!(debugged.ends().status.code(), Some(0), "{arch}");
+    }
+}
+
+/// Its own stub, with the same option; not where it does not find the guest's memory.
+#[test]
+fn qemu_has_a_debugger_too() {
+    let _ = test_support::qemu();
+    test_support::program("gdb");
+    for arch in Arch::ALL {
+        let guest = test_support::ring0_guest(arch, "hello");
+        let port = TcpListener::bind("127.0.0.1:0")
+            .expect("a port")
+            .local_addr()
+            .expect("its address")
+            .port();
+        let options = ["--host", "qemu", &format!("--gdb={port}")];
+        let mut command = pvhost(&guest, &options, &[]);
+        let running = Running::start(command.stdout(Stdio::piped()).stderr(Stdio::piped()));
+        wait_for("QEMU", || TcpStream::connect(("127.0.0.1", port)).is_ok());
+        let output = Command::new("gdb")
+            .args(["-nx", "-q", "-batch", "-ex", &format!("target remote :{port}")])
+            .args([
+                "-ex",
+                "break pv_console_write",
+                "-ex",
+                "continue",
+                "-ex",
+                "backtrace 1",
+                "-ex",
+                "continue",
+            ])
+            .arg(&guest)
+            .stdin(Stdio::null())
+            .output()
+            .expect("gdb starts");
+        let printed = text(&output.stdout) + &text(&output.stderr);
+        assert_in_order(&printed, &["Breakpoint 1, ", "in pv_console_write"]);
+        let ended = running.output();
+        assert_eq!(ended.status.code(), Some(0), "{arch}: {}", text(&ended.stderr));
+        assert_eq!(text(&ended.stdout), "Hello from a paravirtualized guest\n", "{arch}");
+        let refused = |options: &[&str], reason: &str| {
+            let output = run(&guest, options, &[]);
+            let stderr = text(&output.stderr);
+            assert!(stderr.contains(reason), "{arch} {options:?}: {stderr}");
+            assert!(output.stdout.is_empty(), "no guest has run");
+        };
+        refused(&["--host", "qemu", "--gdb=0"], "name one that is not 0");
+        refused(&["--host", "qemu", "--gdb=unix:/no/such"], "give `--gdb=PORT`");
+        refused(&["--host", "qemu", "--gdb=0.0.0.0:1234"], "(--gdb-open-to-network)");
+        refused(&["--gdb=0.0.0.0:1234"], "(--gdb-open-to-network)");
+        refused(&["--gdb-open-to-network"], "is for `--gdb=HOST:PORT` only");
+        let xen = [
+            "--host",
+            "xen-pvh",
+            "--gdb",
+            "--xen",
+            guest.to_str().expect("a plain name"),
+        ];
+        refused(&xen, "no debugger on ");
+    }
+}
+
+/// The signals by which a guest is interrupted.
+#[test]
+fn gdb_runs_pvhost_itself_without_a_stop() {
+    test_support::program("gdb");
+    for (arch, guest) in each("ticker") {
+        let output = Command::new("gdb")
+            .args([
+                "-nx",
+                "-q",
+                "-batch",
+                "-ex",
+                "run",
+                "--args",
+                env!("CARGO_BIN_EXE_pvhost"),
+                "run",
+            ])
+            .arg(&guest)
+            .args(["--", "20"])
+            .stdin(Stdio::null())
+            .output()
+            .expect("gdb starts");
+        let printed = text(&output.stdout);
+        assert_in_order(&printed, &["*** end of ticker ***", "exited normally"]);
+        assert!(!printed.contains("received signal"), "{arch}: {printed}");
+    }
+}
+
+#[test]
 fn registers_and_memory_can_be_changed() {
     for (arch, guest) in each("hello") {
         let debugged = Debugged::start(&guest, &[], &[]);
         let (pointer, length) = match arch {
-            test_support::Arch::I386 => ("*(unsigned*)($esp+4)", "*(unsigned*)($esp+8)"),
+            Arch::I386 => ("*(unsigned*)($esp+4)", "*(unsigned*)($esp+8)"),
             _ => ("$rdi", "$rsi"),
         };
         let text_of = format!("x/s {pointer}");

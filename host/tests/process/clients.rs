@@ -486,7 +486,7 @@ fn a_socket_takes_the_place_of_a_dead_one_and_of_nothing_else() {
             &console,
             &[],
             1,
-            &format!("the socket {shown} is in use by another process; "),
+            &format!("console: the socket {shown} is in use by another process; "),
         );
         let asked = living.accept().expect_err("nobody has come");
         assert_eq!(asked.kind(), ErrorKind::WouldBlock, "{arch}");
@@ -494,7 +494,7 @@ fn a_socket_takes_the_place_of_a_dead_one_and_of_nothing_else() {
         fs::remove_file(&path).expect("our socket");
 
         fs::write(&path, "precious").expect("a file");
-        let reason = format!("{shown} exists and is no socket, so it is left as it is; ");
+        let reason = format!("console: {shown} exists and is no socket, so it is left as it is; ");
         is_refused(arch, &console, &[], 1, &reason);
         assert_eq!(fs::read(&path).expect("a file"), b"precious", "{arch}");
         fs::remove_file(&path).expect("our file");
@@ -556,7 +556,7 @@ fn a_sockets_name_may_be_as_long_as_linux_has_it() {
             &console,
             &[],
             1,
-            "the name of a socket has 107 bytes at most, and ",
+            "console: the name of a socket has 107 bytes at most, and ",
         );
     }
     assert_eq!(fs::read_dir(folder.path()).expect("our folder").count(), 0);
@@ -572,7 +572,7 @@ fn a_port_is_this_machines_alone_unless_that_is_permitted() {
                 &console,
                 &[],
                 1,
-                &format!("the address {address} can be reached from the network, "),
+                &format!("console: the address {address} can be reached from the network, "),
             );
         }
         let taken = TcpListener::bind("127.0.0.1:0").expect("a port");

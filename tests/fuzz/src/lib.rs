@@ -5,6 +5,9 @@
 //! file. Beside a crash, what it promises is checked.
 
 pub mod limits;
+mod machine;
+
+pub use machine::gdb;
 
 use paravirt_abi::signature::Width;
 use paravirt_abi::{interface, l4rtems};

@@ -99,6 +99,11 @@ impl Link {
         self.is_attended.store(is_attended, Ordering::SeqCst);
     }
 
+    /// The vCPU's thread.
+    pub(super) fn thread(&self) -> libc::pid_t {
+        self.thread.load(Ordering::SeqCst)
+    }
+
     /// This thread is the vCPU's.
     pub(super) fn set_thread(&self, thread: libc::pid_t) {
         self.thread.store(thread, Ordering::SeqCst);

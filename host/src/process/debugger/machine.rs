@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: MIT OR Apache-2.0
 //! The guest of this process as a debugger's machine. On the debugger's thread.
 
+use std::os::fd::OwnedFd;
 use std::sync::Arc;
 
 use rustix::mm::{MprotectFlags, mprotect};
@@ -8,6 +9,7 @@ use rustix::mm::{MprotectFlags, mprotect};
 use paravirt_host_core::layout::GUEST_END;
 use paravirt_host_core::memory::PAGE;
 
+use super::hardware;
 use super::link::{Link, Order};
 use super::vcpu::pointer;
 use crate::debug::gdb::{Accesses, Machine, Region, Resume, State, Watched};
@@ -24,6 +26,8 @@ pub(in crate::process) struct ProcessMachine {
     pub(super) regions: Vec<Region>,
     /// Addresses of the host's code in the guest's memory.
     pub(super) gates: std::ops::Range<u64>,
+    /// What the processor watches.
+    pub(super) hardware: Vec<(Watched, OwnedFd)>,
 }
 
 impl ProcessMachine {
@@ -130,12 +134,23 @@ impl Machine for ProcessMachine {
         let is_readable = self
             .parts(watched.address, size)
             .all(|(region, _, _)| region.access.read);
-        let fits = watched.accesses == Accesses::Writes && self.holds(watched.address, size) && is_readable;
+        if !is_readable || !self.holds(watched.address, size) {
+            return false;
+        }
+        if let Ok(descriptor) = hardware::watch(self.link.thread(), watched) {
+            self.hardware.push((watched, descriptor));
+            return true;
+        }
+        // Steps show what has changed, and nothing else.
         let add = |exchange: &mut super::link::Exchange| exchange.watches.add(watched);
-        fits && self.link.with_exchange(add).unwrap_or(false)
+        watched.accesses == Accesses::Writes && self.link.with_exchange(add).unwrap_or(false)
     }
 
     fn unwatch(&mut self, watched: Watched) -> bool {
+        if let Some(index) = self.hardware.iter().position(|(other, _)| *other == watched) {
+            self.hardware.swap_remove(index);
+            return true;
+        }
         let remove = |exchange: &mut super::link::Exchange| exchange.watches.remove(watched);
         self.link.with_exchange(remove).unwrap_or(false)
     }

@@ -4,6 +4,7 @@
 //! The [protocol](crate::debug::gdb) is a thread's of its own; the guest's [stands](vcpu) in a signal handler meanwhile,
 //! with all that it is in a [structure](link) that both have.
 
+mod hardware;
 mod link;
 mod machine;
 mod server;
@@ -16,6 +17,7 @@ use std::path::{self, Path};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::thread::{self, JoinHandle};
 
+pub(super) use hardware::TRAP_PERF;
 pub(super) use vcpu::Vcpu;
 
 use super::dispositions;
@@ -91,9 +93,9 @@ impl Debugger {
         &self.place
     }
 
-    /// A system call that it needs while the guest runs, and hardly anybody else.
-    pub(super) const fn call(&self) -> Option<u32> {
-        self.call
+    /// System calls that it needs while the guest runs, and hardly anybody else.
+    pub(super) fn calls(&self) -> impl Iterator<Item = u32> {
+        self.call.into_iter().chain([hardware::CALL])
     }
 
     /// What the vCPU's thread has of it.
@@ -114,6 +116,7 @@ impl Debugger {
             file_name: path.map_or_else(|_| image.name().to_owned(), |path| path.display().to_string()),
             regions,
             gates: guest.gates(),
+            hardware: Vec::new(),
         }
     }
 

@@ -11,9 +11,10 @@ use std::sync::Arc;
 
 use paravirt_host_core::layout::GUEST_END;
 
+use super::hardware;
 use super::link::{Link, Order};
 use super::watches::Watches;
-use crate::debug::gdb::Stop;
+use crate::debug::gdb::{Stop, Watched};
 use crate::process::platform::Guest;
 use crate::process::signals::Interrupted;
 
@@ -35,6 +36,8 @@ pub(in crate::process) struct Vcpu {
     link: Arc<Link>,
     wish: Cell<Wish>,
     watches: Cell<Watches>,
+    /// What the processor has seen accessed, for which the guest has not stopped yet.
+    accessed: Cell<Option<Watched>>,
     /// The last instruction that was stepped over.
     last: Cell<u64>,
     /// Whether that was one of the host's in the guest's memory.
@@ -47,6 +50,7 @@ impl Vcpu {
             link,
             wish: Cell::new(Wish::Stop),
             watches: Cell::new(Watches::default()),
+            accessed: Cell::new(None),
             last: Cell::new(0),
             was_in_gates: Cell::new(false),
         }
@@ -71,7 +75,8 @@ impl Vcpu {
             return;
         }
         if self.is_between(guest, interrupted) {
-            self.stop(guest, interrupted, Stop::Interrupted);
+            let accessed = self.accessed.take();
+            self.stop(guest, interrupted, accessed.map_or(Stop::Interrupted, Stop::Watch));
             return;
         }
         self.set_wish(guest, Wish::Stop);
@@ -127,13 +132,35 @@ impl Vcpu {
         }
         match self.wish.get() {
             Wish::Stop => {
-                self.stop(guest, interrupted, Stop::Interrupted);
+                let accessed = self.accessed.take();
+                self.stop(guest, interrupted, accessed.map_or(Stop::Interrupted, Stop::Watch));
             }
             Wish::Step(start, end) if !(start..end).contains(&instruction) => {
                 self.stop(guest, interrupted, Stop::Stepped);
             }
             _ => {}
         }
+    }
+
+    /// The processor has seen an access to what is watched, by the guest or a host function.
+    pub(in crate::process) fn on_access(&self, guest: &Guest, interrupted: &mut Interrupted<'_>, word: u64) {
+        let watched = hardware::decode(word);
+        if self.is_between(guest, interrupted) {
+            self.stop(guest, interrupted, Stop::Watch(watched));
+        } else {
+            self.accessed.set(Some(watched));
+            self.set_wish(guest, Wish::Stop);
+            if !guest.in_host() {
+                guest.platform().stepping.step_on(interrupted);
+            }
+        }
+    }
+
+    /// As above, by a handler, which has not returned.
+    pub(in crate::process) fn on_access_in_handler(&self, word: u64) {
+        self.accessed.set(Some(hardware::decode(word)));
+        // This comes when it has.
+        self.link.interrupt();
     }
 
     /// The processor has refused an instruction of the guest's, or come to a breakpoint. Returns whether the guest goes

@@ -5,6 +5,7 @@
 
 mod ci;
 mod cores;
+mod debugger;
 mod emulated;
 mod real;
 mod steps;
@@ -37,6 +38,8 @@ fn main() -> ExitCode {
         ci::the_example_runs_on_its_host,
         cores::every_task_is_a_thread_of_a_core,
         cores::every_task_is_a_thread_of_a_core_of_qemu,
+        debugger::a_waiting_task_is_stepped,
+        debugger::tickers_tasks_are_threads,
         real::the_contract_is_that_of_rtems_headers,
         real::the_bsp_library_defines_its_part_of_the_contract,
         real::all_that_the_interrupt_headers_declare_is_defined,

@@ -1,0 +1,137 @@
+// SPDX-License-Identifier: MIT OR Apache-2.0
+//! Watchpoints of the processor, which Linux lends by its performance events (perf_event_open(2)).
+
+use std::io;
+use std::os::fd::{FromRawFd, OwnedFd};
+
+use crate::debug::gdb::{Accesses, Watched};
+
+/// `struct perf_event_attr` up to where Linux 5.13 has it, which is the first that sends SIGTRAP (linux/perf_event.h).
+#[repr(C)]
+#[derive(Default)]
+struct Attributes {
+    kind: u32,
+    size: u32,
+    config: u64,
+    sample_period: u64,
+    sample_type: u64,
+    read_format: u64,
+    flags: u64,
+    wakeup_events: u32,
+    bp_type: u32,
+    bp_addr: u64,
+    bp_len: u64,
+    branch_sample_type: u64,
+    sample_regs_user: u64,
+    sample_stack_user: u32,
+    clockid: i32,
+    sample_regs_intr: u64,
+    aux_watermark: u32,
+    sample_max_stack: u16,
+    reserved: u16,
+    aux_sample_size: u32,
+    reserved_too: u32,
+    /// What comes with the signal.
+    sig_data: u64,
+}
+
+/// `PERF_TYPE_BREAKPOINT`
+const BREAKPOINT: u32 = 5;
+/// Flags: not the kernel, which writes to what is watched in the guest's stead; not in another program; by SIGTRAP.
+const FLAGS: u64 = 1 << 5 | 1 << 6 | 1 << 36 | 1 << 37;
+/// `PERF_FLAG_FD_CLOEXEC`
+const CLOSE_ON_EXEC: u64 = 1 << 3;
+/// `HW_BREAKPOINT_R` and `_W` (linux/hw_breakpoint.h). The processor knows none for reads alone.
+const READ: u32 = 1;
+const WRITE: u32 = 2;
+
+/// `si_code` of the signal (Linux, asm-generic/siginfo.h).
+pub(in crate::process) const TRAP_PERF: i32 = 6;
+
+/// The system call by which it is asked for.
+pub(super) const CALL: u32 = libc::SYS_perf_event_open as u32;
+
+/// Has the processor watch that for a thread, until the descriptor is closed.
+///
+/// # Errors
+/// The system's: it has none free, does not lend any to this user, or cannot watch that.
+pub(super) fn watch(thread: libc::pid_t, watched: Watched) -> io::Result<OwnedFd> {
+    let attributes = Attributes {
+        kind: BREAKPOINT,
+        size: size_of::<Attributes>() as u32,
+        sample_period: 1,
+        flags: FLAGS,
+        bp_type: match watched.accesses {
+            Accesses::Writes => WRITE,
+            Accesses::Reads | Accesses::All => READ | WRITE,
+        },
+        bp_addr: watched.address,
+        bp_len: watched.size,
+        sig_data: encode(watched),
+        ..Attributes::default()
+    };
+    let (any_processor, no_group) = (-1, -1);
+    // SAFETY: a live structure of the size that is in it.
+    let descriptor = unsafe {
+        libc::syscall(
+            libc::SYS_perf_event_open,
+            &raw const attributes,
+            thread,
+            any_processor,
+            no_group,
+            CLOSE_ON_EXEC,
+        )
+    };
+    if descriptor < 0 {
+        return Err(io::Error::last_os_error());
+    }
+    // SAFETY: a new descriptor.
+    Ok(unsafe { OwnedFd::from_raw_fd(descriptor as i32) })
+}
+
+/// As a word that comes with the signal; addresses are below 4 GiB, sizes up to 8.
+const fn encode(watched: Watched) -> u64 {
+    let accesses = match watched.accesses {
+        Accesses::Writes => 0,
+        Accesses::Reads => 1,
+        Accesses::All => 2,
+    };
+    watched.address | watched.size << 32 | accesses << 40
+}
+
+/// The reverse.
+pub(super) const fn decode(word: u64) -> Watched {
+    Watched {
+        address: word & 0xffff_ffff,
+        size: word >> 32 & 0xff,
+        accesses: match word >> 40 {
+            0 => Accesses::Writes,
+            1 => Accesses::Reads,
+            _ => Accesses::All,
+        },
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn what_is_watched_comes_back_with_the_signal() {
+        for accesses in [Accesses::Writes, Accesses::Reads, Accesses::All] {
+            let watched = Watched {
+                address: 0xffff_fff8,
+                size: 8,
+                accesses,
+            };
+            assert_eq!(decode(encode(watched)), watched);
+        }
+    }
+
+    #[test]
+    fn the_structure_is_as_linux_has_it() {
+        assert_eq!(size_of::<Attributes>(), 128);
+        assert_eq!(std::mem::offset_of!(Attributes, bp_addr), 56);
+        assert_eq!(std::mem::offset_of!(Attributes, sig_data), 120);
+    }
+}

@@ -322,6 +322,19 @@ mod tests {
         assert_eq!(Data::parse(&bytes), Err(DataError::Damaged));
     }
 
+    proptest::proptest! {
+        #[test]
+        fn whatever_is_read_is_written_so(at in 0_usize..200, word: u32, end in 0_usize..400) {
+            let mut bytes = data().bytes();
+            let at = at % (bytes.len() / 4) * 4;
+            bytes[at..at + 4].copy_from_slice(&word.to_le_bytes());
+            bytes.truncate(end.max(8));
+            if let Ok(data) = Data::parse(&bytes) {
+                proptest::prop_assert_eq!(Data::parse(&data.bytes()), Ok(data));
+            }
+        }
+    }
+
     #[test]
     fn versions() {
         assert_eq!(major(u32::from_be_bytes(*b"B22*")), Some(12));

@@ -111,7 +111,8 @@ impl Folder {
         errors
     }
 
-    /// Writes a [profile](super::profile) to a new file, `NAME.profraw` or, if there is one, `NAME-1.profraw` and so on.
+    /// Writes a [profile](super::profile) to a new file, `NAME.profraw` or, if there is one, `NAME-1.profraw` and so
+    /// on.
     ///
     /// # Errors
     /// If the name is no plain one with that end, it is no profile, or the system refuses.

@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: MIT OR Apache-2.0
-//! What of a guest's source was executed: counters that gcc puts into C and C++ code, from the guest's memory to `.gcda`
-//! files, of which `gcov` and `gcovr` make reports; and those that rustc puts into Rust, to a profile of LLVM's.
+//! What of a guest's source was executed: counters that gcc puts into C and C++ code, from the guest's memory to
+//! `.gcda` files, of which `gcov` and `gcovr` make reports; and those that rustc puts into Rust, to a profile of LLVM's.
 //!
 //! [`collect`] and [`profile`] read the counters of a guest that stands still or has ended, however it has ended: the
 //! guest does nothing for it. [`Folder`] writes the files, or adds to those that are there.

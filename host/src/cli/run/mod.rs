@@ -132,8 +132,8 @@ pub(super) struct Arguments {
     #[arg(long)]
     stack_check: bool,
 
-    /// Process: write which lines were executed, of code that counts, to files in this folder: of C and C++ for gcov, of
-    /// Rust for llvm-cov
+    /// Process: write which lines were executed, of code that counts, to files in this folder: of C and C++ for gcov,
+    /// of Rust for llvm-cov
     #[arg(long, value_name = "DIR")]
     coverage: Option<PathBuf>,
 

@@ -29,8 +29,10 @@ use crate::{Error, cpu, interface};
 /// Longest piece of text that is kept before it goes to the host, in bytes.
 const LINE_LENGTH: usize = 128;
 
-/// Text that was not yet sent.
+/// Text that was not yet sent. A host whose guest faults prints it; it finds it by these names, the bytes by the first.
+#[unsafe(export_name = "__paravirt_console_line")]
 static LINE: Mutex<UnsafeCell<[u8; LINE_LENGTH]>> = Mutex::new(UnsafeCell::new([0; LINE_LENGTH]));
+#[unsafe(export_name = "__paravirt_console_length")]
 static LENGTH: Mutex<Cell<usize>> = Mutex::new(Cell::new(0));
 /// A byte that [`ReadReady`] had to take to see whether there is one.
 static AHEAD: Mutex<Cell<Option<u8>>> = Mutex::new(Cell::new(None));

@@ -13,7 +13,7 @@ use crate::guests;
 use crate::workspace::Workspace;
 
 /// Its programs.
-pub const TARGETS: [&str; 6] = ["scan", "check", "bind", "audit", "header", "gdb"];
+pub const TARGETS: [&str; 7] = ["scan", "check", "bind", "audit", "debug", "header", "gdb"];
 
 /// The guests that they begin with: small ones, since as many inputs as possible are to be tried.
 pub const SEEDS: [&str; 5] = ["c-hello", "hello", "host-library", "one-backend", "own-function"];

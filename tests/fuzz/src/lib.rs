@@ -12,8 +12,11 @@ pub use machine::gdb;
 use paravirt_abi::signature::Width;
 use paravirt_abi::{interface, l4rtems};
 use pvhost::audit::{Allowlist, check_state};
+use pvhost::debug::information::Information;
+use pvhost::debug::unwind::{MAX_FRAMES, Unwinder};
+use pvhost::fault::Registers;
 use pvhost::header::Header;
-use pvhost::image::{Image, check_loadable};
+use pvhost::image::{Image, Machine, Segment, check_loadable};
 use pvhost::provides::{self, Fit, HOSTS, Nearest, Provides};
 
 /// The guest, if it is sound. What is wrong with it can be said in any case.
@@ -80,6 +83,46 @@ pub fn check(bytes: &[u8]) {
         }
     }
     let _ = check_state(&image).map_err(|error| error.to_string());
+}
+
+/// Reports of faults: whatever the registers, and what lies on the stack, of what the file says of debug information.
+///
+/// # Panics
+/// If a walk has no end.
+pub fn debug(bytes: &[u8]) {
+    /// Places in each segment of code.
+    const PLACES: u64 = 8;
+    let Some(image) = parse(bytes) else {
+        return;
+    };
+    if !matches!(image.machine(), Machine::I386 | Machine::X86_64) {
+        return;
+    }
+    let of_code = |segment: &&Segment| segment.access.execute;
+    let code = image.segments().iter().filter(of_code);
+    // The image itself is the memory, with return addresses where it has some.
+    let stack = image.segments().last().map_or(0, |segment| segment.address);
+    let unwinder = Unwinder::new(&image);
+    let mut places = vec![image.entry()];
+    places.extend(code.flat_map(|segment| (0..PLACES).map(|place| segment.address + segment.size / PLACES * place)));
+    for &instruction in &places {
+        let mut registers = Registers {
+            general: [stack; 16],
+            instruction,
+            flags: 0,
+        };
+        let walk = unwinder.walk(&registers, true, &image);
+        assert!((1..=MAX_FRAMES).contains(&walk.frames.len()));
+        registers.general = [instruction; 16];
+        let _ = unwinder.walk(&registers, false, &image).end.to_string();
+    }
+    if let Some(information) = Information::new(&image) {
+        let sources = information.sources(&places);
+        assert_eq!(sources.len(), places.len());
+        for source in sources.iter().flatten() {
+            assert!(!source.to_string().contains('\x1b'));
+        }
+    }
 }
 
 /// `pvhost bind`: to a host that has all functions of the ABI.

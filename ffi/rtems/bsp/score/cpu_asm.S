@@ -37,6 +37,8 @@
 .set ENVIRONMENT, 28
 .set STATUS, 4
 
+        .cfi_sections .debug_frame                              /* for debuggers: nothing of it is loaded */
+
         BEGIN_CODE
 
 /*
@@ -51,6 +53,7 @@
         PUBLIC (_CPU_Context_switch_no_return)
 SYM (_CPU_Context_switch):
 SYM (_CPU_Context_switch_no_return):
+        .cfi_startproc
         movl    4(esp), eax                                     /* executing */
         movl    8(esp), ecx                                     /* heir */
         movl    FLAG, edx                                       /* interrupt level in the form of EFLAGS */
@@ -58,6 +61,7 @@ SYM (_CPU_Context_switch_no_return):
         orl     $HAS_WORDS, edx
         movl    edx, I386_CONTEXT_CONTROL_EFLAGS_OFFSET(eax)
         subl    $WORDS, esp
+        .cfi_adjust_cfa_offset WORDS
         fnstcw  (esp)
         fnstsw  2(esp)
         andl    $WORDS_KEPT, (esp)
@@ -88,13 +92,16 @@ SYM (_CPU_Context_switch_no_return):
         je      1f
         ldmxcsr MXCSR(esp)
 1:      pushl   $0
+        .cfi_adjust_cfa_offset 4
         fnstcw  (esp)
         fnstsw  2(esp)
         popl    edx
+        .cfi_adjust_cfa_offset -4
         andl    $WORDS_KEPT, edx
         xorl    (esp), edx
         je      2f                                              /* those that are loaded, as is usual */
         subl    $ENVIRONMENT, esp
+        .cfi_adjust_cfa_offset ENVIRONMENT
         fnstenv (esp)
         movl    ENVIRONMENT(esp), edx
         movw    dx, (esp)
@@ -102,7 +109,9 @@ SYM (_CPU_Context_switch_no_return):
         movw    dx, STATUS(esp)
         fldenv  (esp)                      /* loads flags that no mask hides any more without an exception */
         addl    $ENVIRONMENT, esp
+        .cfi_adjust_cfa_offset -ENVIRONMENT
 2:      addl    $WORDS, esp
+        .cfi_adjust_cfa_offset -WORDS
         jmp     4f
 3:      fninit
         testb   $SSE, COMPONENTS
@@ -110,18 +119,23 @@ SYM (_CPU_Context_switch_no_return):
         ldmxcsr .L_paravirt_mxcsr
 4:
         subl    $4, esp                                         /* 16-byte alignment at the calls */
+        .cfi_adjust_cfa_offset 4
         pushl   I386_CONTEXT_CONTROL_EFLAGS_OFFSET(eax)         /* the heir's level */
+        .cfi_adjust_cfa_offset 4
         pushl   eax                                             /* argument: the context */
+        .cfi_adjust_cfa_offset 4
         call    _CPU_Use_thread_local_storage
         movl    4(esp), edx
         movl    edx, (esp)                                      /* argument: the level */
         call    i386_enable_interrupts                          /* leaves interrupts as they are if bit 9 is clear */
         movl    4(esp), eax
         addl    $12, esp
+        .cfi_adjust_cfa_offset -12
         testl   $EFLAGS_INTR_ENABLE, eax
         jne     1f
         movl    $0, FLAG                                        /* the heir runs with interrupts disabled */
 1:      ret
+        .cfi_endproc
 
 /*
  * void _CPU_Context_restore(Context_Control *heir)
@@ -129,8 +143,10 @@ SYM (_CPU_Context_switch_no_return):
         .p2align 4
         PUBLIC (_CPU_Context_restore)
 SYM (_CPU_Context_restore):
+        .cfi_startproc
         movl    4(esp), eax
         jmp     .L_paravirt_restore
+        .cfi_endproc
 
 #ifndef __SSE__
 /*
@@ -145,7 +161,9 @@ SYM (_CPU_Context_restore):
         PUBLIC (_CPU_Context_restore_fp)
 SYM (_CPU_Context_save_fp):
 SYM (_CPU_Context_restore_fp):
+        .cfi_startproc
         ret
+        .cfi_endproc
 #endif
 
         END_CODE

@@ -10,12 +10,17 @@
 
 #include <rtems/asm.h>
 
+        .cfi_sections .debug_frame                              /* for debuggers: nothing of it is loaded */
+
         BEGIN_CODE
 
         PUBLIC (start)
         PUBLIC (_start)
 SYM (start):
 SYM (_start):
+        .cfi_startproc
+        .cfi_undefined eip                                      /* nobody called it */
         jmp     paravirt_start
+        .cfi_endproc
 
         END_CODE

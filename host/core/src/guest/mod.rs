@@ -199,6 +199,23 @@ impl<P: Platform> Guest<P> {
         self.gates.contains(&address)
     }
 
+    /// Text that the guest's layer has collected and not sent, if a fault ended the guest: what `printk` of RTEMS has
+    /// printed of a line. `image` is the one it was made of.
+    #[must_use]
+    pub fn collected_text(&self, image: &Image) -> Option<Vec<u8>> {
+        /// Of the layer's line there are fewer bytes.
+        const MOST: u64 = 4096;
+        self.fault.get()?;
+        let address = |name| image.symbols().address_of(name);
+        let length = self
+            .memory
+            .pointer(address("__paravirt_console_length")?, self.pointer())?;
+        let line = address("__paravirt_console_line")?;
+        (1..=MOST)
+            .contains(&length)
+            .then(|| self.memory.read(line, length).ok())?
+    }
+
     /// What the guest did that it may not, if that ended it; explained with the image it was made of.
     #[must_use]
     pub fn fault_report(&self, image: &Image) -> Option<Fault> {

@@ -11,6 +11,7 @@ use core::cmp::Reverse;
 use core::fmt::{self, Write as _};
 use core::ops::Range;
 
+use cpp_demangle::{DemangleOptions, ParseOptions};
 use object::LittleEndian;
 use object::elf::{self, Sym32, Sym64};
 use object::pod;
@@ -56,6 +57,9 @@ const MAX_NAME: usize = 4096;
 /// that some hundred bytes of it can make a million.
 const MAX_PRINTED: usize = 1024;
 
+/// A longer name of C++ is printed as it is: its parts stand for each other, too.
+const MAX_CPP_NAME: usize = 512;
+
 /// With more back references than this, a name is not demangled: in a chain of them, each costs time and makes nothing.
 /// They are counted by their letter, which may stand for something else, too; names of real functions have some dozens.
 const MAX_BACK_REFERENCES: usize = 64;
@@ -100,10 +104,26 @@ pub fn printable_name(name: &str) -> String {
     // It ends with an error where the name was cut, which the name says itself.
     let _ = if has_many_back_references(name) {
         printable.write_str(name)
+    } else if let Some(name) = of_cpp(name) {
+        printable.write_str(&name)
     } else {
         write!(printable, "{:#}", rustc_demangle::demangle(name))
     };
     printable.0.0
+}
+
+/// The name as C++ has it, without arguments and result: names of functions are long enough. `None`: it is none of
+/// C++'s, or too long to be worth the time.
+fn of_cpp(name: &str) -> Option<String> {
+    if !name.starts_with("_Z") || name.len() > MAX_CPP_NAME || rustc_demangle::try_demangle(name).is_ok() {
+        return None;
+    }
+    let symbol = cpp_demangle::Symbol::new_with_options(name.as_bytes(), &ParseOptions::default()).ok()?;
+    let mut text = Limited(String::new());
+    let options = DemangleOptions::new().no_params().no_return_type();
+    // It ends with an error where the name was cut, which the name says itself.
+    let _ = symbol.structured_demangle(&mut text, &options);
+    Some(text.0)
 }
 
 /// Returns whether that may be so in Rust's mangling v0; the older one has none.

@@ -181,6 +181,11 @@ impl Clients {
         taken
     }
 
+    /// See [`super::Console::write_last`].
+    pub(super) fn write_last(&self, bytes: &[u8]) {
+        self.put(bytes);
+    }
+
     /// Leaves output for the clients; how much there was room for.
     fn put(&self, bytes: &[u8]) -> usize {
         let mut state = self.shared.state();

@@ -267,6 +267,15 @@ impl Console {
         }
     }
 
+    /// Writes a text that the guest has left, of one line at most. On the vCPU's thread, behind the guest, where nobody
+    /// waits for long.
+    pub(super) fn write_last(&self, bytes: &[u8]) {
+        match &self.way {
+            Way::Streams(streams) => streams.write_last(bytes),
+            Way::Clients(clients) => clients.write_last(bytes),
+        }
+    }
+
     /// Returns whether clients come and go, and with them input and output.
     pub(super) const fn has_clients(&self) -> bool {
         matches!(self.way, Way::Clients(_))

@@ -123,6 +123,21 @@ impl Streams {
         Ok(taken)
     }
 
+    /// See [`super::Console::write_last`].
+    pub(super) fn write_last(&self, bytes: &[u8]) {
+        const GRACE: Timespec = Timespec {
+            tv_sec: 0,
+            tv_nsec: 200_000_000,
+        };
+        // Where a pipe has room, it has room for a line.
+        let mut files = [PollFd::new(&self.output, PollFlags::OUT)];
+        if poll(&mut files, Some(&GRACE)) == Ok(1)
+            && let Err(error) = rustix::io::write(&self.output, bytes)
+        {
+            self.fail(error);
+        }
+    }
+
     fn fail(&self, error: Errno) {
         let none = 0;
         let _ = self

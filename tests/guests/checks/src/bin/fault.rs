@@ -53,6 +53,14 @@ fn main() -> i32 {
             // SAFETY: as above.
             unsafe { asm!("ud2") };
         }
+        "collected" => {
+            b"of a line that was not sent"
+                .iter()
+                .copied()
+                .for_each(paravirt_bsp::console::put);
+            // SAFETY: as above.
+            unsafe { asm!("ud2") };
+        }
         // SAFETY: as above, with the direction flag set.
         "backwards" => unsafe { asm!("std", "ud2", options(noreturn)) },
         // SAFETY: as above.

@@ -289,7 +289,7 @@ fn section_of_class<'a, Elf: FileHeader<Endian = LittleEndian>>(data: &'a [u8], 
     let header = Elf::parse(data).ok()?;
     let table = header.sections(ENDIAN, data).ok()?;
     let (_, section) = table.section_by_name(ENDIAN, name.as_bytes())?;
-    if section.sh_flags(ENDIAN).0 & elf::SHF_COMPRESSED.0 as u64 != 0 {
+    if section.sh_flags(ENDIAN).0 & elf::SHF_COMPRESSED.0 != 0 {
         return None;
     }
     Some((section.sh_addr(ENDIAN).into(), section.data(ENDIAN, data).ok()?))

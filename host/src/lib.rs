@@ -16,6 +16,8 @@ pub mod emulator;
 pub mod header;
 #[cfg(all(target_os = "linux", target_arch = "x86_64"))]
 pub mod process;
+#[cfg(all(target_os = "linux", target_arch = "x86_64"))]
+pub mod profile;
 pub mod provides;
 #[cfg(all(target_os = "linux", target_arch = "x86_64"))]
 pub mod streams;
@@ -23,3 +25,5 @@ pub mod streams;
 mod terminal;
 #[cfg(all(target_os = "linux", target_arch = "x86_64"))]
 pub mod testing;
+#[cfg(all(target_os = "linux", target_arch = "x86_64"))]
+pub mod trace;

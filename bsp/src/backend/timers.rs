@@ -67,7 +67,7 @@ impl Alarm for Source {
         (self.arm)(deadline);
     }
 
-    fn count(&self, timer: u32, expirations: u64) {
+    fn count(&self, timer: u32, _due: u64, expirations: u64) {
         let counter = vcpu::timer_expirations(timer);
         counter.write(counter.read() + expirations);
         lines::signal(line::TIMER);

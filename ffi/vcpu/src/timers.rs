@@ -27,8 +27,8 @@ pub trait Alarm {
     fn set(&self, deadline: u64);
 
     /// Counts expirations of a timer, whose number is below [`TIMERS`], and raises the timers' line. There is one at
-    /// least.
-    fn count(&self, timer: u32, expirations: u64);
+    /// least, and the first was due at that time.
+    fn count(&self, timer: u32, due: u64, expirations: u64);
 }
 
 /// A timer.
@@ -151,9 +151,10 @@ impl Timers {
                 let expirations = (now - timer.deadline) / timer.period + 1;
                 // At most what has passed since the deadline and a period: together below 2^64.
                 let ahead = expirations * timer.period.get();
+                let due = timer.deadline;
                 timer.deadline += ahead;
                 cell.set(timer);
-                alarm.count(number, expirations);
+                alarm.count(number, due, expirations);
             }
             next = next.min(timer.deadline);
         }

@@ -74,8 +74,9 @@ impl Alarm for Machine {
         self.step();
     }
 
-    fn count(&self, timer: u32, expirations: u64) {
+    fn count(&self, timer: u32, due: u64, expirations: u64) {
         assert_ne!(expirations, 0);
+        assert!(due <= self.now.get(), "it expires before it is due");
         let counter = &self.counts[timer as usize];
         counter.set(counter.get() + expirations);
         self.step();

@@ -24,6 +24,8 @@ mod output;
 mod read;
 mod replace;
 #[cfg(all(target_os = "linux", target_arch = "x86_64"))]
+mod report;
+#[cfg(all(target_os = "linux", target_arch = "x86_64"))]
 mod run;
 mod say;
 #[cfg(all(target_os = "linux", target_arch = "x86_64"))]
@@ -55,6 +57,7 @@ Examples:
                                           put the host's addresses in its slots
   pvhost run hello                        run it in a process
   pvhost test guests                      run all that are in a folder
+  pvhost report trace                     what a trace of `run` says
   pvhost new mine                         begin a guest of your own
 
 Where a file is read, `-` is standard input, and where one is written, standard output. Colours are for terminals, \
@@ -112,6 +115,8 @@ const SUBCOMMANDS: &[Entry] = &[
     Entry::of::<run::Arguments>(),
     #[cfg(all(target_os = "linux", target_arch = "x86_64"))]
     Entry::of::<test::Arguments>(),
+    #[cfg(all(target_os = "linux", target_arch = "x86_64"))]
+    Entry::of::<report::Arguments>(),
     Entry::of::<new::Arguments>(),
     Entry::of::<completions::Arguments>(),
     Entry::of::<man::Arguments>(),

@@ -25,10 +25,12 @@ pub(super) enum Event {
     Kick,
     /// The [alarm](super::time::Alarm).
     Alarm,
+    /// A [sample](super::sampler) is to be taken. It has a signal only where that was asked for.
+    Sample,
 }
 
 impl Event {
-    pub(super) const ALL: [Self; 3] = [Self::End, Self::Kick, Self::Alarm];
+    pub(super) const ALL: [Self; 4] = [Self::End, Self::Kick, Self::Alarm, Self::Sample];
 }
 
 /// Signals by which the processor reports a fault, and SIGSYS for a system call that guest code makes. While a guest
@@ -260,7 +262,7 @@ pub(super) fn handles_ends() -> bool {
 
 /// Our own signals.
 fn events() -> u64 {
-    set_of(Event::ALL.map(Event::signal))
+    set_of(Event::ALL.map(Event::signal).into_iter().filter(|signal| *signal != 0))
 }
 
 /// Requests to end the process, and Ctrl-Z.
@@ -299,8 +301,8 @@ pub(super) struct Session {
 
 impl Session {
     /// Installs our handler and lets our signals through to this thread. `handles_ends`: also requests to end the
-    /// process, where whoever started us does not want them ignored.
-    pub(super) fn begin(program: Program, handles_ends: bool) -> Self {
+    /// process, where whoever started us does not want them ignored. `samples`: there is a signal for [`Event::Sample`].
+    pub(super) fn begin(program: Program, handles_ends: bool, samples: bool) -> Self {
         let mask_before = mask(libc::SIG_BLOCK, 0);
         let ends = ends();
         // Where nobody has a handler, all that may be found is that a signal is ignored, and all that is missed later
@@ -322,10 +324,13 @@ impl Session {
             PREVIOUS[*signal as usize].store(action);
         }
         match program {
-            Program::Alone => NUMBERS.iter().zip(SILENT).for_each(|(number, signal)| {
-                number.store(signal, Ordering::SeqCst);
-            }),
-            Program::Shared => choose_numbers(&actions, mask_before),
+            Program::Alone => {
+                let wanted = Event::ALL.iter().filter(|&&event| samples || event != Event::Sample);
+                for &event in wanted {
+                    NUMBERS[event as usize].store(SILENT[event as usize], Ordering::SeqCst);
+                }
+            }
+            Program::Shared => choose_numbers(&actions, mask_before, samples),
         }
         HANDLES_ENDS.store(handles_ends, Ordering::SeqCst);
         STATE.thread.store(this_thread(), Ordering::SeqCst);
@@ -337,7 +342,7 @@ impl Session {
             let is_end = handles_ends && ends & set_of([signal]) != 0;
             let (flags, mask) = match Event::of(signal) {
                 Some(Event::End) => (0, events),
-                Some(Event::Kick | Event::Alarm) => (libc::SA_RESTART, events),
+                Some(Event::Kick | Event::Alarm | Event::Sample) => (libc::SA_RESTART, events),
                 None if FAULTS.contains(&signal) => (0, all),
                 // As nohup does.
                 None if is_end && action.is_ignored() => return false,
@@ -387,12 +392,12 @@ impl Drop for Session {
 /// Our signals, in the order of [`Event::ALL`], in a program that has no use for them: those that mean nothing to one
 /// that does nothing about them, and that debuggers of this program let through without a word. Each may come from
 /// elsewhere, too, which is a look for nothing.
-const SILENT: [i32; Event::ALL.len()] = [libc::SIGCHLD, libc::SIGWINCH, libc::SIGURG];
+const SILENT: [i32; Event::ALL.len()] = [libc::SIGCHLD, libc::SIGWINCH, libc::SIGURG, libc::SIGPROF];
 
 /// Gives our signals numbers: to the timers' those that nobody handles, and that are neither blocked nor waiting if
 /// there are such: then somebody is about to take them in another way. From the highest on: programs begin with the
 /// lowest.
-fn choose_numbers(actions: &[(i32, Action)], blocked: u64) {
+fn choose_numbers(actions: &[(i32, Action)], blocked: u64, samples: bool) {
     let waiting = pending();
     let mut candidates: Vec<_> = actions
         .iter()
@@ -404,7 +409,8 @@ fn choose_numbers(actions: &[(i32, Action)], blocked: u64) {
         })
         .collect();
     candidates.sort_unstable();
-    for (event, (_, signal)) in [Event::Alarm, Event::End].into_iter().zip(candidates) {
+    let sample = samples.then_some(Event::Sample);
+    for (event, (_, signal)) in [Event::Alarm, Event::End].into_iter().chain(sample).zip(candidates) {
         NUMBERS[event as usize].store(-signal, Ordering::SeqCst);
     }
     // A signal of old arrives however many wait for the user (`ulimit -i`), and this one Linux never sends.

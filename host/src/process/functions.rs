@@ -96,6 +96,16 @@ impl Call {
         self.frame().result = result;
     }
 
+    /// The guest's stack pointer, which points to the address where the call returns.
+    pub(super) const fn stack(&mut self) -> u64 {
+        self.frame().stack
+    }
+
+    /// A result that has a sign, for who has had the function called.
+    pub(super) const fn signed_result(&mut self) -> i64 {
+        self.frame().result as i64
+    }
+
     #[inline]
     pub(super) const fn set_float_result(&mut self, result: u64) {
         self.frame().float_result = result;

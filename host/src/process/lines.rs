@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: MIT OR Apache-2.0
 //! Raising lines from other threads: latch the line, then kick the vCPU's thread, so that it looks.
 
-use std::sync::atomic::{AtomicBool, Ordering};
+use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::thread;
 use std::time::{Duration, Instant};
@@ -11,6 +11,7 @@ use paravirt_abi::line::LINES;
 use paravirt_host_core::lines::Lines;
 
 use super::pauses::Pauses;
+use super::time::monotonic;
 use super::{dispositions, signals};
 
 /// Longest burst of raises from other threads that each interrupt the guest at once.
@@ -28,6 +29,9 @@ pub(super) struct SharedLines {
     interrupted: AtomicBool,
     /// Who lets the guest run, if that is not for ever.
     pauses: Option<Arc<Pauses>>,
+    /// When another thread has raised the first line that nobody has asked for since, by the monotonic clock in ns; 0:
+    /// none has. `None`: nobody asks.
+    raised: Option<AtomicU64>,
 }
 
 #[derive(Debug, Default)]
@@ -39,10 +43,11 @@ struct KickState {
 }
 
 impl SharedLines {
-    /// `pauses`: who lets the guest run.
-    pub(super) fn new(pauses: Option<Arc<Pauses>>) -> Self {
+    /// `pauses`: who lets the guest run. `notes_raises`: somebody asks when lines were raised.
+    pub(super) fn new(pauses: Option<Arc<Pauses>>, notes_raises: bool) -> Self {
         Self {
             pauses,
+            raised: notes_raises.then(AtomicU64::default),
             ..Self::default()
         }
     }
@@ -55,6 +60,12 @@ impl SharedLines {
     /// Returns whether another thread has raised a line while the guest ran.
     pub(super) fn was_interrupted(&self) -> bool {
         self.interrupted.load(Ordering::Relaxed)
+    }
+
+    /// When another thread has raised a line, by the monotonic clock in ns, if one has since this was asked last.
+    pub(super) fn take_raised(&self) -> Option<u64> {
+        let raised = self.raised.as_ref()?.swap(0, Ordering::Relaxed);
+        (raised != 0).then_some(raised)
     }
 
     /// From now on other threads may interrupt this one; `None`: no more.
@@ -117,6 +128,9 @@ impl LineHandle {
     /// second in the long run, is made to wait.
     pub fn raise(&self) {
         if self.lines.lines.latch(self.line) == Ok(true) {
+            if let Some(raised) = &self.lines.raised {
+                let _ = raised.compare_exchange(0, monotonic(), Ordering::Relaxed, Ordering::Relaxed);
+            }
             self.lines.throttle();
             self.lines.kick();
         }

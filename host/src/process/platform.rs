@@ -6,6 +6,7 @@ use std::cell::Cell;
 use std::ffi::c_void;
 use std::fs;
 use std::io;
+use std::rc::Rc;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
 
@@ -25,6 +26,8 @@ use super::debugger::Vcpu;
 use super::dispositions;
 use super::functions::{Call, Erased};
 use super::lines::{LineHandle, SharedLines};
+use super::recorder::Recorder;
+use super::sampler::Sampler;
 use super::schedule::Schedule;
 use super::signals::STATE;
 use super::step::{Stepper, Stepping};
@@ -68,8 +71,20 @@ pub(super) struct Host {
     pub(super) stepping: Stepping,
     /// The guest's side of a debugger, if it is to have one.
     pub(super) debugged: Option<Vcpu>,
+    /// Who notes what happens, if anybody does.
+    pub(super) recorder: Option<Rc<Recorder>>,
+    /// Who takes samples, if anybody does.
+    pub(super) sampler: Option<Rc<Sampler>>,
     idles: Cell<u64>,
     idle_ns: Cell<u64>,
+}
+
+/// Who looks on while the guest runs.
+#[derive(Default)]
+pub(super) struct Observers {
+    pub(super) debugged: Option<Vcpu>,
+    pub(super) recorder: Option<Rc<Recorder>>,
+    pub(super) sampler: Option<Rc<Sampler>>,
 }
 
 impl Host {
@@ -81,7 +96,7 @@ impl Host {
         schedule: Schedule,
         fsgsbase: bool,
         stepper: Option<Stepper>,
-        debugged: Option<Vcpu>,
+        observers: Observers,
     ) -> Self {
         Self {
             width,
@@ -91,8 +106,10 @@ impl Host {
             ender: Ender::default(),
             woken: AtomicBool::new(false),
             thread_pointer: ThreadPointer::new(fsgsbase),
-            stepping: Stepping::new(stepper, debugged.is_some()),
-            debugged,
+            stepping: Stepping::new(stepper, observers.debugged.is_some()),
+            debugged: observers.debugged,
+            recorder: observers.recorder,
+            sampler: observers.sampler,
             idles: Cell::new(0),
             idle_ns: Cell::new(0),
         }
@@ -109,6 +126,9 @@ impl Host {
     /// monotonic clock.
     pub(super) fn begin(&self, alarm: &PosixTimer, ender: &PosixTimer, limit: u64) {
         self.schedule.begin(alarm);
+        if let Some(recorder) = &self.recorder {
+            recorder.begin();
+        }
         self.ender.use_timer(Some(ender), limit);
         self.lines.set_thread(Some(dispositions::this_thread()));
     }
@@ -192,6 +212,12 @@ impl Platform for Host {
 
     fn set_alarm(&self, deadline: u64) {
         self.schedule.set_deadline(deadline);
+    }
+
+    fn expired(guest: &Guest, timer: u32, due: u64, expirations: u64) {
+        if let Some(recorder) = &guest.platform().recorder {
+            recorder.expired(guest, timer, due, expirations);
+        }
     }
 
     fn wait(&self) {

@@ -30,7 +30,9 @@ use crate::debug::core::{CoreError, CoreFile};
 use crate::debug::stacks::{StackCheck, StackUse, overflowed};
 use crate::debug::tasks::TasksError;
 use crate::image::Image;
+use crate::profile::{self, Profile};
 use crate::text::Escaped;
+use crate::trace::Trace;
 
 /// Size of the signal stack: room for the largest register state, and for a stepper.
 const SIGNAL_STACK: usize = 256 * 1024;
@@ -97,7 +99,7 @@ pub(super) fn run(
     // From the signal stack on, handlers need it: a request to end may be waiting for its signal to be let in.
     platform.thread_pointer.begin();
     let stack = SignalStack::new(guest, run.program).map_err(refused)?;
-    let session = Session::begin(run.program, handles_ends);
+    let session = Session::begin(run.program, handles_ends, platform.sampler.is_some());
     let [alarm, ender] = timers([Event::Alarm, Event::End].map(Event::signal))?;
     let limit = run.timeout.map_or(NEVER, |timeout| {
         let ns = u64::try_from(timeout.as_nanos()).unwrap_or(NEVER);
@@ -105,6 +107,9 @@ pub(super) fn run(
     });
     platform.await_reader(&ender, limit);
     platform.begin(&alarm, &ender, limit);
+    let samples = (platform.sampler.as_ref())
+        .map(|_| PosixTimer::of_processor_time(Event::Sample.signal(), profile::PERIOD).map_err(no_timer))
+        .transpose()?;
 
     let debugged = debugger.map(|debugger| (debugger, debugger.machine(guest, image)));
     let calls = platform.calls().chain(debugger.into_iter().flat_map(Debugger::calls));
@@ -127,7 +132,7 @@ pub(super) fn run(
     });
 
     platform.end();
-    drop((alarm, ender));
+    drop((alarm, ender, samples));
     drop(session);
     drop(stack);
     let (end, confinement) = confined?;
@@ -175,6 +180,8 @@ pub(super) fn run(
         lost: platform.console.failure(),
         unread: platform.console.refusal(),
         unread_output: platform.console.unread_output(),
+        profile: (platform.sampler.as_ref()).map(|sampler| sampler.finish(image)),
+        trace: (platform.recorder.as_ref()).map(|recorder| recorder.finish(guest, image)),
     })
 }
 
@@ -342,6 +349,10 @@ pub struct Finished {
     pub unread_output: u64,
     /// The core that was [asked for](super::Builder::core), or why it could not be written; `None` if none was due.
     pub core: Option<Result<PathBuf, CoreError>>,
+    /// What the guest has done, if that was to be [recorded](super::Builder::trace).
+    pub trace: Option<Trace>,
+    /// Where its processor time has gone, if that was to be [sampled](super::Builder::profile).
+    pub profile: Option<Profile>,
 }
 
 /// Code of a stop by which this host means that the guest's time is over; others are signals.

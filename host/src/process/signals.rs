@@ -406,6 +406,12 @@ fn handle_event(event: Event, guest: &Guest, interrupted: &mut Interrupted<'_>) 
         Event::End if platform.ender.is_over() => guest.stop(TIMED_OUT),
         Event::End | Event::Kick => {}
         Event::Alarm => platform.schedule.on_alarm(guest),
+        Event::Sample => {
+            if let Some(sampler) = &platform.sampler {
+                sampler.sample(guest, interrupted);
+            }
+            return;
+        }
     }
     if platform.schedule.interrupts_anywhere() || guest.is_stopping() {
         deliver(guest, interrupted);
@@ -419,6 +425,9 @@ fn deliver(guest: &Guest, interrupted: &mut Interrupted<'_>) {
     guest.platform().wake();
     let mut frame = interrupted.frame();
     if guest.deliver(&mut frame) {
+        if let Some(recorder) = &guest.platform().recorder {
+            recorder.interrupted(guest);
+        }
         interrupted.resume(&frame);
         if let Some(vcpu) = &guest.platform().debugged {
             vcpu.on_upcall(guest, interrupted);

@@ -65,6 +65,7 @@ unsafe fn create(image: *const Image, request: &Request) -> Result<Guest, Error>
         unsafe { text(request.command_line, "request.command_line")? }
     };
     let request = guest::Request {
+        hooks: &[],
         command_line,
         memory: request.memory,
         executable_memory: request.flags & EXECUTABLE_MEMORY != 0,

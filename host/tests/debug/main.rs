@@ -14,3 +14,4 @@ mod guests;
 mod protocol;
 mod report;
 mod stacks;
+mod trace;

@@ -50,6 +50,8 @@ pub enum User {
     Tracing,
     /// A machine that keeps time while it is tested: its own timers are late.
     QuietMachine,
+    /// A Python with the package `perfetto`, which has the definition of Perfetto's format.
+    PerfettoPython,
 }
 
 /// A step of `cargo xtask test` that makes something.
@@ -69,7 +71,7 @@ pub enum Step {
 
 impl User {
     /// All.
-    pub const ALL: [Self; 13] = [
+    pub const ALL: [Self; 14] = [
         Self::RtemsPrefix,
         Self::RtemsSource,
         Self::RtemsCpp,
@@ -83,6 +85,7 @@ impl User {
         Self::Root,
         Self::Tracing,
         Self::QuietMachine,
+        Self::PerfettoPython,
     ];
 
     /// The environment variable that names it, if one does.
@@ -95,6 +98,7 @@ impl User {
             Self::PokForkTree => Some("POK_FORK_TREE"),
             Self::L4reTree => Some("L4RE_TREE"),
             Self::L4reFiasco => Some("L4RE_FIASCO"),
+            Self::PerfettoPython => Some("PERFETTO_PYTHON"),
             Self::RtemsCpp
             | Self::OtherL4re
             | Self::RealTime
@@ -140,6 +144,7 @@ impl User {
             Self::Root => "only root can do this",
             Self::Tracing => "the system permits no tracing",
             Self::QuietMachine => "the machine's own timers are late",
+            Self::PerfettoPython => "PERFETTO_PYTHON is not set",
         }
     }
 
@@ -158,6 +163,7 @@ impl User {
             Self::Root => "user root",
             Self::Tracing => "user tracing",
             Self::QuietMachine => "user quiet-machine",
+            Self::PerfettoPython => "user perfetto-python",
         }
     }
 }

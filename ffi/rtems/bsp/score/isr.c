@@ -11,6 +11,7 @@
 #include <bsp/bootcard.h>
 #include <bsp/irq-generic.h>
 #include <bsp/stack.h>
+#include <bsp/trace.h>
 
 #include <paravirt/cpu.h>
 #include <paravirt/irq.h>
@@ -40,6 +41,7 @@ static void interrupt_body(void)
 {
   Per_CPU_Control *cpu = _Per_CPU_Get();
 
+  paravirt_trace(PARAVIRT_TRACE_HANDLER_BEGIN, 0, NULL, 0);
   ++cpu->thread_dispatch_disable_level;
   if (cpu->isr_nest_level++ == 0) {
     call_on_stack(cpu->interrupt_stack_high, dispatch, NULL);
@@ -48,6 +50,7 @@ static void interrupt_body(void)
   }
   --cpu->isr_nest_level;
   --cpu->thread_dispatch_disable_level;
+  paravirt_trace(PARAVIRT_TRACE_HANDLER_END, 0, NULL, 0);
 
   if (
     cpu->thread_dispatch_disable_level != 0 || cpu->isr_dispatch_disable != 0

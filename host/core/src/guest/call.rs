@@ -98,7 +98,8 @@ impl<P: Platform> Guest<P> {
     /// Makes the slot of that function lead to it.
     pub(super) fn fill_slot(&self, binding: &Binding<P::Function>) {
         let Binding { slot, entry, .. } = *binding;
-        // SAFETY: the scanner found the slot in a writable segment, which is mapped. Bytes have no alignment, nor have
+        // SAFETY: the scanner found the slot in a writable segment, which is mapped, or it is a hook that was found to
+        // be writable. Bytes have no alignment, nor have
         // slots of L4RTEMS.
         unsafe {
             match self.width {
@@ -113,12 +114,13 @@ impl<P: Platform> Guest<P> {
     /// Index of the function of that slot: the slots are one table, in the order of the bindings, or two where an image
     /// has tables under both prefixes.
     fn find(&self, slot: u64) -> Option<usize> {
-        let last = self.bindings.len().checked_sub(1)?;
+        let last = self.externals.checked_sub(1)?;
         let distance = |from: u64, to: u64| usize::try_from(to.checked_sub(from)? / self.pointer()).ok();
         let from_first = distance(self.bindings[0].slot, slot);
         let from_last = distance(slot, self.bindings[last].slot).and_then(|distance| last.checked_sub(distance));
         let mut candidates = [from_first, from_last].into_iter().flatten();
-        candidates.find(|&index| self.bindings.get(index).is_some_and(|binding| binding.slot == slot))
+        let bindings = &self.bindings[..self.externals];
+        candidates.find(|&index| bindings.get(index).is_some_and(|binding| binding.slot == slot))
     }
 
     /// Size of the guest's pointers in bytes.

@@ -163,11 +163,12 @@ impl<P: Platform> Alarm for Guest<P> {
         });
     }
 
-    fn count(&self, timer: u32, expirations: u64) {
+    fn count(&self, timer: u32, due: u64, expirations: u64) {
         self.page.count_expirations(timer as usize, expirations);
         self.overruns.fetch_add(expirations - 1, Ordering::Relaxed);
         // The line exists.
         let _ = self.lines.raise(self.page.pending(), TIMER);
+        P::expired(self, timer, due, expirations);
     }
 }
 

@@ -62,6 +62,9 @@ pub struct Request<'a> {
     pub lazy: bool,
     /// Whether L4RTEMS images are accepted, which are entered as they were then.
     pub l4rtems: bool,
+    /// Functions beside those in the image's tables: pointers in the guest's memory, which it calls unless they are
+    /// null. Those that the host provides are set, where the guest may write; however functions are bound.
+    pub hooks: &'a [External],
 }
 
 /// Why a guest cannot be made.
@@ -115,7 +118,8 @@ impl<P: Platform> Guest<P> {
     ) -> Result<Self, GuestError> {
         check_loadable(image, &policy::<P>(request.l4rtems))?;
         let width = image.machine().width();
-        let mut bindings = bind::<P>(image, provide)?;
+        let externals = || image.externals().iter().chain(request.hooks);
+        let mut bindings = bind::<P>(image, externals(), provide)?;
         // The stubs and the shims of what is called as in L4RTEMS lie one behind the other.
         let stubs = (Code::size(width, bindings.len()) as u64).next_multiple_of(CODE_ALIGNMENT);
         let shims = l4rtems::Code::size(bindings.len()) as u64;
@@ -137,9 +141,8 @@ impl<P: Platform> Guest<P> {
         let (code, mut bytes) = Code::write(at, width, prototypes, upcalls);
         bytes.resize(stubs as usize, 0);
         let mut l4rtems_code = l4rtems::Code::new(at + stubs);
-        for (index, binding) in bindings.iter_mut().enumerate() {
-            let name = &image.externals()[index].name;
-            binding.entry = l4rtems_code.entry(name, width, code.stub(index));
+        for (index, (binding, external)) in bindings.iter_mut().zip(externals()).enumerate() {
+            binding.entry = l4rtems_code.entry(&external.name, width, code.stub(index));
         }
         let start = entry::prepare(image, request, &platform, &mut layout, code.resolver, &mut l4rtems_code);
         let Layout { mut memory, .. } = layout;
@@ -160,6 +163,7 @@ impl<P: Platform> Guest<P> {
             takes_interrupts,
             timers: Timers::default(),
             bindings,
+            externals: image.externals().len(),
             code,
             gates: at..at + bytes.len() as u64,
             start,
@@ -171,10 +175,12 @@ impl<P: Platform> Guest<P> {
             last_call: Cell::new(None),
             has_run: AtomicBool::new(false),
         };
-        if !request.lazy {
-            let bound = guest.bindings.iter().filter(|binding| binding.function.is_some());
-            bound.for_each(|binding| guest.fill_slot(binding));
-        }
+        let (bindings, hooks) = guest.bindings.split_at(guest.externals);
+        let bindings = bindings.iter().filter(|_| !request.lazy);
+        let word = guest.pointer();
+        let hooks = hooks.iter().filter(|hook| guest.memory.writable(hook.slot, word));
+        let bound = bindings.chain(hooks).filter(|binding| binding.function.is_some());
+        bound.for_each(|binding| guest.fill_slot(binding));
         guest.memory.seal().map_err(|source| GuestError::Protect {
             file: image.name().to_owned(),
             source,
@@ -184,8 +190,9 @@ impl<P: Platform> Guest<P> {
 }
 
 /// Finds the host's function for each of the guest's. Where the slots lead is known once the guest is laid out.
-fn bind<P: Platform>(
+fn bind<'a, P: Platform>(
     image: &Image,
+    externals: impl Iterator<Item = &'a External>,
     provide: &Provide<'_, P::Function>,
 ) -> Result<Vec<Binding<P::Function>>, GuestError> {
     let width = image.machine().width();
@@ -215,5 +222,5 @@ fn bind<P: Platform>(
             stack_bytes: prototype::stack_bytes(prototype, width),
         })
     };
-    image.externals().iter().map(bind_one).collect()
+    externals.map(bind_one).collect()
 }

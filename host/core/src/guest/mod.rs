@@ -56,7 +56,10 @@ pub struct Guest<P: Platform> {
     pub(crate) takes_interrupts: bool,
     lines: Arc<Lines>,
     timers: Timers,
+    /// Of the image's external functions, and behind them of hooks.
     bindings: Vec<Binding<P::Function>>,
+    /// How many of them are the image's.
+    externals: usize,
     code: Code,
     /// Addresses of all code of the host's in the guest's memory.
     gates: Range<u64>,
@@ -154,7 +157,7 @@ impl<P: Platform> Guest<P> {
 
     /// Its functions, in the order of the image's externals; `None` where nobody provides one.
     pub fn functions(&self) -> impl ExactSizeIterator<Item = Option<&P::Function>> {
-        self.bindings.iter().map(|binding| binding.function.as_ref())
+        (self.bindings[..self.externals].iter()).map(|binding| binding.function.as_ref())
     }
 
     /// Its vCPU page, or what an image without one has in its place.

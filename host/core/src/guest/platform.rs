@@ -54,6 +54,10 @@ pub trait Platform: Sized {
     /// [`NEVER`](crate::timers::NEVER) no more. Between entering and leaving the host, and by `Guest::alarm`.
     fn set_alarm(&self, deadline: u64);
 
+    /// A timer has expired that many times, the first of which was due at `due`, in guest time: its line has been
+    /// raised. At any instruction.
+    fn expired(_: &Guest<Self>, _timer: u32, _due: u64, _expirations: u64) {}
+
     /// Sleeps until something has been latched, the alarm has come or the guest is to be stopped. What came since the
     /// last return ends it at once; it may return for no reason. Between entering and leaving the host.
     fn wait(&self);

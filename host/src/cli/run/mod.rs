@@ -24,6 +24,7 @@ mod core;
 mod coverage;
 mod debugger;
 mod emulator;
+mod late;
 mod process;
 mod report;
 mod tests_of_guest;
@@ -149,6 +150,25 @@ pub(super) struct Arguments {
     #[arg(long, value_name = "DIR", conflicts_with = "core")]
     core_dir: Option<PathBuf>,
 
+    /// Process: write what the guest has done to that file, for Perfetto (ui.perfetto.dev) and `pvhost report`
+    #[arg(long, value_name = "FILE")]
+    trace: Option<PathBuf>,
+
+    /// Process, with `--trace`: memory for what is written; when it is full, the oldest goes
+    #[arg(
+        long,
+        value_name = "SIZE",
+        value_parser = trace_memory,
+        default_value = DEFAULT_TRACE_MEMORY,
+        requires = "trace"
+    )]
+    trace_memory: u64,
+
+    /// Process: sample where the guest's processor time goes, and write a flame graph to that file if its name ends in
+    /// `.svg`, else folded stacks
+    #[arg(long, value_name = "FILE")]
+    profile: Option<PathBuf>,
+
     /// QEMU: let time follow the instructions executed, so that runs are repeatable
     #[arg(long)]
     icount: bool,
@@ -191,6 +211,19 @@ impl From<GicVersion> for Gic {
             GicVersion::V3 => Self::V3,
         }
     }
+}
+
+/// What [`pvhost::trace::DEFAULT_MEMORY`] is on the command line.
+const DEFAULT_TRACE_MEMORY: &str = "32MiB";
+
+/// Memory for a trace.
+fn trace_memory(text: &str) -> Result<u64, String> {
+    let size = units::size(text)?;
+    if pvhost::trace::MEMORY.contains(&size) {
+        return Ok(size);
+    }
+    let [least, most] = [pvhost::trace::MEMORY.start(), pvhost::trace::MEMORY.end()].map(|size| units::shown(*size));
+    Err(format!("give {least} to {most}"))
 }
 
 /// Whose images are accepted.
@@ -280,6 +313,9 @@ impl Subcommand for Arguments {
             coverage_writer: false,
             core: None,
             core_dir: None,
+            trace: None,
+            trace_memory: pvhost::trace::DEFAULT_MEMORY,
+            profile: None,
             icount: false,
             gic: None,
             xen: None,
@@ -395,6 +431,8 @@ impl Arguments {
             ("--json", self.json, process, "process"),
             ("--stack-check", self.stack_check, process, "process"),
             ("--coverage", self.coverage.is_some(), process, "process"),
+            ("--trace", self.trace.is_some(), process, "process"),
+            ("--profile", self.profile.is_some(), process, "process"),
             ("--icount", self.icount, !process, "qemu` or `--host xen"),
             // Which guest is there is not known yet, and one for AArch64 in no process goes to QEMU.
             ("--gic", self.gic.is_some(), !xen, "qemu"),
@@ -540,5 +578,6 @@ mod tests {
     fn the_default_is_the_librarys() {
         assert_eq!(units::size(DEFAULT_MEMORY), Ok(pvhost::process::DEFAULT_MEMORY));
         assert_eq!(units::size(DEFAULT_MEMORY), Ok(pvhost::emulator::DEFAULT_MEMORY));
+        assert_eq!(units::size(DEFAULT_TRACE_MEMORY), Ok(pvhost::trace::DEFAULT_MEMORY));
     }
 }

@@ -6,9 +6,12 @@ use std::time::Instant;
 
 use pvhost::image::Image;
 use pvhost::process::{Confinement, Exit, Repeatable, SandboxPolicy, Vm};
+use pvhost::profile::Profile;
 use pvhost::provides::Host;
 use pvhost::text::Escaped;
+use pvhost::trace::Trace;
 
+use super::late::LateFile;
 use super::{Arguments, Error, ExitStatus, core, coverage, debugger, output, report, signal};
 use crate::cli::say::{self, BAD};
 use crate::cli::units;
@@ -18,6 +21,10 @@ const OPEN: &str = "a guest that breaks out of its code can do what you can";
 
 /// Runs the guest; its end is the program's. What is said behind it takes its time until `end`.
 pub(super) fn run(image: Image, host: &Host, arguments: &Arguments, end: Option<Instant>) -> Result<ExitStatus, Error> {
+    // First of all: as long as there is one thread.
+    let late = |file| LateFile::new(file, arguments.guest());
+    let trace = arguments.trace.as_deref().map(late).transpose()?;
+    let profile = arguments.profile.as_deref().map(late).transpose()?;
     let core = core::file(arguments, &image, true)?;
     let mut builder = Vm::builder(image)
         .memory(arguments.memory)
@@ -33,6 +40,10 @@ pub(super) fn run(image: Image, host: &Host, arguments: &Arguments, end: Option<
     if let Some(priority) = arguments.realtime {
         builder = builder.realtime(priority);
     }
+    if trace.is_some() {
+        builder = builder.trace(arguments.trace_memory);
+    }
+    builder = builder.profile(profile.is_some());
     if host.is_for_l4rtems() || arguments.compat.is_some() {
         builder = builder.l4rtems();
     }
@@ -150,6 +161,12 @@ pub(super) fn run(image: Image, host: &Host, arguments: &Arguments, end: Option<
             finished.unread_output
         ));
     }
+    if let Some((recorded, file)) = finished.trace.as_ref().zip(trace) {
+        write_trace(arguments, recorded, file);
+    }
+    if let Some((profile, file)) = finished.profile.as_ref().zip(profile) {
+        write_profile(arguments, profile, file);
+    }
     let status = finished.exit.status();
     let (status, death) = super::conclude(status, signal, finished.lost.as_ref());
     if arguments.stats {
@@ -163,4 +180,36 @@ pub(super) fn run(image: Image, host: &Host, arguments: &Arguments, end: Option<
         signal::die_by(signal);
     }
     Ok(status)
+}
+
+/// Writes what was recorded. If that fails, the guest has ended all the same.
+fn write_trace(arguments: &Arguments, trace: &Trace, file: LateFile) {
+    if let Err(error) = file.write(&trace.to_perfetto()) {
+        say::warning(format_args!("no trace: {error}"));
+    } else if trace.lost > 0 && !arguments.quiet {
+        say::note(format_args!(
+            "the trace has the last {} events; {} before them are lost (--trace-memory)",
+            trace.events.len(),
+            trace.lost
+        ));
+    }
+}
+
+/// Writes where the guest's processor time has gone, in the form that the file's name asks for.
+fn write_profile(arguments: &Arguments, profile: &Profile, file: LateFile) {
+    let content = if file.is_svg() {
+        profile.flame_graph().map_err(|error| error.to_string())
+    } else {
+        Ok(profile.folded().into_bytes())
+    };
+    let written = content.and_then(|content| file.write(&content).map_err(|error| error.to_string()));
+    match written {
+        Err(error) => say::warning(format_args!("no profile: {error}")),
+        Ok(()) if arguments.verbose => say::note(format_args!(
+            "{} samples taken, {} of them are in the profile",
+            profile.taken(),
+            profile.shown()
+        )),
+        Ok(()) => {}
+    }
 }

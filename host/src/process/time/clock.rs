@@ -98,6 +98,11 @@ impl Clock {
         Some(now.saturating_add(rest))
     }
 
+    /// Returns whether guest time is the host's.
+    pub(in crate::process) const fn is_real(&self) -> bool {
+        matches!(self.source, Counter(_))
+    }
+
     /// Returns whether time need not be waited for while the guest idles.
     pub(in crate::process) const fn skips(&self) -> bool {
         matches!(self.source, Processor(_) | Steps(_))

@@ -6,29 +6,42 @@ use std::cell::Cell;
 use std::io;
 use std::mem;
 use std::ptr;
+use std::time::Duration;
 
 use paravirt_host_core::timers::NEVER;
 
 use super::super::dispositions;
 use super::super::lines::INTERVAL;
-use super::{monotonic, timespec};
+use super::{monotonic, processor_time, timespec};
 
 /// The kernel's number of a POSIX timer.
 type Number = i32;
 
-/// A POSIX timer on the monotonic clock.
+/// A POSIX timer.
 #[derive(Debug)]
 pub(in crate::process) struct PosixTimer(Number);
 
 impl PosixTimer {
     /// A timer that sends `signal` to this thread.
     pub(in crate::process) fn new(signal: i32) -> io::Result<Self> {
+        Self::on(libc::CLOCK_MONOTONIC, signal)
+    }
+
+    /// A timer that sends `signal` to this thread each time when that has used so much processor time.
+    pub(in crate::process) fn of_processor_time(signal: i32, period: Duration) -> io::Result<Self> {
+        let timer = Self::on(libc::CLOCK_THREAD_CPUTIME_ID, signal)?;
+        let period = period.as_nanos() as u64;
+        set(timer.0, processor_time().saturating_add(period), period);
+        Ok(timer)
+    }
+
+    fn on(clock: libc::clockid_t, signal: i32) -> io::Result<Self> {
         // SAFETY: all zeros is a valid value of this C struct.
         let mut event: libc::sigevent = unsafe { mem::zeroed() };
         event.sigev_notify = libc::SIGEV_THREAD_ID;
         event.sigev_signo = signal;
         event.sigev_notify_thread_id = dispositions::this_thread();
-        let (clock, mut number) = (libc::CLOCK_MONOTONIC, 0 as Number);
+        let mut number: Number = 0;
         // SAFETY: both point to live variables, of the types that the kernel has for them.
         let result = unsafe { libc::syscall(libc::SYS_timer_create, clock, &raw mut event, &raw mut number) };
         if result == 0 {

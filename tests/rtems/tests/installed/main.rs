@@ -61,6 +61,7 @@ fn main() -> ExitCode {
         real::ticks_and_memory_are_right_after_three_seconds,
         real::the_uptime_is_right_without_ticks,
         real::ticker_prints_the_same_without_waiting,
+        real::a_trace_has_the_tasks_and_the_interrupts,
         real::an_idle_hour_passes_in_seconds_and_every_tick_counts,
         real::fileio_writes_and_lists_a_file,
         real::privileged_instructions_are_listed,

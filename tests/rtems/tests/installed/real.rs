@@ -19,6 +19,7 @@ use paravirt_section_tests::tools::{self, succeed};
 use pvhost::audit::{Allowlist, audit};
 use pvhost::image::Image;
 use pvhost::process::{Builder, Call, Exit, Steps, Time};
+use pvhost::trace::Recording;
 
 /// Time for programs that end by themselves.
 const LIMIT: Duration = Duration::from_secs(20);
@@ -213,6 +214,34 @@ pub fn ticker_prints_the_same_without_waiting() {
             finished.exit
         );
         assert!(printed.contains(&expected), "{time}: {printed}");
+    }
+}
+
+/// RTEMS' ticker: three tasks, an idle one, and one that starts them; a tick of 10 ms.
+pub fn a_trace_has_the_tasks_and_the_interrupts() {
+    let rtems = Installed::find();
+    let program = rtems.program("samples/ticker.exe");
+    let input = File::open("/dev/null").expect("Linux has it");
+    let traced = |builder: Builder| builder.time(Time::Fast).trace(pvhost::trace::DEFAULT_MEMORY);
+    let (finished, printed) = run::guest_of(traced, &program, input, LIMIT);
+    assert!(matches!(finished.exit, Exit::Exit(0)), "{:?}\n{printed}", finished.exit);
+    let trace = finished.trace.expect("it was asked for");
+    let recording = Recording::read(&trace.to_perfetto()).expect("a trace of ours");
+    let threads = recording.by_thread();
+    let names: Vec<_> = threads.keys().copied().collect();
+    assert_eq!(names, ["IDLE", "TA1", "TA2", "TA3", "UI1"]);
+    // At the beginning, and then every 5, 10 and 15 s; TA1 ends it all.
+    let times = ["TA1", "TA2", "TA3"].map(|name| threads[name].count());
+    assert_eq!(times, [8, 4, 3]);
+    assert!(threads["IDLE"].total() > 34_000_000_000, "{threads:?}");
+    let expirations = finished.stats.expirations[0] as usize;
+    assert!((3490..=3510).contains(&expirations), "{expirations}");
+    // A few may come together.
+    for (what, count) in [
+        ("handlers", recording.handlers.len()),
+        ("latencies", recording.tick_latency().count()),
+    ] {
+        assert!((3400..=expirations + 1).contains(&count), "{what}: {count}");
     }
 }
 

@@ -94,7 +94,7 @@ fn has_all(text: &str, parts: &[&str]) {
 
 #[test]
 fn qemu_is_the_one_in_path_or_the_one_beside_the_program() {
-    let guest = guest(Arch::I386, "hello");
+    let (guest, arm) = (guest(Arch::I386, "hello"), guest(Arch::Aarch64, "hello"));
     let installed = Installed::new();
     let nowhere = installed.folder.join("nowhere");
     let stderr = refused(installed.run("qemu", &nowhere).arg(&guest));
@@ -102,6 +102,8 @@ fn qemu_is_the_one_in_path_or_the_one_beside_the_program() {
         &stderr,
         &["no qemu-system-x86_64", "`cargo xtask setup`", "qemu-system-x86`"],
     );
+    let stderr = refused(installed.run("qemu", &nowhere).arg(&arm));
+    has_all(&stderr, &["no qemu-system-aarch64", "qemu-system-arm`"]);
     installed.put_qemu("qemu/bin");
     let in_path = installed.put_qemu("in-path");
     for (path, expected) in [(nowhere, "qemu/bin\n"), (in_path, "in-path\n")] {

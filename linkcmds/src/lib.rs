@@ -6,8 +6,8 @@
 /// The arguments by which programs are linked as guests, for `main` of their package's `build.rs`:
 /// `paravirt_linkcmds::link!();`.
 ///
-/// The script is `guest.ld`, on AArch64 `aarch64.ld`, or the one that the environment variable `PARAVIRT_LINKCMDS` names,
-/// such as `pok.ld`.
+/// The script is `guest.ld`, on AArch64 `aarch64.ld`, or the one that the environment variable `PARAVIRT_LINKCMDS`
+/// names, such as `pok.ld`.
 #[macro_export]
 macro_rules! link {
     () => {

@@ -47,7 +47,7 @@ pub struct Fault {
 impl Fault {
     /// Returns whether it is of one of these classes, as a synchronous fault.
     fn is(&self, classes: &[u64]) -> bool {
-        self.vector % 4 == 0 && classes.contains(&class(self))
+        self.vector.is_multiple_of(4) && classes.contains(&class(self))
     }
 }
 

@@ -55,9 +55,9 @@ pub enum Kind {
 /// Number of tables in use.
 static USED: Local<usize> = Local::new(FREE);
 
-/// Maps what lies from `start` to before `end`, as far as nothing is mapped there yet; in steps of 2 MiB, so some around
-/// it as well. Returns whether all of it could be: not what is beyond [`LIMIT`], or in more gigabytes than there are
-/// tables for. For the start of a backend.
+/// Maps what lies from `start` to before `end`, as far as nothing is mapped there yet; in steps of 2 MiB, so some
+/// around it as well. Returns whether all of it could be: not what is beyond [`LIMIT`], or in more gigabytes than there
+/// are tables for. For the start of a backend.
 pub fn map(start: u64, end: u64, kind: Kind) -> bool {
     if start >= end || end > LIMIT {
         return start >= end;
@@ -70,8 +70,8 @@ pub fn map(start: u64, end: u64, kind: Kind) -> bool {
     let mut address = start & !(LARGE - 1);
     let mut all = true;
     while address < end {
-        // SAFETY: the root has an entry for each gigabyte below the limit. Entries that are 0 are filled, which needs no
-        // more than a barrier; others stay. Nobody else changes tables, with interrupts kept away at the start.
+        // SAFETY: the root has an entry for each gigabyte below the limit. Entries that are 0 are filled, which needs
+        // no more than a barrier; others stay. Nobody else changes tables, with interrupts kept away at the start.
         unsafe {
             let entry = root.add((address / GIGABYTE) as usize);
             if *entry == 0 && address.is_multiple_of(GIGABYTE) && end - address >= GIGABYTE {

@@ -164,8 +164,8 @@ unsafe extern "C" {
 }
 
 /// Where the entry points of all architectures meet: takes what the entry registers held, finds out who entered, fills
-/// the slots if nobody has, and calls the image's `main`. i386, x86-64 and AArch64 have their entry point in this crate;
-/// elsewhere an image brings one.
+/// the slots if nobody has, and calls the image's `main`. i386, x86-64 and AArch64 have their entry point in this
+/// crate; elsewhere an image brings one.
 ///
 /// # Safety
 /// For an entry point, once, on a stack of the image's own, with the values that the host left: if `magic` is

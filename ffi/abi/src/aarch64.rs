@@ -1,9 +1,9 @@
 // SPDX-License-Identifier: MIT OR Apache-2.0
 //! What version 1 adds for AArch64 alone.
 
-/// What the stack holds when a host enters the upcall entry at EL0: the frame of a signal on Linux (`struct rt_sigframe`: `arch/arm64/kernel/signal.c`,
-/// `include/uapi/asm-generic/{siginfo,ucontext}.h`, `arch/arm64/include/uapi/asm/sigcontext.h`), as `rt_sigreturn` takes
-/// it, with every register of the interrupted code.
+/// What the stack holds when a host enters the upcall entry at EL0: the frame of a signal on Linux, as `rt_sigreturn`
+/// takes it, with every register of the interrupted code (`struct rt_sigframe`: `arch/arm64/kernel/signal.c`,
+/// `include/uapi/asm-generic/{siginfo,ucontext}.h`, `arch/arm64/include/uapi/asm/sigcontext.h`).
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 #[repr(C, align(16))]
 pub struct UpcallFrame {

@@ -14,7 +14,7 @@ pub(super) enum HostName {
     /// The same for L4RTEMS images
     #[value(name = "process-l4rtems", aliases = ["process-2013", "linux-process-2013"])]
     ProcessL4rtems,
-    /// QEMU, a PC without a hypervisor
+    /// QEMU, a machine without a hypervisor
     Qemu,
     /// Xen in QEMU, paravirtualized if the guest can be
     Xen,

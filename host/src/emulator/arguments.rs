@@ -158,8 +158,8 @@ pub(super) fn inherited(file: &impl AsRawFd) -> String {
     format!("/proc/self/fd/{}", file.as_raw_fd())
 }
 
-/// The guest's memory from its beginning (address 0 on x86) to the end of what it gets behind its image, `more` bytes: in
-/// bytes, whole MiB.
+/// The guest's memory from its beginning (address 0 on x86) to the end of what it gets behind its image, `more` bytes:
+/// in bytes, whole MiB.
 pub(super) fn memory(image: &Image, platform: VirtualMachine, more: u64) -> Result<u64, EmulatorError> {
     let end = image.segments().iter().map(|segment| segment.end()).max();
     let mut end = end.unwrap_or(0);

@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: MIT OR Apache-2.0
-//! Emulator host: runs a guest in QEMU, on the bare machine (a PC, or for AArch64 QEMU's `virt`) or as the first domain of
-//! a real Xen.
+//! Emulator host: runs a guest in QEMU, on the bare machine (a PC, or for AArch64 QEMU's `virt`) or as the first domain
+//! of a real Xen.
 //!
 //! The bodies of the guest's external functions are in its image: a backend that drives the machine or makes
 //! hypercalls. This host finds QEMU and Xen, builds the command line, carries the console both ways and learns from the
@@ -54,7 +54,8 @@ pub const DEFAULT_MEMORY: u64 = 16 << 20;
 /// The machine that QEMU shows the guest.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum VirtualMachine {
-    /// A machine without a hypervisor: for x86 a PC, entered by the PVH note, for AArch64 QEMU's `virt`, entered at EL1.
+    /// A machine without a hypervisor: for x86 a PC, entered by the PVH note, for AArch64 QEMU's `virt`, entered at
+    /// EL1.
     Bare,
     /// The first domain of Xen, paravirtualized (x86-64 only).
     XenPv,

@@ -10,7 +10,7 @@ use std::thread;
 use std::time::{Duration, Instant};
 
 use paravirt_build::emulators;
-use test_support::{qemu, ring0_guest, workspace, xen};
+use test_support::{qemu, qemu_arm, ring0_guest, workspace, xen};
 
 use super::guests::{Arch, Running, guest, pvhost, text, wait_for};
 use super::terminal::Session;
@@ -461,6 +461,70 @@ fn an_image_that_does_not_fit_is_refused_before_anything_starts() {
     let stderr = text(&output.stderr);
     assert_eq!(output.status.code(), Some(1), "{stderr}");
     assert!(stderr.contains("this host runs x86_64"), "{stderr}");
+}
+
+/// The command that runs a guest for AArch64 without saying where.
+fn aarch64(name: &str, options: &[&str], arguments: &[&str]) -> Output {
+    let _ = qemu_arm();
+    let mut command = pvhost(&guest(Arch::Aarch64, name), options, arguments);
+    emulators::environment(&mut command, &workspace());
+    command.output().expect("pvhost starts")
+}
+
+#[test]
+fn a_guest_for_aarch64_goes_to_qemu_by_itself() {
+    let hello = "Hello from a paravirtualized guest\n";
+    let note = "pvhost: built for aarch64, so it runs in QEMU, as with `--host qemu`\n";
+    for (options, note) in [
+        (&[][..], note),
+        (&["-q"], ""),
+        (&["--host", "qemu"], ""),
+        (&["-q", "--gic", "2"], ""),
+    ] {
+        let output = aarch64("hello", options, &[]);
+        assert_eq!(text(&output.stderr), note, "{options:?}");
+        assert_eq!(
+            (text(&output.stdout).as_ref(), output.status.code()),
+            (hello, Some(0)),
+            "{options:?}"
+        );
+    }
+    for (arguments, status) in [(&["exit", "263"][..], 7), (&["reset"], 4), (&["fatal"], 3)] {
+        let output = aarch64("conformance", &[], arguments);
+        assert_eq!(output.status.code(), Some(status), "{}", text(&output.stderr));
+    }
+    let output = aarch64("el1", &["-q"], &["null"]);
+    assert_eq!(output.status.code(), Some(5), "{}", text(&output.stderr));
+    assert!(
+        text(&output.stdout).contains("hint: a null pointer"),
+        "{}",
+        text(&output.stdout)
+    );
+}
+
+#[test]
+fn an_arm_machine_is_what_was_asked_for() {
+    for (options, machine) in [(&[][..], "virt,gic-version=3"), (&["--gic", "2"], "virt,gic-version=2")] {
+        let output = aarch64("hello", &[&["--verbose"], options].concat(), &[]);
+        let stderr = text(&output.stderr);
+        assert!(stderr.contains(machine), "{stderr}");
+        // It would let a guest use files.
+        assert!(!stderr.contains("semihosting"), "{stderr}");
+    }
+    for (options, part) in [
+        (&["--time", "fast"][..], "`--time` is for `--host process` only"),
+        (&["--stats"], "`--stats` is for `--host process` only"),
+        (&["--memory", "4G"], "do not fit below"),
+        (&["--host", "xen"], "built for aarch64; this host runs i386, x86_64"),
+        (&["--host", "xen", "--gic", "3"], "`--gic` is for `--host qemu` only"),
+    ] {
+        let output = aarch64("hello", options, &[]);
+        let stderr = text(&output.stderr);
+        assert!(
+            !output.status.success() && stderr.contains(part),
+            "{options:?}: {stderr}"
+        );
+    }
 }
 
 #[test]

@@ -4,11 +4,12 @@
 use std::sync::Mutex;
 
 use paravirt_abi::{interface, l4rtems, sections};
+use pvhost::emulator::{self, EmulatorError, VirtualMachine};
 use pvhost::image::{Image, Machine};
 use pvhost::process::{Builder, Vm};
 use pvhost::provides::{Fit, Host};
 
-use crate::guest::Guest;
+use crate::guest::{Guest, note};
 
 /// Names of the functions that the host is not said to provide, and of those that it does not bind.
 fn missing_and_unbound(host: &str, image: Image, builder: fn(Image) -> Builder) -> (Vec<String>, Vec<String>) {
@@ -86,4 +87,22 @@ fn the_process_host_binds_what_it_is_said_to_provide_to_l4rtems_images() {
             );
         }
     }
+}
+
+#[test]
+fn an_image_for_aarch64_must_lie_where_the_machine_has_memory() {
+    let mut guest = Guest::new(Machine::Aarch64);
+    guest.notes.extend(note("paravirt", 2, b"bare\0\0\0\0"));
+    let image = Image::parse("guest", guest.build()).expect("sound");
+    let error = emulator::check(&image, VirtualMachine::Bare, 1 << 20).expect_err("below it");
+    assert!(
+        matches!(
+            error,
+            EmulatorError::Low {
+                lowest: 0x4020_0000,
+                ..
+            }
+        ),
+        "{error}"
+    );
 }

@@ -3,12 +3,9 @@
 #![no_std]
 #![no_main]
 
-use core::arch::asm;
 use core::hint::black_box;
 
 use paravirt_bsp::{println, start};
-
-static MARK: u64 = 0;
 
 paravirt_bsp::image! { main: main, backends: [linux_syscall, bare] }
 
@@ -24,6 +21,20 @@ fn main() -> i32 {
         }
         return 0;
     };
+    if what == "overflow" {
+        return overflow(1);
+    }
+    #[cfg(target_arch = "aarch64")]
+    fault(what);
+    2
+}
+
+/// Does what is a fault.
+#[cfg(target_arch = "aarch64")]
+fn fault(what: &str) {
+    use core::arch::asm;
+
+    static WORD: u64 = 0;
     // Found again in the report.
     let mark = 0x1234_5678_9abc_def0_u64;
     // SAFETY: each of these is a fault, which ends the guest.
@@ -34,12 +45,10 @@ fn main() -> i32 {
             "undefined" => asm!("udf #0", in("x20") mark),
             "register" => asm!("msr sctlr_el3, xzr", in("x20") mark),
             "jump" => asm!("br {}", in(reg) 0x10_usize, in("x20") mark),
-            "exclusive" => asm!("ldxr {0}, [{1}]", out(reg) _, in(reg) (&raw const MARK).addr() | 1),
-            "overflow" => return overflow(1),
+            "exclusive" => asm!("ldxr {0}, [{1}]", out(reg) _, in(reg) (&raw const WORD).addr() | 1),
             _ => println!("what is {what}?"),
         }
     }
-    2
 }
 
 /// Calls itself until the stack is used up.

@@ -122,6 +122,9 @@ pub(super) fn run(
             // SAFETY: the prototypes of closures come from their types; everything the guest and the handlers need is
             // set up for this thread and outlives the call.
             let end = unsafe { guest.enter() };
+            if let Some(debugger) = debugger {
+                debugger.unwatch();
+            }
             if let Some(text) = guest.collected_text(image) {
                 platform.console.write_last(&text);
             }

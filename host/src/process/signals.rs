@@ -334,8 +334,8 @@ unsafe extern "sysv64" fn handle(signal: i32, info: *const SignalInfo, context: 
         sandbox::handle(details.call, &mut interrupted, guest.filter(is_in_run));
         true
     } else if signal == libc::SIGTRAP && details.code == TRAP_PERF {
-        // Another's are no faults of anybody's.
-        guest.is_some_and(|guest| handle_access(details, guest, nested, &mut interrupted))
+        // Behind the guest, it is nothing to anybody.
+        guest.is_none_or(|guest| handle_access(details, guest, nested, &mut interrupted))
     } else if is_fault {
         // In a handler it is the host's.
         guest.is_some_and(|guest| !nested && handle_fault(signal, details, guest, &mut interrupted))

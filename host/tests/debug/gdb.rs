@@ -204,7 +204,7 @@ fn what_is_watched_stops_the_guest() {
     for (arch, guest) in each("ticker") {
         let debugged = Debugged::start(&guest, &["--time", "fast"], &["20"]);
         // The interrupt flag in the vCPU's page.
-        let output = debugged.gdb(&["watch *(int*)&__paravirt_vcpu", "continue", "delete", "continue"]);
+        let output = debugged.gdb(&["watch *((int*)&__paravirt_vcpu + 1)", "continue", "delete", "continue"]);
         let expected = ["atchpoint 1: ", "Old value = ", "New value = ", "exited normally"];
         assert_in_order(&output, &expected);
         assert_eq!(debugged.ends().status.code(), Some(0), "{arch}");

@@ -149,8 +149,8 @@ impl Connection for Counter {
     }
 }
 
-/// The smallest guest that is sound: an ELF file for x86-64 with a segment, which is its headers, and a section with the
-/// names of sections.
+/// The smallest guest that is sound: an ELF file for x86-64 with a segment, which is its headers, and a section with
+/// the names of sections.
 fn smallest_guest() -> Vec<u8> {
     const NAMES: &[u8] = b"\0.shstrtab\0";
     let mut file = b"\x7fELF\x02\x01\x01\0\0\0\0\0\0\0\0\0".to_vec();
@@ -178,8 +178,8 @@ fn smallest_guest() -> Vec<u8> {
     file
 }
 
-/// `--gdb`: what a debugger sends. A line is a packet, to which the sum is added; one that begins with `!` is sent as it
-/// is.
+/// `--gdb`: what a debugger sends. A line is a packet, to which the sum is added; one that begins with `!` is sent as
+/// it is.
 ///
 /// # Panics
 /// If what it has left in the code stays.

@@ -3,6 +3,7 @@
 
 use std::io;
 use std::os::fd::{FromRawFd, OwnedFd};
+use std::sync::{Mutex, MutexGuard, PoisonError};
 
 use crate::debug::gdb::{Accesses, Watched};
 
@@ -51,11 +52,40 @@ pub(in crate::process) const TRAP_PERF: i32 = 6;
 /// The system call by which it is asked for.
 pub(super) const CALL: u32 = libc::SYS_perf_event_open as u32;
 
-/// Has the processor watch that for a thread, until the descriptor is closed.
-///
-/// # Errors
-/// The system's: it has none free, does not lend any to this user, or cannot watch that.
-pub(super) fn watch(thread: libc::pid_t, watched: Watched) -> io::Result<OwnedFd> {
+/// What the processor watches.
+#[derive(Debug, Default)]
+pub(super) struct Hardware(Mutex<Vec<(Watched, OwnedFd)>>);
+
+impl Hardware {
+    /// Has it watch that for a thread.
+    ///
+    /// # Errors
+    /// The system's: the processor has no room, the system does not lend it to this user, or that cannot be watched.
+    pub(super) fn add(&self, thread: libc::pid_t, watched: Watched) -> io::Result<()> {
+        let descriptor = watch(thread, watched)?;
+        self.lock().push((watched, descriptor));
+        Ok(())
+    }
+
+    /// Ends it. Returns whether that was watched.
+    pub(super) fn remove(&self, watched: Watched) -> bool {
+        let mut all = self.lock();
+        let index = all.iter().position(|(other, _)| *other == watched);
+        index.map(|index| all.swap_remove(index)).is_some()
+    }
+
+    /// Ends all.
+    pub(super) fn clear(&self) {
+        self.lock().clear();
+    }
+
+    fn lock(&self) -> MutexGuard<'_, Vec<(Watched, OwnedFd)>> {
+        self.0.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+}
+
+/// Until the descriptor is closed.
+fn watch(thread: libc::pid_t, watched: Watched) -> io::Result<OwnedFd> {
     let attributes = Attributes {
         kind: BREAKPOINT,
         size: size_of::<Attributes>() as u32,

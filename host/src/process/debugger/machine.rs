@@ -1,7 +1,6 @@
 // SPDX-License-Identifier: MIT OR Apache-2.0
 //! The guest of this process as a debugger's machine. On the debugger's thread.
 
-use std::os::fd::OwnedFd;
 use std::sync::Arc;
 
 use rustix::mm::{MprotectFlags, mprotect};
@@ -9,7 +8,7 @@ use rustix::mm::{MprotectFlags, mprotect};
 use paravirt_host_core::layout::GUEST_END;
 use paravirt_host_core::memory::PAGE;
 
-use super::hardware;
+use super::hardware::Hardware;
 use super::link::{Link, Order};
 use super::vcpu::pointer;
 use crate::debug::gdb::{Accesses, Machine, Region, Resume, State, Watched};
@@ -27,7 +26,7 @@ pub(in crate::process) struct ProcessMachine {
     /// Addresses of the host's code in the guest's memory.
     pub(super) gates: std::ops::Range<u64>,
     /// What the processor watches.
-    pub(super) hardware: Vec<(Watched, OwnedFd)>,
+    pub(super) hardware: Arc<Hardware>,
 }
 
 impl ProcessMachine {
@@ -137,8 +136,7 @@ impl Machine for ProcessMachine {
         if !is_readable || !self.holds(watched.address, size) {
             return false;
         }
-        if let Ok(descriptor) = hardware::watch(self.link.thread(), watched) {
-            self.hardware.push((watched, descriptor));
+        if self.hardware.add(self.link.thread(), watched).is_ok() {
             return true;
         }
         // Steps show what has changed, and nothing else.
@@ -147,8 +145,7 @@ impl Machine for ProcessMachine {
     }
 
     fn unwatch(&mut self, watched: Watched) -> bool {
-        if let Some(index) = self.hardware.iter().position(|(other, _)| *other == watched) {
-            self.hardware.swap_remove(index);
+        if self.hardware.remove(watched) {
             return true;
         }
         let remove = |exchange: &mut super::link::Exchange| exchange.watches.remove(watched);

@@ -1,8 +1,8 @@
 // SPDX-License-Identifier: MIT OR Apache-2.0
 //! Debuggers: a port to which they come while the guest runs, one at a time, and before it does.
 //!
-//! The [protocol](crate::debug::gdb) is a thread's of its own; the guest's [stands](vcpu) in a signal handler meanwhile,
-//! with all that it is in a [structure](link) that both have.
+//! The [protocol](crate::debug::gdb) is a thread's of its own; the guest's [stands](vcpu) in a signal handler
+//! meanwhile, with all that it is in a [structure](link) that both have.
 
 mod hardware;
 mod link;
@@ -26,14 +26,15 @@ use super::port::{self, Port, PortError, Reach, socket};
 use super::run::Exit;
 use crate::debug::gdb::{End, Region};
 use crate::image::Image;
+use hardware::Hardware;
 use link::Link;
 use machine::ProcessMachine;
 
 /// A port for debuggers that speak gdb's remote protocol, see [`Builder::debugger`](super::Builder::debugger).
 ///
 /// The guest stands before its first instruction until a debugger comes and lets it go on. One that detaches leaves it
-/// running, and it may come again. If one vanishes, what it has set is gone; a guest that stood then waits for the next.
-/// While a debugger is there, others are turned away.
+/// running, and it may come again. If one vanishes, what it has set is gone; a guest that stood then waits for the
+/// next. While a debugger is there, others are turned away.
 #[derive(Debug)]
 pub struct Debugger {
     /// Until the thread has it.
@@ -42,6 +43,7 @@ pub struct Debugger {
     place: String,
     call: Option<u32>,
     link: Arc<Link>,
+    hardware: Arc<Hardware>,
 }
 
 /// A port for debuggers could not be opened.
@@ -84,6 +86,7 @@ impl Debugger {
             thread: Mutex::new(None),
             place,
             link: Arc::new(link),
+            hardware: Arc::default(),
         })
     }
 
@@ -116,7 +119,7 @@ impl Debugger {
             file_name: path.map_or_else(|_| image.name().to_owned(), |path| path.display().to_string()),
             regions,
             gates: guest.gates(),
-            hardware: Vec::new(),
+            hardware: Arc::clone(&self.hardware),
         }
     }
 
@@ -136,6 +139,11 @@ impl Debugger {
         .map_err(|error| io::Error::new(error.kind(), format!("a thread for the debugger: {error}")))?;
         *lock(&self.thread) = Some(thread);
         Ok(())
+    }
+
+    /// The guest has been left: what the processor watches is the host's alone.
+    pub(super) fn unwatch(&self) {
+        self.hardware.clear();
     }
 
     /// Tells a debugger that is there how the guest has ended, and ends the thread.

@@ -197,11 +197,9 @@ impl Connection for Line {
                         return Err(Errno::TIMEDOUT);
                     }
                     let client = port.client().ok_or(Errno::NOTCONN)?;
-                    let mut ready = [
-                        PollFd::from_borrowed_fd(client, PollFlags::OUT),
-                        self.link.news.poll_fd(),
-                    ];
-                    let _ = poll(&mut ready, Timespec::try_from(rest).ok().as_ref());
+                    // The guest may end meanwhile, after which there is less patience.
+                    let limit = Timespec::try_from(rest.min(LAST_PATIENCE)).ok();
+                    let _ = poll(&mut [PollFd::from_borrowed_fd(client, PollFlags::OUT)], limit.as_ref());
                 }
                 Err(error) => return Err(error),
             }

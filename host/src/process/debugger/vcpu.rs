@@ -35,7 +35,8 @@ enum Wish {
 pub(in crate::process) struct Vcpu {
     link: Arc<Link>,
     wish: Cell<Wish>,
-    watches: Cell<Watches>,
+    /// What is looked at after each instruction, if anything is.
+    watches: Cell<Option<Watches>>,
     /// What the processor has seen accessed, for which the guest has not stopped yet.
     accessed: Cell<Option<Watched>>,
     /// The last instruction that was stepped over.
@@ -49,7 +50,7 @@ impl Vcpu {
         Self {
             link,
             wish: Cell::new(Wish::Stop),
-            watches: Cell::new(Watches::default()),
+            watches: Cell::new(None),
             accessed: Cell::new(None),
             last: Cell::new(0),
             was_in_gates: Cell::new(false),
@@ -58,10 +59,7 @@ impl Vcpu {
 
     /// Whether each instruction of the guest is to trap.
     pub(in crate::process) fn steps(&self) -> bool {
-        let watches = self.watches.take();
-        let is_empty = watches.is_empty();
-        self.watches.set(watches);
-        matches!(self.wish.get(), Wish::Stop | Wish::Step(..)) || !is_empty
+        matches!(self.wish.get(), Wish::Stop | Wish::Step(..)) || self.watches.get().is_some()
     }
 
     fn set_wish(&self, guest: &Guest, wish: Wish) {
@@ -87,11 +85,8 @@ impl Vcpu {
 
     /// An upcall has been delivered. What it has interrupted is stepped on behind it.
     pub(in crate::process) fn on_upcall(&self, guest: &Guest, interrupted: &mut Interrupted<'_>) {
-        let watches = self.watches.take();
-        let is_empty = watches.is_empty();
-        self.watches.set(watches);
         if let Wish::Step(start, end) = self.wish.get()
-            && is_empty
+            && self.watches.get().is_none()
         {
             self.set_wish(guest, Wish::PutOff(start, end));
             guest.platform().stepping.go_on(interrupted);
@@ -123,10 +118,9 @@ impl Vcpu {
         if !self.is_between(guest, interrupted) {
             return;
         }
-        let watches = self.watches.take();
-        self.watches.set(watches);
         // SAFETY: what is watched was checked, and the guest's memory stays what it is.
-        if let Some(watched) = unsafe { watches.changed() } {
+        let changed = self.watches.get().and_then(|watches| unsafe { watches.changed() });
+        if let Some(watched) = changed {
             self.stop(guest, interrupted, Stop::Watch(watched));
             return;
         }
@@ -208,7 +202,7 @@ impl Vcpu {
         let mut watches = exchange.watches;
         // SAFETY: as above.
         unsafe { watches.note() };
-        self.watches.set(watches);
+        self.watches.set((!watches.is_empty()).then_some(watches));
         self.last.set(interrupted.instruction());
         self.was_in_gates.set(false);
         let (wish, goes_on) = match exchange.order {

@@ -105,11 +105,28 @@ fn package(side: &str, arch: Arch) -> String {
 
 /// Compiles a fixture as a guest, by what pkg-config says.
 fn compile(compiler: &str, source: &str, arch: Arch, folder: &Path) -> PathBuf {
-    compile_with(&[], compiler, source, arch, folder)
+    compile_file(&fixture(source), compiler, source, arch, folder)
 }
 
-/// As [`compile`], with these options besides.
+/// As [`compile`], by way of an object file, which is compiled with these options besides.
 fn compile_with(options: &[&str], compiler: &str, source: &str, arch: Arch, folder: &Path) -> PathBuf {
+    test_support::program(compiler);
+    let package = package("guest", arch);
+    let object = folder.join("guest.o");
+    let mut command = Command::new(compiler);
+    command
+        .args(STRICT)
+        .args(options)
+        .args(pkg_config(&["--cflags"], &package));
+    if source.ends_with(".cpp") {
+        command.args(pkg_config(&["--variable=cxxflags"], &package));
+    }
+    succeed(command.arg("-c").arg(fixture(source)).arg("-o").arg(&object));
+    compile_file(&object, compiler, source, arch, folder)
+}
+
+/// Makes a guest of a file that was made of that source, or is it.
+fn compile_file(file: &Path, compiler: &str, source: &str, arch: Arch, folder: &Path) -> PathBuf {
     test_support::program(compiler);
     let package = package("guest", arch);
     let program = folder.join(format!("{compiler}-{source}-{arch}"));
@@ -117,13 +134,12 @@ fn compile_with(options: &[&str], compiler: &str, source: &str, arch: Arch, fold
     command
         .current_dir(folder)
         .args(STRICT)
-        .args(options)
         .args(pkg_config(&["--cflags"], &package));
     if source.ends_with(".cpp") {
         command.args(pkg_config(&["--variable=cxxflags"], &package));
     }
     command
-        .arg(fixture(source))
+        .arg(file)
         .args(pkg_config(&["--libs"], &package))
         .arg("-o")
         .arg(&program);

@@ -46,8 +46,8 @@ Examples:
   pvhost report ticker.pftrace --histogram late.svg --timeline time.svg
   pvhost report ticker.pftrace --timeline time.svg --from 1s --to 1.2s
 
-Latencies are in guest time: from when a timer was due to when its interrupt has come to the guest, and from when a line \
-was raised to that. How long handlers take is not in them.
+Latencies are in guest time: from when a timer was due to when its interrupt has come to the guest, and from when a \
+line was raised to that. How long handlers take is not in them.
 
 ui.perfetto.dev shows the trace itself, in any browser; nothing is sent anywhere.";
 

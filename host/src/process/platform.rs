@@ -80,7 +80,6 @@ pub(super) struct Host {
 }
 
 /// Who looks on while the guest runs.
-#[derive(Default)]
 pub(super) struct Observers {
     pub(super) debugged: Option<Vcpu>,
     pub(super) recorder: Option<Rc<Recorder>>,

@@ -1,9 +1,9 @@
 // SPDX-License-Identifier: MIT OR Apache-2.0
 //! Notes what happens to a guest, for its [`Trace`].
 //!
-//! What the guest does between two calls the host does not see. When a line has become pending, it is known by the count
-//! of upcalls, by which a guest that was interrupted differs, or by the line, which is pending no more; both are looked
-//! at whenever the host is there.
+//! What the guest does between two calls the host does not see. When a line has become pending, it is known by the
+//! count of upcalls, by which a guest that was interrupted differs, or by the line, which is pending no more; both are
+//! looked at whenever the host is there.
 
 use std::cell::{Cell, RefCell};
 use std::rc::Rc;

@@ -1,5 +1,6 @@
 // SPDX-License-Identifier: MIT OR Apache-2.0
-//! Where a guest's processor time goes: samples of who had called whom, taken while it runs, and unwound behind its end.
+//! Where a guest's processor time goes: samples of who had called whom, taken while it runs, and unwound behind its
+//! end.
 //!
 //! A guest that is built with [`Builder::profile`](crate::process::Builder::profile) leaves a [`Profile`].
 

@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: MIT OR Apache-2.0
-//! Reading a trace that was written here. Nobody vouches for the file: it is read once, from beginning to end, and takes
-//! no more memory than it has bytes, a few times over.
+//! Reading a trace that was written here. Nobody vouches for the file: it is read once, from beginning to end, and
+//! takes no more memory than it has bytes, a few times over.
 
 use std::collections::HashMap;
 

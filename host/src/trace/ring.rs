@@ -1,8 +1,8 @@
 // SPDX-License-Identifier: MIT OR Apache-2.0
 //! Memory for the latest events, all of it there before the guest starts.
 //!
-//! One thread writes, and signal handlers that interrupt it: each takes a place before it fills it, so a handler's event
-//! has a place of its own, behind that of the event which it interrupts.
+//! One thread writes, and signal handlers that interrupt it: each takes a place before it fills it, so a handler's
+//! event has a place of its own, behind that of the event which it interrupts.
 
 use std::sync::atomic::{AtomicU64, Ordering};
 

@@ -87,7 +87,8 @@ impl LateFile {
 /// The answer where nothing went wrong.
 const DONE: &str = "done";
 
-/// Waits for the content, before which its length comes. Of a program that dies meanwhile there is none to write, or not all.
+/// Waits for the content, before which its length comes. Of a program that dies meanwhile there is none to write, or
+/// not all.
 fn write_in_the_end(mut from: UnixStream, target: &Target) {
     // Requests to end are for the program, and whatever ends that ends this.
     let _ = rustix::process::setsid();

@@ -479,7 +479,7 @@ fn a_guest_for_aarch64_goes_to_qemu_by_itself() {
         (&[][..], note),
         (&["-q"], ""),
         (&["--host", "qemu"], ""),
-        (&["-q", "--gic", "2"], ""),
+        (&["--host", "qemu", "--gic", "2"], ""),
     ] {
         let output = aarch64("hello", options, &[]);
         assert_eq!(text(&output.stderr), note, "{options:?}");
@@ -504,7 +504,10 @@ fn a_guest_for_aarch64_goes_to_qemu_by_itself() {
 
 #[test]
 fn an_arm_machine_is_what_was_asked_for() {
-    for (options, machine) in [(&[][..], "virt,gic-version=3"), (&["--gic", "2"], "virt,gic-version=2")] {
+    for (options, machine) in [
+        (&[][..], "virt,gic-version=3"),
+        (&["--host", "qemu", "--gic", "2"], "virt,gic-version=2"),
+    ] {
         let output = aarch64("hello", &[&["--verbose"], options].concat(), &[]);
         let stderr = text(&output.stderr);
         assert!(stderr.contains(machine), "{stderr}");
@@ -517,6 +520,8 @@ fn an_arm_machine_is_what_was_asked_for() {
         (&["--memory", "4G"], "do not fit below"),
         (&["--host", "xen"], "built for aarch64; this host runs i386, x86_64"),
         (&["--host", "xen", "--gic", "3"], "`--gic` is for `--host qemu` only"),
+        (&["--gic", "3"], "`--gic` is for `--host qemu` only"),
+        (&["--icount"], "`--icount` is for `--host qemu` or"),
     ] {
         let output = aarch64("hello", options, &[]);
         let stderr = text(&output.stderr);

@@ -370,6 +370,9 @@ impl Subcommand for Arguments {
                 say::note("built for aarch64, so it runs in QEMU, as with `--host qemu`");
             }
         }
+        if self.gic.is_some() && image.machine() != Machine::Aarch64 {
+            return Err("`--gic` is for guests for AArch64 only; leave it out".into());
+        }
         let host = chosen.host(&image);
         match VirtualMachine::find(host.name) {
             None => process::run(image, host, self, end),
@@ -435,8 +438,7 @@ impl Arguments {
             ("--trace", self.trace.is_some(), process, "process"),
             ("--profile", self.profile.is_some(), process, "process"),
             ("--icount", self.icount, !process, "qemu` or `--host xen"),
-            // Which guest is there is not known yet, and one for AArch64 in no process goes to QEMU.
-            ("--gic", self.gic.is_some(), !xen, "qemu"),
+            ("--gic", self.gic.is_some(), host == HostName::Qemu, "qemu"),
             ("--xen", self.xen.is_some(), xen, "xen"),
         ];
         for (option, given, fits, host) in given {

@@ -8,6 +8,7 @@ use core::sync::atomic::{AtomicU32, AtomicU64, Ordering};
 
 use paravirt_abi::signature::Width;
 
+use super::machine::is_enter;
 use super::{Frame, STATE, is_gate};
 
 /// Size in bytes of what FXSAVE stores (Intel SDM volume 1, 10.5.1).
@@ -20,8 +21,13 @@ pub(super) const IN_CALL: u32 = 1;
 /// At a gate's first or last instructions, where the registers are the guest's and the stack pointer points to the
 /// return address.
 const AT_GATE: u32 = 2;
+/// The same, but with the host's stack already; the guest's is in r10.
+const ON_HOSTS_STACK: u32 = 3;
 /// In its own code.
-const INTERRUPTED: u32 = 3;
+const INTERRUPTED: u32 = 4;
+
+/// Bytes that a gate pushes below its frame and takes again.
+const PUSHED: u64 = 8;
 
 /// What is kept.
 #[repr(C, align(16))]
@@ -75,16 +81,19 @@ pub(crate) fn note(instruction: u64, stack: u64, flags: u64) {
         return;
     }
     let top = STATE.host_stack.load(Ordering::SeqCst) as u64;
+    let frame = top.wrapping_sub(size_of::<Frame>() as u64);
     let place = if !is_gate(instruction) {
         INTERRUPTED
-    } else if stack == top {
-        return;
-    } else if stack == top.wrapping_sub(size_of::<Frame>() as u64) {
+    } else if (frame.saturating_sub(PUSHED)..=frame).contains(&stack) {
         // SAFETY: the gate's frame on the host's stack, which is live; of plain words, any values are valid.
-        unsafe { (*LEFT.frame.get()).as_mut_ptr().copy_from(stack as *const Frame, 1) };
+        unsafe { (*LEFT.frame.get()).as_mut_ptr().copy_from(frame as *const Frame, 1) };
         IN_CALL
-    } else {
+    } else if stack != top {
         AT_GATE
+    } else if is_enter(instruction) {
+        return;
+    } else {
+        ON_HOSTS_STACK
     };
     LEFT.instruction.store(instruction, Ordering::SeqCst);
     LEFT.flags.store(flags, Ordering::SeqCst);
@@ -104,6 +113,7 @@ pub(crate) fn place(width: Width) -> Option<Place> {
             frame.restore(width, &mut general);
             flags = frame.flags();
         }
+        ON_HOSTS_STACK => general[7] = general[10],
         _ => {}
     }
     let mut units = [0; UNITS];

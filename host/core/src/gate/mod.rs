@@ -106,6 +106,8 @@ impl Gates {
 /// Where the parts of the code in the guest's memory are.
 #[derive(Clone, Copy, Debug)]
 pub(crate) struct Code {
+    /// First address.
+    start: u64,
     stubs: u64,
     tail: u64,
     /// The resolver of lazy binding.
@@ -136,6 +138,7 @@ impl Code {
         }
         let stubs = at + bytes.len() as u64;
         let code = Self {
+            start: at,
             stubs,
             tail: at + gates.offset(gates.tail) as u64,
             resolver: stubs + (prototypes.len() * STUB) as u64,
@@ -152,6 +155,17 @@ impl Code {
     /// Address of the stub of the function of that index.
     pub(crate) const fn stub(self, index: usize) -> u64 {
         self.stubs + (index * STUB) as u64
+    }
+
+    /// Returns whether an address is in it, and of which function the stub there is.
+    #[cfg(target_arch = "x86_64")]
+    pub(crate) fn holds(self, address: u64) -> (bool, Option<u32>) {
+        let stubs = self.stubs..self.resolver;
+        let index = stubs
+            .contains(&address)
+            .then(|| (address - self.stubs) as u32 / STUB as u32);
+        let holds = (self.start..self.resolver + STUB as u64).contains(&address);
+        (holds, index)
     }
 
     /// Tells the gates about the guest that is to run.

@@ -121,6 +121,11 @@ unsafe extern "C" {
     static pvh_tail_32_end: u8;
 }
 
+/// Returns whether an instruction of the gates is one of those that enter the guest, which come first.
+pub(super) fn is_enter(instruction: u64) -> bool {
+    instruction < pvh_gates_call as *const () as u64
+}
+
 /// The gates for guests of that width.
 pub(super) fn gates(width: Width) -> Gates {
     let words = |gates: [unsafe extern "C" fn(); 3]| gates.map(|gate| gate as *const () as usize);

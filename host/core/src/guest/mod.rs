@@ -238,8 +238,11 @@ impl<P: Platform> Guest<P> {
     #[must_use]
     pub fn left(&self, image: &Image) -> Option<Left> {
         let mut place = gate::left::place(self.width)?;
-        let instruction = place.instruction.or_else(|| {
+        // The host's code in the guest's memory is on the way to a call, or back.
+        let (is_on_way, stub) = place.instruction.map_or((false, None), |at| self.code.holds(at));
+        let instruction = place.instruction.filter(|_| !is_on_way).or_else(|| {
             let called = match self.fault.get().map(|record| record.cause()) {
+                _ if stub.is_some() => stub,
                 Some(Cause::Unbound(index) | Cause::Arguments(index)) => Some(index),
                 Some(Cause::WildCall | Cause::WildResolve) => None,
                 _ => self.last_call.get(),

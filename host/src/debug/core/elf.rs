@@ -176,8 +176,9 @@ fn write_area(area: &Area, memory: &(impl ReadMemory + ?Sized), sink: &mut impl 
 
 /// Bytes of the pages at the beginning that are all zero, or of those that are not.
 fn length(bytes: &[u8], zero: bool) -> usize {
+    const ZEROS: [u8; PAGE as usize] = [0; PAGE as usize];
     let pages = bytes.chunks(PAGE as usize);
-    let found = pages.take_while(|page| page.iter().all(|&byte| byte == 0) == zero);
+    let found = pages.take_while(|page| (**page == ZEROS[..page.len()]) == zero);
     found.map(<[u8]>::len).sum()
 }
 

@@ -8,6 +8,7 @@
 use std::ffi::CString;
 use std::fs::{self, Metadata};
 use std::io;
+use std::mem;
 use std::os::fd::{AsFd, BorrowedFd, OwnedFd};
 use std::os::unix::ffi::OsStrExt;
 use std::os::unix::fs::{FileTypeExt, MetadataExt};
@@ -61,6 +62,8 @@ pub struct CoreFile {
     path: PathBuf,
     /// Its other end is the process that writes the file.
     writer: OwnedFd,
+    /// Zeros that it has not been told of yet.
+    zeros: u64,
 }
 
 impl CoreFile {
@@ -102,7 +105,8 @@ impl CoreFile {
             Some(libc::ENOTTY) => CoreError::NoFile(path.clone()),
             _ => system(error),
         })?;
-        Ok(Self { path, writer })
+        let zeros = 0;
+        Ok(Self { path, writer, zeros })
     }
 
     /// A core of a guest of that image in that folder. It is called `NAME.PROCESS.TIME.core`, by the guest's name, by
@@ -140,8 +144,10 @@ impl CoreFile {
     }
 
     /// The content has ended, or there was an error. The file gets its name, or is removed.
-    pub(super) fn finish(self, written: io::Result<()>) -> Result<(), CoreError> {
-        let written = written.and_then(|()| self.send(&0_i64.to_le_bytes()));
+    pub(super) fn finish(mut self, written: io::Result<()>) -> Result<(), CoreError> {
+        let written = written
+            .and_then(|()| self.send_zeros())
+            .and_then(|()| self.send(&0_i64.to_le_bytes()));
         // What went wrong over there is the reason for what went wrong here.
         let answer = match (self.answer(), written) {
             (Ok(0), Ok(())) => return Ok(()),
@@ -160,6 +166,13 @@ impl CoreFile {
         match read_all(self.writer.as_fd(), &mut number) {
             Ok(()) => Ok(i32::from_le_bytes(number)),
             Err(_) => Err(io::Error::other("the process that writes it has ended")),
+        }
+    }
+
+    fn send_zeros(&mut self) -> io::Result<()> {
+        match mem::take(&mut self.zeros) {
+            0 => Ok(()),
+            zeros => self.send(&(-(zeros as i64)).to_le_bytes()),
         }
     }
 
@@ -187,15 +200,14 @@ impl Sink for CoreFile {
         if bytes.is_empty() {
             return Ok(());
         }
+        self.send_zeros()?;
         self.send(&(bytes.len() as i64).to_le_bytes())?;
         self.send(bytes)
     }
 
     fn zeros(&mut self, count: u64) -> io::Result<()> {
-        if count == 0 {
-            return Ok(());
-        }
-        self.send(&(-(count as i64)).to_le_bytes())
+        self.zeros += count;
+        Ok(())
     }
 }
 

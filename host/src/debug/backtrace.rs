@@ -101,8 +101,17 @@ fn locate(image: &Image, frames: &[Frame]) -> Vec<Location> {
         .map(|frame| Location::in_image(frame.instruction, frame.is_exact, image))
         .collect();
     if let Some(information) = Information::new(image) {
-        let places: Vec<_> = frames.iter().map(Frame::place).collect();
-        for (location, source) in locations.iter_mut().zip(information.sources(&places)) {
+        // Elsewhere, debug information is of code that the linker has dropped and left at address 0.
+        let of_code: Vec<_> = frames
+            .iter()
+            .zip(&mut locations)
+            .filter(|(frame, _)| {
+                let segment = image.segment_at(frame.place(), 1);
+                segment.is_some_and(|segment| segment.access.execute)
+            })
+            .collect();
+        let places: Vec<_> = of_code.iter().map(|(frame, _)| frame.place()).collect();
+        for ((_, location), source) in of_code.into_iter().zip(information.sources(&places)) {
             location.source = source;
         }
     }

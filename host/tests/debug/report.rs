@@ -99,6 +99,24 @@ fn a_walk_goes_from_a_handler_that_was_called_to_main() {
     }
 }
 
+/// What interrupts at the end of a call of the host comes in the host's gate, which has no table and no name.
+#[test]
+fn a_walk_goes_through_the_gate_of_a_host() {
+    for (arch, guest) in each("fault") {
+        let report = report(&guest, "raised");
+        let parts = [
+            " fault::faults+0x",
+            " __paravirt_upcall+0x",
+            "\n  interrupted at 0x",
+            "\n  called from 0x",
+        ];
+        expect_in_order(&report, &parts);
+        expect_in_order(&report, &["\n  interrupted at 0x", " paravirt_main+0x", " _start+0x"]);
+        let gate = report.lines().find(|line| line.starts_with("  interrupted at"));
+        assert!(gate.is_some_and(|line| !line.contains('+')), "{arch}: {report}");
+    }
+}
+
 #[test]
 fn a_panic_is_told_with_its_callers() {
     for (arch, guest) in each("fault") {

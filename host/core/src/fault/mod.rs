@@ -181,12 +181,15 @@ impl Location {
     }
 
     /// Where a call in the image's code returns to, or with `is_exact` the address of an instruction there. Behind a
-    /// call that does not return another function may begin, so that the call itself is what counts.
+    /// call that does not return another function may begin, so that the call itself is what counts. An address outside
+    /// of the image's code, as in a host's gates, belongs to no function.
     #[must_use]
     pub fn in_image(address: u64, is_exact: bool, image: &Image) -> Self {
         let before = u64::from(!is_exact);
-        let symbols = image.symbols();
-        let function = symbols.function_at(address.wrapping_sub(before)).map(|mut location| {
+        let place = address.wrapping_sub(before);
+        let is_code = image.segment_at(place, 1).is_some_and(|segment| segment.access.execute);
+        let function = image.symbols().function_at(place).filter(|_| is_code);
+        let function = function.map(|mut location| {
             location.offset = location.offset.wrapping_add(before);
             location.to_string()
         });

@@ -82,6 +82,7 @@ fn main() -> i32 {
         "written" => println!("code in free memory gives {}", written_code()),
         "handler" => interrupted(),
         "delivered" => delivers(),
+        "raised" => raises(),
         // Who waits for the line knows that the guest has come this far.
         "hang" => {
             println!("hanging");
@@ -136,6 +137,14 @@ fn delivers() {
     let line = Line::new(9).expect("there is one");
     line.attach(&|_| faults()).expect("nobody else has it");
     cpu::without_interrupts(|_| line.raise().expect("it is attached"));
+}
+
+/// Has a handler run that faults, in a call of the host.
+#[inline(never)]
+fn raises() {
+    let line = Line::new(9).expect("there is one");
+    line.attach(&|_| faults()).expect("nobody else has it");
+    line.raise().expect("it is attached");
 }
 
 #[inline(never)]

@@ -104,7 +104,9 @@ impl Machine for NoMachine {
             .any(|region| region.range.start <= address && end <= region.range.end);
         if fits {
             for (at, byte) in (address..).zip(bytes) {
-                self.byte(at).map(|place| *place = *byte);
+                if let Some(place) = self.byte(at) {
+                    *place = *byte;
+                }
             }
         }
         fits

@@ -46,8 +46,8 @@ const WRITE: usize = 1 << 1;
 /// Addresses that a null pointer with an offset reaches.
 const NULL_REACH: usize = 0x1000;
 
-/// The general registers as an entry leaves them on its stack, lowest address first: r15 to r8, rdi, rsi, rbp, rbx, rdx,
-/// rcx, rax; on i386 edi, esi, ebp, a stack pointer that means nothing, ebx, edx, ecx, eax.
+/// The general registers as an entry leaves them on its stack, lowest address first: r15 to r8, rdi, rsi, rbp, rbx,
+/// rdx, rcx, rax; on i386 edi, esi, ebp, a stack pointer that means nothing, ebx, edx, ecx, eax.
 pub type General = [usize; if cfg!(target_arch = "x86_64") { 15 } else { 8 }];
 
 /// What the processor says of a fault.

@@ -9,8 +9,8 @@
 //! paravirt: stack ADDRESS WORD WORD ...
 //! ```
 //!
-//! On i386 the registers are EAX EBX ECX EDX ESI EDI EBP ESP EIP. Words are the machine's, and of each line the first is
-//! at its address.
+//! On i386 the registers are EAX EBX ECX EDX ESI EDI EBP ESP EIP. Words are the machine's, and of each line the first
+//! is at its address.
 
 use core::arch::asm;
 use core::fmt::{self, Write};

@@ -69,7 +69,8 @@ impl Backtrace {
         {
             location.source = self.location.source;
         }
-        // In a call of a host function it is the first caller, and after a jump to what is no code that has its own line.
+        // In a call of a host function it is the first caller, and after a jump to what is no code that has its own
+        // line.
         for place in [&mut fault.location, &mut fault.caller].into_iter().flatten() {
             let is_first = |first: &Caller| first.location.address == place.address;
             if callers.first().is_some_and(is_first) {

@@ -14,7 +14,7 @@
 //!
 //! A guest that did what it may not, or gives up, tells its registers and stack on the debug console. It ends by the
 //! line `paravirt: shutdown REASON CODE` there and a write to port 0xf4, which ends QEMU, or on Arm by switching the
-//! machine off. If a [core] is asked for, that is where it waits for it.
+//! machine off. If a core is asked for, that is where it waits for it.
 
 mod arguments;
 mod core;
@@ -72,8 +72,8 @@ impl VirtualMachine {
             .find(|platform| platform.name() == name)
     }
 
-    /// Returns whether a guest of that machine can leave a core there. Of a PVH domain, QEMU cannot read the memory: the
-    /// processor has tables of Xen's for it, which QEMU does not ask. Cores of AArch64 are not written yet.
+    /// Returns whether a guest of that machine can leave a core there. Of a PVH domain, QEMU cannot read the memory:
+    /// the processor has tables of Xen's for it, which QEMU does not ask. Cores of AArch64 are not written yet.
     #[must_use]
     pub const fn has_cores(self, machine: Machine) -> bool {
         !matches!((self, machine), (Self::XenPvh, _) | (_, Machine::Aarch64))

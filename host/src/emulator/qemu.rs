@@ -68,8 +68,8 @@ pub(super) fn start(
     })
 }
 
-/// Between fork and exec: QEMU is to end when we do, however we end, and inherits those files. If it outlives keys, what
-/// a terminal sends to all of a group is for us, who look at the machine before it ends.
+/// Between fork and exec: QEMU is to end when we do, however we end, and inherits those files. If it outlives keys,
+/// what a terminal sends to all of a group is for us, who look at the machine before it ends.
 fn in_child(parent: u32, keep: &[RawFd], outlives_keys: bool) -> io::Result<()> {
     if outlives_keys {
         let mut keys = MaybeUninit::uninit();

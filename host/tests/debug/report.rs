@@ -288,7 +288,8 @@ fn gdb_walks_from_a_handler_to_the_entry_point() {
     }
 }
 
-/// What is told of a guest that has stopped at so many places in its code, with its own memory, as it starts, for a stack.
+/// What is told of a guest that has stopped at so many places in its code, with its own memory, as it starts, for a
+/// stack.
 fn told(image: &Image, count: u64) -> String {
     let code = image.segments().iter().find(|segment| segment.access.execute);
     let code = code.expect("an entry point");

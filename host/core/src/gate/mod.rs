@@ -107,6 +107,7 @@ impl Gates {
 #[derive(Clone, Copy, Debug)]
 pub(crate) struct Code {
     /// First address.
+    #[cfg(target_arch = "x86_64")]
     start: u64,
     stubs: u64,
     tail: u64,
@@ -138,6 +139,7 @@ impl Code {
         }
         let stubs = at + bytes.len() as u64;
         let code = Self {
+            #[cfg(target_arch = "x86_64")]
             start: at,
             stubs,
             tail: at + gates.offset(gates.tail) as u64,

@@ -158,8 +158,8 @@ impl Image {
         &self.sections
     }
 
-    /// Address and content of the section of that name, read from the file, for tools: it need not be part of the image's
-    /// memory. `None`: there is none, or its content is compressed or not in the file.
+    /// Address and content of the section of that name, read from the file, for tools: it need not be part of the
+    /// image's memory. `None`: there is none, or its content is compressed or not in the file.
     #[must_use]
     pub fn section_content(&self, name: &str) -> Option<(u64, &[u8])> {
         elf::section(&self.file, self.machine.width(), name)

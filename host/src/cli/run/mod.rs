@@ -254,8 +254,8 @@ come, gets what the guest has printed meanwhile, up to 1 MiB. A terminal is put 
 from it; Ctrl-C ends \
 the guest. In QEMU the console is a serial line: the end of the input reaches the guest as Ctrl-D.
 
-QEMU and Xen are Debian's packages qemu-system-x86 (for AArch64 qemu-system-arm) and xen-hypervisor-VERSION-amd64, 4.17 \
-or later; `cargo xtask setup` brings them. The guest is Xen's first domain and carries a backend for where it runs \
+QEMU and Xen are Debian's packages qemu-system-x86 (for AArch64 qemu-system-arm) and xen-hypervisor-VERSION-amd64, \
+4.17 or later; `cargo xtask setup` brings them. The guest is Xen's first domain and carries a backend for where it runs \
 (`pvhost list`).
 
 A guest in a process can read and write all of this process's memory, but it cannot call Linux: a seccomp filter ends \

@@ -67,8 +67,8 @@ impl<'a> Information<'a> {
         (!dwarf.debug_info.reader().is_empty()).then_some(Self { dwarf, size })
     }
 
-    /// Where in the sources those places in the code are: for each the innermost first, the last in the function that the
-    /// place belongs to, those before it in functions that were inlined there. Empty: unknown.
+    /// Where in the sources those places in the code are: for each the innermost first, the last in the function that
+    /// the place belongs to, those before it in functions that were inlined there. Empty: unknown.
     #[must_use]
     pub fn sources(&self, places: &[u64]) -> Vec<Vec<Source>> {
         let mut found = vec![Vec::new(); places.len()];

@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: MIT OR Apache-2.0
-//! Registers by their numbers in DWARF (System V ABI, i386 supplement table 2.14, AMD64 supplement figure 3.36), and the
-//! rules by which a caller's follow from them.
+//! Registers by their numbers in DWARF (System V ABI, i386 supplement table 2.14, AMD64 supplement figure 3.36), and
+//! the rules by which a caller's follow from them.
 
 use gimli::{
     CfaRule, EvaluationResult, Register, RegisterRule, UnwindExpression, UnwindSection, UnwindTableRow, Value,

@@ -35,6 +35,7 @@ fn main() -> Result<ExitCode, Box<dyn Error>> {
         gic: emulator::Gic::default(),
         verbose: false,
         xen: None,
+        debugger: None,
     };
     let image = Image::open(file)?;
     let core = core.map(|(core, _)| CoreFile::create(core, &image)).transpose()?;

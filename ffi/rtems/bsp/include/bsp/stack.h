@@ -29,7 +29,7 @@ static inline void call_on_stack(const void *top, void (*function)(void *), void
     "movl %0, %%esp\n"
     : "=&b" (interrupted), "+a" (parameter), "+d" (function)
     : "S" ((uintptr_t) top & ~(uintptr_t) (CPU_STACK_ALIGNMENT - 1)),
-      /* not used here: it makes the compiler find its frame by ebp, by which a debugger finds the way from the other stack */
+      /* not used here: the compiler then finds its frame by ebp, and so does a debugger from the other stack */
       "m" (*(const char *) __builtin_frame_address(0))
     : "ecx", "memory", "cc"
   );

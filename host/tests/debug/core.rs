@@ -115,7 +115,7 @@ fn gdb_finds_the_fault_its_callers_and_the_memory() {
         let stderr = text(&output.stderr);
         assert_eq!(output.status.code(), Some(5), "{arch}: {stderr}");
         has_all(&stderr, &["guest fault: bad read from address 0x10", "core", "gdb "]);
-        assert_eq!(place.files(), [place.core.clone()], "{arch}");
+        assert_eq!(place.files(), std::slice::from_ref(&place.core), "{arch}");
         let metadata = place.core.metadata().expect("it is there");
         assert_eq!(metadata.mode() & 0o7777, 0o600, "{arch}");
         // Most of it is memory that the guest has not used.
@@ -309,7 +309,7 @@ fn a_full_disk_costs_the_core_and_nothing_else() {
     let stderr = text(&output.stderr);
     assert_eq!(output.status.code(), Some(5), "{stderr}");
     has_all(&stderr, &["warning: cannot write the core ", "File too large"]);
-    assert_eq!(place.files(), [place.core.clone()]);
+    assert_eq!(place.files(), std::slice::from_ref(&place.core));
     let content = fs::read_to_string(&place.core).expect("our file");
     assert_eq!(content, "what was there before");
 }

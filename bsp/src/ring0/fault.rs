@@ -131,6 +131,6 @@ pub(super) fn guard_page() -> usize {
     (&raw const __stack_start as usize & !0xfff) - 0x1000
 }
 
-fn is_below_stack(address: usize) -> bool {
+pub(super) fn is_below_stack(address: usize) -> bool {
     address & !0xfff == guard_page()
 }

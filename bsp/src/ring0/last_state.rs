@@ -15,7 +15,7 @@
 use core::arch::asm;
 use core::fmt::{self, Write};
 
-use super::fault::Fault;
+use super::fault::{self, Fault};
 use crate::local::Local;
 use crate::start;
 
@@ -54,9 +54,15 @@ pub(super) fn note(fault: &Fault) {
     unsafe { OF_FAULT.set_large(registers) };
 }
 
-/// Tells the registers of the fault that was noted, or these here if there was none, and the stack.
+/// Tells the registers of the fault that was noted, or these here if there was none, and the stack. A fault in here is
+/// not told.
 #[inline(never)]
 pub(super) fn tell(out: &mut impl Write) -> fmt::Result {
+    static TELLING: Local<bool> = Local::new(false);
+    if TELLING.get() {
+        return Ok(());
+    }
+    TELLING.set(true);
     let mut registers = OF_FAULT.get();
     if registers == [0; GENERAL + 1] {
         registers = here();
@@ -66,6 +72,10 @@ pub(super) fn tell(out: &mut impl Write) -> fmt::Result {
         write!(out, " {register:x}")?;
     }
     let mut address = registers[STACK_POINTER] & !(size_of::<usize>() - 1);
+    // A stack that has overflowed begins where it can be read.
+    if fault::is_below_stack(address) {
+        address = fault::guard_page() + 0x1000;
+    }
     let end = end_of_memory(address).min(address.saturating_add(STACK));
     let mut word = 0;
     while address < end {

@@ -21,19 +21,13 @@
 #define L4_POINTER_ ".8byte"
 #define L4_POINTER_SIZE_ "8"
 #define L4_THUNK_(N) \
-  ".cfi_startproc\n" \
-  "jmp {*.Ll4external." N ".slot(%%rip)|QWORD PTR .Ll4external." N ".slot[rip]}\n" /* to where the slot points */ \
-  ".cfi_endproc\n"
+  "jmp {*.Ll4external." N ".slot(%%rip)|QWORD PTR .Ll4external." N ".slot[rip]}\n" /* to where the slot points */
 #define L4_RESOLVE_(N) \
-  ".cfi_startproc\n" \
   "lea {.Ll4external." N ".slot(%%rip), %%r11|r11, .Ll4external." N ".slot[rip]}\n" /* push the slot's address */ \
   "push {%%r11|r11}\n" \
-  ".cfi_adjust_cfa_offset 8\n" \
   "lea {.Ll4external." N ".symbol(%%rip), %%r11|r11, .Ll4external." N ".symbol[rip]}\n" /* push the symtab entry's */ \
   "push {%%r11|r11}\n" \
-  ".cfi_adjust_cfa_offset 8\n" \
-  "jmp {*__l4_external_resolver(%%rip)|QWORD PTR __l4_external_resolver[rip]}\n" /* to the resolver */ \
-  ".cfi_endproc\n"
+  "jmp {*__l4_external_resolver(%%rip)|QWORD PTR __l4_external_resolver[rip]}\n" /* to the resolver */
 
 #elif defined(__i386__)
 
@@ -43,17 +37,11 @@
 #define L4_JUMP_(pointer) "{jmp *" pointer "|.byte 0xff, 0x25\n.4byte " pointer "}\n"
 #define L4_PUSH_(address) "{pushl $" address "|.byte 0x68\n.4byte " address "}\n"
 #define L4_THUNK_(N) \
-  ".cfi_startproc\n" \
-  L4_JUMP_(".Ll4external." N ".slot") /* to where the slot points */ \
-  ".cfi_endproc\n"
+  L4_JUMP_(".Ll4external." N ".slot") /* to where the slot points */
 #define L4_RESOLVE_(N) \
-  ".cfi_startproc\n" \
   L4_PUSH_(".Ll4external." N ".slot") /* push the slot's address */ \
-  ".cfi_adjust_cfa_offset 4\n" \
   L4_PUSH_(".Ll4external." N ".symbol") /* push the symtab entry's address */ \
-  ".cfi_adjust_cfa_offset 4\n" \
-  L4_JUMP_("__l4_external_resolver") /* to the resolver */ \
-  ".cfi_endproc\n"
+  L4_JUMP_("__l4_external_resolver") /* to the resolver */
 
 #elif defined(__aarch64__)
 

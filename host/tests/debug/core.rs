@@ -99,7 +99,8 @@ pub fn has_callers(said: &str, first: &str, callers: &[&str]) {
         let is_hash = |part: &&str| part.len() == 17 && part.starts_with('h');
         parts.find(|part| !is_hash(part)).unwrap_or_default().to_owned()
     });
-    let frames: Vec<String> = frames.collect();
+    // What the compiler has taken into a function is no caller.
+    let frames: Vec<String> = frames.filter(|name| name != "read_volatile").collect();
     assert_eq!(frames.first().map(String::as_str), Some(first), "{said}");
     let mut rest = frames.iter();
     for caller in callers {
@@ -163,7 +164,7 @@ fn every_end_but_an_exit_leaves_a_core() {
             let output = place.run(&guest, &["--quiet"], &[end]);
             assert_eq!(output.status.code(), Some(status), "{arch} {end}");
             let stderr = text(&output.stderr);
-            assert!(!stderr.contains("core"), "{arch} {end}: {stderr}");
+            assert!(!stderr.contains(" is in the core "), "{arch} {end}: {stderr}");
             has_callers(&place.gdb(&guest, &["bt"]), first, callers);
         }
         for (arguments, status) in [(&["exit", "0"][..], 0), (&["exit", "7"], 7)] {

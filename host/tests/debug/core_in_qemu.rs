@@ -91,7 +91,7 @@ fn a_machine_that_resets_itself_leaves_a_core_of_that_moment() {
         &stderr,
         &["the machine was reset or switched off", "the guest is in the core "],
     );
-    let said = place.gdb(&guest, &["p $sp < &__stack_start", "info threads"]);
+    let said = place.gdb(&guest, &["set language c", "p $sp < &__stack_start", "info threads"]);
     has_all(&said, &["$1 = 1\n", "* 1    LWP 1 "]);
 }
 

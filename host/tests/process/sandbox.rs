@@ -84,7 +84,7 @@ fn a_run_without_sandbox_says_so_and_has_a_guard() {
             "{arch}: {stderr}"
         );
         assert!(
-            stderr.contains(r#","sandbox":"guard","sandbox_refused":null}"#),
+            stderr.contains(r#","sandbox":"guard","sandbox_refused":null,"#),
             "{arch}: {stderr}"
         );
         assert!(stderr.contains("guest fault: system call "), "{arch}: {stderr}");

@@ -96,7 +96,7 @@ fn a_run_without_sandbox_says_so_and_has_a_guard() {
         let row = stderr.lines().find(|line| line.starts_with("sandbox "));
         assert!(row.is_some_and(|row| row.ends_with(" filter")), "{arch}: {stderr}");
         assert!(
-            stderr.contains(r#","sandbox":"filter","sandbox_refused":null}"#),
+            stderr.contains(r#","sandbox":"filter","sandbox_refused":null,"#),
             "{arch}: {stderr}"
         );
     }

@@ -19,8 +19,8 @@ use crate::process::port::Port;
 /// Bytes read and written at a time.
 const CHUNK: usize = 16 * 1024;
 /// How long a debugger may take no bytes that are for it; and to read that its guest has ended.
-const PATIENCE: Duration = Duration::from_secs(5);
-const LAST_PATIENCE: Duration = Duration::from_secs(1);
+const WRITE_LIMIT: Duration = Duration::from_secs(5);
+const LAST_WRITE_LIMIT: Duration = Duration::from_secs(1);
 /// How often a guest that is to stand is told so: it may be in a host function that takes a while.
 const AGAIN: Duration = Duration::from_millis(20);
 
@@ -178,12 +178,12 @@ impl Connection for Line {
     }
 
     fn flush(&mut self) -> Result<(), Errno> {
-        let patience = if self.link.ended().is_some() {
-            LAST_PATIENCE
+        let allowed = if self.link.ended().is_some() {
+            LAST_WRITE_LIMIT
         } else {
-            PATIENCE
+            WRITE_LIMIT
         };
-        let end = Instant::now() + patience;
+        let end = Instant::now() + allowed;
         let port = self.port.borrow();
         while !self.bytes.is_empty() {
             match port.write(&self.bytes) {
@@ -193,12 +193,12 @@ impl Connection for Line {
                 Err(Errno::INTR) => {}
                 Err(Errno::AGAIN) => {
                     let rest = end.saturating_duration_since(Instant::now());
-                    if rest.is_zero() || self.link.ended().is_some() && patience != LAST_PATIENCE {
+                    if rest.is_zero() || self.link.ended().is_some() && allowed != LAST_WRITE_LIMIT {
                         return Err(Errno::TIMEDOUT);
                     }
                     let client = port.client().ok_or(Errno::NOTCONN)?;
-                    // The guest may end meanwhile, after which there is less patience.
-                    let limit = Timespec::try_from(rest.min(LAST_PATIENCE)).ok();
+                    // The guest may end meanwhile, after which there is less time.
+                    let limit = Timespec::try_from(rest.min(LAST_WRITE_LIMIT)).ok();
                     let _ = poll(&mut [PollFd::from_borrowed_fd(client, PollFlags::OUT)], limit.as_ref());
                 }
                 Err(error) => return Err(error),

@@ -102,7 +102,7 @@ pub enum EmulatorError {
     #[error("QEMU does not say which port a debugger finds it at; name one that is not 0")]
     NoPort,
     /// A core is asked for where there can be none.
-    #[error("there is no core of a guest on {platform}: {}; run it without `--core`", no_core(*.machine))]
+    #[error("there is no core of a guest on {platform}: {}, or without `--core`", no_core(*.machine))]
     NoCore {
         /// The platform.
         platform: &'static str,
@@ -129,7 +129,7 @@ impl EmulatorError {
 /// Why there is no core.
 const fn no_core(machine: Machine) -> &'static str {
     match machine {
-        Machine::Aarch64 => "cores of AArch64 are not written yet",
-        _ => "QEMU cannot read a PVH domain's memory, on `qemu` and `xen-pv` it can",
+        Machine::Aarch64 => "cores of AArch64 are not written yet; run it on another machine",
+        _ => "QEMU cannot read a PVH domain's memory; run it with `--host qemu` or `--host xen-pv`",
     }
 }

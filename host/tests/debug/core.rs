@@ -86,10 +86,8 @@ pub fn has_all(said: &str, parts: &[&str]) {
     }
 }
 
-/// Sees that these functions have called each other, the last one first, with any others between; `first` is where the
-/// guest was.
-#[track_caller]
-pub fn has_callers(said: &str, first: &str, callers: &[&str]) {
+/// The functions of gdb's backtrace, without their paths.
+fn frames(said: &str) -> Vec<String> {
     // #1  0x00102c18 in fault::main::h1234 (argument=1) at file:1
     let frames = said.lines().filter(|line| line.starts_with('#')).map(|line| {
         let frame = line.split_once(' ').map_or("", |(_, frame)| frame.trim_start());
@@ -100,11 +98,27 @@ pub fn has_callers(said: &str, first: &str, callers: &[&str]) {
         parts.find(|part| !is_hash(part)).unwrap_or_default().to_owned()
     });
     // What the compiler has taken into a function is no caller.
-    let frames: Vec<String> = frames.filter(|name| name != "read_volatile").collect();
-    assert_eq!(frames.first().map(String::as_str), Some(first), "{said}");
+    frames.filter(|name| name != "read_volatile").collect()
+}
+
+/// Sees that these functions have called each other, the last one first, with any others between; `first` is where the
+/// guest was.
+#[track_caller]
+pub fn has_callers(said: &str, first: &str, callers: &[&str]) {
+    assert_eq!(frames(said).first().map(String::as_str), Some(first), "{said}");
+    has_frames(said, callers);
+}
+
+/// Requires that gdb's backtrace has these functions, in that order.
+#[track_caller]
+pub fn has_frames(said: &str, functions: &[&str]) {
+    let frames = frames(said);
     let mut rest = frames.iter();
-    for caller in callers {
-        assert!(rest.any(|frame| frame == caller), "no {caller} in its place in {said}");
+    for function in functions {
+        assert!(
+            rest.any(|frame| frame == function),
+            "no {function} in its place in {said}"
+        );
     }
 }
 
@@ -124,6 +138,7 @@ fn gdb_finds_the_fault_its_callers_and_the_memory() {
         let said = place.gdb(
             &guest,
             &[
+                "set language c",
                 "info threads",
                 "x/i $pc",
                 "p $_siginfo._sifields._sigfault.si_addr",

@@ -71,7 +71,7 @@ impl StackCheck {
             Some(table) => {
                 let told = memory.write(table.stack_check.into(), &1_u32.to_le_bytes());
                 told.map_err(|_| TasksError::Damaged)?;
-                let [start, end] = table.interrupt_stack.map(u64::from);
+                let [start, end] = table.interrupt_stack();
                 Some(("start and interrupts", start..end))
             }
             None => {
@@ -143,7 +143,7 @@ impl StackCheck {
 #[must_use]
 pub fn overflowed(image: &Image, memory: &dyn ReadMemory, stack: u64) -> Option<String> {
     let table = Table::find(image).ok()??;
-    let [start, end] = table.interrupt_stack.map(u64::from);
+    let [start, end] = table.interrupt_stack();
     if (start..=end).contains(&stack) {
         return None;
     }

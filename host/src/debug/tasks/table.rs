@@ -12,43 +12,60 @@ pub(super) const SECTION: &str = ".paravirt.rtems";
 /// The version that this is.
 const VERSION: u32 = 1;
 
-/// Its words in their order: the first two are version and size in bytes.
-const WORDS: usize = 28;
+/// The structure and who fills it, from one list: the words behind version and size, in their order.
+macro_rules! table {
+    ($($(#[$doc:meta])* $visibility:vis $word:ident,)*) => {
+        /// What the table says. Nothing of it has been checked; it is the guest's.
+        #[derive(Clone, Debug)]
+        #[cfg_attr(test, derive(Default))]
+        pub(crate) struct Table {
+            $($(#[$doc])* $visibility $word: u32,)*
+        }
 
-/// What the table says. Nothing of it has been checked; it is the guest's.
-#[derive(Clone, Debug)]
-#[cfg_attr(test, derive(Default))]
-pub(crate) struct Table {
-    pub(super) system_state: u32,
-    pub(super) objects: u32,
-    pub(super) cpu: u32,
-    /// The stack on which it starts and handles interrupts: its first address, and the one behind it.
-    pub(crate) interrupt_stack: [u32; 2],
+        /// Words of the table: version, size in bytes, and those.
+        const WORDS: usize = 2 + [$(stringify!($word)),*].len();
+
+        impl Table {
+            const fn of(&[_, _, $($word),*]: &[u32; WORDS]) -> Self {
+                Self { $($word),* }
+            }
+        }
+    };
+}
+
+table! {
+    pub(super) system_state,
+    pub(super) objects,
+    pub(super) cpu,
+    /// First address of the stack on which it starts and handles interrupts.
+    pub(super) interrupt_stack_begin,
+    /// The address behind it.
+    pub(super) interrupt_stack_end,
     /// Address of the word that has the BSP fill stacks.
-    pub(crate) stack_check: u32,
+    pub(crate) stack_check,
     /// The highest number of an API.
-    pub(super) last_api: u32,
-    pub(super) cpu_isr_nest_level: u32,
-    pub(super) cpu_executing: u32,
-    pub(super) objects_maximum_id: u32,
-    pub(super) objects_local_table: u32,
-    pub(super) thread_id: u32,
-    pub(super) thread_name: u32,
-    pub(super) thread_text: u32,
-    pub(super) thread_state: u32,
-    pub(super) thread_priority: u32,
-    pub(super) thread_stack_size: u32,
-    pub(super) thread_stack_area: u32,
-    pub(super) thread_eflags: u32,
-    pub(super) thread_esp: u32,
-    pub(super) thread_ebp: u32,
-    pub(super) thread_ebx: u32,
-    pub(super) thread_esi: u32,
-    pub(super) thread_edi: u32,
+    pub(super) last_api,
+    pub(super) cpu_isr_nest_level,
+    pub(super) cpu_executing,
+    pub(super) objects_maximum_id,
+    pub(super) objects_local_table,
+    pub(super) thread_id,
+    pub(super) thread_name,
+    pub(super) thread_text,
+    pub(super) thread_state,
+    pub(super) thread_priority,
+    pub(super) thread_stack_size,
+    pub(super) thread_stack_area,
+    pub(super) thread_eflags,
+    pub(super) thread_esp,
+    pub(super) thread_ebp,
+    pub(super) thread_ebx,
+    pub(super) thread_esi,
+    pub(super) thread_edi,
     /// In what stands for the flags: whether words of the switch are at the stack pointer.
-    pub(super) has_words: u32,
+    pub(super) has_words,
     /// Their size in bytes.
-    pub(super) words: u32,
+    pub(super) words,
 }
 
 impl Table {
@@ -76,71 +93,18 @@ impl Table {
             [_, size, ..] if *size as usize >= WORDS * 4 => {}
             _ => return Err(TasksError::Damaged),
         }
-        let &[
-            _,
-            _,
-            system_state,
-            objects,
-            cpu,
-            interrupt_stack_begin,
-            interrupt_stack_end,
-            stack_check,
-            last_api,
-            cpu_isr_nest_level,
-            cpu_executing,
-            objects_maximum_id,
-            objects_local_table,
-            thread_id,
-            thread_name,
-            thread_text,
-            thread_state,
-            thread_priority,
-            thread_stack_size,
-            thread_stack_area,
-            thread_eflags,
-            thread_esp,
-            thread_ebp,
-            thread_ebx,
-            thread_esi,
-            thread_edi,
-            has_words,
-            words,
-        ] = words.get(..WORDS).unwrap_or_default()
-        else {
-            return Err(TasksError::Damaged);
-        };
+        let table = Self::of(words.first_chunk().ok_or(TasksError::Damaged)?);
         // RTEMS has three: its own, the Classic and the POSIX API. Each can name as many threads as may be.
         const MAX_APIS: u32 = 8;
-        if last_api > MAX_APIS {
+        if table.last_api > MAX_APIS {
             return Err(TasksError::Damaged);
         }
-        Ok(Self {
-            system_state,
-            objects,
-            cpu,
-            interrupt_stack: [interrupt_stack_begin, interrupt_stack_end],
-            stack_check,
-            last_api,
-            cpu_isr_nest_level,
-            cpu_executing,
-            objects_maximum_id,
-            objects_local_table,
-            thread_id,
-            thread_name,
-            thread_text,
-            thread_state,
-            thread_priority,
-            thread_stack_size,
-            thread_stack_area,
-            thread_eflags,
-            thread_esp,
-            thread_ebp,
-            thread_ebx,
-            thread_esi,
-            thread_edi,
-            has_words,
-            words,
-        })
+        Ok(table)
+    }
+
+    /// The stack on which it starts and handles interrupts: its first address, and the one behind it.
+    pub(crate) fn interrupt_stack(&self) -> [u64; 2] {
+        [self.interrupt_stack_begin, self.interrupt_stack_end].map(u64::from)
     }
 }
 

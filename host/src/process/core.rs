@@ -33,7 +33,7 @@ pub(super) fn write(
         fs_base: guest.platform().thread_pointer.base(),
     };
     let memory = guest.memory();
-    let areas = memory.mappings().map(|(range, access)| Area { range, access });
+    let areas = guest.own_mappings().map(|(range, access)| Area { range, access });
     let core = Core {
         image,
         command_line,

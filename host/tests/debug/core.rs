@@ -174,6 +174,8 @@ fn every_end_but_an_exit_leaves_a_core() {
             ("panic", 3, "pv_shutdown", &["rust_begin_unwind", "paravirt_main"]),
             ("reset", 4, "pv_shutdown", &["paravirt_main"]),
             ("jump", 5, "??", &["jump_nowhere", "paravirt_main"]),
+            // In a handler of an interrupt at the end of a call of the host.
+            ("raised", 5, "faults", &["raises", "paravirt_main"]),
         ] {
             let place = Place::new();
             let output = place.run(&guest, &["--quiet"], &[end]);

@@ -161,6 +161,30 @@ fn handlers_are_stopped_in_whatever_way_time_passes() {
     }
 }
 
+/// It was interrupted by its host, at the end of a call, in host code that no debugger sees.
+#[test]
+fn a_handler_of_an_interrupt_in_a_call_of_the_host_has_the_callers_of_that() {
+    for time in ["real", "fast"] {
+        for (arch, guest) in each("fault") {
+            let debugged = Debugged::start(&guest, &["--time", time], &["raised"]);
+            let output = debugged.gdb(&["continue", "backtrace", "continue", "continue"]);
+            let expected = [
+                "SIGILL",
+                "#0  fault::faults",
+                " paravirt_bsp::irq::dispatch",
+                "<signal handler called>",
+                " in ?? ()",
+                " paravirt_bsp::irq::Line::raise",
+                " raises () at tests/guests/checks/src/bin/fault.rs:",
+                " paravirt_main ",
+                " in _start ()",
+            ];
+            assert_in_order(&output, &expected);
+            assert_eq!(debugged.ends().status.code(), Some(5), "{arch}, {time}");
+        }
+    }
+}
+
 #[test]
 fn a_status_is_what_the_guest_ends_with() {
     for (arch, guest) in each("fault") {

@@ -34,7 +34,7 @@ use crate::fault::{Cause, Registers};
 use crate::fault::{Fault, Record};
 use crate::gate::{self, Code, STATE, Start};
 pub use crate::gate::{Frame, call_c};
-use crate::image::Image;
+use crate::image::{Access, Image};
 use crate::lines::Lines;
 use crate::memory::GuestMemory;
 use crate::page::Page;
@@ -61,7 +61,7 @@ pub struct Guest<P: Platform> {
     /// How many of them are the image's.
     externals: usize,
     code: Code,
-    /// Addresses of all code of the host's in the guest's memory.
+    /// Addresses of the host's own code in the guest's memory: stubs, tails, landings.
     gates: Range<u64>,
     start: Start,
     /// The platform's time when guest time was 0.
@@ -190,10 +190,11 @@ impl<P: Platform> Guest<P> {
         &self.memory
     }
 
-    /// Addresses of the host's own code in the guest's memory: stubs, tails, landings.
-    #[must_use]
-    pub fn gates(&self) -> Range<u64> {
-        self.gates.clone()
+    /// What is mapped for the guest and not for the host's code, sorted by address: what a debugger is shown. One that
+    /// could read a gate would take it for a function with a frame pointer, and lose the callers; where it can read
+    /// nothing, it takes the word on the stack for a return address, as it is in stubs and tails.
+    pub fn own_mappings(&self) -> impl Iterator<Item = (Range<u64>, Access)> {
+        (self.memory.mappings()).filter(|(range, _)| !range.contains(&self.gates.start))
     }
 
     /// Returns whether that is the address of code of the host's in the guest's memory.

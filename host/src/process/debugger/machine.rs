@@ -21,10 +21,8 @@ pub(in crate::process) struct ProcessMachine {
     pub(super) link: Arc<Link>,
     pub(super) image: Image,
     pub(super) file_name: String,
-    /// Sorted by address.
+    /// The guest's own memory, sorted by address.
     pub(super) regions: Vec<Region>,
-    /// Addresses of the host's code in the guest's memory.
-    pub(super) gates: std::ops::Range<u64>,
     /// What the processor watches.
     pub(super) hardware: Arc<Hardware>,
 }
@@ -91,8 +89,7 @@ impl Machine for ProcessMachine {
     }
 
     fn is_code(&self, address: u64) -> bool {
-        let executable = self.parts(address, 1).any(|(region, _, _)| region.access.execute);
-        executable && !self.gates.contains(&address)
+        self.parts(address, 1).any(|(region, _, _)| region.access.execute)
     }
 
     fn registers(&self) -> Registers {
@@ -109,10 +106,7 @@ impl Machine for ProcessMachine {
     }
 
     fn write(&mut self, address: u64, bytes: &[u8]) -> bool {
-        let overlaps = |range: &std::ops::Range<u64>| {
-            address < range.end && address.saturating_add(bytes.len() as u64) > range.start
-        };
-        if !self.holds(address, bytes.len()) || overlaps(&self.gates) {
+        if !self.holds(address, bytes.len()) {
             return false;
         }
         let write = |_: &mut _| {

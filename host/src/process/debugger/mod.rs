@@ -110,7 +110,7 @@ impl Debugger {
     pub(super) fn machine(&self, guest: &Guest, image: &Image) -> ProcessMachine {
         self.link.set_thread(dispositions::this_thread());
         let path = path::absolute(image.name());
-        let regions = (guest.memory().mappings())
+        let regions = (guest.own_mappings())
             .map(|(range, access)| Region { range, access })
             .collect();
         ProcessMachine {
@@ -118,7 +118,6 @@ impl Debugger {
             image: image.clone(),
             file_name: path.map_or_else(|_| image.name().to_owned(), |path| path.display().to_string()),
             regions,
-            gates: guest.gates(),
             hardware: Arc::clone(&self.hardware),
         }
     }

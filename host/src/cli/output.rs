@@ -5,6 +5,8 @@ use std::fs::File;
 use std::io::{self, IsTerminal};
 use std::path::Path;
 
+#[cfg(all(target_os = "linux", target_arch = "x86_64"))]
+use pvhost::process::LateFile;
 use pvhost::text::Escaped;
 
 use super::replace::{self, Mode, Target};
@@ -70,26 +72,43 @@ pub(super) fn write(
     inputs: &[&Path],
     summary: &str,
 ) -> Result<(), WriteError> {
-    let error = |source| lost(file.display(), source);
-    let target = Target::find(file).map_err(error)?;
-    if let Some(input) = (inputs.iter()).find(|input| target.is_file(read::name(input))) {
-        return Err(WriteError::Same {
-            file: file.display().to_string(),
-            input: input.display().to_string(),
-        });
-    }
+    let target = target(file, inputs)?;
     let is_stdout = target.is_stdout();
     if is_stdout && io::stdout().is_terminal() && bytes.contains(&0) {
         let file = file.display().to_string();
         return Err(WriteError::Terminal { file });
     }
-    replace::write(&target, bytes, mode).map_err(error)?;
+    replace::write(&target, bytes, mode).map_err(|source| lost(file.display(), source))?;
     if is_stdout {
         say::say(summary);
         Ok(())
     } else {
         print(&say::for_stdout(summary))
     }
+}
+
+/// What that name stands for, unless it is one of the `inputs`.
+fn target(file: &Path, inputs: &[&Path]) -> Result<Target, WriteError> {
+    let target = Target::find(file).map_err(|source| lost(file.display(), source))?;
+    match (inputs.iter()).find(|input| target.is_file(read::name(input))) {
+        None => Ok(target),
+        Some(input) => Err(WriteError::Same {
+            file: file.display().to_string(),
+            input: input.display().to_string(),
+        }),
+    }
+}
+
+/// A file for a result about that guest, which is written when it has ended. What the name stands for is found out now:
+/// later no link is followed.
+#[cfg(all(target_os = "linux", target_arch = "x86_64"))]
+pub(super) fn late(file: &Path, guest: &Path) -> Result<LateFile, WriteError> {
+    let late = match target(file, &[guest])? {
+        Target::File { file, .. } => LateFile::replace(&file, None),
+        Target::Other(file) => (File::options().write(true).open(file)).map(|file| LateFile::open(file.into())),
+        Target::Open(file) => Ok(LateFile::open(file.into())),
+    };
+    late.map_err(|source| lost(file.display(), source))
 }
 
 #[cfg(all(target_os = "linux", target_arch = "x86_64"))]

@@ -47,7 +47,7 @@ pub enum CoverageError {
 ///
 /// # Errors
 /// If there are none, or they cannot be read.
-pub fn collect(image: &Image, memory: &dyn ReadMemory) -> Result<Vec<DataFile>, CoverageError> {
+pub(super) fn collect(image: &Image, memory: &dyn ReadMemory) -> Result<Vec<DataFile>, CoverageError> {
     let reader = Reader {
         memory,
         width: image.machine().width(),

@@ -18,7 +18,7 @@ pub(super) const ARCS: u32 = 0;
 
 /// Counters of one object file.
 #[derive(Clone, Debug, PartialEq, Eq)]
-pub struct Data {
+pub(super) struct Data {
     /// The compiler's version, four characters in a word.
     pub(super) version: u32,
     /// With the next, which build it is of: as in the `.gcno` file.
@@ -51,7 +51,7 @@ pub(super) const fn counters_size(count: usize) -> usize {
 
 /// Why bytes are no counters of coverage.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
-pub enum DataError {
+pub(super) enum DataError {
     /// It is another kind of file.
     #[error("no `.gcda` file of gcc 12 or later")]
     Other,
@@ -76,7 +76,7 @@ impl Data {
     ///
     /// # Errors
     /// If it is another kind of file, or damaged.
-    pub fn parse(bytes: &[u8]) -> Result<Self, DataError> {
+    pub(super) fn parse(bytes: &[u8]) -> Result<Self, DataError> {
         let mut words = Words(bytes);
         if words.next() != Ok(MAGIC) {
             return Err(DataError::Other);
@@ -148,7 +148,7 @@ impl Data {
 
     /// The bytes of the file.
     #[must_use]
-    pub fn bytes(&self) -> Vec<u8> {
+    pub(super) fn bytes(&self) -> Vec<u8> {
         let mut words = vec![MAGIC, self.version, self.stamp, self.checksum];
         words.extend([SUMMARY, 8, self.runs, self.highest]);
         for function in &self.functions {
@@ -184,7 +184,7 @@ impl Data {
 
     /// Memory that the counters take, in bytes.
     #[must_use]
-    pub fn size(&self) -> usize {
+    pub(super) fn size(&self) -> usize {
         let counters = self.functions.iter().flatten().flat_map(|function| &function.counters);
         let counters = counters.map(|(_, counters)| counters_size(counters.len()));
         self.functions.len() * FUNCTION_SIZE + counters.sum::<usize>()
@@ -192,7 +192,7 @@ impl Data {
 
     /// Returns whether both are of the same build of the same object file, so that they can be added.
     #[must_use]
-    pub fn is_of_same_build(&self, other: &Self) -> bool {
+    pub(super) fn is_of_same_build(&self, other: &Self) -> bool {
         let build = |data: &Self| (data.version, data.stamp, data.checksum, data.functions.len());
         let same = |(ours, theirs): (&Option<Function>, &Option<Function>)| match (ours, theirs) {
             (Some(ours), Some(theirs)) => ours.is_same(theirs),
@@ -202,7 +202,7 @@ impl Data {
     }
 
     /// Adds what another run of the same build has counted.
-    pub fn add(&mut self, other: &Self) {
+    pub(super) fn add(&mut self, other: &Self) {
         self.runs = self.runs.saturating_add(other.runs);
         self.highest = self.highest.saturating_add(other.highest);
         for (ours, theirs) in self.functions.iter_mut().zip(&other.functions) {

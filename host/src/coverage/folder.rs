@@ -4,18 +4,19 @@
 //! Whatever the names are, nothing outside the folder is touched, no link is followed, and nothing is replaced but
 //! coverage data. A file gets its new content under another name, and then its own.
 
+use std::ffi::CString;
 use std::fs::File;
 use std::io::{self, Read, Write};
 use std::os::fd::{AsFd, OwnedFd};
 use std::os::unix::ffi::OsStrExt;
 use std::path::{Path, PathBuf};
-use std::process;
 
 use rustix::fs::{AtFlags, FlockOperation, Mode, OFlags};
 use rustix::io::Errno;
 
 use super::llvm::{SUFFIX, is_profile};
-use super::{Data, DataError, DataFile, MAX_BYTES, MAX_NAME};
+use super::{Counters, Data, DataError, DataFile, MAX_BYTES, MAX_NAME};
+use crate::process::late;
 use crate::text::Escaped;
 
 /// Folders in the folder, one in the other.
@@ -30,12 +31,12 @@ const FOLDER: OFlags = OFlags::RDONLY
     .union(OFlags::NOFOLLOW)
     .union(OFlags::CLOEXEC);
 
-/// A folder for coverage data, which this process has for itself until it is dropped.
+/// A folder for coverage data.
 #[derive(Debug)]
 pub struct Folder {
-    folder: OwnedFd,
+    pub(super) folder: OwnedFd,
     /// Its whole name, without links.
-    path: PathBuf,
+    pub(super) path: PathBuf,
 }
 
 /// Why coverage data is not written.
@@ -76,7 +77,7 @@ pub enum FolderError {
 }
 
 impl Folder {
-    /// Opens the folder, and makes it if there is none. Waits for other processes that write there.
+    /// Opens the folder, and makes it if there is none.
     ///
     /// # Errors
     /// If it cannot be made, or is no folder.
@@ -85,7 +86,6 @@ impl Folder {
             std::fs::create_dir_all(path)?;
             let whole = path.canonicalize()?;
             let folder = rustix::fs::open(&whole, FOLDER, Mode::empty())?;
-            rustix::io::retry_on_intr(|| rustix::fs::flock(&folder, FlockOperation::LockExclusive))?;
             Ok(Self { folder, path: whole })
         };
         open().map_err(|source| FolderError::Folder {
@@ -94,13 +94,20 @@ impl Folder {
         })
     }
 
-    /// Writes the files, in the order of [`collect`](super::collect); what has gone wrong.
+    /// Writes a guest's counters, when no other process writes there any more. What has gone wrong.
     #[must_use]
-    pub fn write_all(&self, files: &[DataFile]) -> Vec<FolderError> {
+    pub fn write(&self, counters: &Counters) -> Vec<FolderError> {
+        let lock = |operation| rustix::io::retry_on_intr(|| rustix::fs::flock(&self.folder, operation));
+        if let Err(error) = lock(FlockOperation::LockExclusive) {
+            return vec![FolderError::Folder {
+                path: self.path.clone(),
+                source: error.into(),
+            }];
+        }
         let mut errors = Vec::new();
-        for same in files.chunk_by(|one, other| one.name == other.name) {
+        for same in counters.files.chunk_by(|one, other| one.name == other.name) {
             let written = match same {
-                [file] => self.write(file),
+                [file] => self.write_file(file),
                 _ => Err(strange(
                     &same[0].name,
                     "several object files of the guest have it; compile each to an object of its own",
@@ -108,15 +115,17 @@ impl Folder {
             };
             errors.extend(written.err());
         }
+        if let Some((name, profile)) = &counters.profile {
+            errors.extend(self.write_profile(name, profile).err());
+        }
+        // If not, it is when the folder is closed.
+        let _ = lock(FlockOperation::Unlock);
         errors
     }
 
-    /// Writes a [profile](super::profile) to a new file, `NAME.profraw` or, if there is one, `NAME-1.profraw` and so
-    /// on.
-    ///
-    /// # Errors
-    /// If the name is no plain one with that end, it is no profile, or the system refuses.
-    pub fn write_profile(&self, name: &[u8], profile: &[u8]) -> Result<(), FolderError> {
+    /// Writes a [profile](super::llvm::profile) to a new file, `NAME.profraw` or, if there is one, `NAME-1.profraw` and
+    /// so on. The name must be a plain one with that end.
+    fn write_profile(&self, name: &[u8], profile: &[u8]) -> Result<(), FolderError> {
         let stem = name
             .strip_suffix(SUFFIX)
             .filter(|stem| !stem.is_empty() && !stem.contains(&b'/') && !stem.contains(&0));
@@ -154,11 +163,9 @@ impl Folder {
     }
 
     /// Writes the file, or adds to what the same build has counted before: where it was compiled if that is in this
-    /// folder, else by its whole name in this folder. Coverage data of another build is replaced.
-    ///
-    /// # Errors
-    /// If the name is none that a compiler makes, what has it is not coverage data, or the system refuses.
-    pub fn write(&self, file: &DataFile) -> Result<(), FolderError> {
+    /// folder, else by its whole name in this folder. Coverage data of another build is replaced; of what else has the
+    /// name it is an error.
+    fn write_file(&self, file: &DataFile) -> Result<(), FolderError> {
         let parts = self.parts(&file.name)?;
         let path: PathBuf = parts.iter().fold(self.path.clone(), |path, part| {
             path.join(std::ffi::OsStr::from_bytes(part))
@@ -290,25 +297,8 @@ fn before(folder: impl AsFd, name: &[u8], path: &Path) -> Result<Option<Data>, F
 
 /// Gives the file of that name these bytes, all or none of them.
 fn replace(folder: impl AsFd, name: &[u8], bytes: &[u8]) -> io::Result<()> {
-    let temporary = format!(".pvhost-{}", process::id());
-    let flags = OFlags::WRONLY | OFlags::CREATE | OFlags::EXCL | OFlags::NOFOLLOW | OFlags::CLOEXEC;
-    let create = || rustix::fs::openat(&folder, &*temporary, flags, Mode::from_raw_mode(0o666));
-    let file = create().or_else(|error| match error {
-        // A process of the same number was ended here.
-        Errno::EXIST => {
-            rustix::fs::unlinkat(&folder, &*temporary, AtFlags::empty())?;
-            create()
-        }
-        other => Err(other),
-    })?;
-    let written = File::from(file)
-        .write_all(bytes)
-        .and_then(|()| Ok(rustix::fs::renameat(&folder, &*temporary, &folder, name)?));
-    if written.is_err() {
-        // Nothing more can be done about it.
-        let _ = rustix::fs::unlinkat(&folder, &*temporary, AtFlags::empty());
-    }
-    written
+    let name = CString::new(name)?;
+    late::replace(folder.as_fd(), &name, None, |file| file.write_all(bytes))
 }
 
 #[cfg(test)]

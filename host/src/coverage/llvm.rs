@@ -4,8 +4,6 @@
 //!
 //! They lie in sections of their own, one behind the other, as they are in the file.
 
-use std::borrow::Cow;
-
 use paravirt_abi::signature::Width;
 
 use super::{CoverageError, MAX_BYTES};
@@ -27,7 +25,7 @@ pub(super) const SUFFIX: &[u8] = b".profraw";
 ///
 /// # Errors
 /// If they are another architecture's, or cannot be read.
-pub fn profile(image: &Image, memory: &dyn ReadMemory) -> Result<Option<Vec<u8>>, CoverageError> {
+pub(super) fn profile(image: &Image, memory: &dyn ReadMemory) -> Result<Option<Vec<u8>>, CoverageError> {
     let section = |name: &str| image.sections().iter().find(|section| section.name == name);
     let Some((data, counters)) = section("__llvm_prf_data").zip(section("__llvm_prf_cnts")) else {
         return Ok(None);
@@ -86,15 +84,12 @@ pub(super) fn is_profile(bytes: &[u8]) -> bool {
     bytes.starts_with(&MAGIC.to_le_bytes())
 }
 
-/// The name of a profile, without its end, of a guest whose file has that name.
-#[must_use]
-pub fn stem(image: &Image) -> Cow<'_, str> {
-    let name = image.name().rsplit('/').next().unwrap_or_default();
-    if name.is_empty() || name.len() > 200 {
-        "guest".into()
-    } else {
-        name.into()
-    }
+/// The name of a profile of a guest of that image.
+pub(super) fn name(image: &Image) -> Vec<u8> {
+    let guest = image.name().rsplit('/').next().unwrap_or_default();
+    let is_name = !guest.is_empty() && guest.len() <= 200;
+    let stem = if is_name { guest } else { "guest" };
+    [stem.as_bytes(), SUFFIX].concat()
 }
 
 const fn padding(size: u64) -> u64 {

@@ -27,6 +27,7 @@ mod debugger;
 mod dispositions;
 mod functions;
 mod interface;
+pub(crate) mod late;
 mod lines;
 pub(crate) mod offspring;
 mod pauses;
@@ -52,6 +53,7 @@ pub use functions::{
     Arguments, Call, GuestArgument, GuestConstPtr, GuestIsize, GuestPtr, GuestResult, GuestUsize, HostFunction,
     Stopped, Value,
 };
+pub use late::LateFile;
 pub use lines::LineHandle;
 pub use paravirt_host_core::fault::{Fault, Location};
 pub use paravirt_host_core::guest::GuestError;

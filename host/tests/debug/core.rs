@@ -347,32 +347,6 @@ fn a_core_replaces_a_file_and_not_what_has_another_name_for_it() {
     assert_eq!(content, "what was there before");
 }
 
-/// A pvhost that is killed leaves neither a file nor a process.
-#[test]
-fn nothing_is_left_of_a_core_that_never_came() {
-    let guest = guest(Arch::X86_64, "fault");
-    let place = Place::new();
-    let mut running = Running::start_until(&mut place.command(&guest, &[], &["hang"]), "hanging");
-    let mark = place.folder.path().to_owned();
-    let waits = || processes_in(&mark);
-    assert_eq!(waits(), 1, "a process waits for the core");
-    running.signal(libc::SIGKILL);
-    assert_eq!(running.ends().signal(), Some(libc::SIGKILL));
-    super::guests::wait_for("the process to end", || waits() == 0);
-    assert!(place.files().is_empty());
-}
-
-/// Number of processes that have that folder open.
-fn processes_in(folder: &Path) -> usize {
-    let processes = fs::read_dir("/proc").expect("Linux").flatten();
-    let has_it = |process: &fs::DirEntry| {
-        let open = fs::read_dir(process.path().join("fd")).into_iter().flatten().flatten();
-        open.filter_map(|file| fs::read_link(file.path()).ok())
-            .any(|file| file == folder)
-    };
-    processes.filter(has_it).count()
-}
-
 #[test]
 fn a_folder_collects_cores() {
     let guest = guest(Arch::X86_64, "fault");

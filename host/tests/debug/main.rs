@@ -11,6 +11,7 @@ mod gdb;
 #[path = "../process/guests.rs"]
 #[allow(dead_code, reason = "it is shared with other tests, which need more of it")]
 mod guests;
+mod late;
 mod protocol;
 mod report;
 mod stacks;

@@ -180,7 +180,7 @@ fn a_trace_is_written_as_every_file_is() {
     for (file, why) in [
         (folder.path().join("no/such/folder"), "No such file or directory"),
         (folder.path().to_owned(), "is a directory"),
-        (copy.clone(), "is the guest, which would be lost"),
+        (copy.clone(), "guest, which would be lost"),
     ] {
         let output = run(&copy, &["--trace", name(&file)], &[]);
         let messages = text(&output.stderr);

@@ -9,15 +9,14 @@ use std::os::unix::fs::{FileTypeExt, OpenOptionsExt};
 use std::os::unix::net::{UnixListener, UnixStream};
 use std::os::unix::process::ExitStatusExt;
 use std::path::{Path, PathBuf};
-use std::process::{ChildStderr, Command, Output, Stdio};
+use std::process::{ChildStderr, Output, Stdio};
 use std::thread;
 use std::time::Duration;
 
 use pvhost::process::Console;
 use tempfile::TempDir;
-use test_support::need::{Need, User};
 
-use super::guests::{Arch, Running, each, guest, pvhost, run, text, wait_for};
+use super::guests::{Arch, Running, each, guest, pvhost, run, text, wait_for, with_small_disk};
 use super::program::report;
 
 /// Kinds of consoles that have clients.
@@ -668,34 +667,13 @@ fn a_file_gets_the_output_as_it_comes() {
     }
 }
 
-/// A file system with room for 64 KiB, which goes with the program that has made it.
 #[test]
 fn a_disk_that_gets_full_is_an_error_and_has_what_it_took() {
     let folder = tempfile::tempdir().expect("a folder");
-    let script = "mount -t tmpfs -o size=64k none \"$1\" || exit 99
-        shift; \"$@\"; status=$?; cat \"$PVHOST_TEST_FILE\"; exit $status";
-    let file = folder.path().join("output");
-    test_support::program("unshare");
     for (arch, guest) in each("lines") {
-        let console = format!("file:{}", file.display());
+        let console = format!("file:{}", folder.path().join("output").display());
         let command = pvhost(&guest, &["--console", &console], &["20000"]);
-        let output = ["--mount --", "--user --map-root-user --mount --"]
-            .iter()
-            .find_map(|way| {
-                let mut unshare = Command::new("unshare");
-                unshare
-                    .args(way.split(' '))
-                    .args(["sh", "-c", script, "sh"])
-                    .arg(folder.path());
-                unshare.arg(command.get_program()).args(command.get_args());
-                let output = unshare.env("PVHOST_TEST_FILE", &file).output().expect("unshare starts");
-                // What the script says if it comes that far.
-                let has_run = !output.stdout.is_empty() || text(&output.stderr).contains("pvhost");
-                has_run.then_some(output)
-            });
-        let Some(output) = output else {
-            Need::User(User::Root).panic("this system lets its users mount nothing");
-        };
+        let output = with_small_disk(folder.path(), &command, "cat output");
         let stderr = text(&output.stderr);
         assert_eq!(output.status.code(), Some(1), "{arch}: {stderr}");
         assert!(

@@ -14,6 +14,7 @@ use std::time::{Duration, Instant};
 
 use pvhost::image::Image;
 use pvhost::process::{Builder, Console, Exit, Finished, Vm};
+use test_support::need::{Need, User};
 pub use test_support::{Arch, guest};
 
 /// Time for what takes no time, on a machine with much else to do.
@@ -172,6 +173,28 @@ fn read_until(stream: &mut impl Read, text: &str) {
 /// Runs that command to its end.
 pub fn run(guest: &Path, options: &[&str], arguments: &[&str]) -> Output {
     pvhost(guest, options, arguments).output().expect("pvhost starts")
+}
+
+/// Runs the command with a disk in that folder which has room for 64 KiB and goes with it; then a shell does there what
+/// `look` says, whose output comes behind the command's.
+pub fn with_small_disk(folder: &Path, command: &Command, look: &str) -> Output {
+    let script = format!(
+        "folder=$1; mount -t tmpfs -o size=64k none \"$folder\" || exit 99
+        shift; \"$@\"; status=$?; cd \"$folder\"; {look}; exit $status"
+    );
+    test_support::program("unshare");
+    let output = ["--mount --", "--user --map-root-user --mount --"]
+        .iter()
+        .find_map(|way| {
+            let mut unshare = Command::new("unshare");
+            unshare.args(way.split(' ')).args(["sh", "-c", &script, "sh"]);
+            unshare.arg(folder).arg(command.get_program()).args(command.get_args());
+            let output = unshare.stdin(Stdio::null()).output().expect("unshare starts");
+            // What the script says if it comes that far.
+            let has_run = !output.stdout.is_empty() || text(&output.stderr).contains("pvhost");
+            has_run.then_some(output)
+        });
+    output.unwrap_or_else(|| Need::User(User::Root).panic("this system lets its users mount nothing"))
 }
 
 /// What a process wrote, as text.

@@ -24,7 +24,6 @@ mod core;
 mod coverage;
 mod debugger;
 mod emulator;
-mod late;
 mod process;
 mod report;
 mod tests_of_guest;
@@ -137,10 +136,6 @@ pub(super) struct Arguments {
     /// of Rust for llvm-cov
     #[arg(long, value_name = "DIR")]
     coverage: Option<PathBuf>,
-
-    /// What another pvhost starts to write into that folder: what it gets on its standard input
-    #[arg(long, hide = true, requires = "coverage")]
-    coverage_writer: bool,
 
     /// Write a core of the guest to this file if it ends otherwise than by its exit: for `gdb GUEST FILE`
     #[arg(long, value_name = "FILE")]
@@ -311,7 +306,6 @@ impl Subcommand for Arguments {
             json: false,
             stack_check: false,
             coverage: None,
-            coverage_writer: false,
             core: None,
             core_dir: None,
             trace: None,
@@ -327,9 +321,6 @@ impl Subcommand for Arguments {
     fn run(&self) -> Result<ExitStatus, Error> {
         if let Err(refusal) = self.check(self.host) {
             return Ok(super::print_refusal(refusal));
-        }
-        if let (true, Some(folder)) = (self.coverage_writer, &self.coverage) {
-            return Ok(coverage::write(folder));
         }
         let start = Instant::now();
         if self.timeout.is_some() {

@@ -1,17 +1,17 @@
 // SPDX-License-Identifier: MIT OR Apache-2.0
 //! `pvhost run --host process`: runs a guest in this process.
 
+use std::path::Path;
 use std::sync::{Arc, OnceLock};
 use std::time::Instant;
 
 use pvhost::image::Image;
-use pvhost::process::{Confinement, Exit, Repeatable, SandboxPolicy, Vm};
+use pvhost::process::{Confinement, Exit, LateFile, Repeatable, SandboxPolicy, Vm};
 use pvhost::profile::Profile;
 use pvhost::provides::Host;
 use pvhost::text::Escaped;
 use pvhost::trace::Trace;
 
-use super::late::LateFile;
 use super::{Arguments, Error, ExitStatus, core, coverage, debugger, output, report, signal};
 use crate::cli::say::{self, BAD};
 use crate::cli::units;
@@ -22,7 +22,13 @@ const OPEN: &str = "a guest that breaks out of its code can do what you can";
 /// Runs the guest; its end is the program's. What is said behind it takes its time until `end`.
 pub(super) fn run(image: Image, host: &Host, arguments: &Arguments, end: Option<Instant>) -> Result<ExitStatus, Error> {
     // First of all: as long as there is one thread.
-    let late = |file| LateFile::new(file, arguments.guest());
+    let coverage = coverage::Outcome::default();
+    let collector = arguments.coverage.as_deref().map(|folder| {
+        // SAFETY: as it says above.
+        unsafe { coverage.collector(folder) }
+    });
+    let collector = collector.transpose()?;
+    let late = |name| output::late(name, arguments.guest()).map(|file| (name, file));
     let trace = arguments.trace.as_deref().map(late).transpose()?;
     let profile = arguments.profile.as_deref().map(late).transpose()?;
     let core = core::file(arguments, &image, true)?;
@@ -58,14 +64,8 @@ pub(super) fn run(image: Image, host: &Host, arguments: &Arguments, end: Option<
             let _ = refused.set(error.to_string());
         }));
     }
-    let coverage = arguments
-        .coverage
-        .as_deref()
-        .map(coverage::Collector::start)
-        .transpose()?;
-    if let Some(coverage) = &coverage {
-        let coverage = coverage.clone();
-        builder = builder.at_end(move |ended| coverage.collect(ended));
+    if let Some(collector) = collector {
+        builder = builder.at_end(collector);
     }
     if let Some(core) = core {
         builder = builder.core(core);
@@ -123,9 +123,7 @@ pub(super) fn run(image: Image, host: &Host, arguments: &Arguments, end: Option<
         _ => {}
     }
     core::say(arguments, finished.core.as_ref());
-    if let Some(coverage) = &coverage {
-        coverage.say(arguments.quiet);
-    }
+    coverage.say(arguments.quiet);
     match &finished.stats.stacks {
         Some(Err(error)) => say::warning(error),
         Some(Ok(stacks)) => {
@@ -161,11 +159,11 @@ pub(super) fn run(image: Image, host: &Host, arguments: &Arguments, end: Option<
             finished.unread_output
         ));
     }
-    if let Some((recorded, file)) = finished.trace.as_ref().zip(trace) {
-        write_trace(arguments, recorded, file);
+    if let Some((recorded, (name, file))) = finished.trace.as_ref().zip(trace) {
+        write_trace(arguments, recorded, name, file);
     }
-    if let Some((profile, file)) = finished.profile.as_ref().zip(profile) {
-        write_profile(arguments, profile, file);
+    if let Some((profile, (name, file))) = finished.profile.as_ref().zip(profile) {
+        write_profile(arguments, profile, name, file);
     }
     let status = finished.exit.status();
     let (status, death) = super::conclude(status, signal, finished.lost.as_ref());
@@ -183,9 +181,12 @@ pub(super) fn run(image: Image, host: &Host, arguments: &Arguments, end: Option<
 }
 
 /// Writes what was recorded. If that fails, the guest has ended all the same.
-fn write_trace(arguments: &Arguments, trace: &Trace, file: LateFile) {
+fn write_trace(arguments: &Arguments, trace: &Trace, name: &Path, file: LateFile) {
     if let Err(error) = file.write(&trace.to_perfetto()) {
-        say::warning(format_args!("no trace: {error}"));
+        say::warning(format_args!(
+            "no trace: cannot write {}: {error}",
+            Escaped(name.display())
+        ));
     } else if trace.lost > 0 && !arguments.quiet {
         say::note(format_args!(
             "the trace has the last {} events; {} before them are lost (--trace-memory)",
@@ -196,15 +197,22 @@ fn write_trace(arguments: &Arguments, trace: &Trace, file: LateFile) {
 }
 
 /// Writes where the guest's processor time has gone, in the form that the file's name asks for.
-fn write_profile(arguments: &Arguments, profile: &Profile, file: LateFile) {
-    let content = if file.is_svg() {
-        profile.flame_graph().map_err(|error| error.to_string())
+fn write_profile(arguments: &Arguments, profile: &Profile, name: &Path, file: LateFile) {
+    let is_svg = name.extension().is_some_and(|end| end.eq_ignore_ascii_case("svg"));
+    let content = if is_svg {
+        profile.flame_graph()
     } else {
         Ok(profile.folded().into_bytes())
     };
-    let written = content.and_then(|content| file.write(&content).map_err(|error| error.to_string()));
-    match written {
-        Err(error) => say::warning(format_args!("no profile: {error}")),
+    let content = match content {
+        Ok(content) => content,
+        Err(error) => return say::warning(format_args!("no profile: {error}")),
+    };
+    match file.write(&content) {
+        Err(error) => say::warning(format_args!(
+            "no profile: cannot write {}: {error}",
+            Escaped(name.display())
+        )),
         Ok(()) if arguments.verbose => say::note(format_args!(
             "{} samples taken, {} of them are in the profile",
             profile.taken(),

@@ -10,20 +10,13 @@ use super::notes::notes;
 use super::{Area, Core};
 use crate::debug::memory::ReadMemory;
 use crate::image::Access;
+use crate::process::late::Sink;
 
 /// Page size of x86 in bytes.
 pub(super) const PAGE: u64 = MEMORY_PAGE;
 
 /// Bytes that are read of the guest's memory at a time: whole pages.
 const CHUNK: u64 = 16 * PAGE;
-
-/// Takes a file from its beginning to its end.
-pub(super) trait Sink {
-    /// These bytes come next.
-    fn data(&mut self, bytes: &[u8]) -> io::Result<()>;
-    /// So many zeros come next, which need no room on a disk.
-    fn zeros(&mut self, count: u64) -> io::Result<()>;
-}
 
 /// ELF's numbers (System V ABI, chapters 4 and 5).
 const EV_CURRENT: u8 = 1;

@@ -89,8 +89,7 @@ impl Core<'_> {
     ///
     /// # Errors
     /// The file cannot be written. Then there is none, or what was there before.
-    pub fn write(&self, memory: &(impl ReadMemory + ?Sized), mut file: CoreFile) -> Result<(), CoreError> {
-        let written = elf::write(self, memory, &mut file);
-        file.finish(written)
+    pub fn write(&self, memory: &(impl ReadMemory + ?Sized), file: CoreFile) -> Result<(), CoreError> {
+        file.write(|file| elf::write(self, memory, file))
     }
 }

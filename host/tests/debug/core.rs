@@ -6,13 +6,12 @@ use std::fs;
 use std::os::unix::fs::{MetadataExt, symlink};
 use std::os::unix::process::{CommandExt, ExitStatusExt};
 use std::path::{Path, PathBuf};
-use std::process::{Command, Output, Stdio};
+use std::process::{Command, Output};
 
 use pvhost::debug::core::CoreFile;
 use pvhost::image::Image;
 use pvhost::process::Exit;
 use tempfile::TempDir;
-use test_support::program;
 
 use super::guests::{Arch, Running, each, guest, output, place, pvhost, text, vm};
 
@@ -62,17 +61,7 @@ impl Place {
 /// What GDB says to these commands about a guest and its core.
 #[track_caller]
 fn gdb(guest: &Path, core: &Path, commands: &[&str]) -> String {
-    program("gdb");
-    let mut command = Command::new("gdb");
-    command.env_remove("DEBUGINFOD_URLS");
-    command.args(["-batch", "-nx"]);
-    for words in commands {
-        command.args(["-ex", words]);
-    }
-    let output = command.arg(guest).arg(core).stdin(Stdio::null()).output();
-    let output = output.expect("it was there a moment ago");
-    let said = text(&output.stdout) + &text(&output.stderr);
-    assert!(output.status.success(), "{said}");
+    let said = test_support::gdb(commands, &[guest, core]);
     // As of a section of it, or that it is of another program.
     assert!(!said.contains("core file"), "{said}");
     said

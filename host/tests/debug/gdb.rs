@@ -3,9 +3,10 @@
 
 use std::net::{TcpListener, TcpStream};
 use std::path::{Path, PathBuf};
-use std::process::{Command, Output, Stdio};
+use std::process::{Output, Stdio};
 
 use tempfile::TempDir;
+use test_support::{gdb, has_in_order};
 
 use super::guests::{Arch, Running, each, pvhost, run, text, wait_for};
 
@@ -32,43 +33,15 @@ impl Debugged {
         self.folder.path().join("gdb")
     }
 
-    /// Has gdb do that, in a folder without anything of the user's. What it prints.
+    /// What gdb prints that does that.
     pub fn gdb(&self, commands: &[&str]) -> String {
-        test_support::program("gdb");
-        let mut command = Command::new("gdb");
-        command.args([
-            "-nx",
-            "-q",
-            "-batch",
-            "-ex",
-            "set pagination off",
-            "-ex",
-            "set confirm off",
-        ]);
-        command
-            .arg("-ex")
-            .arg(format!("target remote {}", self.socket().display()));
-        for line in commands {
-            command.args(["-ex", line]);
-        }
-        let output = command.stdin(Stdio::null()).output().expect("gdb starts");
-        text(&output.stdout) + &text(&output.stderr)
+        let target = format!("target remote {}", self.socket().display());
+        gdb(&[&[target.as_str()], commands].concat(), &[""; 0])
     }
 
     /// Waits for its end.
     pub fn ends(self) -> Output {
         self.running.output()
-    }
-}
-
-/// Fails unless the lines contain these texts, in this order.
-#[track_caller]
-fn assert_in_order(output: &str, texts: &[&str]) {
-    let mut rest = output;
-    for text in texts {
-        let at = rest.find(text);
-        let at = at.unwrap_or_else(|| panic!("no {text:?} where it should be in\n{output}"));
-        rest = &rest[at + text.len()..];
     }
 }
 
@@ -98,7 +71,7 @@ fn the_guest_is_found_stopped_at_and_runs_to_its_end() {
             "in pv_console_write",
             "exited normally",
         ];
-        assert_in_order(&output, &expected);
+        has_in_order(&output, &expected);
         let ended = debugged.ends();
         assert_eq!(ended.status.code(), Some(0), "{arch}: {}", text(&ended.stderr));
         assert_eq!(text(&ended.stdout), "Hello from a paravirtualized guest\n");
@@ -155,7 +128,7 @@ fn handlers_are_stopped_in_whatever_way_time_passes() {
                 "(guest)",
                 "exited normally",
             ];
-            assert_in_order(&output, &expected);
+            has_in_order(&output, &expected);
             assert_eq!(debugged.ends().status.code(), Some(0), "{arch}, {time}");
         }
     }
@@ -179,7 +152,7 @@ fn a_handler_of_an_interrupt_in_a_call_of_the_host_has_the_callers_of_that() {
                 " paravirt_main ",
                 " in _start ()",
             ];
-            assert_in_order(&output, &expected);
+            has_in_order(&output, &expected);
             assert_eq!(debugged.ends().status.code(), Some(5), "{arch}, {time}");
         }
     }
@@ -189,7 +162,7 @@ fn a_handler_of_an_interrupt_in_a_call_of_the_host_has_the_callers_of_that() {
 fn a_status_is_what_the_guest_ends_with() {
     for (arch, guest) in each("fault") {
         let debugged = Debugged::start(&guest, &[], &["exit", "7"]);
-        assert_in_order(&debugged.gdb(&["continue"]), &["exited with code 07"]);
+        has_in_order(&debugged.gdb(&["continue"]), &["exited with code 07"]);
         assert_eq!(debugged.ends().status.code(), Some(7), "{arch}");
     }
 }
@@ -205,7 +178,7 @@ fn a_fault_stops_the_guest_and_ends_it_then() {
         for (arch, guest) in each("fault") {
             let debugged = Debugged::start(&guest, &[], &[argument]);
             let output = debugged.gdb(&["continue", "info registers", "continue"]);
-            assert_in_order(&output, &[expected, "ip ", "exited with code 05"]);
+            has_in_order(&output, &[expected, "ip ", "exited with code 05"]);
             let ended = debugged.ends();
             assert_eq!(ended.status.code(), Some(5), "{arch}, {argument}");
             assert!(text(&ended.stderr).contains("guest fault: "), "{arch}, {argument}");
@@ -218,7 +191,7 @@ fn a_breakpoint_of_the_guests_own_is_one() {
     for (arch, guest) in each("fault") {
         let debugged = Debugged::start(&guest, &[], &["breakpoint"]);
         let output = debugged.gdb(&["continue", "continue"]);
-        assert_in_order(&output, &["SIGTRAP", "exited "]);
+        has_in_order(&output, &["SIGTRAP", "exited "]);
         assert_ne!(debugged.ends().status.code(), Some(5), "{arch}: it goes on behind it");
     }
 }
@@ -230,7 +203,7 @@ fn what_is_watched_stops_the_guest() {
         // The interrupt flag in the vCPU's page.
         let output = debugged.gdb(&["watch *((int*)&__paravirt_vcpu + 1)", "continue", "delete", "continue"]);
         let expected = ["atchpoint 1: ", "Old value = ", "New value = ", "exited normally"];
-        assert_in_order(&output, &expected);
+        has_in_order(&output, &expected);
         assert_eq!(debugged.ends().status.code(), Some(0), "{arch}");
     }
 }
@@ -239,7 +212,6 @@ fn what_is_watched_stops_the_guest() {
 #[test]
 fn qemu_has_a_debugger_too() {
     let _ = test_support::qemu();
-    test_support::program("gdb");
     for arch in Arch::ALL {
         let guest = test_support::ring0_guest(arch, "hello");
         let port = TcpListener::bind("127.0.0.1:0")
@@ -251,24 +223,10 @@ fn qemu_has_a_debugger_too() {
         let mut command = pvhost(&guest, &options, &[]);
         let running = Running::start(command.stdout(Stdio::piped()).stderr(Stdio::piped()));
         wait_for("QEMU", || TcpStream::connect(("127.0.0.1", port)).is_ok());
-        let output = Command::new("gdb")
-            .args(["-nx", "-q", "-batch", "-ex", &format!("target remote :{port}")])
-            .args([
-                "-ex",
-                "break pv_console_write",
-                "-ex",
-                "continue",
-                "-ex",
-                "backtrace 1",
-                "-ex",
-                "continue",
-            ])
-            .arg(&guest)
-            .stdin(Stdio::null())
-            .output()
-            .expect("gdb starts");
-        let printed = text(&output.stdout) + &text(&output.stderr);
-        assert_in_order(&printed, &["Breakpoint 1, ", "in pv_console_write"]);
+        let target = format!("target remote :{port}");
+        let commands = [&target, "break pv_console_write", "continue", "backtrace 1", "continue"];
+        let printed = gdb(&commands, &[&guest]);
+        has_in_order(&printed, &["Breakpoint 1, ", "in pv_console_write"]);
         let ended = running.output();
         assert_eq!(ended.status.code(), Some(0), "{arch}: {}", text(&ended.stderr));
         assert_eq!(text(&ended.stdout), "Hello from a paravirtualized guest\n", "{arch}");
@@ -297,26 +255,11 @@ fn qemu_has_a_debugger_too() {
 /// The signals by which a guest is interrupted.
 #[test]
 fn gdb_runs_pvhost_itself_without_a_stop() {
-    test_support::program("gdb");
     for (arch, guest) in each("ticker") {
-        let output = Command::new("gdb")
-            .args([
-                "-nx",
-                "-q",
-                "-batch",
-                "-ex",
-                "run",
-                "--args",
-                env!("CARGO_BIN_EXE_pvhost"),
-                "run",
-            ])
-            .arg(&guest)
-            .args(["--", "20"])
-            .stdin(Stdio::null())
-            .output()
-            .expect("gdb starts");
-        let printed = text(&output.stdout);
-        assert_in_order(&printed, &["*** end of ticker ***", "exited normally"]);
+        let program = env!("CARGO_BIN_EXE_pvhost");
+        let name = guest.to_str().expect("a plain name");
+        let printed = gdb(&["run"], &["--args", program, "run", name, "--", "20"]);
+        has_in_order(&printed, &["*** end of ticker ***", "exited normally"]);
         assert!(!printed.contains("received signal"), "{arch}: {printed}");
     }
 }
@@ -345,7 +288,7 @@ fn registers_and_memory_can_be_changed() {
             "continue",
             "continue",
         ]);
-        assert_in_order(&output, &["$1 = 5", "$2 = 2.5", "$3 = 0x1fc0", "Jello from"]);
+        has_in_order(&output, &["$1 = 5", "$2 = 2.5", "$3 = 0x1fc0", "Jello from"]);
         let written = text(&debugged.ends().stdout);
         assert!(written.starts_with("Jello"), "{arch}: {written}\n{output}");
     }

@@ -12,7 +12,7 @@ use pvhost::fault::Registers;
 use pvhost::image::Image;
 use serde_json::Value;
 use tempfile::TempDir;
-use test_support::program;
+use test_support::{gdb, has_in_order, program};
 
 use super::guests::{Arch, Running, each, guest, pvhost, run, text};
 
@@ -23,23 +23,11 @@ fn report(guest: &Path, end: &str) -> String {
     text(&run(guest, &[], &[end]).stderr)
 }
 
-/// Whether these parts are in the text, one after the other.
-#[track_caller]
-fn expect_in_order(text: &str, parts: &[&str]) {
-    let mut rest = text;
-    for part in parts {
-        let Some((_, behind)) = rest.split_once(part) else {
-            panic!("no {part:?} where it should be in\n{text}");
-        };
-        rest = behind;
-    }
-}
-
 #[test]
 fn a_fault_is_named_with_its_line_and_its_callers() {
     for (arch, guest) in each("fault") {
         let report = report(&guest, "null");
-        expect_in_order(
+        has_in_order(
             &report,
             &[
                 "bad read from address 0x10",
@@ -81,7 +69,7 @@ fn a_walk_goes_from_a_handler_through_the_upcall_to_main() {
             " paravirt_main+0x",
             " _start+0x",
         ];
-        expect_in_order(&report(&guest, "handler"), &parts);
+        has_in_order(&report(&guest, "handler"), &parts);
     }
 }
 
@@ -95,7 +83,7 @@ fn a_walk_goes_from_a_handler_that_was_called_to_main() {
             " paravirt_main+0x",
             " _start+0x",
         ];
-        expect_in_order(&report(&guest, "delivered"), &parts);
+        has_in_order(&report(&guest, "delivered"), &parts);
     }
 }
 
@@ -110,8 +98,8 @@ fn a_walk_goes_through_the_gate_of_a_host() {
             "\n  interrupted at 0x",
             "\n  called from 0x",
         ];
-        expect_in_order(&report, &parts);
-        expect_in_order(&report, &["\n  interrupted at 0x", " paravirt_main+0x", " _start+0x"]);
+        has_in_order(&report, &parts);
+        has_in_order(&report, &["\n  interrupted at 0x", " paravirt_main+0x", " _start+0x"]);
         let gate = report.lines().find(|line| line.starts_with("  interrupted at"));
         assert!(gate.is_some_and(|line| !line.contains('+')), "{arch}: {report}");
     }
@@ -138,7 +126,7 @@ fn a_panic_is_told_with_its_callers() {
             &format!("{place} (main, inlined)"),
             " _start+0x",
         ];
-        expect_in_order(&report, &parts);
+        has_in_order(&report, &parts);
     }
 }
 
@@ -146,7 +134,7 @@ fn a_panic_is_told_with_its_callers() {
 fn a_function_that_calls_itself_is_told_once() {
     for (arch, guest) in each("fault") {
         let report = report(&guest, "overflow");
-        expect_in_order(
+        has_in_order(
             &report,
             &[
                 "the stack overflowed",
@@ -169,7 +157,7 @@ fn a_jump_to_what_is_no_code_has_the_line_of_its_caller() {
             "\n  called from 0x",
             " _start+0x",
         ];
-        expect_in_order(&report(&guest, "jump"), &parts);
+        has_in_order(&report(&guest, "jump"), &parts);
     }
 }
 
@@ -210,7 +198,7 @@ fn what_the_guest_has_collected_and_not_sent_comes_before_the_report() {
         let mut both = String::new();
         reader.read_to_string(&mut both).expect("a pipe");
         assert_eq!(running.ends().code(), Some(5), "{arch}: {both}");
-        expect_in_order(&both, &["of a line that was not sent", "pvhost: guest fault: "]);
+        has_in_order(&both, &["of a line that was not sent", "pvhost: guest fault: "]);
     }
 }
 
@@ -231,7 +219,7 @@ fn without_debug_information_functions_are_named() {
         let (_folder, copy) = stripped(&guest, &["--strip-debug"]);
         let report = report(&copy, "null");
         assert!(!report.contains(".rs"), "{arch}: {report}");
-        expect_in_order(
+        has_in_order(
             &report,
             &[
                 " fault::read_null+0x",
@@ -260,21 +248,9 @@ fn without_symbols_there_are_addresses() {
 /// GDB finds the tables where they are, in a section that is not loaded. The guest runs as a Linux program.
 #[test]
 fn gdb_walks_from_a_handler_to_the_entry_point() {
-    program("gdb");
     for (_, guest) in each("fault") {
-        let mut command = Command::new("gdb");
-        command.args([
-            "-nx",
-            "-batch",
-            "-ex",
-            "handle SIG34 nostop noprint pass",
-            "-ex",
-            "run handler",
-            "-ex",
-            "bt",
-        ]);
-        let output = command.arg(&guest).output().expect("gdb");
-        let said = text(&output.stdout);
+        let commands = ["handle SIG34 nostop noprint pass", "run handler", "bt"];
+        let said = gdb(&commands, &[&guest]);
         let parts = [
             "SIGILL",
             "fault::faults",
@@ -283,7 +259,7 @@ fn gdb_walks_from_a_handler_to_the_entry_point() {
             "main",
             "_start",
         ];
-        expect_in_order(&said, &parts);
+        has_in_order(&said, &parts);
         assert!(!said.contains("Backtrace stopped"), "{said}");
     }
 }

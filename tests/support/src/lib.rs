@@ -5,6 +5,7 @@
 //! what this machine has, and counts such a test as skipped if only a user can bring it, as not run if a step of ours
 //! failed, and as failed otherwise.
 
+mod debugger;
 pub mod machine;
 pub mod need;
 #[cfg(all(target_os = "linux", target_arch = "x86_64"))]
@@ -14,6 +15,7 @@ use std::fs::{self, File};
 use std::path::{Path, PathBuf};
 use std::process::{Command, Stdio};
 
+pub use debugger::{gdb, has_in_order};
 pub use paravirt_build::arch::Arch;
 use paravirt_build::emulators;
 use paravirt_build::guests;

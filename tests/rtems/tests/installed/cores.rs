@@ -18,24 +18,7 @@ const LIMIT: Duration = Duration::from_secs(4);
 
 /// Sees that three of ticker's tasks wait for their time, and that the idle thread runs.
 fn shows_the_tasks(program: &Path, core: &Path) {
-    test_support::program("gdb");
-    let output = Command::new("gdb")
-        .env_remove("DEBUGINFOD_URLS")
-        .args([
-            "-batch",
-            "-nx",
-            "-ex",
-            "info threads",
-            "-ex",
-            "bt",
-            "-ex",
-            "thread apply 2-4 bt",
-        ])
-        .args([program, core])
-        .stdin(Stdio::null())
-        .output()
-        .expect("it was there a moment ago");
-    let said = String::from_utf8_lossy(&output.stdout);
+    let said = test_support::gdb(&["info threads", "bt", "thread apply 2-4 bt"], &[program, core]);
     let has = |part: &str, count| assert_eq!(said.matches(part).count(), count, "{part:?} in {said}");
     // RTEMS' identifiers: class internal and Classic API, tasks, node 1.
     has(&format!("* 1    LWP {} ", 0x0901_0001), 1);

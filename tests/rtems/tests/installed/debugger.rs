@@ -9,6 +9,7 @@ use std::time::{Duration, Instant};
 use paravirt_build::hosts;
 use paravirt_rtems_tests::installed::Installed;
 use paravirt_section_tests::scratch;
+use test_support::{gdb, has_in_order};
 
 /// Until the guest waits for its debugger, on a machine with much else to do.
 const SOON: Duration = Duration::from_secs(20);
@@ -33,36 +34,11 @@ fn session(program: &Path, options: &[&str], commands: &[&str]) -> String {
         assert!(start.elapsed() < SOON, "no socket");
         thread::sleep(Duration::from_millis(5));
     }
-    let mut gdb = Command::new("gdb");
-    gdb.args([
-        "-nx",
-        "-q",
-        "-batch",
-        "-ex",
-        "set pagination off",
-        "-ex",
-        "set confirm off",
-    ]);
-    gdb.arg("-ex").arg(format!("target remote {}", socket.display()));
-    for command in commands {
-        gdb.args(["-ex", command]);
-    }
-    let output = gdb.stdin(Stdio::null()).output().expect("gdb starts");
+    let target = format!("target remote {}", socket.display());
+    let printed = gdb(&[&[target.as_str()], commands].concat(), &[""; 0]);
     let status = guest.wait().expect("our child");
-    let printed = String::from_utf8_lossy(&output.stdout).into_owned() + &String::from_utf8_lossy(&output.stderr);
     assert!(status.success(), "{status}: {printed}");
     printed
-}
-
-/// Fails unless the text contains these, in this order.
-#[track_caller]
-fn assert_in_order(text: &str, parts: &[&str]) {
-    let mut rest = text;
-    for part in parts {
-        let at = rest.find(part);
-        let at = at.unwrap_or_else(|| panic!("no {part:?} where it should be in\n{text}"));
-        rest = &rest[at + part.len()..];
-    }
 }
 
 /// Three tasks: stopped in, listed, each with its callers, stepped over a call, to the end, in two ways of time.
@@ -107,7 +83,7 @@ pub fn tickers_tasks_are_threads() {
             "Run till exit",
             "exited normally",
         ];
-        assert_in_order(&printed, &expected);
+        has_in_order(&printed, &expected);
     }
 }
 
@@ -129,5 +105,5 @@ pub fn a_waiting_task_is_stepped() {
         "continue",
     ];
     let printed = session(&program, &["--time", "fast"], &commands);
-    assert_in_order(&printed, &["(TA1: delay", "(TA1: running", "exited normally"]);
+    has_in_order(&printed, &["(TA1: delay", "(TA1: running", "exited normally"]);
 }

@@ -271,15 +271,11 @@ impl fmt::Display for Fault {
 
 impl fmt::Display for Shown {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        const NAMES_64: [&str; 16] = [
-            "rax", "rbx", "rcx", "rdx", "rsi", "rdi", "rbp", "rsp", "r8", "r9", "r10", "r11", "r12", "r13", "r14",
-            "r15",
-        ];
-        const NAMES_32: [&str; 8] = ["eax", "ebx", "ecx", "edx", "esi", "edi", "ebp", "esp"];
-        let (names, digits): (&[_], _) = match self.width {
-            Width::Bits64 => (&NAMES_64, 18),
-            Width::Bits32 => (&NAMES_32, 10),
+        let digits = match self.width {
+            Width::Bits64 => 18,
+            Width::Bits32 => 10,
         };
+        let names = Registers::names(self.width);
         for (i, (name, value)) in names.iter().zip(self.registers.general).enumerate() {
             f.write_str(if i % 4 == 0 { "\n  " } else { "  " })?;
             write!(f, "{name:>3} {value:#0digits$x}")?;

@@ -1,6 +1,8 @@
 // SPDX-License-Identifier: MIT OR Apache-2.0
 //! What a guest did wrong, recorded at that moment without allocation.
 
+use paravirt_abi::signature::Width;
+
 /// Why a guest was stopped.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Cause {
@@ -145,10 +147,16 @@ impl Exception {
     }
 }
 
+/// Names of [`Registers::general`].
+const NAMES_64: [&str; 16] = [
+    "rax", "rbx", "rcx", "rdx", "rsi", "rdi", "rbp", "rsp", "r8", "r9", "r10", "r11", "r12", "r13", "r14", "r15",
+];
+const NAMES_32: [&str; 8] = ["eax", "ebx", "ecx", "edx", "esi", "edi", "ebp", "esp"];
+
 /// The guest's registers.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub struct Registers {
-    /// rax, rbx, rcx, rdx, rsi, rdi, rbp, rsp, r8 to r15; of an i386 guest the first eight.
+    /// In the order of their [names](Self::names), which are fewer for an i386 guest.
     pub general: [u64; 16],
     /// Instruction pointer.
     pub instruction: u64,
@@ -157,6 +165,15 @@ pub struct Registers {
 }
 
 impl Registers {
+    /// Names of the general registers of a guest of that width, in small letters.
+    #[must_use]
+    pub const fn names(width: Width) -> &'static [&'static str] {
+        match width {
+            Width::Bits32 => &NAMES_32,
+            Width::Bits64 => &NAMES_64,
+        }
+    }
+
     /// Stack pointer.
     #[must_use]
     pub const fn stack(&self) -> u64 {

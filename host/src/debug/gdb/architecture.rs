@@ -38,41 +38,14 @@ impl Default for Shown {
     }
 }
 
-/// The general registers in gdb's order: their numbers in [`General`], and their names.
-const GENERAL_32: [(usize, &str); 8] = [
-    (0, "eax"),
-    (2, "ecx"),
-    (3, "edx"),
-    (1, "ebx"),
-    (7, "esp"),
-    (6, "ebp"),
-    (4, "esi"),
-    (5, "edi"),
-];
-const GENERAL_64: [(usize, &str); 16] = [
-    (0, "rax"),
-    (1, "rbx"),
-    (2, "rcx"),
-    (3, "rdx"),
-    (4, "rsi"),
-    (5, "rdi"),
-    (6, "rbp"),
-    (7, "rsp"),
-    (8, "r8"),
-    (9, "r9"),
-    (10, "r10"),
-    (11, "r11"),
-    (12, "r12"),
-    (13, "r13"),
-    (14, "r14"),
-    (15, "r15"),
-];
-
-const fn general(width: Width) -> &'static [(usize, &'static str)] {
-    match width {
-        Width::Bits32 => &GENERAL_32,
-        Width::Bits64 => &GENERAL_64,
-    }
+/// The general registers in gdb's order, which differs for i386: their numbers in [`General`], and their names.
+fn general(width: Width) -> impl ExactSizeIterator<Item = (usize, &'static str)> {
+    const ORDER_32: [usize; 8] = [0, 2, 3, 1, 7, 6, 4, 5];
+    let names = General::names(width);
+    (0..names.len()).map(move |i| {
+        let number = if width == Width::Bits32 { ORDER_32[i] } else { i };
+        (number, names[number])
+    })
 }
 
 /// Registers of SSE.
@@ -147,7 +120,7 @@ impl arch::Registers for Shown {
             }
         };
         let size = pointer_size(self.width);
-        for &(number, _) in general(self.width) {
+        for (number, _) in general(self.width) {
             let value = integers.general[number].to_le_bytes();
             let is_known = self.unknown >> number & 1 == 0;
             write(is_known.then_some(&value[..]), size);
@@ -190,7 +163,7 @@ impl arch::Registers for Shown {
             instruction: 0,
             flags: 0,
         };
-        for &(register, _) in general(width) {
+        for (register, _) in general(width) {
             integers.general[register] = number(take(pointer));
         }
         integers.instruction = number(take(pointer));
@@ -242,7 +215,7 @@ fn write_description(text: &mut String, width: Width) -> std::fmt::Result {
         write!(text, "<reg name=\"{name}\" bitsize=\"{bits}\" type=\"{kind}\"{group}/>")
     };
     for (_, name) in general(width) {
-        let kind = match *name {
+        let kind = match name {
             "esp" | "ebp" | "rsp" | "rbp" => "data_ptr",
             _ => "int",
         };
@@ -349,7 +322,7 @@ mod tests {
     fn registers_come_back_as_they_went() {
         for width in [Width::Bits32, Width::Bits64] {
             let mut registers = Registers::NONE;
-            for &(number, _) in general(width) {
+            for (number, _) in general(width) {
                 registers.general.general[number] = 0x1000 + number as u64;
             }
             registers.general.instruction = 0x1234;

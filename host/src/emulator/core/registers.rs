@@ -4,18 +4,12 @@
 use paravirt_abi::signature::Width;
 use paravirt_host_core::fault::Registers;
 
-/// Names in the order of [`Registers::general`].
-const NAMES_64: [&str; 16] = [
-    "RAX", "RBX", "RCX", "RDX", "RSI", "RDI", "RBP", "RSP", "R8", "R9", "R10", "R11", "R12", "R13", "R14", "R15",
-];
-const NAMES_32: [&str; 8] = ["EAX", "EBX", "ECX", "EDX", "ESI", "EDI", "EBP", "ESP"];
-
 /// The registers of a processor that executes code of that width; `None` if it does not, or that is not what this
 /// prints.
 pub(super) fn parse(text: &str, width: Width) -> Option<Registers> {
-    let (names, instruction, flags): (&[_], _, _) = match width {
-        Width::Bits64 => (&NAMES_64, "RIP", "RFL"),
-        Width::Bits32 => (&NAMES_32, "EIP", "EFL"),
+    let (instruction, flags) = match width {
+        Width::Bits64 => ("RIP", "RFL"),
+        Width::Bits32 => ("EIP", "EFL"),
     };
     // Short names stand in columns as wide as the others'.
     let value = |name: &str| {
@@ -32,8 +26,8 @@ pub(super) fn parse(text: &str, width: Width) -> Option<Registers> {
         })
     };
     let mut general = [0; 16];
-    for (register, name) in general.iter_mut().zip(names) {
-        *register = value(name)?;
+    for (register, name) in general.iter_mut().zip(Registers::names(width)) {
+        *register = value(&name.to_uppercase())?;
     }
     Some(Registers {
         general,

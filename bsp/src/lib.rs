@@ -104,6 +104,11 @@ pub mod power;
 #[cfg(all(feature = "ring0", any(target_arch = "x86", target_arch = "x86_64")))]
 pub mod ring0;
 pub mod start;
+#[cfg(any(
+    all(feature = "ring0", any(target_arch = "x86", target_arch = "x86_64")),
+    all(feature = "el1", target_arch = "aarch64")
+))]
+mod stop;
 pub mod test;
 pub mod timer;
 pub mod upcall;

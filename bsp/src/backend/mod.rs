@@ -92,7 +92,10 @@ mod refuse;
 #[cfg(all(feature = "template", any(target_arch = "x86", target_arch = "x86_64")))]
 pub mod template;
 pub mod timers;
-#[cfg(all(feature = "xen", any(target_arch = "x86", target_arch = "x86_64")))]
+#[cfg(all(
+    feature = "xen",
+    any(target_arch = "x86", target_arch = "x86_64", target_arch = "aarch64")
+))]
 pub mod xen;
 
 /// An in-guest backend.
@@ -254,7 +257,6 @@ macro_rules! register_backends {
         $($crate::register_backends! { $($rest)* })?
     };
     (xen $(, $($rest:tt)*)?) => {
-        #[cfg(any(target_arch = "x86", target_arch = "x86_64"))]
         $crate::__backend_in_image! { $crate::backend::xen::BACKEND }
         $($crate::register_backends! { $($rest)* })?
     };

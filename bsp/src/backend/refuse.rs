@@ -42,15 +42,18 @@ fn stop_in_machine(_entry: &Entry) {}
 /// At EL1, where Linux' system call would be a fault: names the backends there are, and stops.
 #[cfg(all(feature = "el1", target_arch = "aarch64"))]
 fn stop_in_machine(entry: &Entry) {
+    use crate::el1::device_tree::{self, DeviceTree};
     use crate::el1::{self, message};
     use crate::start::EntryPoint;
 
     if entry.point != EntryPoint::Reset {
         return;
     }
+    // SAFETY: no backend starts.
+    let is_xen = unsafe { device_tree::get() }.is_some_and(DeviceTree::names_xen);
+    let host = if is_xen { "Xen" } else { "a processor out of reset" };
     message::say(format_args!(
-        "no backend for a processor out of reset in this image; it has: {Names}; name another in `image!` (QEMU, KVM: \
-        bare)"
+        "no backend for {host} in this image; it has: {Names}; name another in `image!` (QEMU, KVM: bare; Xen: xen)"
     ));
     el1::stop("fault", 1)
 }

@@ -224,6 +224,15 @@ impl DeviceTree {
         }
     }
 
+    /// Returns whether it says that the hypervisor is Xen, which answers hypercalls then.
+    #[must_use]
+    pub fn names_xen(self) -> bool {
+        let mut is_xen = false;
+        // A tree that was looked through before.
+        let _ = self.for_each(|node| is_xen |= node.is_any(&[b"xen,xen"]));
+        is_xen
+    }
+
     /// Calls `visit` for start and end of each range of the list of reserved memory, at most `most` of them.
     pub fn for_each_reservation(self, most: usize, mut visit: impl FnMut(u64, u64)) {
         let at = word(self.0, RESERVATIONS).unwrap_or(0) as usize;

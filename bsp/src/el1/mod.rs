@@ -27,6 +27,7 @@ mod vectors;
 
 use crate::Error;
 pub use crate::message;
+pub use crate::stop::{set_stop, stop};
 
 /// Sets the base of thread-local storage, `TPIDR_EL0`.
 ///
@@ -39,10 +40,4 @@ pub unsafe fn set_tls(base: usize) -> Result<(), Error> {
     // SAFETY: a register that nothing but such code reads.
     unsafe { core::arch::asm!("msr tpidr_el0, {}", in(reg) base, options(nomem, nostack, preserves_flags)) };
     Ok(())
-}
-
-/// Ends the guest for good, with `reason` and `code` for whoever started QEMU; elsewhere the processor halts.
-pub fn stop(reason: &str, code: i32) -> ! {
-    qemu::exit(reason, code);
-    processor::halt()
 }

@@ -132,6 +132,14 @@ impl Write for DebugConsole {
 
 /// Leaves the record and ends QEMU; does nothing where there is no debug console.
 pub fn exit(reason: &str, code: i32) {
+    if is_here() {
+        record(reason, code);
+        psci::switch_off();
+    }
+}
+
+/// Leaves the record, and ends QEMU where semihosting does.
+pub fn record(reason: &str, code: i32) {
     if !is_here() {
         return;
     }
@@ -139,5 +147,4 @@ pub fn exit(reason: &str, code: i32) {
     let _ = writeln!(DebugConsole, "paravirt: shutdown {reason} {code}");
     let block = [APPLICATION_EXIT, (code & 0x7f) as u64];
     call(EXIT, block.as_ptr().expose_provenance());
-    psci::switch_off();
 }

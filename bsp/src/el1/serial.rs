@@ -1,5 +1,6 @@
 // SPDX-License-Identifier: MIT OR Apache-2.0
-//! A serial port, Arm's PL011 (PrimeCell UART technical reference manual, r1p5).
+//! A serial port, Arm's PL011 (PrimeCell UART technical reference manual, r1p5), or what the Server Base System
+//! Architecture has of it, where its registers of format and control are not there (`arm,sbsa-uart`).
 
 use core::ptr::{read_volatile, with_exposed_provenance_mut, write_volatile};
 
@@ -32,6 +33,9 @@ const RECEIVED: u32 = 1 << 6 | 1 << 4;
 /// Address of the port's registers, 0 as long as none is known.
 static BASE: Local<usize> = Local::new(0);
 
+/// Whether it has a format and a control register.
+static IS_WHOLE: Local<bool> = Local::new(false);
+
 /// Number of its interrupt, 0 for none.
 static INTERRUPT: Local<u32> = Local::new(0);
 
@@ -39,7 +43,8 @@ static INTERRUPT: Local<u32> = Local::new(0);
 pub(super) fn find(tree: DeviceTree) {
     // A tree that was looked through before.
     let _ = tree.for_each(|node| {
-        if is_here() || !node.is_any(&[b"arm,pl011"]) {
+        let is_whole = node.is_any(&[b"arm,pl011"]);
+        if is_here() || !is_whole && !node.is_any(&[b"arm,sbsa-uart"]) {
             return;
         }
         let Some((start, _)) = node.ranges(1).next() else {
@@ -47,6 +52,7 @@ pub(super) fn find(tree: DeviceTree) {
         };
         if paging::map(start, start.saturating_add(REGISTERS), Kind::Device) {
             BASE.set(start as usize);
+            IS_WHOLE.set(is_whole);
             INTERRUPT.set(node.interrupt(0).unwrap_or(0));
         }
     });
@@ -78,6 +84,9 @@ fn write_register(offset: usize, value: u32) {
 pub fn start() {
     drain();
     write_register(INTERRUPT_MASK, 0);
+    if !IS_WHOLE.get() {
+        return;
+    }
     // Turning the FIFOs on empties them. Where a byte has been received already, the port stays without.
     if !has_input() {
         write_register(LINE_CONTROL, FORMAT);

@@ -25,31 +25,8 @@ pub mod serial;
 pub mod tsc;
 
 pub use crate::message;
+pub use crate::stop::{set_stop, stop};
 pub use descriptor::set_tls;
-
-use crate::local::Local;
-
-/// How the guest ends.
-static STOP: Local<fn(&str, i32) -> !> = Local::new(exit_or_halt);
-
-/// From now on, `stop` ends the guest after a fault: for a backend whose host is to be told, or forbids `hlt`.
-///
-/// # Safety
-/// It is called in faults and entries, amid the critical sections of others: it touches what is its own alone.
-pub unsafe fn set_stop(stop: fn(reason: &str, code: i32) -> !) {
-    STOP.set(stop);
-}
-
-/// Ends the guest for good, with `reason` and `code` for whoever started QEMU; elsewhere the processor halts, unless
-/// [`set_stop`] says otherwise.
-pub fn stop(reason: &str, code: i32) -> ! {
-    STOP.get()(reason, code)
-}
-
-fn exit_or_halt(reason: &str, code: i32) -> ! {
-    qemu::exit(reason, code);
-    processor::halt()
-}
 
 /// Stops the guest if its code keeps data where the processor, or Xen in its place, pushes interrupt frames.
 pub(crate) fn refuse_red_zone() {

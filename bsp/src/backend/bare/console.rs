@@ -11,13 +11,13 @@ use crate::cpu;
 use crate::local::Local;
 use crate::machine::{message, serial};
 
-crate::in_guest_functions! { pub(super) const FUNCTIONS = { pv_console_read = read, pv_console_write = write }; }
+crate::in_guest_functions! { pub(in crate::backend) const FUNCTIONS = { pv_console_read = read, pv_console_write = write }; }
 
 /// Whether there is a port.
 static IS_HERE: Local<bool> = Local::new(false);
 
 /// Makes the port ready. Messages of start-up and of faults go there from now on.
-pub(super) fn start() {
+pub(in crate::backend) fn start() {
     if serial::is_here() {
         IS_HERE.set(true);
         serial::start();
@@ -27,7 +27,7 @@ pub(super) fn start() {
 }
 
 /// Body of `pv_console_write`: as many bytes as the port takes at once, none while it is busy.
-pub(super) extern "C" fn write(buffer: *const u8, length: usize) -> isize {
+pub(in crate::backend) extern "C" fn write(buffer: *const u8, length: usize) -> isize {
     if !IS_HERE.get() {
         return Error::Device.number() as isize;
     }
@@ -42,7 +42,7 @@ pub(super) extern "C" fn write(buffer: *const u8, length: usize) -> isize {
 }
 
 /// Body of `pv_console_read`. A serial line has no end of input; where there is no port, the input has ended.
-pub(super) extern "C" fn read(buffer: *mut u8, length: usize) -> isize {
+pub(in crate::backend) extern "C" fn read(buffer: *mut u8, length: usize) -> isize {
     if !IS_HERE.get() {
         return Error::EndOfInput.number() as isize;
     }

@@ -2,19 +2,20 @@
 //! Backend `bare`: a machine, real or virtual, that the guest has for itself, without help of a hypervisor.
 //!
 //! What such machines have in common is here; what differs is in `pc` (x86: a PC, entered by the PVH note) and `board`
-//! (AArch64: a machine with a device tree, entered at EL1), as `devices`.
+//! (AArch64: a machine with a device tree, entered at EL1), as `devices`. A domain of Xen on AArch64 is such a machine in
+//! all but a few things; backend `xen` takes the rest from here.
 //!
 //! It is meant to be read first by whoever writes another backend.
 
 #[cfg(target_arch = "aarch64")]
-mod board;
-mod console;
-mod cpu;
+pub(super) mod board;
+pub(super) mod console;
+pub(super) mod cpu;
 mod irq;
 #[cfg(any(target_arch = "x86", target_arch = "x86_64"))]
 mod pc;
 mod power;
-mod timer;
+pub(super) mod timer;
 
 #[cfg(target_arch = "aarch64")]
 use board as devices;

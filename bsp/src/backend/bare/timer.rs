@@ -7,7 +7,7 @@ use crate::cpu;
 use crate::local::Local;
 use crate::page_clock;
 
-crate::in_guest_functions! { pub(super) const FUNCTIONS = { pv_clock_now = now, pv_clock_wall = wall }; }
+crate::in_guest_functions! { pub(in crate::backend) const FUNCTIONS = { pv_clock_now = now, pv_clock_wall = wall }; }
 
 const NS_PER_SECOND: u64 = 1_000_000_000;
 

@@ -5,9 +5,8 @@ use core::fmt;
 
 use paravirt_abi::shutdown::Reason;
 
-use super::domain;
 use super::hypercall::{self, Shutdown};
-use crate::ring0::{message, qemu};
+use crate::machine::message;
 
 crate::in_guest_functions! { pub(super) const FUNCTIONS = { pv_shutdown = shutdown }; }
 
@@ -20,7 +19,7 @@ pub(super) extern "C" fn shutdown(reason: u32, code: i32) -> ! {
     }
 }
 
-/// Ends the domain after a fault, see [`crate::ring0::set_stop`].
+/// Ends the domain after a fault, see `set_stop` of `ring0` and `el1`.
 pub(super) fn stop(reason: &str, code: i32) -> ! {
     end(reason, code, Shutdown::Crash)
 }
@@ -31,10 +30,23 @@ pub(super) fn refuse(why: fmt::Arguments<'_>) -> ! {
     stop("fault", 1)
 }
 
-/// Ends the domain: QEMU with a record of why, where the domain controls a machine that QEMU emulates.
+/// Ends the domain, with a record of why in QEMU.
 fn end(reason: &str, code: i32, shutdown: Shutdown) -> ! {
-    if domain::has_ports() {
-        qemu::exit(reason, code);
-    }
+    tell(reason, code);
     hypercall::shutdown(shutdown)
+}
+
+/// Ends QEMU with that record, where the domain controls a machine that QEMU emulates.
+#[cfg(any(target_arch = "x86", target_arch = "x86_64"))]
+fn tell(reason: &str, code: i32) {
+    if super::domain::has_ports() {
+        crate::ring0::qemu::exit(reason, code);
+    }
+}
+
+/// Leaves that record, where the domain was given a device of QEMU's for it; whoever started QEMU ends it then.
+#[cfg(target_arch = "aarch64")]
+fn tell(reason: &str, code: i32) {
+    super::console::finish();
+    crate::el1::qemu::record(reason, code);
 }

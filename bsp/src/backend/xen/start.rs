@@ -3,6 +3,7 @@
 
 use paravirt_abi::start::StartInfo;
 
+use super::version::check as check_version;
 use super::{console, events, hypercall, power, pvh, timer};
 #[cfg(target_arch = "x86_64")]
 use super::{pv, shared};
@@ -10,8 +11,6 @@ use crate::backend::info;
 use crate::ring0::{self, pvh_start_info};
 use crate::start::{Entry, EntryPoint};
 
-/// The oldest Xen whose interfaces are used here: the first whose PVH domains are as they are here.
-const OLDEST: (u16, u16) = (4, 11);
 /// `XENFEAT_dom0` of Xen's public header `features.h`: this domain controls the machine.
 const CONTROLS_MACHINE: u32 = 1 << 11;
 
@@ -84,15 +83,5 @@ fn start_events() {
     match hypercall::bind_virq(events::VIRQ_TIMER) {
         Ok(port) => events::bind_timer(port),
         Err(error) => power::refuse(format_args!("Xen gives no event channel for the timer: error {error}")),
-    }
-}
-
-fn check_version() {
-    let (major, minor) = hypercall::version();
-    if (major, minor) < OLDEST {
-        power::refuse(format_args!(
-            "this is Xen {major}.{minor}; needed is {}.{} or later",
-            OLDEST.0, OLDEST.1
-        ));
     }
 }

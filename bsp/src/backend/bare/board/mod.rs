@@ -22,5 +22,7 @@ mod timer;
 pub(super) use crate::el1::psci::{reset, switch_off};
 pub(super) use interrupts::start_interrupts;
 pub(super) use rtc::read as read_clock;
+#[cfg(feature = "xen")]
+pub(in crate::backend) use start::start_machine;
 pub(super) use start::{detects, start};
 pub(super) use timer::{arm, start_clock};

@@ -7,27 +7,36 @@ use super::machine::Machine;
 use super::{interrupts, rtc, timer as hardware};
 use crate::backend::bare::{console, irq, timer};
 use crate::backend::info;
+use crate::el1::device_tree::{self, DeviceTree};
 use crate::el1::paging::{self, Kind};
-use crate::el1::{device_tree, message, stop};
+use crate::el1::{message, stop};
 use crate::start::{Entry, EntryPoint};
 
 /// Bytes of the registers of the clock.
 const REGISTERS: u64 = 0x1000;
 
-/// A machine of its own, or one of a hypervisor that emulates one.
+/// A machine of its own, or one of a hypervisor that emulates one. Xen says that it is there; where it does not, its
+/// domain is as any other such machine.
 pub(in super::super) fn detects(entry: &Entry) -> bool {
-    entry.point == EntryPoint::Reset
+    // SAFETY: a backend is looked for.
+    entry.point == EntryPoint::Reset && !unsafe { device_tree::get() }.is_some_and(DeviceTree::names_xen)
 }
 
 /// Called once, with interrupts kept away and the virtual flag off.
 pub(in super::super) fn start(_entry: &Entry) -> &'static StartInfo {
+    start_machine(console::start)
+}
+
+/// The start of a machine whose console is started by that function. Called once, with interrupts kept away and the
+/// virtual flag off.
+pub(in crate::backend) fn start_machine(start_console: fn()) -> &'static StartInfo {
     // SAFETY: the backend starts.
     let machine = match unsafe { device_tree::get() }.map(Machine::read) {
         Some(Ok(machine)) => machine,
         Some(Err(problem)) => refuse(format_args!("{problem}")),
         None => refuse(format_args!("there is no device tree")),
     };
-    console::start();
+    start_console();
     if let Some(base) = machine.clock {
         map_device(base, base.saturating_add(REGISTERS));
         // SAFETY: the tree says that the clock is there, it was mapped, and it is this backend's.

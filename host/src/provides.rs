@@ -85,7 +85,7 @@ pub struct Host {
 }
 
 /// The hosts known, sorted by name. Those in QEMU provide what the backend for them does, which is in the image.
-pub const HOSTS: [Host; 5] = [
+pub const HOSTS: [Host; 6] = [
     Host {
         name: "process",
         id: "linux-process",
@@ -112,6 +112,17 @@ pub const HOSTS: [Host; 5] = [
         policy: || Policy {
             machines: vec![Machine::I386, Machine::X86_64, Machine::Aarch64],
             ..in_machine("bare", EntryPoint::Machine)
+        },
+    },
+    Host {
+        name: "xen-domu",
+        id: "xen-domu",
+        summary: "`pvhost run --host xen-domu`: a domain that Xen for AArch64 builds itself, backend `xen`",
+        has_ports: false,
+        l4rtems: false,
+        policy: || Policy {
+            machines: vec![Machine::Aarch64],
+            ..in_machine("xen", EntryPoint::Machine)
         },
     },
     Host {

@@ -2,7 +2,7 @@
 //! The hosts by their names on the command line.
 
 use clap::ValueEnum;
-use pvhost::image::Image;
+use pvhost::image::{Image, Machine};
 use pvhost::provides::Host;
 
 /// Where a guest runs.
@@ -16,8 +16,10 @@ pub(super) enum HostName {
     ProcessL4rtems,
     /// QEMU, a machine without a hypervisor
     Qemu,
-    /// Xen in QEMU, paravirtualized if the guest can be
+    /// Xen in QEMU, paravirtualized if the guest can be; for AArch64 as xen-domu
     Xen,
+    /// Xen for AArch64 in QEMU, a domain that Xen builds itself
+    XenDomu,
     /// Xen in QEMU, paravirtualized (x86-64)
     XenPv,
     /// Xen in QEMU, in a hardware container (PVH)
@@ -32,6 +34,7 @@ impl HostName {
             Self::ProcessL4rtems => "process-l4rtems",
             Self::Qemu => "qemu",
             Self::Xen => "xen",
+            Self::XenDomu => "xen-domu",
             Self::XenPv => "xen-pv",
             Self::XenPvh => "xen-pvh",
         }
@@ -40,6 +43,7 @@ impl HostName {
     /// The host of that name for that image.
     pub(super) fn host(self, image: &Image) -> &'static Host {
         let name = match self {
+            Self::Xen if image.machine() == Machine::Aarch64 => Self::XenDomu.name(),
             Self::Xen if image.entries().xen_pv.is_some() => Self::XenPv.name(),
             Self::Xen => Self::XenPvh.name(),
             _ => self.name(),

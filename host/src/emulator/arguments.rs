@@ -5,8 +5,8 @@ use std::ffi::{OsStr, OsString};
 use std::os::fd::{AsRawFd, OwnedFd};
 
 use super::core::Plan;
-use super::programs::{Files, Xen};
-use super::{EmulatorError, Gic, Options, VirtualMachine};
+use super::programs::{DomainFiles, Files, Xen};
+use super::{EmulatorError, Gic, Options, VirtualMachine, domain};
 use crate::image::{Image, Machine};
 use crate::text::Escaped;
 
@@ -14,9 +14,8 @@ const MIB: u64 = 1 << 20;
 
 /// Most memory that QEMU's PC has in one piece, and that an Arm machine is given.
 const MEMORY_LIMIT: u64 = 3 << 30;
-/// Where the memory of QEMU's machine `virt` for Arm begins. It has the device tree in its first 2 MiB.
-const ARM_MEMORY: u64 = 1 << 30;
-const ARM_IMAGE: u64 = ARM_MEMORY + 2 * MIB;
+/// Where an image may begin in the memory of an Arm machine, which has the device tree in its first 2 MiB.
+const ARM_IMAGE: u64 = domain::MEMORY + 2 * MIB;
 /// Memory that Xen keeps for itself, in bytes. 4.17 starts with less; the rest are its reserves.
 const XEN_MEMORY: u64 = 128 * MIB;
 /// Memory of a paravirtualized domain for what Xen puts behind its image (page tables, list of pages, start info), in
@@ -45,7 +44,7 @@ pub(super) fn arguments(
 ) -> Result<Vec<OsString>, EmulatorError> {
     if let Some(address) = options.debugger {
         match options.platform {
-            VirtualMachine::XenPvh => {
+            VirtualMachine::XenPvh | VirtualMachine::XenDomu => {
                 let platform = options.platform.name();
                 return Err(EmulatorError::NoDebugger { platform });
             }
@@ -54,15 +53,19 @@ pub(super) fn arguments(
         }
     }
     let is_arm = image.machine() == Machine::Aarch64;
+    let is_domu = options.platform == VirtualMachine::XenDomu;
     let machine = match options.gic {
         _ if !is_arm => "pc",
+        // Xen is entered at EL2.
+        Gic::V2 if is_domu => "virt,virtualization=on,gic-version=2",
+        Gic::V3 if is_domu => "virt,virtualization=on,gic-version=3",
         Gic::V2 => "virt,gic-version=2",
         Gic::V3 => "virt,gic-version=3",
     };
     let processor = match options.platform {
         _ if is_arm => ARM_PROCESSOR,
         VirtualMachine::XenPvh => PROCESSOR_FOR_PVH,
-        VirtualMachine::Bare | VirtualMachine::XenPv => PROCESSOR,
+        VirtualMachine::Bare | VirtualMachine::XenPv | VirtualMachine::XenDomu => PROCESSOR,
     };
     let mut arguments: Vec<OsString> = [
         "-no-user-config",
@@ -100,10 +103,16 @@ pub(super) fn arguments(
             arguments.push(inherited(&files.guest).into());
             arguments.extend(["-append".into(), options.command_line.clone().into()]);
         }
-        Some(xen) => {
-            arguments.extend(["-m".into(), megabytes(memory + XEN_MEMORY)]);
-            arguments.extend(under_xen(xen, &files.guest, memory, options)?);
-        }
+        Some(xen) => match &xen.domain {
+            None => {
+                arguments.extend(["-m".into(), megabytes(memory + XEN_MEMORY)]);
+                arguments.extend(under_xen(xen, &files.guest, memory, options)?);
+            }
+            Some(files_of_domain) => {
+                arguments.extend(["-m".into(), megabytes(files_of_domain.machine_memory)]);
+                arguments.extend(for_domain(xen, &files.guest, files_of_domain));
+            }
+        },
     }
     Ok(arguments)
 }
@@ -111,32 +120,33 @@ pub(super) fn arguments(
 /// The arguments by which what the guest writes to its debug console comes to that file. On Arm that is a virtio
 /// console: semihosting would let a guest use the user's files.
 pub(super) fn debug_console(machine: Machine, file: &OwnedFd) -> Vec<OsString> {
-    let file = inherited(file);
     match machine {
-        Machine::Aarch64 => vec![
-            "-chardev".into(),
-            format!("file,id=debug,path={file}").into(),
-            "-device".into(),
-            "virtio-serial-device".into(),
-            "-device".into(),
-            "virtconsole,chardev=debug".into(),
-        ],
-        _ => vec!["-debugcon".into(), format!("file:{file}").into()],
+        Machine::Aarch64 => virtio_console("debug", domain::GUEST_BUS, file),
+        _ => vec!["-debugcon".into(), format!("file:{}", inherited(file)).into()],
     }
 }
 
+/// The arguments by which Xen's log comes to that file, where Xen has a console of its own.
+pub(super) fn xen_console(file: &OwnedFd) -> Vec<OsString> {
+    virtio_console("log", domain::LOG_BUS, file)
+}
+
+fn virtio_console(name: &str, bus: &str, file: &OwnedFd) -> Vec<OsString> {
+    vec![
+        "-chardev".into(),
+        format!("file,id={name},path={}", inherited(file)).into(),
+        "-device".into(),
+        format!("virtio-serial-device,id={name},bus={bus}").into(),
+        "-device".into(),
+        format!("virtconsole,chardev={name},bus={name}.0").into(),
+    ]
+}
+
 fn under_xen(xen: &Xen, guest: &OwnedFd, memory: u64, options: &Options) -> Result<[OsString; 6], EmulatorError> {
-    let length = options.command_line.len();
-    if length > XEN_COMMAND_LINE {
-        return Err(EmulatorError::CommandLine {
-            length,
-            limit: XEN_COMMAND_LINE,
-            platform: options.platform.name(),
-        });
-    }
+    check_command_line(options, XEN_COMMAND_LINE)?;
     let mode = match options.platform {
         VirtualMachine::XenPvh => " dom0=pvh dom0-iommu=none",
-        VirtualMachine::Bare | VirtualMachine::XenPv => "",
+        VirtualMachine::Bare | VirtualMachine::XenPv | VirtualMachine::XenDomu => "",
     };
     let memory = megabytes(memory).to_string_lossy().into_owned();
     let xen_line = format!("{XEN_OPTIONS} dom0_mem={memory}{mode}");
@@ -151,6 +161,35 @@ fn under_xen(xen: &Xen, guest: &OwnedFd, memory: u64, options: &Options) -> Resu
         "-append".into(),
         xen_line.into(),
     ])
+}
+
+/// Where Xen builds the domain by itself.
+fn for_domain(xen: &Xen, guest: &OwnedFd, files: &DomainFiles) -> [OsString; 8] {
+    let loaded =
+        |file: &OwnedFd, address| format!("loader,file={},addr={address:#x},force-raw=on", inherited(file)).into();
+    [
+        "-kernel".into(),
+        inherited(&xen.kernel).into(),
+        "-dtb".into(),
+        inherited(&files.tree).into(),
+        "-device".into(),
+        loaded(&files.passthrough, domain::PASSTHROUGH),
+        "-device".into(),
+        loaded(guest, domain::GUEST),
+    ]
+}
+
+/// Refuses a command line of which not all would reach the guest.
+pub(super) fn check_command_line(options: &Options, limit: usize) -> Result<(), EmulatorError> {
+    let length = options.command_line.len();
+    if length <= limit {
+        return Ok(());
+    }
+    Err(EmulatorError::CommandLine {
+        length,
+        limit,
+        platform: options.platform.name(),
+    })
 }
 
 /// A name for an open file that QEMU inherits.
@@ -172,10 +211,11 @@ pub(super) fn memory(image: &Image, platform: VirtualMachine, more: u64) -> Resu
                 lowest: ARM_IMAGE,
             });
         }
-        end -= ARM_MEMORY;
+        end -= domain::MEMORY;
     }
     let of_xen = match platform {
         VirtualMachine::XenPv => XEN_PV_MEMORY,
+        VirtualMachine::XenDomu => domain::TREE_MEMORY,
         VirtualMachine::Bare | VirtualMachine::XenPvh => 0,
     };
     (end.checked_add(more))
@@ -196,14 +236,26 @@ fn megabytes(bytes: u64) -> OsString {
 
 /// The command line for people, as they would type it in a shell.
 pub(super) fn shown(image: &Image, files: &Files, arguments: &[OsString]) -> String {
+    let xen = files.xen.as_ref();
+    let form = match xen.map(|xen| xen.domain.is_some()) {
+        Some(true) => "in the form that Xen loads",
+        Some(false) | None => "as it was read",
+    };
     let mut text = format!(
-        "pvhost: {} is {}, as it was read\n",
+        "pvhost: {} is {}, {form}\n",
         inherited(&files.guest),
         Escaped(image.name())
     );
-    if let Some(xen) = &files.xen {
+    if let Some(xen) = xen {
         let (kernel, path) = (inherited(&xen.kernel), Escaped(xen.path.display()));
-        text += &format!("pvhost: {kernel} is {path}, unpacked, with marks of its own for its lines\n");
+        text += &match &xen.domain {
+            None => format!("pvhost: {kernel} is {path}, unpacked, with marks of its own for its lines\n"),
+            Some(files) => format!(
+                "pvhost: {kernel} is {path}, {} the device tree for it, {} the one of the guest's devices\n",
+                inherited(&files.tree),
+                inherited(&files.passthrough)
+            ),
+        };
     }
     text += "pvhost:";
     let words = std::iter::once(files.qemu.as_os_str()).chain(arguments.iter().map(OsString::as_os_str));

@@ -25,16 +25,18 @@ pub enum EmulatorError {
     },
     /// There is no Xen.
     #[error(
-        "there is no Xen beside this program or in {folder}; `cargo xtask setup` unpacks one for a pvhost that was \
-        built in this project's `target`; or name the file with --xen or in {variable}. Debian's package has its \
-        version in its name, such as xen-hypervisor-4.17-amd64; to unpack it only: `apt-get download \
-        xen-hypervisor-4.17-amd64 && dpkg-deb -x xen-hypervisor-*.deb xen`, then --xen xen/boot/xen-4.17-amd64.gz"
+        "there is no Xen for {architecture} beside this program or in {folder}; `cargo xtask setup` unpacks one for a \
+        pvhost that was built in this project's `target`; or name the file with --xen or in {variable}. Debian's \
+        package has its version in its name, such as xen-hypervisor-4.17-{architecture}; to unpack it only: {}",
+        unpacking(architecture)
     )]
     NoXen {
         /// Where it was looked for, too.
         folder: &'static str,
         /// The environment variable that may name it.
         variable: &'static str,
+        /// Its architecture, as Debian calls it.
+        architecture: &'static str,
     },
     /// A file cannot be read.
     #[error("{file}: {source}; {fix}", file = Escaped(file))]
@@ -49,13 +51,18 @@ pub enum EmulatorError {
     /// The file is something else.
     #[error(
         "{file} is not Xen: {reason}; give the compressed or uncompressed file that a boot loader would load, such as \
-        /boot/xen-4.17-amd64.gz", file = Escaped(file))]
+        {}", example(architecture), file = Escaped(file))]
     NotXen {
         /// The file.
         file: String,
         /// Why.
         reason: &'static str,
+        /// Its architecture, as Debian calls it.
+        architecture: &'static str,
     },
+    /// The device tree for Xen cannot be made.
+    #[error("no device tree for Xen: {0}; the guest's arguments must have no NUL")]
+    DeviceTree(vm_fdt::Error),
     /// The image lies where the machine has no memory, or something else.
     #[error(
         "the image begins at {start:#x}, and this machine has memory for it from {lowest:#x} on; link it there, as the \
@@ -123,6 +130,23 @@ impl EmulatorError {
     /// For `map_err`.
     pub(super) fn system(what: &'static str) -> impl FnOnce(io::Error) -> Self {
         move |source| Self::System { what, source }
+    }
+}
+
+/// How a person unpacks Debian's package.
+fn unpacking(architecture: &str) -> String {
+    let package = format!("xen-hypervisor-4.17-{architecture}");
+    format!(
+        "`apt-get download {package} && dpkg-deb -x xen-hypervisor-*.deb xen`, then --xen xen{}",
+        example(architecture)
+    )
+}
+
+/// A file with Xen.
+fn example(architecture: &str) -> &'static str {
+    match architecture {
+        "arm64" => "/boot/xen-4.17-arm64",
+        _ => "/boot/xen-4.17-amd64.gz",
     }
 }
 

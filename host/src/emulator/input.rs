@@ -35,7 +35,8 @@ pub(super) struct Input {
     /// `None`: ended.
     file: Option<Stream>,
     waiting: Vec<u8>,
-    under_xen: bool,
+    /// Whether Xen reads it for the guest.
+    through_xen: bool,
     /// From when on the guest takes input; `None`: not known.
     open_from: Option<Instant>,
     /// Whether it has printed anything.
@@ -48,12 +49,17 @@ impl Input {
         let file = io::stdin().as_fd().try_clone_to_owned();
         let file = file.ok().map(Stream::reader);
         let waiting = if file.is_none() { vec![END] } else { Vec::new() };
-        let under_xen = platform != VirtualMachine::Bare;
+        let (through_xen, after_xen) = match platform {
+            VirtualMachine::Bare => (false, false),
+            // The serial port is the guest's.
+            VirtualMachine::XenDomu => (false, true),
+            VirtualMachine::XenPv | VirtualMachine::XenPvh => (true, true),
+        };
         Self {
             file,
             waiting,
-            under_xen,
-            open_from: (!under_xen).then(|| Instant::now() + OPEN_DELAY),
+            through_xen,
+            open_from: (!after_xen).then(|| Instant::now() + OPEN_DELAY),
             heard: false,
         }
     }
@@ -99,7 +105,7 @@ impl Input {
     /// Writes what the serial line takes, once it is ready.
     pub(super) fn write(&mut self, serial: &UnixStream) {
         let mut size = self.waiting.len();
-        if self.under_xen {
+        if self.through_xen {
             self.open_from = Some(Instant::now() + XEN_PAUSE);
             if unread(serial) > 0 {
                 return;

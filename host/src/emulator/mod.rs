@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: MIT OR Apache-2.0
 //! Emulator host: runs a guest in QEMU, on the bare machine (a PC, or for AArch64 QEMU's `virt`) or as the first domain
-//! of a real Xen.
+//! of a real Xen; on AArch64 as its only one.
 //!
 //! The bodies of the guest's external functions are in its image: a backend that drives the machine or makes
 //! hypercalls. This host finds QEMU and Xen, builds the command line, carries the console both ways and learns from the
@@ -8,16 +8,19 @@
 //!
 //! | stream | way |
 //! |---|---|
-//! | console | COM1, or the Arm machine's PL011, a socket that QEMU has as its standard input and output; under Xen, Xen's lines are taken out, which begin with a mark of this run |
+//! | console | COM1, or the Arm machine's PL011, a socket that QEMU has as its standard input and output; under Xen on a PC, Xen's lines are taken out, which begin with a mark of this run |
 //! | debug console | port 0xe9, on Arm a virtio console, a pipe; Xen keeps that port of a PVH guest to itself and prints the lines with another mark |
 //! | QEMU's messages | its standard error, a pipe; shown if it fails |
+//! | Xen's log on Arm | a second virtio console, see [`domain`] |
 //!
 //! A guest that did what it may not, or gives up, tells its registers and stack on the debug console. It ends by the
 //! line `paravirt: shutdown REASON CODE` there and a write to port 0xf4, which ends QEMU, or on Arm by switching the
-//! machine off. If a core is asked for, that is where it waits for it.
+//! machine off; where that is a domain's, which Xen goes on without, QEMU is ended then. If a core is asked for, that is
+//! where it waits for it.
 
 mod arguments;
 mod core;
+mod domain;
 mod end;
 mod error;
 mod filter;
@@ -40,7 +43,7 @@ use std::time::{Duration, Instant};
 
 pub use end::MachineEnd;
 pub use error::EmulatorError;
-pub use programs::XEN_VARIABLE;
+pub use programs::{XEN_ARM_VARIABLE, XEN_VARIABLE};
 
 use self::core::Plan;
 use crate::debug::backtrace::Backtrace;
@@ -61,13 +64,15 @@ pub enum VirtualMachine {
     XenPv,
     /// The first domain of Xen, in a hardware container, entered by the PVH note.
     XenPvh,
+    /// A domain that Xen for AArch64 builds itself, without one that controls the machine.
+    XenDomu,
 }
 
 impl VirtualMachine {
     /// The one of that name among the [`HOSTS`](crate::provides::HOSTS); `None`: that host is no machine in QEMU.
     #[must_use]
     pub fn find(name: &str) -> Option<Self> {
-        [Self::Bare, Self::XenPv, Self::XenPvh]
+        [Self::Bare, Self::XenPv, Self::XenPvh, Self::XenDomu]
             .into_iter()
             .find(|platform| platform.name() == name)
     }
@@ -86,6 +91,7 @@ impl VirtualMachine {
             Self::Bare => "qemu",
             Self::XenPv => "xen-pv",
             Self::XenPvh => "xen-pvh",
+            Self::XenDomu => "xen-domu",
         }
     }
 }
@@ -117,11 +123,11 @@ pub struct Options {
     pub gic: Gic,
     /// Whether QEMU's command line and everything Xen prints are shown on standard error.
     pub verbose: bool,
-    /// The file with Xen; `None`: the one of [`XEN_VARIABLE`], or the newest that was unpacked beside the program (from
-    /// its folder, `../xen/boot`), or the newest in /boot.
+    /// The file with Xen; `None`: the one of [`XEN_VARIABLE`] (for AArch64 [`XEN_ARM_VARIABLE`]), or the newest that was
+    /// unpacked beside the program (from its folder, `../xen/boot` or `../xen-arm64/boot`), or the newest in /boot.
     pub xen: Option<PathBuf>,
     /// TCP port for debuggers, with whom QEMU speaks itself; the machine stands until one has it go on. `timeout` does
-    /// not. Not for [`VirtualMachine::XenPvh`].
+    /// not. Not for [`VirtualMachine::XenPvh`] and [`VirtualMachine::XenDomu`].
     pub debugger: Option<SocketAddr>,
 }
 
@@ -191,6 +197,6 @@ pub fn run(image: &Image, options: &Options, core: Option<CoreFile>) -> Result<F
     if let Some(plan) = &mut plan {
         plan.started();
     }
-    let marks = files.xen.map(|xen| xen.marks);
+    let marks = files.xen.filter(|xen| xen.domain.is_none()).map(|xen| xen.marks);
     session::run(qemu, marks, &shown, image, options, deadline, plan)
 }

@@ -13,12 +13,14 @@ use flate2::read::MultiGzDecoder;
 use rustix::fs::{Access, MemfdFlags, access, memfd_create};
 
 use super::marks::Marks;
-use super::{EmulatorError, Options, VirtualMachine};
+use super::{EmulatorError, Options, VirtualMachine, arguments, domain};
 use crate::image::{Image, Machine};
 use crate::streams::{self, Timely};
 
 /// Environment variable that may name the file with Xen.
 pub const XEN_VARIABLE: &str = "PVHOST_XEN";
+/// And with Xen for AArch64.
+pub const XEN_ARM_VARIABLE: &str = "PVHOST_XEN_ARM64";
 
 /// Where `cargo xtask setup` unpacks QEMU if it does not install it, from the folder of a program that was built in
 /// `target`.
@@ -27,6 +29,7 @@ const QEMU_BESIDE: &str = "../qemu/bin";
 const XEN_FOLDER: &str = "/boot";
 /// Where `cargo xtask setup` unpacks Xen.
 const XEN_BESIDE: &str = "../xen/boot";
+const XEN_ARM_BESIDE: &str = "../xen-arm64/boot";
 /// More than any Xen has, in bytes, unpacked.
 const LARGEST_XEN: u64 = 64 << 20;
 
@@ -35,8 +38,8 @@ const LARGEST_XEN: u64 = 64 << 20;
 pub(super) struct Files {
     /// The program.
     pub(super) qemu: PathBuf,
-    /// The guest as it was read, in memory: what was checked is what runs, whatever becomes of its file. It has no
-    /// name, in which QEMU might take commas and spaces for something else.
+    /// The guest as it was read, or as Xen loads it, in memory: what was checked is what runs, whatever becomes of its
+    /// file. It has no name, in which QEMU might take commas and spaces for something else.
     pub(super) guest: OwnedFd,
     /// Under Xen: what QEMU loads in place of the guest.
     pub(super) xen: Option<Xen>,
@@ -49,8 +52,21 @@ pub(super) struct Xen {
     pub(super) path: PathBuf,
     /// Its content, unpacked, in memory.
     pub(super) kernel: OwnedFd,
-    /// How its lines begin.
+    /// How its lines begin on a console that it shares with the guest.
     pub(super) marks: Marks,
+    /// For a domain that Xen builds itself.
+    pub(super) domain: Option<DomainFiles>,
+}
+
+/// What Xen is told of a domain that it builds itself.
+#[derive(Debug)]
+pub(super) struct DomainFiles {
+    /// Memory of the machine, in bytes.
+    pub(super) machine_memory: u64,
+    /// The machine's device tree.
+    pub(super) tree: OwnedFd,
+    /// The one of the domain's devices.
+    pub(super) passthrough: OwnedFd,
 }
 
 /// Finds everything.
@@ -59,22 +75,120 @@ pub(super) fn find(image: &Image, options: &Options, deadline: Option<Instant>) 
     let qemu = (env::var_os("PATH").and_then(|path| in_path(&path, program)))
         .or_else(|| Some(beside(QEMU_BESIDE)?.join(program)).filter(|file| is_program(file)))
         .ok_or(EmulatorError::NoQemu { program, package })?;
-    let xen = match options.platform {
-        VirtualMachine::Bare => None,
-        VirtualMachine::XenPv | VirtualMachine::XenPvh => {
-            let path = options
-                .xen
-                .clone()
-                .or_else(|| env::var_os(XEN_VARIABLE).map(PathBuf::from))
-                .map_or_else(installed_xen, Ok)?;
-            let mut content = unpack(&path, deadline)?;
+    if options.platform == VirtualMachine::Bare {
+        let guest = in_memory(c"guest", image.file())?;
+        return Ok(Files { qemu, guest, xen: None });
+    }
+    let kind = XenKind::of(options.platform);
+    let path = options
+        .xen
+        .clone()
+        .or_else(|| env::var_os(kind.variable()).map(PathBuf::from))
+        .map_or_else(|| installed_xen(kind), Ok)?;
+    let mut content = unpack(&path, kind, deadline)?;
+    let (guest, marks, domain) = match kind {
+        XenKind::X86 => {
             let marks = Marks::make(&mut content).map_err(EmulatorError::system("cannot get random numbers"))?;
-            let kernel = in_memory(c"xen", &content)?;
-            Some(Xen { path, kernel, marks })
+            (in_memory(c"guest", image.file())?, marks, None)
+        }
+        XenKind::Arm => {
+            let flat = domain::flat(image);
+            let files = for_domain(image, options, flat.len())?;
+            (in_memory(c"guest", &flat)?, Marks::default(), Some(files))
         }
     };
-    let guest = in_memory(c"guest", image.file())?;
+    let kernel = in_memory(c"xen", &content)?;
+    let xen = Some(Xen {
+        path,
+        kernel,
+        marks,
+        domain,
+    });
     Ok(Files { qemu, guest, xen })
+}
+
+/// What Xen is told of the domain, of which `guest` bytes are loaded.
+fn for_domain(image: &Image, options: &Options, guest: usize) -> Result<DomainFiles, EmulatorError> {
+    arguments::check_command_line(options, domain::COMMAND_LINE)?;
+    let memory = arguments::memory(image, options.platform, options.memory)?;
+    let passthrough = domain::passthrough().map_err(EmulatorError::DeviceTree)?;
+    let of_domain = domain::Domain {
+        memory,
+        passthrough: passthrough.len(),
+        guest,
+        arguments: &options.command_line,
+    };
+    let tree = domain::machine(options.gic, domain::XEN_OPTIONS, &of_domain).map_err(EmulatorError::DeviceTree)?;
+    Ok(DomainFiles {
+        machine_memory: domain::XEN_MEMORY + (guest as u64).next_multiple_of(1 << 20) + memory,
+        tree: in_memory(c"tree", &tree)?,
+        passthrough: in_memory(c"passthrough", &passthrough)?,
+    })
+}
+
+/// Which Xen.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum XenKind {
+    X86,
+    Arm,
+}
+
+impl XenKind {
+    fn of(platform: VirtualMachine) -> Self {
+        match platform {
+            VirtualMachine::XenDomu => Self::Arm,
+            VirtualMachine::Bare | VirtualMachine::XenPv | VirtualMachine::XenPvh => Self::X86,
+        }
+    }
+
+    /// The environment variable that may name its file.
+    const fn variable(self) -> &'static str {
+        match self {
+            Self::X86 => XEN_VARIABLE,
+            Self::Arm => XEN_ARM_VARIABLE,
+        }
+    }
+
+    const fn beside(self) -> &'static str {
+        match self {
+            Self::X86 => XEN_BESIDE,
+            Self::Arm => XEN_ARM_BESIDE,
+        }
+    }
+
+    /// The architecture in names of Debian's files and packages.
+    const fn architecture(self) -> &'static str {
+        match self {
+            Self::X86 => "amd64",
+            Self::Arm => "arm64",
+        }
+    }
+
+    /// Why that content is not such a Xen; `None`: it may be.
+    fn misses(self, content: &[u8]) -> Option<&'static str> {
+        match self {
+            Self::X86 if !content.starts_with(b"\x7fELF") => Some("it holds no ELF file"),
+            Self::Arm if content.get(56..60) != Some(b"ARM\x64") => Some("it holds no image for AArch64"),
+            Self::X86 | Self::Arm => None,
+        }
+    }
+
+    /// The numbers of the version in the name of a file with it: `xen-VERSION.gz`, `xen-VERSION-ARCHITECTURE.gz`, and
+    /// for Arm also without `.gz`.
+    fn version(self, name: &str) -> Option<Vec<u32>> {
+        let name = name.strip_prefix("xen-")?;
+        let is_packed = name.ends_with(".gz");
+        let name = name.strip_suffix(".gz").unwrap_or(name);
+        let version = match name.split_once('-') {
+            Some((version, architecture)) if architecture == self.architecture() => version,
+            None if self == Self::X86 => name,
+            _ => return None,
+        };
+        if self == Self::X86 && !is_packed {
+            return None;
+        }
+        version.split('.').map(|part| part.parse().ok()).collect()
+    }
 }
 
 /// QEMU's program for guests of that architecture, and Debian's package with it.
@@ -107,30 +221,26 @@ fn beside(folder: &str) -> Option<PathBuf> {
 
 /// The newest Xen of the first folder that has one: what `cargo xtask setup` unpacked for this program, or the system's
 /// own.
-fn installed_xen() -> Result<PathBuf, EmulatorError> {
-    let mut folders = beside(XEN_BESIDE).into_iter().chain([PathBuf::from(XEN_FOLDER)]);
-    folders.find_map(|folder| newest(&folder)).ok_or(EmulatorError::NoXen {
-        folder: XEN_FOLDER,
-        variable: XEN_VARIABLE,
-    })
+fn installed_xen(kind: XenKind) -> Result<PathBuf, EmulatorError> {
+    let folders = beside(kind.beside()).into_iter().chain([PathBuf::from(XEN_FOLDER)]);
+    (folders.into_iter())
+        .find_map(|folder| newest(&folder, kind))
+        .ok_or(EmulatorError::NoXen {
+            folder: XEN_FOLDER,
+            variable: kind.variable(),
+            architecture: kind.architecture(),
+        })
 }
 
-/// The file `xen-VERSION.gz` or `xen-VERSION-ARCHITECTURE.gz` with the highest version.
-fn newest(folder: &Path) -> Option<PathBuf> {
+/// The file with the highest version in its name.
+fn newest(folder: &Path, kind: XenKind) -> Option<PathBuf> {
     fs::read_dir(folder)
         .ok()?
         .flatten()
         .map(|entry| entry.path())
-        .filter_map(|path| Some((version(path.file_name()?.to_str()?)?, path)))
+        .filter_map(|path| Some((kind.version(path.file_name()?.to_str()?)?, path)))
         .max()
         .map(|(_, path)| path)
-}
-
-/// The numbers of the version in that file name.
-fn version(name: &str) -> Option<Vec<u32>> {
-    let version = name.strip_prefix("xen-")?.strip_suffix(".gz")?;
-    let version = version.split('-').next().unwrap_or(version);
-    version.split('.').map(|part| part.parse().ok()).collect()
 }
 
 fn read_error(file: &Path, fix: &'static str) -> impl FnOnce(io::Error) -> EmulatorError {
@@ -139,10 +249,11 @@ fn read_error(file: &Path, fix: &'static str) -> impl FnOnce(io::Error) -> Emula
 }
 
 /// The file's content, if it comes before the deadline.
-fn unpack(path: &Path, deadline: Option<Instant>) -> Result<Vec<u8>, EmulatorError> {
+fn unpack(path: &Path, kind: XenKind, deadline: Option<Instant>) -> Result<Vec<u8>, EmulatorError> {
     let not_xen = |reason| EmulatorError::NotXen {
         file: path.display().to_string(),
         reason,
+        architecture: kind.architecture(),
     };
     let fix = "give the file of a Xen package";
     let mut content = Vec::new();
@@ -166,10 +277,10 @@ fn unpack(path: &Path, deadline: Option<Instant>) -> Result<Vec<u8>, EmulatorErr
     if content.len() as u64 > LARGEST_XEN {
         return Err(not_xen("it is larger than any Xen"));
     }
-    if !content.starts_with(b"\x7fELF") {
-        return Err(not_xen("it holds no ELF file"));
+    match kind.misses(&content) {
+        Some(reason) => Err(not_xen(reason)),
+        None => Ok(content),
     }
-    Ok(content)
 }
 
 /// A file in memory, without a name: nothing is left behind, however the run ends. `name` is for who lists open files.
@@ -189,18 +300,23 @@ mod tests {
 
     #[test]
     fn the_newest_xen_is_the_one_with_the_highest_version() {
-        for (name, numbers) in [
-            ("xen-4.17-amd64.gz", Some(vec![4, 17])),
-            ("xen-4.9.gz", Some(vec![4, 9])),
-            ("xen-4.20.1.gz", Some(vec![4, 20, 1])),
-            ("xen-4.17-amd64.efi", None),
-            ("xen-4.17-amd64.config", None),
-            ("xen.gz", None),
-            ("vmlinuz-6.1", None),
+        for (name, numbers, numbers_for_arm) in [
+            ("xen-4.17-amd64.gz", Some(vec![4, 17]), None),
+            ("xen-4.9.gz", Some(vec![4, 9]), None),
+            ("xen-4.20.1.gz", Some(vec![4, 20, 1]), None),
+            ("xen-4.17-amd64.efi", None, None),
+            ("xen-4.17-amd64.config", None, None),
+            ("xen-4.17-arm64", None, Some(vec![4, 17])),
+            ("xen-4.20-arm64.gz", None, Some(vec![4, 20])),
+            ("xen-4.17-arm64.efi", None, None),
+            ("xen-4.17-arm64.config", None, None),
+            ("xen.gz", None, None),
+            ("vmlinuz-6.1", None, None),
         ] {
-            assert_eq!(version(name), numbers, "{name}");
+            assert_eq!(XenKind::X86.version(name), numbers, "{name}");
+            assert_eq!(XenKind::Arm.version(name), numbers_for_arm, "{name}");
         }
-        assert!(version("xen-4.17-amd64.gz") > version("xen-4.9.gz"));
+        assert!(XenKind::X86.version("xen-4.17-amd64.gz") > XenKind::X86.version("xen-4.9.gz"));
     }
 
     #[test]
@@ -218,9 +334,18 @@ mod tests {
 
     #[test]
     fn what_is_not_xen_is_refused() {
-        let message = |path: &str| unpack(Path::new(path), None).unwrap_err().to_string();
+        let message = |path: &str| {
+            let unpacked = unpack(Path::new(path), XenKind::X86, None);
+            unpacked.unwrap_err().to_string()
+        };
         assert!(message("/no/such/xen.gz").starts_with("/no/such/xen.gz: No such file"));
         assert!(message(env!("CARGO_MANIFEST_PATH")).contains("is not Xen: it holds no ELF file"));
         assert!(message("/dev/zero").contains("is not Xen: it is larger than any Xen"));
+        let of_arm = unpack(Path::new(env!("CARGO_MANIFEST_PATH")), XenKind::Arm, None).unwrap_err();
+        let of_arm = of_arm.to_string();
+        assert!(
+            of_arm.contains("it holds no image for AArch64") && of_arm.contains("arm64"),
+            "{of_arm}"
+        );
     }
 }

@@ -11,7 +11,7 @@ use std::process::{Child, Command, ExitStatus};
 use std::ptr;
 
 use super::EmulatorError;
-use super::arguments::debug_console;
+use super::arguments::{debug_console, xen_console};
 use super::core::Plan;
 use super::programs::Files;
 use crate::image::Machine;
@@ -29,6 +29,8 @@ pub(super) struct Qemu {
     pub(super) debug: PipeReader,
     /// What QEMU has to say.
     pub(super) messages: PipeReader,
+    /// What Xen has to say, where it has a console of its own.
+    pub(super) log: Option<PipeReader>,
 }
 
 /// Starts QEMU with these arguments and what connects it to us.
@@ -46,11 +48,24 @@ pub(super) fn start(
     let debug_far = OwnedFd::from(debug_far);
     let mut keep: Vec<RawFd> = vec![debug_far.as_raw_fd(), files.guest.as_raw_fd()];
     keep.extend(files.xen.iter().map(|xen| xen.kernel.as_raw_fd()));
+    let domain = files.xen.as_ref().and_then(|xen| xen.domain.as_ref());
+    keep.extend(
+        domain
+            .into_iter()
+            .flat_map(|domain| [domain.tree.as_raw_fd(), domain.passthrough.as_raw_fd()]),
+    );
+    let log = domain
+        .map(|_| io::pipe())
+        .transpose()
+        .map_err(system("cannot make a pipe"))?;
+    let (log, log_far) = log.map(|(log, far)| (log, OwnedFd::from(far))).unzip();
+    keep.extend(log_far.iter().map(AsRawFd::as_raw_fd));
     keep.extend(core.into_iter().flat_map(Plan::files).map(AsRawFd::as_raw_fd));
     let mut command = Command::new(&files.qemu);
     command
         .args(arguments)
         .args(debug_console(machine, &debug_far))
+        .args(log_far.iter().flat_map(xen_console))
         .stdin(OwnedFd::from(typing_far))
         .stdout(serial_far)
         .stderr(messages_far);
@@ -65,6 +80,7 @@ pub(super) fn start(
         serial,
         debug,
         messages,
+        log,
     })
 }
 

@@ -20,7 +20,7 @@ use super::output::Output;
 use super::qemu::Qemu;
 use super::signals::{self, Signals};
 use super::xen::{Event, Log};
-use super::{EmulatorError, Finished, MachineEnd, Options, record};
+use super::{EmulatorError, Finished, MachineEnd, Options, VirtualMachine, record};
 use crate::debug::core::CoreError;
 use crate::image::Image;
 use crate::terminal::{self, GLANCE, RawMode};
@@ -51,6 +51,7 @@ enum Source {
     Serial,
     Debug,
     Messages,
+    Log,
     Machine,
     Input,
     Output,
@@ -68,9 +69,11 @@ struct Session<'a> {
     output: Output,
     /// On its way to standard error.
     errors: Output,
-    /// Under Xen only.
+    /// Where Xen speaks on the guest's console.
     filter: Option<Filter>,
     log: Log,
+    /// Where Xen has a console of its own.
+    log_lines: LineBuffer,
     /// When the serial line was last heard, or not listened to.
     heard: Instant,
     debug: LineBuffer,
@@ -112,6 +115,7 @@ pub(super) fn run(
         errors: errors.map_err(EmulatorError::system("cannot use standard error"))?,
         filter: marks.map(Filter::new),
         log: Log::default(),
+        log_lines: LineBuffer::default(),
         heard: Instant::now(),
         debug: LineBuffer::default(),
         messages: Vec::new(),
@@ -163,6 +167,9 @@ impl Session<'_> {
         self.part(|filter, take| filter.finish(take));
         if let Some(line) = self.debug.rest() {
             self.debug_line(&line);
+        }
+        if let Some(line) = self.log_lines.rest() {
+            self.log_line(&line);
         }
         self.take_core();
         let status = self.qemu.end().map_err(wait_error)?;
@@ -227,7 +234,7 @@ impl Session<'_> {
     }
 
     fn streams_ended(&self) -> bool {
-        self.closed.len() == 3
+        self.closed.len() == 3 + usize::from(self.qemu.log.is_some())
     }
 
     /// Returns whether something is held back that the guest may have printed: until it has started, only Xen speaks,
@@ -257,6 +264,12 @@ impl Session<'_> {
         }
         if !self.closed.contains(&Source::Messages) {
             add(Source::Messages, PollFd::new(&self.qemu.messages, PollFlags::IN));
+        }
+        if let Some(log) = &self.qemu.log
+            && self.errors.has_room()
+            && !self.closed.contains(&Source::Log)
+        {
+            add(Source::Log, PollFd::new(log, PollFlags::IN));
         }
         if let Some(plan) = &self.plan {
             add(Source::Machine, PollFd::new(plan.stream(), PollFlags::IN));
@@ -320,6 +333,7 @@ impl Session<'_> {
                 let room = MESSAGES.saturating_sub(self.messages.len());
                 self.messages.extend(chunk[..count.unwrap_or(0)].iter().take(room));
             }
+            Source::Log => self.read_log(),
             Source::Machine => self.machine(),
             Source::Input if self.may_read() => self.input.read(),
             // Meanwhile we have been put into the background.
@@ -366,6 +380,27 @@ impl Session<'_> {
         }
     }
 
+    /// Takes what Xen prints on its own console.
+    fn read_log(&mut self) {
+        let mut chunk = [0; CHUNK];
+        let count = self.qemu.log.as_ref().and_then(|log| read(log, &mut chunk));
+        self.note_end(Source::Log, count);
+        for &byte in &chunk[..count.unwrap_or(0)] {
+            if let Some(line) = self.log_lines.push(byte) {
+                self.log_line(&line);
+            }
+        }
+    }
+
+    /// A line on Xen's own console: Xen's, or one that the guest has had it print.
+    fn log_line(&mut self, line: &str) {
+        if let Some(line) = line.strip_prefix("(d1) ") {
+            self.debug_line(line);
+        } else {
+            self.xen_line(line.strip_prefix("(XEN) ").unwrap_or(line).to_owned());
+        }
+    }
+
     /// Lets the filter act and does what comes of it.
     fn part(&mut self, act: impl FnOnce(&mut Filter, &mut dyn FnMut(Part))) {
         let Some(filter) = &mut self.filter else {
@@ -409,8 +444,8 @@ impl Session<'_> {
         match record::parse(line) {
             Some(exit) if self.exit.is_none() => {
                 self.exit = Some((exit, Instant::now() + GRACE));
-                if self.plan.is_some() {
-                    // The guest waits for its end.
+                // The guest waits for its end, or Xen for another domain.
+                if self.plan.is_some() || self.options.platform == VirtualMachine::XenDomu {
                     self.take_core();
                     self.qemu.kill();
                 }

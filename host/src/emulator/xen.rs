@@ -49,10 +49,15 @@ impl Log {
     }
 }
 
-/// LineBuffer of Xen's (4.17 and 4.20) xen/arch/x86/setup.c, xen/common/shutdown.c and xen/drivers/char/console.c.
+/// LineBuffer of Xen's (4.17 and 4.20) xen/arch/x86/setup.c, xen/arch/arm/mm.c, xen/common/shutdown.c,
+/// xen/common/domain.c and xen/drivers/char/console.c.
 fn event(line: &str) -> Option<Event> {
-    if line.starts_with("Freed ") && line.ends_with(" init memory") {
+    if line.starts_with("Freed ") && line.trim_end_matches('.').ends_with(" init memory") {
         return Some(Event::Started);
+    }
+    // Where it is the only domain, nothing else follows.
+    if line.starts_with("Domain 1 ") && line.contains(" crashed on cpu") {
+        return Some(Event::Ended(MachineEnd::Fault));
     }
     if line.starts_with("Reboot in five seconds") {
         let panic = "Xen itself stopped in a panic".to_owned();
@@ -82,7 +87,9 @@ mod tests {
         assert_eq!(ended("Hardware Dom0 shutdown: rebooting machine"), 4);
         assert_eq!(ended("Hardware Dom0 halted: halting machine"), 1);
         assert_eq!(ended("Reboot in five seconds..."), 1);
+        assert_eq!(ended("Domain 1 (vcpu#0) crashed on cpu#0:"), 5);
         assert_eq!(event("Freed 656kB init memory"), Some(Event::Started));
+        assert_eq!(event("Freed 336kB init memory."), Some(Event::Started));
         assert_eq!(event("*** Serial input to DOM0"), None);
     }
 

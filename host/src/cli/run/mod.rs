@@ -415,6 +415,7 @@ impl Arguments {
     fn check(&self, host: HostName) -> Result<(), clap::Error> {
         let process = matches!(host, HostName::Process | HostName::ProcessL4rtems);
         let xen = !process && host != HostName::Qemu;
+        let has_gic = matches!(host, HostName::Qemu | HostName::Xen | HostName::XenDomu);
         let given = [
             ("--time", self.time != Time::Real, process, "process"),
             ("--console", self.console != Place::Stdio, process, "process"),
@@ -429,7 +430,7 @@ impl Arguments {
             ("--trace", self.trace.is_some(), process, "process"),
             ("--profile", self.profile.is_some(), process, "process"),
             ("--icount", self.icount, !process, "qemu` or `--host xen"),
-            ("--gic", self.gic.is_some(), host == HostName::Qemu, "qemu"),
+            ("--gic", self.gic.is_some(), has_gic, "qemu` or `--host xen"),
             ("--xen", self.xen.is_some(), xen, "xen"),
         ];
         for (option, given, fits, host) in given {

@@ -8,6 +8,7 @@ use std::process::{Command, Stdio};
 use std::time::{Duration, Instant};
 
 use anyhow::{Context, Result, bail, ensure};
+use tempfile::TempDir;
 
 use crate::command;
 
@@ -88,9 +89,74 @@ fn simulated(action: &str, packages: &[&str]) -> Result<Vec<String>> {
     Ok(actions.filter_map(first_word).collect())
 }
 
-/// Unpacks `packages`, and with `dependencies` whatever they need that is not installed, to `folder`. Nothing is
-/// installed, so no root is needed and no conflict matters.
-pub fn unpack(packages: &[&str], dependencies: bool, folder: &Path) -> Result<()> {
+/// Lists of packages.
+#[derive(Debug, Default)]
+pub struct Lists {
+    /// What tells apt of them.
+    options: Vec<String>,
+    /// Where they are, if they are not this machine's; it goes with them.
+    _folder: Option<TempDir>,
+}
+
+impl Lists {
+    /// Those that this machine has.
+    pub fn own() -> Self {
+        Self::default()
+    }
+
+    /// Those of another architecture, from the archives that this machine's apt uses, fetched now. The machine knows
+    /// nothing of them afterwards, and no root is needed.
+    pub fn of(architecture: &str) -> Result<Self> {
+        let folder = tempfile::tempdir()?;
+        let path = |name: &str| folder.path().join(name).display().to_string();
+        for name in ["lists/partial", "cache/archives/partial"] {
+            fs::create_dir_all(path(name))?;
+        }
+        File::create(path("status"))?;
+        let options = [
+            format!("APT::Architecture={architecture}"),
+            format!("APT::Architectures={architecture}"),
+            format!("Dir::State::Lists={}", path("lists")),
+            format!("Dir::State::status={}", path("status")),
+            format!("Dir::Cache={}", path("cache")),
+            "Acquire::Languages=none".to_owned(),
+            SANDBOX.to_owned(),
+        ];
+        let options = options
+            .into_iter()
+            .flat_map(|option| ["-o".to_owned(), option])
+            .collect();
+        let lists = Self {
+            options,
+            _folder: Some(folder),
+        };
+        println!("fetching the package lists of {architecture}");
+        // An archive that has nothing for that architecture does not matter.
+        command::output(lists.command("apt-get").args(["--quiet", "update"]))?;
+        Ok(lists)
+    }
+
+    /// The names of packages that match a regular expression.
+    pub fn search(&self, expression: &str) -> Result<Vec<String>> {
+        let mut apt = self.command("apt-cache");
+        let found = command::output(apt.args(["search", "--names-only", expression]))?;
+        Ok(found.lines().filter_map(first_word).collect())
+    }
+
+    /// A program of apt that uses them.
+    fn command(&self, program: &str) -> Command {
+        let mut command = in_english(program);
+        command.args(&self.options);
+        command
+    }
+}
+
+/// apt's sandbox user may not write below a home folder; it then says so in three lines and goes on.
+const SANDBOX: &str = "APT::Sandbox::User=root";
+
+/// Unpacks `packages` of those lists, and with `dependencies` whatever they need that is not installed, to `folder`.
+/// Nothing is installed, so no root is needed and no conflict matters.
+pub fn unpack(lists: &Lists, packages: &[&str], dependencies: bool, folder: &Path) -> Result<()> {
     let parent = folder.parent().context("a folder is in one")?;
     fs::create_dir_all(parent)?;
     // Two task runners at once: the second waits.
@@ -105,10 +171,8 @@ pub fn unpack(packages: &[&str], dependencies: bool, folder: &Path) -> Result<()
         packages.iter().copied().map(str::to_owned).collect()
     };
     println!("unpacking Debian packages: {}", wanted.join(" "));
-    let mut apt = in_english("apt-get");
-    apt.args(["--quiet", "download"])
-        // Its sandbox user may not write below a home folder; it then says so in three lines and goes on.
-        .args(["-o", "APT::Sandbox::User=root"])
+    let mut apt = lists.command("apt-get");
+    apt.args(["--quiet", "-o", SANDBOX, "download"])
         .args(&wanted)
         .current_dir(&partial);
     command::output(&mut apt)?;
@@ -124,12 +188,6 @@ pub fn unpack(packages: &[&str], dependencies: bool, folder: &Path) -> Result<()
         fs::remove_dir_all(folder)?;
     }
     Ok(fs::rename(partial, folder)?)
-}
-
-/// The names of packages that match a regular expression.
-pub fn search(expression: &str) -> Result<Vec<String>> {
-    let found = command::output(Command::new("apt-cache").args(["search", "--names-only", expression]))?;
-    Ok(found.lines().filter_map(first_word).collect())
 }
 
 fn first_word(line: &str) -> Option<String> {

@@ -10,7 +10,7 @@ use std::process::Command;
 
 use anyhow::{Context, Result, bail, ensure};
 
-use crate::apt;
+use crate::apt::{self, Lists};
 use crate::command;
 use crate::workspace::Workspace;
 
@@ -24,10 +24,61 @@ pub const QEMU_USER: &str = "qemu-aarch64";
 const OLDEST_QEMU: [u32; 2] = [7, 2];
 /// The oldest Xen that is known to do.
 const OLDEST_XEN: [u32; 2] = [4, 17];
-/// Environment variable by which pvhost and the tests find Xen.
-const XEN_VARIABLE: &str = "PVHOST_XEN";
-/// Debian's packages of Xen; there is one for each version.
-const XEN_PACKAGES: &str = "^xen-hypervisor-[0-9.]+-amd64$";
+
+/// A Xen.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Xen {
+    /// For x86-64.
+    X86,
+    /// For AArch64.
+    Arm,
+}
+
+impl Xen {
+    /// The environment variable by which pvhost and the tests find it.
+    const fn variable(self) -> &'static str {
+        match self {
+            Self::X86 => "PVHOST_XEN",
+            Self::Arm => "PVHOST_XEN_ARM64",
+        }
+    }
+
+    /// Its architecture, as Debian calls it.
+    const fn architecture(self) -> &'static str {
+        match self {
+            Self::X86 => "amd64",
+            Self::Arm => "arm64",
+        }
+    }
+
+    /// Where it is unpacked.
+    fn folder(self, workspace: &Workspace) -> PathBuf {
+        match self {
+            Self::X86 => workspace.xen(),
+            Self::Arm => workspace.xen_arm(),
+        }
+    }
+
+    /// Returns whether a file of the package is the one with it: there are others beside it.
+    fn is_file(self, path: &Path) -> bool {
+        let name = path.file_name().and_then(OsStr::to_str).unwrap_or_default();
+        let has_name = match self {
+            Self::X86 => name.ends_with(".gz"),
+            Self::Arm => name.ends_with("-arm64") || name.ends_with("-arm64.gz"),
+        };
+        has_name && !path.is_symlink()
+    }
+
+    /// Returns whether the beginning of a file is its.
+    fn begins(self, start: &[u8]) -> bool {
+        let is_packed = start.starts_with(&[0x1f, 0x8b]);
+        is_packed
+            || match self {
+                Self::X86 => start.starts_with(b"\x7fELF"),
+                Self::Arm => start.ends_with(b"ARM\x64"),
+            }
+    }
+}
 
 /// The program of QEMU with that name: the first that works, in `PATH` or unpacked here. Where none works, the first;
 /// its mere name if there is none.
@@ -54,7 +105,7 @@ pub(crate) fn works(name: &str) -> Result<()> {
 /// Unpacks QEMU's `packages`, with all that they need, below `target`.
 pub(crate) fn unpack_qemu(packages: &[&str], workspace: &Workspace) -> Result<()> {
     let folder = workspace.qemu();
-    apt::unpack(packages, true, &folder)?;
+    apt::unpack(&Lists::own(), packages, true, &folder)?;
     // Programs that start it with its own libraries and firmware.
     fs::create_dir_all(folder.join("bin"))?;
     for name in [QEMU, "qemu-system-i386", QEMU_ARM] {
@@ -82,8 +133,10 @@ pub fn environment(command: &mut Command, workspace: &Workspace) {
             command.env("PATH", path);
         }
     }
-    if let Some(xen) = xen(workspace) {
-        command.env(XEN_VARIABLE, xen);
+    for kind in [Xen::X86, Xen::Arm] {
+        if let Some(file) = xen(kind, workspace) {
+            command.env(kind.variable(), file);
+        }
     }
 }
 
@@ -113,40 +166,47 @@ LD_LIBRARY_PATH=$libraries${LD_LIBRARY_PATH:+:$LD_LIBRARY_PATH} \
     exec "$program" -L "$root/usr/share/qemu" -L "$root/usr/share/seabios" "$@"
 "#;
 
-/// Unpacks Xen's package below `target`: installed, it would become an entry of the boot loader of the machine that
+/// Unpacks that Xen's package below `target`: installed, it would become an entry of the boot loader of the machine that
 /// runs the tests.
-pub(crate) fn unpack_xen(workspace: &Workspace) -> Result<()> {
-    let mut packages = apt::search(XEN_PACKAGES)?;
+pub(crate) fn unpack_xen(kind: Xen, workspace: &Workspace) -> Result<()> {
+    let architecture = kind.architecture();
+    let lists = match kind {
+        Xen::X86 => Lists::own(),
+        Xen::Arm => Lists::of(architecture)?,
+    };
+    // There is one for each version.
+    let mut packages = lists.search(&format!("^xen-hypervisor-[0-9.]+-{architecture}$"))?;
     packages.retain(|package| version(package) >= OLDEST_XEN.to_vec());
     packages.sort_by_key(|package| version(package));
     let Some(newest) = packages.pop() else {
-        bail!("apt-cache knows no package xen-hypervisor-VERSION-amd64, 4.17 or later");
+        bail!("apt-cache knows no package xen-hypervisor-VERSION-{architecture}, 4.17 or later");
     };
-    apt::unpack(&[&newest], false, &workspace.xen())
+    apt::unpack(&lists, &[&newest], false, &kind.folder(workspace))
 }
 
 /// The file with Xen: the one that the environment names, else the newest that was unpacked here.
-pub fn xen(workspace: &Workspace) -> Option<PathBuf> {
-    if let Some(file) = std::env::var_os(XEN_VARIABLE) {
+pub fn xen(kind: Xen, workspace: &Workspace) -> Option<PathBuf> {
+    if let Some(file) = std::env::var_os(kind.variable()) {
         return Some(file.into());
     }
-    let unpacked = fs::read_dir(workspace.xen().join("boot")).ok()?.flatten();
+    let unpacked = fs::read_dir(kind.folder(workspace).join("boot")).ok()?.flatten();
     unpacked
         .map(|entry| entry.path())
-        .filter(|path| path.extension() == Some(OsStr::new("gz")) && !path.is_symlink())
+        .filter(|path| kind.is_file(path))
         .max_by_key(|path| version(&path.to_string_lossy()))
 }
 
 /// Sees whether there is a file of Xen that can be started, as far as a look at it tells.
-pub(crate) fn xen_works(workspace: &Workspace) -> Result<()> {
-    let file = xen(workspace).context("no file of Xen is here")?;
-    let mut start = [0; 4];
+pub(crate) fn xen_works(kind: Xen, workspace: &Workspace) -> Result<()> {
+    let architecture = kind.architecture();
+    let file = xen(kind, workspace).with_context(|| format!("no file of Xen for {architecture} is here"))?;
+    let mut start = [0; 60];
     File::open(&file)
         .and_then(|mut file| file.read_exact(&mut start))
         .with_context(|| format!("cannot read {}", file.display()))?;
     ensure!(
-        start.starts_with(&[0x1f, 0x8b]) || start == *b"\x7fELF",
-        "{} is not Xen, packed by gzip or not",
+        kind.begins(&start),
+        "{} is not Xen for {architecture}, packed by gzip or not",
         file.display()
     );
     let version = version(&file.to_string_lossy());

@@ -16,7 +16,7 @@ use crate::workspace::Workspace;
 /// Our own host.
 pub const PVHOST: &str = "pvhost";
 /// Hosts in an emulator, as `pvhost run --host` calls them.
-pub const EMULATED: [&str; 3] = ["qemu", "xen-pv", "xen-pvh"];
+pub const EMULATED: [&str; 4] = ["qemu", "xen-domu", "xen-pv", "xen-pvh"];
 
 /// The compiler's argument by which a program brings its C library along. Finding the library takes the loader a third
 /// of the time from the start of `pvhost run hello` to its exit.

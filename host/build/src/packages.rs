@@ -60,7 +60,7 @@ pub struct Metadata {
 #[serde(deny_unknown_fields, rename_all = "kebab-case")]
 pub struct Run {
     /// Who runs it: `process` (`pvhost run`), `native` (the guest is started as an ordinary program, one for AArch64 in
-    /// QEMU's emulation of programs), `qemu`, `xen-pv`
+    /// QEMU's emulation of programs), `qemu`, `xen-domu`, `xen-pv`
     /// or `xen-pvh` (`pvhost run --host`), `l4re`, `pok` or `pok-fork` (with a user's trees), `c-host` (the example in
     /// C), or the name of a workspace package whose binary takes the guest as its first argument.
     #[serde(default = "process")]

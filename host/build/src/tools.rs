@@ -12,7 +12,7 @@ use anyhow::{Result, ensure};
 
 use crate::apt;
 use crate::command;
-use crate::emulators;
+use crate::emulators::{self, Xen};
 use crate::sysroot;
 use crate::workspace::Workspace;
 
@@ -57,6 +57,8 @@ pub enum Tool {
     QemuUser,
     /// The hypervisor, which runs in QEMU.
     Xen,
+    /// The hypervisor for AArch64.
+    XenArm,
 }
 
 /// A kind of system, by who makes its packages.
@@ -83,7 +85,7 @@ pub enum State {
 
 impl Tool {
     /// All, in the order in which they are set up.
-    pub const ALL: [Self; 19] = [
+    pub const ALL: [Self; 20] = [
         Self::RustSource,
         Self::Cxx,
         Self::CrossI686,
@@ -103,6 +105,7 @@ impl Tool {
         Self::QemuArm,
         Self::QemuUser,
         Self::Xen,
+        Self::XenArm,
     ];
 
     /// The word for it where tests say what they need.
@@ -127,6 +130,7 @@ impl Tool {
             Self::QemuArm => "qemu-arm",
             Self::QemuUser => "qemu-user",
             Self::Xen => "xen",
+            Self::XenArm => "xen-arm",
         }
     }
 
@@ -180,6 +184,7 @@ impl Tool {
             Self::QemuArm => "QEMU for Arm machines (7.2 or later)",
             Self::QemuUser => "QEMU for programs (qemu-aarch64)",
             Self::Xen => "Xen (4.17 or later)",
+            Self::XenArm => "Xen for AArch64 (4.17 or later)",
         }
     }
 
@@ -227,6 +232,8 @@ impl Tool {
             (Self::Xen, Fedora) => &["xen-hypervisor"],
             (Self::Xen, Debian | Ubuntu) => &["xen-hypervisor-VERSION-amd64"],
             (Self::Xen, Arch) => &[],
+            (Self::XenArm, Debian | Ubuntu) => &["xen-hypervisor-VERSION-arm64:arm64"],
+            (Self::XenArm, Fedora | Arch) => &[],
         }
     }
 
@@ -266,7 +273,8 @@ impl Tool {
             Self::Qemu => emulators::works(emulators::QEMU),
             Self::QemuArm => emulators::works(emulators::QEMU_ARM),
             Self::QemuUser => answers(Command::new(emulators::QEMU_USER).arg("--version")),
-            Self::Xen => emulators::xen_works(workspace),
+            Self::Xen => emulators::xen_works(Xen::X86, workspace),
+            Self::XenArm => emulators::xen_works(Xen::Arm, workspace),
         }
     }
 
@@ -274,7 +282,8 @@ impl Tool {
     fn install(self, workspace: &Workspace) -> Result<()> {
         let packages = self.packages(System::here());
         match self {
-            Self::Xen => emulators::unpack_xen(workspace),
+            Self::Xen => emulators::unpack_xen(Xen::X86, workspace),
+            Self::XenArm => emulators::unpack_xen(Xen::Arm, workspace),
             // What conflicts with an installed package, or what its user may not install, is unpacked: that takes
             // nothing away from anybody.
             Self::Qemu | Self::QemuArm => apt::install(packages).or_else(|reason| {
@@ -289,7 +298,7 @@ impl Tool {
 
     /// Returns whether an ordinary user can have it with apt.
     const fn needs_root(self) -> bool {
-        !matches!(self, Self::Xen | Self::Qemu | Self::QemuArm)
+        !matches!(self, Self::Xen | Self::XenArm | Self::Qemu | Self::QemuArm)
     }
 }
 
@@ -346,6 +355,10 @@ pub fn advice(states: &[(Tool, State)]) -> Option<String> {
         ),
         (Tool::RustLints, "  with rustup: rustup component add rustfmt clippy"),
         (Tool::Xen, "  or name the file of a Xen from elsewhere in PVHOST_XEN"),
+        (
+            Tool::XenArm,
+            "  or name the file of a Xen for AArch64 from elsewhere in PVHOST_XEN_ARM64",
+        ),
     ] {
         if tools.contains(&tool) {
             lines.push(line.to_owned());

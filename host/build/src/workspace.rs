@@ -73,6 +73,11 @@ impl Workspace {
         self.root.join("target/xen")
     }
 
+    /// Xen for AArch64, likewise.
+    pub fn xen_arm(&self) -> PathBuf {
+        self.root.join("target/xen-arm64")
+    }
+
     /// QEMU, where its package cannot be installed and was unpacked.
     pub fn qemu(&self) -> PathBuf {
         self.root.join("target/qemu")

@@ -53,7 +53,9 @@ fn run(example: &Example) -> Result<(), Failed> {
             test_support::qemu()
         };
         let _ = test_support::ring0_guest(arch, example.guest());
-        if host.starts_with("xen") {
+        if host == "xen-domu" {
+            let _ = test_support::xen_arm();
+        } else if host.starts_with("xen") {
             let _ = test_support::xen();
         }
     }

@@ -17,7 +17,7 @@ use std::process::{Command, Stdio};
 
 pub use debugger::{gdb, has_in_order};
 pub use paravirt_build::arch::Arch;
-use paravirt_build::emulators;
+use paravirt_build::emulators::{self, Xen};
 use paravirt_build::guests;
 use paravirt_build::static_library;
 use paravirt_build::sysroot;
@@ -167,7 +167,18 @@ pub fn qemu() -> PathBuf {
 #[track_caller]
 pub fn xen() -> PathBuf {
     tool(Tool::Xen);
-    emulators::xen(&workspace()).expect("it was found a moment ago")
+    emulators::xen(Xen::X86, &workspace()).expect("it was found a moment ago")
+}
+
+/// The file with Xen for AArch64, as a package has it.
+///
+/// # Panics
+/// If there is none.
+#[must_use]
+#[track_caller]
+pub fn xen_arm() -> PathBuf {
+    tool(Tool::XenArm);
+    emulators::xen(Xen::Arm, &workspace()).expect("it was found a moment ago")
 }
 
 /// Sees that a tool is there.

@@ -125,7 +125,7 @@ fn xen_is_the_one_named_or_the_newest_beside_the_program_or_in_boot() {
     });
     if !machine_has_one {
         let parts = [
-            "no Xen beside this program or in /boot",
+            "no Xen for amd64 beside this program or in /boot",
             "`cargo xtask setup`",
             "--xen",
             "PVHOST_XEN",

@@ -98,8 +98,8 @@ pub enum EmulatorError {
     },
     /// QEMU cannot read the guest's memory for a debugger.
     #[error(
-        "no debugger on {platform}: QEMU finds a guest's memory by the guest's own page tables, and there Xen has \
-        further ones below them; debug it in a process or on `qemu`, for x86-64 also on `xen-pv`"
+        "no debugger on {platform}: there Xen has page tables of its own below the guest's; debug it in a process or on \
+        `qemu`, for x86-64 also on `xen-pv`"
     )]
     NoDebugger {
         /// The platform.

@@ -222,7 +222,7 @@ fn counts() -> Result<(), Failed> {
         }
         rows += 1;
     }
-    if rows != 10 {
+    if rows != 11 {
         return Err(format!("{rows} hosts in the table").into());
     }
     Ok(())

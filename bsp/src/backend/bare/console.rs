@@ -11,7 +11,9 @@ use crate::cpu;
 use crate::local::Local;
 use crate::machine::{message, serial};
 
-crate::in_guest_functions! { pub(in crate::backend) const FUNCTIONS = { pv_console_read = read, pv_console_write = write }; }
+crate::in_guest_functions! {
+    pub(in crate::backend) const FUNCTIONS = { pv_console_read = read, pv_console_write = write };
+}
 
 /// Whether there is a port.
 static IS_HERE: Local<bool> = Local::new(false);

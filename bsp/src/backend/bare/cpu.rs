@@ -3,7 +3,9 @@
 
 use crate::machine::{self, interrupt};
 
-crate::in_guest_functions! { pub(in crate::backend) const FUNCTIONS = { pv_cpu_idle = idle, pv_cpu_set_tls = set_tls }; }
+crate::in_guest_functions! {
+    pub(in crate::backend) const FUNCTIONS = { pv_cpu_idle = idle, pv_cpu_set_tls = set_tls };
+}
 
 /// Body of `pv_cpu_idle`. Called with the virtual interrupt flag off.
 pub(super) extern "C" fn idle() {

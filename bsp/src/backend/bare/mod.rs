@@ -2,8 +2,8 @@
 //! Backend `bare`: a machine, real or virtual, that the guest has for itself, without help of a hypervisor.
 //!
 //! What such machines have in common is here; what differs is in `pc` (x86: a PC, entered by the PVH note) and `board`
-//! (AArch64: a machine with a device tree, entered at EL1), as `devices`. A domain of Xen on AArch64 is such a machine in
-//! all but a few things; backend `xen` takes the rest from here.
+//! (AArch64: a machine with a device tree, entered at EL1), as `devices`. A domain of Xen on AArch64 is such a machine
+//! in all but a few things; backend `xen` takes the rest from here.
 //!
 //! It is meant to be read first by whoever writes another backend.
 

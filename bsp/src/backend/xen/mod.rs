@@ -1,8 +1,8 @@
 // SPDX-License-Identifier: MIT OR Apache-2.0
 //! Backend `xen`: a domain of Xen, PV (x86-64) or PVH (x86-64 and i386), or on AArch64.
 //!
-//! On AArch64 (`arm`), a domain is a machine, with an interrupt controller and a timer, as `bare` drives it; Xen is asked
-//! where there is no serial port, and to end. The rest here is x86's.
+//! On AArch64 (`arm`), a domain is a machine, with an interrupt controller and a timer, as `bare` drives it; Xen is
+//! asked where there is no serial port, and to end. The rest here is x86's.
 //!
 //! The bodies of the external functions make hypercalls; interrupts are event channels. The host's flag is the event
 //! mask of a PV domain (Xen enters the domain at its callback) or IF of a PVH domain (events are an interrupt vector);

@@ -168,11 +168,12 @@ pub(super) struct Arguments {
     #[arg(long)]
     icount: bool,
 
-    /// QEMU, AArch64: version of the machine's interrupt controller [default: 3]
+    /// QEMU and Xen, AArch64: version of the machine's interrupt controller [default: 3]
     #[arg(long, value_enum, value_name = "VERSION")]
     gic: Option<GicVersion>,
 
-    /// The file with Xen [default: $PVHOST_XEN, or the newest that `cargo xtask setup` unpacked, or in /boot]
+    /// The file with Xen [default: $PVHOST_XEN (AArch64: $PVHOST_XEN_ARM64), or the newest that `cargo xtask setup`
+    /// unpacked, or in /boot]
     #[arg(long, value_name = "FILE")]
     xen: Option<PathBuf>,
 
@@ -249,9 +250,9 @@ come, gets what the guest has printed meanwhile, up to 1 MiB. A terminal is put 
 from it; Ctrl-C ends \
 the guest. In QEMU the console is a serial line: the end of the input reaches the guest as Ctrl-D.
 
-QEMU and Xen are Debian's packages qemu-system-x86 (for AArch64 qemu-system-arm) and xen-hypervisor-VERSION-amd64, \
-4.17 or later; `cargo xtask setup` brings them. The guest is Xen's first domain and carries a backend for where it runs \
-(`pvhost list`).
+QEMU and Xen are Debian's packages qemu-system-x86 (for AArch64 qemu-system-arm) and xen-hypervisor-VERSION-amd64 \
+(-arm64), 4.17 or later; `cargo xtask setup` brings them. The guest is Xen's first domain, on AArch64 its only one, and \
+carries a backend for where it runs (`pvhost list`).
 
 A guest in a process can read and write all of this process's memory, but it cannot call Linux: a seccomp filter ends \
 it with a report, unless you say --no-sandbox. SECURITY.md says what that holds and what it does not.

@@ -3,9 +3,9 @@
 //! docs/misc/arm/passthrough.txt), and the one of the domain's devices. Addresses and interrupts are those of QEMU's
 //! machine `virt`; QEMU adds memory and PSCI to the machine's tree.
 //!
-//! Xen's own console is told to be a PL011 whose data register is the one of a virtio console that prints what is written
-//! to it. The other registers of a PL011 lie behind that console's, where writing has no effect, and reading yields ones:
-//! ready to send, nothing received.
+//! Xen's own console is told to be a PL011 whose data register is the one of a virtio console that prints what is
+//! written to it. The other registers of a PL011 lie behind that console's, where writing has no effect, and reading
+//! yields ones: ready to send, nothing received.
 
 use vm_fdt::{Error, FdtWriter};
 

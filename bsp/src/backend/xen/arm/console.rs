@@ -12,7 +12,9 @@ use crate::cpu;
 use crate::local::Local;
 use crate::machine::{message, serial};
 
-crate::in_guest_functions! { pub(in super::super) const FUNCTIONS = { pv_console_read = read, pv_console_write = write }; }
+crate::in_guest_functions! {
+    pub(in super::super) const FUNCTIONS = { pv_console_read = read, pv_console_write = write };
+}
 
 /// Most bytes that one hypercall takes: Xen copies that many at a time.
 const PIECE: usize = 128;
@@ -28,8 +30,8 @@ pub(super) fn start() {
     let error = print(b"");
     if error < 0 {
         power::refuse(format_args!(
-            "Xen gives this domain neither a serial port nor its own console (error {error}), and a console in a ring is \
-            not used on AArch64 yet; give the domain a serial port (`vpl011` in Xen's device tree, for xl `vuart`)"
+            "Xen gives this domain neither a serial port nor its own console (error {error}), and a console in a ring \
+            is not used on AArch64 yet; give the domain a serial port (`vpl011` in Xen's device tree, for xl `vuart`)"
         ));
     }
     // SAFETY: it calls Xen, and waits for nobody.

@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: MIT OR Apache-2.0
-//! Hypercalls: those that every kind of domain makes, and, by architecture, the instruction. Those for event channels are
-//! in a file of their own: a domain on AArch64 needs none.
+//! Hypercalls: those that every kind of domain makes, and, by architecture, the instruction. Those for event channels
+//! are in a file of their own: a domain on AArch64 needs none.
 //!
 //! Numbers and layouts are those of Xen's public headers, version 4.17 (`xen/include/public/`: `xen.h`,
 //! `event_channel.h`, `sched.h`, `vcpu.h`, `version.h`).

@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: MIT OR Apache-2.0
-//! `pvhost run --host qemu|xen-pv|xen-pvh`: real guests in real machines.
+//! `pvhost run --host qemu|xen-pv|xen-pvh|xen-domu`: real guests in real machines.
 
 use std::fs;
 use std::io::Write;
@@ -10,7 +10,7 @@ use std::thread;
 use std::time::{Duration, Instant};
 
 use paravirt_build::emulators;
-use test_support::{qemu, qemu_arm, ring0_guest, workspace, xen};
+use test_support::{qemu, qemu_arm, ring0_guest, workspace, xen, xen_arm};
 
 use super::guests::{Arch, Running, guest, pvhost, text, wait_for};
 use super::terminal::Session;
@@ -518,9 +518,9 @@ fn an_arm_machine_is_what_was_asked_for() {
         (&["--time", "fast"][..], "`--time` is for `--host process` only"),
         (&["--stats"], "`--stats` is for `--host process` only"),
         (&["--memory", "4G"], "do not fit below"),
-        (&["--host", "xen"], "built for aarch64; this host runs i386, x86_64"),
-        (&["--host", "xen", "--gic", "3"], "`--gic` is for `--host qemu` only"),
-        (&["--gic", "3"], "`--gic` is for `--host qemu` only"),
+        (&["--host", "xen-pvh"], "built for aarch64; this host runs i386, x86_64"),
+        (&["--host", "xen-pvh", "--gic", "3"], "`--gic` is for `--host qemu` or"),
+        (&["--gic", "3"], "`--gic` is for `--host qemu` or"),
         (&["--icount"], "`--icount` is for `--host qemu` or"),
     ] {
         let output = aarch64("hello", options, &[]);
@@ -530,6 +530,83 @@ fn an_arm_machine_is_what_was_asked_for() {
             "{options:?}: {stderr}"
         );
     }
+}
+
+#[test]
+fn a_guest_for_aarch64_is_a_domain_of_xen() {
+    let _ = xen_arm();
+    for options in [
+        &["--host", "xen"][..],
+        &["--host", "xen-domu", "--gic", "2"],
+        &["--host", "xen-domu", "--memory", "64K"],
+        &["--host", "xen-domu", "--memory", "1G"],
+    ] {
+        let output = aarch64("hello", options, &[]);
+        assert_eq!(text(&output.stderr), "", "{options:?}");
+        assert_eq!(
+            text(&output.stdout),
+            "Hello from a paravirtualized guest\n",
+            "{options:?}"
+        );
+        assert_eq!(output.status.code(), Some(0), "{options:?}");
+    }
+    let on_xen = &["-q", "--host", "xen"];
+    for (arguments, status) in [(&["exit", "263"][..], 7), (&["reset"], 4), (&["fatal"], 3)] {
+        let output = aarch64("conformance", on_xen, arguments);
+        assert_eq!(output.status.code(), Some(status), "{}", text(&output.stderr));
+    }
+    for (what, hint) in [("null", "a null pointer"), ("overflow", "a stack overflow")] {
+        let output = aarch64("el1", on_xen, &[what]);
+        let stdout = text(&output.stdout);
+        assert_eq!(output.status.code(), Some(5), "{stdout}{}", text(&output.stderr));
+        assert!(stdout.contains(&format!("hint: {hint}")), "{stdout}");
+    }
+    // Before the image, the image, behind it.
+    let output = aarch64("el1", &["--host", "xen", "--memory", "10M"], &[]);
+    assert!(
+        text(&output.stdout).starts_with("0x40000000 to 0x40200000, kind 1\n0x40200000 to "),
+        "{}",
+        text(&output.stdout)
+    );
+}
+
+#[test]
+fn xens_log_is_apart_from_a_domains_console() {
+    let _ = xen_arm();
+    for (gic, line) in [("2", "(XEN) GICv2 initialization"), ("3", "(XEN) GICv3 initialization")] {
+        let output = aarch64("hello", &["--host", "xen", "--gic", gic, "--verbose"], &[]);
+        let stderr = text(&output.stderr);
+        assert!(stderr.contains(line), "{stderr}");
+        assert!(!stderr.contains("semihosting"), "{stderr}");
+        assert_eq!(text(&output.stdout), "Hello from a paravirtualized guest\n");
+    }
+}
+
+#[test]
+fn what_a_domain_cannot_have_is_refused() {
+    let long = "x".repeat(1024);
+    let no_xen = env!("CARGO_MANIFEST_PATH");
+    for (options, argument, part) in [
+        (&["--memory", "4G"][..], "", "do not fit below"),
+        (&[], &long, "1024 bytes; on xen-domu at most 1023"),
+        (&["--gdb=1234"], "", "no debugger on xen-domu"),
+        (&["--core", "guest.core"], "", "no core of a guest on xen-domu"),
+        (&["--xen", "/no/such/xen"], "", "/no/such/xen: No such file"),
+        (&["--xen", no_xen], "", "it holds no image for AArch64"),
+    ] {
+        let options = [&["--host", "xen"], options].concat();
+        let output = aarch64("hello", &options, &[argument]);
+        let stderr = text(&output.stderr);
+        assert_eq!(output.status.code(), Some(1), "{options:?}: {stderr}");
+        assert!(stderr.contains(part), "{options:?}: {stderr}");
+    }
+    let output = aarch64("el1-bare", &["--host", "xen"], &[]);
+    let stderr = text(&output.stderr);
+    assert!(!output.status.success() && stderr.contains("xen"), "{stderr}");
+    // A guest for a PC.
+    let output = run("xen-domu", &guest(Arch::X86_64, "hello"), &[], &[]);
+    let stderr = text(&output.stderr);
+    assert!(stderr.contains("this host runs aarch64"), "{stderr}");
 }
 
 #[test]

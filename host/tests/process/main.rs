@@ -8,6 +8,7 @@ mod calls;
 mod clients;
 mod colours;
 mod console;
+mod domain;
 mod embedding;
 mod emulator;
 mod fake_qemu;

@@ -64,9 +64,9 @@ pub(in crate::backend) extern "C" fn read(buffer: *mut u8, length: usize) -> isi
     count as isize
 }
 
-/// Marks the console line if there is input.
+/// Marks the console line if there is input, or its end, where there is no port.
 pub(super) fn announce_input() {
-    if IS_HERE.get() && serial::has_input() {
+    if !IS_HERE.get() || serial::has_input() {
         lines::signal(line::CONSOLE);
     }
 }

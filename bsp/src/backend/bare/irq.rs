@@ -10,11 +10,14 @@ use crate::machine::serial;
 /// Makes the interrupt controller deliver those of the timer and the serial port alone.
 pub(super) fn start() {
     lines::set_source(|line, unmasked| {
-        if line == line::CONSOLE && serial::is_here() {
+        if line != line::CONSOLE {
+            return;
+        }
+        if serial::is_here() {
             serial::interrupt_on_input(unmasked);
-            if unmasked {
-                console::announce_input();
-            }
+        }
+        if unmasked {
+            console::announce_input();
         }
     });
     devices::start_interrupts();

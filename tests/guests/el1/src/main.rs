@@ -7,7 +7,7 @@ use core::hint::black_box;
 
 use paravirt_bsp::{println, start};
 
-paravirt_bsp::image! { main: main, backends: [linux_syscall, bare] }
+paravirt_bsp::image! { main: main, backends: [linux_syscall, bare, xen] }
 
 fn main() -> i32 {
     let Some(what) = start::arguments().next() else {

@@ -11,7 +11,7 @@
 //! | console | COM1, or the Arm machine's PL011, a socket that QEMU has as its standard input and output; under Xen on a PC, Xen's lines are taken out, which begin with a mark of this run |
 //! | debug console | port 0xe9, on Arm a virtio console, a pipe; Xen keeps that port of a PVH guest to itself and prints the lines with another mark |
 //! | QEMU's messages | its standard error, a pipe; shown if it fails |
-//! | Xen's log on Arm | a second virtio console, see [`domain`] |
+//! | Xen's log on Arm | a second virtio console, see `domain` |
 //!
 //! A guest that did what it may not, or gives up, tells its registers and stack on the debug console. It ends by the
 //! line `paravirt: shutdown REASON CODE` there and a write to port 0xf4, which ends QEMU, or on Arm by switching the

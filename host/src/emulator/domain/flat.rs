@@ -16,7 +16,7 @@ const CODE: usize = 64;
 
 /// `b` to [`CODE`], where `x16`, which a loader leaves to the image, takes what is behind the two instructions, and is
 /// branched to.
-const BRANCH: u32 = 0x1400_0000 | CODE as u32 / 4;
+const BRANCH: u32 = 0x1400_0000 | (CODE as u32 / 4);
 const LOAD: u32 = 0x5800_0000 | (2 << 5) | 16;
 const BRANCH_TO_X16: u32 = 0xd61f_0200;
 

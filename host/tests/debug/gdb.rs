@@ -223,7 +223,7 @@ fn qemu_has_a_debugger_too() {
         let mut command = pvhost(&guest, &options, &[]);
         let running = Running::start(command.stdout(Stdio::piped()).stderr(Stdio::piped()));
         wait_for("QEMU", || TcpStream::connect(("127.0.0.1", port)).is_ok());
-        let target = format!("target remote :{port}");
+        let target = format!("target remote 127.0.0.1:{port}");
         let commands = [&target, "break pv_console_write", "continue", "backtrace 1", "continue"];
         let printed = gdb(&commands, &[&guest]);
         has_in_order(&printed, &["Breakpoint 1, ", "in pv_console_write"]);

@@ -7,7 +7,10 @@
 //! run with the guest's thread pointer and flags, where no function of the C library may be called, so here are system
 //! calls only.
 
-use std::arch::asm;
+#[cfg_attr(target_arch = "aarch64", path = "terminal/aarch64.rs")]
+#[cfg_attr(target_arch = "x86_64", path = "terminal/x86_64.rs")]
+mod machine;
+
 use std::cell::UnsafeCell;
 use std::mem::MaybeUninit;
 use std::os::fd::{AsRawFd, BorrowedFd};
@@ -15,6 +18,8 @@ use std::ptr;
 use std::sync::Once;
 use std::sync::atomic::{AtomicBool, AtomicI32, Ordering};
 use std::time::Duration;
+
+use machine::syscall;
 
 /// How long it may take at most until a program that is brought forward has the terminal.
 pub(crate) const GLANCE: Duration = Duration::from_millis(200);
@@ -184,7 +189,7 @@ fn is_in_foreground(fd: i32) -> bool {
     // SAFETY: a live variable of the type that the call writes.
     let is_ours = unsafe { ioctl(fd, libc::TIOCGPGRP, &raw mut group) } == 0;
     // SAFETY: no pointers.
-    !is_ours || group as isize == unsafe { syscall(libc::SYS_getpgrp, [0; 4]) }
+    !is_ours || group as isize == unsafe { syscall(machine::GETPGRP, [0; 4]) }
 }
 
 /// The terminal's settings; `None`: it is none.
@@ -251,8 +256,7 @@ fn handle_last_signals() -> Vec<i32> {
 
 /// Restores the terminal and lets the signal have its default action, which the kernel has put back.
 extern "C" fn last_words(signal: i32) {
-    // SAFETY: sets flags as the compiler expects them: what was interrupted may be the guest, with its alignment check.
-    unsafe { asm!("push 2", "popfq") };
+    machine::reset_flags();
     suspend();
     // SAFETY: no pointers. The signal is blocked until this handler returns.
     unsafe {
@@ -272,28 +276,4 @@ unsafe fn ioctl<T>(fd: i32, request: libc::Ioctl, argument: *mut T) -> isize {
             [fd as usize, request as u32 as usize, argument as usize, 0],
         )
     }
-}
-
-/// A system call, without errno and whatever else the C library finds by the thread pointer. A negative result is an
-/// error.
-///
-/// # Safety
-/// As of that system call.
-unsafe fn syscall(number: libc::c_long, arguments: [usize; 4]) -> isize {
-    let result;
-    // SAFETY: the kernel changes what is named here, and what the call says.
-    unsafe {
-        asm!(
-            "syscall",
-            inlateout("rax") number as isize => result,
-            in("rdi") arguments[0],
-            in("rsi") arguments[1],
-            in("rdx") arguments[2],
-            in("r10") arguments[3],
-            lateout("rcx") _,
-            lateout("r11") _,
-            options(nostack),
-        );
-    }
-    result
 }

@@ -6,6 +6,7 @@ use alloc::vec::Vec;
 
 use paravirt_abi::signature::{Signature, Type, Width};
 
+use crate::image::Machine;
 use crate::text::beginning;
 
 /// Why a text is no prototype.
@@ -80,10 +81,11 @@ fn parse_type(text: &str, width: Width) -> Option<Type> {
     }
 }
 
-/// Bytes of the arguments that are passed on the stack, on x86 (System V ABI of that width).
+/// Bytes of the arguments that are passed on the stack to a function of a guest for i386, x86-64 (System V ABI) or
+/// AArch64 (AAPCS64).
 #[must_use]
-pub fn stack_bytes(signature: Signature, width: Width) -> u64 {
-    match width {
+pub fn stack_bytes(signature: Signature, machine: Machine) -> u64 {
+    match machine.width() {
         Width::Bits32 => signature
             .arguments()
             .map(|ty| match ty {
@@ -97,7 +99,8 @@ pub fn stack_bytes(signature: Signature, width: Width) -> u64 {
                 .filter(|ty| matches!(ty, Type::F32 | Type::F64))
                 .count();
             let integers = signature.arguments().count() - floats;
-            8 * (integers.saturating_sub(6) + floats.saturating_sub(8)) as u64
+            let registers = if machine == Machine::X86_64 { 6 } else { 8 };
+            8 * (integers.saturating_sub(registers) + floats.saturating_sub(8)) as u64
         }
     }
 }
@@ -148,19 +151,24 @@ mod tests {
 
     #[test]
     fn arguments_take_what_the_abi_gives_them_on_the_stack() {
-        for (text, on_32, on_64) in [
-            ("fn()", 0, 0),
-            ("fn(u8, i16, u32, *const u8)", 16, 0),
-            ("fn(i64, u64, f64, f32)", 28, 0),
-            ("fn(u64, u64, u64, u64, u64, u64)", 48, 0),
-            ("fn(u64, u64, u64, u64, u64, u64, u8)", 52, 8),
-            ("fn(f64, f64, f64, f64, f64, f64, f64, f64)", 64, 0),
-            ("fn(f64, f64, f64, f64, f64, f64, f64, f64, f32, f32)", 72, 16),
-            ("fn(f64, u8, f64, u8, u8, u8, u8, u8, u8, u8)", 48, 16),
+        for (text, on_i386, on_x86_64, on_aarch64) in [
+            ("fn()", 0, 0, 0),
+            ("fn(u8, i16, u32, *const u8)", 16, 0, 0),
+            ("fn(i64, u64, f64, f32)", 28, 0, 0),
+            ("fn(u64, u64, u64, u64, u64, u64)", 48, 0, 0),
+            ("fn(u64, u64, u64, u64, u64, u64, u8)", 52, 8, 0),
+            ("fn(u64, u64, u64, u64, u64, u64, u8, u8, u8)", 60, 24, 8),
+            ("fn(f64, f64, f64, f64, f64, f64, f64, f64)", 64, 0, 0),
+            ("fn(f64, f64, f64, f64, f64, f64, f64, f64, f32, f32)", 72, 16, 16),
+            ("fn(f64, u8, f64, u8, u8, u8, u8, u8, u8, u8)", 48, 16, 0),
         ] {
-            for (width, expected) in [(Width::Bits32, on_32), (Width::Bits64, on_64)] {
-                let signature = parse(text, width).expect("a prototype");
-                assert_eq!(stack_bytes(signature, width), expected, "{text} {width:?}");
+            for (machine, expected) in [
+                (Machine::I386, on_i386),
+                (Machine::X86_64, on_x86_64),
+                (Machine::Aarch64, on_aarch64),
+            ] {
+                let signature = parse(text, machine.width()).expect("a prototype");
+                assert_eq!(stack_bytes(signature, machine), expected, "{text} {machine}");
             }
         }
     }

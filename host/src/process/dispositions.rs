@@ -7,14 +7,13 @@
 //!
 //! The system calls are made without the C library: that hides signals of its own, whose handlers need the same.
 
-use std::arch::global_asm;
 use std::ffi::c_void;
 use std::mem::{self, MaybeUninit};
 use std::ptr;
 use std::sync::atomic::{AtomicBool, AtomicI32, AtomicU64, AtomicUsize, Ordering};
 
 use super::run::Program;
-use super::signals::{STATE, pv_signal};
+use super::signals::{STATE, pv_return_from_signal, pv_signal};
 
 /// What our own signals are for.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -62,24 +61,6 @@ pub(super) struct Action {
     restorer: usize,
     mask: u64,
 }
-
-unsafe extern "sysv64" {
-    /// Where a handler returns to.
-    fn pv_return_from_signal();
-}
-
-global_asm!(
-    ".pushsection .text.pv_return_from_signal, \"ax\", @progbits",
-    "nop", // unwinders look one byte before
-    ".globl pv_return_from_signal",
-    ".type pv_return_from_signal, @function",
-    "pv_return_from_signal:", // by these bytes unwinders know it
-    "movq $15, %rax",         // rt_sigreturn
-    "syscall",
-    ".size pv_return_from_signal, . - pv_return_from_signal",
-    ".popsection",
-    options(att_syntax),
-);
 
 impl Action {
     /// What a signal does by itself.

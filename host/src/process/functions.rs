@@ -96,7 +96,7 @@ impl Call {
         self.frame().result = result;
     }
 
-    /// The guest's stack pointer, which points to the address where the call returns.
+    /// The guest's stack pointer, which on x86 points to the address where the call returns.
     pub(super) const fn stack(&mut self) -> u64 {
         self.frame().stack
     }
@@ -122,16 +122,13 @@ impl Call {
             integer: 0,
             float: 0,
             // If there are none on the stack, its pointer may be anything.
-            stack: frame.stack.wrapping_add(match width {
-                Width::Bits32 => 4,
-                Width::Bits64 => 8,
-            }),
+            stack: frame.stack.wrapping_add(Frame::return_address_size(width)),
             stack_bytes: self.stack_bytes,
         }
     }
 }
 
-/// The arguments of a call, taken one after the other (System V ABI of the guest's architecture). Who takes more than
+/// The arguments of a call, taken one after the other (C ABI of the guest's architecture). Who takes more than
 /// the prototype has gets zeros.
 pub struct Arguments<'a> {
     frame: &'a Frame,

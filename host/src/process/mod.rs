@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: MIT OR Apache-2.0
-//! Linux process host: runs a guest for x86-64 or i386 inside this process, without root and without KVM.
+//! Linux process host: runs a guest for x86-64, i386 or AArch64 inside this process, without root and without KVM.
 //!
 //! The guest's image is mapped where it was linked, below 4 GiB, and its code runs directly, in user mode. Its external
 //! functions lead through gates to host functions, which are Rust closures ([`Builder::provide`]). Interrupts are
@@ -41,11 +41,13 @@ mod sandbox;
 mod schedule;
 mod signals;
 mod step;
+#[cfg_attr(target_arch = "aarch64", path = "thread_pointer/aarch64.rs")]
+#[cfg_attr(target_arch = "x86_64", path = "thread_pointer/x86_64.rs")]
 mod thread_pointer;
 mod time;
 mod vm;
 
-pub use conditions::Condition;
+pub use conditions::{Condition, Feature};
 pub use console::{Console, ConsoleError};
 pub use debugger::{Debugger, DebuggerError};
 pub use dispositions::{ENDS, FAULTS};

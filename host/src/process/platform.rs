@@ -173,6 +173,7 @@ impl Platform for Host {
     type Function = Function;
 
     /// Linux's, of all processes.
+    #[cfg(target_arch = "x86_64")]
     const CODE_32: Option<u16> = Some(0x23);
     /// Signals have their own. A guest that uses its stack before it has one finds out.
     const STACK_FOR_EVENTS: bool = false;
@@ -261,6 +262,11 @@ impl Platform for Host {
 
     fn set_tls(&self, base: u64) -> Result<(), Error> {
         self.thread_pointer.set(self.width, base)
+    }
+
+    #[cfg(target_arch = "aarch64")]
+    fn signal_mask(&self) -> u64 {
+        dispositions::mask(libc::SIG_BLOCK, 0)
     }
 
     #[inline]

@@ -11,7 +11,7 @@ use super::functions::{Call, Erased};
 use super::platform::Guest;
 use super::signals::Interrupted;
 use crate::debug::memory::{self, ReadMemory};
-use crate::fault::Registers;
+use crate::fault::{AnyRegisters, Registers};
 use crate::image::Image;
 use crate::profile::{Place, Profile, SAMPLES, STACK, Sample};
 
@@ -65,10 +65,9 @@ impl Sampler {
         };
         let frame = interrupted.frame();
         let (registers, number) = if guest.in_guest(&frame) {
-            let registers = Registers {
-                general: interrupted.general(),
-                instruction: frame.instruction,
-                flags: frame.flags,
+            // Of other machines no samples are taken yet.
+            let AnyRegisters::X86(registers) = interrupted.guest_registers() else {
+                return;
             };
             (registers, GUEST)
         } else {

@@ -2,7 +2,6 @@
 //! Single-stepping the guest: for tests that inject interrupts at every instruction, and to interrupt the guest some
 //! instructions later than it would be.
 
-use std::arch::asm;
 use std::cell::{Cell, RefCell};
 
 use paravirt_abi::error::Error;
@@ -10,7 +9,7 @@ use paravirt_host_core::layout::GUEST_END;
 use paravirt_host_core::memory::GuestMemory;
 
 use super::platform::Guest;
-use super::signals::Interrupted;
+use super::signals::{Interrupted, step_from_here};
 
 /// The vCPU between two of its instructions: the guest's, those of the host's stubs and tails in low memory, and those
 /// of the gates on their way back, where host code runs that an interrupt does not enter.
@@ -138,8 +137,7 @@ impl Stepping {
     pub(super) fn leave_host(&self) {
         if self.is_on.get() {
             self.returning.set(true);
-            // SAFETY: sets the trap flag by way of the stack; the handler knows what to do with traps.
-            unsafe { asm!("pushfq", "or dword ptr [rsp], 0x100", "popfq") };
+            step_from_here();
         }
     }
 

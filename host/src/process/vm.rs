@@ -15,7 +15,7 @@ use paravirt_abi::signature::Signature;
 use paravirt_host_core::guest::{self, GuestError};
 use paravirt_host_core::layout::GUEST_END;
 
-use super::conditions::{self, Condition};
+use super::conditions::{self, Condition, Feature};
 use super::console::Console;
 use super::debugger::Debugger;
 use super::functions::{Call, Erased, HostFunction, Provided, Value};
@@ -192,7 +192,7 @@ impl Builder {
         self
     }
 
-    /// Switches thread pointers by system calls even where user mode may do it, as on kernels before 5.9.
+    /// On x86-64: switches thread pointers by system calls even where user mode may do it, as on kernels before 5.9.
     #[must_use]
     pub const fn without_fsgsbase(mut self) -> Self {
         self.fsgsbase = false;
@@ -273,6 +273,22 @@ impl Builder {
         self
     }
 
+    /// What was asked for that the host does not have on every processor.
+    fn features(&self) -> impl Iterator<Item = Feature> {
+        let is_seeded = matches!(self.time, Time::Steps(steps) if steps.seed().is_some());
+        let asked = [
+            (self.debugger.is_some(), Feature::Debugger),
+            (self.run.core.is_some(), Feature::Core),
+            (self.trace.is_some(), Feature::Trace),
+            (self.profile, Feature::Profile),
+            (self.stepper.is_some(), Feature::Steps),
+            (is_seeded, Feature::Seed),
+        ];
+        asked
+            .into_iter()
+            .filter_map(|(is_asked, feature)| is_asked.then_some(feature))
+    }
+
     /// Loads the guest and binds its functions.
     ///
     /// # Errors
@@ -284,6 +300,7 @@ impl Builder {
         }
         let occupancy = Occupancy::take()?;
         conditions::check(self.image.machine().width())?;
+        self.features().try_for_each(conditions::check_feature)?;
         let console = match self.console {
             Some(console) => console,
             None => Console::stdio().map_err(|source| VmError::System {

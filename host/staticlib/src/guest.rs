@@ -5,7 +5,7 @@ use alloc::boxed::Box;
 use core::ffi::c_void;
 use core::ptr;
 
-use paravirt_host_core::fault::Exception;
+use paravirt_host_core::fault::{AnyRegisters, Exception, Registers};
 use paravirt_host_core::guest::{self, End, EndKind, GuestError};
 use paravirt_host_core::image;
 use paravirt_host_core::layout::LayoutError;
@@ -276,7 +276,12 @@ pub unsafe extern "C" fn pvh_guest_fault(guest: *mut Guest, context: *mut Contex
         vector => Exception::from_vector(vector, fault.error.into(), fault.address),
     };
     let mut interrupted = interrupted(context);
-    if !guest.fault(&mut interrupted, fault.registers, exception) {
+    let registers = AnyRegisters::X86(Registers {
+        general: fault.registers,
+        instruction: context.ip,
+        flags: context.flags,
+    });
+    if !guest.fault(&mut interrupted, registers, exception) {
         return Number::NotGuest as i32;
     }
     redirect(context, &interrupted);

@@ -13,15 +13,19 @@ use core::fmt;
 use iced_x86::{Decoder, DecoderOptions, Formatter, GasFormatter, Instruction, Mnemonic, Register};
 use paravirt_abi::signature::Width;
 
-use crate::image::Image;
+use crate::image::{Image, Machine};
 use crate::memory::GuestMemory;
 use crate::text::Escaped;
-pub use record::{AccessKind, CallSite, Cause, Exception, Record, Registers, SystemCall, SystemCallTable};
+pub use record::{
+    Aarch64Registers, AccessKind, AnyRegisters, CallSite, Cause, Exception, Record, Registers, SystemCall,
+    SystemCallTable,
+};
 
 /// The longest x86 instruction in bytes.
 const LONGEST_INSTRUCTION: u64 = 15;
-/// Bytes of `syscall`, `sysenter` and `int`.
+/// Bytes of `syscall`, `sysenter` and `int`; of `svc`.
 const SYSTEM_CALL_SIZE: u64 = 2;
+const SVC_SIZE: u64 = 4;
 /// The breakpoint instruction.
 const INT3: u8 = 0xcc;
 /// The instruction that reports an overflow.
@@ -94,7 +98,7 @@ pub struct Source {
 #[derive(Clone, Copy, Debug)]
 struct Shown {
     width: Width,
-    registers: Registers,
+    registers: AnyRegisters,
 }
 
 /// A guest as it was left, and its image.
@@ -107,6 +111,10 @@ struct Guest<'a> {
 impl Guest<'_> {
     fn width(&self) -> Width {
         self.image.machine().width()
+    }
+
+    fn is_x86(&self) -> bool {
+        matches!(self.image.machine(), Machine::I386 | Machine::X86_64)
     }
 }
 
@@ -126,10 +134,12 @@ impl Fault {
         let bad = bad_access(record);
         let instruction = faulting_instruction(record, guest);
         let decoded = instruction.and_then(|at| decode(guest, at));
+        let word = instruction.and_then(|at| word(guest, at));
         let executing = bad.is_some_and(|bad| bad.access == AccessKind::Execute);
         let caller = || {
-            memory
-                .pointer(record.stack, image.machine().pointer_size())
+            record
+                .link
+                .or_else(|| memory.pointer(record.stack, image.machine().pointer_size()))
                 .filter(|&address| memory.executable(address))
                 .map(location)
         };
@@ -143,15 +153,17 @@ impl Fault {
                 Cause::SystemCall(SystemCall {
                     site: CallSite::Vsyscall(_),
                     ..
-                }) => (None, record.registers.map(|at| location(at.instruction))),
+                }) => (None, record.registers.map(|at| location(at.instruction()))),
                 Cause::SystemCall(_) => (None, None),
                 _ => (caller(), None),
             },
         };
         Self {
             what: describe(record, guest),
-            disassembly: decoded.as_ref().filter(|_| !executing).map(disassemble),
-            hint: hint(record, guest, bad, decoded.as_ref()),
+            disassembly: (decoded.as_ref().map(disassemble))
+                .or_else(|| word.map(|word| format!(".inst {word:#010x}")))
+                .filter(|_| !executing),
+            hint: hint(record, guest, bad, decoded.as_ref()).or_else(|| hint_of_word(record, word?)),
             location,
             caller,
             callers: Vec::new(),
@@ -275,12 +287,23 @@ impl fmt::Display for Shown {
             Width::Bits64 => 18,
             Width::Bits32 => 10,
         };
-        let names = Registers::names(self.width);
-        for (i, (name, value)) in names.iter().zip(self.registers.general).enumerate() {
+        let (names, values): (&[&str], &[u64]) = match &self.registers {
+            AnyRegisters::X86(registers) => (Registers::names(self.width), &registers.general),
+            AnyRegisters::Aarch64(registers) => (&Aarch64Registers::NAMES, &registers.general),
+        };
+        for (i, (name, value)) in names.iter().zip(values).enumerate() {
             f.write_str(if i % 4 == 0 { "\n  " } else { "  " })?;
             write!(f, "{name:>3} {value:#0digits$x}")?;
         }
-        write!(f, "\n  flags {:#x}", self.registers.flags)
+        match &self.registers {
+            AnyRegisters::X86(registers) => write!(f, "\n  flags {:#x}", registers.flags),
+            AnyRegisters::Aarch64(Aarch64Registers {
+                stack,
+                instruction,
+                flags,
+                ..
+            }) => write!(f, "   sp {stack:#018x}\n   pc {instruction:#018x}  pstate {flags:#x}"),
+        }
     }
 }
 
@@ -292,7 +315,11 @@ fn faulting_instruction(record: &Record, guest: Guest<'_>) -> Option<u64> {
         ..
     }) = record.cause
     {
-        return Some(next.wrapping_sub(SYSTEM_CALL_SIZE));
+        let size = if guest.is_x86() { SYSTEM_CALL_SIZE } else { SVC_SIZE };
+        return Some(next.wrapping_sub(size));
+    }
+    if !guest.is_x86() {
+        return Some(next);
     }
     // The processor reports these behind them.
     let trap = match record.cause {
@@ -314,8 +341,9 @@ const fn bad_access(record: &Record) -> Option<BadAccess> {
     }
 }
 
+/// Of x86; others are not decoded.
 fn decode(guest: Guest<'_>, address: u64) -> Option<Instruction> {
-    if !guest.memory.executable(address) {
+    if !guest.is_x86() || !guest.memory.executable(address) {
         return None;
     }
     // At the end of the code there are fewer bytes.
@@ -328,6 +356,24 @@ fn decode(guest: Guest<'_>, address: u64) -> Option<Instruction> {
     };
     let instruction = Decoder::with_ip(bits, &bytes, address, DecoderOptions::NONE).decode();
     (!instruction.is_invalid()).then_some(instruction)
+}
+
+/// The instruction at that address in a guest for AArch64, where all have that size.
+fn word(guest: Guest<'_>, address: u64) -> Option<u32> {
+    if guest.image.machine() != Machine::Aarch64 || !guest.memory.executable(address) {
+        return None;
+    }
+    let bytes = guest.memory.read(address, 4).ok()?;
+    Some(u32::from_le_bytes(bytes.try_into().ok()?))
+}
+
+/// Of an instruction for AArch64.
+fn hint_of_word(record: &Record, word: u32) -> Option<String> {
+    /// Moves to and from system registers, and operations on caches and tables (Arm ARM, C4.1, System).
+    const SYSTEM: u32 = 0xd5;
+    let is_refused = matches!(record.cause, Cause::Exception(Exception::IllegalInstruction));
+    (is_refused && word >> 24 == SYSTEM)
+        .then(|| "the instruction is privileged: was this image built for a machine of its own?".to_owned())
 }
 
 fn disassemble(instruction: &Instruction) -> String {
@@ -348,7 +394,7 @@ fn describe(record: &Record, guest: Guest<'_>) -> String {
         external.map_or("?", |external| external.name.as_str())
     };
     match record.cause {
-        Cause::Exception(exception) => describe_exception(exception, guest.memory),
+        Cause::Exception(exception) => describe_exception(exception, guest),
         Cause::SystemCall(call) => describe_system_call(call, record.stack, name),
         Cause::UpcallStack => format!(
             "no memory for an interrupt frame below the stack pointer {:#x}",
@@ -376,6 +422,8 @@ fn describe_system_call<'a>(call: SystemCall, stack: u64, name: impl Fn(u32) -> 
         SystemCallTable::I386 => "i386",
         SystemCallTable::X86_64 => "x86-64",
         SystemCallTable::X32 => "x32",
+        SystemCallTable::Aarch64 => "aarch64",
+        SystemCallTable::Arm => "arm",
     };
     let which = format!("system call {} ({table})", call.number);
     match call.site {
@@ -403,7 +451,7 @@ fn describe_system_call<'a>(call: SystemCall, stack: u64, name: impl Fn(u32) -> 
     }
 }
 
-fn describe_exception(exception: Exception, memory: &GuestMemory) -> String {
+fn describe_exception(exception: Exception, guest: Guest<'_>) -> String {
     match exception {
         Exception::BadAccess { address, access } => {
             let access = match access {
@@ -411,7 +459,7 @@ fn describe_exception(exception: Exception, memory: &GuestMemory) -> String {
                 AccessKind::Write => "write to",
                 AccessKind::Execute => "execution at",
             };
-            match memory.access_at(address) {
+            match guest.memory.access_at(address) {
                 Some(rights) => format!("bad {access} address {address:#x}, which is {rights}"),
                 None => format!("bad {access} address {address:#x}, where nothing is mapped"),
             }
@@ -422,6 +470,9 @@ fn describe_exception(exception: Exception, memory: &GuestMemory) -> String {
         Exception::Arithmetic => "division by zero or overflow, or an unmasked floating-point exception".to_owned(),
         Exception::Overflow => "overflow, raised by `into`".to_owned(),
         Exception::OutOfBounds => "index out of bounds, raised by `bound`".to_owned(),
+        Exception::AlignmentCheck if !guest.is_x86() => {
+            "a stack pointer, a jump or an access that is not aligned as it must be".to_owned()
+        }
         Exception::AlignmentCheck => "access to an address that is not aligned, with the alignment check on".to_owned(),
         Exception::Breakpoint => "breakpoint or single step".to_owned(),
         Exception::SystemCall => "system call by guest code".to_owned(),

@@ -46,6 +46,10 @@ pub enum SystemCallTable {
     X86_64,
     /// That of 64-bit code with 32-bit pointers.
     X32,
+    /// That of AArch64.
+    Aarch64,
+    /// That of 32-bit code for Arm.
+    Arm,
 }
 
 /// Where a system call was made.
@@ -87,7 +91,8 @@ pub enum Exception {
     Overflow,
     /// An index out of its bounds, raised by `bound`.
     OutOfBounds,
-    /// An access to an address that is not aligned, while the flag for that check is on.
+    /// An access to an address that is not aligned, while on x86 the flag for that check is on; on AArch64 also a stack
+    /// pointer or a jump.
     AlignmentCheck,
     /// A breakpoint or a single step. The instruction pointer is behind a breakpoint.
     Breakpoint,
@@ -153,7 +158,65 @@ const NAMES_64: [&str; 16] = [
 ];
 const NAMES_32: [&str; 8] = ["eax", "ebx", "ecx", "edx", "esi", "edi", "ebp", "esp"];
 
-/// The guest's registers.
+/// The registers of a guest for AArch64.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct Aarch64Registers {
+    /// x0 to x30.
+    pub general: [u64; 31],
+    /// Stack pointer.
+    pub stack: u64,
+    /// Address of the next instruction.
+    pub instruction: u64,
+    /// `PSTATE`, in the form of `SPSR_EL1`.
+    pub flags: u64,
+}
+
+impl Aarch64Registers {
+    /// Names of the general registers.
+    pub(super) const NAMES: [&str; 31] = [
+        "x0", "x1", "x2", "x3", "x4", "x5", "x6", "x7", "x8", "x9", "x10", "x11", "x12", "x13", "x14", "x15", "x16",
+        "x17", "x18", "x19", "x20", "x21", "x22", "x23", "x24", "x25", "x26", "x27", "x28", "x29", "x30",
+    ];
+}
+
+/// The registers of a guest, as the processor has them that it is for.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum AnyRegisters {
+    /// Of a guest for i386 or x86-64.
+    X86(Registers),
+    /// Of a guest for AArch64.
+    Aarch64(Aarch64Registers),
+}
+
+impl AnyRegisters {
+    /// Stack pointer.
+    #[must_use]
+    pub const fn stack(&self) -> u64 {
+        match self {
+            Self::X86(registers) => registers.stack(),
+            Self::Aarch64(registers) => registers.stack,
+        }
+    }
+
+    /// Address of the next instruction.
+    #[must_use]
+    pub const fn instruction(&self) -> u64 {
+        match self {
+            Self::X86(registers) => registers.instruction,
+            Self::Aarch64(registers) => registers.instruction,
+        }
+    }
+
+    /// Where the function returns to that has just been called, if that is in a register.
+    const fn link(&self) -> Option<u64> {
+        match self {
+            Self::X86(_) => None,
+            Self::Aarch64(registers) => Some(registers.general[30]),
+        }
+    }
+}
+
+/// The registers of a guest for i386 or x86-64.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub struct Registers {
     /// In the order of their [names](Self::names), which are fewer for an i386 guest.
@@ -189,18 +252,21 @@ pub struct Record {
     /// Instruction pointer; `None` if the guest was in a call.
     pub(super) instruction: Option<u64>,
     /// `None` where only the stack pointer is known, or that and the instruction pointer.
-    pub(super) registers: Option<Registers>,
+    pub(super) registers: Option<AnyRegisters>,
+    /// Where the last call returns to, if that is in a register and not where the stack pointer points to.
+    pub(super) link: Option<u64>,
 }
 
 impl Record {
     /// A fault in guest code.
     #[must_use]
-    pub const fn new(cause: Cause, registers: Registers) -> Self {
+    pub const fn new(cause: Cause, registers: AnyRegisters) -> Self {
         Self {
             cause,
             stack: registers.stack(),
-            instruction: Some(registers.instruction),
+            instruction: Some(registers.instruction()),
             registers: Some(registers),
+            link: registers.link(),
         }
     }
 
@@ -212,7 +278,7 @@ impl Record {
 
     /// A system call. The registers are those that the kernel shows.
     #[must_use]
-    pub const fn of_system_call(call: SystemCall, registers: Registers) -> Self {
+    pub const fn of_system_call(call: SystemCall, registers: AnyRegisters) -> Self {
         let instruction = match call.site {
             CallSite::Guest(address) | CallSite::Host(address) => Some(address),
             CallSite::Lost | CallSite::Vsyscall(_) | CallSite::Function(_) => None,
@@ -231,17 +297,20 @@ impl Record {
             stack,
             instruction: Some(instruction),
             registers: None,
+            link: None,
         }
     }
 
-    /// A fault in a call of a host function, by the guest's stack pointer, which points to the return address.
+    /// A fault in a call of a host function, by the guest's stack pointer, which points to the return address unless
+    /// that is in a register and given as `link`.
     #[must_use]
-    pub const fn of_call(cause: Cause, stack: u64) -> Self {
+    pub const fn of_call(cause: Cause, stack: u64, link: Option<u64>) -> Self {
         Self {
             cause,
             stack,
             instruction: None,
             registers: None,
+            link,
         }
     }
 

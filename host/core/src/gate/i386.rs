@@ -7,8 +7,14 @@ use core::mem::offset_of;
 use paravirt_abi::signature::Width;
 use paravirt_abi::vcpu::{HOST_MASKED, INTERRUPTS_ENABLED, PENDING, VcpuPage};
 
+use super::Gates;
 use super::state::{self, STATE};
-use super::{DEFAULT_MXCSR, Gates, tail_32};
+pub(super) use super::x86::stub;
+use super::x86::{self, DEFAULT_MXCSR, tail_32};
+use crate::image::Machine;
+
+/// The machine of guests of the host's own width.
+pub(crate) const MACHINE: Machine = Machine::I386;
 
 /// What a gate saves of the guest on the host's stack.
 #[derive(Debug)]
@@ -43,6 +49,20 @@ impl Frame {
     /// The guest's stack pointer.
     pub(crate) const fn stack_pointer(&self) -> u64 {
         self.stack as u64
+    }
+
+    /// Where the call returns to: on x86 that is on the stack.
+    pub(crate) const fn link(&self) -> Option<u64> {
+        None
+    }
+
+    /// Bytes of the return address that lies on the stack before the arguments, of a guest of that width.
+    #[must_use]
+    pub const fn return_address_size(width: Width) -> u64 {
+        match width {
+            Width::Bits32 => 4,
+            Width::Bits64 => 8,
+        }
     }
 }
 
@@ -293,8 +313,8 @@ global_asm!(
     page = const state::PAGE,
     tail = const state::TAIL,
     target = const state::TARGET,
-    alignment_check = const super::ALIGNMENT_CHECK,
-    no_flags = const super::NO_FLAGS,
+    alignment_check = const x86::ALIGNMENT_CHECK,
+    no_flags = const x86::NO_FLAGS,
     magic = const paravirt_abi::start::MAGIC,
     size = const size_of::<Frame>(),
     stack = const offset_of!(Frame, stack),
@@ -304,7 +324,7 @@ global_asm!(
     control = const offset_of!(Frame, control),
     status = const offset_of!(Frame, status),
     environment = const offset_of!(Frame, environment),
-    x87_flags = const super::X87_FLAGS,
+    x87_flags = const x86::X87_FLAGS,
     mxcsr = const offset_of!(Frame, mxcsr),
     default_mxcsr = sym DEFAULT_MXCSR,
     flags = const offset_of!(Frame, flags),

@@ -7,9 +7,15 @@ use core::mem::offset_of;
 use paravirt_abi::signature::Width;
 use paravirt_abi::vcpu::{HOST_MASKED, INTERRUPTS_ENABLED, PENDING, VcpuPage};
 
+use super::Gates;
 use super::left::{IN_CALL, LEFT, Left};
 use super::state::{self, STATE};
-use super::{DEFAULT_MXCSR, Gates, tail_32};
+pub(super) use super::x86::stub;
+use super::x86::{self, DEFAULT_MXCSR, tail_32};
+use crate::image::Machine;
+
+/// The machine of guests of the host's own width.
+pub(crate) const MACHINE: Machine = Machine::X86_64;
 
 /// Control word of the x87 unit, in which C's `long double` is computed.
 const DEFAULT_CONTROL: u16 = 0x37f;
@@ -46,7 +52,7 @@ pub struct Frame {
     environment: [u32; 7],
 }
 
-/// [`X87_FLAGS`](super::X87_FLAGS) in the status word, and what follows from them there.
+/// [`X87_FLAGS`](x86::X87_FLAGS) in the status word, and what follows from them there.
 const X87_RAISED: u16 = 0xff;
 /// Bits of [`Frame::changed`].
 const SSE_CHANGED: u32 = 1;
@@ -56,6 +62,20 @@ impl Frame {
     /// The guest's stack pointer.
     pub(crate) const fn stack_pointer(&self) -> u64 {
         self.stack
+    }
+
+    /// Where the call returns to: on x86 that is on the stack.
+    pub(crate) const fn link(&self) -> Option<u64> {
+        None
+    }
+
+    /// Bytes of the return address that lies on the stack before the arguments, of a guest of that width.
+    #[must_use]
+    pub const fn return_address_size(width: Width) -> u64 {
+        match width {
+            Width::Bits32 => 4,
+            Width::Bits64 => 8,
+        }
     }
 
     /// What of the guest's registers is in the frame of a call, put in its place in `general`, which is in the order of
@@ -645,9 +665,9 @@ global_asm!(
     target = const state::TARGET,
     host_call = const state::HOST_CALL,
     resolve = const state::RESOLVE,
-    alignment_check = const super::ALIGNMENT_CHECK,
-    unwanted = const super::ALIGNMENT_CHECK | super::DIRECTION,
-    no_flags = const super::NO_FLAGS,
+    alignment_check = const x86::ALIGNMENT_CHECK,
+    unwanted = const x86::ALIGNMENT_CHECK | x86::DIRECTION,
+    no_flags = const x86::NO_FLAGS,
     magic = const paravirt_abi::start::MAGIC,
     size = const size_of::<Frame>(),
     resolver_size = const size_of::<ResolverFrame>(),
@@ -664,7 +684,7 @@ global_asm!(
     environment = const offset_of!(Frame, environment),
     sse_changed = const SSE_CHANGED,
     x87_changed = const X87_CHANGED,
-    x87_flags = const super::X87_FLAGS,
+    x87_flags = const x86::X87_FLAGS,
     x87_raised = const X87_RAISED,
     changed = const offset_of!(Frame, changed),
     vectors = const offset_of!(ResolverFrame, vectors),

@@ -62,22 +62,23 @@ impl<P: Platform> Guest<P> {
     fn call(&self, index: u32, frame: &mut Frame) {
         let stack = frame.stack_pointer();
         let Some(binding) = self.bindings.get(index as usize) else {
-            return self.record(Record::of_call(Cause::WildCall, stack));
+            return self.record(Record::of_call(Cause::WildCall, stack, frame.link()));
         };
         let Some(function) = &binding.function else {
-            return self.record(Record::of_call(Cause::Unbound(index), stack));
+            return self.record(Record::of_call(Cause::Unbound(index), stack, frame.link()));
         };
-        // They lie above the return address.
         let bytes = binding.stack_bytes;
-        if bytes != 0 && !self.memory.readable(stack, bytes + self.pointer()) {
-            return self.record(Record::of_call(Cause::Arguments(index), stack));
+        let before = Frame::return_address_size(self.width);
+        if bytes != 0 && !self.memory.readable(stack, before + bytes) {
+            return self.record(Record::of_call(Cause::Arguments(index), stack, frame.link()));
         }
         self.last_call.set(Some(index));
         P::call(self, function, binding.prototype, frame, bytes);
     }
 
     fn resolve(&self, frame: &mut Frame) {
-        // Above the two words that the thunk has pushed lies the return address; the stack pointer may be anything.
+        // Above the two words that the thunk has pushed is the stack as the function finds it; its pointer may be
+        // anything.
         let pushed = frame.stack_pointer();
         let word = self.pointer();
         let stack = pushed.wrapping_add(2 * word);
@@ -85,11 +86,11 @@ impl<P: Platform> Guest<P> {
         let slot = pushed.checked_add(word).and_then(|at| self.memory.pointer(at, word));
         let index = slot.and_then(|slot| self.find(slot));
         let Some(index) = index else {
-            return self.record(Record::of_call(Cause::WildResolve, stack));
+            return self.record(Record::of_call(Cause::WildResolve, stack, frame.link()));
         };
         let binding = &self.bindings[index];
         if binding.function.is_none() {
-            return self.record(Record::of_call(Cause::Unbound(index as u32), stack));
+            return self.record(Record::of_call(Cause::Unbound(index as u32), stack, frame.link()));
         }
         self.fill_slot(binding);
         frame.result = binding.entry;

@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: MIT OR Apache-2.0
 //! How a guest ended.
 
-#[cfg(target_arch = "x86_64")]
+#[cfg(not(target_arch = "x86"))]
 use crate::fault::Registers;
 
 /// How a guest ended. Its number is that of the C API.
@@ -79,7 +79,7 @@ impl End {
 }
 
 /// The guest's registers as it was left, see [`Guest::left`](super::Guest::left).
-#[cfg(target_arch = "x86_64")]
+#[cfg(not(target_arch = "x86"))]
 #[derive(Clone, Copy, Debug)]
 pub struct Left {
     /// Of a guest in a call of the host, as at the first instruction of the function that it has called, or if nobody

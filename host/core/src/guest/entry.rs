@@ -12,6 +12,10 @@ use crate::{l4rtems, start_info};
 
 /// Writes what the guest finds. `resolver` is the address of the resolver of lazy binding, `code` takes what else of
 /// code it needs.
+#[cfg_attr(
+    target_arch = "aarch64",
+    expect(unused_variables, reason = "L4RTEMS images, which need the code, are for i386")
+)]
 pub(super) fn prepare<P: Platform>(
     image: &Image,
     request: &Request<'_>,
@@ -30,6 +34,7 @@ pub(super) fn prepare<P: Platform>(
         on_host_stack,
         far,
     };
+    #[cfg(any(target_arch = "x86", target_arch = "x86_64"))]
     if image.identity().is_none() {
         let end = layout.image_end;
         let gate::Selectors { stack, data, fs, .. } = gate::selectors();

@@ -4,16 +4,12 @@
 use core::sync::atomic::Ordering;
 
 use paravirt_abi::line::TIMER;
-use paravirt_abi::signature::Width;
 
 use super::{End, EndKind, Guest, Platform};
-use crate::fault::{CallSite, Cause, Exception, Record, Registers, SystemCall, SystemCallTable};
+use crate::fault::{AnyRegisters, CallSite, Cause, Exception, Record, SystemCall, SystemCallTable};
 use crate::gate;
 use crate::timers::{Alarm, NEVER};
 use crate::upcall::{self, Interrupted};
-
-/// Alignment check, direction and trap flag: off in host code.
-const UNWANTED_FLAGS: u64 = 1 << 18 | 1 << 10 | 1 << 8;
 
 impl<P: Platform> Guest<P> {
     /// The alarm has come: expires timers, at once or when the host function ends.
@@ -36,7 +32,7 @@ impl<P: Platform> Guest<P> {
             let may_leave =
                 !self.in_host() && (self.memory.executable(instruction) || !gate::is_hosts(instruction, stack));
             if may_leave {
-                leave(interrupted);
+                interrupted.leave();
             }
             return may_leave;
         }
@@ -54,7 +50,7 @@ impl<P: Platform> Guest<P> {
             Err(cause) => {
                 let Interrupted { instruction, stack, .. } = *interrupted;
                 self.record(Record::at(cause, instruction, stack));
-                leave(interrupted);
+                interrupted.leave();
                 true
             }
         }
@@ -62,17 +58,12 @@ impl<P: Platform> Guest<P> {
 
     /// Leaves the guest for a fault of its own, as [`Guest::deliver`] does. Returns whether it was one: otherwise it is
     /// the host's, and nothing is changed.
-    pub fn fault(&self, interrupted: &mut Interrupted, general: [u64; 16], exception: Exception) -> bool {
+    pub fn fault(&self, interrupted: &mut Interrupted, registers: AnyRegisters, exception: Exception) -> bool {
         if !self.is_running() {
             return false;
         }
-        let registers = Registers {
-            general,
-            instruction: interrupted.instruction,
-            flags: interrupted.flags,
-        };
         self.record(Record::new(Cause::Exception(exception), registers));
-        leave(interrupted);
+        interrupted.leave();
         true
     }
 
@@ -91,7 +82,7 @@ impl<P: Platform> Guest<P> {
     pub fn system_call(
         &self,
         interrupted: &mut Interrupted,
-        general: [u64; 16],
+        registers: AnyRegisters,
         number: u32,
         table: SystemCallTable,
         site: CallSite,
@@ -102,16 +93,11 @@ impl<P: Platform> Guest<P> {
             site,
             last_call: self.last_call.get(),
         };
-        let registers = Registers {
-            general,
-            instruction: interrupted.instruction,
-            flags: interrupted.flags,
-        };
         self.record(Record::of_system_call(call, registers));
         if self.in_host() {
             return false;
         }
-        leave(interrupted);
+        interrupted.leave();
         true
     }
 
@@ -119,12 +105,7 @@ impl<P: Platform> Guest<P> {
     /// guest of a 64-bit host, the landings are the host's already.
     #[must_use]
     pub fn in_guest(&self, interrupted: &Interrupted) -> bool {
-        let selector = match self.width {
-            Width::Bits32 => P::CODE_32,
-            Width::Bits64 => None,
-        };
-        let selector = selector.unwrap_or_else(|| gate::selectors().code);
-        self.memory.executable(interrupted.instruction) && interrupted.code_selector == u64::from(selector)
+        self.memory.executable(interrupted.instruction) && interrupted.is_of(self.width, P::CODE_32)
     }
 
     /// Records what the guest did; it is left by who calls this.
@@ -170,15 +151,4 @@ impl<P: Platform> Alarm for Guest<P> {
         let _ = self.lines.raise(self.page.pending(), TIMER);
         P::expired(self, timer, due, expirations);
     }
-}
-
-/// Has the handler continue where the guest is left.
-fn leave(interrupted: &mut Interrupted) {
-    #[cfg(target_arch = "x86_64")]
-    gate::left::note(interrupted.instruction, interrupted.stack, interrupted.flags);
-    let gate::Selectors { code, stack, .. } = gate::selectors();
-    interrupted.instruction = gate::leave_address();
-    interrupted.code_selector = code.into();
-    interrupted.stack_selector = stack.into();
-    interrupted.flags &= !UNWANTED_FLAGS;
 }

@@ -219,7 +219,7 @@ fn bind<'a, P: Platform>(
             entry: 0,
             function,
             prototype,
-            stack_bytes: prototype::stack_bytes(prototype, width),
+            stack_bytes: prototype::stack_bytes(prototype, image.machine()),
         })
     };
     externals.map(bind_one).collect()

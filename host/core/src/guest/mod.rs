@@ -23,7 +23,7 @@ use core::sync::atomic::{AtomicBool, AtomicU32, AtomicU64, Ordering, compiler_fe
 use paravirt_abi::error::Error;
 use paravirt_abi::signature::Width;
 
-#[cfg(target_arch = "x86_64")]
+#[cfg(not(target_arch = "x86"))]
 pub use end::Left;
 pub use end::{End, EndKind, Stopped};
 pub use load::{Function, GuestError, Provide, Request, policy};
@@ -32,8 +32,10 @@ pub use platform::Platform;
 #[cfg(target_arch = "x86_64")]
 use crate::fault::{Cause, Registers};
 use crate::fault::{Fault, Record};
+pub use crate::gate::Frame;
+#[cfg(any(target_arch = "x86", target_arch = "x86_64"))]
+pub use crate::gate::call_c;
 use crate::gate::{self, Code, STATE, Start};
-pub use crate::gate::{Frame, call_c};
 use crate::image::{Access, Image};
 use crate::lines::Lines;
 use crate::memory::GuestMemory;
@@ -119,6 +121,11 @@ impl<P: Platform> Guest<P> {
         let page = self.page.address();
         self.code
             .publish(page, self.upcalls, call::host_call::<P>, call::resolve::<P>);
+        #[cfg(target_arch = "aarch64")]
+        // SAFETY: beside the counter, which is at a page's beginning.
+        unsafe {
+            ((self.upcalls as usize + gate::MASK) as *mut u64).write(self.platform.signal_mask());
+        }
         self.leave_host();
         if !self.in_host() {
             // SAFETY: the guest is mapped, bound and published; the rest is the caller's.
@@ -267,6 +274,13 @@ impl<P: Platform> Guest<P> {
             registers,
             units: place.units,
         })
+    }
+
+    /// The registers as this guest was left: on AArch64 nobody keeps them yet.
+    #[cfg(target_arch = "aarch64")]
+    #[must_use]
+    pub const fn left(&self, _: &Image) -> Option<Left> {
+        None
     }
 
     /// The stack pointer with which the guest was left, if it ended by what it may not do.

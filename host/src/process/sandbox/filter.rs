@@ -14,11 +14,8 @@ use libc::{
     SECCOMP_RET_TRAP, seccomp_data, sock_filter,
 };
 
-use super::SandboxError;
 use super::table::{If, TABLE};
-
-/// Of calls by 64-bit code (Linux, linux/audit.h): machine 62, 64 bits, little-endian.
-pub(super) const AUDIT_ARCH_X86_64: u32 = 62 | 0x8000_0000 | 0x4000_0000;
+use super::{SandboxError, machine};
 
 const NUMBER: usize = offset_of!(seccomp_data, nr);
 const ARCHITECTURE: usize = offset_of!(seccomp_data, arch);
@@ -181,22 +178,29 @@ fn argument(index: u8) -> usize {
 
 /// The filter for that process.
 fn assemble(allowed: &[u32], process: u32) -> Vec<sock_filter> {
-    /// Instructions before the first row.
-    const HEAD: usize = 9;
+    let areas: usize = (machine::AREAS.iter())
+        .map(|(_, call)| if call.is_some() { 5 } else { 2 })
+        .sum();
     let rows: usize = TABLE.iter().map(|(_, condition)| length(condition)).sum();
-    let end = HEAD + 2 * allowed.len() + rows;
+    let end = 5 + areas + 2 * allowed.len() + rows;
     let mut program = Program {
         code: Vec::with_capacity(end + 2),
         end,
     };
     program.load(ARCHITECTURE);
-    program.compare(AUDIT_ARCH_X86_64, To::Skip(1), To::Next);
+    program.compare(machine::AUDIT_ARCH, To::Skip(1), To::Next);
     program.give(SECCOMP_RET_TRAP);
     // That the address is looked at first keeps the kernel from trying the filter with every number beforehand.
     program.load(PAGE_4G);
-    for page in [0, u32::MAX] {
-        // The guest, and the vsyscall page.
-        program.compare(page, To::Next, To::Skip(1));
+    for &(page, call) in machine::AREAS {
+        if let Some(call) = call {
+            program.compare(page, To::Next, To::Skip(4));
+            program.load(NUMBER);
+            program.compare(call, To::Next, To::Skip(1));
+            program.give(SECCOMP_RET_ALLOW);
+        } else {
+            program.compare(page, To::Next, To::Skip(1));
+        }
         program.give(SECCOMP_RET_TRAP);
     }
     program.load(NUMBER);

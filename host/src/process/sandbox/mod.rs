@@ -5,6 +5,9 @@
 //! good. What it stops arrives as SIGSYS ([`trap`]).
 
 mod filter;
+#[cfg_attr(target_arch = "aarch64", path = "aarch64.rs")]
+#[cfg_attr(target_arch = "x86_64", path = "x86_64.rs")]
+mod machine;
 mod table;
 mod trap;
 
@@ -12,8 +15,6 @@ use std::fmt;
 use std::io;
 
 pub(super) use trap::{Stopped, handle, stay};
-
-use paravirt_host_core::layout::GUEST_END;
 
 /// What is told that the system refuses.
 type Told = Box<dyn FnOnce(&SandboxError) + Send>;
@@ -33,7 +34,7 @@ impl SandboxPolicy {
         Self::default()
     }
 
-    /// Allows a system call, by its number for x86-64 (`libc::SYS_openat`), with any arguments: for host functions that
+    /// Allows a system call, by its number (`libc::SYS_openat`), with any arguments: for host functions that
     /// make it.
     #[must_use]
     pub fn allow(mut self, call: u32) -> Self {
@@ -65,7 +66,8 @@ pub enum Confinement {
     /// `filter`: a seccomp filter, on all code of the guest's thread and of the threads that it has started.
     Filter,
     /// `guard`: the instructions `syscall` and `int 0x80` in the guest's own code are stopped. Other ways are open:
-    /// `sysenter`, on AMD's processors `syscall` in 32-bit code, the vsyscall page, and jumps into the host's code.
+    /// `sysenter`, on AMD's processors `syscall` in 32-bit code, the vsyscall page, and jumps into the host's code. On
+    /// x86-64 only.
     Guard,
     /// `none`: nothing.
     Nothing,
@@ -127,7 +129,7 @@ impl Sandbox {
                 },
             }
         }
-        Ok(Self(if guard(true) {
+        Ok(Self(if machine::guard(true) {
             Confinement::Guard
         } else {
             Confinement::Nothing
@@ -137,21 +139,8 @@ impl Sandbox {
     /// To be called when the guest has been left; what there was.
     pub(super) fn leave(self) -> Confinement {
         if self.0 == Confinement::Guard {
-            guard(false);
+            machine::guard(false);
         }
         self.0
     }
-}
-
-/// Makes system calls from the guest's address space a SIGSYS, or no longer. Returns whether the kernel does that
-/// (since Linux 5.11).
-fn guard(on: bool) -> bool {
-    /// Linux, prctl.h.
-    const PR_SET_SYSCALL_USER_DISPATCH: i32 = 59;
-    /// What is above the guest may make system calls.
-    const HOST: u64 = (1 << 47) - GUEST_END;
-    let (start, size) = if on { (GUEST_END, HOST) } else { (0, 0) };
-    // SAFETY: no pointers; without a selector the range alone decides.
-    let result = unsafe { libc::prctl(PR_SET_SYSCALL_USER_DISPATCH, u64::from(on), start, size, 0_u64) };
-    result == 0
 }

@@ -49,6 +49,7 @@ const TERMINAL: &[u32] = &[
 const DESCRIPTOR: &[u32] = &[libc::F_DUPFD_CLOEXEC as u32, libc::F_GETFD as u32, libc::F_GETFL as u32];
 
 /// `arch_prctl`: the base of fs (Linux, asm/prctl.h).
+#[cfg(target_arch = "x86_64")]
 const FS_BASE: &[u32] = &[0x1002, 0x1003];
 
 const NAME: c_int = libc::PR_SET_NAME;
@@ -64,52 +65,57 @@ pub(super) const TABLE: &[(c_long, If)] = &[
     (libc::SYS_rt_sigsuspend, Always),  // idle
     (libc::SYS_futex, Always),          // locks, joining a thread
     (libc::SYS_read, Always),           // console
-    (libc::SYS_poll, Always),           // console
+    #[cfg(target_arch = "x86_64")]
+    (libc::SYS_poll, Always), // console
     (libc::SYS_ppoll, Always),          // console
     (libc::SYS_writev, Always),         // console, reports
     // By way of the vDSO these two are no system calls, where the kernel's clock is the processor's.
-    (libc::SYS_clock_gettime, Always),                         // clock
-    (libc::SYS_gettimeofday, Always),                          // clock
-    (libc::SYS_clock_nanosleep, Always),                       // a thread that raises lines too fast waits
-    (libc::SYS_restart_syscall, Always),                       // a wait goes on after the process was stopped
-    (libc::SYS_timer_create, Always),                          // the guest's timers
-    (libc::SYS_timer_gettime, Always),                         // the guest's timers
-    (libc::SYS_timer_getoverrun, Always),                      // the guest's timers
-    (libc::SYS_timer_delete, Always),                          // the guest's timers
-    (libc::SYS_rt_sigaction, Always),                          // handlers, put back at the end
-    (libc::SYS_sigaltstack, Always),                           // the signal stack, put back at the end
-    (libc::SYS_rt_sigpending, Always),                         // signals
-    (libc::SYS_rt_sigtimedwait, Always),                       // signals
-    (libc::SYS_getpid, Always),                                // signals to threads of this process
-    (libc::SYS_gettid, Always),                                // signals to threads of this process
-    (libc::SYS_getpgrp, Always),                               // whether the terminal is this process's
-    (libc::SYS_brk, Always),                                   // allocation
-    (libc::SYS_munmap, Always),                                // allocation, the guest's memory at the end
-    (libc::SYS_mremap, Always),                                // allocation
-    (libc::SYS_madvise, Always),                               // allocation, the stack of a thread that ends
-    (libc::SYS_mprotect, Always),                              // allocation, the stack of a thread
-    (libc::SYS_close, Always),                                 // console
-    (libc::SYS_fstat, Always),                                 // console
-    (libc::SYS_eventfd2, Always),                              // console
-    (libc::SYS_set_robust_list, Always),                       // start of a thread
-    (libc::SYS_rseq, Always),                                  // start of a thread
-    (libc::SYS_sched_getaffinity, Always),                     // start of a thread
-    (libc::SYS_sched_yield, Always),                           // locks
-    (libc::SYS_getrandom, Always),                             // maps with random seeds
-    (libc::SYS_sched_setscheduler, OneOf(0, &[0])),            // real-time priority, given back at the end
-    (libc::SYS_exit, Always),                                  // end of a thread
-    (libc::SYS_exit_group, Always),                            // end of the process
-    (libc::SYS_mmap, Bits(3, libc::MAP_ANONYMOUS as u32)),     // allocation, the stack of a thread
-    (libc::SYS_tgkill, OwnProcess(0)),                         // signals to threads of this process
-    (libc::SYS_rt_tgsigqueueinfo, OwnProcess(0)),              // signals to threads of this process
-    (libc::SYS_arch_prctl, OneOf(0, FS_BASE)),                 // thread-local storage without FSGSBASE
-    (libc::SYS_sendto, Null(4)),                               // console that is a socket, without an address
-    (libc::SYS_recvfrom, Null(4)),                             // console that is a socket
-    (libc::SYS_ioctl, OneOf(1, TERMINAL)),                     // the terminal's settings
-    (libc::SYS_fcntl, OneOf(1, DESCRIPTOR)),                   // console
+    (libc::SYS_clock_gettime, Always),    // clock
+    (libc::SYS_gettimeofday, Always),     // clock
+    (libc::SYS_clock_nanosleep, Always),  // a thread that raises lines too fast waits
+    (libc::SYS_restart_syscall, Always),  // a wait goes on after the process was stopped
+    (libc::SYS_timer_create, Always),     // the guest's timers
+    (libc::SYS_timer_gettime, Always),    // the guest's timers
+    (libc::SYS_timer_getoverrun, Always), // the guest's timers
+    (libc::SYS_timer_delete, Always),     // the guest's timers
+    (libc::SYS_rt_sigaction, Always),     // handlers, put back at the end
+    (libc::SYS_sigaltstack, Always),      // the signal stack, put back at the end
+    (libc::SYS_rt_sigpending, Always),    // signals
+    (libc::SYS_rt_sigtimedwait, Always),  // signals
+    (libc::SYS_getpid, Always),           // signals to threads of this process
+    (libc::SYS_gettid, Always),           // signals to threads of this process
+    #[cfg(target_arch = "x86_64")]
+    (libc::SYS_getpgrp, Always), // whether the terminal is this process's
+    #[cfg(target_arch = "aarch64")]
+    (libc::SYS_getpgid, Null(0)), // whether the terminal is this process's
+    (libc::SYS_brk, Always),              // allocation
+    (libc::SYS_munmap, Always),           // allocation, the guest's memory at the end
+    (libc::SYS_mremap, Always),           // allocation
+    (libc::SYS_madvise, Always),          // allocation, the stack of a thread that ends
+    (libc::SYS_mprotect, Always),         // allocation, the stack of a thread
+    (libc::SYS_close, Always),            // console
+    (libc::SYS_fstat, Always),            // console
+    (libc::SYS_eventfd2, Always),         // console
+    (libc::SYS_set_robust_list, Always),  // start of a thread
+    (libc::SYS_rseq, Always),             // start of a thread
+    (libc::SYS_sched_getaffinity, Always), // start of a thread
+    (libc::SYS_sched_yield, Always),      // locks
+    (libc::SYS_getrandom, Always),        // maps with random seeds
+    (libc::SYS_sched_setscheduler, OneOf(0, &[0])), // real-time priority, given back at the end
+    (libc::SYS_exit, Always),             // end of a thread
+    (libc::SYS_exit_group, Always),       // end of the process
+    (libc::SYS_mmap, Bits(3, libc::MAP_ANONYMOUS as u32)), // allocation, the stack of a thread
+    (libc::SYS_tgkill, OwnProcess(0)),    // signals to threads of this process
+    (libc::SYS_rt_tgsigqueueinfo, OwnProcess(0)), // signals to threads of this process
+    #[cfg(target_arch = "x86_64")]
+    (libc::SYS_arch_prctl, OneOf(0, FS_BASE)), // thread-local storage without FSGSBASE
+    (libc::SYS_sendto, Null(4)),          // console that is a socket, without an address
+    (libc::SYS_recvfrom, Null(4)),        // console that is a socket
+    (libc::SYS_ioctl, OneOf(1, TERMINAL)), // the terminal's settings
+    (libc::SYS_fcntl, OneOf(1, DESCRIPTOR)), // console
     (libc::SYS_preadv2, OneOf(5, &[libc::RWF_NOWAIT as u32])), // console that is a pipe of another user
-    (libc::SYS_prctl, OneOf(0, &[NAME as u32])),               // name of a thread
-    (libc::SYS_clone, Bits(0, THREAD)),                        // the threads of the console
+    (libc::SYS_prctl, OneOf(0, &[NAME as u32])), // name of a thread
+    (libc::SYS_clone, Bits(0, THREAD)),   // the threads of the console
     // Its flags are in memory, where no filter can look; the C library goes on with `clone`.
     (libc::SYS_clone3, Unknown), // the threads of the console
 ];

@@ -3,20 +3,13 @@
 
 use std::sync::atomic::{AtomicBool, Ordering};
 
-use paravirt_host_core::fault::{CallSite, SystemCallTable};
-use paravirt_host_core::guest::Platform;
+use paravirt_host_core::fault::CallSite;
 use paravirt_host_core::layout::GUEST_END;
 
 use super::super::dispositions::{Action, swap_action};
-use super::super::platform::{Guest, Host};
+use super::super::platform::Guest;
 use super::super::signals::{Interrupted, SignalInfo, report};
-use super::filter::AUDIT_ARCH_X86_64;
-
-/// First address of the page with the system calls of old (Linux, x86/x86_64/mm.rst).
-const VSYSCALL: u64 = 0xffff_ffff_ff60_0000;
-
-/// In a number, that it is one of the x32 ABI (Linux, asm/unistd.h).
-const X32: u32 = 0x4000_0000;
+use super::machine;
 
 /// What the kernel says of a system call with SIGSYS.
 #[derive(Clone, Copy)]
@@ -34,30 +27,17 @@ pub(in crate::process) fn handle(call: Stopped, interrupted: &mut Interrupted<'_
     let Some(guest) = guest else {
         return refuse(call, interrupted);
     };
-    let (number, table) = if call.architecture == AUDIT_ARCH_X86_64 {
-        match call.number & !X32 {
-            number if number == call.number => (number, SystemCallTable::X86_64),
-            number => (number, SystemCallTable::X32),
-        }
-    } else {
-        (call.number, SystemCallTable::I386)
-    };
+    let (number, table) = machine::number(call);
     let mut frame = interrupted.frame();
-    let is_32_bit = Host::CODE_32.map(u64::from) == Some(frame.code_selector);
     let address = call.address;
     let site = if guest.in_host() {
         CallSite::Function(address)
     } else if address < GUEST_END {
         CallSite::Guest(address)
-    } else if is_32_bit {
-        // Where 32-bit code cannot be: it is where the kernel returns to from a fast call.
-        CallSite::Lost
-    } else if address >= VSYSCALL {
-        CallSite::Vsyscall(address)
     } else {
-        CallSite::Host(address)
+        machine::site_outside(address, &frame)
     };
-    if guest.system_call(&mut frame, interrupted.general(), number, table, site) {
+    if guest.system_call(&mut frame, interrupted.guest_registers(), number, table, site) {
         interrupted.resume(&frame);
     } else {
         interrupted.set_result(-i64::from(libc::ENOSYS));

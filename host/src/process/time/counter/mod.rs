@@ -4,7 +4,10 @@
 //! What the page's clock shows is [`Anchor`]'s to say; here are the readings for it. The page's clock starts invalid,
 //! because the counter's rate is not known until some time has passed.
 
-use std::arch::x86_64::_rdtsc;
+#[cfg_attr(target_arch = "aarch64", path = "aarch64.rs")]
+#[cfg_attr(target_arch = "x86_64", path = "x86_64.rs")]
+mod machine;
+
 use std::cell::Cell;
 use std::fs::File;
 use std::io::Read;
@@ -27,7 +30,7 @@ fn sample(counter: fn() -> u64) -> Sample {
 
 /// Of the counter, if it may be read.
 fn first_sample(usable: bool) -> Sample {
-    sample(if usable { tsc } else { || 0 })
+    sample(if usable { machine::read } else { || 0 })
 }
 
 /// The host's monotonic clock and the processor's counter.
@@ -68,7 +71,7 @@ impl CounterClock {
             let generation = self.generation.load(Ordering::Relaxed);
             compiler_fence(Ordering::SeqCst);
             let time = match self.fields.get() {
-                Some(fields) => fields.at(tsc()),
+                Some(fields) => fields.at(machine::read()),
                 None => self.anchor.get().time(monotonic()),
             };
             compiler_fence(Ordering::SeqCst);
@@ -81,7 +84,7 @@ impl CounterClock {
     /// Anchors the clock anew. For the signal handler, on the vCPU's thread.
     pub(super) fn sample(&self, page: Page) {
         let mut anchor = self.anchor.get();
-        anchor.sample(sample(tsc));
+        anchor.sample(sample(machine::read));
         let fields = anchor.fields();
         self.anchor.set(anchor);
         self.fields.set(fields);
@@ -98,11 +101,6 @@ impl CounterClock {
     }
 }
 
-fn tsc() -> u64 {
-    // SAFETY: every x86-64 processor has the counter, and `usable` has found that this process may read it.
-    unsafe { _rdtsc() }
-}
-
 /// Returns whether the counter is a clock, by the word of the kernel: it takes the time from it itself. A processor
 /// that says that its counter is invariant does not know of others in the machine, of firmware that sets it, and of the
 /// hypervisor. Where the kernel says nothing, the guest calls.
@@ -116,7 +114,7 @@ fn usable() -> bool {
 
 /// Returns whether that is the name of the counter as the kernel's clock source, where it has taken it for good.
 fn is_counter(source: &[u8]) -> bool {
-    source.trim_ascii() == b"tsc"
+    source.trim_ascii() == machine::SOURCE
 }
 
 #[cfg(test)]
@@ -125,10 +123,9 @@ mod tests {
 
     #[test]
     fn the_counter_is_a_clock_only_where_the_kernel_says_so() {
-        let says = |source: &str| is_counter(source.as_bytes());
-        assert!(says("tsc\n"));
+        assert!(is_counter(&[machine::SOURCE, b"\n"].concat()));
         for other in ["hpet\n", "acpi_pm\n", "kvm-clock\n", "tsc-early\n", "\n", ""] {
-            assert!(!says(other), "{other:?}");
+            assert!(!is_counter(other.as_bytes()), "{other:?}");
         }
     }
 }

@@ -1,12 +1,11 @@
 // SPDX-License-Identifier: MIT OR Apache-2.0
-//! Interrupting the guest: the frame that the processor would push, then the guest's upcall entry.
+//! On x86 the frame is the one that the processor pushes for an interrupt.
 
 use paravirt_abi::signature::Width;
 use paravirt_abi::vcpu::RED_ZONE;
 
-use crate::fault::Cause;
+use super::push;
 use crate::memory::GuestMemory;
-use crate::page::Page;
 
 /// What of the interrupted guest code goes into the frame. On i386 the upper halves are not used.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -23,67 +22,30 @@ pub struct Interrupted {
     pub stack_selector: u64,
 }
 
-/// Where the guest goes on.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub struct Upcall {
-    /// Instruction pointer: the upcall entry.
-    pub instruction: u64,
-    /// Stack pointer: the frame.
-    pub stack: u64,
-}
-
-/// If a line is pending and interrupts are on, writes the frame, turns interrupts off and says where the guest goes on.
-/// On the vCPU's thread, where guest code was interrupted; elsewhere whoever turns interrupts on, or the gate on its
-/// way back, looks again.
-///
-/// # Errors
-/// What to stop the guest for: it has no memory for the frame, or an upcall entry that is no code.
-pub fn deliver(
-    page: Page,
-    memory: &GuestMemory,
-    width: Width,
-    interrupted: &Interrupted,
-) -> Result<Option<Upcall>, Cause> {
-    if !page.is_pending() || !page.interrupts_enabled() {
-        return Ok(None);
-    }
-    let instruction = page.upcall_entry();
-    if !memory.executable(instruction) {
-        return Err(Cause::UpcallEntry(instruction));
-    }
-    let stack = push_frame(memory, width, interrupted).ok_or(Cause::UpcallStack)?;
-    page.disable_interrupts();
-    Ok(Some(Upcall { instruction, stack }))
-}
-
-/// Writes the frame; its address, or `None` if the guest has no memory there.
-fn push_frame(memory: &GuestMemory, width: Width, interrupted: &Interrupted) -> Option<u64> {
-    let Interrupted {
-        instruction,
-        stack,
-        flags,
-        code_selector,
-        stack_selector,
-    } = *interrupted;
-    match width {
-        // rip, cs, rflags, rsp, ss (Intel SDM volume 3, 6.14.2).
-        Width::Bits64 => {
-            let top = stack.checked_sub(RED_ZONE)? & !15;
-            let words = [instruction, code_selector, flags, stack, stack_selector];
-            push(memory, top, words.map(u64::to_le_bytes).as_flattened())
-        }
-        // eip, cs, eflags (Intel SDM volume 3, 6.12.1).
-        Width::Bits32 => {
-            let words = [instruction as u32, code_selector as u32, flags as u32];
-            push(memory, stack, words.map(u32::to_le_bytes).as_flattened())
+impl Interrupted {
+    /// Writes the frame; its address, or `None` if the guest has no memory there.
+    pub(super) fn push(&self, memory: &GuestMemory, width: Width) -> Option<u64> {
+        let Interrupted {
+            instruction,
+            stack,
+            flags,
+            code_selector,
+            stack_selector,
+        } = *self;
+        match width {
+            // rip, cs, rflags, rsp, ss (Intel SDM volume 3, 6.14.2).
+            Width::Bits64 => {
+                let top = stack.checked_sub(RED_ZONE)? & !15;
+                let words = [instruction, code_selector, flags, stack, stack_selector];
+                push(memory, top, words.map(u64::to_le_bytes).as_flattened())
+            }
+            // eip, cs, eflags (Intel SDM volume 3, 6.12.1).
+            Width::Bits32 => {
+                let words = [instruction as u32, code_selector as u32, flags as u32];
+                push(memory, stack, words.map(u32::to_le_bytes).as_flattened())
+            }
         }
     }
-}
-
-fn push(memory: &GuestMemory, top: u64, bytes: &[u8]) -> Option<u64> {
-    let frame = top.checked_sub(bytes.len() as u64)?;
-    memory.write(frame, bytes).ok()?;
-    Some(frame)
 }
 
 #[cfg(test)]
@@ -94,9 +56,12 @@ mod tests {
 
     use paravirt_abi::vcpu::VcpuPage;
 
+    use super::super::deliver;
     use super::*;
+    use crate::fault::Cause;
     use crate::image::Access;
     use crate::memory::{MapError, Pages};
+    use crate::page::Page;
 
     /// A vCPU page with line 3 pending, interrupts on and an upcall entry in itself; and a stack.
     #[repr(C)]

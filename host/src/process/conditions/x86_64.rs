@@ -1,6 +1,5 @@
 // SPDX-License-Identifier: MIT OR Apache-2.0
-//! What a system must let this process do for a guest to run in it: asked before the start, since a guest that finds
-//! out by a fault would be blamed for it.
+//! What is asked on x86-64: the counter, shadow stacks, and 32-bit code.
 
 use std::arch::{asm, global_asm};
 use std::ffi::c_void;
@@ -11,43 +10,24 @@ use std::sync::PoisonError;
 use std::sync::atomic::{AtomicI32, AtomicU32, AtomicU64, Ordering};
 
 use paravirt_abi::signature::Width;
+use paravirt_host_core::fault::AnyRegisters;
 use paravirt_host_core::guest::Platform;
 use paravirt_host_core::memory::PAGE;
 use paravirt_host_core::upcall;
 use rustix::mm::{MapFlags, MprotectFlags, ProtFlags};
 
-use super::dispositions::{self, Action};
-use super::platform::Host;
-use super::signals::Interrupted;
+use super::super::dispositions::{self, Action};
+use super::super::platform::Host;
+use super::super::signals::Interrupted;
+use super::{Condition, Feature};
 
-/// What this system does not let the process do.
-#[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
-pub enum Condition {
-    /// Read the processor's counter.
-    #[error(
-        "this process may not read the time-stamp counter (prctl PR_SET_TSC, by whoever started it), by which Linux's \
-         clock is read, too; start it without"
-    )]
-    Counter,
-    /// Change stacks as a guest does.
-    #[error(
-        "this process has a shadow stack, which does not follow a guest to its own stacks; start it without \
-         (`GLIBC_TUNABLES=glibc.cpu.x86_shstk=off`)"
-    )]
-    ShadowStack,
-    /// Run 32-bit code.
-    #[error(
-        "this system does not run 32-bit code in a 64-bit process, as a guest for i386 needs ({how}); an emulator or a \
-         sandbox in Linux's place? Run the guest in QEMU (`--host qemu`), or on Linux itself, or build it for x86-64"
-    )]
-    Code32 {
-        /// What became of an attempt.
-        how: String,
-    },
+/// Whether the host has that: it has everything.
+pub(in crate::process) const fn check_feature(_: Feature) -> Result<(), Condition> {
+    Ok(())
 }
 
 /// Asks what can be asked before the guest is laid out. For one guest at a time.
-pub(super) fn check(width: Width) -> Result<(), Condition> {
+pub(in crate::process) fn check(width: Width) -> Result<(), Condition> {
     if counter_is_forbidden() {
         return Err(Condition::Counter);
     }
@@ -105,7 +85,7 @@ static DOUBTS: AtomicU32 = AtomicU32::new(0);
 /// More than anybody sends during a few instructions.
 const MANY: u32 = 1000;
 
-unsafe extern "sysv64" {
+unsafe extern "C" {
     /// Goes to 32-bit code by the far pointer, with eax as given; returns when the handler has continued at
     /// `pv_probe_end`.
     fn pv_probe(eax: u32);
@@ -291,11 +271,14 @@ unsafe extern "C" fn observe(signal: i32, info: *const libc::siginfo_t, context:
     // SAFETY: the kernel's, until the handler returns.
     let mut interrupted = Interrupted(unsafe { &mut *context });
     let frame = interrupted.frame();
+    let AnyRegisters::X86(registers) = interrupted.guest_registers() else {
+        unreachable!("this is x86-64");
+    };
     let seen = [
         signal as u64,
         frame.code_selector,
         frame.instruction,
-        interrupted.general()[0],
+        registers.general[0],
     ];
     for (word, value) in SEEN.iter().zip(seen) {
         word.store(value, Ordering::SeqCst);

@@ -35,7 +35,7 @@ global_asm!(
     ".globl pv_fs_is_hosts, pv_fs_look, pv_fs_is_other",
     ".type pv_fs_is_hosts, @function",
     "pv_fs_is_hosts:",
-    "movq {state}+{host_fs}(%rip), %rax",
+    "movq {state}+{host_thread_pointer}(%rip), %rax",
     "pv_fs_look:",
     "cmpq %fs:0, %rax",
     "jne pv_fs_is_other",
@@ -47,7 +47,7 @@ global_asm!(
     ".size pv_fs_is_hosts, . - pv_fs_is_hosts",
     ".popsection",
     state = sym STATE,
-    host_fs = const offset_of!(State, host_fs),
+    host_thread_pointer = const offset_of!(State, host_thread_pointer),
     options(att_syntax),
 );
 
@@ -95,7 +95,7 @@ impl ThreadPointer {
         let base: u64;
         // SAFETY: reads the word that every thread of the host has there.
         unsafe { asm!("mov {}, fs:0", out(reg) base, options(nostack, preserves_flags, readonly)) };
-        STATE.host_fs.store(base, Ordering::SeqCst);
+        STATE.host_thread_pointer.store(base, Ordering::SeqCst);
         let fsgsbase = self.fsgsbase.into();
         STATE.fsgsbase.store(fsgsbase, Ordering::SeqCst);
     }
@@ -123,7 +123,7 @@ impl ThreadPointer {
     #[cold]
     fn exchange(&self) {
         self.guest.set(Some(self.read()));
-        let base = STATE.host_fs.load(Ordering::Relaxed);
+        let base = STATE.host_thread_pointer.load(Ordering::Relaxed);
         self.write(Fs { selector: 0, base });
     }
 

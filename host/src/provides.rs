@@ -93,7 +93,7 @@ pub const HOSTS: [Host; 6] = [
         // User mode has none to grant.
         has_ports: false,
         l4rtems: false,
-        policy: Policy::default,
+        policy: || in_process(Policy::default()),
     },
     Host {
         name: "process-l4rtems",
@@ -101,7 +101,7 @@ pub const HOSTS: [Host; 6] = [
         summary: "`pvhost run --compat l4rtems`: the same for L4RTEMS images",
         has_ports: false,
         l4rtems: true,
-        policy: Policy::l4rtems,
+        policy: || in_process(Policy::l4rtems()),
     },
     Host {
         name: "qemu",
@@ -148,6 +148,16 @@ pub const HOSTS: [Host; 6] = [
         policy: || in_machine("xen", EntryPoint::Pvh),
     },
 ];
+
+/// The policy of a host whose processor the guest shares: it runs the guests for that.
+fn in_process(policy: Policy) -> Policy {
+    let machines = if cfg!(target_arch = "aarch64") {
+        vec![Machine::Aarch64]
+    } else {
+        policy.machines
+    };
+    Policy { machines, ..policy }
+}
 
 /// The policy of a host that gives a guest a machine of its own: what is mapped how is the guest's business, and
 /// interrupt frames are the processor's.

@@ -25,9 +25,9 @@ extern crate std;
 pub mod bind;
 pub mod clock;
 pub mod fault;
-#[cfg(any(target_arch = "x86", target_arch = "x86_64"))]
+#[cfg(any(target_arch = "aarch64", target_arch = "x86", target_arch = "x86_64"))]
 mod gate;
-#[cfg(any(target_arch = "x86", target_arch = "x86_64"))]
+#[cfg(any(target_arch = "aarch64", target_arch = "x86", target_arch = "x86_64"))]
 pub mod guest;
 pub mod image;
 pub mod l4rtems;

@@ -4,18 +4,18 @@
 //! A slot leads to a stub of its own in the guest's memory, which names the function by its index and jumps to the
 //! gate. The gate leaves the guest's stack, saves what the C ABI does not preserve, loads the control words of the C
 //! ABI, on x86 turns the guest's alignment check and direction flag off, and calls [`host_call`](crate::guest). On the
-//! way back it jumps to a tail in the guest's memory. Stubs and tail are guest code, the gate is the host's: what becomes
-//! pending before the tail, the tail finds; what comes from its first instruction on interrupts it like any guest code.
-//! So no line is lost, and no flag has to say where the processor is: its instruction pointer does.
+//! way back it jumps to a tail in the guest's memory. Stubs and tail are guest code, the gate is the host's: what
+//! becomes pending before the tail, the tail finds; what comes from its first instruction on interrupts it like any
+//! guest code. So no line is lost, and no flag has to say where the processor is: its instruction pointer does.
 //!
-//! On x86 there is a gate for each pair of widths: a 64-bit host has one for 32-bit guests as well, which it enters and leaves
-//! by far jumps. The stubs of such a guest jump to a landing, 64-bit code in the guest's memory, because a far jump
-//! from there reaches no more.
+//! On x86 there is a gate for each pair of widths: a 64-bit host has one for 32-bit guests as well, which it enters and
+//! leaves by far jumps. The stubs of such a guest jump to a landing, 64-bit code in the guest's memory, because a far
+//! jump from there reaches no more.
 //!
-//! On x86 the control words are those of SSE and of the x87 unit; with the latter goes an exception that waits there. On i386
-//! the x87 unit is emptied as well, because floats are returned there; on x86-64, where only C's `long double` is
-//! computed in it, that it is empty is left to the guest, who owes it (the ABI, Calls). When the guest is left, the
-//! host gets back what it had.
+//! On x86 the control words are those of SSE and of the x87 unit; with the latter goes an exception that waits there. On
+//! i386 the x87 unit is emptied as well, because floats are returned there; on x86-64, where only C's `long double` is
+//! computed in it, that it is empty is left to the guest, who owes it (the ABI, Calls). When the guest is left, the host
+//! gets back what it had.
 
 #[cfg(target_arch = "x86_64")]
 pub(crate) mod left;

@@ -96,8 +96,8 @@ pub trait Platform: Sized {
     /// What the guest is to be told.
     fn set_tls(&self, base: u64) -> Result<(), Error>;
 
-    /// Signals that are blocked on the vCPU's thread while the guest runs, in Linux' form, where there is Linux below. To
-    /// be told by the frames of upcalls, which have them. Called when the guest is about to be entered.
+    /// Signals that are blocked on the vCPU's thread while the guest runs, in Linux' form, where there is Linux below.
+    /// The frames of upcalls have them. Called when the guest is about to be entered.
     #[cfg(target_arch = "aarch64")]
     fn signal_mask(&self) -> u64 {
         0

@@ -34,7 +34,7 @@ mod tests_of_guest;
     override_usage = "pvhost run [OPTIONS] <GUEST> [-- <ARGS>...]\n       pvhost run [OPTIONS] -- <GUEST> [ARGS]..."
 )]
 pub(super) struct Arguments {
-    /// Linked guest executable, for x86-64, i386 or AArch64 (which runs in QEMU)
+    /// Linked guest executable, for x86-64, i386 or AArch64 (which on x86-64 runs in QEMU)
     #[arg(required_unless_present = "arguments")]
     guest: Option<PathBuf>,
 
@@ -352,7 +352,7 @@ impl Subcommand for Arguments {
             return tests_of_guest::run(self);
         }
         let mut chosen = self.host;
-        if chosen == HostName::Process && image.machine() == Machine::Aarch64 {
+        if chosen == HostName::Process && image.machine() == Machine::Aarch64 && cfg!(not(target_arch = "aarch64")) {
             // No process of this machine runs it.
             chosen = HostName::Qemu;
             if let Err(refusal) = self.check(chosen) {

@@ -66,8 +66,8 @@ pub enum Condition {
     },
     /// Map memory by the pages that guests have.
     #[error(
-        "this kernel has pages of {size} bytes, and a guest has pages of 4096: it needs a kernel with those, or runs in \
-         QEMU (`--host qemu`)"
+        "this kernel has pages of {size} bytes, and a guest has pages of 4096: it needs a kernel with those, or runs \
+         in QEMU (`--host qemu`)"
     )]
     PageSize {
         /// Bytes in a page.

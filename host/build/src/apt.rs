@@ -8,7 +8,6 @@ use std::process::{Command, Stdio};
 use std::time::{Duration, Instant};
 
 use anyhow::{Context, Result, bail, ensure};
-use tempfile::TempDir;
 
 use crate::command;
 
@@ -92,10 +91,8 @@ fn simulated(action: &str, packages: &[&str]) -> Result<Vec<String>> {
 /// Lists of packages.
 #[derive(Debug, Default)]
 pub struct Lists {
-    /// What tells apt of them.
+    /// What tells apt of them, if they are not this machine's.
     options: Vec<String>,
-    /// Where they are, if they are not this machine's; it goes with them.
-    _folder: Option<TempDir>,
 }
 
 impl Lists {
@@ -104,14 +101,14 @@ impl Lists {
         Self::default()
     }
 
-    /// Those of another architecture, from the archives that this machine's apt uses, fetched now. The machine knows
-    /// nothing of them afterwards, and no root is needed.
-    pub fn of(architecture: &str) -> Result<Self> {
-        let folder = tempfile::tempdir()?;
-        let path = |name: &str| folder.path().join(name).display().to_string();
+    /// Those of another architecture, from the archives that this machine's apt uses, refreshed now and kept in that
+    /// folder. The machine knows nothing of them, and no root is needed.
+    pub fn of(architecture: &str, folder: &Path) -> Result<Self> {
+        let path = |name: &str| folder.join(name).display().to_string();
         for name in ["lists/partial", "cache/archives/partial"] {
             fs::create_dir_all(path(name))?;
         }
+        // Nothing of it is installed.
         File::create(path("status"))?;
         let options = [
             format!("APT::Architecture={architecture}"),
@@ -126,11 +123,8 @@ impl Lists {
             .into_iter()
             .flat_map(|option| ["-o".to_owned(), option])
             .collect();
-        let lists = Self {
-            options,
-            _folder: Some(folder),
-        };
-        println!("fetching the package lists of {architecture}");
+        let lists = Self { options };
+        println!("refreshing the package lists for {architecture}");
         // An archive that has nothing for that architecture does not matter.
         command::output(lists.command("apt-get").args(["--quiet", "update"]))?;
         Ok(lists)
@@ -141,6 +135,13 @@ impl Lists {
         let mut apt = self.command("apt-cache");
         let found = command::output(apt.args(["search", "--names-only", expression]))?;
         Ok(found.lines().filter_map(first_word).collect())
+    }
+
+    /// The packages that a package depends on.
+    pub fn dependencies(&self, package: &str) -> Result<Vec<String>> {
+        let found = command::output(self.command("apt-cache").args(["depends", package]))?;
+        let dependencies = found.lines().filter_map(|line| line.trim().strip_prefix("Depends: "));
+        Ok(dependencies.map(str::to_owned).collect())
     }
 
     /// A program of apt that uses them.
@@ -188,6 +189,11 @@ pub fn unpack(lists: &Lists, packages: &[&str], dependencies: bool, folder: &Pat
         fs::remove_dir_all(folder)?;
     }
     Ok(fs::rename(partial, folder)?)
+}
+
+/// The version of an installed package.
+pub fn version(package: &str) -> Result<String> {
+    command::output(Command::new("dpkg-query").args(["--show", "--showformat=${Version}", package]))
 }
 
 fn first_word(line: &str) -> Option<String> {

@@ -10,6 +10,7 @@ use std::process::Command;
 
 use anyhow::{Context, Result, bail, ensure};
 
+use crate::aarch64;
 use crate::apt::{self, Lists};
 use crate::command;
 use crate::workspace::Workspace;
@@ -172,7 +173,7 @@ pub(crate) fn unpack_xen(kind: Xen, workspace: &Workspace) -> Result<()> {
     let architecture = kind.architecture();
     let lists = match kind {
         Xen::X86 => Lists::own(),
-        Xen::Arm => Lists::of(architecture)?,
+        Xen::Arm => aarch64::lists(workspace)?,
     };
     // There is one for each version.
     let mut packages = lists.search(&format!("^xen-hypervisor-[0-9.]+-{architecture}$"))?;

@@ -6,6 +6,7 @@ use std::process::Command;
 
 use anyhow::{Context, Result};
 
+use crate::aarch64;
 use crate::arch::Arch;
 use crate::c_host;
 use crate::command;
@@ -20,7 +21,7 @@ pub const EMULATED: [&str; 4] = ["qemu", "xen-domu", "xen-pv", "xen-pvh"];
 
 /// The compiler's argument by which a program brings its C library along. Finding the library takes the loader a third
 /// of the time from the start of `pvhost run hello` to its exit.
-const STATIC: &str = "-Ctarget-feature=+crt-static";
+pub(crate) const STATIC: &str = "-Ctarget-feature=+crt-static";
 
 /// Builds the program of `package`, which has the package's name, optimized, and statically linked where that is
 /// possible.
@@ -80,6 +81,14 @@ pub fn command(workspace: &Workspace, arch: Arch, run: &Run, guest: PathBuf) -> 
         return Ok(command);
     }
     let is_emulated = EMULATED.contains(&host);
+    if host == "process" && arch == Arch::Aarch64 && !cfg!(target_arch = "aarch64") {
+        let mut command = Command::new(emulators::QEMU_USER);
+        // There is no seccomp there.
+        command
+            .arg(aarch64::build(workspace, PVHOST)?)
+            .args(["run", "--no-sandbox"]);
+        return Ok(with_arguments(command, run, guest));
+    }
     let mut command = Command::new(match host {
         c_host::NAME => c_host::build(workspace, arch)?,
         _ if is_emulated || host == "process" => build(workspace, PVHOST)?,
@@ -91,9 +100,14 @@ pub fn command(workspace: &Workspace, arch: Arch, run: &Run, guest: PathBuf) -> 
     } else if host == "process" {
         command.arg("run");
     }
+    Ok(with_arguments(command, run, guest))
+}
+
+/// The command with what the run says of the host, the guest, and what it says of that.
+fn with_arguments(mut command: Command, run: &Run, guest: PathBuf) -> Command {
     command.args(&run.host_args).arg(guest);
     if !run.args.is_empty() {
         command.arg("--").args(&run.args);
     }
-    Ok(command)
+    command
 }

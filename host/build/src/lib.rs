@@ -2,6 +2,7 @@
 //! Builds what this workspace is made of, for whoever runs it: `cargo xtask`, the commands for RTEMS, POK and L4Re
 //! (`host/ports`), and tests.
 
+pub mod aarch64;
 mod apt;
 pub mod arch;
 pub mod c_host;

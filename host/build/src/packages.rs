@@ -59,10 +59,10 @@ pub struct Metadata {
 #[derive(Clone, Debug, Deserialize)]
 #[serde(deny_unknown_fields, rename_all = "kebab-case")]
 pub struct Run {
-    /// Who runs it: `process` (`pvhost run`), `native` (the guest is started as an ordinary program, one for AArch64 in
-    /// QEMU's emulation of programs), `qemu`, `xen-domu`, `xen-pv`
-    /// or `xen-pvh` (`pvhost run --host`), `l4re`, `pok` or `pok-fork` (with a user's trees), `c-host` (the example in
-    /// C), or the name of a workspace package whose binary takes the guest as its first argument.
+    /// Who runs it: `process` (`pvhost run`), `native` (the guest is started as an ordinary program), both of them in
+    /// QEMU's emulation of programs if the guest is for AArch64; `qemu`, `xen-domu`, `xen-pv` or `xen-pvh` (`pvhost run
+    /// --host`), `l4re`, `pok` or `pok-fork` (with a user's trees), `c-host` (the example in C), or the name of a
+    /// workspace package whose binary takes the guest as its first argument.
     #[serde(default = "process")]
     pub host: String,
     /// The guest; by default the one with the package's name.

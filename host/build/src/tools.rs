@@ -10,6 +10,7 @@ use std::process::Command;
 
 use anyhow::{Result, ensure};
 
+use crate::aarch64;
 use crate::apt;
 use crate::command;
 use crate::emulators::{self, Xen};
@@ -55,6 +56,10 @@ pub enum Tool {
     QemuArm,
     /// The emulator of programs for another processor.
     QemuUser,
+    /// Rust's library for programs for AArch64 Linux.
+    RustAarch64,
+    /// A Linux kernel that runs these in QEMU.
+    LinuxAarch64,
     /// The hypervisor, which runs in QEMU.
     Xen,
     /// The hypervisor for AArch64.
@@ -85,7 +90,7 @@ pub enum State {
 
 impl Tool {
     /// All, in the order in which they are set up.
-    pub const ALL: [Self; 20] = [
+    pub const ALL: [Self; 22] = [
         Self::RustSource,
         Self::Cxx,
         Self::CrossI686,
@@ -104,6 +109,8 @@ impl Tool {
         Self::Qemu,
         Self::QemuArm,
         Self::QemuUser,
+        Self::RustAarch64,
+        Self::LinuxAarch64,
         Self::Xen,
         Self::XenArm,
     ];
@@ -129,6 +136,8 @@ impl Tool {
             Self::Qemu => "qemu",
             Self::QemuArm => "qemu-arm",
             Self::QemuUser => "qemu-user",
+            Self::RustAarch64 => "rust-aarch64",
+            Self::LinuxAarch64 => "linux-aarch64",
             Self::Xen => "xen",
             Self::XenArm => "xen-arm",
         }
@@ -183,6 +192,8 @@ impl Tool {
             Self::Qemu => "QEMU for PCs (7.2 or later)",
             Self::QemuArm => "QEMU for Arm machines (7.2 or later)",
             Self::QemuUser => "QEMU for programs (qemu-aarch64)",
+            Self::RustAarch64 => "Rust's library for AArch64 Linux",
+            Self::LinuxAarch64 => "a Linux kernel for AArch64",
             Self::Xen => "Xen (4.17 or later)",
             Self::XenArm => "Xen for AArch64 (4.17 or later)",
         }
@@ -229,6 +240,11 @@ impl Tool {
             (Self::QemuArm, Arch) => &["qemu-system-aarch64"],
             (Self::QemuArm, _) => &["qemu-system-arm"],
             (Self::QemuUser, _) => &["qemu-user"],
+            (Self::RustAarch64, Debian) => &["libstd-rust-web-dev:arm64"],
+            (Self::RustAarch64, Fedora) => &["rust-std-static-aarch64-unknown-linux-gnu"],
+            (Self::RustAarch64, Ubuntu | Arch) => &[],
+            (Self::LinuxAarch64, Debian) => &["linux-image-cloud-arm64:arm64"],
+            (Self::LinuxAarch64, Ubuntu | Fedora | Arch) => &[],
             (Self::Xen, Fedora) => &["xen-hypervisor"],
             (Self::Xen, Debian | Ubuntu) => &["xen-hypervisor-VERSION-amd64"],
             (Self::Xen, Arch) => &[],
@@ -273,6 +289,8 @@ impl Tool {
             Self::Qemu => emulators::works(emulators::QEMU),
             Self::QemuArm => emulators::works(emulators::QEMU_ARM),
             Self::QemuUser => answers(Command::new(emulators::QEMU_USER).arg("--version")),
+            Self::RustAarch64 => aarch64::library_works(workspace),
+            Self::LinuxAarch64 => aarch64::kernel(workspace).map(drop),
             Self::Xen => emulators::xen_works(Xen::X86, workspace),
             Self::XenArm => emulators::xen_works(Xen::Arm, workspace),
         }
@@ -282,6 +300,8 @@ impl Tool {
     fn install(self, workspace: &Workspace) -> Result<()> {
         let packages = self.packages(System::here());
         match self {
+            Self::RustAarch64 => aarch64::unpack_library(workspace),
+            Self::LinuxAarch64 => aarch64::unpack_kernel(workspace),
             Self::Xen => emulators::unpack_xen(Xen::X86, workspace),
             Self::XenArm => emulators::unpack_xen(Xen::Arm, workspace),
             // What conflicts with an installed package, or what its user may not install, is unpacked: that takes
@@ -298,7 +318,10 @@ impl Tool {
 
     /// Returns whether an ordinary user can have it with apt.
     const fn needs_root(self) -> bool {
-        !matches!(self, Self::Xen | Self::XenArm | Self::Qemu | Self::QemuArm)
+        !matches!(
+            self,
+            Self::Xen | Self::XenArm | Self::Qemu | Self::QemuArm | Self::RustAarch64 | Self::LinuxAarch64
+        )
     }
 }
 
@@ -354,6 +377,10 @@ pub fn advice(states: &[(Tool, State)]) -> Option<String> {
             "  with rustup: rustup component add rust-src, rustup target add i586-unknown-linux-gnu",
         ),
         (Tool::RustLints, "  with rustup: rustup component add rustfmt clippy"),
+        (
+            Tool::RustAarch64,
+            "  with rustup: rustup target add aarch64-unknown-linux-gnu",
+        ),
         (Tool::Xen, "  or name the file of a Xen from elsewhere in PVHOST_XEN"),
         (
             Tool::XenArm,

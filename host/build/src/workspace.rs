@@ -78,6 +78,26 @@ impl Workspace {
         self.root.join("target/xen-arm64")
     }
 
+    /// Rust's library for AArch64 Linux, as it was unpacked from a package.
+    pub fn aarch64_library(&self) -> PathBuf {
+        self.root.join("target/aarch64/library")
+    }
+
+    /// A Linux kernel for AArch64, as it was unpacked from a package.
+    pub fn aarch64_kernel(&self) -> PathBuf {
+        self.root.join("target/aarch64/kernel")
+    }
+
+    /// What apt knows of packages for AArch64.
+    pub fn aarch64_lists(&self) -> PathBuf {
+        self.root.join("target/aarch64/apt")
+    }
+
+    /// Cargo's working files for programs for AArch64 Linux.
+    pub fn aarch64_build(&self) -> PathBuf {
+        self.root.join("target/aarch64/build")
+    }
+
     /// QEMU, where its package cannot be installed and was unpacked.
     pub fn qemu(&self) -> PathBuf {
         self.root.join("target/qemu")

@@ -59,8 +59,12 @@ fn run(example: &Example) -> Result<(), Failed> {
             let _ = test_support::xen();
         }
     }
-    if host == "native" && arch == Arch::Aarch64 {
+    if ["native", "process"].contains(&host) && arch == Arch::Aarch64 {
         test_support::tool(Tool::QemuUser);
+    }
+    if host == "process" && arch == Arch::Aarch64 {
+        test_support::tool(Tool::CrossAarch64);
+        test_support::tool(Tool::RustAarch64);
     }
     if host == c_host::NAME {
         let _ = test_support::c_host(arch, host);

@@ -1,11 +1,11 @@
 // SPDX-License-Identifier: MIT OR Apache-2.0
-//! Does what the first argument says, which is a fault, or prints what the loader said.
+//! Does what the first argument says, which is a fault or no end, or prints what the loader said.
 #![no_std]
 #![no_main]
 
 use core::hint::black_box;
 
-use paravirt_bsp::{println, start};
+use paravirt_bsp::{cpu, println, start};
 
 paravirt_bsp::image! { main: main, backends: [linux_syscall, bare, xen] }
 
@@ -21,8 +21,20 @@ fn main() -> i32 {
         }
         return 0;
     };
-    if what == "overflow" {
-        return overflow(1);
+    match what {
+        "overflow" => return overflow(1),
+        // Who waits for the line knows that the guest has come this far.
+        "spin" => {
+            println!("spinning");
+            loop {
+                core::hint::spin_loop();
+            }
+        }
+        "hang" => {
+            println!("hanging");
+            cpu::idle_until(|_| false);
+        }
+        _ => {}
     }
     #[cfg(target_arch = "aarch64")]
     fault(what);
@@ -33,6 +45,9 @@ fn main() -> i32 {
 #[cfg(target_arch = "aarch64")]
 fn fault(what: &str) {
     use core::arch::asm;
+    use core::time::Duration;
+
+    use paravirt_bsp::timer::Timer;
 
     static WORD: u64 = 0;
     // Found again in the report.
@@ -45,6 +60,17 @@ fn fault(what: &str) {
             "undefined" => asm!("udf #0", in("x20") mark),
             "register" => asm!("msr sctlr_el3, xzr", in("x20") mark),
             "jump" => asm!("br {}", in(reg) 0x10_usize, in("x20") mark),
+            // Asks Linux for the process's number, past the host.
+            "syscall" => asm!("svc #0", in("x8") 172, lateout("x0") _, in("x20") mark),
+            // Below its new stack pointer there is no memory for an interrupt, which comes.
+            "stack" => {
+                let timer = Timer::new(1).expect("there is one");
+                let started = timer
+                    .attach(&|_, _| {})
+                    .and_then(|()| timer.start_once(Duration::from_millis(1)));
+                started.expect("a timer");
+                asm!("mov sp, {}", "2: b 2b", in(reg) 0x10_usize, in("x20") mark, options(noreturn));
+            }
             "exclusive" => asm!("ldxr {0}, [{1}]", out(reg) _, in(reg) (&raw const WORD).addr() | 1),
             _ => println!("what is {what}?"),
         }

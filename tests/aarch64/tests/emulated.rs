@@ -1,0 +1,104 @@
+// SPDX-License-Identifier: MIT OR Apache-2.0
+//! The process host in QEMU's emulation of programs, which has no seccomp.
+
+use std::process::{Command, Output};
+
+use paravirt_aarch64_tests::{Arch, FAULTS, expect, guest, program};
+use paravirt_build::emulators::QEMU_USER;
+use test_support::Tool;
+
+/// That program for AArch64, to be given arguments.
+fn emulated(package: &str) -> Command {
+    test_support::tool(Tool::QemuUser);
+    let mut command = Command::new("timeout");
+    command.args(["--kill-after=5", "60", QEMU_USER]).arg(program(package));
+    command
+}
+
+/// `pvhost run` with these options, of that guest with these arguments.
+#[track_caller]
+fn run(options: &[&str], guest_name: &str, arguments: &[&str]) -> (Option<i32>, String) {
+    let mut command = emulated("pvhost");
+    command.arg("run").args(options).arg(guest(Arch::Aarch64, guest_name));
+    said(&command.arg("--").args(arguments).output().expect("timeout starts"))
+}
+
+fn said(output: &Output) -> (Option<i32>, String) {
+    let text = [&*output.stdout, &*output.stderr].concat();
+    (output.status.code(), String::from_utf8_lossy(&text).into_owned())
+}
+
+#[test]
+fn faults_are_reported_with_all_registers() {
+    for (what, parts) in FAULTS {
+        let (status, text) = run(&["--no-sandbox"], "el1", &[what]);
+        assert_eq!(status, Some(5), "{what}: {text}");
+        expect(&text, parts);
+    }
+}
+
+#[test]
+fn a_guest_that_computes_or_sleeps_ends_by_its_time_limit() {
+    for (what, begin) in [("spin", "spinning"), ("hang", "hanging")] {
+        let (status, text) = run(&["--timeout", "2"], "el1", &[what]);
+        assert_eq!(status, Some(124), "{what}: {text}");
+        expect(&text, &[begin, "timeout"]);
+    }
+}
+
+#[test]
+fn that_there_is_no_sandbox_is_said() {
+    let (status, text) = run(&["--stats"], "hello", &[]);
+    assert_eq!(status, Some(0), "{text}");
+    expect(
+        &text,
+        &[
+            "Hello from a paravirtualized guest",
+            "warning: no sandbox: the system refuses a seccomp filter",
+            "nothing has kept the guest's code from calling Linux",
+            "pv_console_write                    1",
+        ],
+    );
+}
+
+#[test]
+fn what_is_not_there_yet_is_refused_by_name() {
+    for (options, name) in [
+        (&["--gdb=127.0.0.1:0"][..], "a debugger (`--gdb`)"),
+        (&["--core", "core"], "a core (`--core`, `--core-dir`)"),
+        (&["--trace", "trace"], "a trace (`--trace`)"),
+        (&["--profile", "profile"], "a profile (`--profile`)"),
+        (
+            &["--time", "steps", "--seed", "1"],
+            "a seed for `--time steps` (`--seed`)",
+        ),
+    ] {
+        let (status, text) = run(options, "hello", &[]);
+        assert_eq!(status, Some(1), "{text}");
+        expect(&text, &[&format!("{name} is not there yet")]);
+        assert!(!text.contains("Hello"), "{text}");
+    }
+    for arch in Arch::ALL {
+        let mut command = emulated("pvhost");
+        let output = command.arg("run").arg(guest(arch, "hello")).output();
+        let (status, text) = said(&output.expect("timeout starts"));
+        assert_eq!(status, Some(1), "{text}");
+        expect(&text, &[&format!("built for {arch}; this host runs aarch64")]);
+    }
+}
+
+/// It is another program with other signals, and has functions with floats.
+#[test]
+fn a_host_of_one_s_own_gives_its_functions() {
+    let output = emulated("own-host").arg(guest(Arch::Aarch64, "own-function")).output();
+    let (status, text) = said(&output.expect("timeout starts"));
+    assert_eq!(status, Some(0), "{text}");
+    expect(
+        &text,
+        &[
+            "board: demonstration board",
+            "sensor 1: 48.062 C",
+            "mean of 1 and 2: 1.5",
+        ],
+    );
+}

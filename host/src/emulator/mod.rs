@@ -15,8 +15,8 @@
 //!
 //! A guest that did what it may not, or gives up, tells its registers and stack on the debug console. It ends by the
 //! line `paravirt: shutdown REASON CODE` there and a write to port 0xf4, which ends QEMU, or on Arm by switching the
-//! machine off; where that is a domain's, which Xen goes on without, QEMU is ended then. If a core is asked for, that is
-//! where it waits for it.
+//! machine off; where that is a domain's, which Xen outlives, QEMU is ended then. If a core is asked for, that is where
+//! it waits for it.
 
 mod arguments;
 mod core;

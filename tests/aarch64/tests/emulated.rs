@@ -7,18 +7,19 @@ use paravirt_aarch64_tests::{Arch, FAULTS, expect, guest, program};
 use paravirt_build::emulators::QEMU_USER;
 use test_support::Tool;
 
-/// That program for AArch64, to be given arguments.
-fn emulated(package: &str) -> Command {
+/// `pvhost` for AArch64, to be given arguments.
+#[track_caller]
+fn pvhost() -> Command {
     test_support::tool(Tool::QemuUser);
     let mut command = Command::new("timeout");
-    command.args(["--kill-after=5", "60", QEMU_USER]).arg(program(package));
+    command.args(["--kill-after=5", "60", QEMU_USER]).arg(program("pvhost"));
     command
 }
 
 /// `pvhost run` with these options, of that guest with these arguments.
 #[track_caller]
 fn run(options: &[&str], guest_name: &str, arguments: &[&str]) -> (Option<i32>, String) {
-    let mut command = emulated("pvhost");
+    let mut command = pvhost();
     command.arg("run").args(options).arg(guest(Arch::Aarch64, guest_name));
     said(&command.arg("--").args(arguments).output().expect("timeout starts"))
 }
@@ -79,26 +80,10 @@ fn what_is_not_there_yet_is_refused_by_name() {
         assert!(!text.contains("Hello"), "{text}");
     }
     for arch in Arch::ALL {
-        let mut command = emulated("pvhost");
+        let mut command = pvhost();
         let output = command.arg("run").arg(guest(arch, "hello")).output();
         let (status, text) = said(&output.expect("timeout starts"));
         assert_eq!(status, Some(1), "{text}");
         expect(&text, &[&format!("built for {arch}; this host runs aarch64")]);
     }
-}
-
-/// It is another program with other signals, and has functions with floats.
-#[test]
-fn a_host_of_one_s_own_gives_its_functions() {
-    let output = emulated("own-host").arg(guest(Arch::Aarch64, "own-function")).output();
-    let (status, text) = said(&output.expect("timeout starts"));
-    assert_eq!(status, Some(0), "{text}");
-    expect(
-        &text,
-        &[
-            "board: demonstration board",
-            "sensor 1: 48.062 C",
-            "mean of 1 and 2: 1.5",
-        ],
-    );
 }

@@ -61,7 +61,7 @@ fn init(folder: &Path) -> Vec<u8> {
     fs::read(program).expect("a program")
 }
 
-/// Runs these commands of `pvhost`, in one start of the kernel; their exit statuses, and what they have printed.
+/// Runs these commands, in one start of the kernel; their exit statuses, and what they have printed.
 #[track_caller]
 fn run(commands: &[String]) -> Vec<(i32, String)> {
     test_support::tool(Tool::LinuxAarch64);
@@ -75,9 +75,9 @@ fn run(commands: &[String]) -> Vec<(i32, String)> {
         device,
     };
     let of_file = |name, path: &Path| entry(name, PROGRAM, fs::read(path).expect("a program"), [0; 2]);
-    let pvhost = program("pvhost");
-    let guests = ["hello", "conformance", "el1"];
-    let script: String = commands.iter().map(|command| format!("/pvhost {command}\n")).collect();
+    let programs = ["pvhost", "own-host"].map(|name| (name, program(name)));
+    let guests = ["hello", "conformance", "el1", "own-function"];
+    let script: String = commands.iter().map(|command| format!("{command}\n")).collect();
     let mut files = vec![
         entry("dev", FOLDER, Vec::new(), [0; 2]),
         entry("proc", FOLDER, Vec::new(), [0; 2]),
@@ -86,8 +86,8 @@ fn run(commands: &[String]) -> Vec<(i32, String)> {
         entry("dev/null", DEVICE, Vec::new(), [1, 3]),
         entry("init", PROGRAM, init(folder.path()), [0; 2]),
         entry("script", PROGRAM, script.into_bytes(), [0; 2]),
-        of_file("pvhost", &pvhost),
     ];
+    files.extend(programs.iter().map(|(name, path)| of_file(name, path)));
     files.extend(guests.map(|name| of_file(name, &guest(Arch::Aarch64, name))));
     let root = folder.path().join("root");
     fs::write(&root, archive(&files)).expect("a file");
@@ -126,13 +126,14 @@ fn run(commands: &[String]) -> Vec<(i32, String)> {
 #[test]
 fn guests_run_confined() {
     let all = run(&[
-        "run --stats /hello".to_owned(),
-        "run --stats /conformance -- all --late-ms 500".to_owned(),
-        "run /el1 -- syscall".to_owned(),
-        "run --timeout 2 /el1 -- spin".to_owned(),
-        "run --timeout 2 /el1 -- hang".to_owned(),
+        "/pvhost run --stats /hello".to_owned(),
+        "/pvhost run --stats /conformance -- all --late-ms 500".to_owned(),
+        "/pvhost run /el1 -- syscall".to_owned(),
+        "/pvhost run --timeout 2 /el1 -- spin".to_owned(),
+        "/pvhost run --timeout 2 /el1 -- hang".to_owned(),
+        "/own-host /own-function".to_owned(),
     ]);
-    let [hello, conformance, call, spin, hang] = &all[..] else {
+    let [hello, conformance, call, spin, hang, own] = &all[..] else {
         panic!("{all:?}");
     };
     assert_eq!(hello.0, 0, "{}", hello.1);
@@ -160,11 +161,21 @@ fn guests_run_confined() {
     for limited in [spin, hang] {
         assert_eq!(limited.0, 124, "{}", limited.1);
     }
+    // It is a program with other signals, which QEMU's emulation of programs does not have, and functions with floats.
+    assert_eq!(own.0, 0, "{}", own.1);
+    expect(
+        &own.1,
+        &[
+            "board: demonstration board",
+            "sensor 1: 48.062 C",
+            "mean of 1 and 2: 1.5",
+        ],
+    );
 }
 
 #[test]
 fn faults_are_reported_with_all_registers() {
-    let commands = FAULTS.map(|(what, _)| format!("run /el1 -- {what}"));
+    let commands = FAULTS.map(|(what, _)| format!("/pvhost run /el1 -- {what}"));
     for ((what, parts), (status, text)) in FAULTS.into_iter().zip(run(&commands)) {
         assert_eq!(status, 5, "{what}: {text}");
         expect(&text, parts);

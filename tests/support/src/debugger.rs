@@ -12,13 +12,22 @@ use std::process::{Command, Stdio};
 #[track_caller]
 pub fn gdb(commands: &[&str], arguments: &[impl AsRef<OsStr>]) -> String {
     crate::program("gdb");
-    let mut gdb = Command::new("gdb");
+    gdb_at("gdb", commands, arguments)
+}
+
+/// The same of another gdb.
+///
+/// # Panics
+/// If it does not start.
+#[track_caller]
+pub fn gdb_at(program: impl AsRef<OsStr>, commands: &[&str], arguments: &[impl AsRef<OsStr>]) -> String {
+    let mut gdb = Command::new(program);
     gdb.env_remove("DEBUGINFOD_URLS").args(["-nx", "-q", "-batch"]);
     for command in commands {
         gdb.args(["-ex", command]);
     }
     let output = gdb.args(arguments).stdin(Stdio::null()).output();
-    let output = output.expect("it was there a moment ago");
+    let output = output.expect("gdb starts");
     String::from_utf8_lossy(&output.stdout).into_owned() + &String::from_utf8_lossy(&output.stderr)
 }
 

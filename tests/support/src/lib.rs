@@ -15,7 +15,7 @@ use std::fs::{self, File};
 use std::path::{Path, PathBuf};
 use std::process::{Command, Stdio};
 
-pub use debugger::{gdb, has_in_order};
+pub use debugger::{gdb, gdb_at, has_in_order};
 pub use paravirt_build::arch::Arch;
 use paravirt_build::emulators::{self, Xen};
 use paravirt_build::guests;

@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: MIT OR Apache-2.0
-//! A guest's counters, written when it has ended, by [a process of its own](crate::process::late): it takes only what is
-//! in the form of such, whoever sends it.
+//! A guest's counters, written when it has ended, by [a process of its own](crate::process::late): it takes only what
+//! is in the form of such, whoever sends it.
 
 use std::io;
 use std::os::fd::AsFd;

@@ -47,8 +47,8 @@ pub(crate) unsafe fn start<const N: usize>(keep: [BorrowedFd<'_>; N], work: impl
     Ok(())
 }
 
-/// As the C library's, but the child's end sends no signal, and is not seen by who waits for any child: a program around
-/// us may do that for its own.
+/// As the C library's, but the child's end sends no signal, and is not seen by who waits for any child: a program
+/// around us may do that for its own.
 ///
 /// # Safety
 /// As of [`start`]'s `work`, for all that the child does.

@@ -12,10 +12,10 @@
 //! leaves by far jumps. The stubs of such a guest jump to a landing, 64-bit code in the guest's memory, because a far
 //! jump from there reaches no more.
 //!
-//! On x86 the control words are those of SSE and of the x87 unit; with the latter goes an exception that waits there. On
-//! i386 the x87 unit is emptied as well, because floats are returned there; on x86-64, where only C's `long double` is
-//! computed in it, that it is empty is left to the guest, who owes it (the ABI, Calls). When the guest is left, the host
-//! gets back what it had.
+//! On x86 the control words are those of SSE and of the x87 unit; with the latter goes an exception that waits there.
+//! On i386 the x87 unit is emptied as well, because floats are returned there; on x86-64, where only C's `long double`
+//! is computed in it, that it is empty is left to the guest, who owes it (the ABI, Calls). When the guest is left, the
+//! host gets back what it had.
 
 #[cfg(target_arch = "x86_64")]
 pub(crate) mod left;

@@ -99,10 +99,9 @@ fn a_guest_that_ends_early_is_named_and_so_is_why_there_is_none() {
     }
     let output = run(Path::new("/nowhere"), "steps");
     let said = String::from_utf8_lossy(&output.stderr);
-    assert!(
-        said.contains("/nowhere") && said.contains("the process of inlet has ended"),
-        "{said}"
-    );
+    // Of both; whose end is noticed first is a race.
+    let is_named = ["inlet", "outlet"].map(|name| said.contains(&format!("the process of {name} has ended: ")));
+    assert!(said.contains("/nowhere") && is_named != [false; 2], "{said}");
     assert_eq!(output.status.code(), Some(1));
     let output = run(&guest(Arch::X86_64, "controller"), "slow");
     assert_eq!(output.status.code(), Some(2));

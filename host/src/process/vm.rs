@@ -300,7 +300,7 @@ impl Builder {
         }
         let occupancy = Occupancy::take()?;
         conditions::check(self.image.machine().width())?;
-        self.features().try_for_each(conditions::check_feature)?;
+        self.features().try_for_each(Feature::check)?;
         let console = match self.console {
             Some(console) => console,
             None => Console::stdio().map_err(|source| VmError::System {

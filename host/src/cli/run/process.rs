@@ -6,7 +6,7 @@ use std::sync::{Arc, OnceLock};
 use std::time::Instant;
 
 use pvhost::image::Image;
-use pvhost::process::{Confinement, Exit, LateFile, Repeatable, SandboxPolicy, Vm};
+use pvhost::process::{Confinement, Exit, Feature, LateFile, Repeatable, SandboxPolicy, Vm, VmError};
 use pvhost::profile::Profile;
 use pvhost::provides::Host;
 use pvhost::text::Escaped;
@@ -21,6 +21,16 @@ const OPEN: &str = "a guest that breaks out of its code can do what you can";
 
 /// Runs the guest; its end is the program's. What is said behind it takes its time until `end`.
 pub(super) fn run(image: Image, host: &Host, arguments: &Arguments, end: Option<Instant>) -> Result<ExitStatus, Error> {
+    // Nothing is made that would not be used.
+    for (is_asked, feature) in [
+        (arguments.core.is_some() || arguments.core_dir.is_some(), Feature::Core),
+        (arguments.trace.is_some(), Feature::Trace),
+        (arguments.profile.is_some(), Feature::Profile),
+    ] {
+        if is_asked {
+            feature.check().map_err(VmError::from)?;
+        }
+    }
     // First of all: as long as there is one thread.
     let coverage = coverage::Outcome::default();
     let collector = arguments.coverage.as_deref().map(|folder| {
@@ -31,7 +41,7 @@ pub(super) fn run(image: Image, host: &Host, arguments: &Arguments, end: Option<
     let late = |name| output::late(name, arguments.guest()).map(|file| (name, file));
     let trace = arguments.trace.as_deref().map(late).transpose()?;
     let profile = arguments.profile.as_deref().map(late).transpose()?;
-    let core = core::file(arguments, &image, true)?;
+    let core = core::file(arguments, &image, Feature::Core.check().is_ok())?;
     let mut builder = Vm::builder(image)
         .memory(arguments.memory)
         .executable_memory(arguments.executable_memory)

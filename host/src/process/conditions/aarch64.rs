@@ -7,7 +7,7 @@ use paravirt_host_core::memory::PAGE;
 use super::{Condition, Feature};
 
 /// Whether the host has that: of what not every processor's host has it has nothing yet.
-pub(in crate::process) const fn check_feature(feature: Feature) -> Result<(), Condition> {
+pub(super) const fn check_feature(feature: Feature) -> Result<(), Condition> {
     Err(Condition::Feature(feature))
 }
 

@@ -8,7 +8,7 @@ mod machine;
 
 use std::fmt;
 
-pub(super) use machine::{check, check_feature};
+pub(super) use machine::check;
 
 /// What a run may ask for that the host does not have on every processor.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -25,6 +25,16 @@ pub enum Feature {
     Steps,
     /// Interrupts some instructions later than they could be.
     Seed,
+}
+
+impl Feature {
+    /// Asks whether the host has it on this processor, as [`Builder::build`](super::Builder::build) does.
+    ///
+    /// # Errors
+    /// [`Condition::Feature`] if not.
+    pub const fn check(self) -> Result<(), Condition> {
+        machine::check_feature(self)
+    }
 }
 
 impl fmt::Display for Feature {

@@ -22,7 +22,7 @@ use super::super::signals::Interrupted;
 use super::{Condition, Feature};
 
 /// Whether the host has that: it has everything.
-pub(in crate::process) const fn check_feature(_: Feature) -> Result<(), Condition> {
+pub(super) const fn check_feature(_: Feature) -> Result<(), Condition> {
     Ok(())
 }
 

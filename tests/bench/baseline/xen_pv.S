@@ -69,6 +69,8 @@ level:
     .balign 4096
 page:
     .long 1                             /* version of the vCPU page */
-    .zero 4092
+    .zero 12
+    .quad _start                        /* the upcall entry, where nobody goes; pvhost asks for code */
+    .zero 4072
 
     .section .note.GNU-stack, "", @progbits

@@ -114,15 +114,23 @@ struct Group {
 
 impl Group {
     fn start() -> Self {
-        let mut program = Command::new(env!("CARGO_BIN_EXE_co-simulation"))
+        let mut command = Command::new(env!("CARGO_BIN_EXE_co-simulation"));
+        command
             .args(["--time", "0.5"])
             .arg(guest(Arch::X86_64, "controller"))
             .stdin(Stdio::null())
             .stdout(Stdio::piped())
             .stderr(Stdio::piped())
-            .process_group(0)
-            .spawn()
-            .expect("it starts");
+            .process_group(0);
+        // Tests that a shell has started in the background ignore it.
+        let heed_interrupts = || {
+            // SAFETY: no pointers.
+            unsafe { libc::signal(libc::SIGINT, libc::SIG_DFL) };
+            Ok(())
+        };
+        // SAFETY: it makes one system call.
+        unsafe { command.pre_exec(heed_interrupts) };
+        let mut program = command.spawn().expect("it starts");
         let mut output = BufReader::new(program.stdout.take().expect("a pipe"));
         let mut line = String::new();
         while !line.starts_with("   100 | ") {

@@ -12,7 +12,7 @@ use paravirt_abi::signature::Width;
 use paravirt_abi::vcpu::{HOST_MASKED, INTERRUPTS_ENABLED, PENDING, VcpuPage};
 
 use super::state::{self, STATE};
-use super::{Gates, STUB, leave_address};
+use super::{Gates, STUB, end, function, leave_address};
 use crate::image::Machine;
 use crate::upcall::Interrupted;
 
@@ -132,28 +132,6 @@ impl Interrupted {
         self.instruction = leave_address();
         self.flags = 0;
     }
-}
-
-/// Begins a function.
-macro_rules! function {
-    ($name:literal) => {
-        concat!(
-            ".balign 64\n.globl ",
-            $name,
-            "\n.type ",
-            $name,
-            ", @function\n",
-            $name,
-            ":"
-        )
-    };
-}
-
-/// Ends one.
-macro_rules! end {
-    ($name:literal) => {
-        concat!(".size ", $name, ", . - ", $name)
-    };
 }
 
 /// Puts the address of the shared words into x16.

@@ -41,6 +41,33 @@ pub use x86::call_c;
 #[cfg(any(target_arch = "x86", target_arch = "x86_64"))]
 pub(crate) use x86::{Selectors, selectors};
 
+/// Begins a function in assembly.
+#[cfg(not(target_arch = "x86"))]
+macro_rules! function {
+    ($name:literal) => {
+        concat!(
+            ".balign 64\n.globl ",
+            $name,
+            "\n.type ",
+            $name,
+            ", @function\n",
+            $name,
+            ":"
+        )
+    };
+}
+
+/// Ends one.
+#[cfg(not(target_arch = "x86"))]
+macro_rules! end {
+    ($name:literal) => {
+        concat!(".size ", $name, ", . - ", $name)
+    };
+}
+
+#[cfg(not(target_arch = "x86"))]
+use {end, function};
+
 /// Bytes per stub.
 const STUB: usize = 16;
 /// Where the signals that are blocked while the guest runs are, behind the counter of upcalls, for tails whose frame

@@ -7,11 +7,11 @@ use core::mem::offset_of;
 use paravirt_abi::signature::Width;
 use paravirt_abi::vcpu::{HOST_MASKED, INTERRUPTS_ENABLED, PENDING, VcpuPage};
 
-use super::Gates;
 use super::left::{IN_CALL, LEFT, Left};
 use super::state::{self, STATE};
 pub(super) use super::x86::stub;
 use super::x86::{self, DEFAULT_MXCSR, tail_32};
+use super::{Gates, end, function};
 use crate::image::Machine;
 
 /// The machine of guests of the host's own width.
@@ -172,28 +172,6 @@ pub(super) fn gates(width: Width) -> Gates {
             ],
         },
     }
-}
-
-/// Begins a function.
-macro_rules! function {
-    ($name:literal) => {
-        concat!(
-            ".balign 64\n.globl ",
-            $name,
-            "\n.type ",
-            $name,
-            ", @function\n",
-            $name,
-            ":"
-        )
-    };
-}
-
-/// Ends one.
-macro_rules! end {
-    ($name:literal) => {
-        concat!(".size ", $name, ", . - ", $name)
-    };
 }
 
 /// From the guest's control words, alignment check and direction flag to the host's, which are mostly the same. Expects

@@ -15,14 +15,19 @@ use tempfile::TempDir;
 
 /// Time after which a run is stopped.
 const LIMIT: Duration = Duration::from_secs(60);
-/// Keeps the files that it inherits by the numbers that its arguments have for them, and the arguments, one a line.
+/// Keeps the files that its arguments name by their numbers, whatever these are, and the arguments, one a line. Pipes
+/// are no files to keep.
 const KEEP: &str = r#"#!/bin/sh
 cd "${0%/*}"
 for argument; do
     printf '%s\n' "$argument" >> arguments
-    for file in 3 4 5 6 7 8 9 10 11 12; do
-        case "$argument," in *"/proc/self/fd/$file,"*) cp "/proc/self/fd/$file" "file$file" ;; esac
-    done
+    case "$argument" in
+        */proc/self/fd/*)
+            file=${argument##*/proc/self/fd/}
+            file=${file%%,*}
+            if [ -f "/proc/self/fd/$file" ]; then cp "/proc/self/fd/$file" "file$file"; fi
+            ;;
+    esac
 done
 "#;
 

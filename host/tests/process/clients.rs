@@ -80,6 +80,18 @@ impl Served {
     }
 }
 
+impl Drop for Served {
+    /// A test that fails shows what pvhost has said.
+    fn drop(&mut self) {
+        if thread::panicking() {
+            let _ = self.running.0.kill();
+            let mut said = String::new();
+            let _ = self.stderr.read_to_string(&mut said);
+            eprintln!("{} said: {said}", self.place);
+        }
+    }
+}
+
 /// Of a console.
 struct Client {
     file: File,

@@ -125,7 +125,7 @@ impl Domain {
         self
     }
 
-    /// Runs until one of the files has that text, which is the guest's end.
+    /// Runs until one of the files has a line with that text, which is the guest's end.
     fn run_until(&self, end: &str) -> Outcome {
         let child = Command::new(&self.arguments[0])
             .args(&self.arguments[1..])
@@ -143,10 +143,9 @@ impl Domain {
                 log: read("log"),
                 debug: read("debug"),
             };
-            if [&outcome.serial, &outcome.log, &outcome.debug]
-                .iter()
-                .any(|text| text.contains(end))
-            {
+            // The whole line of it: it is written byte by byte.
+            let ended = |text: &String| text.split_once(end).is_some_and(|(_, rest)| rest.contains('\n'));
+            if [&outcome.serial, &outcome.log, &outcome.debug].into_iter().any(ended) {
                 return outcome;
             }
             assert!(Instant::now() < deadline, "no {end:?} in {outcome:#?}");

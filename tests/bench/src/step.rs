@@ -11,7 +11,11 @@ use test_support::trace::{Go, Stop, Traced};
 /// After that time a program counts as hanging.
 const LIMIT: Duration = Duration::from_secs(300);
 
-/// Runs `command`; for each pair of breakpoint instructions, the number of instructions between them.
+/// Signals of an instruction, which would come again if they were kept back.
+const OF_INSTRUCTIONS: [i32; 5] = [libc::SIGSEGV, libc::SIGBUS, libc::SIGILL, libc::SIGFPE, libc::SIGSYS];
+
+/// Runs `command`; for each pair of breakpoint instructions, the number of instructions between them. A signal from
+/// elsewhere waits for the second, so that its handler is none of them: single steps are slow enough for timers.
 ///
 /// # Errors
 /// The program cannot be traced or fails.
@@ -20,11 +24,16 @@ pub fn counts(command: &mut Command) -> Result<Vec<u64>> {
         Traced::spawn(command.stdout(Stdio::null()), LIMIT).with_context(|| format!("cannot trace {command:?}"))?;
     let mut counts = Vec::new();
     let mut counting = None;
-    let mut signal = 0;
+    let mut fault = None;
+    let mut waiting = Vec::new();
     loop {
         let go = if counting.is_some() { Go::Step } else { Go::On };
+        let signal = match (fault.take(), counting) {
+            (Some(fault), _) => fault,
+            (None, None) => waiting.pop().unwrap_or(0),
+            (None, Some(_)) => 0,
+        };
         program.go(go, signal)?;
-        signal = 0;
         match program.wait()? {
             Stop::Ended(status) if status.success() => return Ok(counts),
             Stop::Ended(status) => bail!("{command:?} ended under single steps: {status}"),
@@ -33,7 +42,8 @@ pub fn counts(command: &mut Command) -> Result<Vec<u64>> {
                 Some(count) => counts.push(count),
             },
             Stop::Step => counting = counting.map(|count| count + 1),
-            Stop::Signal(number) => signal = number,
+            Stop::Signal(number) if OF_INSTRUCTIONS.contains(&number) => fault = Some(number),
+            Stop::Signal(number) => waiting.push(number),
             Stop::Handler | Stop::Asleep => {}
         }
     }

@@ -3,16 +3,13 @@
 
 use std::arch::{asm, global_asm};
 use std::ffi::c_void;
-use std::fs::File;
 use std::hint;
-use std::io::Read;
 use std::ptr;
 use std::sync::Mutex;
 use std::sync::PoisonError;
 use std::sync::atomic::{AtomicI32, AtomicU32, AtomicU64, Ordering};
 
 use paravirt_abi::signature::Width;
-use paravirt_host_core::fault::AnyRegisters;
 use paravirt_host_core::guest::Platform;
 use paravirt_host_core::memory::PAGE;
 use paravirt_host_core::upcall;
@@ -65,12 +62,12 @@ fn shadow_stack() -> u64 {
     pointer
 }
 
-/// The signals of an attempt that fails, or succeeds: it ends with `ud2`.
+/// The signals of an attempt that fails. One that succeeds has none, at which a debugger would stop.
 const SIGNALS: [i32; 4] = [libc::SIGILL, libc::SIGSEGV, libc::SIGBUS, libc::SIGTRAP];
-/// `inc %eax; ud2` as 32-bit code; as 64-bit code, one undefined instruction.
-const CODE: [u8; 3] = [0x40, 0x0f, 0x0b];
-/// `eax` before it.
+/// `eax` before it; one more after it.
 const BEFORE: u32 = 0x1234;
+/// Linux's 64-bit code.
+const HOST_CODE: u16 = 0x33;
 /// Size of the stack for its signal.
 const STACK: usize = 256 * 1024;
 
@@ -78,8 +75,8 @@ const STACK: usize = 256 * 1024;
 static THREAD: AtomicI32 = AtomicI32::new(0);
 /// Its stack pointer before, and the far pointer it goes by.
 static PROBE: [AtomicU64; 2] = [const { AtomicU64::new(0) }; 2];
-/// What the signal has shown: the signal, code selector, instruction pointer and eax.
-static SEEN: [AtomicU64; 4] = [const { AtomicU64::new(0) }; 4];
+/// What a signal has shown: its number, 0 for none, and the instruction pointer.
+static SEEN: [AtomicU64; 2] = [const { AtomicU64::new(0) }; 2];
 /// A signal that somebody has sent meanwhile; 0: none.
 static SENT: AtomicI32 = AtomicI32::new(0);
 /// How often one may still seem to be sent before it is taken for the attempt's own: not every system tells.
@@ -87,10 +84,35 @@ static DOUBTS: AtomicU32 = AtomicU32::new(0);
 /// More than anybody sends during a few instructions.
 const MANY: u32 = 1000;
 
+/// The attempt: a page fault, after which gVisor goes on as in 64-bit code, and one instruction that is a prefix there.
+/// As 64-bit code it ends in one that is undefined.
+fn code(untouched: u32, back: u32) -> [u8; CODE_SIZE] {
+    let mut code = [0; CODE_SIZE];
+    let mut place = 0;
+    let mut put = |bytes: &[u8]| {
+        code[place..place + bytes.len()].copy_from_slice(bytes);
+        place += bytes.len();
+    };
+    put(&[0x2e, 0x8a, 0x0d]); // movb %cs:untouched, %cl: Linux leaves no data segment there
+    put(&untouched.to_le_bytes());
+    put(&[0x40]); // incl %eax
+    put(&[0xea]); // ljmp HOST_CODE:back
+    put(&back.to_le_bytes());
+    put(&HOST_CODE.to_le_bytes());
+    // From here on 64-bit code.
+    put(&[0xff, 0x25, 0, 0, 0, 0]); // jmpq *(next)
+    put(&(pv_probe_end as *const () as u64).to_le_bytes());
+    code
+}
+
+/// Bytes of it, and of those before it is 64-bit code.
+const CODE_SIZE: usize = 29;
+const CODE_32_SIZE: u32 = 15;
+
 unsafe extern "C" {
-    /// Goes to 32-bit code by the far pointer, with eax as given; returns when the handler has continued at
-    /// `pv_probe_end`.
-    fn pv_probe(eax: u32);
+    /// Goes to 32-bit code by the far pointer, with eax as given; returns with eax as that code, or the handler, has gone
+    /// to `pv_probe_end`.
+    fn pv_probe(eax: u32) -> u32;
     fn pv_probe_end();
 }
 
@@ -123,7 +145,7 @@ global_asm!(
     options(att_syntax),
 );
 
-/// Runs three bytes of 32-bit code; how that failed.
+/// Runs a little 32-bit code; how that failed.
 fn probe_code_32() -> Result<(), String> {
     // Handlers and the words above are the process's.
     static ONE: Mutex<()> = Mutex::new(());
@@ -131,59 +153,38 @@ fn probe_code_32() -> Result<(), String> {
     let Some(selector) = Host::CODE_32 else {
         return Ok(());
     };
-    if is_traced() {
-        return Ok(());
-    }
     let Some(low) = LowMemory::new() else {
         // What refuses this refuses the guest's own memory, and is named there.
         return Ok(());
     };
-    let target = low.start as u64;
-    PROBE[1].store(target | u64::from(selector) << 32, Ordering::SeqCst);
+    PROBE[1].store(low.start as u64 | u64::from(selector) << 32, Ordering::SeqCst);
+    SEEN[0].store(0, Ordering::SeqCst);
     DOUBTS.store(MANY, Ordering::SeqCst);
     THREAD.store(dispositions::this_thread(), Ordering::SeqCst);
     let handlers = Handlers::install(low.stack());
-    // SAFETY: the code is mapped, and its fault is handled on a stack of its own, from where the thread goes on at the
-    // end.
-    unsafe { pv_probe(BEFORE) };
+    // SAFETY: the code is mapped, and a fault of it is handled on a stack of its own, from where the thread goes on at
+    // the end.
+    let after = unsafe { pv_probe(BEFORE) };
     drop(handlers);
     THREAD.store(0, Ordering::SeqCst);
-    let [signal, code, instruction, eax] = SEEN.each_ref().map(|word| word.load(Ordering::SeqCst));
-    if signal != libc::SIGILL as u64 || !(target..target + PAGE).contains(&instruction) {
-        return Err(format!("a far jump to it is signal {signal} at {instruction:#x}"));
+    match SEEN.each_ref().map(|word| word.load(Ordering::SeqCst)) {
+        [0, _] if after == BEFORE + 1 => Ok(()),
+        [0, _] => Err("it runs as other code".to_owned()),
+        [signal, instruction] => Err(format!("an attempt is signal {signal} at {instruction:#x}")),
     }
-    if instruction != target + 1 || eax != u64::from(BEFORE) + 1 {
-        return Err("it runs as 64-bit code".to_owned());
-    }
-    if code != u64::from(selector) {
-        return Err(format!("its faults show the code selector {code:#x}"));
-    }
-    Ok(())
-}
-
-/// Returns whether a debugger has this process in hand, which would stop at the signal by which an attempt ends.
-fn is_traced() -> bool {
-    // A line of it is `TracerPid:`, a tabulator and the tracer's number, 0 without one (Linux, proc(5)): the eighth,
-    // behind the name of at most 64 bytes and numbers. One read brings it, which is what costs here.
-    let mut start = [0; 512];
-    let read = File::open("/proc/self/status").and_then(|mut file| file.read(&mut start));
-    let status = read.map_or(&[][..], |size| &start[..size]);
-    let tracer = status
-        .split(|&byte| byte == b'\n')
-        .find_map(|line| line.strip_prefix(b"TracerPid:\t"));
-    tracer.is_some_and(|tracer| tracer != b"0")
 }
 
 /// Where 32-bit code can be (Linux, mmap(2): MAP_32BIT).
 const BELOW_2G: MapFlags = MapFlags::from_bits_retain(libc::MAP_32BIT as u32);
 
-/// Memory below 2 GiB: a page with the code, then a stack.
+/// Memory below 2 GiB: a page with the code, one that nobody has touched, then a stack.
 struct LowMemory {
     start: *mut c_void,
 }
 
 impl LowMemory {
-    const SIZE: usize = PAGE as usize + STACK;
+    const STACK_AT: usize = 2 * PAGE as usize;
+    const SIZE: usize = Self::STACK_AT + STACK;
 
     fn new() -> Option<Self> {
         let flags = MapFlags::PRIVATE | MapFlags::NORESERVE | BELOW_2G;
@@ -191,10 +192,12 @@ impl LowMemory {
         // SAFETY: a new mapping where the kernel finds room.
         let start = unsafe { rustix::mm::mmap_anonymous(ptr::null_mut(), Self::SIZE, rights, flags) }.ok()?;
         let memory = Self { start };
+        let low = start as u32;
+        let code = code(low + PAGE as u32, low + CODE_32_SIZE);
         let rights = MprotectFlags::READ | MprotectFlags::EXEC;
         // SAFETY: the first page of the mapping, which nothing else refers to.
         unsafe {
-            start.cast::<[u8; 3]>().write(CODE);
+            start.cast::<[u8; CODE_SIZE]>().write(code);
             rustix::mm::mprotect(start, PAGE as usize, rights).ok()?;
         }
         Some(memory)
@@ -202,7 +205,7 @@ impl LowMemory {
 
     fn stack(&self) -> libc::stack_t {
         libc::stack_t {
-            ss_sp: self.start.wrapping_byte_add(PAGE as usize),
+            ss_sp: self.start.wrapping_byte_add(Self::STACK_AT),
             ss_flags: 0,
             ss_size: STACK,
         }
@@ -279,27 +282,14 @@ unsafe extern "C" fn observe(signal: i32, info: *const libc::siginfo_t, context:
     // SAFETY: the kernel's, until the handler returns.
     let mut interrupted = Interrupted(unsafe { &mut *context });
     let frame = interrupted.frame();
-    let AnyRegisters::X86(registers) = interrupted.guest_registers() else {
-        unreachable!("this is x86-64");
-    };
-    let seen = [
-        signal as u64,
-        frame.code_selector,
-        frame.instruction,
-        registers.general[0],
-    ];
-    for (word, value) in SEEN.iter().zip(seen) {
-        word.store(value, Ordering::SeqCst);
-    }
+    SEEN[1].store(frame.instruction, Ordering::SeqCst);
+    SEEN[0].store(signal as u64, Ordering::SeqCst);
     interrupted.resume(&upcall::Interrupted {
         instruction: pv_probe_end as *const () as u64,
         code_selector: HOST_CODE.into(),
         ..frame
     });
 }
-
-/// Linux's 64-bit code.
-const HOST_CODE: u16 = 0x33;
 
 #[cfg(test)]
 mod tests {

@@ -110,8 +110,8 @@ const CODE_SIZE: usize = 29;
 const CODE_32_SIZE: u32 = 15;
 
 unsafe extern "C" {
-    /// Goes to 32-bit code by the far pointer, with eax as given; returns with eax as that code, or the handler, has gone
-    /// to `pv_probe_end`.
+    /// Goes to 32-bit code by the far pointer, with eax as given; returns with eax as that code, or the handler, has
+    /// gone to `pv_probe_end`.
     fn pv_probe(eax: u32) -> u32;
     fn pv_probe_end();
 }

@@ -1,11 +1,11 @@
 // SPDX-License-Identifier: MIT OR Apache-2.0
-//! Where an image's code is, cut at its symbols.
+//! Where an image's code is, cut at its symbols, and at the marks of data among it.
 
 use std::fmt;
 use std::ops::Range;
 
 use super::{Gap, GapReason};
-use crate::image::{CodeSymbol, Image, Section};
+use crate::image::{CodeSymbol, Image, Mark, Section};
 
 /// Functions within functions beyond that are not told apart, so that a hostile symbol table costs no more than others.
 const MAX_NESTING: usize = 16;
@@ -39,7 +39,7 @@ impl fmt::Display for Name<'_> {
     }
 }
 
-/// Code from one symbol to the next.
+/// Code from one symbol, or mark, to the next.
 pub(super) struct Piece<'a> {
     pub(super) function: Name<'a>,
     /// Whether it lies in what a symbol says to be a function of that size.
@@ -51,6 +51,8 @@ pub(super) struct Piece<'a> {
 /// A part of an executable segment.
 pub(super) enum Part<'a> {
     Code(Piece<'a>),
+    /// In a section of code, but marked as data.
+    Marked(Piece<'a>),
     /// Not marked as code.
     Other(Gap),
 }
@@ -59,6 +61,7 @@ pub(super) enum Part<'a> {
 /// fails.
 pub(super) fn walk<'a, E>(image: &'a Image, take: &mut impl FnMut(Part<'a>) -> Result<(), E>) -> Result<(), E> {
     let symbols = image.symbols().code(0..u64::MAX);
+    let marks = image.symbols().marks();
     for segment in image.segments().iter().filter(|s| s.access.execute) {
         let end = segment.address + segment.data().len() as u64;
         let mut next = segment.address;
@@ -74,7 +77,7 @@ pub(super) fn walk<'a, E>(image: &'a Image, take: &mut impl FnMut(Part<'a>) -> R
             if section.executable {
                 let from = (start - segment.address) as usize;
                 let to = (stop - segment.address) as usize;
-                cut(&symbols, section, start, &segment.data()[from..to], take)?;
+                cut((&symbols, &marks), section, start, &segment.data()[from..to], take)?;
             } else {
                 let section = section.name.clone();
                 other(start..stop, GapReason::Data { section }, take)?;
@@ -100,9 +103,9 @@ fn other<'a, E>(
     }))
 }
 
-/// Cuts the code of a section at the symbols, which are sorted by address.
+/// Cuts the code of a section at the symbols and marks, which are sorted by address. What no mark is for is code.
 fn cut<'a, E>(
-    symbols: &[CodeSymbol<'a>],
+    (symbols, marks): (&[CodeSymbol<'a>], &[Mark]),
     section: &Section,
     start: u64,
     bytes: &'a [u8],
@@ -120,7 +123,13 @@ fn cut<'a, E>(
         .iter()
         .take_while(|symbol| symbol.address < end)
         .peekable();
+    let mut is_code = true;
+    let first = marks.partition_point(|mark| mark.address < start);
+    let mut marks = marks[first..].iter().peekable();
     while from < end {
+        while let Some(mark) = marks.next_if(|mark| mark.address <= from) {
+            is_code = mark.is_code;
+        }
         let inside = !functions.is_empty();
         functions.retain(|(stop, _)| *stop > from);
         if inside && functions.is_empty() {
@@ -141,17 +150,20 @@ fn cut<'a, E>(
             None => unnamed.clone(),
         };
         let ends = functions.iter().map(|(stop, _)| *stop).min();
-        let to = [Some(end), ends, symbols.peek().map(|symbol| symbol.address)]
-            .into_iter()
-            .flatten()
-            .min()
-            .unwrap_or(end);
-        take(Part::Code(Piece {
+        let symbol = symbols.peek().map(|symbol| symbol.address);
+        let mark = marks.peek().map(|mark| mark.address);
+        let to = [ends, symbol, mark].into_iter().flatten().fold(end, u64::min);
+        let piece = Piece {
             function,
             in_function: functions.iter().any(|(_, symbol)| symbol.is_function),
             address: from,
             bytes: &bytes[(from - start) as usize..(to - start) as usize],
-        }))?;
+        };
+        take(if is_code {
+            Part::Code(piece)
+        } else {
+            Part::Marked(piece)
+        })?;
         from = to;
     }
     Ok(())

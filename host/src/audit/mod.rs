@@ -2,28 +2,28 @@
 //! Privileged and sensitive instructions left in an image, by function.
 //!
 //! A paravirtualized guest touches no hardware, so code that does is a leftover: it faults in user mode, or, worse, it
-//! does something else there without a fault. [`audit`] decodes the code of an x86 image and lists what it finds. What
+//! does something else there without a fault. [`audit`] decodes the code of an image for x86 or AArch64 and lists what it finds. What
 //! is known to do no harm is allowed by name, in a list that gives the reason ([`Allowlist`]); the guest layer's own
 //! instructions are on a list that comes with this crate ([`Allowlist::of_layer`]).
 //!
 //! Code is what sections mark as code inside executable segments, decoded from each symbol to the next. What is not
 //! decoded is reported ([`Audit::gaps`]): nothing is passed over in silence.
 
+mod aarch64;
 mod allowlist;
-mod classify;
+mod class;
 mod code;
 mod wide;
-
-use iced_x86::{Decoder, DecoderOptions, Formatter, GasFormatter, Instruction};
+mod x86;
 
 use crate::image::{Image, Machine};
 use crate::text::Escaped;
 
 pub use allowlist::{Allowlist, AllowlistError, Rule};
-pub use classify::Class;
+pub use class::Class;
 pub use wide::{StateProblem, check_state};
 
-use classify::Classifier;
+use class::Classified;
 use code::{Name, Part, Piece};
 
 /// More findings, or gaps, than any image of a guest has; bounds the work that a hostile file can ask for.
@@ -52,9 +52,9 @@ pub struct Finding {
     pub function: String,
     /// Its address.
     pub address: u64,
-    /// Its name in an allowlist, as `cli` or `mov to gs`.
+    /// Its name in an allowlist, as `cli`, `mov to gs` or `msr to vbar_el1`.
     pub instruction: String,
-    /// The whole instruction, in AT&T syntax.
+    /// The whole instruction, in the notation of the GNU assembler, which is AT&T's for x86.
     pub disassembly: String,
     /// What kind it is.
     pub class: Class,
@@ -83,6 +83,11 @@ pub enum GapReason {
     },
     /// They belong to no section: headers, padding.
     NoSection,
+    /// The assembler has marked them as data, such as a literal pool.
+    Marked {
+        /// The function.
+        function: String,
+    },
     /// No instruction begins there: data in the code, such as a jump table, after which other data may have been
     /// mistaken for instructions.
     Undecodable {
@@ -96,6 +101,7 @@ impl std::fmt::Display for GapReason {
         match self {
             Self::Data { section } => write!(f, "section {section:?}, not marked as code"),
             Self::NoSection => f.write_str("in no section"),
+            Self::Marked { function } => write!(f, "marked as data, in {function}"),
             Self::Undecodable { function } => write!(f, "no instruction, in {function}"),
         }
     }
@@ -105,7 +111,7 @@ impl std::fmt::Display for GapReason {
 #[derive(Debug, thiserror::Error)]
 pub enum AuditError {
     /// Another architecture.
-    #[error("{file}: built for {machine}; only i386 and x86_64 code is decoded here", file = Escaped(file))]
+    #[error("{file}: built for {machine}; only i386, x86_64 and aarch64 code is decoded here", file = Escaped(file))]
     Machine {
         /// The image.
         file: String,
@@ -143,23 +149,57 @@ pub enum AuditError {
     },
 }
 
-/// Finds the privileged and sensitive instructions of an x86 image.
+/// What is done with the code of one architecture.
+trait Architecture {
+    type Instruction;
+    type Decoder<'a>: Iterator<Item = Decoded<Self::Instruction>>;
+
+    /// What upcalls do not keep, in words.
+    const WIDE_STATE: &'static str;
+    /// How to build code that does without, in words.
+    const WIDE_REMEDY: &'static str;
+
+    /// All of the piece, one instruction after the other.
+    fn decode<'a>(&self, piece: &Piece<'a>) -> Self::Decoder<'a>;
+
+    /// `None` for what any program may do.
+    fn classify(&mut self, instruction: &Self::Instruction) -> Option<Classified>;
+
+    /// The instruction in the notation of the GNU assembler.
+    fn disassemble(&mut self, instruction: &Self::Instruction) -> String;
+
+    /// Returns whether the instruction uses state that upcalls do not keep.
+    fn is_wide(instruction: &Self::Instruction) -> bool;
+}
+
+/// Some bytes of code.
+struct Decoded<I> {
+    address: u64,
+    /// In bytes, at least 1.
+    size: u64,
+    /// `None`: no instruction begins there.
+    instruction: Option<I>,
+}
+
+/// Finds the privileged and sensitive instructions of an image for x86 or AArch64.
 ///
 /// # Errors
 /// The image is for another architecture, holds no code, or far too many such instructions.
 pub fn audit(image: &Image) -> Result<Audit, AuditError> {
-    let bits = match image.machine() {
-        Machine::I386 => 32,
-        Machine::X86_64 => 64,
-        machine => {
-            return Err(AuditError::Machine {
-                file: image.name().to_owned(),
-                machine,
-            });
-        }
-    };
+    match image.machine() {
+        Machine::I386 => scan(image, x86::X86::new(32)),
+        Machine::X86_64 => scan(image, x86::X86::new(64)),
+        Machine::Aarch64 => scan(image, aarch64::Aarch64),
+        machine @ (Machine::Arm | Machine::Riscv64) => Err(AuditError::Machine {
+            file: image.name().to_owned(),
+            machine,
+        }),
+    }
+}
+
+fn scan(image: &Image, architecture: impl Architecture) -> Result<Audit, AuditError> {
     let mut scan = Scan {
-        bits,
+        architecture,
         audit: Audit {
             findings: Vec::new(),
             gaps: Vec::new(),
@@ -167,9 +207,7 @@ pub fn audit(image: &Image) -> Result<Audit, AuditError> {
         },
         has_code: false,
         names: 0,
-        undecodable: None,
-        classifier: Classifier::new(),
-        formatter: formatter(),
+        last_gap: None,
     };
     let file = || image.name().to_owned();
     code::walk(image, &mut |part| scan.part(part)).map_err(|full| match full {
@@ -194,23 +232,32 @@ enum Full {
     Names,
 }
 
-struct Scan<'a> {
-    bits: u32,
+struct Scan<'a, A> {
+    architecture: A,
     audit: Audit,
     /// Whether there was code, if only a byte.
     has_code: bool,
     /// Bytes of all names in the report.
     names: usize,
-    /// The function of the last bytes without an instruction, and where they end.
-    undecodable: Option<(Name<'a>, u64)>,
-    classifier: Classifier,
-    formatter: GasFormatter,
+    /// The function of the last bytes without an instruction, where they end, and what kind they are.
+    last_gap: Option<(Name<'a>, u64, InFunction)>,
 }
 
-impl<'a> Scan<'a> {
+/// Why bytes of a function were not decoded.
+#[derive(Clone, Copy, PartialEq, Eq)]
+enum InFunction {
+    Marked,
+    Undecodable,
+}
+
+impl<'a, A: Architecture> Scan<'a, A> {
     fn part(&mut self, part: Part<'a>) -> Result<(), Full> {
         match part {
             Part::Code(piece) => self.piece(&piece),
+            Part::Marked(piece) => {
+                self.has_code = true;
+                self.gap_in(&piece, piece.address, piece.bytes.len() as u64, InFunction::Marked)
+            }
             Part::Other(gap) => {
                 if let GapReason::Data { section } = &gap.reason {
                     self.count_name(section)?;
@@ -222,25 +269,26 @@ impl<'a> Scan<'a> {
 
     fn piece(&mut self, piece: &Piece<'a>) -> Result<(), Full> {
         self.has_code = true;
-        let mut decoder = Decoder::with_ip(self.bits, piece.bytes, piece.address, DecoderOptions::NONE);
-        let mut instruction = Instruction::default();
-        while decoder.can_decode() {
-            decoder.decode_out(&mut instruction);
-            if instruction.is_invalid() {
-                self.undecodable(piece, &instruction)?;
+        for Decoded {
+            address,
+            size,
+            instruction,
+        } in self.architecture.decode(piece)
+        {
+            let Some(instruction) = instruction else {
+                self.gap_in(piece, address, size, InFunction::Undecodable)?;
                 continue;
-            }
-            self.audit.decoded += instruction.len() as u64;
-            if let Some(classified) = self.classifier.classify(&instruction) {
+            };
+            self.audit.decoded += size;
+            if let Some(classified) = self.architecture.classify(&instruction) {
                 if self.audit.findings.len() == MAX_FINDINGS {
                     return Err(Full::Entries);
                 }
-                let mut disassembly = String::new();
-                self.formatter.format(&instruction, &mut disassembly);
+                let disassembly = self.architecture.disassemble(&instruction);
                 let function = self.name(piece)?;
                 self.audit.findings.push(Finding {
                     function,
-                    address: instruction.ip(),
+                    address,
                     instruction: classified.name,
                     disassembly,
                     class: classified.class,
@@ -251,11 +299,10 @@ impl<'a> Scan<'a> {
         Ok(())
     }
 
-    /// Notes bytes without an instruction, together with those right before them.
-    fn undecodable(&mut self, piece: &Piece<'a>, instruction: &Instruction) -> Result<(), Full> {
-        let (address, size) = (instruction.ip(), instruction.len() as u64);
-        let before = self.undecodable.replace((piece.function.clone(), address + size));
-        if before.is_some_and(|(function, end)| end == address && function.is(&piece.function))
+    /// Notes bytes without an instruction, together with those of the same kind right before them.
+    fn gap_in(&mut self, piece: &Piece<'a>, address: u64, size: u64, kind: InFunction) -> Result<(), Full> {
+        let before = self.last_gap.replace((piece.function.clone(), address + size, kind));
+        if before.is_some_and(|(function, end, last)| end == address && last == kind && function.is(&piece.function))
             && let Some(last) = self.audit.gaps.last_mut()
         {
             last.size += size;
@@ -265,7 +312,10 @@ impl<'a> Scan<'a> {
         self.gap(Gap {
             address,
             size,
-            reason: GapReason::Undecodable { function },
+            reason: match kind {
+                InFunction::Marked => GapReason::Marked { function },
+                InFunction::Undecodable => GapReason::Undecodable { function },
+            },
         })
     }
 
@@ -291,13 +341,4 @@ impl<'a> Scan<'a> {
         }
         Ok(())
     }
-}
-
-fn formatter() -> GasFormatter {
-    let mut formatter = GasFormatter::new();
-    let options = formatter.options_mut();
-    options.set_space_after_operand_separator(true);
-    options.set_branch_leading_zeros(false);
-    options.set_uppercase_hex(false);
-    formatter
 }

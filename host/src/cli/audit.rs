@@ -26,7 +26,7 @@ instructions are allowed already.
 Exit status: 0 nothing is left that is not allowed, 1 something is, or a rule allows nothing, or an error, 2 wrong \
 command line.")]
 pub(super) struct Arguments {
-    /// The guest, a linked ELF executable for x86-64 or i386
+    /// The guest, a linked ELF executable for x86-64, i386 or AArch64
     guest: PathBuf,
     /// A list of what is allowed, and why
     #[arg(long, value_name = "FILE")]

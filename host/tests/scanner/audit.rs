@@ -38,6 +38,40 @@ pub fn guest(machine: Machine) -> Guest {
     guest
 }
 
+/// The same for AArch64: what looks like these instructions is data as well, where marks say so.
+pub fn guest_for_aarch64() -> Guest {
+    const DAIFSET: u32 = 0xd503_42df;
+    let mut guest = Guest::new(Machine::Aarch64);
+    for (offset, word) in [
+        (0x00, 0xd503_207f),     // wfi before every symbol
+        (0x10, DAIFSET),         // msr daifset, #2 in the function
+        (0x14, DAIFSET),         // data in the function
+        (0x18, 0xd400_0001_u32), // svc #0 in the function within
+        (0x1c, 0xd508_871f),     // tlbi vmalle1 in the function
+        (0x20, DAIFSET),         // data behind the function
+        (0x24, DAIFSET),         // and further
+        (0x28, 0xd538_2040),     // mrs x0, tcr_el1 behind the label
+        (0x30, 0x0001_0000),     // no instruction
+        (0x34, 0xd69f_03e0),     // eret
+    ] {
+        guest.poke(CODE + offset, &word.to_le_bytes());
+    }
+    guest.section_of_code(".text", CODE, 0x38);
+    guest.symbols.push(Symbol::new("inner", CODE + 0x18, 4, elf::STT_FUNC));
+    guest.symbols.push(Symbol::new("late", CODE + 0x28, 0, elf::STT_NOTYPE));
+    for (offset, mark) in [
+        (0x00, "$x"),
+        (0x14, "$d"),
+        (0x18, "$x.1"),
+        (0x20, "$d.literals"),
+        (0x28, "$d"),
+        (0x28, "$x"),
+    ] {
+        guest.symbols.push(Symbol::new(mark, CODE + offset, 0, elf::STT_NOTYPE));
+    }
+    guest
+}
+
 fn parse(guest: &Guest) -> Image {
     Image::parse("guest", guest.build()).expect("a sound guest")
 }
@@ -58,6 +92,72 @@ fn findings_are_named_by_function() {
         ("late", "mov with cr2", 0x2a),
     ];
     assert_eq!(found, expected);
+}
+
+#[test]
+fn findings_for_aarch64_are_named_by_function_and_not_among_data() {
+    let audit = audit(&parse(&guest_for_aarch64())).expect("code");
+    let found: Vec<_> = audit
+        .findings
+        .iter()
+        .map(|f| (&*f.function, &*f.instruction, &*f.disassembly, f.address - CODE))
+        .collect();
+    let expected = [
+        ("0x100000-0x100038", "wfi", "wfi", 0x00),
+        ("_start", "msr to daifset", "msr daifset, #0x2", 0x10),
+        ("inner", "svc 0x0", "svc #0x0", 0x18),
+        ("_start", "tlbi", "sys #0, c8, c7, #0, xzr", 0x1c),
+        ("late", "mrs of tcr_el1", "mrs x0, tcr_el1", 0x28),
+        ("late", "eret", "eret", 0x34),
+    ];
+    assert_eq!(found, expected);
+    let gaps: Vec<_> = audit
+        .gaps
+        .iter()
+        .map(|gap| (gap.address - CODE, gap.size, gap.reason.to_string()))
+        .collect();
+    let expected = [
+        (0x14, 4, "marked as data, in _start"),
+        (0x20, 8, "marked as data, in 0x100000-0x100038"),
+        (0x30, 4, "no instruction, in late"),
+        (0x38, 8, "in no section"),
+    ];
+    assert_eq!(gaps, expected.map(|(at, size, reason)| (at, size, reason.to_owned())));
+    assert_eq!(audit.decoded, 0x38 - 16);
+}
+
+#[test]
+fn a_symbol_within_an_instruction_hides_nothing_silently() {
+    let mut guest = Guest::new(Machine::Aarch64);
+    guest.section_of_code(".text", CODE, 0x40);
+    guest.poke(CODE + 0x20, &0xd503_42df_u32.to_le_bytes());
+    guest.symbols.push(Symbol::new("within", CODE + 0x22, 2, elf::STT_FUNC));
+    let audit = audit(&parse(&guest)).expect("code");
+    let gaps: Vec<_> = audit.gaps.iter().map(|gap| (gap.address - CODE, gap.size)).collect();
+    assert_eq!((audit.findings, gaps), (vec![], vec![(0x20, 2), (0x22, 2)]));
+}
+
+/// Nor do they keep this.
+#[test]
+fn code_for_sve_does_not_fit() {
+    let folder = Folder::new();
+    let mut guest = guest_for_aarch64();
+    assert_eq!(wide(&guest), None);
+    // add z0.s, z0.s, z0.s: data, and then code
+    let word = 0x04a0_0000_u32.to_le_bytes();
+    guest.poke(CODE + 0x14, &word);
+    assert_eq!(wide(&guest), None);
+    guest.poke(CODE + 0x1c, &word);
+    assert_eq!(wide(&guest), Some(("_start".to_owned(), CODE + 0x1c)));
+    guest.notes.extend(crate::guest::note("paravirt", 2, b"bare\0\0\0\0"));
+    folder.write("wide", guest.build());
+    let output = folder.run("check wide --host qemu");
+    let said = String::from_utf8_lossy(&output.stdout);
+    assert!(
+        said.starts_with("refused: _start uses SVE or SME state at 0x10001c (`.inst 0x04a00000`)"),
+        "{said}"
+    );
+    assert_eq!(output.status.code(), Some(1));
 }
 
 /// Upcalls do not keep what such code computes with.
@@ -88,7 +188,7 @@ fn wide(guest: &Guest) -> Option<(String, u64)> {
     match check_state(&parse(guest)) {
         Ok(()) => None,
         Err(StateProblem::Wide { function, address, .. }) => Some((function, address)),
-        Err(StateProblem::Unknown) => panic!("there is a function to judge"),
+        Err(StateProblem::Unknown { .. }) => panic!("there is a function to judge"),
     }
 }
 
@@ -155,8 +255,10 @@ fn what_could_not_be_judged_is_said() {
         ("unmarked", unmarked, false),
         ("data", data, false),
         ("judged", judged, true),
+        ("aarch64", Guest::new(Machine::Aarch64), false),
+        ("judged-aarch64", guest_for_aarch64(), true),
         // There is no such state elsewhere.
-        ("aarch64", Guest::new(Machine::Aarch64), true),
+        ("riscv64", Guest::new(Machine::Riscv64), true),
     ] {
         folder.write(name, guest.build());
         folder.run(&format!("header {name} --format json -o functions"));
@@ -320,6 +422,12 @@ fn what_cannot_be_audited_is_refused() {
 fn the_program_reports_and_allows() {
     let folder = Folder::new();
     folder.write("leftovers", guest(Machine::I386).build());
+    folder.write("arm", guest_for_aarch64().build());
+    folder.write("riscv", Guest::new(Machine::Riscv64).build());
+    folder.write(
+        "arm.allow",
+        "_start: *  # a\n0x100000-0x100038: wfi # b\nlate: mrs of tcr_el1 # c\n",
+    );
     folder.write(
         "some.allow",
         "# known\n_start: cli  # not reached\ninner: *  # not reached\nlate: mov with cr2  # not reached\n",
@@ -338,6 +446,9 @@ fn the_program_reports_and_allows() {
         "audit leftovers --allow absent.allow",
         "audit guest",
         "audit leftovers --allow some.allow --json",
+        "audit arm",
+        "audit arm --allow arm.allow --verbose",
+        "audit riscv",
     ]
     .map(|arguments| folder.transcript(arguments))
     .into();

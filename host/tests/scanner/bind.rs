@@ -140,6 +140,7 @@ fn the_program_writes_a_copy_or_nothing() {
     let before = fs::read(folder.path().join("guest")).expect("the guest");
     let text: Vec<_> = [
         "bind guest --provides host.txt -o out",
+        "bind arm64 --provides host.txt -o /dev/null",
         "bind guest --provides some.txt -o out.some",
         "bind guest --provides some.txt --partial -o out.partial --json",
         "bind guest --provides nowhere.txt -o out.nowhere",

@@ -19,6 +19,7 @@ impl Folder {
         let folder = Self(TempDir::new().expect("a folder"));
         folder.write("guest", Guest::new(Machine::X86_64).build());
         folder.write("guest32", Guest::new(Machine::I386).build());
+        folder.write("arm64", Guest::new(Machine::Aarch64).build());
         folder.write("old", Guest::l4rtems().build());
         folder
     }
@@ -74,7 +75,7 @@ fn list() {
     let asks = guest::note(note::OWNER, note::EXECUTABLE_MEMORY_TYPE, &[]);
     loader.notes.extend(asks);
     folder.write("loader", loader.build());
-    let text: Vec<_> = ["guest", "guest32", "old", "other", "odd", "none", "loader"]
+    let text: Vec<_> = ["guest", "guest32", "arm64", "old", "other", "odd", "none", "loader"]
         .map(|name| folder.transcript(&format!("list {name}")))
         .into();
     insta::assert_snapshot!(text.join("\n"));
@@ -91,7 +92,7 @@ fn list_as_json() {
 fn header_in_every_format() {
     let folder = Folder::new();
     for format in ["func-list", "c", "rust", "json"] {
-        for guest in ["guest32", "old"] {
+        for guest in ["guest32", "arm64", "old"] {
             let text = folder.transcript(&format!("header {guest} --format {format}"));
             insta::assert_snapshot!(format!("header_{format}_{guest}"), text);
         }
@@ -112,7 +113,7 @@ fn a_header_goes_to_a_file() {
 #[test]
 fn headers_compile() {
     let folder = Folder::new();
-    for guest in ["guest", "guest32", "old"] {
+    for guest in ["guest", "guest32", "arm64", "old"] {
         for (format, file) in [("c", "host.h"), ("rust", "host.rs")] {
             let output = folder.run(&format!("header {guest} --format {format} -o {file}"));
             assert!(output.status.success());
@@ -173,6 +174,8 @@ fn check_against_a_known_host() {
                 "check old --host process-l4rtems",
                 "check guest --host xen",
                 "check fits --host process --verbose",
+                "check arm64 --host process",
+                "check arm64 --host qemu",
             ]
             .map(|arguments| folder.transcript(arguments)),
         )
@@ -195,7 +198,7 @@ fn check_against_a_file() {
 fn a_header_provides_what_its_guest_asks_for() {
     let folder = Folder::new();
     for format in ["json", "func-list"] {
-        for guest in ["guest", "guest32", "old"] {
+        for guest in ["guest", "guest32", "arm64", "old"] {
             let header = folder.run(&format!("header {guest} --format {format} -o list"));
             assert!(header.status.success());
             let check = folder.run(&format!("check {guest} --provides list"));

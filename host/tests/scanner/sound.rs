@@ -3,7 +3,7 @@
 
 use object::elf;
 use paravirt_abi::note::{EXECUTABLE_MEMORY_TYPE, Flags, OWNER};
-use pvhost::image::{Access, Backend, Entries, Image, Machine, Policy, check_loadable};
+use pvhost::image::{Access, Backend, Entries, Image, Machine, Mark, Policy, check_loadable};
 
 use crate::guest::{CODE, DATA, Guest, Load, Section, Symbol, TABLES, VCPU_PAGE, identity, note};
 
@@ -342,6 +342,30 @@ fn symbols_of_code_are_those_in_the_range_without_variables_and_marks() {
         .collect();
     let expected = [("first", 4, 8), ("label", 4, 0), ("last", 0x1f, 1)];
     assert_eq!(code, expected.map(|(name, at, size)| (name.to_owned(), at, size)));
+    let marks: Vec<_> = image.symbols().marks();
+    let address = CODE + 4;
+    assert_eq!(marks, [Mark { address, is_code: true }]);
+}
+
+#[test]
+fn marks_say_where_code_is_and_data() {
+    let mut guest = Guest::new(Machine::Aarch64);
+    let mark = |name, offset| Symbol::new(name, CODE + offset, 0, elf::STT_NOTYPE);
+    guest.symbols = vec![
+        mark("$x.late", 0x20),
+        mark("$x", 0),
+        mark("$d", 0),
+        mark("$d.5", 8),
+        mark("$data", 0x10),
+        mark("$", 0x10),
+        mark("$xrv64i", 0x10),
+        mark("$t", 0x10),
+    ];
+    let image = parse(&guest);
+    let marks = image.symbols().marks();
+    let marks: Vec<_> = marks.iter().map(|mark| (mark.address - CODE, mark.is_code)).collect();
+    assert_eq!(marks, [(0, false), (0, true), (8, false), (0x20, true)]);
+    assert!(image.symbols().is_empty());
 }
 
 #[test]

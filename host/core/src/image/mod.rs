@@ -35,7 +35,7 @@ pub use note::Identity;
 pub use open::OpenError;
 pub use segments::{Access, Segment};
 use symbols::SymbolTable;
-pub use symbols::{CodeSymbol, Location, Symbols, printable_name};
+pub use symbols::{CodeSymbol, Location, Mark, Symbols, printable_name};
 
 /// A guest's image.
 #[derive(Clone, Debug)]

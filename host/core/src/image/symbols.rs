@@ -30,6 +30,8 @@ enum Kind {
     Untyped,
     /// A variable.
     Object,
+    /// No name, but a mark of what follows: code or data.
+    Mark { is_code: bool },
 }
 
 /// A defined symbol.
@@ -175,6 +177,16 @@ impl CodeSymbol<'_> {
     }
 }
 
+/// What an assembler for Arm or RISC-V says about a section from an address on (ELF for the Arm 64-bit Architecture,
+/// "Mapping symbols").
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Mark {
+    /// The address.
+    pub address: u64,
+    /// Whether what begins there is code; else it is data, as a literal pool.
+    pub is_code: bool,
+}
+
 impl<'a> Symbols<'a> {
     /// Those of a file, whose table has been read.
     pub(super) fn new(file: &'a [u8], place: &SymbolTable, machine: Machine) -> Self {
@@ -225,7 +237,24 @@ impl<'a> Symbols<'a> {
 
     fn iter(&self) -> impl Iterator<Item = Symbol<'a>> {
         // When the image was read, there was no error.
-        self.all().filter_map(Result::ok)
+        self.all()
+            .filter_map(Result::ok)
+            .filter(|symbol| !matches!(symbol.kind, Kind::Mark { .. }))
+    }
+
+    /// The marks of code and of data, by address; of those at one address that of code is the last.
+    #[must_use]
+    pub fn marks(&self) -> Vec<Mark> {
+        let mut marks: Vec<_> = self
+            .all()
+            .filter_map(Result::ok)
+            .filter_map(|Symbol { address, kind, .. }| match kind {
+                Kind::Mark { is_code } => Some(Mark { address, is_code }),
+                _ => None,
+            })
+            .collect();
+        marks.sort_by_key(|mark| (mark.address, mark.is_code));
+        marks
     }
 
     /// Number of symbols.
@@ -314,7 +343,7 @@ fn symbol<'a>(
     strings: &'a [u8],
     machine: Machine,
 ) -> Result<Option<Symbol<'a>>, String> {
-    let kind = match entry.st_type() {
+    let mut kind = match entry.st_type() {
         elf::STT_FUNC | elf::STT_GNU_IFUNC => Kind::Function,
         elf::STT_NOTYPE => Kind::Untyped,
         elf::STT_OBJECT => Kind::Object,
@@ -322,7 +351,6 @@ fn symbol<'a>(
     };
     let name = entry.st_name(LittleEndian);
     let start = strings.get(name as usize..).unwrap_or_default();
-    // `$x`, `$d`: marks of code and data on Arm and RISC-V, not names.
     match start.first() {
         None => {
             return Err(format!(
@@ -330,15 +358,21 @@ fn symbol<'a>(
                 (`strip`)"
             ));
         }
-        Some(0 | b'$') => return Ok(None),
+        Some(0) => return Ok(None),
         Some(_) if entry.is_undefined(LittleEndian) => return Ok(None),
+        // A mark is no name; it may have one behind a full stop.
+        Some(b'$') => match start {
+            [b'$', b'x', 0 | b'.', ..] => kind = Kind::Mark { is_code: true },
+            [b'$', b'd', 0 | b'.', ..] => kind = Kind::Mark { is_code: false },
+            _ => return Ok(None),
+        },
         Some(_) => {}
     }
     let value = entry.st_value(LittleEndian).into();
     Ok(Some(Symbol {
         address: match kind {
             Kind::Function => machine.code_address(value),
-            Kind::Untyped | Kind::Object => value,
+            Kind::Untyped | Kind::Object | Kind::Mark { .. } => value,
         },
         size: entry.st_size(LittleEndian).into(),
         kind,

@@ -11,12 +11,12 @@ pub enum Machine {
     I386,
     /// 64 bits.
     X86_64,
-    /// 64 bits, listed by what differs from x86-64, and in Rust alone.
+    /// 64 bits, listed by what differs from x86-64.
     Aarch64,
 }
 
 impl Machine {
-    /// Those that are listed in both languages.
+    /// Those that are listed in full.
     pub const ALL: [Self; 2] = [Self::I386, Self::X86_64];
 
     /// Its name in file names.

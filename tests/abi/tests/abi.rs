@@ -33,18 +33,21 @@ fn rust_on_x86_64() {
 }
 
 /// Of what differs from x86-64, either way; the rest is the same.
-#[test]
-fn rust_on_aarch64() {
-    let found = rust::listing(Machine::Aarch64, &scratch());
-    let other = golden::read("rust", Machine::X86_64).expect("its golden file");
+fn differences_on_aarch64(found: &Listing, language: &str) {
+    let other = golden::read(language, Machine::X86_64).expect("its golden file");
     let mut differences = Listing::default();
     for line in found.without(&other) {
         differences.add(line.to_owned());
     }
-    for line in other.without(&found) {
+    for line in other.without(found) {
         differences.add(format!("{}{line}", golden::WITHOUT));
     }
-    golden::compare(&differences, "rust", Machine::Aarch64, &scratch());
+    golden::compare(&differences, language, Machine::Aarch64, &scratch());
+}
+
+#[test]
+fn rust_on_aarch64() {
+    differences_on_aarch64(&rust::listing(Machine::Aarch64, &scratch()), "rust");
 }
 
 #[test]
@@ -55,6 +58,11 @@ fn c_on_i386() {
 #[test]
 fn c_on_x86_64() {
     c_on(Machine::X86_64);
+}
+
+#[test]
+fn c_on_aarch64() {
+    differences_on_aarch64(&c::listing(Machine::Aarch64), "c");
 }
 
 /// The C header and the document's table.

@@ -80,6 +80,11 @@ pub mod external;
 mod handler;
 pub mod interface;
 pub mod irq;
+#[cfg(any(
+    all(feature = "ring0", any(target_arch = "x86", target_arch = "x86_64")),
+    all(feature = "el1", target_arch = "aarch64")
+))]
+mod last_state;
 mod local;
 #[cfg(feature = "log")]
 pub mod logger;

@@ -35,6 +35,8 @@ global_asm!(
     ".hidden __paravirt_el1",
     ".type __paravirt_el1, @function",
     "__paravirt_el1:",                       // x0: address of a device tree, or 0
+    "    .cfi_startproc",
+    "    .cfi_undefined x30",                // nobody called it
     "    mov x20, x0",
     "    mrs x21, currentel",
     "    lsr x21, x21, #2",
@@ -185,6 +187,7 @@ global_asm!(
     "    mov x30, xzr",
     "    bl {entered}",                      // does not return
     "    udf #0",
+    "    .cfi_endproc",
     ".size __paravirt_el1, . - __paravirt_el1",
     ".popsection",
     scr_el3 = const SCR_EL3,

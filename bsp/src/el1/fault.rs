@@ -3,8 +3,9 @@
 
 use core::sync::atomic::{AtomicBool, Ordering};
 
-use super::{message, paging, stop};
-use crate::{console, cpu};
+pub(crate) use super::paging::guard_page;
+use super::{message, stop};
+use crate::{console, cpu, last_state};
 
 /// Exception classes whose kind is looked at (Arm Architecture Reference Manual, ESR_EL1).
 const UNKNOWN: u64 = 0x00;
@@ -93,7 +94,13 @@ pub fn report(fault: &Fault) -> ! {
             _ => {}
         }
     }
+    last_state::note(fault);
     stop("fault", code)
+}
+
+/// Returns whether that is an address in the page below the image's stack, where nothing is mapped.
+pub(crate) fn is_below_stack(address: usize) -> bool {
+    address & !0xfff == guard_page()
 }
 
 fn name(fault: &Fault) -> &'static str {
@@ -144,7 +151,7 @@ fn hint(fault: &Fault) -> Option<&'static str> {
     }
     Some(match fault.address {
         ..NULL_REACH => "a null pointer",
-        address if address & !0xfff == paging::guard_page() => "a stack overflow; link with a larger `__stack_size`",
+        address if is_below_stack(address) => "a stack overflow; link with a larger `__stack_size`",
         _ if fault.syndrome & STATUS == 0x21 => "an exclusive access, or one to a device, must be aligned",
         _ => return None,
     })

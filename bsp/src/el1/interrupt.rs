@@ -71,6 +71,10 @@ global_asm!(
     ".hidden __paravirt_interrupt",
     ".type __paravirt_interrupt, @function",
     "__paravirt_interrupt:",
+    "    .cfi_startproc",
+    "    .cfi_signal_frame",                  // who walks the stack goes on with the interrupted code
+    "    .cfi_return_column 32",              // the program counter's number; the link register is the interrupted one
+    "    .cfi_undefined 32",                  // where no table can say it is
     "    msr spsel, #0",                      // to the interrupted stack
     "    sub sp, sp, #704",
     "    stp x0, x1, [sp, #0]",               // every register that a C function may change
@@ -86,6 +90,12 @@ global_asm!(
     "    mrs x0, elr_el1",
     "    mrs x1, spsr_el1",
     "    stp x0, x1, [sp, #160]",
+    "    .cfi_def_cfa_offset 704",
+    "    .irp n,0,1,2,3,4,5,6,7,8,9,10,11,12,13,14,15,16,17,18",
+    "    .cfi_offset \\n, 8 * \\n - 704",
+    "    .endr",
+    "    .cfi_offset x30, 152 - 704",
+    "    .cfi_offset 32, 160 - 704",
     "    mrs x0, fpcr",
     "    mrs x1, fpsr",
     "    stp x0, x1, [sp, #176]",
@@ -153,7 +163,10 @@ global_asm!(
     "    ldp x16, x17, [sp, #128]",
     "    ldp x18, x30, [sp, #144]",
     "    add sp, sp, #704",
+    "    .cfi_def_cfa_offset 0",
+    "    .cfi_undefined 32",
     "    eret",
+    "    .cfi_endproc",
     ".size __paravirt_interrupt, . - __paravirt_interrupt",
     ".popsection",
     take = sym take,

@@ -115,6 +115,6 @@ unsafe extern "C" {
 }
 
 /// The page below the boot stack, which is not mapped.
-pub(super) fn guard_page() -> usize {
+pub(crate) fn guard_page() -> usize {
     (&raw const __stack_start as usize & !0xfff) - 0x1000
 }

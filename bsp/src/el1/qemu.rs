@@ -2,7 +2,8 @@
 //! What QEMU gives beyond a machine: a console for messages, and an end with a status.
 //!
 //! A shutdown leaves one line on the debug console, the *record*, by which whoever started QEMU knows how the guest
-//! ended: `paravirt: shutdown REASON CODE`. Then QEMU ends: by semihosting with the code as its status, else because
+//! ended: `paravirt: shutdown REASON CODE`. Of an end other than `exit` and `reset`, registers and stack come before it
+//! (`last_state`). Then QEMU ends: by semihosting with the code as its status, else because
 //! the machine is switched off.
 //!
 //! | what | by |
@@ -21,6 +22,7 @@ use super::device_tree::DeviceTree;
 use super::paging::{self, Kind};
 use super::psci;
 use super::vectors::__paravirt_semihosting;
+use crate::last_state;
 use crate::local::Local;
 
 /// `SYS_WRITE0`: writes a text up to its NUL.
@@ -144,6 +146,9 @@ pub fn record(reason: &str, code: i32) {
         return;
     }
     // That console has no errors.
+    if !matches!(reason, "exit" | "reset") {
+        let _ = last_state::tell(&mut DebugConsole);
+    }
     let _ = writeln!(DebugConsole, "paravirt: shutdown {reason} {code}");
     let block = [APPLICATION_EXIT, (code & 0x7f) as u64];
     call(EXIT, block.as_ptr().expose_provenance());

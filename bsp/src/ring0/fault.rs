@@ -3,8 +3,8 @@
 
 use core::sync::atomic::{AtomicBool, Ordering};
 
-use super::{last_state, message, stop};
-use crate::{console, cpu};
+use super::{message, stop};
+use crate::{console, cpu, last_state};
 
 /// Exceptions whose vector is looked at (Intel SDM volume 3, 6.15).
 const DIVIDE: usize = 0;
@@ -127,10 +127,10 @@ unsafe extern "C" {
 }
 
 /// The page below the boot stack, which x86-64 leaves unmapped.
-pub(super) fn guard_page() -> usize {
+pub(crate) fn guard_page() -> usize {
     (&raw const __stack_start as usize & !0xfff) - 0x1000
 }
 
-pub(super) fn is_below_stack(address: usize) -> bool {
+pub(crate) fn is_below_stack(address: usize) -> bool {
     address & !0xfff == guard_page()
 }

@@ -13,7 +13,6 @@ pub mod cpuid;
 mod descriptor;
 pub mod fault;
 pub mod interrupt;
-mod last_state;
 #[cfg(target_arch = "x86_64")]
 mod paging;
 pub mod port;

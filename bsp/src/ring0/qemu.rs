@@ -8,8 +8,8 @@
 
 use core::fmt::{self, Write};
 
-use super::last_state;
 use super::port::Port;
+use crate::last_state;
 
 const DEBUG_CONSOLE: Port = port(0xe9);
 const DEBUG_EXIT: Port = port(0xf4);

@@ -33,6 +33,8 @@ global_asm!(
     ".globl paravirt_start", // the same place, for a host library that has a `_start` of its own
     "paravirt_start:",
     "_start:",
+    "    .cfi_startproc",
+    "    .cfi_undefined x30",             // nobody called it
     "    movz w9, #{low}",
     "    movk w9, #{high}, lsl #16",
     "    cmp w1, w9",                     // a host of this ABI?
@@ -49,6 +51,7 @@ global_asm!(
     "    mov x30, xzr",
     "    bl {enter}",                     // does not return
     "    udf #0",
+    "    .cfi_endproc",
     ".size _start, . - _start",
     ".popsection",
     low = const MAGIC & 0xffff,

@@ -20,9 +20,15 @@ global_asm!(
     ".hidden __paravirt_deliver",
     ".type __paravirt_deliver, @function",
     "__paravirt_deliver:",                  // a call, which keeps what calls keep: handlers begin as in an upcall
+    "    .cfi_startproc",
     "    stp x29, x30, [sp, #-48]!",
+    "    .cfi_def_cfa_offset 48",
+    "    .cfi_offset x29, -48",
+    "    .cfi_offset x30, -40",
     "    mov x29, sp",
     "    stp x19, x20, [sp, #16]",
+    "    .cfi_offset x19, -32",
+    "    .cfi_offset x20, -24",
     "    mrs x9, fpcr",                     // control and exception flags of floating point
     "    mrs x10, fpsr",
     "    stp x9, x10, [sp, #32]",
@@ -41,11 +47,26 @@ global_asm!(
     "    msr fpsr, x10",
     "    ldp x19, x20, [sp, #16]",
     "    ldp x29, x30, [sp], #48",
+    "    .cfi_def_cfa_offset 0",
+    "    .cfi_restore x19",
+    "    .cfi_restore x20",
+    "    .cfi_restore x29",
+    "    .cfi_restore x30",
     "    ret",
+    "    .cfi_endproc",
     ".size __paravirt_deliver, . - __paravirt_deliver",
     ".globl __paravirt_upcall",
     ".type __paravirt_upcall, @function",
     "__paravirt_upcall:",
+    "    .cfi_startproc simple",            // who walks the stack goes on with the interrupted code
+    "    .cfi_signal_frame",
+    "    .cfi_return_column 32",            // the program counter's number; the link register is the interrupted one
+    "    .cfi_def_cfa sp, {size}",          // above the frame, which is at the stack pointer all the time
+    "    .irp n,0,1,2,3,4,5,6,7,8,9,10,11,12,13,14,15,16,17,18,19,20,21,22,23,24,25,26,27,28,29,30",
+    "    .cfi_offset \\n, {registers} + 8 * \\n - {size}",
+    "    .endr",
+    "    .cfi_offset sp, {sp} - {size}",
+    "    .cfi_offset 32, {pc} - {size}",
     "    ldr x9, [sp, #{pc}]",              // interrupted address
     "    adr x10, 5f",                      // start of the window
     "    sub x9, x9, x10",                  // offset into the window, or huge
@@ -68,9 +89,12 @@ global_asm!(
     "6:  str wzr, [x19, #{enabled}]",       // yes: flag off again and from the top, on the same frame
     "__paravirt_upcall_window_end:",
     "7:  b 2b",
+    "    .cfi_endproc",
     ".size __paravirt_upcall, . - __paravirt_upcall",
     ".popsection",
     body = sym BODY,
+    size = const size_of::<UpcallFrame>(),
+    registers = const offset_of!(UpcallFrame, registers),
     pc = const offset_of!(UpcallFrame, pc),
     sp = const offset_of!(UpcallFrame, sp),
     rt_sigreturn = const RT_SIGRETURN,

@@ -2,9 +2,9 @@
 //! Privileged and sensitive instructions left in an image, by function.
 //!
 //! A paravirtualized guest touches no hardware, so code that does is a leftover: it faults in user mode, or, worse, it
-//! does something else there without a fault. [`audit`] decodes the code of an image for x86 or AArch64 and lists what it finds. What
-//! is known to do no harm is allowed by name, in a list that gives the reason ([`Allowlist`]); the guest layer's own
-//! instructions are on a list that comes with this crate ([`Allowlist::of_layer`]).
+//! does something else there without a fault. [`audit`] decodes the code of an image for x86 or AArch64 and lists what
+//! it finds. What is known to do no harm is allowed by name, in a list that gives the reason ([`Allowlist`]); the
+//! guest layer's own instructions are on a list that comes with this crate ([`Allowlist::of_layer`]).
 //!
 //! Code is what sections mark as code inside executable segments, decoded from each symbol to the next. What is not
 //! decoded is reported ([`Audit::gaps`]): nothing is passed over in silence.

@@ -3,8 +3,9 @@
 //!
 //! An upcall keeps x87, SSE and AVX state, on AArch64 that of Advanced SIMD (`paravirt_bsp::upcall`). What is wider, a
 //! handler would change under the hands of the code that it interrupts, and nobody would be told: `vzeroupper` is
-//! enough, and every instruction of AVX, or of Advanced SIMD where there is SVE, clears what lies above its result. No note of an ELF file says reliably what its code uses, since most compilers and
-//! assemblers write none. So the code is looked at.
+//! enough, and every instruction of AVX, or of Advanced SIMD where there is SVE, clears what lies above its result. No
+//! note of an ELF file says reliably what its code uses, since most compilers and assemblers write none. So the code is
+//! looked at.
 
 use super::code::{self, Part, Piece};
 use super::{Architecture, Decoded, aarch64, x86};
@@ -15,8 +16,8 @@ use crate::image::{Image, Machine};
 pub enum StateProblem {
     /// An upcall does not keep it.
     #[error(
-        "{function} uses {state} state at {address:#x} (`{disassembly}`), of which nothing survives an interrupt; build \
-        its code {remedy}"
+        "{function} uses {state} state at {address:#x} (`{disassembly}`), of which nothing survives an interrupt; \
+        build its code {remedy}"
     )]
     Wide {
         /// The function, as in [`Finding`](super::Finding).
@@ -32,8 +33,8 @@ pub enum StateProblem {
     },
     /// Nobody knows.
     #[error(
-        "whether its code uses {state} state, since no function with a symbol and a size could be decoded; link it with \
-        its symbols and with sections of their own for code"
+        "whether its code uses {state} state, since no function with a symbol and a size could be decoded; link it \
+        with its symbols and with sections of their own for code"
     )]
     Unknown {
         /// Of which extensions of the processor, in words.
@@ -41,11 +42,11 @@ pub enum StateProblem {
     },
 }
 
-/// Looks for code that uses state which upcalls do not keep: on x86 that of AVX-512 and AMX, on AArch64 that of SVE and
-/// SME. Code is what [`audit`](super::audit()) takes for it, and is decoded in the same way; but data among it, decoded,
-/// looks like any instruction, and a sound image is not to be refused for it. So only what lies in a function, by a
-/// symbol with a size, is judged, and from one symbol to the next only if all of it can be decoded. Of other
-/// architectures no such state is known.
+/// Looks for code that uses state which upcalls do not keep: on x86 that of AVX-512 and AMX, on AArch64 that of SVE
+/// and SME. Code is what [`audit`](super::audit()) takes for it, and is decoded in the same way; but data among it,
+/// decoded, looks like any instruction, and a sound image is not to be refused for it. So only what lies in a
+/// function, by a symbol with a size, is judged, and from one symbol to the next only if all of it can be decoded. Of
+/// other architectures no such state is known.
 ///
 /// # Errors
 /// The first such instruction; or that there was nothing to judge.

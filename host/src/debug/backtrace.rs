@@ -6,7 +6,7 @@ use std::fmt;
 use super::information::Information;
 use super::memory::ReadMemory;
 use super::unwind::{Frame, Unwinder, Walk, WalkEnd};
-use crate::fault::{Caller, Fault, Location, Registers};
+use crate::fault::{AnyRegisters, Caller, Fault, Location};
 use crate::image::Image;
 
 /// More callers are counted, but not told one by one.
@@ -26,7 +26,7 @@ pub struct Backtrace {
 impl Backtrace {
     /// Of a guest with these registers, whose stack is in that memory. `is_exact`: as of [`Unwinder::walk`].
     #[must_use]
-    pub fn new(image: &Image, registers: &Registers, is_exact: bool, memory: &dyn ReadMemory) -> Self {
+    pub fn new(image: &Image, registers: &AnyRegisters, is_exact: bool, memory: &dyn ReadMemory) -> Self {
         let Walk { frames, end } = Unwinder::new(image).walk(registers, is_exact, memory);
         let (first, others) = frames.split_first().expect("a walk has a frame");
         // A function that calls itself is one caller.

@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: MIT OR Apache-2.0
 //! The guest's registers and the top of its stack, as it tells them on the debug console before its last words, see
-//! `bsp/src/ring0/last_state.rs`.
+//! `bsp/src/last_state`.
 
 use std::collections::BTreeMap;
 
@@ -8,16 +8,19 @@ use paravirt_abi::signature::Width;
 
 use crate::debug::backtrace::Backtrace;
 use crate::debug::memory::ReadMemory;
-use crate::fault::Registers;
-use crate::image::Image;
+use crate::fault::{Aarch64Registers, AnyRegisters, Registers};
+use crate::image::{Image, Machine};
 
 /// More words of a stack are not kept; a guest tells a thousand.
 const MOST: usize = 1 << 14;
 
+/// More registers are not kept; a guest tells half as many.
+const MOST_REGISTERS: usize = 64;
+
 /// What a guest has told of its state.
 #[derive(Debug, Default)]
 pub(super) struct LastState {
-    /// The general ones in their order, behind them the instruction pointer.
+    /// The general ones in their order, on AArch64 the stack pointer, behind them the instruction pointer.
     registers: Vec<u64>,
     /// Words, by their addresses.
     stack: BTreeMap<u64, u64>,
@@ -37,7 +40,8 @@ impl LastState {
     pub(super) fn take(&mut self, line: &str) -> bool {
         let number = |word| u64::from_str_radix(word, 16).ok();
         if let Some(words) = line.strip_prefix("paravirt: registers ") {
-            self.registers = words.split(' ').map_while(number).collect();
+            let room = MOST_REGISTERS.saturating_sub(self.registers.len());
+            self.registers.extend(words.split(' ').map_while(number).take(room));
             return true;
         }
         let Some(words) = line.strip_prefix("paravirt: stack ") else {
@@ -54,20 +58,34 @@ impl LastState {
 
     /// Where the guest was, if it has told.
     pub(super) fn backtrace(&self, image: &Image) -> Option<Backtrace> {
-        let general = match image.machine().width() {
-            Width::Bits32 => 8,
-            Width::Bits64 => 16,
-        };
         let (&instruction, told) = self.registers.split_last()?;
-        if told.len() != general {
-            return None;
-        }
-        let mut registers = Registers {
-            general: [0; 16],
-            instruction,
-            flags: 0,
+        let registers = match image.machine() {
+            Machine::Aarch64 => {
+                let (&stack, general) = told.split_last()?;
+                AnyRegisters::Aarch64(Aarch64Registers {
+                    general: general.try_into().ok()?,
+                    stack,
+                    instruction,
+                    flags: 0,
+                })
+            }
+            machine => {
+                let general = match machine.width() {
+                    Width::Bits32 => 8,
+                    Width::Bits64 => 16,
+                };
+                if told.len() != general {
+                    return None;
+                }
+                let mut registers = Registers {
+                    general: [0; 16],
+                    instruction,
+                    flags: 0,
+                };
+                registers.general[..general].copy_from_slice(told);
+                AnyRegisters::X86(registers)
+            }
         };
-        registers.general[..general].copy_from_slice(told);
         Some(Backtrace::new(image, &registers, true, self))
     }
 }

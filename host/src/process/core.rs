@@ -3,7 +3,7 @@
 
 use std::path::PathBuf;
 
-use paravirt_host_core::fault::{Cause, Exception};
+use paravirt_host_core::fault::{AnyRegisters, Cause, Exception, Registers};
 
 use super::platform::Guest;
 use super::run::Exit;
@@ -28,7 +28,10 @@ pub(super) fn write(
     let left = guest.left(image);
     let running = Thread {
         id: THREAD,
-        registers: left.map(|left| left.registers).unwrap_or_default(),
+        registers: left.map_or_else(Registers::default, |left| match left.registers {
+            AnyRegisters::X86(registers) => registers,
+            AnyRegisters::Aarch64(_) => unreachable!("a core of such a guest is refused"),
+        }),
         units: left.and_then(|left| left.units),
         fs_base: guest.platform().thread_pointer.base(),
     };

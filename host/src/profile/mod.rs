@@ -80,7 +80,7 @@ impl Profile {
             } else if Instant::now() < end {
                 let is_exact = sample.place == Place::Guest;
                 let memory = Memory { image, sample };
-                let walk = unwinder.walk(&sample.registers, is_exact, &memory);
+                let walk = unwinder.walk(&sample.registers.into(), is_exact, &memory);
                 frames.extend(walk.frames.iter().map(|frame| names.of(frame.place())));
                 if walk.end != WalkEnd::Outermost {
                     frames.push("unknown callers".to_owned());

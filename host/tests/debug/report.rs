@@ -277,7 +277,7 @@ fn told(image: &Image, count: u64) -> String {
             instruction,
             flags: 0,
         };
-        Backtrace::new(image, &registers, true, image).to_string()
+        Backtrace::new(image, &registers.into(), true, image).to_string()
     });
     told.collect()
 }

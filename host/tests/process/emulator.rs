@@ -10,7 +10,7 @@ use std::thread;
 use std::time::{Duration, Instant};
 
 use paravirt_build::emulators;
-use test_support::{qemu, qemu_arm, ring0_guest, workspace, xen, xen_arm};
+use test_support::{has_in_order, qemu, qemu_arm, ring0_guest, workspace, xen, xen_arm};
 
 use super::guests::{Arch, Running, guest, pvhost, text, wait_for};
 use super::terminal::Session;
@@ -500,6 +500,58 @@ fn a_guest_for_aarch64_goes_to_qemu_by_itself() {
         "{}",
         text(&output.stdout)
     );
+}
+
+/// By registers and stack, which the guest's layer tells.
+#[test]
+fn callers_of_a_guest_for_aarch64_are_found() {
+    let parts = [
+        (
+            "null",
+            5,
+            &[
+                "guest fault:",
+                " paravirt_main+0x",
+                "tests/guests/el1/src/main.rs:",
+                " (fault, inlined)",
+            ][..],
+        ),
+        (
+            "handler",
+            5,
+            &[
+                " paravirt_bsp::timer::call+0x",
+                "\n  called from 0x",
+                " paravirt_bsp::irq::dispatch+0x",
+                "\n  called from 0x",
+                " __paravirt_interrupt+0x",
+                "\n  interrupted at 0x",
+                " el1::wait+0x",
+                "\n  called from 0x",
+                " paravirt_main+0x",
+            ],
+        ),
+        (
+            "panic",
+            3,
+            &[
+                "guest gave up, with code 101",
+                " core::panicking::panic_fmt+0x",
+                " paravirt_main+0x",
+            ],
+        ),
+    ];
+    let _ = xen_arm();
+    for host in ["qemu", "xen"] {
+        for (what, status, parts) in parts {
+            let output = aarch64("el1", &["--host", host], &[what]);
+            let stderr = text(&output.stderr);
+            assert_eq!(output.status.code(), Some(status), "{stderr}");
+            has_in_order(&stderr, parts);
+            has_in_order(&stderr, &[" paravirt_main+0x", " __paravirt_el1+0x"]);
+            assert!(!stderr.contains("\n  ("), "{host} {what}: {stderr}");
+        }
+    }
 }
 
 #[test]

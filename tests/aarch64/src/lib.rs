@@ -6,7 +6,7 @@ use std::path::PathBuf;
 use paravirt_build::aarch64;
 use test_support::Tool;
 
-pub use test_support::{Arch, guest};
+pub use test_support::{Arch, guest, has_in_order};
 
 /// The program of that package, for AArch64 Linux.
 ///
@@ -67,5 +67,79 @@ pub const FAULTS: [(&str, &[&str]); 8] = [
     (
         "stack",
         &["no memory for an interrupt frame below the stack pointer 0x10"],
+    ),
+];
+
+/// Source of the guest `el1`.
+const EL1: &str = "tests/guests/el1/src/main.rs:";
+
+/// What the guest `el1` can do, the exit status, and what the host says of it and its callers, in that order.
+pub const CALLERS: [(&str, i32, &[&str]); 4] = [
+    (
+        "null",
+        5,
+        &[
+            "guest fault: bad write",
+            "\n  at 0x",
+            " paravirt_main+0x",
+            EL1,
+            "(fault, inlined)",
+            "hint: a null pointer?",
+            "\n  called from 0x",
+            " paravirt_bsp::start::run+0x",
+            "\n  called from 0x",
+            " _start+0x",
+            "\n   x0 0x",
+        ],
+    ),
+    (
+        "handler",
+        5,
+        &[
+            "guest fault: bad write",
+            " paravirt_bsp::timer::call+0x",
+            "({closure#0}, inlined)",
+            "\n  called from 0x",
+            " paravirt_bsp::irq::dispatch+0x",
+            "\n  called from 0x",
+            " __paravirt_upcall+0x",
+            "\n  interrupted at 0x",
+            " el1::wait+0x",
+            EL1,
+            "\n  called from 0x",
+            " paravirt_main+0x",
+            " _start+0x",
+            "\n   x0 0x",
+        ],
+    ),
+    (
+        "overflow",
+        5,
+        &[
+            "bad write",
+            " el1::overflow+0x",
+            "times in a row from 0x",
+            " el1::overflow+0x",
+            "\n  called from 0x",
+            " paravirt_bsp::start::run+0x",
+            " _start+0x",
+        ],
+    ),
+    (
+        "panic",
+        3,
+        &[
+            "as asked",
+            "guest gave up, with code 101",
+            "\n  at 0x",
+            " pv_shutdown+0x0",
+            "\n  called from 0x",
+            " paravirt_bsp::power::",
+            " core::panicking::panic_fmt+0x",
+            "\n  called from 0x",
+            " paravirt_main+0x",
+            EL1,
+            " _start+0x",
+        ],
     ),
 ];

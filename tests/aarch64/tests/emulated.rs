@@ -3,7 +3,7 @@
 
 use std::process::{Command, Output};
 
-use paravirt_aarch64_tests::{Arch, FAULTS, expect, guest, program};
+use paravirt_aarch64_tests::{Arch, CALLERS, FAULTS, expect, guest, has_in_order, program};
 use paravirt_build::emulators::QEMU_USER;
 use test_support::Tool;
 
@@ -35,6 +35,17 @@ fn faults_are_reported_with_all_registers() {
         let (status, text) = run(&["--no-sandbox"], "el1", &[what]);
         assert_eq!(status, Some(5), "{what}: {text}");
         expect(&text, parts);
+    }
+}
+
+#[test]
+fn faults_and_panics_are_reported_with_callers_and_source_lines() {
+    for (what, ends_with, parts) in CALLERS {
+        let (status, text) = run(&["--no-sandbox"], "el1", &[what]);
+        assert_eq!(status, Some(ends_with), "{what}: {text}");
+        has_in_order(&text, parts);
+        // The first code that ran has no caller, and that needs no words.
+        assert!(!text.contains("\n  ("), "{what}: {text}");
     }
 }
 

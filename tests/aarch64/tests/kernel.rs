@@ -5,7 +5,7 @@ use std::fs;
 use std::path::Path;
 use std::process::Command;
 
-use paravirt_aarch64_tests::{Arch, FAULTS, expect, guest, program};
+use paravirt_aarch64_tests::{Arch, CALLERS, FAULTS, expect, guest, has_in_order, program};
 use paravirt_build::aarch64;
 use test_support::Tool;
 
@@ -171,6 +171,15 @@ fn guests_run_confined() {
             "mean of 1 and 2: 1.5",
         ],
     );
+}
+
+#[test]
+fn faults_and_panics_are_reported_with_callers_and_source_lines() {
+    let commands = CALLERS.map(|(what, ..)| format!("/pvhost run /el1 -- {what}"));
+    for ((what, ends_with, parts), (status, text)) in CALLERS.into_iter().zip(run(&commands)) {
+        assert_eq!(status, ends_with, "{what}: {text}");
+        has_in_order(&text, parts);
+    }
 }
 
 #[test]

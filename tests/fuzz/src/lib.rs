@@ -14,7 +14,7 @@ use paravirt_abi::{interface, l4rtems};
 use pvhost::audit::{Allowlist, check_state};
 use pvhost::debug::information::Information;
 use pvhost::debug::unwind::{MAX_FRAMES, Unwinder};
-use pvhost::fault::Registers;
+use pvhost::fault::{Aarch64Registers, AnyRegisters, Registers};
 use pvhost::header::Header;
 use pvhost::image::{Image, Machine, Segment, check_loadable};
 use pvhost::provides::{self, Fit, HOSTS, Nearest, Provides};
@@ -95,7 +95,24 @@ pub fn debug(bytes: &[u8]) {
     let Some(image) = parse(bytes) else {
         return;
     };
-    if !matches!(image.machine(), Machine::I386 | Machine::X86_64) {
+    let registers = |general, instruction| -> AnyRegisters {
+        match image.machine() {
+            Machine::I386 | Machine::X86_64 => Registers {
+                general: [general; 16],
+                instruction,
+                flags: 0,
+            }
+            .into(),
+            _ => Aarch64Registers {
+                general: [general; 31],
+                stack: general,
+                instruction,
+                flags: 0,
+            }
+            .into(),
+        }
+    };
+    if !matches!(image.machine(), Machine::I386 | Machine::X86_64 | Machine::Aarch64) {
         return;
     }
     let of_code = |segment: &&Segment| segment.access.execute;
@@ -106,15 +123,10 @@ pub fn debug(bytes: &[u8]) {
     let mut places = vec![image.entry()];
     places.extend(code.flat_map(|segment| (0..PLACES).map(|place| segment.address + segment.size / PLACES * place)));
     for &instruction in &places {
-        let mut registers = Registers {
-            general: [stack; 16],
-            instruction,
-            flags: 0,
-        };
-        let walk = unwinder.walk(&registers, true, &image);
+        let walk = unwinder.walk(&registers(stack, instruction), true, &image);
         assert!((1..=MAX_FRAMES).contains(&walk.frames.len()));
-        registers.general = [instruction; 16];
-        let _ = unwinder.walk(&registers, false, &image).end.to_string();
+        let walk = unwinder.walk(&registers(instruction, instruction), false, &image);
+        let _ = walk.end.to_string();
     }
     if let Some(information) = Information::new(&image) {
         let sources = information.sources(&places);

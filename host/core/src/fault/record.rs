@@ -188,6 +188,18 @@ pub enum AnyRegisters {
     Aarch64(Aarch64Registers),
 }
 
+impl From<Registers> for AnyRegisters {
+    fn from(registers: Registers) -> Self {
+        Self::X86(registers)
+    }
+}
+
+impl From<Aarch64Registers> for AnyRegisters {
+    fn from(registers: Aarch64Registers) -> Self {
+        Self::Aarch64(registers)
+    }
+}
+
 impl AnyRegisters {
     /// Stack pointer.
     #[must_use]
@@ -312,6 +324,12 @@ impl Record {
             registers: None,
             link,
         }
+    }
+
+    /// All registers, if they are known.
+    #[must_use]
+    pub const fn registers(&self) -> Option<AnyRegisters> {
+        self.registers
     }
 
     /// What happened.

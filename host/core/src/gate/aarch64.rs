@@ -11,6 +11,7 @@ use paravirt_abi::aarch64::{FPSIMD_MAGIC, UpcallFrame};
 use paravirt_abi::signature::Width;
 use paravirt_abi::vcpu::{HOST_MASKED, INTERRUPTS_ENABLED, PENDING, VcpuPage};
 
+use super::left::{LEFT, Left};
 use super::state::{self, STATE};
 use super::{Gates, STUB, end, function, leave_address};
 use crate::image::Machine;
@@ -199,7 +200,7 @@ macro_rules! call {
             ldr x9, [x16, #{host_call}]
             blr x9
             ldr x9, [x0]
-            cbnz x9, pvh_gates_leave                // is the guest to end?\n",
+            cbnz x9, pvh_gates_leave_call           // is the guest to end?\n",
             control_to_guest!(),
             "
             ldr x0, [sp, #{result}]\n",
@@ -306,7 +307,7 @@ global_asm!(
     "ldr x9, [x16, #{resolve}]",
     "blr x9",
     "ldr x9, [x0]",
-    "cbnz x9, pvh_gates_leave",                // is the guest to end?
+    "cbnz x9, pvh_gates_leave_resolver",       // is the guest to end?
     control_to_guest!(),
     "add x9, sp, #{vectors}",
     "ldp q0, q1, [x9]",
@@ -326,6 +327,38 @@ global_asm!(
     end!("pvh_gates_resolve"),
     ".globl pvh_gates_end",
     "pvh_gates_end:",
+
+    // Not functions: from a gate whose frame is at the stack pointer they go on below. What a call preserves is the
+    // guest's here.
+    ".type pvh_gates_leave_resolver, @function",
+    "pvh_gates_leave_resolver:",
+    "mov x11, #16",                            // the thunk's two words
+    "b 1f",
+    ".type pvh_gates_leave_call, @function",
+    "pvh_gates_leave_call:",
+    "mov x11, xzr",
+    "1: adrp x16, {left}",
+    "add x16, x16, #:lo12:{left}",
+    "ldp x0, x1, [sp, #{integers}]",
+    "ldp x2, x3, [sp, #{integers}+16]",
+    "ldp x4, x5, [sp, #{integers}+32]",
+    "ldp x6, x7, [sp, #{integers}+48]",
+    "stp x0, x1, [x16, #{left_general}]",
+    "stp x2, x3, [x16, #{left_general}+16]",
+    "stp x4, x5, [x16, #{left_general}+32]",
+    "stp x6, x7, [x16, #{left_general}+48]",
+    "stp x19, x20, [x16, #{left_general}+152]",
+    "stp x21, x22, [x16, #{left_general}+168]",
+    "stp x23, x24, [x16, #{left_general}+184]",
+    "stp x25, x26, [x16, #{left_general}+200]",
+    "stp x27, x28, [x16, #{left_general}+216]",
+    "ldr x9, [sp, #{link}]",
+    "stp x29, x9, [x16, #{left_general}+232]",
+    "ldr x9, [sp, #{stack}]",
+    "add x9, x9, x11",
+    "str x9, [x16, #{left_stack}]",
+    "mov x9, #1",
+    "str x9, [x16, #{left_is_known}]",
 
     // Not a function: it returns from pvh_gates_enter, from wherever the guest was.
     ".globl pvh_gates_leave",
@@ -418,6 +451,10 @@ global_asm!(
     "pvh_tail_end:",
     ".popsection",
     state = sym STATE,
+    left = sym LEFT,
+    left_general = const offset_of!(Left, general),
+    left_stack = const offset_of!(Left, stack),
+    left_is_known = const offset_of!(Left, is_known),
     host_stack = const state::HOST_STACK,
     page = const state::PAGE,
     upcalls = const state::UPCALLS,

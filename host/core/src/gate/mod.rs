@@ -17,7 +17,9 @@
 //! is computed in it, that it is empty is left to the guest, who owes it (the ABI, Calls). When the guest is left, the
 //! host gets back what it had.
 
-#[cfg(target_arch = "x86_64")]
+#[cfg(not(target_arch = "x86"))]
+#[cfg_attr(target_arch = "aarch64", path = "left/aarch64.rs")]
+#[cfg_attr(target_arch = "x86_64", path = "left/x86_64.rs")]
 pub(crate) mod left;
 #[cfg_attr(target_arch = "aarch64", path = "aarch64.rs")]
 #[cfg_attr(target_arch = "x86", path = "i386.rs")]
@@ -221,7 +223,7 @@ pub(crate) struct Start {
 pub(crate) unsafe fn enter(start: &Start, end: &AtomicU64) {
     #[cfg(any(target_arch = "x86", target_arch = "x86_64"))]
     x86::prepare_far_jumps(start);
-    #[cfg(target_arch = "x86_64")]
+    #[cfg(not(target_arch = "x86"))]
     left::forget();
     let mask = usize::from(start.on_host_stack).wrapping_neg();
     let (point, info) = (start.point as usize, start.info as usize);

@@ -2,7 +2,7 @@
 //! How a guest ended.
 
 #[cfg(not(target_arch = "x86"))]
-use crate::fault::Registers;
+use crate::fault::AnyRegisters;
 
 /// How a guest ended. Its number is that of the C API.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -85,9 +85,9 @@ pub struct Left {
     /// Of a guest in a call of the host, as at the first instruction of the function that it has called, or if nobody
     /// knows its address, as if the call had returned. Registers that a call does not preserve are 0 then, unless they
     /// are its arguments.
-    pub registers: Registers,
+    pub registers: AnyRegisters,
     /// State of the x87 unit and SSE, as FXSAVE stores it (Intel SDM volume 1, 10.5.1); `None` in a call, which does
-    /// not preserve it.
+    /// not preserve it, and on other processors.
     pub units: Option<[u8; 512]>,
 }
 

@@ -29,8 +29,12 @@ pub use end::{End, EndKind, Stopped};
 pub use load::{Function, GuestError, Provide, Request, policy};
 pub use platform::Platform;
 
+#[cfg(target_arch = "aarch64")]
+use crate::fault::AnyRegisters;
+#[cfg(not(target_arch = "x86"))]
+use crate::fault::Cause;
 #[cfg(target_arch = "x86_64")]
-use crate::fault::{Cause, Registers};
+use crate::fault::Registers;
 use crate::fault::{Fault, Record};
 pub use crate::gate::Frame;
 #[cfg(any(target_arch = "x86", target_arch = "x86_64"))]
@@ -249,16 +253,7 @@ impl<P: Platform> Guest<P> {
         // The host's code in the guest's memory is on the way to a call, or back.
         let (is_on_way, stub) = place.instruction.map_or((false, None), |at| self.code.holds(at));
         let instruction = place.instruction.filter(|_| !is_on_way).or_else(|| {
-            let called = match self.fault.get().map(|record| record.cause()) {
-                _ if stub.is_some() => stub,
-                Some(Cause::Unbound(index) | Cause::Arguments(index)) => Some(index),
-                Some(Cause::WildCall | Cause::WildResolve) => None,
-                _ => self.last_call.get(),
-            };
-            let thunk = called
-                .and_then(|index| image.externals().get(index as usize))
-                .and_then(|external| image.symbols().address_of(&external.name))
-                .filter(|&thunk| self.memory.executable(thunk));
+            let thunk = self.called(stub, image);
             thunk.or_else(|| {
                 let (stack, word) = (place.general[7], self.pointer());
                 place.general[7] = stack.wrapping_add(word);
@@ -271,16 +266,41 @@ impl<P: Platform> Guest<P> {
             flags: place.flags,
         };
         Some(Left {
-            registers,
+            registers: registers.into(),
             units: place.units,
         })
     }
 
-    /// The registers as this guest was left: on AArch64 nobody keeps them yet.
+    /// The registers as this guest, the last that was entered, was left by what it may not do or in a call; else
+    /// `None`. `image` is the one it was made of.
     #[cfg(target_arch = "aarch64")]
     #[must_use]
-    pub const fn left(&self, _: &Image) -> Option<Left> {
-        None
+    pub fn left(&self, image: &Image) -> Option<Left> {
+        let recorded = self.fault.get().and_then(|record| record.registers());
+        let registers = recorded.or_else(|| {
+            let mut registers = gate::left::in_call()?;
+            if let Some(thunk) = self.called(None, image) {
+                registers.instruction = thunk;
+            }
+            Some(AnyRegisters::Aarch64(registers))
+        })?;
+        Some(Left { registers, units: None })
+    }
+
+    /// The entry of the function that the guest was left in, or on its way to, if that is known: of the one whose stub
+    /// it is in, if it is in one. `image` is the one it was made of.
+    #[cfg(not(target_arch = "x86"))]
+    fn called(&self, stub: Option<u32>, image: &Image) -> Option<u64> {
+        let called = match self.fault.get().map(|record| record.cause()) {
+            _ if stub.is_some() => stub,
+            Some(Cause::Unbound(index) | Cause::Arguments(index)) => Some(index),
+            Some(Cause::WildCall | Cause::WildResolve) => None,
+            _ => self.last_call.get(),
+        };
+        called
+            .and_then(|index| image.externals().get(index as usize))
+            .and_then(|external| image.symbols().address_of(&external.name))
+            .filter(|&thunk| self.memory.executable(thunk))
     }
 
     /// The stack pointer with which the guest was left, if it ended by what it may not do.

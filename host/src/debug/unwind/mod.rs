@@ -2,9 +2,9 @@
 //! Who called whom: a walk along a guest's stack, by the image's unwind tables.
 //!
 //! The tables are those of `.eh_frame`, which need not be part of the image's memory, and `.debug_frame`. Where code
-//! has none (assembly of others, code that a guest has loaded), a return address at the stack pointer is tried, then
-//! the frame pointer. A walk ends at the code that nobody called: the entry point says so, and a thread of RTEMS has 0
-//! for a return address.
+//! has none (assembly of others, code that a guest has loaded), a return address at the stack pointer, or on AArch64 in
+//! the link register, is tried, then the frame pointer. A walk ends at the code that nobody called: the entry point
+//! says so, and a thread of RTEMS has 0 for a return address.
 
 mod machine;
 mod table;
@@ -16,7 +16,7 @@ use paravirt_abi::signature::Width;
 
 use super::budget::Budget;
 use super::memory::{self, ReadMemory};
-use crate::fault::Registers;
+use crate::fault::AnyRegisters;
 use crate::image::Image;
 use machine::Machine;
 pub use machine::State;
@@ -120,7 +120,7 @@ impl<'a> Unwinder<'a> {
     /// Walks from those registers, of a guest whose stack is in that memory. `is_exact`: the instruction pointer is that
     /// of the guest as it was stopped; otherwise it is in a call, which returns there.
     #[must_use]
-    pub fn walk(&self, registers: &Registers, is_exact: bool, memory: &dyn ReadMemory) -> Walk {
+    pub fn walk(&self, registers: &AnyRegisters, is_exact: bool, memory: &dyn ReadMemory) -> Walk {
         let width = self.image.machine().width();
         let budget = Budget::for_bytes(self.eh_frame.size() + self.debug_frame.size());
         let mut state = State::new(registers, width);
@@ -184,10 +184,11 @@ impl<'a> Unwinder<'a> {
         segment.is_some_and(|segment| segment.access.execute)
     }
 
-    /// Returns whether the word at the stack pointer may be a return address: at a function's first instruction it is,
-    /// behind a call of what is no code, and in the gates that a host has put beside the image.
+    /// Returns whether the word at the stack pointer, on AArch64 the link register, may be a return address: at a
+    /// function's first instruction it is, behind a call of what is no code, and in the gates that a host has put
+    /// beside the image.
     fn may_leave(&self, state: &State, memory: &dyn ReadMemory) -> bool {
-        let word = memory::pointer(memory, state.stack(), state.width());
+        let word = state.return_address(memory);
         word.is_some_and(|word| self.is_code(word, false))
     }
 

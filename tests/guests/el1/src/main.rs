@@ -4,6 +4,8 @@
 #![no_main]
 
 use core::hint::black_box;
+#[cfg(target_arch = "aarch64")]
+use core::sync::atomic::{AtomicBool, Ordering};
 
 use paravirt_bsp::{cpu, println, start};
 
@@ -23,6 +25,7 @@ fn main() -> i32 {
     };
     match what {
         "overflow" => return overflow(1),
+        "panic" => panic!("as asked"),
         // Who waits for the line knows that the guest has come this far.
         "spin" => {
             println!("spinning");
@@ -49,6 +52,20 @@ fn fault(what: &str) {
 
     use paravirt_bsp::timer::Timer;
 
+    // A fault in the handler of an interrupt.
+    if what == "handler" {
+        let timer = Timer::new(1).expect("there is one");
+        let started = timer
+            .attach(&|_, _| {
+                if WAITS.load(Ordering::Relaxed) {
+                    // SAFETY: a fault, which ends the guest.
+                    unsafe { asm!("str xzr, [{}]", in(reg) 8_usize) };
+                }
+            })
+            .and_then(|()| timer.start_periodic(Duration::from_millis(1)));
+        started.expect("a timer");
+        wait();
+    }
     static WORD: u64 = 0;
     // Found again in the report.
     let mark = 0x1234_5678_9abc_def0_u64;
@@ -74,6 +91,20 @@ fn fault(what: &str) {
             "exclusive" => asm!("ldxr {0}, [{1}]", out(reg) _, in(reg) (&raw const WORD).addr() | 1),
             _ => println!("what is {what}?"),
         }
+    }
+}
+
+/// Whether it has come to [`wait`].
+#[cfg(target_arch = "aarch64")]
+static WAITS: AtomicBool = AtomicBool::new(false);
+
+/// Where the interrupt comes that has a fault.
+#[cfg(target_arch = "aarch64")]
+#[inline(never)]
+fn wait() -> ! {
+    WAITS.store(true, Ordering::Relaxed);
+    loop {
+        core::hint::spin_loop();
     }
 }
 

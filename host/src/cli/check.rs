@@ -9,7 +9,7 @@ use pvhost::audit::{StateProblem, check_state};
 use pvhost::image::{External, Image, ImageError, check_loadable, check_vcpu_page};
 use pvhost::provides::{self, Fit, Missing, Nearest, Provides};
 use pvhost::text::Escaped;
-#[cfg(all(target_os = "linux", any(target_arch = "x86_64", target_arch = "aarch64")))]
+#[cfg(process_host)]
 use pvhost::{
     emulator::{self, VirtualMachine},
     process::Vm,
@@ -18,10 +18,10 @@ use pvhost::{
 use serde::Serialize;
 
 use super::host::HostName;
-#[cfg(all(target_os = "linux", any(target_arch = "x86_64", target_arch = "aarch64")))]
+#[cfg(process_host)]
 use super::run::DEFAULT_MEMORY;
 use super::say::{BAD, GOOD, ODD};
-#[cfg(all(target_os = "linux", any(target_arch = "x86_64", target_arch = "aarch64")))]
+#[cfg(process_host)]
 use super::units;
 use super::{Error, ExitStatus, FAILURE, SUCCESS, Subcommand, json, output, read, say};
 
@@ -52,7 +52,7 @@ pub(super) struct Arguments {
     #[arg(long, group = "who", value_name = "FILE")]
     provides: Option<PathBuf>,
     /// Memory for the guest beside its image: bytes, or with a unit (KiB, MiB, GiB, short K, M, G)
-    #[cfg(all(target_os = "linux", any(target_arch = "x86_64", target_arch = "aarch64")))]
+    #[cfg(process_host)]
     #[arg(long, value_name = "SIZE", value_parser = units::size, default_value = DEFAULT_MEMORY, conflicts_with = "provides")]
     memory: u64,
     /// Print JSON instead of text
@@ -168,7 +168,7 @@ fn report(image: Image, arguments: &Arguments) -> Result<Report, Error> {
         .map(|external| finding(external, &provides, &mut nearest, image.machine().width()))
         .collect();
     let (file, machine) = (image.name().to_owned(), image.machine().to_string());
-    #[cfg(all(target_os = "linux", any(target_arch = "x86_64", target_arch = "aarch64")))]
+    #[cfg(process_host)]
     if let (None, Some(known)) = (&refused, known)
         && functions.iter().all(|finding| finding.status != Status::Mismatch)
     {
@@ -187,7 +187,7 @@ fn report(image: Image, arguments: &Arguments) -> Result<Report, Error> {
 }
 
 /// Why this machine does not run a guest whose image and functions are well.
-#[cfg(all(target_os = "linux", any(target_arch = "x86_64", target_arch = "aarch64")))]
+#[cfg(process_host)]
 fn refusal_here(image: Image, host: &Host, memory: u64) -> Option<String> {
     if let Some(platform) = VirtualMachine::find(host.name) {
         let checked = emulator::check(&image, platform, memory);

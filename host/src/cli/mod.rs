@@ -23,16 +23,16 @@ mod new;
 mod output;
 mod read;
 mod replace;
-#[cfg(all(target_os = "linux", any(target_arch = "x86_64", target_arch = "aarch64")))]
+#[cfg(process_host)]
 mod report;
-#[cfg(all(target_os = "linux", any(target_arch = "x86_64", target_arch = "aarch64")))]
+#[cfg(process_host)]
 mod run;
 mod say;
-#[cfg(all(target_os = "linux", any(target_arch = "x86_64", target_arch = "aarch64")))]
+#[cfg(process_host)]
 pub(crate) mod signal;
-#[cfg(all(target_os = "linux", any(target_arch = "x86_64", target_arch = "aarch64")))]
+#[cfg(process_host)]
 mod test;
-#[cfg(all(target_os = "linux", any(target_arch = "x86_64", target_arch = "aarch64")))]
+#[cfg(process_host)]
 mod units;
 
 /// Exit status of the program.
@@ -111,11 +111,11 @@ const SUBCOMMANDS: &[Entry] = &[
     Entry::of::<check::Arguments>(),
     Entry::of::<audit::Arguments>(),
     Entry::of::<bind::Arguments>(),
-    #[cfg(all(target_os = "linux", any(target_arch = "x86_64", target_arch = "aarch64")))]
+    #[cfg(process_host)]
     Entry::of::<run::Arguments>(),
-    #[cfg(all(target_os = "linux", any(target_arch = "x86_64", target_arch = "aarch64")))]
+    #[cfg(process_host)]
     Entry::of::<test::Arguments>(),
-    #[cfg(all(target_os = "linux", any(target_arch = "x86_64", target_arch = "aarch64")))]
+    #[cfg(process_host)]
     Entry::of::<report::Arguments>(),
     Entry::of::<new::Arguments>(),
     Entry::of::<completions::Arguments>(),

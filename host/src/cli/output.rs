@@ -5,12 +5,12 @@ use std::fs::File;
 use std::io::{self, IsTerminal};
 use std::path::Path;
 
-#[cfg(all(target_os = "linux", any(target_arch = "x86_64", target_arch = "aarch64")))]
+#[cfg(process_host)]
 use pvhost::process::LateFile;
 use pvhost::text::Escaped;
 
 use super::replace::{self, Mode, Target};
-#[cfg(all(target_os = "linux", any(target_arch = "x86_64", target_arch = "aarch64")))]
+#[cfg(process_host)]
 use super::signal;
 use super::{read, say};
 
@@ -36,7 +36,7 @@ pub(super) fn print_message(text: &str) {
 }
 
 /// From then on no message waits long for its reader. The program has been asked to end, or will be by its time limit.
-#[cfg(all(target_os = "linux", any(target_arch = "x86_64", target_arch = "aarch64")))]
+#[cfg(process_host)]
 pub(super) fn hurry_from(time: std::time::Instant) {
     streams::hurry_from(time);
 }
@@ -53,7 +53,7 @@ pub(super) fn write_stream(file: &File, bytes: &[u8]) -> io::Result<()> {
 
 /// What could not be written. A reader that has seen enough and closed its pipe is the program's end, as of others.
 fn lost(target: impl ToString, source: io::Error) -> WriteError {
-    #[cfg(all(target_os = "linux", any(target_arch = "x86_64", target_arch = "aarch64")))]
+    #[cfg(process_host)]
     if source.kind() == io::ErrorKind::BrokenPipe && signal::is_deadly(libc::SIGPIPE) {
         signal::die_by(libc::SIGPIPE);
     }
@@ -101,7 +101,7 @@ fn target(file: &Path, inputs: &[&Path]) -> Result<Target, WriteError> {
 
 /// A file for a result about that guest, which is written when it has ended. What the name stands for is found out now:
 /// later no link is followed.
-#[cfg(all(target_os = "linux", any(target_arch = "x86_64", target_arch = "aarch64")))]
+#[cfg(process_host)]
 pub(super) fn late(file: &Path, guest: &Path) -> Result<LateFile, WriteError> {
     let late = match target(file, &[guest])? {
         Target::File { file, .. } => LateFile::replace(&file, None),
@@ -111,7 +111,7 @@ pub(super) fn late(file: &Path, guest: &Path) -> Result<LateFile, WriteError> {
     late.map_err(|source| lost(file.display(), source))
 }
 
-#[cfg(all(target_os = "linux", any(target_arch = "x86_64", target_arch = "aarch64")))]
+#[cfg(process_host)]
 mod streams {
     use std::io;
     use std::os::fd::AsFd;
@@ -184,7 +184,7 @@ mod streams {
     }
 }
 
-#[cfg(not(all(target_os = "linux", any(target_arch = "x86_64", target_arch = "aarch64"))))]
+#[cfg(not(process_host))]
 mod streams {
     use std::fs::File;
     use std::io::{self, Write};

@@ -3,14 +3,14 @@
 
 use std::fs::File;
 use std::io::{self, Read};
-#[cfg(all(target_os = "linux", any(target_arch = "x86_64", target_arch = "aarch64")))]
+#[cfg(process_host)]
 use std::os::fd::AsFd;
 use std::path::Path;
-#[cfg(all(target_os = "linux", any(target_arch = "x86_64", target_arch = "aarch64")))]
+#[cfg(process_host)]
 use std::time::Instant;
 
 use pvhost::image::{Image, OpenError};
-#[cfg(all(target_os = "linux", any(target_arch = "x86_64", target_arch = "aarch64")))]
+#[cfg(process_host)]
 use pvhost::streams::{self, Timely};
 use pvhost::text::Escaped;
 
@@ -51,7 +51,7 @@ pub(super) fn image(file: &Path) -> Result<Image, OpenError> {
 
 /// The same, but it comes before `end`, or reading it fails with [`io::ErrorKind::TimedOut`]: a pipe may never have
 /// anybody who writes to it.
-#[cfg(all(target_os = "linux", any(target_arch = "x86_64", target_arch = "aarch64")))]
+#[cfg(process_host)]
 pub(super) fn image_until(file: &Path, end: Instant) -> Result<Image, OpenError> {
     let name = file.display().to_string();
     let open = || -> io::Result<_> {
@@ -74,12 +74,12 @@ fn buffer(length: u64) -> Vec<u8> {
     const AT_ONCE: u64 = 16 << 20;
     // With the room for a last read, which finds the end.
     let buffer = Vec::with_capacity(length.min(AT_ONCE) as usize + 64);
-    #[cfg(all(target_os = "linux", any(target_arch = "x86_64", target_arch = "aarch64")))]
+    #[cfg(process_host)]
     populate(&buffer);
     buffer
 }
 
-#[cfg(all(target_os = "linux", any(target_arch = "x86_64", target_arch = "aarch64")))]
+#[cfg(process_host)]
 fn populate(buffer: &Vec<u8>) {
     const PAGE: usize = 4096;
     let start = buffer.as_ptr() as usize;

@@ -120,7 +120,7 @@ fn replace(folder: &Path, file: &Path, bytes: &[u8], mode: Mode<'_>) -> io::Resu
     };
     let mut builder = tempfile::Builder::new();
     builder.prefix(".pvhost-");
-    #[cfg(all(target_os = "linux", any(target_arch = "x86_64", target_arch = "aarch64")))]
+    #[cfg(process_host)]
     if let Some(temporary) = unnamed::open(folder, first_mode) {
         fill(&temporary)?;
         let replaced = put_off_signals(|| {
@@ -144,7 +144,7 @@ fn replace(folder: &Path, file: &Path, bytes: &[u8], mode: Mode<'_>) -> io::Resu
 }
 
 /// Files without a name until they are complete: nothing is left of one that is not, however the program ends.
-#[cfg(all(target_os = "linux", any(target_arch = "x86_64", target_arch = "aarch64")))]
+#[cfg(process_host)]
 mod unnamed {
     use std::fs::{File, OpenOptions};
     use std::io;
@@ -173,10 +173,10 @@ mod unnamed {
     }
 }
 
-#[cfg(all(target_os = "linux", any(target_arch = "x86_64", target_arch = "aarch64")))]
+#[cfg(process_host)]
 use super::signal::put_off as put_off_signals;
 
-#[cfg(not(all(target_os = "linux", any(target_arch = "x86_64", target_arch = "aarch64"))))]
+#[cfg(not(process_host))]
 fn put_off_signals<R>(body: impl FnOnce() -> R) -> R {
     body()
 }

@@ -44,7 +44,7 @@ pub(super) fn say(text: impl Display) {
 }
 
 /// Writes a text to standard error, which is a terminal, with what it obeys. The user may not want styles.
-#[cfg(all(target_os = "linux", any(target_arch = "x86_64", target_arch = "aarch64")))]
+#[cfg(process_host)]
 pub(super) fn say_to_terminal(before: &str, text: impl Display) {
     output::print_message(&(before.to_owned() + &fit(&text.to_string(), &io::stderr())));
 }

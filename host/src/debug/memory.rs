@@ -4,7 +4,7 @@
 use paravirt_abi::signature::Width;
 
 use crate::image::Image;
-#[cfg(all(target_os = "linux", any(target_arch = "x86_64", target_arch = "aarch64")))]
+#[cfg(process_host)]
 use crate::process::GuestMemory;
 
 /// Memory of a guest that stands still, or what is known of it.
@@ -36,7 +36,7 @@ pub fn pointer(memory: &(impl ReadMemory + ?Sized), address: u64, width: Width) 
     }
 }
 
-#[cfg(all(target_os = "linux", any(target_arch = "x86_64", target_arch = "aarch64")))]
+#[cfg(process_host)]
 impl ReadMemory for GuestMemory {
     fn read(&self, address: u64, buffer: &mut [u8]) -> usize {
         self.read_some(address, buffer)

@@ -5,14 +5,14 @@
 
 pub mod backtrace;
 mod budget;
-#[cfg(all(target_os = "linux", any(target_arch = "x86_64", target_arch = "aarch64")))]
+#[cfg(process_host)]
 pub mod core;
-#[cfg(all(target_os = "linux", any(target_arch = "x86_64", target_arch = "aarch64")))]
+#[cfg(process_host)]
 pub mod gdb;
 pub mod information;
 pub mod memory;
 pub mod registers;
-#[cfg(all(target_os = "linux", any(target_arch = "x86_64", target_arch = "aarch64")))]
+#[cfg(process_host)]
 pub mod stacks;
 pub mod tasks;
 pub mod unwind;

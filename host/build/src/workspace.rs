@@ -108,9 +108,9 @@ impl Workspace {
         self.root.join("target/rtems")
     }
 
-    /// Holds the Rust part of RTEMS' BSP.
-    pub fn rtems_library(&self) -> PathBuf {
-        self.rtems().join("library")
+    /// Holds the Rust part of RTEMS' BSP for `arch`.
+    pub fn rtems_library(&self, arch: Arch) -> PathBuf {
+        self.rtems().join("library").join(arch.name())
     }
 
     /// Sysroots built here, a folder for each target.

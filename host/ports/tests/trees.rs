@@ -20,6 +20,7 @@ use paravirt_ports::l4re::checks::{EXTRA, ExtraRuns, HOST};
 use paravirt_ports::l4re::machine::Machine;
 use paravirt_ports::pok::checks;
 use paravirt_ports::pok::node::Node;
+use paravirt_ports::rtems::bsp::Bsp;
 use paravirt_ports::rtems::host::{Host, Kind};
 use paravirt_ports::{l4re, pok, rtems};
 use test_support::Tool;
@@ -165,16 +166,16 @@ fn run_rtems(kind: Kind) -> Result<()> {
     ensure_built(&workspace);
     let ports = Path::new(env!("CARGO_BIN_EXE_ports"));
     untouched(&[&prefix, &source], || {
-        let host = Host::prepare(&workspace, kind, &Default::default(), false, None, ports)?;
-        let location = rtems::location::Location::at(&prefix, &source)?;
+        let host = Host::prepare(&workspace, Bsp::I386, kind, &Default::default(), false, None, ports)?;
+        let location = rtems::location::Location::at(&prefix, &source, Bsp::I386)?;
         rtems::samples::run(&workspace, &location, &host)
     })
 }
 
 /// The BSP was built, by `cargo xtask test` or `cargo xtask rtems`.
 fn ensure_built(workspace: &Workspace) {
-    let programs = rtems::folders::Folders::new(workspace).programs;
+    let programs = rtems::folders::Folders::new(workspace, Bsp::I386).programs;
     if !programs.is_dir() {
-        Need::Step(Step::RtemsBsp).panic("run `cargo xtask rtems --no-run`");
+        Need::Step(Step::RtemsBsp(Arch::I386)).panic("run `cargo xtask rtems --no-run`");
     }
 }

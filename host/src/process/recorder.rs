@@ -226,7 +226,7 @@ impl Recorder {
 /// The variable in RTEMS' BSP by which a guest is asked to tell what its threads do: a pointer to a function.
 const HOOK: &str = "paravirt_trace_hook";
 
-/// What is told, in ffi/rtems/bsp/include/bsp/trace.h.
+/// What is told, in ffi/rtems/bsp/shared/include/bsp/trace.h.
 const SWITCH: u32 = 1;
 const NAME: u32 = 2;
 const HANDLER_BEGINS: u32 = 3;

@@ -111,7 +111,7 @@ impl Folder {
             command if command.starts_with("cargo xtask rtems") => {
                 let programs = test_support::workspace().rtems().join("build");
                 if !programs.is_dir() {
-                    Need::Step(BuildStep::RtemsBsp).panic("run `cargo xtask rtems --no-run`");
+                    Need::Step(BuildStep::RtemsBsp(Arch::I386)).panic("run `cargo xtask rtems --no-run`");
                 }
                 Ok(())
             }

@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: BSD-2-Clause */
-/* How the x87 unit and SSE compute, in threads and handlers: rounding and masks belong to the thread that set them,
+/* How floating point computes (x87 and SSE, on AArch64 its one unit), in threads and handlers: rounding and masks belong to the thread that set them,
  * with the attribute for floating point and without, and every handler begins with those of a program's start. Exits
  * with the number of the failed check, or 0. */
 
@@ -21,6 +21,55 @@
 #define TASKS 3
 #define ROUNDS 300
 
+#ifdef __aarch64__
+
+/* FPCR: rounding in bits 22 and 23, flushing of small numbers in 24. */
+typedef uint32_t words;
+
+static const words defaults = 0;
+
+static const words of_task[TASKS] = { 1u << 22, 2u << 22, 3u << 22 | 1u << 24 };
+
+static const words of_init = 3u << 22;
+
+/* Of FPSR: divided by zero. */
+#define FLAGS 0x2
+
+static words current(void)
+{
+  uint64_t found;
+
+  __asm__ volatile ("mrs %0, fpcr" : "=r" (found));
+
+  return (words) found;
+}
+
+static void set(const words *wanted)
+{
+  __asm__ volatile ("msr fpcr, %0" : : "r" ((uint64_t) *wanted));
+}
+
+static bool are(const words *wanted)
+{
+  return current() == *wanted;
+}
+
+static uint16_t status_flags(void)
+{
+  uint64_t status;
+
+  __asm__ volatile ("mrs %0, fpsr" : "=r" (status));
+
+  return status & FLAGS;
+}
+
+static void divide_by_zero(void)
+{
+  __asm__ volatile ("fmov d0, #1.0\n\tmovi d1, #0\n\tfdiv d0, d0, d1" : : : "v0", "v1");
+}
+
+#else
+
 /* Of the status word: what was computed so far was not exact, and divided by zero. */
 #define FLAGS 0x24
 #define MXCSR_FLAGS 0x3fu
@@ -39,14 +88,7 @@ static const words of_task[TASKS] = {
   { .x87 = 0x0c7f, .sse = 0x7f80 }
 };
 
-static volatile uint32_t handlers;
-static volatile uint32_t bad_handlers;
-static volatile uint32_t raised;
-static volatile uint32_t bad_tasks[TASKS];
-static volatile uint32_t lost_flags;
-static volatile bool bad_start;
-static rtems_id ids[TASKS];
-static rtems_id init;
+static const words of_init = { .x87 = 0x077f, .sse = 0x7f80 };
 
 static words current(void)
 {
@@ -68,6 +110,31 @@ static bool are(const words *wanted)
 
   return found.x87 == wanted->x87 && (found.sse & ~MXCSR_FLAGS) == wanted->sse;
 }
+
+static uint16_t status_flags(void)
+{
+  uint16_t status;
+
+  __asm__ volatile ("fnstsw %0" : "=m" (status));
+
+  return status & FLAGS;
+}
+
+static void divide_by_zero(void)
+{
+  __asm__ volatile ("fldz\n\tfld1\n\tfdiv %%st(1), %%st\n\tfstp %%st(0)\n\tfstp %%st(0)" : : : "st", "st(1)");
+}
+
+#endif
+
+static volatile uint32_t handlers;
+static volatile uint32_t bad_handlers;
+static volatile uint32_t raised;
+static volatile uint32_t bad_tasks[TASKS];
+static volatile uint32_t lost_flags;
+static volatile bool bad_start;
+static rtems_id ids[TASKS];
+static rtems_id init;
 
 static void check(uint32_t number, bool holds, const char *what)
 {
@@ -102,15 +169,6 @@ static void on_line(void *argument)
   }
 }
 
-static uint16_t status_flags(void)
-{
-  uint16_t status;
-
-  __asm__ volatile ("fnstsw %0" : "=m" (status));
-
-  return status & FLAGS;
-}
-
 static void task(rtems_task_argument number)
 {
   const words *own = &of_task[number];
@@ -132,7 +190,7 @@ static void task(rtems_task_argument number)
       if (round != 0 && status_flags() == 0) {
         ++lost_flags;
       }
-      __asm__ volatile ("fldz\n\tfld1\n\tfdiv %%st(1), %%st\n\tfstp %%st(0)\n\tfstp %%st(0)" : : : "st", "st(1)");
+      divide_by_zero();
     }
   }
   (void) rtems_event_send(init, RTEMS_EVENT_1 << number);
@@ -176,7 +234,6 @@ static void Init(rtems_task_argument argument)
 {
   static rtems_interrupt_entry line = RTEMS_INTERRUPT_ENTRY_INITIALIZER(on_line, NULL, "line");
   static volatile bool busy_wrong;
-  static const words own = { .x87 = 0x077f, .sse = 0x7f80 };
   rtems_interrupt_level level;
   rtems_event_set events;
   uint32_t wrong = 0;
@@ -184,13 +241,13 @@ static void Init(rtems_task_argument argument)
   (void) argument;
   init = rtems_task_self();
   (void) rtems_interrupt_entry_install(LINE, RTEMS_INTERRUPT_UNIQUE, &line);
-  set(&own);
+  set(&of_init);
 
   rtems_interrupt_local_disable(level);
   (void) rtems_interrupt_raise(LINE);
   rtems_interrupt_local_enable(level);
   check(1, raised == 1 && bad_handlers == 0, "a handler that turning interrupts on runs");
-  check(2, are(&own), "control words of who turned them on");
+  check(2, are(&of_init), "control words of who turned them on");
 
   for (rtems_task_argument number = 0; number < TASKS; ++number) {
     ids[number] = start(20, number == 1 ? RTEMS_DEFAULT_ATTRIBUTES : RTEMS_FLOATING_POINT, task, number);
@@ -210,7 +267,7 @@ static void Init(rtems_task_argument argument)
   check(4, !bad_start, "control words that a task begins with");
   check(5, wrong == 0, "control words of tasks that wait for each other's interrupts");
   check(6, !busy_wrong, "control words of the task that is interrupted");
-  check(7, are(&own), "control words of the first task");
+  check(7, are(&of_init), "control words of the first task");
   check(8, lost_flags == 0, "exceptions that a task has seen");
   exit(0);
 }

@@ -54,8 +54,28 @@ static void on_timer(uint32_t timer, uint64_t expirations, void *argument)
   handler_sum = handler_sum * 0.5 + 1.0 / 3.0;
 }
 
-/* The x87 control word of a task: each worker has another rounding, which its sums of small whole numbers do not show.
- * */
+/* The control word of a task, of the x87 unit or on AArch64 of its one unit: each worker has another rounding, which its
+ * sums of small whole numbers do not show. */
+#ifdef __aarch64__
+static uint32_t control_word(rtems_task_argument number)
+{
+  return (uint32_t) number << 22;
+}
+
+static uint32_t read_control_word(void)
+{
+  uint64_t word;
+
+  __asm__ volatile ("mrs %0, fpcr" : "=r" (word));
+
+  return (uint32_t) word;
+}
+
+static void set_control_word(uint32_t word)
+{
+  __asm__ volatile ("msr fpcr, %0" : : "r" ((uint64_t) word));
+}
+#else
 static uint16_t control_word(rtems_task_argument number)
 {
   return (uint16_t) (0x037f | number << 10);
@@ -70,16 +90,24 @@ static uint16_t read_control_word(void)
   return word;
 }
 
-/* Keeps values on the floating-point stack while others run, and a variable in thread-local storage. */
+static void set_control_word(uint32_t number)
+{
+  uint16_t word = (uint16_t) number;
+
+  __asm__ volatile ("fldcw %0" : : "m" (word));
+}
+#endif
+
+/* Keeps values in floating-point registers while others run, and a variable in thread-local storage. */
 static void worker(rtems_task_argument number)
 {
   double step = 1.0 + (double) number;
   double sum = 0.0;
   double ticks = 0.0;
 
-  uint16_t word = control_word(number);
+  uint32_t word = control_word(number);
 
-  __asm__ volatile ("fldcw %0" : : "m" (word));
+  set_control_word(word);
   own += (uint32_t) number;
   for (uint32_t round = 0; round < ROUNDS; ++round) {
     double before = sum;

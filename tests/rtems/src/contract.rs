@@ -7,6 +7,8 @@ use std::fs;
 use serde::Deserialize;
 use serde::de::DeserializeOwned;
 
+use paravirt_ports::rtems::bsp::Bsp;
+
 use crate::own;
 
 /// Who defines a symbol.
@@ -34,6 +36,9 @@ pub struct Symbol {
     /// Whether a file of RTEMS that BSPs share does, which our build items name.
     #[serde(default)]
     pub shared: bool,
+    /// The BSP that owes it, by its architecture; without, all do.
+    #[serde(default)]
+    pub arch: Option<String>,
 }
 
 /// Everything that RTEMS leaves to its BSP.
@@ -56,13 +61,19 @@ pub struct Crossing {
 }
 
 impl Contract {
-    /// The table.
+    /// What of the table that BSP owes.
     ///
     /// # Panics
-    /// If it is not understood.
+    /// If it is not understood, or names another architecture than those of BSPs.
     #[must_use]
-    pub fn read() -> Self {
-        read("contract.toml")
+    pub fn read(bsp: Bsp) -> Self {
+        let mut contract: Self = read("contract.toml");
+        contract.symbols.retain(|symbol| {
+            let Some(arch) = &symbol.arch else { return true };
+            let owner = Bsp::ALL.into_iter().find(|owner| owner.arch().name() == arch);
+            owner.unwrap_or_else(|| panic!("{}: no BSP for {arch}", symbol.name)) == bsp
+        });
+        contract
     }
 
     /// A C source that includes the headers and declares every symbol once more, so that a compiler compares the two.

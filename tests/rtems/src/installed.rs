@@ -5,12 +5,13 @@ use std::fs;
 use std::path::{Path, PathBuf};
 use std::process::Command;
 
+use paravirt_ports::rtems::bsp::Bsp;
 use paravirt_ports::rtems::folders::Folders;
 use paravirt_ports::rtems::location::Location;
+use test_support::has_rtems_tools;
 use test_support::need::{Need, Step, User};
 
 use paravirt_section_tests::tools::{self, succeed};
-use paravirt_section_tests::workspace;
 
 use crate::own;
 
@@ -21,18 +22,36 @@ pub struct Installed {
 }
 
 impl Installed {
-    /// Finds them.
+    /// Finds those for i386.
     ///
     /// # Panics
     /// If the user names no RTEMS, or none that is whole, or the BSP was not built.
     #[must_use]
     pub fn find() -> Self {
+        Self::of(Bsp::I386)
+    }
+
+    /// Finds those for that BSP.
+    ///
+    /// # Panics
+    /// As [`Self::find`], and if the tools are not for AArch64, where they are to be.
+    #[must_use]
+    pub fn of(bsp: Bsp) -> Self {
         let [prefix, source] = [User::RtemsPrefix, User::RtemsSource].map(test_support::users);
-        let location = Location::at(&prefix, &source).unwrap_or_else(|error| panic!("{error:#}"));
+        if bsp == Bsp::Aarch64 && !has_rtems_tools(&prefix, bsp.arch()) {
+            let bin = prefix.join("bin");
+            Need::User(User::RtemsAarch64).panic(&format!("there is no aarch64-rtems6-gcc in {}", bin.display()));
+        }
+        let location = Location::at(&prefix, &source, bsp).unwrap_or_else(|error| panic!("{error:#}"));
         let installed = Self { location };
         let linkcmds = installed.libraries().join("linkcmds");
         if !linkcmds.is_file() {
-            Need::Step(Step::RtemsBsp).panic(&format!("{} is not there; run `cargo xtask rtems`", linkcmds.display()));
+            let why = format!(
+                "{} is not there; run `cargo xtask rtems --bsp {}`",
+                linkcmds.display(),
+                bsp.name()
+            );
+            Need::Step(Step::RtemsBsp(bsp.arch())).panic(&why);
         }
         installed
     }
@@ -64,15 +83,10 @@ impl Installed {
     /// As [`Self::gcc`], one of the tools that compile.
     fn compiler(&self, tool: &str) -> Command {
         let mut gcc = Command::new(self.tool(tool));
-        gcc.arg(format!("-B{}", self.libraries().display())).args([
-            "-qrtems",
-            "-mtune=pentiumpro",
-            "-march=pentium",
-            "-O2",
-            "-Wall",
-            "-Wextra",
-            "-Werror",
-        ]);
+        gcc.arg(format!("-B{}", self.libraries().display()))
+            .arg("-qrtems")
+            .args(self.location.bsp.abi_flags())
+            .args(["-O2", "-Wall", "-Wextra", "-Werror"]);
         gcc
     }
 
@@ -159,7 +173,7 @@ impl Installed {
     /// `make` for a project that `pvhost new --rtems` wrote.
     #[must_use]
     pub fn make(&self, project: &Path) -> Command {
-        let descriptions = Folders::new(&test_support::workspace()).install.join("lib/pkgconfig");
+        let descriptions = self.folders().install.join("lib/pkgconfig");
         let mut make = Command::new("make");
         make.current_dir(project)
             .arg(format!("RTEMS={}", self.release()))
@@ -171,14 +185,16 @@ impl Installed {
     /// The folder with the BSP's libraries, linkcmds and headers.
     #[must_use]
     pub fn libraries(&self) -> PathBuf {
-        Folders::new(&test_support::workspace()).libraries(&self.location)
+        self.folders().libraries(&self.location)
     }
 
     /// One of RTEMS' own programs, as `samples/hello.exe`.
     #[must_use]
     pub fn program(&self, name: &str) -> PathBuf {
-        workspace()
-            .join("target/rtems/build/i386/paravirt/testsuites")
-            .join(name)
+        self.folders().programs.join(name)
+    }
+
+    fn folders(&self) -> Folders {
+        Folders::new(&test_support::workspace(), self.location.bsp)
     }
 }

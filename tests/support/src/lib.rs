@@ -94,18 +94,29 @@ pub fn c_host(arch: Arch, name: &str) -> PathBuf {
     )
 }
 
-/// The Rust part of RTEMS' BSP, a static library.
+/// The Rust part of RTEMS' BSP for `arch`, a static library.
 ///
 /// # Panics
 /// If it was not built.
 #[must_use]
 #[track_caller]
-pub fn rtems_library() -> PathBuf {
+pub fn rtems_library(arch: Arch) -> PathBuf {
     built(
-        workspace().rtems_library().join(static_library::RTEMS.file),
-        Step::RtemsLibrary,
+        workspace().rtems_library(arch).join(static_library::RTEMS.file),
+        Step::RtemsLibrary(arch),
         "cargo xtask test",
     )
+}
+
+/// Returns whether a folder with RTEMS' tools has those for `arch`, of whatever version.
+#[must_use]
+pub fn has_rtems_tools(prefix: &Path, arch: Arch) -> bool {
+    let begin = format!("{arch}-rtems");
+    let tools = fs::read_dir(prefix.join("bin")).into_iter().flatten().flatten();
+    tools.map(|tool| tool.file_name()).any(|name| {
+        let name = name.to_string_lossy();
+        name.starts_with(&begin) && name.ends_with("-gcc")
+    })
 }
 
 /// Lets a cargo that is started by `command` build for `target`, with those flags of the compiler: with the active

@@ -28,6 +28,8 @@ pub enum User {
     RtemsPrefix,
     /// RTEMS' sources.
     RtemsSource,
+    /// RTEMS' tools for AArch64, beside those for i386 or in their place.
+    RtemsAarch64,
     /// C++ in RTEMS' tools.
     RtemsCpp,
     /// POK's tree.
@@ -64,16 +66,17 @@ pub enum Step {
     /// Hosts in C.
     CHosts(Arch),
     /// The Rust part of RTEMS' BSP.
-    RtemsLibrary,
+    RtemsLibrary(Arch),
     /// RTEMS' BSP, from a user's RTEMS.
-    RtemsBsp,
+    RtemsBsp(Arch),
 }
 
 impl User {
     /// All.
-    pub const ALL: [Self; 14] = [
+    pub const ALL: [Self; 15] = [
         Self::RtemsPrefix,
         Self::RtemsSource,
+        Self::RtemsAarch64,
         Self::RtemsCpp,
         Self::PokTree,
         Self::PokForkTree,
@@ -99,7 +102,8 @@ impl User {
             Self::L4reTree => Some("L4RE_TREE"),
             Self::L4reFiasco => Some("L4RE_FIASCO"),
             Self::PerfettoPython => Some("PERFETTO_PYTHON"),
-            Self::RtemsCpp
+            Self::RtemsAarch64
+            | Self::RtemsCpp
             | Self::OtherL4re
             | Self::RealTime
             | Self::Reader
@@ -133,6 +137,7 @@ impl User {
         match self {
             Self::RtemsPrefix => "RTEMS_PREFIX is not set",
             Self::RtemsSource => "RTEMS_SOURCE is not set",
+            Self::RtemsAarch64 => "RTEMS_PREFIX has no tools for AArch64",
             Self::RtemsCpp => "RTEMS' tools have no C++",
             Self::PokTree => "POK_TREE is not set",
             Self::PokForkTree => "POK_FORK_TREE is not set",
@@ -152,6 +157,7 @@ impl User {
         match self {
             Self::RtemsPrefix => "user rtems-prefix",
             Self::RtemsSource => "user rtems-source",
+            Self::RtemsAarch64 => "user rtems-aarch64",
             Self::RtemsCpp => "user rtems-cpp",
             Self::PokTree => "user pok-tree",
             Self::PokForkTree => "user pok-fork-tree",
@@ -170,15 +176,17 @@ impl User {
 
 impl Step {
     /// All.
-    pub const ALL: [Self; 8] = [
+    pub const ALL: [Self; 10] = [
         Self::Sysroots,
         Self::Guests(Arch::X86_64),
         Self::Guests(Arch::I386),
         Self::Guests(Arch::Aarch64),
         Self::CHosts(Arch::X86_64),
         Self::CHosts(Arch::I386),
-        Self::RtemsLibrary,
-        Self::RtemsBsp,
+        Self::RtemsLibrary(Arch::I386),
+        Self::RtemsLibrary(Arch::Aarch64),
+        Self::RtemsBsp(Arch::I386),
+        Self::RtemsBsp(Arch::Aarch64),
     ];
 
     const fn key(self) -> &'static str {
@@ -190,8 +198,12 @@ impl Step {
             Self::CHosts(Arch::X86_64) => "step c-hosts-x86_64",
             Self::CHosts(Arch::I386) => "step c-hosts-i386",
             Self::CHosts(Arch::Aarch64) => "step c-hosts-aarch64",
-            Self::RtemsLibrary => "step rtems-library",
-            Self::RtemsBsp => "step rtems-bsp",
+            Self::RtemsLibrary(Arch::I386) => "step rtems-library-i386",
+            Self::RtemsLibrary(Arch::Aarch64) => "step rtems-library-aarch64",
+            Self::RtemsLibrary(Arch::X86_64) => "step rtems-library-x86_64",
+            Self::RtemsBsp(Arch::I386) => "step rtems-bsp-i386",
+            Self::RtemsBsp(Arch::Aarch64) => "step rtems-bsp-aarch64",
+            Self::RtemsBsp(Arch::X86_64) => "step rtems-bsp-x86_64",
         }
     }
 }

@@ -8,13 +8,13 @@ use std::path::{Path, PathBuf};
 use anyhow::{Context, Result};
 use walkdir::WalkDir;
 
-use super::folders::{BSP, Folders};
+use super::bsp::Bsp;
+use super::folders::Folders;
 use super::group::Group;
 use super::lacking;
 use super::location::{Location, TRIED, VERSION_FILE};
 use super::sources::{self, WORKSPACE};
 use super::waf::{Unbuilt, Waf};
-use paravirt_build::arch::Arch;
 use paravirt_build::files;
 use paravirt_build::static_library;
 use paravirt_build::workspace::Workspace;
@@ -31,7 +31,9 @@ pub fn build(
     groups: &[Group],
     jobs: usize,
 ) -> Result<Vec<Unbuilt>> {
-    let folders = Folders::new(workspace);
+    let bsp = location.bsp;
+    let name = bsp.name();
+    let folders = Folders::new(workspace, bsp);
     fs::create_dir_all(&folders.root)?;
     let lock = fs::File::create(folders.root.join(".lock"))?;
     lock.lock().context("cannot lock the RTEMS build")?;
@@ -41,7 +43,12 @@ pub fn build(
         println!("note: RTEMS {version} is not one with which this layer was tried");
     }
     println!("building the Rust part, {}", static_library::RTEMS.file);
-    let library = static_library::build(workspace, Arch::I386, static_library::RTEMS, &workspace.rtems_library())?;
+    let library = static_library::build(
+        workspace,
+        bsp.arch(),
+        static_library::RTEMS,
+        &workspace.rtems_library(bsp.arch()),
+    )?;
 
     println!(
         "linking RTEMS' sources and ours into {}",
@@ -56,10 +63,10 @@ pub fn build(
         &folders.spec,
         &[
             ("@PARAVIRT@", &format!("{WORKSPACE}/ffi")),
-            ("@LIBRARY@", &format!("{WORKSPACE}/target/rtems/library")),
+            ("@LIBRARY@", &format!("{WORKSPACE}/target/rtems/library/{}", bsp.arch())),
         ],
     )?;
-    let config = configuration(groups);
+    let config = configuration(bsp, groups);
     files::write_if_changed(&folders.config, config.as_bytes())?;
 
     let waf = Waf::new(&folders);
@@ -71,14 +78,14 @@ pub fn build(
     let stamp = stamp(&specs, &config, location, &lacking)?;
     let stamp_file = folders.root.join("configured");
     if folders.build.join("c4che").is_dir() && fs::read_to_string(&stamp_file).is_ok_and(|old| old == stamp) {
-        println!("{BSP} is configured");
+        println!("{name} is configured");
     } else {
-        println!("configuring {BSP}");
+        println!("configuring {name}");
         waf.configure(location, &folders.lacking, &specs)?;
         files::write_if_changed(&stamp_file, stamp.as_bytes())?;
     }
 
-    let linked = linked(workspace, &library)?;
+    let linked = linked(workspace, bsp, &library)?;
     let linked_file = folders.root.join("linked");
     if fs::read_to_string(&linked_file).is_ok_and(|old| old != linked) {
         println!("the Rust part or linkcmds changed: programs are linked again");
@@ -87,7 +94,10 @@ pub fn build(
     files::write_if_changed(&linked_file, linked.as_bytes())?;
 
     let names: Vec<String> = groups.iter().map(|group| group.name()).collect();
-    println!("building {BSP} and {} (the first time takes minutes)", names.join(", "));
+    println!(
+        "building {name} and {} (the first time takes minutes)",
+        names.join(", ")
+    );
     let unbuilt = waf.build(jobs, &lacking)?;
     for program in &unbuilt {
         println!("{program}");
@@ -98,8 +108,8 @@ pub fn build(
 }
 
 /// The configuration of the BSP.
-fn configuration(groups: &[Group]) -> String {
-    let mut text = format!("[{BSP}]\nRTEMS_PARAVIRT = True\n");
+fn configuration(bsp: Bsp, groups: &[Group]) -> String {
+    let mut text = format!("[{}]\nRTEMS_PARAVIRT = True\n", bsp.name());
     for group in groups {
         text.push_str(&format!("{} = True\n", group.option()));
     }
@@ -123,11 +133,16 @@ fn stamp(specs: &[PathBuf], config: &str, location: &Location, lacking: &[String
 }
 
 /// What programs are linked with and waf does not watch.
-fn linked(workspace: &Workspace, library: &Path) -> Result<String> {
+fn linked(workspace: &Workspace, bsp: Bsp, library: &Path) -> Result<String> {
     let mut hasher = DefaultHasher::new();
     fs::read(library)?.hash(&mut hasher);
     hash_folder(&workspace.linkcmds(), &mut hasher)?;
-    hash_folder(&workspace.root().join("ffi/rtems/bsp/start"), &mut hasher)?;
+    for part in ["shared", bsp.arch().name()] {
+        hash_folder(
+            &workspace.root().join("ffi/rtems/bsp").join(part).join("start"),
+            &mut hasher,
+        )?;
+    }
     Ok(format!("{:016x}\n", hasher.finish()))
 }
 
@@ -162,7 +177,7 @@ mod tests {
     #[test]
     fn the_configuration_names_each_group() {
         assert_eq!(
-            configuration(&[Group::Samples, Group::Sptests, Group::Unit]),
+            configuration(Bsp::I386, &[Group::Samples, Group::Sptests, Group::Unit]),
             "[i386/paravirt]\nRTEMS_PARAVIRT = True\nBUILD_SAMPLES = True\nBUILD_SPTESTS = True\n\
              BUILD_UNITTESTS = True\n"
         );

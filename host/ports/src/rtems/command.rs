@@ -7,11 +7,12 @@ use std::time::Duration;
 
 use anyhow::{Context, Result, bail, ensure};
 
+use super::bsp::Bsp;
 use super::build;
 use super::folders::Folders;
 use super::group::{self, Group};
 use super::host::{Host, Kind, Trees};
-use super::location::{Location, WHAT_TO_INSTALL};
+use super::location::{self, Location};
 use super::results::Entry;
 use super::waf::Unbuilt;
 use super::{results, samples};
@@ -22,6 +23,9 @@ use pvhost::testing::{self, Event, Folder, Options, Signals};
 /// Its options.
 #[derive(Debug, clap::Args)]
 pub struct Arguments {
+    /// The BSP
+    #[arg(long, value_name = "BSP", default_value = "i386/paravirt")]
+    bsp: Bsp,
     /// The folder that RTEMS' tools were installed to
     #[arg(long, value_name = "DIR", env = "RTEMS_PREFIX")]
     prefix: Option<PathBuf>,
@@ -43,9 +47,9 @@ pub struct Arguments {
     /// Of the test programs, only those with these names
     #[arg(long, value_name = "NAME", num_args = 1.., requires = "tests")]
     only: Vec<String>,
-    /// What runs the samples or test programs
-    #[arg(long, value_name = "HOST", default_value = "process")]
-    host: Kind,
+    /// What runs the samples or test programs: without it, a Linux process, for another processor than this machine's QEMU
+    #[arg(long, value_name = "HOST")]
+    host: Option<Kind>,
     #[command(flatten)]
     trees: Trees,
     /// Give test programs on the process host real-time priority; some compare times with the tick
@@ -70,10 +74,26 @@ pub struct Arguments {
 }
 
 impl Arguments {
+    /// Which host.
+    fn kind(&self) -> Result<Kind> {
+        match self.host {
+            Some(kind) => kind.of_bsp(self.bsp),
+            None => Ok(Kind::usual(self.bsp)),
+        }
+    }
+
     /// Prepares the host.
     fn host(&self, workspace: &Workspace) -> Result<Host> {
         let ports = std::env::current_exe().context("cannot find this program")?;
-        Host::prepare(workspace, self.host, &self.trees, self.realtime, self.time, &ports)
+        Host::prepare(
+            workspace,
+            self.bsp,
+            self.kind()?,
+            &self.trees,
+            self.realtime,
+            self.time,
+            &ports,
+        )
     }
 }
 
@@ -83,15 +103,20 @@ impl Arguments {
 /// Something does not build or start, or a sample does not print what it should.
 pub fn run(workspace: &Workspace, arguments: &Arguments) -> Result<bool> {
     if let [left, right] = arguments.compare[..] {
-        return compare_hosts(workspace, left, right);
+        return compare_hosts(workspace, arguments.bsp, left, right);
     }
-    arguments.trees.check(arguments.host)?;
+    let kind = arguments.kind()?;
+    arguments.trees.check(kind)?;
     ensure!(
-        arguments.time.is_none() || arguments.host == Kind::Process,
+        arguments.time.is_none() || kind == Kind::Process,
         "--time is for the host process: time on the host {} is the machine's or the emulator's",
-        arguments.host.name()
+        kind.name()
     );
-    if arguments.host == Kind::Pc686Qemu {
+    ensure!(
+        !arguments.rust_example || arguments.bsp == Bsp::I386,
+        "the example application in Rust is for i386/paravirt"
+    );
+    if kind == Kind::Pc686Qemu {
         let Some(reference) = &arguments.reference else {
             bail!("the host pc686-qemu needs --reference and the build folder of pc686");
         };
@@ -99,16 +124,16 @@ pub fn run(workspace: &Workspace, arguments: &Arguments) -> Result<bool> {
         return run_tests(workspace, arguments, &testsuites(reference)?, &[]);
     }
     let (Some(prefix), Some(source)) = (&arguments.prefix, &arguments.source) else {
-        eprintln!("{WHAT_TO_INSTALL}");
+        eprintln!("{}", location::what_to_install(arguments.bsp));
         return Ok(false);
     };
-    let location = Location::at(prefix, source)?;
+    let location = Location::at(prefix, source, arguments.bsp)?;
     let groups = match &arguments.tests[..] {
         [] => &[Group::Samples],
         groups => groups,
     };
     let unbuilt = build::build(workspace, &location, &arguments.specs, groups, arguments.jobs)?;
-    let programs = Folders::new(workspace).programs;
+    let programs = Folders::new(workspace, arguments.bsp).programs;
     if arguments.no_run {
         println!("programs are in {}", workspace.shorten(&programs).display());
         return Ok(failures(&unbuilt).next().is_none());
@@ -143,8 +168,8 @@ fn conclude(unbuilt: &[Unbuilt], out: &mut impl Write) -> Result<bool> {
     Ok(false)
 }
 
-fn compare_hosts(workspace: &Workspace, left: Kind, right: Kind) -> Result<bool> {
-    let folder = Folders::new(workspace).results;
+fn compare_hosts(workspace: &Workspace, bsp: Bsp, left: Kind, right: Kind) -> Result<bool> {
+    let folder = Folders::new(workspace, bsp).results;
     let (here, there) = (
         results::read(&folder, left.name())?,
         results::read(&folder, right.name())?,
@@ -153,7 +178,7 @@ fn compare_hosts(workspace: &Workspace, left: Kind, right: Kind) -> Result<bool>
         !here.is_empty() && !there.is_empty(),
         "there are no results of one of the hosts yet; run --tests on both"
     );
-    let reasons = results::reasons(workspace)?;
+    let reasons = results::reasons(workspace, bsp)?;
     let columns = [(left.name(), &here[..]), (right.name(), &there[..])];
     print!("{}", results::side_by_side(columns, &reasons));
     Ok(true)
@@ -192,7 +217,7 @@ fn run_tests(workspace: &Workspace, arguments: &Arguments, testsuites: &Path, un
     );
 
     let name = host.kind.name();
-    let folder = Folders::new(workspace).results;
+    let folder = Folders::new(workspace, arguments.bsp).results;
     let total = programs.len();
     let mut how = String::new();
     if arguments.realtime {
@@ -202,7 +227,7 @@ fn run_tests(workspace: &Workspace, arguments: &Arguments, testsuites: &Path, un
         how += &format!(", with the time {time}");
     }
     println!("running {total} programs on the host {name}{how}");
-    let reasons = results::reasons(workspace)?;
+    let reasons = results::reasons(workspace, arguments.bsp)?;
     // In another time they are other results.
     let record = match arguments.time {
         None | Some(Time::Real) => name.to_owned(),

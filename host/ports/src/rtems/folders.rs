@@ -5,15 +5,13 @@ use std::path::PathBuf;
 
 use paravirt_build::workspace::Workspace;
 
+use super::bsp::Bsp;
 use super::location::Location;
 
-/// The BSP, as RTEMS' configuration names it.
-pub const BSP: &str = "i386/paravirt";
-
-/// Folders below `target/rtems`.
+/// The folders of one BSP below `target/rtems`.
 #[derive(Clone, Debug)]
 pub struct Folders {
-    /// That one.
+    /// What nobody else writes to: for i386 that one itself, for others a folder in it.
     pub root: PathBuf,
     /// Our build items, paths filled in.
     pub spec: PathBuf,
@@ -25,7 +23,7 @@ pub struct Folders {
     pub programs: PathBuf,
     /// Tables of test results, and what each program printed.
     pub results: PathBuf,
-    /// What waf installs.
+    /// What waf installs, the same folder for all BSPs: they have their own names there.
     pub install: PathBuf,
     /// A prefix with what stands in for tools that the user does not have.
     pub lacking: PathBuf,
@@ -34,20 +32,24 @@ pub struct Folders {
 }
 
 impl Folders {
-    /// Those of `workspace`.
-    pub fn new(workspace: &Workspace) -> Self {
-        Self::at(workspace.rtems())
+    /// Those of `bsp` in `workspace`.
+    pub fn new(workspace: &Workspace, bsp: Bsp) -> Self {
+        Self::at(workspace.rtems(), bsp)
     }
 
-    /// Those below `root`.
-    pub(super) fn at(root: PathBuf) -> Self {
+    /// Those of `bsp` below `rtems`.
+    pub(super) fn at(rtems: PathBuf, bsp: Bsp) -> Self {
+        let root = match bsp {
+            Bsp::I386 => rtems.clone(),
+            other => rtems.join(other.arch().name()),
+        };
         Self {
             spec: root.join("spec"),
             source: root.join("source"),
             build: root.join("build"),
-            programs: root.join("build").join(BSP).join("testsuites"),
+            programs: root.join("build").join(bsp.name()).join("testsuites"),
             results: root.join("results"),
-            install: root.join("install"),
+            install: rtems.join("install"),
             lacking: root.join("lacking"),
             config: root.join("config.ini"),
             root,
@@ -56,7 +58,6 @@ impl Folders {
 
     /// The installed BSP's libraries, linkcmds and headers.
     pub fn libraries(&self, location: &Location) -> PathBuf {
-        let bsp = BSP.trim_start_matches("i386/");
-        self.install.join(location.target()).join(bsp).join("lib")
+        self.install.join(location.target()).join(Bsp::FAMILY).join("lib")
     }
 }

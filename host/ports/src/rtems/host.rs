@@ -7,10 +7,12 @@ use std::time::Duration;
 
 use anyhow::{Context, Result, ensure};
 
+use super::bsp::Bsp;
 use crate::l4re;
 use crate::l4re::command::{FIASCO_VARIABLE, TREE_VARIABLE};
 use crate::pok;
 use crate::pok::command::VARIABLE as POK_VARIABLE;
+use paravirt_build::aarch64;
 use paravirt_build::arch::Arch;
 use paravirt_build::emulators;
 use paravirt_build::hosts;
@@ -24,11 +26,13 @@ use pvhost::testing::{self, Ending, Launcher, Printed, Test};
 pub enum Kind {
     /// Our own, in a Linux process.
     Process,
-    /// Our own: a PC in QEMU, without a hypervisor.
+    /// Our own: a machine in QEMU, without a hypervisor.
     Qemu,
     /// Our own: a PVH domain of Xen, in QEMU.
     #[value(name = "xen", alias = "xen-pvh")]
     XenPvh,
+    /// Our own: a domain of Xen for AArch64, in QEMU.
+    XenDomu,
     /// A partition of the POK kernel, in QEMU.
     Pok,
     /// A task of L4Re on the Fiasco microkernel, in QEMU.
@@ -38,12 +42,44 @@ pub enum Kind {
 }
 
 impl Kind {
+    /// The one that needs nothing else: a Linux process, for another processor than this machine's QEMU.
+    pub const fn usual(bsp: Bsp) -> Self {
+        match bsp {
+            Bsp::I386 => Self::Process,
+            Bsp::Aarch64 => Self::Qemu,
+        }
+    }
+
+    /// The host of this kind for that BSP; Xen has another for each.
+    ///
+    /// # Errors
+    /// There is none.
+    pub fn of_bsp(self, bsp: Bsp) -> Result<Self> {
+        let kind = match (self, bsp) {
+            (Self::XenPvh, Bsp::Aarch64) => Self::XenDomu,
+            (kind, _) => kind,
+        };
+        let runs = match kind {
+            Self::Process | Self::Qemu => true,
+            Self::XenDomu => bsp == Bsp::Aarch64,
+            Self::XenPvh | Self::Pok | Self::L4re | Self::Pc686Qemu => bsp == Bsp::I386,
+        };
+        ensure!(
+            runs,
+            "the host {} runs nothing that is built for {}",
+            kind.name(),
+            bsp.name()
+        );
+        Ok(kind)
+    }
+
     /// In names of files.
     pub const fn name(self) -> &'static str {
         match self {
             Self::Process => "process",
             Self::Qemu => "qemu",
             Self::XenPvh => "xen-pvh",
+            Self::XenDomu => "xen-domu",
             Self::Pok => "pok",
             Self::L4re => "l4re",
             Self::Pc686Qemu => "pc686-qemu",
@@ -139,6 +175,7 @@ const POK_ENDED: &str = "paravirt: partition 0: shutdown ";
 #[derive(Clone, Debug)]
 pub struct Host {
     workspace: Workspace,
+    bsp: Bsp,
     /// Which one.
     pub kind: Kind,
     program: PathBuf,
@@ -148,22 +185,27 @@ pub struct Host {
 }
 
 impl Host {
-    /// Builds it where needed. With `realtime`, guests of the process host get real-time priority; `time` is how their
+    /// Builds it where needed, for programs of `bsp`. With `realtime`, guests of the process host get real-time priority; `time` is how their
     /// time passes, the machine's if not given. `ports` is this package's program.
     ///
     /// # Errors
     /// It does not build, or what it needs is not installed.
     pub fn prepare(
         workspace: &Workspace,
+        bsp: Bsp,
         kind: Kind,
         trees: &Trees,
         realtime: bool,
         time: Option<Time>,
         ports: &Path,
     ) -> Result<Self> {
+        let emulated = bsp == Bsp::Aarch64 && !cfg!(target_arch = "aarch64");
         let needed = match kind {
-            Kind::Qemu => &[Tool::Qemu][..],
+            Kind::Qemu if bsp == Bsp::Aarch64 => &[Tool::QemuArm][..],
+            Kind::Qemu => &[Tool::Qemu],
             Kind::XenPvh => &[Tool::Qemu, Tool::Xen],
+            Kind::XenDomu => &[Tool::QemuArm, Tool::XenArm],
+            Kind::Process if emulated => &[Tool::QemuUser, Tool::RustAarch64],
             _ => &[],
         };
         for tool in needed {
@@ -174,13 +216,18 @@ impl Host {
             Kind::Pc686Qemu => PathBuf::from("qemu-system-i386"),
             // Our own program, whose command for the host builds what is started for each guest.
             Kind::Pok | Kind::L4re => ports.to_owned(),
-            Kind::Process | Kind::Qemu | Kind::XenPvh => {
+            Kind::Process if emulated => {
+                println!("building the host, pvhost, for AArch64");
+                aarch64::build(workspace, hosts::PVHOST)?
+            }
+            Kind::Process | Kind::Qemu | Kind::XenPvh | Kind::XenDomu => {
                 println!("building the host, pvhost");
                 hosts::build(workspace, hosts::PVHOST)?
             }
         };
         Ok(Self {
             workspace: workspace.clone(),
+            bsp,
             kind,
             program,
             trees: trees.options(kind)?,
@@ -191,15 +238,24 @@ impl Host {
 
     /// The command that runs `guest`. Not every host passes it arguments.
     pub fn command(&self, guest: &Path, arguments: &[String]) -> Command {
-        let mut command = Command::new(&self.program);
+        let emulated = self.kind == Kind::Process && self.bsp == Bsp::Aarch64 && !cfg!(target_arch = "aarch64");
+        let mut command = if emulated {
+            let mut command = Command::new(emulators::QEMU_USER);
+            command.arg(&self.program);
+            command
+        } else {
+            Command::new(&self.program)
+        };
         emulators::environment(&mut command, &self.workspace);
         match self.kind {
             Kind::Process => command
                 .arg("run")
+                // QEMU's emulation of programs has no seccomp.
+                .args(emulated.then_some("--no-sandbox"))
                 .args(self.realtime.then_some("--realtime"))
                 .args(self.time.map(|time| format!("--time={time}")))
                 .arg(guest),
-            Kind::Qemu | Kind::XenPvh => command.args(["run", "--host", self.kind.name()]).arg(guest),
+            Kind::Qemu | Kind::XenPvh | Kind::XenDomu => command.args(["run", "--host", self.kind.name()]).arg(guest),
             Kind::Pok | Kind::L4re => {
                 let limit = self.kind.limit().as_secs().to_string();
                 command.args([self.kind.name(), "--timeout", &limit]);
@@ -233,7 +289,7 @@ impl Launcher for Host {
     fn ending(&self, status: ExitStatus, printed: &Printed) -> Ending {
         let output = String::from_utf8_lossy(&printed.all);
         match (self.kind, status.code()) {
-            (Kind::Process | Kind::Qemu | Kind::XenPvh, _) => testing::ending(status, printed),
+            (Kind::Process | Kind::Qemu | Kind::XenPvh | Kind::XenDomu, _) => testing::ending(status, printed),
             (_, None) => Ending::Host(-1),
             (Kind::Pc686Qemu, Some(0)) => Ending::Stopped(0),
             (Kind::Pok, Some(status)) if output.contains(POK_ENDED) => Ending::Stopped(status),
@@ -267,6 +323,7 @@ mod tests {
     fn ended(kind: Kind, status: ExitStatus, output: &str) -> Ending {
         let host = Host {
             workspace: Workspace::find().expect("a checkout"),
+            bsp: Bsp::I386,
             kind,
             program: PathBuf::new(),
             trees: Vec::new(),
@@ -321,6 +378,7 @@ mod tests {
     fn how_time_passes_is_told_to_the_process_host() {
         let host = Host {
             workspace: Workspace::find().expect("a checkout"),
+            bsp: Bsp::I386,
             kind: Kind::Process,
             program: PathBuf::from("pvhost"),
             trees: Vec::new(),
@@ -338,6 +396,7 @@ mod tests {
             Kind::Process,
             Kind::Qemu,
             Kind::XenPvh,
+            Kind::XenDomu,
             Kind::Pok,
             Kind::L4re,
             Kind::Pc686Qemu,

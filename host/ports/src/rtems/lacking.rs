@@ -52,6 +52,7 @@ fn script(name: &str, gcc: &Path) -> String {
 mod tests {
     use std::process::Command;
 
+    use super::super::bsp::Bsp;
     use super::*;
 
     #[test]
@@ -61,6 +62,7 @@ mod tests {
         fs::create_dir_all(prefix.join("bin")).expect("a folder");
         fs::write(prefix.join("bin/rtems-ld"), "").expect("a file");
         let location = Location {
+            bsp: Bsp::I386,
             version: 6,
             prefix,
             source,

@@ -8,20 +8,32 @@ use std::process::Command;
 
 use anyhow::{Context, Result, ensure};
 
+use super::bsp::Bsp;
 use paravirt_build::command;
 use paravirt_build::files;
 
 /// What to install, for those who have no RTEMS.
-pub const WHAT_TO_INSTALL: &str = "\
+pub fn what_to_install(bsp: Bsp) -> String {
+    let option = match bsp {
+        Bsp::I386 => String::new(),
+        other => format!("--bsp {} ", other.name()),
+    };
+    format!(
+        "\
 RTEMS 6 is not here. It needs two folders and takes about an hour, once:
   tools:   git clone https://gitlab.rtems.org/rtems/tools/rtems-source-builder.git -b 6
-           cd rtems-source-builder/rtems && ../source-builder/sb-set-builder --prefix=$HOME/rtems/6 6/rtems-i386
+           cd rtems-source-builder/rtems && ../source-builder/sb-set-builder --prefix=$HOME/rtems/6 6/rtems-{}
   source:  git clone https://gitlab.rtems.org/rtems/rtos/rtems.git -b 6 $HOME/rtems/src
-Then: cargo xtask rtems --prefix $HOME/rtems/6 --source $HOME/rtems/src (or set RTEMS_PREFIX and RTEMS_SOURCE)";
+Then: cargo xtask rtems {option}--prefix $HOME/rtems/6 --source $HOME/rtems/src (or set RTEMS_PREFIX and RTEMS_SOURCE)",
+        bsp.arch()
+    )
+}
 
-/// The tools and the sources, of one version.
+/// The tools and the sources, of one version, and the BSP that is built with them.
 #[derive(Clone, Debug)]
 pub struct Location {
+    /// The BSP, whose processor the tools are for.
+    pub bsp: Bsp,
     /// The folder whose `bin` holds the tools, as `i386-rtems6-gcc`.
     pub prefix: PathBuf,
     /// The source tree.
@@ -35,7 +47,7 @@ impl Location {
     ///
     /// # Errors
     /// A folder is not what it is said to be.
-    pub fn at(prefix: &Path, source: &Path) -> Result<Self> {
+    pub fn at(prefix: &Path, source: &Path, bsp: Bsp) -> Result<Self> {
         let (prefix, source) = (files::absolute("folder", prefix)?, files::absolute("folder", source)?);
         let build_system = source.join(SCRIPT);
         ensure!(
@@ -44,6 +56,7 @@ impl Location {
             build_system.display()
         );
         let location = Self {
+            bsp,
             version: version_of_sources(&source)?,
             prefix,
             source,
@@ -60,9 +73,9 @@ impl Location {
 
     /// Says what is wrong with a prefix without the compiler of this version.
     fn whose_tools(&self) -> String {
-        let found = versions_of_tools(&self.prefix.join("bin"));
+        let found = versions_of_tools(&self.prefix.join("bin"), self.bsp);
         if found.is_empty() {
-            return "so the prefix is not that of RTEMS' tools".to_owned();
+            return format!("so the prefix is not that of RTEMS' tools for {}", self.bsp.arch());
         }
         let found: Vec<String> = found.iter().map(|version| format!("RTEMS {version}")).collect();
         format!(
@@ -75,7 +88,7 @@ impl Location {
 
     /// RTEMS' name of the architecture in this version, as in `i386-rtems6-gcc`.
     pub fn target(&self) -> String {
-        format!("i386-rtems{}", self.version)
+        format!("{}-rtems{}", self.bsp.arch(), self.version)
     }
 
     /// A tool by its name without the architecture.
@@ -122,13 +135,14 @@ fn version_of_sources(source: &Path) -> Result<u32> {
     of_script(&text).with_context(|| format!("{} does not say which version of RTEMS this is", script.display()))
 }
 
-/// The major versions whose tools for i386 are in that folder, ascending.
-fn versions_of_tools(bin: &Path) -> Vec<u32> {
+/// The major versions whose tools for the processor of `bsp` are in that folder, ascending.
+fn versions_of_tools(bin: &Path, bsp: Bsp) -> Vec<u32> {
+    let prefix = format!("{}-rtems", bsp.arch());
     let files = fs::read_dir(bin).into_iter().flatten().flatten();
     let mut found: Vec<u32> = files
         .filter_map(|file| {
             let name = file.file_name().into_string().ok()?;
-            name.strip_prefix("i386-rtems")?.strip_suffix("-gcc")?.parse().ok()
+            name.strip_prefix(&*prefix)?.strip_suffix("-gcc")?.parse().ok()
         })
         .collect();
     found.sort_unstable();
@@ -174,7 +188,7 @@ mod tests {
     fn find(tools: &[u32], sources: u32) -> Result<String, String> {
         let folder = folders(tools, sources);
         let [prefix, source] = ["prefix", "source"].map(|name| folder.path().join(name));
-        let location = Location::at(&prefix, &source).map_err(|error| format!("{error:#}"))?;
+        let location = Location::at(&prefix, &source, Bsp::I386).map_err(|error| format!("{error:#}"))?;
         let gcc = location.tool("gcc");
         Ok(gcc.file_name().expect("a name").to_string_lossy().into_owned())
     }
@@ -196,7 +210,7 @@ mod tests {
         );
         assert!(why.contains("are RTEMS 7: name tools"), "{why}");
         let why = find(&[], 7).expect_err("no tools");
-        assert!(why.contains("not that of RTEMS' tools"), "{why}");
+        assert!(why.contains("not that of RTEMS' tools for i386"), "{why}");
     }
 
     #[test]

@@ -9,19 +9,26 @@ use std::path::{Path, PathBuf};
 use anyhow::{Context, Result};
 use serde::{Deserialize, Serialize};
 
+use super::bsp::Bsp;
 use paravirt_build::files::write_if_changed;
 use paravirt_build::tally::Tally;
 use paravirt_build::workspace::Workspace;
 use pvhost::testing::{Outcome, Reasons, State, Verdict};
 
-/// The file with reasons why tests do not pass, in the workspace.
-const REASONS: &str = "tests/rtems/exceptions.toml";
+/// The file with reasons why tests of `bsp` do not pass, in the workspace.
+const fn file_of_reasons(bsp: Bsp) -> &'static str {
+    match bsp {
+        Bsp::I386 => "tests/rtems/exceptions.toml",
+        Bsp::Aarch64 => "tests/rtems/exceptions-aarch64.toml",
+    }
+}
 
 /// Reads them.
-pub fn reasons(workspace: &Workspace) -> Result<Reasons> {
-    let path = workspace.root().join(REASONS);
-    let text = fs::read_to_string(&path).with_context(|| format!("cannot read {REASONS}"))?;
-    Reasons::parse(&text).with_context(|| format!("{REASONS} is not understood"))
+pub fn reasons(workspace: &Workspace, bsp: Bsp) -> Result<Reasons> {
+    let file = file_of_reasons(bsp);
+    let path = workspace.root().join(file);
+    let text = fs::read_to_string(&path).with_context(|| format!("cannot read {file}"))?;
+    Reasons::parse(&text).with_context(|| format!("{file} is not understood"))
 }
 
 /// A line of the table.
@@ -319,8 +326,9 @@ mod tests {
     #[test]
     fn the_reasons_are_understood() {
         let workspace = Workspace::find().expect("a checkout");
-        let reasons = reasons(&workspace).expect("the file");
-        assert!(reasons.why("process", "sptests", "spfatal26").is_some());
+        let of = |bsp| reasons(&workspace, bsp).expect("the file");
+        assert!(of(Bsp::I386).why("process", "sptests", "spfatal26").is_some());
+        assert!(of(Bsp::Aarch64).why("qemu", "sptests", "spfatal26").is_some());
     }
 
     #[test]

@@ -46,7 +46,7 @@ struct Sample {
 /// # Errors
 /// Something does not start, or does not print what it should, or at the wrong time.
 pub fn run(workspace: &Workspace, location: &Location, host: &Host) -> Result<()> {
-    let folders = Folders::new(workspace);
+    let folders = Folders::new(workspace, location.bsp);
     let group = folders.programs.join(Group::Samples.name());
     let mut samples: Vec<Sample> = SAMPLES
         .iter()
@@ -85,19 +85,15 @@ fn seconds(kind: Kind) -> Option<u32> {
 /// installed, is left to add.
 fn compiler(location: &Location) -> Command {
     let mut gcc = Command::new(location.tool("gcc"));
-    gcc.args([
-        "-qrtems",
-        "-march=pentium",
-        "-mtune=pentiumpro",
-        "-O2",
-        "-Wl,--gc-sections",
-    ]);
+    gcc.arg("-qrtems")
+        .args(location.bsp.abi_flags())
+        .args(["-O2", "-Wl,--gc-sections"]);
     gcc
 }
 
 /// Builds a program of ours as RTEMS' users do, with its command line in it for a host that passes none.
 fn build(workspace: &Workspace, location: &Location, kind: Kind, name: &str, seconds: u32) -> Result<PathBuf> {
-    let folders = Folders::new(workspace);
+    let folders = Folders::new(workspace, location.bsp);
     let folder = folders.root.join("apps").join(kind.name());
     fs::create_dir_all(&folder)?;
     let command_line = folder.join("command-line.c");
@@ -157,7 +153,7 @@ const RUST_LIBRARY: Library = Library {
 /// It does not build, or does not print what it should.
 pub fn run_rust_example(workspace: &Workspace, location: &Location) -> Result<()> {
     let sources = workspace.root().join("examples").join(RUST_EXAMPLE);
-    let folders = Folders::new(workspace);
+    let folders = Folders::new(workspace, location.bsp);
     let folder = folders.root.join(RUST_EXAMPLE);
     println!("building {RUST_EXAMPLE}, which contains the Rust part of the BSP");
     static_library::build(workspace, Arch::I386, RUST_LIBRARY, &folder)?;
@@ -195,7 +191,7 @@ pub fn run_rust_example(workspace: &Workspace, location: &Location) -> Result<()
 
 /// Returns whether a line of ticker has the right time. Its task n wakes every 5 n seconds, and RTEMS may count the
 /// first tick of a wait early, so the clock may show the second before.
-fn is_on_time(line: &str) -> bool {
+pub fn is_on_time(line: &str) -> bool {
     let Some((task, time)) = line.split_once(" - rtems_clock_get_tod - 09:00:") else {
         return true;
     };

@@ -278,6 +278,7 @@ fn tool(command: &str) -> Option<&str> {
 mod tests {
     use std::fs;
 
+    use super::super::bsp::Bsp;
     use super::*;
 
     /// What ends as RTEMS' waf does if these tasks fail in its runs, one line each; in further runs, those of the last.
@@ -310,7 +311,7 @@ exit 1
     /// In whose runs these tasks fail.
     fn waf(runs: &[&str]) -> (tempfile::TempDir, Waf) {
         let root = tempfile::tempdir().expect("a folder");
-        let folders = Folders::at(root.path().to_owned());
+        let folders = Folders::at(root.path().to_owned(), Bsp::I386);
         fs::create_dir_all(&folders.source).expect("a folder");
         let script = WAF.replace("TASKS", &runs.join("\n"));
         fs::write(folders.source.join("waf"), script).expect("a file");

@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: MIT OR Apache-2.0
 //! Numbers of RTEMS' kernel in words. They are those of version 1 of the table, and the BSP's build compares them with
-//! the kernel's (`ffi/rtems/bsp/debug/table.c`).
+//! the kernel's (`ffi/rtems/bsp/i386/debug/table.c`).
 
 /// The bits of a thread's state (`rtems/score/statesimpl.h`).
 const STATES: [(u32, &str); 21] = [

@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: MIT OR Apache-2.0
-//! The table that the BSP i386/paravirt puts into an image (`ffi/rtems/bsp/debug/table.c`): addresses of the kernel's
+//! The table that the BSP i386/paravirt puts into an image (`ffi/rtems/bsp/i386/debug/table.c`): addresses of the kernel's
 //! data, and offsets in its structures.
 
 use super::TasksError;

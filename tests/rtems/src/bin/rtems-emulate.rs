@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: MIT OR Apache-2.0
 //! Runs a program of RTEMS in QEMU or under Xen, for the tests: a guest's console there is that of a whole process.
 //!
-//! Usage: `rtems-emulate qemu|xen-pvh FILE [CORE SECONDS]`; the exit status is that of `pvhost run`, with a core and a time
+//! Usage: `rtems-emulate qemu|xen-pvh|xen-domu FILE [CORE SECONDS]`; the exit status is that of `pvhost run`, with a core and a time
 //! limit.
 #![cfg(all(target_os = "linux", target_arch = "x86_64"))]
 
@@ -19,9 +19,9 @@ fn main() -> Result<ExitCode, Box<dyn Error>> {
     let (platform, file, core) = match &arguments[..] {
         [platform, file] => (platform, file, None),
         [platform, file, core, seconds] => (platform, file, Some((core, seconds.parse()?))),
-        _ => return Err("usage: rtems-emulate qemu|xen-pvh FILE [CORE SECONDS]".into()),
+        _ => return Err("usage: rtems-emulate qemu|xen-pvh|xen-domu FILE [CORE SECONDS]".into()),
     };
-    let platform = [VirtualMachine::Bare, VirtualMachine::XenPvh]
+    let platform = [VirtualMachine::Bare, VirtualMachine::XenPvh, VirtualMachine::XenDomu]
         .into_iter()
         .find(|known| known.name() == platform)
         .ok_or("no such platform")?;

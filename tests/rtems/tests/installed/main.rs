@@ -3,6 +3,7 @@
 //! the BSP.
 #![cfg(all(target_os = "linux", target_arch = "x86_64"))]
 
+mod aarch64;
 mod ci;
 mod cores;
 mod debugger;
@@ -34,6 +35,15 @@ macro_rules! trials {
 
 fn main() -> ExitCode {
     let trials = trials![
+        aarch64::the_contract_is_that_of_rtems_headers,
+        aarch64::the_bsp_library_defines_its_part_of_the_contract,
+        aarch64::hello_prints_the_same_everywhere,
+        aarch64::ticker_prints_the_same_everywhere,
+        aarch64::processor_state_survives_threads_and_interrupts,
+        aarch64::control_words_belong_to_threads,
+        aarch64::what_is_raised_is_pending_and_can_be_cleared,
+        aarch64::the_time_of_day_is_the_hosts,
+        aarch64::code_runs_in_memory_of_images_with_the_dynamic_loader,
         ci::workflows_see_whether_the_example_is_right,
         ci::the_example_runs_on_its_host,
         cores::every_task_is_a_thread_of_a_core,

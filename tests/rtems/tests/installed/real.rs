@@ -10,6 +10,7 @@ use std::time::Duration;
 
 use paravirt_abi::error::Error;
 use paravirt_build::hosts;
+use paravirt_ports::rtems::bsp::Bsp;
 use paravirt_rtems_tests::archive::Symbols;
 use paravirt_rtems_tests::contract::{Contract, Provider};
 use paravirt_rtems_tests::installed::Installed;
@@ -26,7 +27,7 @@ const LIMIT: Duration = Duration::from_secs(20);
 
 pub fn the_contract_is_that_of_rtems_headers() {
     let rtems = Installed::find();
-    let contract = Contract::read();
+    let contract = Contract::read(Bsp::I386);
     let folder = scratch();
     let source = folder.path().join("contract.c");
     fs::write(&source, contract.source()).expect("a file in the scratch folder");
@@ -43,7 +44,7 @@ pub fn the_contract_is_that_of_rtems_headers() {
 pub fn the_bsp_library_defines_its_part_of_the_contract() {
     let rtems = Installed::find();
     let symbols = Symbols::read(&rtems.libraries().join("librtemsbsp.a"));
-    let contract = Contract::read();
+    let contract = Contract::read(Bsp::I386);
     let missing: Vec<&str> = contract
         .from(Provider::Bsp)
         .map(|symbol| symbol.name.as_str())

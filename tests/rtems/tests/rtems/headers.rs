@@ -3,6 +3,7 @@
 
 use std::fs;
 
+use paravirt_ports::rtems::bsp::Bsp;
 use paravirt_rtems_tests::contract::{Contract, Provider};
 use paravirt_rtems_tests::prototypes;
 use paravirt_section_tests::arch::Arch;
@@ -84,11 +85,19 @@ fn a_prototype_that_differs_is_noticed() {
 #[test]
 fn the_contract_has_the_prototypes_of_the_rust_sources() {
     require!(GCC.program());
+    for bsp in Bsp::ALL {
+        prototypes_meet(bsp);
+    }
+}
+
+/// The types have the same names on all processors, so any compiler compares them.
+fn prototypes_meet(bsp: Bsp) {
     let mut text = String::from("#include <stdbool.h>\n#include <stdint.h>\n");
-    for symbol in Contract::read().from(Provider::Rust) {
+    for symbol in Contract::read(bsp).from(Provider::Rust) {
         text.push_str(&format!("{};\n", symbol.prototype));
     }
     let sources = workspace().join("ffi/rtems/src");
-    text.push_str(&prototypes::of(&sources.join("interrupts.rs"), &[]));
+    let source = sources.join("interrupts").join(bsp.arch().name()).with_extension("rs");
+    text.push_str(&prototypes::of(&source, &[]));
     succeed(compile(Language::C, &text));
 }

@@ -37,7 +37,7 @@ fn part(name: &str, object: &Path) {
 
 /// Links the fixtures in `folder` as gcc links an RTEMS application: the start file and the libraries come from
 /// linkcmds, which stand behind everything else.
-fn link(library: &Path, linkcmds: &Path, folder: &Path) -> Result<PathBuf, String> {
+fn link(library: &Path, linkcmds: &[PathBuf], folder: &Path) -> Result<PathBuf, String> {
     let [kernel, memory] = ["fixtures/kernel.c", "fixtures/memory.c"]
         .map(|source| succeed(GCC.compile(Language::C, &own(source), folder, &["-O2", "-ffunction-sections"])));
     succeed(tools::run(
@@ -83,21 +83,22 @@ fn link(library: &Path, linkcmds: &Path, folder: &Path) -> Result<PathBuf, Strin
             .arg(library.parent().expect("a folder"))
             .arg("-L")
             .arg(workspace().join("linkcmds"))
-            .arg("-T")
-            .arg(linkcmds)
+            .args(linkcmds.iter().map(|folder| format!("-L{}", folder.display())))
+            .arg("-Tlinkcmds")
             .arg("-o")
             .arg(&image),
     )?;
     Ok(image)
 }
 
-fn linkcmds() -> PathBuf {
-    workspace().join("ffi/rtems/bsp/start/linkcmds")
+/// The folders of linkcmds, and of what they include.
+fn linkcmds() -> [PathBuf; 2] {
+    ["i386", "shared"].map(|part| workspace().join("ffi/rtems/bsp").join(part).join("start"))
 }
 
 #[test]
 fn linkcmds_keep_the_tables_and_the_note_and_rtems_linker_sets() {
-    let library = test_support::rtems_library();
+    let library = test_support::rtems_library(test_support::Arch::I386);
     require!(GCC.program(), AR);
     let folder = scratch();
     let path = succeed(link(&library, &linkcmds(), folder.path()));
@@ -153,7 +154,7 @@ fn linkcmds_keep_the_tables_and_the_note_and_rtems_linker_sets() {
 /// crtend.o.
 #[test]
 fn the_compilers_files_bracket_what_is_theirs() {
-    let library = test_support::rtems_library();
+    let library = test_support::rtems_library(test_support::Arch::I386);
     require!(GCC.program(), AR);
     let folder = scratch();
     let path = succeed(link(&library, &linkcmds(), folder.path()));
@@ -196,15 +197,16 @@ fn the_compilers_files_bracket_what_is_theirs() {
 
 #[test]
 fn linkcmds_without_the_fragment_do_not_link_and_say_why() {
-    let library = test_support::rtems_library();
+    let library = test_support::rtems_library(test_support::Arch::I386);
     require!(GCC.program(), AR);
     let folder = scratch();
-    let text = fs::read_to_string(linkcmds()).expect("linkcmds");
+    let [own, shared] = linkcmds();
+    let text = fs::read_to_string(shared.join("linkcmds.shared")).expect("linkcmds");
     let broken = text.replace("INCLUDE externals.ld", "");
     assert_ne!(text, broken);
-    let script = folder.path().join("linkcmds");
+    let script = folder.path().join("linkcmds.shared");
     fs::write(&script, broken).expect("a file in the scratch folder");
-    let messages = fail(link(&library, &script, folder.path()));
+    let messages = fail(link(&library, &[own, folder.path().to_owned()], folder.path()));
     assert!(
         messages.contains("ERROR_linkcmds_must_INCLUDE_externals_ld_before_the_data_section"),
         "{messages}"
@@ -213,7 +215,7 @@ fn linkcmds_without_the_fragment_do_not_link_and_say_why() {
 
 #[test]
 fn a_c_kernel_runs_on_the_library() {
-    let library = test_support::rtems_library();
+    let library = test_support::rtems_library(test_support::Arch::I386);
     require!(GCC.program(), AR);
     let folder = scratch();
     let path = succeed(link(&library, &linkcmds(), folder.path()));

@@ -4,6 +4,7 @@
 use std::collections::BTreeSet;
 
 use paravirt_abi::interface::FUNCTIONS;
+use paravirt_ports::rtems::bsp::Bsp;
 use paravirt_rtems_tests::archive::{self, Symbols};
 use paravirt_rtems_tests::contract::{Contract, Crossing, Provider};
 use paravirt_rtems_tests::prototypes;
@@ -18,9 +19,15 @@ fn api() -> BTreeSet<String> {
 
 #[test]
 fn the_library_defines_its_part_of_the_contract_and_the_c_api() {
-    let library = test_support::rtems_library();
+    for bsp in Bsp::ALL {
+        defines_its_part(bsp);
+    }
+}
+
+fn defines_its_part(bsp: Bsp) {
+    let library = test_support::rtems_library(bsp.arch());
     let symbols = Symbols::read(&library);
-    let contract = Contract::read();
+    let contract = Contract::read(bsp);
     let missing: Vec<&str> = contract
         .from(Provider::Rust)
         .map(|symbol| symbol.name.as_str())
@@ -35,9 +42,15 @@ fn the_library_defines_its_part_of_the_contract_and_the_c_api() {
 
 #[test]
 fn nothing_else_is_defined() {
-    let library = test_support::rtems_library();
+    for bsp in Bsp::ALL {
+        defines_nothing_else(bsp);
+    }
+}
+
+fn defines_nothing_else(bsp: Bsp) {
+    let library = test_support::rtems_library(bsp.arch());
     let crossing = Crossing::read();
-    let contract = Contract::read();
+    let contract = Contract::read(bsp);
     let api = api();
     let listed = |name: &String| {
         crossing.defined.contains_key(name)
@@ -61,10 +74,12 @@ fn nothing_else_is_defined() {
 
 #[test]
 fn it_refers_to_what_is_listed() {
-    let library = test_support::rtems_library();
     let listed: BTreeSet<String> = Crossing::read().undefined.into_keys().collect();
-    // Which of the C library's functions the compiler calls is its own affair, as long as they are listed.
-    let undefined = Symbols::read(&library).undefined;
-    let unlisted: Vec<&String> = undefined.difference(&listed).collect();
-    assert!(unlisted.is_empty(), "{unlisted:?}");
+    for bsp in Bsp::ALL {
+        let library = test_support::rtems_library(bsp.arch());
+        // Which of the C library's functions the compiler calls is its own affair, as long as they are listed.
+        let undefined = Symbols::read(&library).undefined;
+        let unlisted: Vec<&String> = undefined.difference(&listed).collect();
+        assert!(unlisted.is_empty(), "{}: {unlisted:?}", bsp.name());
+    }
 }

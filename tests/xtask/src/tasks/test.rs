@@ -161,17 +161,26 @@ fn toolchain(workspace: &Workspace, arch: Arch, step: Step, name: &str, report: 
     }
 }
 
-/// Builds the library that RTEMS is linked with and, where the environment names RTEMS, the BSP.
+/// Builds the library that RTEMS is linked with and, where the environment names RTEMS, the BSP: that for i386, and for AArch64
+/// where the tools are for it, too.
 fn build_for_rtems(workspace: &Workspace, report: &mut Report) {
     let library = static_library::RTEMS;
-    let name = format!("build {}", library.file);
-    if toolchain(workspace, Arch::I386, Step::RtemsLibrary, &name, report).is_some() {
-        let built = static_library::build(workspace, Arch::I386, library, &workspace.rtems_library());
-        report.make(Step::RtemsLibrary, &name, built.map(drop));
-    }
-    if User::RtemsPrefix.value().is_some() && User::RtemsSource.value().is_some() {
-        let mut port = port::command("rtems");
-        port.current_dir(workspace.root()).arg("--no-run");
-        report.make(Step::RtemsBsp, "build the RTEMS BSP", command::run(&mut port));
+    for arch in [Arch::I386, Arch::Aarch64] {
+        let name = format!("build {} for {arch}", library.file);
+        let step = Step::RtemsLibrary(arch);
+        if toolchain(workspace, arch, step, &name, report).is_some() {
+            let built = static_library::build(workspace, arch, library, &workspace.rtems_library(arch));
+            report.make(step, &name, built.map(drop));
+        }
+        let (Some(prefix), Some(_)) = (User::RtemsPrefix.value(), User::RtemsSource.value()) else {
+            continue;
+        };
+        if arch == Arch::I386 || test_support::has_rtems_tools(prefix.as_ref(), arch) {
+            let mut port = port::command("rtems");
+            port.current_dir(workspace.root())
+                .args(["--no-run", &format!("--bsp={arch}/paravirt")]);
+            let name = format!("build the RTEMS BSP {arch}/paravirt");
+            report.make(Step::RtemsBsp(arch), &name, command::run(&mut port));
+        }
     }
 }

@@ -84,6 +84,8 @@ static void raise_disabled(void)
 static void Init(rtems_task_argument argument)
 {
   rtems_interrupt_level level;
+  bool pending;
+  bool still_pending;
 
   (void) argument;
   (void) rtems_interrupt_handler_install(VECTOR, "test", RTEMS_INTERRUPT_UNIQUE, handler, NULL);
@@ -110,12 +112,15 @@ static void Init(rtems_task_argument argument)
   (void) rtems_interrupt_vector_enable(VECTOR);
   check(was_called(0), "and cleared: nothing");
 
+  /* With interrupts disabled nothing is printed: not every port of RTEMS lets threads wait then. */
   rtems_interrupt_local_disable(level);
   raise_line();
-  check(is_pending(VECTOR), "pending with interrupts disabled");
+  pending = is_pending(VECTOR);
   (void) rtems_interrupt_vector_disable(VECTOR);
-  check(is_pending(VECTOR), "and the vector disabled");
+  still_pending = is_pending(VECTOR);
   rtems_interrupt_local_enable(level);
+  check(pending, "pending with interrupts disabled");
+  check(still_pending, "and the vector disabled");
   check(was_called(0), "no call of a disabled vector");
   (void) rtems_interrupt_vector_enable(VECTOR);
   check(was_called(1), "but once it is enabled");

@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: BSD-2-Clause */
-/* How floating point computes (x87 and SSE, on AArch64 its one unit), in threads and handlers: rounding and masks belong to the thread that set them,
- * with the attribute for floating point and without, and every handler begins with those of a program's start. Exits
- * with the number of the failed check, or 0. */
+/* How floating point computes (x87 and SSE, on AArch64 its one unit), in threads and handlers: rounding and
+ * masks belong to the thread that set them, with the attribute for floating point and without, and every handler begins
+ * with those of a program's start. Exits with the number of the failed check, or 0. */
 
 #include <rtems.h>
 #include <rtems/irq-extension.h>

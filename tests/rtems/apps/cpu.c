@@ -54,8 +54,8 @@ static void on_timer(uint32_t timer, uint64_t expirations, void *argument)
   handler_sum = handler_sum * 0.5 + 1.0 / 3.0;
 }
 
-/* The control word of a task, of the x87 unit or on AArch64 of its one unit: each worker has another rounding, which its
- * sums of small whole numbers do not show. */
+/* The control word of a task, of the x87 unit or on AArch64 of its one unit: each worker has another rounding, which
+ * its sums of small whole numbers do not show. */
 #ifdef __aarch64__
 static uint32_t control_word(rtems_task_argument number)
 {

@@ -47,7 +47,8 @@ pub struct Arguments {
     /// Of the test programs, only those with these names
     #[arg(long, value_name = "NAME", num_args = 1.., requires = "tests")]
     only: Vec<String>,
-    /// What runs the samples or test programs: without it, a Linux process, for another processor than this machine's QEMU
+    /// What runs the samples or test programs: without it, a Linux process, but QEMU for another processor than this
+    /// machine's
     #[arg(long, value_name = "HOST")]
     host: Option<Kind>,
     #[command(flatten)]

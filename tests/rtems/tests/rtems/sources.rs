@@ -14,7 +14,8 @@ use paravirt_section_tests::arch::Arch;
 use paravirt_section_tests::tools::{self, fail, succeed};
 use paravirt_section_tests::{scratch, workspace};
 
-/// The compiler of a program for this machine, and of what is for i386: of the system's headers, only the compiler's own are used.
+/// The compiler of a program for this machine, and of what is for i386: of the system's headers, only the compiler's
+/// own are used.
 const COMPILER: &str = "cc";
 
 /// A compiler that knows what is for the processor of `bsp`.

@@ -161,8 +161,8 @@ fn toolchain(workspace: &Workspace, arch: Arch, step: Step, name: &str, report: 
     }
 }
 
-/// Builds the library that RTEMS is linked with and, where the environment names RTEMS, the BSP: that for i386, and for AArch64
-/// where the tools are for it, too.
+/// Builds the library that RTEMS is linked with and, where the environment names RTEMS, the BSP: that for i386, and for
+/// AArch64 where the tools are for it, too.
 fn build_for_rtems(workspace: &Workspace, report: &mut Report) {
     let library = static_library::RTEMS;
     for arch in [Arch::I386, Arch::Aarch64] {

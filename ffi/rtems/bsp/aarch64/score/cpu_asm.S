@@ -23,8 +23,8 @@
 #define STACK_POINTER 0x60
 
 /*
- * The port has a word of 64 bits for the 32 of the dispatch disable level, which is 0 or 1. FPSR stands above that bit, without
- * the flags of 32-bit programs, and FPCR in the upper half. Both are 0 in a new thread.
+ * The port has a word of 64 bits for the 32 of the dispatch disable level, which is 0 or 1. FPSR stands above that bit,
+ * without the flags of 32-bit programs, and FPCR in the upper half. Both are 0 in a new thread.
  */
 #define WORD AARCH64_CONTEXT_CONTROL_ISR_DISPATCH_DISABLE
 #define FPSR_BIT 1
@@ -69,7 +69,7 @@ _CPU_Context_switch_no_return:
         stp     d14, d15, [x0, #0x30]
         mov     x0, x1
 
-.L_paravirt_restore:                                            /* x0: the heir, x8: of the processor, x11: FPCR */
+.L_paravirt_restore:                                            /* x0: the heir, x8: the processor's, x11: FPCR */
         ldr     x9, [x0, #WORD]
         ldr     x10, [x0, #AARCH64_CONTEXT_CONTROL_THREAD_ID_OFFSET]
         ldr     x12, [x0, #STACK_POINTER]

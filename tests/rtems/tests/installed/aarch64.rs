@@ -122,8 +122,8 @@ pub fn hello_prints_the_same_everywhere() {
     }
 }
 
-/// The tasks' wake-ups until the last at which all three wake, but for the seconds: a wait may end in the second before,
-/// as `samples` knows, and then one more follows.
+/// The tasks' wake-ups until the last at which all three wake, but for the seconds: a wait may end in the second
+/// before, as `samples` knows, and then one more follows.
 pub fn ticker_prints_the_same_everywhere() {
     let program = rtems().program("samples/ticker.exe");
     let printed = run(&program, "*** END OF TEST CLOCK TICK ***");

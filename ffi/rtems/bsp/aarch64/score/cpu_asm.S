@@ -80,7 +80,7 @@ _CPU_Context_switch_no_return:
         msr     fpsr, x10
         lsr     x9, x9, #FPCR_BIT
         cmp     x9, x11
-        b.eq    1f                                              /* as is usual; to write it takes some processors long */
+        b.eq    1f                                              /* as is usual; a write is slow on some processors */
         msr     fpcr, x9
 1:      ldp     x19, x20, [x0, #REGISTERS]
         ldp     x21, x22, [x0, #REGISTERS + 0x10]

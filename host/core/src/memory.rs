@@ -6,6 +6,7 @@
 use alloc::boxed::Box;
 use alloc::vec;
 use alloc::vec::Vec;
+use core::cell::Cell;
 use core::fmt::Debug;
 use core::ops::Range;
 
@@ -73,6 +74,8 @@ pub struct GuestMemory {
     pages: Box<dyn Pages>,
     /// Sorted by address.
     mappings: Vec<Mapping>,
+    /// Index of the mapping that was wanted last: mostly the guest's stack, and wanted again.
+    last: Cell<usize>,
 }
 
 impl GuestMemory {
@@ -82,6 +85,7 @@ impl GuestMemory {
         Self {
             pages,
             mappings: Vec::new(),
+            last: Cell::new(0),
         }
     }
 
@@ -211,8 +215,21 @@ impl GuestMemory {
     }
 
     /// Returns whether `size` bytes from `address` on are mapped without a gap, with rights that `right` accepts.
+    #[inline]
     fn allows(&self, address: u64, size: u64, right: impl Fn(Access) -> bool) -> bool {
-        (address.checked_add(size)).is_some_and(|end| self.reach(address, end, right) >= end)
+        let Some(end) = address.checked_add(size) else {
+            return false;
+        };
+        let last = self.mappings.get(self.last.get());
+        last.is_some_and(|last| last.start <= address && end <= last.end && right(last.access))
+            || self.search(address, end, right)
+    }
+
+    #[inline(never)]
+    fn search(&self, address: u64, end: u64, right: impl Fn(Access) -> bool) -> bool {
+        let after = self.mappings.partition_point(|mapping| mapping.start <= address);
+        self.last.set(after.saturating_sub(1));
+        self.reach(address, end, right) >= end
     }
 
     /// Where what is mapped from `address` on ends, without a gap, with rights that `right` accepts; `address` if

@@ -420,8 +420,9 @@ impl GuestResult for Result<usize, Error> {
     }
 }
 
-/// A host function without its types.
-pub(super) type Erased = Rc<dyn Fn(&mut Call)>;
+/// A host function without its types. Boxed, because a call would have to compute where a closure is behind the counts
+/// of `Rc`.
+pub(super) type Erased = Rc<Box<dyn Fn(&mut Call)>>;
 
 /// A host function with its prototype.
 pub(super) struct Provided {
@@ -440,7 +441,7 @@ impl Provided {
     pub(super) fn new<A, F: HostFunction<A>>(function: F) -> Self {
         Self {
             signature: Prototype::Typed(F::signature),
-            function: function.erase(),
+            function: Rc::new(function.erase()),
         }
     }
 
@@ -457,7 +458,7 @@ impl Provided {
         };
         Self {
             signature: Prototype::Fixed(signature),
-            function: Rc::new(function),
+            function: Rc::new(Box::new(function)),
         }
     }
 
@@ -540,7 +541,7 @@ pub trait HostFunction<Arguments>: 'static {
     /// Its prototype on a guest of that width.
     fn signature(width: Width) -> Signature;
     /// The closure as a function that finds its arguments in the call.
-    fn erase(self) -> Rc<dyn Fn(&mut Call)>;
+    fn erase(self) -> Box<dyn Fn(&mut Call)>;
 }
 
 macro_rules! host_function {
@@ -556,8 +557,8 @@ macro_rules! host_function {
             }
 
             #[allow(non_snake_case, reason = "variables named after their types")]
-            fn erase(self) -> Rc<dyn Fn(&mut Call)> {
-                Rc::new(move |call: &mut Call| {
+            fn erase(self) -> Box<dyn Fn(&mut Call)> {
+                Box::new(move |call: &mut Call| {
                     #[allow(unused_mut, reason = "a function without arguments")]
                     let mut _arguments = call.arguments();
                     $(let $argument = $argument::take(&mut _arguments);)*

@@ -259,7 +259,7 @@ pub(super) fn traced(recorder: &Rc<Recorder>, name: &str, function: Erased) -> E
     match name {
         "pv_console_write" => console(recorder, index, Direction::Out, function),
         "pv_console_read" => console(recorder, index, Direction::In, function),
-        crate::trace::IDLE => Rc::new(move |call: &mut Call| {
+        crate::trace::IDLE => Rc::new(Box::new(move |call: &mut Call| {
             let start = recorder.enter(call.guest());
             function(call);
             recorder.leave(call.guest(), index, start);
@@ -268,18 +268,18 @@ pub(super) fn traced(recorder: &Rc<Recorder>, name: &str, function: Erased) -> E
                 let now = recorder.left.get();
                 recorder.delivered(call.guest(), now, now, Delivery::Wakeup);
             }
-        }),
-        _ => Rc::new(move |call: &mut Call| {
+        })),
+        _ => Rc::new(Box::new(move |call: &mut Call| {
             let start = recorder.enter(call.guest());
             function(call);
             recorder.leave(call.guest(), index, start);
-        }),
+        })),
     }
 }
 
 /// A function that takes a buffer, and returns how many bytes of it.
 fn console(recorder: Rc<Recorder>, index: u32, direction: Direction, function: Erased) -> Erased {
-    Rc::new(move |call: &mut Call| {
+    Rc::new(Box::new(move |call: &mut Call| {
         let start = recorder.enter(call.guest());
         let buffer = call.arguments().word();
         function(call);
@@ -299,5 +299,5 @@ fn console(recorder: Rc<Recorder>, index: u32, direction: Direction, function: E
             });
         }
         recorder.leave(call.guest(), index, start);
-    })
+    }))
 }

@@ -152,9 +152,9 @@ pub(super) fn sampled(sampler: &Rc<Sampler>, name: &str, function: Erased) -> Er
     let index = functions.len() as u32;
     functions.push(name.to_owned());
     let sampler = Rc::clone(sampler);
-    Rc::new(move |call: &mut Call| {
+    Rc::new(Box::new(move |call: &mut Call| {
         sampler.call.set(Some((index, call.stack())));
         function(call);
         sampler.call.set(None);
-    })
+    }))
 }

@@ -375,12 +375,12 @@ impl Builder {
 
 /// The function, and around it what depends on calls. Otherwise a call does without.
 fn followed(function: Erased) -> Erased {
-    Rc::new(move |call: &mut Call| {
+    Rc::new(Box::new(move |call: &mut Call| {
         call.guest().platform().schedule.before_call();
         function(call);
         let guest = call.guest();
         guest.platform().schedule.after_call(guest);
-    })
+    }))
 }
 
 /// A guest that is loaded and ready to run.

@@ -9,6 +9,9 @@ use super::{Frame, Guest, Platform};
 use crate::fault::{Cause, Record};
 use crate::gate::{ResolverFrame, STATE};
 
+/// Index of no function: an image cannot hold as many.
+pub(super) const NO_CALL: u32 = u32::MAX;
+
 /// The host function behind an external function of the guest; bindings have the order of the image's externals.
 #[derive(Debug)]
 pub(super) struct Binding<F> {
@@ -60,20 +63,30 @@ unsafe fn current<'a, P: Platform>() -> &'a Guest<P> {
 impl<P: Platform> Guest<P> {
     #[inline]
     fn call(&self, index: u32, frame: &mut Frame) {
-        let stack = frame.stack_pointer();
         let Some(binding) = self.bindings.get(index as usize) else {
-            return self.record(Record::of_call(Cause::WildCall, stack, frame.link()));
+            return self.refuse(Cause::WildCall, frame);
         };
         let Some(function) = &binding.function else {
-            return self.record(Record::of_call(Cause::Unbound(index), stack, frame.link()));
+            return self.refuse(Cause::Unbound(index), frame);
         };
         let bytes = binding.stack_bytes;
         let before = Frame::return_address_size(self.width);
-        if bytes != 0 && !self.memory.readable(stack, before + bytes) {
-            return self.record(Record::of_call(Cause::Arguments(index), stack, frame.link()));
+        if bytes != 0 && !self.memory.readable(frame.stack_pointer(), before + bytes) {
+            return self.refuse(Cause::Arguments(index), frame);
         }
-        self.last_call.set(Some(index));
+        self.last_call.set(index);
         P::call(self, function, binding.prototype, frame, bytes);
+    }
+
+    /// Index of the function that the guest has called last, if it has called one.
+    pub(super) fn last_call(&self) -> Option<u32> {
+        Some(self.last_call.get()).filter(|&index| index != NO_CALL)
+    }
+
+    #[cold]
+    #[inline(never)]
+    fn refuse(&self, cause: Cause, frame: &Frame) {
+        self.record(Record::of_call(cause, frame.stack_pointer(), frame.link()));
     }
 
     fn resolve(&self, frame: &mut Frame) {

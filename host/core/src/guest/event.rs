@@ -91,7 +91,7 @@ impl<P: Platform> Guest<P> {
             number,
             table,
             site,
-            last_call: self.last_call.get(),
+            last_call: self.last_call(),
         };
         self.record(Record::of_system_call(call, registers));
         if self.in_host() {
@@ -120,13 +120,20 @@ impl<P: Platform> Guest<P> {
         }
     }
 
+    #[inline]
     pub(super) fn expire_if_due(&self) {
         // Mostly for nothing, so that first it is only read. A handler that comes between sets it, and nobody else
         // clears it.
         if self.alarm_due.load(Ordering::Relaxed) {
-            self.alarm_due.store(false, Ordering::SeqCst);
-            self.timers.expire(self);
+            self.expire();
         }
+    }
+
+    #[cold]
+    #[inline(never)]
+    fn expire(&self) {
+        self.alarm_due.store(false, Ordering::SeqCst);
+        self.timers.expire(self);
     }
 }
 

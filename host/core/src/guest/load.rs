@@ -11,7 +11,7 @@ use core::sync::atomic::{AtomicBool, AtomicU64};
 
 use paravirt_abi::signature::{Signature, Type, Width};
 
-use super::call::Binding;
+use super::call::{Binding, NO_CALL};
 use super::{Guest, Platform, entry};
 use crate::gate::{self, Code};
 use crate::image::{External, Image, ImageError, Machine, Policy, check_loadable};
@@ -172,7 +172,7 @@ impl<P: Platform> Guest<P> {
             alarm_due: AtomicBool::new(false),
             overruns: AtomicU64::new(0),
             fault: Cell::new(None),
-            last_call: Cell::new(None),
+            last_call: Cell::new(NO_CALL),
             has_run: AtomicBool::new(false),
         };
         let (bindings, hooks) = guest.bindings.split_at(guest.externals);

@@ -80,8 +80,8 @@ pub struct Guest<P: Platform> {
     alarm_due: AtomicBool,
     overruns: AtomicU64,
     fault: Cell<Option<Record>>,
-    /// Index of the function that the guest has called last.
-    last_call: Cell<Option<u32>>,
+    /// Index of the function that the guest has called last; of none before the first call.
+    last_call: Cell<u32>,
     has_run: AtomicBool,
 }
 
@@ -295,7 +295,7 @@ impl<P: Platform> Guest<P> {
             _ if stub.is_some() => stub,
             Some(Cause::Unbound(index) | Cause::Arguments(index)) => Some(index),
             Some(Cause::WildCall | Cause::WildResolve) => None,
-            _ => self.last_call.get(),
+            _ => self.last_call(),
         };
         called
             .and_then(|index| image.externals().get(index as usize))
@@ -373,20 +373,37 @@ impl<P: Platform> Guest<P> {
     /// Leaves the host for the guest, unless that is to be left. What came meanwhile for the timers is done before.
     #[inline]
     fn leave_host(&self) {
-        loop {
-            self.expire_if_due();
-            if self.is_stopping() {
-                return;
-            }
-            self.platform.leave_host();
-            self.set_in_host(false);
-            // What a host function has latched and nobody delivers: the tail looks at what is pending.
-            self.lines.flush(self.page.pending());
-            // From here on, an alarm is done where it comes.
-            if !self.alarm_due.load(Ordering::Relaxed) {
-                return;
-            }
-            self.enter_host();
+        if !self.try_to_leave_host() {
+            self.leave_host_at_last();
         }
+    }
+
+    /// What is rarely needed, out of the way of each call.
+    #[cold]
+    #[inline(never)]
+    fn leave_host_at_last(&self) {
+        loop {
+            self.enter_host();
+            if self.try_to_leave_host() {
+                return;
+            }
+        }
+    }
+
+    /// Leaves the host, unless the guest is to be left. Returns whether that is all: an alarm may have come.
+    #[inline]
+    fn try_to_leave_host(&self) -> bool {
+        self.expire_if_due();
+        if self.is_stopping() {
+            return true;
+        }
+        self.platform.leave_host();
+        self.set_in_host(false);
+        // What a host function has latched and nobody delivers: the tail looks at what is pending.
+        if self.lines.is_any_deliverable() {
+            self.lines.flush(self.page.pending());
+        }
+        // From here on, an alarm is done where it comes.
+        !self.alarm_due.load(Ordering::Relaxed)
     }
 }

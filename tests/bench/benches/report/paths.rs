@@ -79,10 +79,9 @@ fn gate(setup: &Setup, times: &Times, arch: Arch) -> Result<Vec<Row>> {
         Row::new(
             format!("host function through the gate, {arch}"),
             Instructions(*count as f64),
-            // A third of them keeps the units' control words and flags apart (the ABI, Calls).
             Limit::AtMost(Instructions(match arch {
-                Arch::I386 => 225.0,
-                _ => 160.0,
+                Arch::I386 => 195.0,
+                _ => 125.0,
             })),
         ),
         time,

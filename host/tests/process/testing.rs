@@ -350,6 +350,20 @@ fn options_are_passed_on() {
     assert!(kept.contains(" 1 MiB of memory beside the image"), "{kept}");
 }
 
+/// Tests compute until a time has come: for them, `fast` is on a slower processor.
+#[test]
+fn fast_is_faster_for_tests() {
+    for (time, passed_on) in [("fast", "fast=20"), ("fast=1", "fast=1"), ("steps", "steps")] {
+        let folder = Folder::new(&[("hello", "hello")]);
+        let output = folder.test(&["hello", "--time", time, "--output=logs", "--", "--json"]);
+        assert_eq!(output.status.code(), Some(0), "{output:?}");
+        let kept = fs::read_to_string(folder.path("logs/hello.log")).expect("a file");
+        let json = kept.lines().find_map(|line| serde_json::from_str::<Value>(line).ok());
+        let json = json.unwrap_or_else(|| panic!("{kept}"));
+        assert!(json["time"].as_str().expect("a text").starts_with(passed_on), "{time}: {json}");
+    }
+}
+
 #[test]
 fn a_report_on_standard_output_stands_there_alone() {
     let folder = Folder::new(&[("hello", "hello")]);

@@ -17,7 +17,7 @@ use super::results::Entry;
 use super::waf::Unbuilt;
 use super::{results, samples};
 use paravirt_build::workspace::Workspace;
-use pvhost::process::Time;
+use pvhost::process::{Time, TimeError};
 use pvhost::testing::{self, Event, Folder, Options, Signals};
 
 /// Its options.
@@ -56,9 +56,9 @@ pub struct Arguments {
     /// Give test programs on the process host real-time priority; some compare times with the tick
     #[arg(long, requires = "tests")]
     realtime: bool,
-    /// How time passes for test programs on the process host, as for `pvhost run`: real, fast, fast=N, steps, or how
+    /// How time passes for test programs on the process host, as for `pvhost test`: real, fast, fast=N, steps, or how
     /// many times as fast
-    #[arg(long, value_name = "MODE", requires = "tests")]
+    #[arg(long, value_name = "MODE", value_parser = time_of_tests, requires = "tests")]
     time: Option<Time>,
     /// The build folder of stock pc686, for the host pc686-qemu
     #[arg(long, value_name = "DIR")]
@@ -96,6 +96,15 @@ impl Arguments {
             &ports,
         )
     }
+}
+
+/// As `pvhost test` understands it.
+fn time_of_tests(text: &str) -> std::result::Result<Time, TimeError> {
+    match text {
+        "fast" => testing::FAST,
+        other => other,
+    }
+    .parse()
 }
 
 /// Builds and runs. Returns whether everything that ran did what it should.

@@ -158,13 +158,15 @@ fn report(image: Image, arguments: &Arguments) -> Result<Report, Error> {
             Err(unknown @ StateProblem::Unknown { .. }) => (None, Some(unknown.to_string())),
         },
     };
+    // To a guest for another processor, a host provides nothing: that the processor is another one says it all.
+    let is_judged = known.is_none_or(|host| host.policy().machines.contains(&image.machine()));
     // L4RTEMS images may name one function several times; once is enough to hear of it.
     let mut seen = HashSet::new();
     let mut nearest = Nearest::new(&provides);
     let functions: Vec<_> = image
         .externals()
         .iter()
-        .filter(|external| seen.insert((&external.name, external.signature)))
+        .filter(|external| is_judged && seen.insert((&external.name, external.signature)))
         .map(|external| finding(external, &provides, &mut nearest, image.machine().width()))
         .collect();
     let (file, machine) = (image.name().to_owned(), image.machine().to_string());

@@ -360,7 +360,10 @@ fn fast_is_faster_for_tests() {
         let kept = fs::read_to_string(folder.path("logs/hello.log")).expect("a file");
         let json = kept.lines().find_map(|line| serde_json::from_str::<Value>(line).ok());
         let json = json.unwrap_or_else(|| panic!("{kept}"));
-        assert!(json["time"].as_str().expect("a text").starts_with(passed_on), "{time}: {json}");
+        assert!(
+            json["time"].as_str().expect("a text").starts_with(passed_on),
+            "{time}: {json}"
+        );
     }
 }
 

@@ -147,8 +147,20 @@ fn text(bytes: &[u8]) -> Option<&[u8]> {
 enum Token {
     Begin(&'static [u8]),
     End,
-    Property { name: &'static [u8], value: &'static [u8] },
+    Property { name: Name, value: &'static [u8] },
     Last,
+}
+
+/// A property's name: the tree's bytes from its first letter on. Where it ends is not looked for, because there are
+/// hundreds of them, and the tree is gone through several times before the first line is printed.
+#[derive(Clone, Copy)]
+struct Name(&'static [u8]);
+
+impl Name {
+    fn is(self, wanted: &[u8]) -> bool {
+        // Most differ in the first letter.
+        self.0.first() == wanted.first() && self.0.strip_prefix(wanted).is_some_and(|rest| rest.first() == Some(&0))
+    }
 }
 
 impl DeviceTree {
@@ -167,7 +179,7 @@ impl DeviceTree {
                 PROPERTY => {
                     let length = word(bytes, at)? as usize;
                     let name = (word(bytes, STRINGS)? as usize).checked_add(word(bytes, at + 4)? as usize)?;
-                    let name = text(bytes.get(name..)?)?;
+                    let name = Name(bytes.get(name..)?);
                     let value = at + 8;
                     let end = value.checked_add(length)?;
                     let value = bytes.get(value..end)?;
@@ -207,19 +219,18 @@ impl DeviceTree {
                         depth,
                         parent,
                     };
-                    let of = |name| node.property(name).and_then(|value| word(value, 0));
+                    // Its properties, which come before its children, are yet to be passed.
                     *way.get_mut(depth)? = Level {
-                        address: of(b"#address-cells").unwrap_or(2),
-                        size: of(b"#size-cells").unwrap_or(1),
                         is_reserved: depth == 1 && name == b"reserved-memory",
+                        ..Level::default()
                     };
                     visit(&node);
                     depth += 1;
                 }
                 Token::End => depth = depth.checked_sub(1)?,
-                Token::Property { .. } if depth > 0 => {}
+                Token::Property { name, value } => way.get_mut(depth.checked_sub(1)?)?.take(name, value),
                 Token::Last if depth == 0 => return Some(()),
-                Token::Property { .. } | Token::Last => return None,
+                Token::Last => return None,
             }
         }
     }
@@ -247,11 +258,34 @@ impl DeviceTree {
 }
 
 /// What a node says of its children.
-#[derive(Clone, Copy, Debug, Default)]
+#[derive(Clone, Copy, Debug)]
 struct Level {
     address: u32,
     size: u32,
     is_reserved: bool,
+}
+
+impl Default for Level {
+    fn default() -> Self {
+        Self {
+            address: 2,
+            size: 1,
+            is_reserved: false,
+        }
+    }
+}
+
+impl Level {
+    fn take(&mut self, name: Name, value: &[u8]) {
+        let cells = if name.is(b"#address-cells") {
+            &mut self.address
+        } else if name.is(b"#size-cells") {
+            &mut self.size
+        } else {
+            return;
+        };
+        *cells = word(value, 0).unwrap_or(*cells);
+    }
 }
 
 /// A node.
@@ -270,7 +304,7 @@ impl Node {
     pub fn property(&self, wanted: &[u8]) -> Option<&'static [u8]> {
         let mut at = self.properties;
         while let Some((Token::Property { name, value }, next)) = self.tree.token(at) {
-            if name == wanted {
+            if name.is(wanted) {
                 return Some(value);
             }
             at = next;

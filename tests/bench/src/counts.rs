@@ -2,14 +2,17 @@
 //! Instructions of the guest's own paths. Nothing disturbs these counts, and guests are always built with the same
 //! options; what a compiler of another version does differently is far less than what the limits leave.
 
-use anyhow::Result;
+use std::path::Path;
+
+use anyhow::{Context, Result};
 use test_support::Arch;
 
-use crate::callgrind;
+use crate::runs::{self, Costs, FIRST_LINE, Failure, Host, OPERATIONS, QEMU, START, XEN_DOMU};
 use crate::table::Quantity::Instructions;
-use crate::table::{Limit, Row};
+use crate::table::{Limit, Quantity, Row};
+use crate::{baseline, callgrind, guest};
 
-/// The short paths: calls and the interrupt flag.
+/// The short paths: calls and the interrupt flag, on x86.
 ///
 /// # Errors
 /// Valgrind fails, or the guest was not built.
@@ -56,4 +59,81 @@ pub fn bind(arch: Arch) -> Result<Vec<Row>> {
             Limit::AtMost(Instructions(400_000.0)),
         ),
     ])
+}
+
+/// The short paths on AArch64, which valgrind cannot run: in QEMU, where time follows the instructions, on the machine
+/// without a hypervisor and in a domain of Xen. The instructions of the loop around an operation are counted with it, as
+/// with its baseline.
+///
+/// # Errors
+/// QEMU or Xen is missing, or a run fails.
+pub fn emulated_paths(pvhost: &Path, host: Host) -> Result<Vec<Row>, Failure> {
+    let arch = Arch::Aarch64;
+    let guest = guest::path(arch, OPERATIONS).map_err(Failure::Other)?;
+    let costs = runs::counted(pvhost, host, &guest)?;
+    let rows = || -> Result<Vec<Row>> {
+        let count = |name| counted(&costs, name);
+        Ok(vec![
+            // The page address of the slot, its content, the branch there: the code model `small` puts code and data
+            // anywhere within 4 GiB, and no instruction jumps through memory.
+            Row::new(
+                format!("call through the thunk, {arch}, {}", host.name),
+                count("thunk_call")?,
+                Limit::Exactly(Instructions(3.0)),
+            )
+            .against("direct call", count("direct_call")?),
+            // The flag's stores, a look at what is pending, and a branch that is not taken.
+            Row::new(
+                format!("interrupts off and on, {arch}, {}", host.name),
+                count("interrupts_off_on")?,
+                Limit::Above(Instructions(3.0)),
+            )
+            .against("two volatile stores", count("stores")?),
+            Row::new(
+                format!("Instant::now, {arch}, {}", host.name),
+                count("clock_now")?,
+                Limit::AtMost(Instructions(32.0)),
+            ),
+        ])
+    };
+    rows().map_err(Failure::Other)
+}
+
+/// From the machine's start to the end of the guest's first line, on AArch64, in instructions of QEMU's; Xen's start is
+/// among them where there is one. The baseline goes to `folder`.
+///
+/// # Errors
+/// As [`emulated_paths`], or the baseline cannot be assembled.
+pub fn first_line(pvhost: &Path, host: Host, folder: &Path) -> Result<Vec<Row>, Failure> {
+    let arch = Arch::Aarch64;
+    let images = || Ok([guest::path(arch, START)?, baseline::assemble(arch, "aarch64", folder)?]);
+    let [layer, bare] = images()
+        .map_err(Failure::Other)?
+        .map(|image| runs::counted(pvhost, host, &image));
+    let (layer, bare) = (layer?, bare?);
+    let row = || -> Result<Row> {
+        let limit = match host {
+            // There is nothing before the guest, so a ratio says nothing. Most is reading the device tree.
+            QEMU => Limit::AtMost(Instructions(800_000.0)),
+            _ => Limit::Ratio(1.1),
+        };
+        Ok(Row::new(
+            format!("machine's start to hello's line, {arch}, {}", host.name),
+            counted(&layer, FIRST_LINE)?,
+            limit,
+        )
+        .against("assembly that only prints", counted(&bare, FIRST_LINE)?))
+    };
+    Ok(vec![row().map_err(Failure::Other)?])
+}
+
+/// The machines in QEMU on which guests for AArch64 are counted.
+pub const EMULATED: [Host; 2] = [QEMU, XEN_DOMU];
+
+/// The instructions of an operation, to a hundredth: what is less is the clock's resolution.
+fn counted(costs: &Costs, name: &str) -> Result<Quantity> {
+    let cost = costs
+        .get(name)
+        .with_context(|| format!("the guest says nothing of {name}"))?;
+    Ok(Instructions((cost.instructions(Arch::Aarch64) * 100.0).round() / 100.0))
 }

@@ -10,6 +10,7 @@ pub mod counts;
 pub mod far_call;
 pub mod guest;
 pub mod pvhost;
+pub mod runs;
 pub mod size;
 pub mod starts;
 pub mod step;

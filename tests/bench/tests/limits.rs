@@ -1,10 +1,14 @@
 // SPDX-License-Identifier: MIT OR Apache-2.0
 //! The limits of what is counted and not timed. The report shows the same rows.
 
+use std::path::Path;
+
 use anyhow::Result;
+use bench::runs::{Failure, Host, OPERATIONS, START, XEN_DOMU};
 use bench::table::{Row, render};
 use bench::{callgrind, counts, size};
-use test_support::{Arch, guest, program};
+use paravirt_build::hosts;
+use test_support::{Arch, Tool, guest, program, workspace};
 
 /// Sees that every row with a limit keeps it, and that there is such a row.
 fn check(rows: Result<Vec<Row>>) {
@@ -34,9 +38,33 @@ fn names_are_found_and_bound_in_so_many_instructions() {
     counted("bench-bind", counts::bind);
 }
 
+/// Counts on the machines in QEMU.
+fn emulated(name: &str, count: impl Fn(&Path, Host) -> Result<Vec<Row>, Failure>) {
+    let _ = (guest(Arch::Aarch64, name), test_support::qemu_arm());
+    let pvhost = hosts::build(&workspace(), hosts::PVHOST).expect("a pvhost that builds");
+    for host in counts::EMULATED {
+        if host == XEN_DOMU {
+            let _ = test_support::xen_arm();
+        }
+        check(count(&pvhost, host).map_err(Failure::into_error));
+    }
+}
+
+#[test]
+fn short_paths_cost_so_many_instructions_on_aarch64() {
+    emulated(OPERATIONS, counts::emulated_paths);
+}
+
+#[test]
+fn the_first_line_takes_hardly_longer_than_without_the_layer_on_aarch64() {
+    test_support::tool(Tool::CrossAarch64);
+    let folder = tempfile::tempdir().expect("a folder");
+    emulated(START, |pvhost, host| counts::first_line(pvhost, host, folder.path()));
+}
+
 #[test]
 fn the_layer_is_so_small() {
-    for arch in Arch::ALL {
+    for arch in Arch::KNOWN {
         let _ = guest(arch, "one-backend");
         check(size::rows(arch));
     }

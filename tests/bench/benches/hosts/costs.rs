@@ -1,43 +1,39 @@
 // SPDX-License-Identifier: MIT OR Apache-2.0
 //! The tables of costs.
 
-use std::path::Path;
-
-use anyhow::{Result, bail};
-use bench::pvhost;
+use anyhow::Result;
+use bench::runs::{self, Cost, Costs, Failure, HOSTS, Host, OPERATIONS as GUEST};
 use bench::table::{self, Quantity};
+use bench::{guest, pvhost};
 use test_support::Arch;
 
-use crate::runs::{self, Cost, Costs, Failure, HOSTS, Host};
-
 /// Operations by the guest's names, and for people.
-const OPERATIONS: [(&str, &str); 9] = [
+const OPERATIONS: [(&str, &str); 10] = [
     ("direct_call", "direct call of a function that returns"),
     ("thunk_call", "the same through the thunk"),
     ("pv_irq_mask", "pv_irq_mask"),
     ("pv_clock_now", "pv_clock_now"),
     ("clock_now", "Instant::now"),
     ("console_byte", "pv_console_write, one byte"),
+    ("stores", "two volatile stores"),
     ("interrupts_off_on", "interrupts off and on"),
     ("raise_to_handler", "raise to handler"),
     ("timer_to_handler", "timer due to handler, from idle"),
 ];
 
-/// ns, and with that cycles of the counter, that one instruction takes where time follows the instructions: `shift=4`.
-const CYCLES_PER_INSTRUCTION: f64 = 16.0;
-
 /// Prints both tables; whether nothing failed.
 pub fn print(arch: Arch) -> Result<bool> {
     let pvhost = pvhost::build()?;
+    let guest = guest::path(arch, GUEST)?;
     let mut failures = Vec::new();
     let hosts = HOSTS.into_iter().filter(|host| host.runs(arch));
     let times = measure(hosts.clone(), &mut failures, |host| {
-        runs::run(&pvhost, host, arch, false)
+        runs::run(&pvhost, host, &guest, false)
     });
     let counts = measure(hosts.filter(|host| host.emulated), &mut failures, |host| {
-        counted(&pvhost, host, arch)
+        runs::counted(&pvhost, host, &guest)
     });
-    println!("\nTime of one operation, {arch}; in brackets, cycles of the time-stamp counter\n");
+    println!("\nTime of one operation, {arch}; in brackets, cycles of the counter\n");
     print_table(&times, |cost| {
         format!(
             "{} ({:.0})",
@@ -46,9 +42,7 @@ pub fn print(arch: Arch) -> Result<bool> {
         )
     });
     println!("\nInstructions of one operation, hypervisor's included, {arch}; two runs agree to a thousandth\n");
-    print_table(&counts, |cost| {
-        format!("{:.2}", cost.millicycles / 1000.0 / CYCLES_PER_INSTRUCTION)
-    });
+    print_table(&counts, |cost| format!("{:.2}", cost.instructions(arch)));
     for failure in &failures {
         println!("failed: {failure}");
     }
@@ -72,28 +66,6 @@ fn measure(
         }
     }
     columns
-}
-
-/// Runs the guest twice with time that follows the instructions: what it reports must not differ, but for what the
-/// clock's own resolution adds.
-fn counted(pvhost: &Path, host: Host, arch: Arch) -> Result<Costs, Failure> {
-    let first = runs::run(pvhost, host, arch, true)?;
-    let second = runs::run(pvhost, host, arch, true)?;
-    let check = || -> Result<()> {
-        for (name, cost) in &first {
-            let other = second.get(name);
-            if !other.is_some_and(|other| is_close(*cost, *other)) {
-                bail!("{name} is not repeatable: {cost:?}, then {other:?}");
-            }
-        }
-        Ok(())
-    };
-    check().map_err(Failure::Other)?;
-    Ok(first)
-}
-
-fn is_close(first: Cost, second: Cost) -> bool {
-    (first.millicycles - second.millicycles).abs() <= first.millicycles / 1000.0
 }
 
 fn print_table(columns: &[Column], cell: impl Fn(&Cost) -> String) {

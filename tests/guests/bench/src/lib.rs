@@ -6,7 +6,11 @@
 //! instructions for a program that single-steps the guest.
 #![no_std]
 
-use core::arch::{global_asm, naked_asm};
+#[cfg(target_arch = "aarch64")]
+use core::arch::asm;
+use core::arch::global_asm;
+#[cfg(any(target_arch = "x86", target_arch = "x86_64"))]
+use core::arch::naked_asm;
 
 use paravirt_bsp::clock::Instant;
 use paravirt_bsp::{println, start};
@@ -20,7 +24,7 @@ pub fn mode() -> &'static str {
     start::arguments().next().unwrap_or("")
 }
 
-/// The time-stamp counter.
+/// The counter of the processor's that the clock is made of: the time-stamp counter, on AArch64 the virtual counter.
 #[inline]
 #[must_use]
 pub fn counter() -> u64 {
@@ -28,8 +32,36 @@ pub fn counter() -> u64 {
     use core::arch::x86::_rdtsc;
     #[cfg(target_arch = "x86_64")]
     use core::arch::x86_64::_rdtsc;
+    #[cfg(any(target_arch = "x86", target_arch = "x86_64"))]
     // SAFETY: every processor has the counter.
-    unsafe { _rdtsc() }
+    unsafe {
+        _rdtsc()
+    }
+    #[cfg(target_arch = "aarch64")]
+    {
+        let count;
+        // SAFETY: every processor has the counter. It is not read before what precedes is done, by the barrier.
+        unsafe { asm!("isb", "mrs {}, cntvct_el0", out(reg) count, options(nostack, preserves_flags)) };
+        count
+    }
+}
+
+/// The counter since the machine's start, where the guest is a machine's or a domain's: on AArch64 the physical one,
+/// since that of a domain begins with the domain.
+#[inline]
+#[must_use]
+pub fn counter_of_machine() -> u64 {
+    #[cfg(any(target_arch = "x86", target_arch = "x86_64"))]
+    {
+        counter()
+    }
+    #[cfg(target_arch = "aarch64")]
+    {
+        let count;
+        // SAFETY: as in `counter`.
+        unsafe { asm!("isb", "mrs {}, cntpct_el0", out(reg) count, options(nostack, preserves_flags)) };
+        count
+    }
 }
 
 /// The time of the monotonic clock, in ns.
@@ -71,6 +103,17 @@ global_asm!(
     "bench_body:",
     "    mov eax, [esp + 4]", // the result is the argument
     "    ret",
+    ".size bench_body, . - bench_body",
+    ".popsection",
+);
+#[cfg(target_arch = "aarch64")]
+global_asm!(
+    ".pushsection .text.bench_body, \"ax\", @progbits",
+    ".balign 4",
+    ".globl bench_body",
+    ".type bench_body, @function",
+    "bench_body:",
+    "    ret", // the result is the argument
     ".size bench_body, . - bench_body",
     ".popsection",
 );

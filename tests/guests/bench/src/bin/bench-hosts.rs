@@ -1,12 +1,13 @@
 // SPDX-License-Identifier: MIT OR Apache-2.0
 //! What the interface costs, the same report on every host: how long one operation takes in ns and in cycles of the
-//! time-stamp counter.
+//! counter that the clock is made of.
 //!
 //! Each line is `NAME PICOSECONDS MILLICYCLES`. Short operations are done many times; the fastest batch counts, because
 //! everything that disturbs one makes it longer. Of interrupts, what a tenth of the samples do not exceed.
 #![no_std]
 #![no_main]
 
+use core::cell::UnsafeCell;
 use core::hint::black_box;
 use core::sync::atomic::{AtomicU32, Ordering};
 
@@ -60,6 +61,21 @@ fn console_byte() {
 
 fn guest_clock() {
     black_box(now());
+}
+
+/// A word for volatile stores.
+struct Word(UnsafeCell<u32>);
+// SAFETY: there is one thread, and nothing but the volatile stores below accesses the word.
+unsafe impl Sync for Word {}
+static WORD: Word = Word(UnsafeCell::new(0));
+
+/// What turning interrupts off and on is compared with.
+fn stores() {
+    // SAFETY: see `Word`.
+    unsafe {
+        WORD.0.get().write_volatile(0);
+        WORD.0.get().write_volatile(1);
+    }
 }
 
 fn interrupts_off_on() {
@@ -150,6 +166,7 @@ fn main() -> i32 {
         ("pv_clock_now", fastest(500, host_clock)),
         ("console_byte", fastest(4, console_byte)),
         ("clock_now", fastest(1000, guest_clock)),
+        ("stores", fastest(1000, stores)),
         ("interrupts_off_on", fastest(1000, interrupts_off_on)),
         ("raise_to_handler", tenth(raise)),
         ("timer_to_handler", tenth(|| expiration(timer, rate))),

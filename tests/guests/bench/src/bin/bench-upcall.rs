@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: MIT OR Apache-2.0
-//! What an interrupt costs the code that it interrupts, by the time-stamp counter. `baseline/signal.c` of the
+//! What an interrupt costs the code that it interrupts, by the processor's counter. `baseline/signal.c` of the
 //! benchmarks measures a signal in the same way.
 #![no_std]
 #![no_main]

@@ -129,6 +129,18 @@ pub(crate) fn lists(workspace: &Workspace) -> Result<Lists> {
 /// # Errors
 /// There is no compiler, or the build fails; the compiler's messages are on standard error.
 pub fn build(workspace: &Workspace, package: &str) -> Result<PathBuf> {
+    build_as(workspace, package, "--profile=dev")
+}
+
+/// The same, optimized, for measurements.
+///
+/// # Errors
+/// As [`build`].
+pub fn build_optimized(workspace: &Workspace, package: &str) -> Result<PathBuf> {
+    build_as(workspace, package, "--release")
+}
+
+fn build_as(workspace: &Workspace, package: &str, profile: &str) -> Result<PathBuf> {
     let Compiler { mut cargo, flags } = compiler(workspace)?;
     let mut all = OsString::from(STATIC);
     for flag in flags {
@@ -137,7 +149,7 @@ pub fn build(workspace: &Workspace, package: &str) -> Result<PathBuf> {
     }
     cargo
         .current_dir(workspace.root())
-        .args(["rustc", "--quiet", "--target", TARGET])
+        .args(["rustc", "--quiet", profile, "--target", TARGET])
         .args(["--package", package, "--bin", package])
         .arg("--message-format=json-render-diagnostics")
         // Another compiler may be at work in the folder that is usual.

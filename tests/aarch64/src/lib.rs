@@ -1,6 +1,8 @@
 // SPDX-License-Identifier: MIT OR Apache-2.0
 //! What the tests of the process host on AArch64 have in common: programs for it, and what they print.
 
+pub mod kernel;
+
 use std::path::PathBuf;
 
 use paravirt_build::aarch64;

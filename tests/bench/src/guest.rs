@@ -51,6 +51,16 @@ impl Times {
             .with_context(|| format!("the program printed no time for {name}"))
     }
 
+    /// The times in the lines `NAME PICOSECONDS`.
+    ///
+    /// # Errors
+    /// There are others.
+    pub fn read(text: &str) -> Result<Self> {
+        let mut times = Self::default();
+        times.improve(text)?;
+        Ok(times)
+    }
+
     /// Takes what is faster in the lines `NAME PICOSECONDS`.
     fn improve(&mut self, text: &str) -> Result<()> {
         for line in text.lines() {

@@ -9,7 +9,6 @@ pub mod callgrind;
 pub mod counts;
 pub mod far_call;
 pub mod guest;
-pub mod pvhost;
 pub mod runs;
 pub mod size;
 pub mod starts;

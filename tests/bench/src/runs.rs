@@ -33,6 +33,8 @@ pub struct Host {
 
 /// QEMU's machine without a hypervisor.
 pub const QEMU: Host = host("qemu", true, &Arch::KNOWN);
+/// The first domain of Xen, paravirtualized.
+pub const XEN_PV: Host = host("xen-pv", true, &[Arch::X86_64]);
 /// A domain of Xen on AArch64.
 pub const XEN_DOMU: Host = host("xen-domu", true, &[Arch::Aarch64]);
 /// All. In QEMU's emulation of programs, time says nothing and cannot follow the instructions, so guests for AArch64 are
@@ -41,7 +43,7 @@ pub const HOSTS: [Host; 6] = [
     host("process", false, &Arch::ALL),
     host("native", false, &Arch::ALL),
     QEMU,
-    host("xen-pv", true, &[Arch::X86_64]),
+    XEN_PV,
     host("xen-pvh", true, &Arch::ALL),
     XEN_DOMU,
 ];

@@ -2,10 +2,11 @@
 //! The tables of costs.
 
 use anyhow::Result;
+use bench::guest;
 use bench::runs::{self, Cost, Costs, Failure, HOSTS, Host, OPERATIONS as GUEST};
 use bench::table::{self, Quantity};
-use bench::{guest, pvhost};
-use test_support::Arch;
+use paravirt_build::hosts::{self, PVHOST};
+use test_support::{Arch, workspace};
 
 /// Operations by the guest's names, and for people.
 const OPERATIONS: [(&str, &str); 10] = [
@@ -23,7 +24,7 @@ const OPERATIONS: [(&str, &str); 10] = [
 
 /// Prints both tables; whether nothing failed.
 pub fn print(arch: Arch) -> Result<bool> {
-    let pvhost = pvhost::build()?;
+    let pvhost = hosts::build(&workspace(), PVHOST)?;
     let guest = guest::path(arch, GUEST)?;
     let mut failures = Vec::new();
     let hosts = HOSTS.into_iter().filter(|host| host.runs(arch));

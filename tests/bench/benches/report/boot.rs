@@ -1,59 +1,43 @@
 // SPDX-License-Identifier: MIT OR Apache-2.0
-//! From the start of QEMU to its exit: what the layer's start-up adds to the boot of Xen.
+//! What the layer's start-up adds to the start of a machine: from the start of QEMU to its exit, and on AArch64 the
+//! instructions to the first line.
 
-use std::path::{Path, PathBuf};
-use std::process::Command;
+use std::path::Path;
 
-use anyhow::{Result, bail};
+use anyhow::Result;
+use bench::runs::{Host, QEMU, XEN_PV};
 use bench::table::Quantity::Time;
 use bench::table::{Limit, Row};
-use bench::{guest, pvhost, starts};
-use test_support::Arch;
+use bench::{baseline, counts, guest, starts};
+use paravirt_build::hosts;
+use test_support::{Arch, workspace};
 
-use crate::Setup;
+use crate::{Setup, emulated};
 
 /// Boots per guest; each takes a second or two.
 const BOOTS: usize = 20;
 
 pub fn rows(setup: &Setup, arch: Arch) -> Result<Vec<Row>> {
-    // 32-bit PV is not built into Xen any more.
-    if arch != Arch::X86_64 {
-        return Ok(Vec::new());
+    let folder = setup.scratch.path();
+    match arch {
+        Arch::X86_64 => Ok(vec![boots(folder, arch, XEN_PV, "xen_pv")?]),
+        // 32-bit PV is not built into Xen any more.
+        Arch::I386 => Ok(Vec::new()),
+        Arch::Aarch64 => {
+            let mut rows = emulated::rows(|pvhost, host| counts::first_line(pvhost, host, folder))?;
+            rows.push(boots(folder, arch, QEMU, "aarch64")?);
+            Ok(rows)
+        }
     }
-    let pvhost = pvhost::build()?;
-    let baseline = build_baseline(setup.scratch.path())?;
-    let hello = guest::path(arch, "hello")?;
-    let boot = |image: &Path| {
-        let mut command = Command::new(&pvhost);
-        command.args(["run", "--host", "xen-pv", "--timeout", "60"]);
-        command.arg(image);
-        command
-    };
-    let [layer, bare] = starts::compare(BOOTS, [&mut boot(&hello), &mut boot(&baseline)])?;
-    Ok(vec![
-        Row::new("hello on Xen PV, QEMU's start to exit", Time(layer), Limit::Ratio(1.1))
-            .against("assembly that only prints", Time(bare)),
-    ])
 }
 
-/// Assembles the guest that only prints and exits.
-fn build_baseline(folder: &Path) -> Result<PathBuf> {
-    let source = Path::new(env!("CARGO_MANIFEST_DIR")).join("baseline/xen_pv.S");
-    let program = folder.join("xen_pv");
-    let output = Command::new("cc")
-        .args(["-m64", "-nostdlib", "-static", "-no-pie"])
-        // Where the layer's images lie, too.
-        .args(["-Wl,--build-id=none", "-Wl,-Ttext-segment=0x100000"])
-        .arg(&source)
-        .arg("-o")
-        .arg(&program)
-        .output()?;
-    if !output.status.success() {
-        bail!(
-            "cannot assemble {}: {}",
-            source.display(),
-            String::from_utf8_lossy(&output.stderr)
-        );
-    }
-    Ok(program)
+/// Times of `hello` and of that baseline, in turn.
+fn boots(folder: &Path, arch: Arch, host: Host, baseline: &str) -> Result<Row> {
+    let pvhost = hosts::build(&workspace(), hosts::PVHOST)?;
+    let baseline = baseline::assemble(arch, baseline, folder)?;
+    let hello = guest::path(arch, "hello")?;
+    let mut commands = [&hello, &baseline].map(|image| host.command(&pvhost, image, false));
+    let [layer, bare] = starts::compare(BOOTS, commands.each_mut())?;
+    let what = format!("hello, QEMU's start to exit, {arch}, {}", host.name);
+    Ok(Row::new(what, Time(layer), Limit::Ratio(1.1)).against("assembly that only prints", Time(bare)))
 }

@@ -6,6 +6,7 @@
 
 mod bind;
 mod boot;
+mod emulated;
 mod machine;
 mod paths;
 mod start;
@@ -17,7 +18,8 @@ use std::process::ExitCode;
 use anyhow::Result;
 use bench::size;
 use bench::table::{self, Row};
-use test_support::Arch;
+use paravirt_build::hosts;
+use test_support::{Arch, workspace};
 
 /// What the sections share.
 struct Setup {
@@ -26,6 +28,9 @@ struct Setup {
     /// The host with the functions of the benchmark guests.
     host: PathBuf,
 }
+
+/// The package of the host, and its program.
+const HOST: &str = "bench-host";
 
 type Section = fn(&Setup, Arch) -> Result<Vec<Row>>;
 const SECTIONS: [(&str, Section); 6] = [
@@ -58,7 +63,7 @@ fn main() -> ExitCode {
 fn run(wanted: &[String]) -> Result<bool> {
     let setup = Setup {
         scratch: tempfile::tempdir()?,
-        host: env!("CARGO_BIN_EXE_bench-host").into(),
+        host: hosts::build(&workspace(), HOST)?,
     };
     let mut rows = Vec::new();
     let mut failures = Vec::new();
@@ -66,7 +71,7 @@ fn run(wanted: &[String]) -> Result<bool> {
         if !wanted.is_empty() && !wanted.iter().any(|one| one == name) {
             continue;
         }
-        for arch in Arch::ALL {
+        for arch in Arch::KNOWN {
             eprintln!("measuring {name}, {arch}");
             match section(&setup, arch) {
                 Ok(more) => rows.extend(more),

@@ -8,11 +8,14 @@ use bench::table::{Limit, Row};
 use bench::{baseline, callgrind, counts, far_call, step};
 use test_support::Arch;
 
-use crate::Setup;
+use crate::{Setup, emulated};
 
 const GUEST: &str = "bench-paths";
 
 pub fn rows(setup: &Setup, arch: Arch) -> Result<Vec<Row>> {
+    if arch == Arch::Aarch64 {
+        return emulated::rows(counts::emulated_paths);
+    }
     let clock = baseline::build(arch, "clock", setup.scratch.path())?;
     let path = guest::path(arch, GUEST)?;
     let [times, native, clock] = guest::compare([

@@ -4,6 +4,7 @@
 use std::fs;
 use std::path::{Path, PathBuf};
 use std::process::Command;
+use std::time::Duration;
 
 use paravirt_build::aarch64;
 use test_support::Tool;
@@ -61,13 +62,13 @@ fn init(folder: &Path) -> Vec<u8> {
 }
 
 /// Runs these commands with these programs, which lie in the root folder, in one start of the kernel; their exit
-/// statuses, and what they have printed. `options` are further ones of QEMU's.
+/// statuses, and what they have printed. `options` are further ones of QEMU's; `limit` is the time for all of it.
 ///
 /// # Panics
 /// If there is no kernel, QEMU or compiler for its first program, or the kernel does not come to the last command's end.
 #[must_use]
 #[track_caller]
-pub fn run(programs: &[(&str, PathBuf)], commands: &[String], options: &[&str]) -> Vec<(i32, String)> {
+pub fn run(programs: &[(&str, PathBuf)], commands: &[String], options: &[&str], limit: Duration) -> Vec<(i32, String)> {
     test_support::tool(Tool::LinuxAarch64);
     let qemu = test_support::qemu_arm();
     let kernel = aarch64::kernel(&test_support::workspace()).expect("a kernel");
@@ -93,7 +94,7 @@ pub fn run(programs: &[(&str, PathBuf)], commands: &[String], options: &[&str]) 
     let root = folder.path().join("root");
     fs::write(&root, archive(&files)).expect("a file");
     let output = Command::new("timeout")
-        .args(["--kill-after=5", "240"])
+        .args(["--kill-after=5", &limit.as_secs().to_string()])
         .arg(qemu)
         .args([
             "-M",

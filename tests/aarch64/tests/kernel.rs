@@ -1,6 +1,8 @@
 // SPDX-License-Identifier: MIT OR Apache-2.0
 //! The process host on a Linux kernel for AArch64, which QEMU runs: with seccomp, and with its clock.
 
+use std::time::Duration;
+
 use paravirt_aarch64_tests::{Arch, CALLERS, FAULTS, expect, guest, has_in_order, kernel, program};
 
 /// Runs these commands, in one start of the kernel; their exit statuses, and what they have printed.
@@ -8,7 +10,7 @@ use paravirt_aarch64_tests::{Arch, CALLERS, FAULTS, expect, guest, has_in_order,
 fn run(commands: &[String]) -> Vec<(i32, String)> {
     let hosts = ["pvhost", "own-host"].map(|name| (name, program(name)));
     let guests = ["hello", "conformance", "el1", "own-function"].map(|name| (name, guest(Arch::Aarch64, name)));
-    kernel::run(&[&hosts[..], &guests].concat(), commands, &[])
+    kernel::run(&[&hosts[..], &guests].concat(), commands, &[], Duration::from_secs(240))
 }
 
 #[test]

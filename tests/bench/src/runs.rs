@@ -185,7 +185,10 @@ fn is_close(first: Cost, second: Cost) -> bool {
 }
 
 /// The lines `NAME PICOSECONDS MILLICYCLES`; other lines are none of ours.
-fn parse(printed: &str) -> Result<Costs> {
+///
+/// # Errors
+/// There is none.
+pub fn parse(printed: &str) -> Result<Costs> {
     let mut costs = Costs::new();
     for line in printed.lines() {
         let words: Vec<&str> = line.split_whitespace().collect();

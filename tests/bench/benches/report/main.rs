@@ -7,6 +7,7 @@
 mod bind;
 mod boot;
 mod emulated;
+mod linux;
 mod machine;
 mod paths;
 mod start;

@@ -9,8 +9,9 @@ use bench::table;
 
 /// The folder of the backends.
 const BACKENDS: &str = concat!(env!("CARGO_MANIFEST_DIR"), "/../../bsp/src/backend");
-/// What backends for ring 0 share, beside it.
+/// What backends for ring 0 share, beside it, and those for EL1.
 const RING_0: &str = concat!(env!("CARGO_MANIFEST_DIR"), "/../../bsp/src/ring0");
+const EL1: &str = concat!(env!("CARGO_MANIFEST_DIR"), "/../../bsp/src/el1");
 
 /// The bindings of Solo5 (revision 469c1a8 of 2026-08-16), `.c` and `.S` files, counted in the same way.
 const SOLO5: [(&str, Lines); 3] = [
@@ -44,6 +45,7 @@ pub fn print() -> Result<()> {
         rows.push(row(&name, count(folder)?));
     }
     rows.push(row("shared by backends in ring 0", count(Path::new(RING_0))?));
+    rows.push(row("shared by backends at EL1", count(Path::new(EL1))?));
     let mut shared = lines(0, 0);
     for file in folders.iter().filter(|path| path.is_file()) {
         add(&mut shared, file)?;

@@ -65,7 +65,8 @@ fn init(folder: &Path) -> Vec<u8> {
 /// statuses, and what they have printed. `options` are further ones of QEMU's; `limit` is the time for all of it.
 ///
 /// # Panics
-/// If there is no kernel, QEMU or compiler for its first program, or the kernel does not come to the last command's end.
+/// If there is no kernel, QEMU or compiler for its first program, or the kernel does not come to the last command's
+/// end.
 #[must_use]
 #[track_caller]
 pub fn run(programs: &[(&str, PathBuf)], commands: &[String], options: &[&str], limit: Duration) -> Vec<(i32, String)> {

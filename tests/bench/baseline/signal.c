@@ -148,8 +148,8 @@ int main(void)
     struct itimerspec times = { { 0, PERIOD }, { 0, PERIOD } };
     timer_t timer;
 
-    if (sigaltstack(&stack, NULL) != 0 || sigaction(SIGRTMIN, &action, NULL) != 0 || timer_create(CLOCK_MONOTONIC, &event, &timer) != 0
-        || timer_settime(timer, 0, &times, NULL) != 0)
+    if (sigaltstack(&stack, NULL) != 0 || sigaction(SIGRTMIN, &action, NULL) != 0
+        || timer_create(CLOCK_MONOTONIC, &event, &timer) != 0 || timer_settime(timer, 0, &times, NULL) != 0)
         return 1;
     report("timer", take_gaps);
     timer_delete(timer);

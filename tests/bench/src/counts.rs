@@ -62,8 +62,8 @@ pub fn bind(arch: Arch) -> Result<Vec<Row>> {
 }
 
 /// The short paths on AArch64, which valgrind cannot run: in QEMU, where time follows the instructions, on the machine
-/// without a hypervisor and in a domain of Xen. The instructions of the loop around an operation are counted with it, as
-/// with its baseline.
+/// without a hypervisor and in a domain of Xen. The instructions of the loop around an operation are counted with it,
+/// as with its baseline.
 ///
 /// # Errors
 /// QEMU or Xen is missing, or a run fails.

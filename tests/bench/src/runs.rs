@@ -37,8 +37,8 @@ pub const QEMU: Host = host("qemu", true, &Arch::KNOWN);
 pub const XEN_PV: Host = host("xen-pv", true, &[Arch::X86_64]);
 /// A domain of Xen on AArch64.
 pub const XEN_DOMU: Host = host("xen-domu", true, &[Arch::Aarch64]);
-/// All. In QEMU's emulation of programs, time says nothing and cannot follow the instructions, so guests for AArch64 are
-/// not measured there.
+/// All. In QEMU's emulation of programs, time says nothing and cannot follow the instructions, so guests for AArch64
+/// are not measured there.
 pub const HOSTS: [Host; 6] = [
     host("process", false, &Arch::ALL),
     host("native", false, &Arch::ALL),

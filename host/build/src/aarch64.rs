@@ -158,6 +158,8 @@ fn build_as(workspace: &Workspace, package: &str, profile: &str) -> Result<PathB
         // With a target, these do not reach procedural macros.
         .env("CARGO_ENCODED_RUSTFLAGS", all)
         .env("CARGO_TARGET_AARCH64_UNKNOWN_LINUX_GNU_LINKER", "aarch64-linux-gnu-gcc")
-        .args(["--", ABOVE_GUESTS]);
+        // With debug information they do not fit into the machine on which they are tested, which has them twice in its
+        // memory, packed and unpacked.
+        .args(["--", ABOVE_GUESTS, "-Cstrip=debuginfo"]);
     command::build_program(&mut cargo, package)
 }

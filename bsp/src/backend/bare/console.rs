@@ -18,7 +18,8 @@ crate::in_guest_functions! {
 /// Whether there is a port.
 static IS_HERE: Local<bool> = Local::new(false);
 
-/// Makes the port ready. Messages of start-up and of faults go there from now on.
+/// Makes the port ready, if there is one. Messages of start-up and of faults go there from now on, and its input is the
+/// console's line.
 pub(in crate::backend) fn start() {
     if serial::is_here() {
         IS_HERE.set(true);
@@ -26,6 +27,17 @@ pub(in crate::backend) fn start() {
         // SAFETY: it writes to the port and waits for nobody.
         unsafe { message::set_console(|text| serial::write_all(text.as_bytes())) };
     }
+    lines::set_source(|line, unmasked| {
+        if line != line::CONSOLE {
+            return;
+        }
+        if IS_HERE.get() {
+            serial::interrupt_on_input(unmasked);
+        }
+        if unmasked {
+            announce_input();
+        }
+    });
 }
 
 /// Body of `pv_console_write`: as many bytes as the port takes at once, none while it is busy.

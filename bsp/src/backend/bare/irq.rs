@@ -1,25 +1,11 @@
 // SPDX-License-Identifier: MIT OR Apache-2.0
-//! From the interrupts of the devices to lines.
+//! The host's interrupt flag, and what interrupts.
 
-use paravirt_abi::line;
+use super::devices;
+use crate::backend::entry;
 
-use super::{console, devices};
-use crate::backend::{entry, lines};
-use crate::machine::serial;
-
-/// Makes the interrupt controller deliver those of the timer and the serial port alone.
+/// Makes the interrupt controller deliver those of the timer, the console and the backend alone.
 pub(super) fn start() {
-    lines::set_source(|line, unmasked| {
-        if line != line::CONSOLE {
-            return;
-        }
-        if serial::is_here() {
-            serial::interrupt_on_input(unmasked);
-        }
-        if unmasked {
-            console::announce_input();
-        }
-    });
     devices::start_interrupts();
     // The processor keeps interrupts away since the entry; turning interrupts on lets them in.
     entry::mark_host_closed();

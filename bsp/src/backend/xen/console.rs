@@ -8,12 +8,13 @@ use paravirt_abi::error::Error;
 use paravirt_abi::line;
 
 use super::ring::{OutOfRange, Ring};
-use super::{domain, events, hypercall, power};
+use super::{events, hypercall, power};
 use crate::backend::lines;
 use crate::cpu;
 use crate::local::Local;
-use crate::ring0::{message, qemu};
+use crate::machine::{message, qemu};
 
+#[cfg(any(target_arch = "x86", target_arch = "x86_64"))]
 crate::in_guest_functions! { pub(super) const FUNCTIONS = { pv_console_read = read, pv_console_write = write }; }
 
 /// Most bytes that one hypercall takes: Xen copies that many at a time.
@@ -141,8 +142,16 @@ fn write_message(text: &str) {
                 return;
             }
         }
-    } else if !READY.get() && domain::has_ports() && qemu::is_here() {
+    } else if !READY.get() && has_ports() && qemu::is_here() {
         // The debug console has no errors.
         let _ = qemu::DebugConsole.write_str(text);
     }
+}
+
+/// Returns whether QEMU may be asked for its debug console.
+fn has_ports() -> bool {
+    #[cfg(any(target_arch = "x86", target_arch = "x86_64"))]
+    return super::domain::has_ports();
+    #[cfg(target_arch = "aarch64")]
+    true
 }

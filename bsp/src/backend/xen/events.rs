@@ -2,17 +2,22 @@
 //! Event channels: which port means what, and the scan of the two-level bitmap of pending ones.
 
 use core::sync::atomic::Ordering;
+#[cfg(target_arch = "aarch64")]
+use core::sync::atomic::fence;
 
 use paravirt_abi::line;
 
 use super::shared::{PAGE, WORD_BITS};
 use super::{console, hypercall};
-use crate::backend::{lines, timers};
+use crate::backend::lines;
+#[cfg(any(target_arch = "x86", target_arch = "x86_64"))]
+use crate::backend::timers;
 use crate::local::Local;
-use crate::ring0::message;
+use crate::machine::message;
 use crate::vcpu;
 
 /// Virtual interrupt of the timers.
+#[cfg(any(target_arch = "x86", target_arch = "x86_64"))]
 pub(super) const VIRQ_TIMER: u32 = 0;
 /// Virtual interrupt of input on Xen's own console, for the domain that controls the machine.
 pub(super) const VIRQ_CONSOLE: u32 = 2;
@@ -20,6 +25,7 @@ pub(super) const VIRQ_CONSOLE: u32 = 2;
 /// No event channel: Xen never hands out port 0.
 const NONE: u32 = 0;
 
+#[cfg(any(target_arch = "x86", target_arch = "x86_64"))]
 static TIMER: Local<u32> = Local::new(NONE);
 static CONSOLE: Local<u32> = Local::new(NONE);
 /// Whether an event that nobody has asked for was reported.
@@ -33,6 +39,7 @@ pub(super) fn start() {
 }
 
 /// Lets events of `port` mean the timer.
+#[cfg(any(target_arch = "x86", target_arch = "x86_64"))]
 pub(super) fn bind_timer(port: u32) {
     TIMER.set(port);
     hypercall::unmask(port);
@@ -47,10 +54,13 @@ pub(super) fn bind_console(port: u32) {
 /// Takes every pending event. Called while no event callback can come.
 ///
 /// Xen sets the channel's bit, then the selector's, then the flag; so here the flag is cleared first, then the
-/// selector, then the channel. All three are locked instructions, which are full barriers on x86.
+/// selector, then the channel. On x86 all three are locked instructions, which are full barriers; on AArch64 a barrier
+/// keeps the channel from being read before the selector is cleared for the processor that Xen runs on.
 pub(super) fn take() {
     PAGE.vcpu.upcall_pending.swap(0, Ordering::SeqCst);
     let mut selector = PAGE.vcpu.selector.swap(0, Ordering::SeqCst);
+    #[cfg(target_arch = "aarch64")]
+    fence(Ordering::SeqCst);
     while selector != 0 {
         let index = selector.trailing_zeros();
         selector &= selector - 1;
@@ -68,10 +78,12 @@ pub(super) fn take() {
 }
 
 fn deliver(port: u32) {
+    #[cfg(any(target_arch = "x86", target_arch = "x86_64"))]
     if port == TIMER.get() {
         // SAFETY: the entry of events.
-        unsafe { timers::expire() };
-    } else if port == CONSOLE.get() {
+        return unsafe { timers::expire() };
+    }
+    if port == CONSOLE.get() {
         if console::has_input() {
             lines::signal(line::CONSOLE);
         }

@@ -10,13 +10,11 @@
 
 #[cfg(target_arch = "aarch64")]
 mod arm;
-#[cfg(any(target_arch = "x86", target_arch = "x86_64"))]
 mod console;
 #[cfg(any(target_arch = "x86", target_arch = "x86_64"))]
 mod cpu;
 #[cfg(any(target_arch = "x86", target_arch = "x86_64"))]
 mod domain;
-#[cfg(any(target_arch = "x86", target_arch = "x86_64"))]
 mod events;
 mod hypercall;
 #[cfg(any(target_arch = "x86", target_arch = "x86_64"))]
@@ -26,9 +24,7 @@ mod power;
 mod pv;
 #[cfg(any(target_arch = "x86", target_arch = "x86_64"))]
 mod pvh;
-#[cfg(any(target_arch = "x86", target_arch = "x86_64"))]
 mod ring;
-#[cfg(any(target_arch = "x86", target_arch = "x86_64"))]
 mod shared;
 #[cfg(any(target_arch = "x86", target_arch = "x86_64"))]
 mod start;
@@ -42,7 +38,7 @@ use super::{Backend, Contract, lines, timers};
 #[cfg(target_arch = "aarch64")]
 use crate::el1::processor::open_interrupts;
 #[cfg(target_arch = "aarch64")]
-use arm::{console, start};
+use arm::start;
 #[cfg(any(target_arch = "x86", target_arch = "x86_64"))]
 use irq::open as open_interrupts;
 
@@ -61,4 +57,7 @@ pub static BACKEND: Backend = Backend {
     contract: unsafe { Contract::kept() },
 };
 
+#[cfg(any(target_arch = "x86", target_arch = "x86_64"))]
 crate::in_guest_functions! { static FUNCTIONS = [console, timer, timers, lines, cpu, power]; }
+#[cfg(target_arch = "aarch64")]
+crate::in_guest_functions! { static FUNCTIONS = [arm, timer, timers, lines, cpu, power]; }

@@ -47,6 +47,6 @@ fn tell(reason: &str, code: i32) {
 /// Leaves that record, where the domain was given a device of QEMU's for it; whoever started QEMU ends it then.
 #[cfg(target_arch = "aarch64")]
 fn tell(reason: &str, code: i32) {
-    super::console::finish();
+    super::arm::finish();
     crate::el1::qemu::record(reason, code);
 }

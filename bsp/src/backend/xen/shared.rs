@@ -1,18 +1,21 @@
 // SPDX-License-Identifier: MIT OR Apache-2.0
 //! The page that a domain shares with Xen: pending events, the time (`struct shared_info` in Xen's public headers,
-//! version 4.17: `xen/include/public/xen.h`, `arch-x86/xen.h`).
+//! version 4.17: `xen/include/public/xen.h`, `arch-x86/xen.h`, `arch-arm.h`).
 //!
 //! A page of the image, in whose place the start has Xen's mapped. Until then it reads as zeros.
 
 use core::cell::UnsafeCell;
-use core::sync::atomic::{AtomicU8, AtomicU32, AtomicUsize};
+use core::sync::atomic::{AtomicU8, AtomicU32, AtomicUsize, Ordering, fence};
 
 /// Bits of a word of the event bitmaps.
 pub(super) const WORD_BITS: u32 = usize::BITS;
 /// Words of an event bitmap: one for each bit of the selector.
 pub(super) const WORDS: usize = WORD_BITS as usize;
 /// Virtual processors that the page has room for.
+#[cfg(any(target_arch = "x86", target_arch = "x86_64"))]
 const VCPUS: usize = 32;
+#[cfg(target_arch = "aarch64")]
+const VCPUS: usize = 1;
 
 /// A field that Xen writes; every access is volatile.
 #[repr(transparent)]
@@ -62,6 +65,7 @@ pub(super) struct VcpuInfo {
     /// Bit n: word n of the bitmap has pending events.
     pub(super) selector: AtomicUsize,
     /// Address of the last page fault, for PV domains on x86-64.
+    #[cfg(any(target_arch = "x86", target_arch = "x86_64"))]
     pub(super) cr2: Field<usize>,
     #[cfg(target_arch = "x86_64")]
     padding: usize,
@@ -74,29 +78,34 @@ pub(super) struct VcpuInfo {
 #[repr(C, align(4096))]
 pub(super) struct SharedInfo {
     pub(super) vcpu: VcpuInfo,
-    other_vcpus: [u8; (VCPUS - 1) * 64],
+    other_vcpus: [u8; (VCPUS - 1) * size_of::<VcpuInfo>()],
     pub(super) pending: [AtomicUsize; WORDS],
     pub(super) mask: [AtomicUsize; WORDS],
     /// As [`TimeInfo::version`], for the three fields after it.
-    pub(super) wall_version: AtomicU32,
+    wall_version: AtomicU32,
     /// Unix time at Xen's start: seconds and ns.
-    pub(super) wall_seconds: Field<u32>,
-    pub(super) wall_ns: Field<u32>,
+    wall_seconds: Field<u32>,
+    wall_ns: Field<u32>,
     /// The upper half of the seconds.
-    #[cfg(target_arch = "x86_64")]
-    pub(super) wall_seconds_high: Field<u32>,
+    #[cfg(not(target_arch = "x86"))]
+    wall_seconds_high: Field<u32>,
     /// `max_pfn` to `p2m_generation`, which tools use.
+    #[cfg(any(target_arch = "x86", target_arch = "x86_64"))]
     arch: [usize; 6],
     /// The upper half of the seconds.
     #[cfg(target_arch = "x86")]
-    pub(super) wall_seconds_high: Field<u32>,
+    wall_seconds_high: Field<u32>,
 }
 
 const _: () = {
     use core::mem::offset_of;
+    #[cfg(any(target_arch = "x86", target_arch = "x86_64"))]
     assert!(size_of::<VcpuInfo>() == 64 && offset_of!(VcpuInfo, time) == 32);
+    #[cfg(target_arch = "aarch64")]
+    assert!(size_of::<VcpuInfo>() == 48 && offset_of!(VcpuInfo, time) == 16);
     assert!(size_of::<SharedInfo>() == 4096);
-    assert!(offset_of!(SharedInfo, wall_version) == 2048 + 2 * WORDS * size_of::<usize>());
+    let of_vcpus = VCPUS * size_of::<VcpuInfo>();
+    assert!(offset_of!(SharedInfo, wall_version) == of_vcpus + 2 * WORDS * size_of::<usize>());
 };
 
 /// The page.
@@ -105,6 +114,7 @@ pub(super) static PAGE: SharedInfo = SharedInfo {
         upcall_pending: AtomicU8::new(0),
         upcall_mask: AtomicU8::new(0),
         selector: AtomicUsize::new(0),
+        #[cfg(any(target_arch = "x86", target_arch = "x86_64"))]
         cr2: Field::new(0),
         #[cfg(target_arch = "x86_64")]
         padding: 0,
@@ -121,12 +131,28 @@ pub(super) static PAGE: SharedInfo = SharedInfo {
             more_padding: [0; 2],
         },
     },
-    other_vcpus: [0; (VCPUS - 1) * 64],
+    other_vcpus: [0; (VCPUS - 1) * size_of::<VcpuInfo>()],
     pending: [const { AtomicUsize::new(0) }; WORDS],
     mask: [const { AtomicUsize::new(0) }; WORDS],
     wall_version: AtomicU32::new(0),
     wall_seconds: Field::new(0),
     wall_ns: Field::new(0),
     wall_seconds_high: Field::new(0),
+    #[cfg(any(target_arch = "x86", target_arch = "x86_64"))]
     arch: [0; 6],
 };
+
+impl SharedInfo {
+    /// Unix time when the system time was 0: whole seconds and ns. Zeros as long as nobody has told Xen the time.
+    pub(super) fn wall_start(&self) -> (u64, u64) {
+        loop {
+            let version = self.wall_version.load(Ordering::Acquire);
+            let seconds = u64::from(self.wall_seconds_high.read()) << 32 | u64::from(self.wall_seconds.read());
+            let ns = u64::from(self.wall_ns.read());
+            fence(Ordering::Acquire);
+            if version & 1 == 0 && self.wall_version.load(Ordering::Relaxed) == version {
+                return (seconds, ns);
+            }
+        }
+    }
+}

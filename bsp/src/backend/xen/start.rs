@@ -11,9 +11,6 @@ use crate::backend::info;
 use crate::ring0::{self, pvh_start_info};
 use crate::start::{Entry, EntryPoint};
 
-/// `XENFEAT_dom0` of Xen's public header `features.h`: this domain controls the machine.
-const CONTROLS_MACHINE: u32 = 1 << 11;
-
 pub(super) fn detects(entry: &Entry) -> bool {
     match entry.point {
         EntryPoint::XenPv => true,
@@ -65,7 +62,7 @@ fn start_pvh() {
     let features = hypercall::features();
     pvh::start(features);
     start_events();
-    if features & CONTROLS_MACHINE != 0 {
+    if features & hypercall::CONTROLS_MACHINE != 0 {
         console::start_own();
     } else {
         let (ring, port) = pvh::console();

@@ -47,19 +47,11 @@ pub(super) extern "C" fn now() -> u64 {
 
 /// Body of `pv_clock_wall`.
 pub(super) extern "C" fn wall() -> u64 {
-    let page = &shared::PAGE;
-    loop {
-        let version = page.wall_version.load(Ordering::Acquire);
-        let seconds = u64::from(page.wall_seconds_high.read()) << 32 | u64::from(page.wall_seconds.read());
-        let ns = u64::from(page.wall_ns.read());
-        compiler_fence(Ordering::Acquire);
-        if version & 1 == 0 && page.wall_version.load(Ordering::Relaxed) == version {
-            return seconds
-                .wrapping_mul(NS_PER_SECOND)
-                .wrapping_add(ns)
-                .wrapping_add(system_time());
-        }
-    }
+    let (seconds, ns) = shared::PAGE.wall_start();
+    seconds
+        .wrapping_mul(NS_PER_SECOND)
+        .wrapping_add(ns)
+        .wrapping_add(system_time())
 }
 
 /// Time since Xen's start, in ns.

@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: MIT OR Apache-2.0
-//! The interrupts of timer and console.
+//! The interrupts of timer, serial port, and of a hypervisor.
 
 use super::machine::Machine;
 use super::start::{map_device, refuse};
@@ -16,6 +16,18 @@ const INTERFACE: u64 = 0x2000;
 /// What the device tree says: the controller, and the timer's interrupt.
 static GIC: Local<Option<Gic>> = Local::new(None);
 static TIMER: Local<u32> = Local::new(0);
+/// An interrupt of a hypervisor and who takes it.
+static OTHER: Local<Option<(u32, fn())>> = Local::new(None);
+
+/// Has `take` called for the processor's interrupt of that number, when the controller starts.
+///
+/// # Safety
+/// As for the handler of [`interrupt::set_handler`].
+#[cfg(feature = "xen")]
+pub(in crate::backend) unsafe fn add(number: u32, take: fn()) {
+    // SAFETY: at the start, before the first interrupt.
+    unsafe { OTHER.set_large(Some((number, take))) };
+}
 
 /// Takes what there is from the device tree and maps it; stops where it will not do.
 pub(super) fn set(machine: &Machine) {
@@ -54,13 +66,19 @@ pub(super) fn set(machine: &Machine) {
     }
 }
 
-/// Starts the controller, with nothing let through but the timer's interrupt and the serial port's.
+/// Starts the controller, with nothing let through but the interrupts of timer, serial port and hypervisor.
 pub(in super::super) fn start_interrupts() {
     // SAFETY: it touches the controller, the serial port, lines and timers.
     unsafe { interrupt::set_handler(handle) };
     let Some(gic) = GIC.get() else { return };
-    let interrupts = [TIMER.get(), serial::interrupt().unwrap_or(0)];
-    let count = if serial::interrupt().is_some() { 2 } else { 1 };
+    let mut interrupts = [TIMER.get(), 0, 0];
+    let mut count = 1;
+    for number in [serial::interrupt(), OTHER.get().map(|(number, _)| number)] {
+        if let Some(number) = number {
+            interrupts[count] = number;
+            count += 1;
+        }
+    }
     // SAFETY: the device tree says that the registers are there; `set` has mapped them, and they are this module's.
     if !unsafe { gic::start(gic, &interrupts[..count]) } {
         refuse(format_args!(
@@ -80,6 +98,10 @@ fn handle() {
         } else if Some(number) == serial::interrupt() {
             serial::acknowledge();
             console::announce_input();
+        } else if let Some((other, take)) = OTHER.get()
+            && number == other
+        {
+            take();
         }
     });
 }

@@ -20,8 +20,12 @@ mod start;
 mod timer;
 
 pub(super) use crate::el1::psci::{reset, switch_off};
+#[cfg(feature = "xen")]
+pub(in crate::backend) use interrupts::add as add_interrupt;
 pub(super) use interrupts::start_interrupts;
 pub(super) use rtc::read as read_clock;
+#[cfg(feature = "xen")]
+pub(in crate::backend) use rtc::set_other as set_clock;
 #[cfg(feature = "xen")]
 pub(in crate::backend) use start::start_machine;
 pub(super) use start::{detects, start};

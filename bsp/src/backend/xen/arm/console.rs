@@ -1,53 +1,71 @@
 // SPDX-License-Identifier: MIT OR Apache-2.0
-//! The console: a serial port, else Xen's own.
+//! The console: a serial port; else Xen's own or the ring, as of any domain; else, where Xen has built the domain
+//! without its tools and gives it no port, Xen's log.
 //!
-//! Xen prints what a domain writes there when a line ends, what can be printed of it, and only if its option
+//! Xen puts there what a domain writes when a line ends, what can be printed of it, and only if its option
 //! `guest_loglvl` lets it.
 
 use paravirt_abi::error::Error;
 
 use crate::backend::bare::console as serial_console;
-use crate::backend::xen::{hypercall, power};
-use crate::cpu;
+use crate::backend::xen::ring::Ring;
+use crate::backend::xen::{console, hypercall, power};
+use crate::el1::paging::{self, Kind};
 use crate::local::Local;
-use crate::machine::{message, serial};
+use crate::machine::serial;
 
 crate::in_guest_functions! {
-    pub(in super::super) const FUNCTIONS = { pv_console_read = read, pv_console_write = write };
+    pub(in crate::backend::xen) const FUNCTIONS = { pv_console_read = read, pv_console_write = write };
 }
 
-/// Most bytes that one hypercall takes: Xen copies that many at a time.
-const PIECE: usize = 128;
+const PAGE: u64 = 4096;
 
-/// Whether Xen holds a line back that has not ended.
+/// Whether the console is Xen's log.
+static IS_LOG: Local<bool> = Local::new(false);
+/// Whether Xen holds a line of it back that has not ended.
 static IN_LINE: Local<bool> = Local::new(false);
 
-/// Makes the console ready; messages go there from now on.
-pub(super) fn start() {
+/// Makes the console ready. `controls_machine`: whether this domain does.
+pub(super) fn start(controls_machine: bool) {
     if serial::is_here() {
         return serial_console::start();
     }
-    let error = print(b"");
+    if controls_machine {
+        return console::start_own();
+    }
+    match hypercall::console() {
+        (Some(page @ 1..), Some(port @ 1..)) => {
+            let address = page.saturating_mul(PAGE);
+            if !paging::map(address, address.saturating_add(PAGE), Kind::Memory) {
+                power::refuse(format_args!(
+                    "Xen has the ring of the console at {address:#x}, which cannot be mapped"
+                ));
+            }
+            // SAFETY: Xen's tools put the ring there, and it was mapped, one to one.
+            let ring = unsafe { &*core::ptr::with_exposed_provenance::<Ring>(address as usize) };
+            console::start_ring(ring, port as u32);
+        }
+        _ => start_log(),
+    }
+}
+
+fn start_log() {
+    let error = hypercall::console_write(b"");
     if error < 0 {
         power::refuse(format_args!(
-            "Xen gives this domain neither a serial port nor its own console (error {error}), and a console in a ring \
-            is not used on AArch64 yet; give the domain a serial port (`vpl011` in Xen's device tree, for xl `vuart`)"
+            "Xen gives this domain no console: no serial port, no ring, and not its log (error {error}); give it a \
+            serial port (`vpl011` in Xen's device tree)"
         ));
     }
-    // SAFETY: it calls Xen, and waits for nobody.
-    unsafe {
-        message::set_console(|text| {
-            print(text.as_bytes());
-        })
-    };
+    IS_LOG.set(true);
 }
 
 /// Has out what was written, before the domain ends.
-pub(in super::super) fn finish() {
+pub(in crate::backend::xen) fn finish() {
     if serial::is_here() {
         serial::drain();
     } else if IN_LINE.get() {
-        print(b"\n");
+        hypercall::console_write(b"\n");
     }
 }
 
@@ -56,30 +74,21 @@ pub(super) extern "C" fn write(buffer: *const u8, length: usize) -> isize {
     if serial::is_here() {
         return serial_console::write(buffer, length);
     }
-    if length == 0 {
-        return 0;
+    let written = console::write(buffer, length);
+    if IS_LOG.get() && written > 0 {
+        // SAFETY: the interface asks for a buffer of that length, of which so much was written.
+        IN_LINE.set(unsafe { buffer.add(written as usize - 1).read() } != b'\n');
     }
-    // SAFETY: the interface asks for a buffer of that length.
-    let bytes = unsafe { core::slice::from_raw_parts(buffer, length) };
-    let piece = &bytes[..length.min(PIECE)];
-    cpu::without_interrupts(|_| match print(piece) {
-        0 => piece.len() as isize,
-        _ => Error::Device.number() as isize,
-    })
+    written
 }
 
 /// Body of `pv_console_read`.
 pub(super) extern "C" fn read(buffer: *mut u8, length: usize) -> isize {
     if serial::is_here() {
-        return serial_console::read(buffer, length);
+        serial_console::read(buffer, length)
+    } else if IS_LOG.get() {
+        Error::EndOfInput.number() as isize
+    } else {
+        console::read(buffer, length)
     }
-    Error::EndOfInput.number() as isize
-}
-
-/// Prints on Xen's own console; a negative error number on failure.
-fn print(text: &[u8]) -> isize {
-    if let Some(last) = text.last() {
-        IN_LINE.set(*last != b'\n');
-    }
-    hypercall::console_write(text)
 }

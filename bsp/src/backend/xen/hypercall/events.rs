@@ -1,15 +1,15 @@
 // SPDX-License-Identifier: MIT OR Apache-2.0
-//! Calls of a domain whose interrupts are event channels.
+//! Calls for event channels and for Xen's own console.
 
-#[cfg(target_arch = "x86_64")]
-use super::SCHED_OP;
 use super::{CONSOLE_IO, XEN_VERSION, call};
 
-const VCPU_OP: usize = 24;
 const EVENT_CHANNEL_OP: usize = 32;
 
 /// The domain that makes the call, where one is asked for.
 pub(in super::super) const DOMID_SELF: u16 = 0x7ff0;
+
+/// `XENFEAT_dom0` of [`features`]: this domain controls the machine.
+pub(in super::super) const CONTROLS_MACHINE: u32 = 1 << 11;
 
 /// The first 32 of Xen's feature flags (`features.h`), by bit number; none if it does not say.
 pub(in super::super) fn features() -> u32 {
@@ -37,46 +37,6 @@ pub(in super::super) unsafe fn console_read(buffer: *mut u8, length: usize) -> i
     const CONSOLEIO_READ: usize = 1;
     // SAFETY: passed on.
     unsafe { call(CONSOLE_IO, [CONSOLEIO_READ, length, buffer as usize, 0]) }
-}
-
-/// Has the timer event come once at `deadline`, in ns of Xen's system time; at once if that has passed.
-pub(in super::super) fn set_timer(deadline: u64) -> isize {
-    const VCPUOP_SET_SINGLESHOT_TIMER: usize = 8;
-    /// `struct vcpu_set_singleshot_timer`.
-    #[repr(C)]
-    struct Singleshot {
-        timeout: u64,
-        flags: u32,
-    }
-    let timer = Singleshot {
-        timeout: deadline,
-        flags: 0,
-    };
-    // SAFETY: the structure that the call reads.
-    unsafe { call(VCPU_OP, [VCPUOP_SET_SINGLESHOT_TIMER, 0, &raw const timer as usize, 0]) }
-}
-
-/// Stops the one-shot timer.
-pub(in super::super) fn stop_timer() {
-    const VCPUOP_STOP_SINGLESHOT_TIMER: usize = 9;
-    // SAFETY: a number.
-    unsafe { call(VCPU_OP, [VCPUOP_STOP_SINGLESHOT_TIMER, 0, 0, 0]) };
-}
-
-/// Stops the periodic timer that PV domains start with.
-#[cfg(target_arch = "x86_64")]
-pub(in super::super) fn stop_periodic_timer() {
-    const VCPUOP_STOP_PERIODIC_TIMER: usize = 7;
-    // SAFETY: a number.
-    unsafe { call(VCPU_OP, [VCPUOP_STOP_PERIODIC_TIMER, 0, 0, 0]) };
-}
-
-/// Unmasks events for the domain and waits until one is pending, atomically. PV.
-#[cfg(target_arch = "x86_64")]
-pub(in super::super) fn block() {
-    const SCHEDOP_BLOCK: usize = 1;
-    // SAFETY: no arguments; an event ends the wait.
-    unsafe { call(SCHED_OP, [SCHEDOP_BLOCK, 0, 0, 0]) };
 }
 
 /// Binds a virtual interrupt to an event channel; its port, or a negative error number.

@@ -1,21 +1,25 @@
 // SPDX-License-Identifier: MIT OR Apache-2.0
-//! Hypercalls: those that every kind of domain makes, and, by architecture, the instruction. Those for event channels
-//! are in a file of their own: a domain on AArch64 needs none.
+//! Hypercalls: those that every kind of domain makes, those for event channels, those of all domains but PV ones, and,
+//! by architecture, the instruction.
 //!
 //! Numbers and layouts are those of Xen's public headers, version 4.17 (`xen/include/public/`: `xen.h`,
 //! `event_channel.h`, `sched.h`, `vcpu.h`, `version.h`).
 
 #[cfg(target_arch = "aarch64")]
 mod aarch64;
-#[cfg(any(target_arch = "x86", target_arch = "x86_64"))]
 mod events;
+mod hvm;
+#[cfg(any(target_arch = "x86", target_arch = "x86_64"))]
+mod timer;
 #[cfg(any(target_arch = "x86", target_arch = "x86_64"))]
 mod x86;
 
 #[cfg(target_arch = "aarch64")]
 pub(super) use aarch64::call;
-#[cfg(any(target_arch = "x86", target_arch = "x86_64"))]
 pub(super) use events::*;
+pub(super) use hvm::*;
+#[cfg(any(target_arch = "x86", target_arch = "x86_64"))]
+pub(super) use timer::*;
 #[cfg(any(target_arch = "x86", target_arch = "x86_64"))]
 pub(super) use x86::{Instruction, call, set_instruction};
 

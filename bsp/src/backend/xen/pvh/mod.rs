@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: MIT OR Apache-2.0
 //! What is particular to PVH domains: they run in ring 0 of a virtual processor, see [`crate::ring0`].
 
-use super::hypercall::Instruction;
+use super::hypercall::{self as common, Instruction};
 use super::ring::Ring;
 use super::{events, power, shared};
 use crate::backend::{entry, info};
@@ -34,7 +34,7 @@ pub(super) fn start(features: u32) {
     // This call also tells Xen the word size of the shared page.
     check("set the vector of events", hypercall::set_vector(VECTOR));
     // SAFETY: nothing has used the page yet.
-    let error = unsafe { hypercall::map_shared_info(&raw const shared::PAGE as usize) };
+    let error = unsafe { common::map_shared_info(&raw const shared::PAGE as usize) };
     check("map the shared page", error);
     // The processor's flag is off since the entry; turning interrupts on opens it.
     entry::mark_host_closed();
@@ -42,14 +42,12 @@ pub(super) fn start(features: u32) {
 
 /// The console ring and its event channel.
 pub(super) fn console() -> (&'static Ring, u32) {
-    let page = hypercall::parameter(hypercall::CONSOLE_PAGE);
-    let port = hypercall::parameter(hypercall::CONSOLE_CHANNEL);
-    match (page, port) {
+    match common::console() {
         (Some(page @ 1..=0xf_ffff), Some(port @ 1..)) => {
             // SAFETY: Xen's tools put the ring there; below 4 GiB memory is mapped one to one.
             (unsafe { &*((page as usize * 4096) as *const Ring) }, port as u32)
         }
-        _ => power::refuse(format_args!(
+        (page, port) => power::refuse(format_args!(
             "Xen names no console for this domain (page {page:?}, event channel {port:?})"
         )),
     }

@@ -2,12 +2,13 @@
 //! From a processor out of reset to Rust: down to EL1, floating point, memory management, vectors.
 //!
 //! Nothing here but the last call is compiled: with the memory management unit off, memory is as a device's, where
-//! accesses must be aligned, which compilers do not know.
+//! accesses must be aligned, which compilers do not know. Until then the image also runs wherever it was loaded, as Xen
+//! does with the domain that controls the machine; from then on it is at its addresses, in whatever memory.
 
 use core::arch::global_asm;
 use core::ffi::c_void;
 
-use super::paging::{BLOCK, IMAGE, PAGE, STACK, TABLE, TABLES, TREE, TREE_SIZE};
+use super::paging::{self, BLOCK, HERE, IMAGE, PAGE, STACK, TABLE, TABLES, TREE, TREE_SIZE};
 use super::vectors::{FAULT_STACK, FAULT_STACK_SIZE};
 use super::{device_tree, message, psci, qemu, serial, stop};
 use crate::start::{self, Entry, EntryPoint};
@@ -70,32 +71,26 @@ global_asm!(
     "4:  msr spsr_el3, x23",
     "    msr elr_el3, x22",
     "    eret",
-    "3:  msr spsel, #1",                     // the stack of faults
-    "    adrp x9, {fault_stack}",
-    "    add x9, x9, #:lo12:{fault_stack}",
-    "    add x9, x9, #({fault_stack_size} >> 12), lsl #12",
-    "    mov sp, x9",
-    "    msr spsel, #0",                     // and the image's own
-    "    adrp x9, __stack_end",
-    "    add x9, x9, #:lo12:__stack_end",
-    "    mov sp, x9",
-    "    adrp x9, __paravirt_vectors",
-    "    add x9, x9, #:lo12:__paravirt_vectors",
-    "    msr vbar_el1, x9",
-    "    mov x9, #(3 << 20)",                // floating point
+    "3:  mov x9, #(3 << 20)",                // floating point
     "    msr cpacr_el1, x9",
     "    adrp x12, __image_start",
     "    add x12, x12, #:lo12:__image_start",
     "    adrp x13, __image_end",
     "    add x13, x13, #:lo12:__image_end",
+    "    movz x25, #:abs_g2:__image_start",  // how far from its addresses the image was loaded
+    "    movk x25, #:abs_g1_nc:__image_start",
+    "    movk x25, #:abs_g0_nc:__image_start",
+    "    sub x25, x12, x25",
     "    adrp x9, {tables}",                 // they are zero, and a page each
     "    add x10, x9, #{image}",
     "    mov x17, #{block}",
-    "    lsr x14, x12, #30",                 // the image, by 2 MiB
+    "    sub x14, x12, x25",                 // the image, by 2 MiB
+    "    lsr x14, x14, #30",
     "    orr x15, x10, #{table}",
     "    str x15, [x9, x14, lsl #3]",
     "    and x14, x12, #~0x1fffff",
-    "5:  ubfx x15, x14, #21, #9",
+    "5:  sub x15, x14, x25",
+    "    ubfx x15, x15, #21, #9",
     "    orr x16, x14, x17",
     "    str x16, [x10, x15, lsl #3]",
     "    add x14, x14, #0x200000",
@@ -104,7 +99,8 @@ global_asm!(
     "    adrp x14, __stack_start",           // but for the page below the stack
     "    sub x14, x14, #0x1000",
     "    add x11, x9, #{stack}",
-    "    ubfx x15, x14, #21, #9",
+    "    sub x15, x14, x25",
+    "    ubfx x15, x15, #21, #9",
     "    orr x16, x11, #{table}",
     "    str x16, [x10, x15, lsl #3]",
     "    and x15, x14, #~0x1fffff",
@@ -118,7 +114,26 @@ global_asm!(
     "    b.lo 6b",
     "    ubfx x15, x14, #12, #9",
     "    str xzr, [x11, x15, lsl #3]",
-    "    cbnz x20, 7f",                      // the device tree: with an ELF file, QEMU has it where memory begins,
+    "    cbz x25, 15f",
+    "    tst x25, #0x1fffff",
+    "    b.ne 17f",
+    "    adr x1, 14f",                       // what turns the unit on is where it was loaded, too
+    "    lsr x14, x1, #39",
+    "    cbnz x14, 17f",
+    "    lsr x14, x1, #30",
+    "    ldr x16, [x9, x14, lsl #3]",
+    "    and x15, x16, #~0xfff",
+    "    cbnz x16, 16f",
+    "    add x15, x9, #{here}",
+    "    orr x16, x15, #{table}",
+    "    str x16, [x9, x14, lsl #3]",
+    "16: ubfx x16, x1, #21, #9",
+    "    ldr x0, [x15, x16, lsl #3]",
+    "    cbnz x0, 17f",                      // the image's addresses are there
+    "    and x0, x1, #~0x1fffff",
+    "    orr x0, x0, x17",
+    "    str x0, [x15, x16, lsl #3]",
+    "15: cbnz x20, 7f",                      // the device tree: with an ELF file, QEMU has it where memory begins,
     "    and x20, x12, #~0x3fffffff",        // and does not say so
     "7:  lsr x14, x20, #39",
     "    cbnz x14, 11f",                     // out of reach
@@ -178,16 +193,48 @@ global_asm!(
     "    isb",
     "    movz w0, #{sctlr_on_low}",
     "    movk w0, #{sctlr_on_high}, lsl #16",
-    "    msr sctlr_el1, x0",
+    "    adr x1, 18f",
+    "    sub x1, x1, x25",
+    "    .balign 16",                        // in one block
+    "14: msr sctlr_el1, x0",
+    "    isb",
+    "    br x1",                             // to the image's addresses
+    "18: msr spsel, #1",                     // the stack of faults
+    "    adrp x9, {fault_stack}",
+    "    add x9, x9, #:lo12:{fault_stack}",
+    "    add x9, x9, #({fault_stack_size} >> 12), lsl #12",
+    "    mov sp, x9",
+    "    msr spsel, #0",                     // and the image's own
+    "    adrp x9, __stack_end",
+    "    add x9, x9, #:lo12:__stack_end",
+    "    mov sp, x9",
+    "    adrp x9, __paravirt_vectors",
+    "    add x9, x9, #:lo12:__paravirt_vectors",
+    "    msr vbar_el1, x9",
     "    isb",
     "    msr daifclr, #4",                   // errors of the system are told of
     "    mov x0, x20",
     "    mov x1, x21",
+    "    mov x2, x25",
     "    mov x29, xzr",                      // end of the chain of frames
     "    mov x30, xzr",
     "    bl {entered}",                      // does not return
     "    udf #0",
+    "17: adr x2, 19f",                       // only a loader of Xen's is known to do so: to Xen's console
+    "    mov x1, #(21f - 19f)",
+    "    mov x0, #0",
+    "    mov x16, #18",
+    "    hvc #0xea1",
+    "    adr x1, 20f",                       // and a crash
+    "    mov x0, #2",
+    "    mov x16, #29",
+    "    hvc #0xea1",
+    "    udf #0",
     "    .cfi_endproc",
+    "19: .ascii \"paravirt: this image was loaded beside its addresses, by what is no multiple of 2 MiB or less than its \"",
+    "    .ascii \"size; have the loader keep to the header that `pvhost image` writes\\n\"",
+    "21: .balign 4",
+    "20: .word 3",
     ".size __paravirt_el1, . - __paravirt_el1",
     ".popsection",
     scr_el3 = const SCR_EL3,
@@ -207,6 +254,7 @@ global_asm!(
     image = const IMAGE << 12,
     stack = const STACK << 12,
     tree = const TREE << 12,
+    here = const HERE << 12,
     tree_size = const TREE_SIZE,
     table = const TABLE,
     block = const BLOCK,
@@ -217,8 +265,10 @@ global_asm!(
 /// Where the entry above ends.
 ///
 /// # Safety
-/// Once, by that entry: `tree` is where a device tree may be, and mapped; `level` the exception level at the entry.
-unsafe extern "C" fn entered(tree: usize, level: usize) -> ! {
+/// Once, by that entry: `tree` is where a device tree may be, and mapped; `level` the exception level at the entry;
+/// `moved` by how much the image's memory is beyond its addresses.
+unsafe extern "C" fn entered(tree: usize, level: usize, moved: u64) -> ! {
+    paging::set_moved(moved);
     // SAFETY: as above.
     match unsafe { device_tree::set(tree) } {
         Ok(tree) => {

@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: MIT OR Apache-2.0
-//! Page tables: addresses are one to one, by 2 MiB or 1 GiB. At first the image and the device tree are there; memory
+//! Page tables: addresses are one to one, by 2 MiB or 1 GiB, but for the image if it was loaded elsewhere. At first the image and the device tree are there; memory
 //! and devices come as the tree names them. Where nothing is named nothing is mapped, so that a null pointer faults and
 //! the processor does not speculate into what is no memory.
 
@@ -13,7 +13,7 @@ use crate::local::Local;
 pub(super) struct Table([u64; 512]);
 
 /// Number of tables: the root, those that the entry fills, and some for what comes.
-const COUNT: usize = 13;
+const COUNT: usize = 14;
 
 /// The tables: the root, whose entries are 1 GiB each, and those below by the numbers that follow.
 pub(super) static TABLES: Local<[Table; COUNT]> = Local::new([Table([0; 512]); COUNT]);
@@ -23,8 +23,10 @@ pub(super) const IMAGE: usize = 1;
 pub(super) const STACK: usize = 2;
 /// Number of the table of the gigabyte in which the device tree is, if it is another one, and of the next.
 pub(super) const TREE: usize = 3;
+/// Number of the table of the gigabyte into which the image was loaded, if that is elsewhere, and another one.
+pub(super) const HERE: usize = 5;
 /// The first that is free.
-const FREE: usize = 5;
+const FREE: usize = 6;
 
 /// Bytes that a device tree may have (Linux, Documentation/arch/arm64/booting.rst).
 pub(super) const TREE_SIZE: usize = LARGE as usize;
@@ -52,15 +54,57 @@ pub enum Kind {
     Device,
 }
 
+/// By how much the image's memory is beyond its addresses, with wrap-around; a multiple of 2 MiB.
+static MOVED: Local<u64> = Local::new(0);
+
+/// Notes where the image was loaded. For the entry.
+pub(super) fn set_moved(moved: u64) {
+    MOVED.set(moved);
+}
+
+/// Where the memory of the image's `address` is.
+#[must_use]
+pub fn memory_of(address: usize) -> u64 {
+    (address as u64).wrapping_add(MOVED.get())
+}
+
+unsafe extern "C" {
+    static __image_start: u8;
+    static __image_end: u8;
+}
+
+/// First address of the image, and the one behind it.
+#[must_use]
+pub fn image() -> (usize, usize) {
+    (&raw const __image_start as usize, &raw const __image_end as usize)
+}
+
+/// Returns whether the image was loaded elsewhere than at its addresses.
+#[must_use]
+pub fn is_moved() -> bool {
+    MOVED.get() != 0
+}
+
+/// The addresses that are mapped for the image. If it [`is_moved`], there is nothing one to one.
+#[must_use]
+pub fn taken() -> (u64, u64) {
+    let (start, end) = image();
+    (start as u64 & !(LARGE - 1), (end as u64).next_multiple_of(LARGE))
+}
+
 /// Number of tables in use.
 static USED: Local<usize> = Local::new(FREE);
 
 /// Maps what lies from `start` to before `end`, as far as nothing is mapped there yet; in steps of 2 MiB, so some
 /// around it as well. Returns whether all of it could be: not what is beyond [`LIMIT`], or in more gigabytes than there
-/// are tables for. For the start of a backend.
+/// are tables for, nor devices at addresses that are [`taken`] of an image that [`is_moved`]. For the start of a backend.
 pub fn map(start: u64, end: u64, kind: Kind) -> bool {
     if start >= end || end > LIMIT {
         return start >= end;
+    }
+    let (taken, taken_end) = taken();
+    if kind == Kind::Device && is_moved() && start < taken_end && taken < end {
+        return false;
     }
     let attributes = match kind {
         Kind::Memory => BLOCK,
@@ -88,7 +132,8 @@ pub fn map(start: u64, end: u64, kind: Kind) -> bool {
                 address = (address | (GIGABYTE - 1)) + 1;
                 continue;
             }
-            let entry = ((*entry & !0xfff) as *mut u64).add((address / LARGE % 512) as usize);
+            let table = (*entry & !0xfff).wrapping_sub(MOVED.get()) as *mut u64;
+            let entry = table.add((address / LARGE % 512) as usize);
             if *entry == 0 {
                 entry.write(address | attributes);
             }
@@ -107,7 +152,7 @@ fn free_table() -> Option<u64> {
     }
     USED.set(number + 1);
     let tables: *mut Table = TABLES.as_ptr().cast();
-    Some(tables.wrapping_add(number).addr() as u64)
+    Some(memory_of(tables.wrapping_add(number).addr()))
 }
 
 unsafe extern "C" {

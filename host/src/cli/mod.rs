@@ -16,6 +16,8 @@ mod check;
 mod completions;
 mod header;
 mod host;
+#[cfg(process_host)]
+mod image;
 mod json;
 mod list;
 mod man;
@@ -55,6 +57,7 @@ Examples:
   pvhost audit hello                      what touches hardware behind its back?
   pvhost bind hello --provides host.txt -o bound
                                           put the host's addresses in its slots
+  pvhost image hello -o hello.image       as a kernel for Xen on AArch64
   pvhost run hello                        run it in a process
   pvhost test guests                      run all that are in a folder
   pvhost report trace                     what a trace of `run` says
@@ -111,6 +114,8 @@ const SUBCOMMANDS: &[Entry] = &[
     Entry::of::<check::Arguments>(),
     Entry::of::<audit::Arguments>(),
     Entry::of::<bind::Arguments>(),
+    #[cfg(process_host)]
+    Entry::of::<image::Arguments>(),
     #[cfg(process_host)]
     Entry::of::<run::Arguments>(),
     #[cfg(process_host)]

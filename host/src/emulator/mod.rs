@@ -156,6 +156,16 @@ pub fn check(image: &Image, platform: VirtualMachine, memory: u64) -> Result<(),
     arguments::memory(image, platform, memory).map(drop)
 }
 
+/// The guest in the form in which Xen's tools, Xen itself and boot loaders take one for AArch64: the `Image` of a
+/// kernel (Linux, Documentation/arch/arm64/booting.rst).
+///
+/// # Errors
+/// The image is not for [`VirtualMachine::XenDomu`].
+pub fn kernel_image(image: &Image) -> Result<Vec<u8>, EmulatorError> {
+    check(image, VirtualMachine::XenDomu, 0)?;
+    Ok(domain::flat(image))
+}
+
 /// Runs the guest to its end, with standard input and output as its console. What was read of its file is what QEMU
 /// gets. If it ends otherwise than by its exit ([`MachineEnd::leaves_core`]), it leaves that core.
 ///

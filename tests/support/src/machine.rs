@@ -1,8 +1,9 @@
 // SPDX-License-Identifier: MIT OR Apache-2.0
-//! A PC in QEMU that runs to its end, and the Xen for it.
+//! Machines in QEMU that run to their ends: a PC, and the Xen for it; one with Xen for AArch64.
 
 use std::ffi::OsStr;
 use std::fs;
+use std::io::{Read, Write};
 use std::path::{Path, PathBuf};
 use std::process::{Command, Stdio};
 
@@ -115,4 +116,94 @@ pub fn unpacked_xen(folder: &Path) -> PathBuf {
     let xen = folder.join("xen");
     fs::write(&xen, unpacked.stdout).expect("a writable folder");
     xen
+}
+
+/// QEMU's machine `virt` for AArch64 with Xen, whose first domain controls it.
+#[derive(Debug)]
+pub struct Board {
+    timeout: Command,
+    limit: u32,
+}
+
+impl Board {
+    /// Where the first domain's kernel is loaded for Xen, and the files that it is given.
+    const KERNEL: &str = "0x49000000";
+    const FILES: &str = "0x50000000";
+
+    /// One with that many MiB of memory, of which the first domain has `domain`, and that version of the interrupt
+    /// controller, which is stopped after `limit` seconds.
+    ///
+    /// # Panics
+    /// If there is no QEMU that works, or no Xen.
+    #[must_use]
+    #[track_caller]
+    pub fn new(memory: u32, domain: u32, gic: u32, limit: u32) -> Self {
+        let mut timeout = Command::new("timeout");
+        timeout
+            .args(["--kill-after=5", &limit.to_string()])
+            .arg(crate::qemu_arm())
+            .args(["-M", &format!("virt,virtualization=on,gic-version={gic}")])
+            .args(["-m", &memory.to_string(), "-cpu", "cortex-a57"])
+            .args(["-nodefaults", "-display", "none", "-no-reboot", "-serial", "stdio"])
+            .arg("-kernel")
+            .arg(crate::xen_arm());
+        let options =
+            format!("console=dtuart dtuart=/pl011@9000000 dom0_mem={domain}M guest_loglvl=all noreboot bootscrub=off");
+        timeout.args(["-append", &options]);
+        Self { timeout, limit }
+    }
+
+    /// The first domain's kernel, and its command line, which is not empty: Xen would take its own options for it.
+    #[must_use]
+    pub fn boots(mut self, kernel: &Path, command_line: &str) -> Self {
+        let kernel = kernel.display();
+        let loader = format!(
+            "guest-loader,addr={},kernel={kernel},bootargs={command_line}",
+            Self::KERNEL
+        );
+        self.timeout.args(["-device", &loader]);
+        self
+    }
+
+    /// The archive of its first files.
+    #[must_use]
+    pub fn with_files(mut self, archive: &Path) -> Self {
+        let loader = format!("guest-loader,addr={},initrd={}", Self::FILES, archive.display());
+        self.timeout.args(["-device", &loader]);
+        self
+    }
+
+    /// Runs it to its end, and has `typed` come over the serial port once `until` has; what came over it, of Xen, too.
+    ///
+    /// # Panics
+    /// If QEMU does not start, or the machine does not end in time.
+    #[must_use]
+    pub fn run(mut self, until: &str, typed: &[u8]) -> String {
+        let mut qemu = self
+            .timeout
+            .stdin(Stdio::piped())
+            .stdout(Stdio::piped())
+            .spawn()
+            .expect("coreutils are there");
+        let mut output = qemu.stdout.take().expect("a pipe");
+        let mut input = qemu.stdin.take();
+        let mut serial = Vec::new();
+        let mut piece = [0; 4096];
+        loop {
+            let count = output.read(&mut piece).expect("a pipe");
+            if count == 0 {
+                break;
+            }
+            serial.extend(&piece[..count]);
+            let is_due = input.is_some() && String::from_utf8_lossy(&serial).contains(until);
+            if is_due && let Some(mut input) = input.take() {
+                // If the machine has ended meanwhile, its output tells.
+                let _ = input.write_all(typed);
+            }
+        }
+        let status = qemu.wait().expect("it was started");
+        let serial = String::from_utf8_lossy(&serial).replace('\r', "");
+        assert_ne!(status.code(), Some(124), "no end after {} s:\n{serial}", self.limit);
+        serial
+    }
 }

@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: MIT OR Apache-2.0
-//! Runs a guest as the first domain of a real Xen, which QEMU runs.
+//! Runs a guest as the first domain of a real Xen, which QEMU runs; in [`arm`] for AArch64.
 //!
 //! The guests come from `cargo xtask guests`; `PARAVIRT_GUESTS` names their folder, `target/guests` by default. Xen is
 //! the file that `PVHOST_XEN` names, or the one that set-up has unpacked.
@@ -12,6 +12,7 @@ use tempfile::TempDir;
 use test_support::Arch;
 use test_support::machine::{Pc, WITH_SVM, unpacked_xen};
 
+pub mod arm;
 pub mod unprivileged;
 
 /// Time after which a run is stopped, in seconds.

@@ -14,11 +14,17 @@ const IMAGE_SIZE: usize = 16;
 const MAGIC: usize = 56;
 const CODE: usize = 64;
 
-/// `b` to [`CODE`], where `x16`, which a loader leaves to the image, takes what is behind the two instructions, and is
-/// branched to.
+/// `b` to [`CODE`], which goes to the image's entry point, wherever the whole is: in registers that a loader leaves to
+/// the image, it adds what is behind its last instruction to the address of the header, and branches there.
 const BRANCH: u32 = 0x1400_0000 | (CODE as u32 / 4);
-const LOAD: u32 = 0x5800_0000 | (2 << 5) | 16;
-const BRANCH_TO_X16: u32 = 0xd61f_0200;
+const ENTER: [u32; 4] = [
+    0x5800_0000 | (4 << 5) | 16,               // ldr x16, [pc + 16]
+    0x1000_0000 | (HEADER << 5) | 17,          // adr x17, header
+    0x8b00_0000 | (17 << 16) | (16 << 5) | 16, // add x16, x16, x17
+    0xd61f_0000 | (16 << 5),                   // br x16
+];
+/// Distance of the header from the second of these, in instructions, as `adr` has it: in 19 bits, with its sign.
+const HEADER: u32 = (-(CODE as i32 / 4 + 1) as u32) & 0x7_ffff;
 
 /// The file, of an image that begins a page behind the beginning of memory or later.
 pub(in super::super) fn flat(image: &Image) -> Vec<u8> {
@@ -35,8 +41,9 @@ pub(in super::super) fn flat(image: &Image) -> Vec<u8> {
     put(TEXT_OFFSET, &(base - MEMORY).to_le_bytes());
     put(IMAGE_SIZE, &(end - base).to_le_bytes());
     put(MAGIC, b"ARM\x64");
-    put(CODE, &LOAD.to_le_bytes());
-    put(CODE + 4, &BRANCH_TO_X16.to_le_bytes());
-    put(CODE + 8, &image.entry().to_le_bytes());
+    for (index, instruction) in ENTER.into_iter().enumerate() {
+        put(CODE + 4 * index, &instruction.to_le_bytes());
+    }
+    put(CODE + 4 * ENTER.len(), &(image.entry() - base).to_le_bytes());
     file
 }

@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: MIT OR Apache-2.0
 //! Hypercalls that the backend does not make, for guests that play another part beside their own.
 //!
-//! On the processor that QEMU emulates for PVH domains, which is one of AMD's.
+//! On x86, on the processor that QEMU emulates for PVH domains, which is one of AMD's.
 #![no_std]
 
 use core::arch::asm;
@@ -50,6 +50,25 @@ unsafe fn call(_pv: bool, number: usize, a: usize, b: usize, c: usize) -> isize 
             "vmmcall",
             inlateout("eax") number as isize => result,
             inlateout("ebx") a => _, inlateout("ecx") b => _, inlateout("edx") c => _,
+        );
+    }
+    result
+}
+
+/// A hypercall of three arguments; a negative error number on failure. There is one kind of domains on AArch64.
+///
+/// # Safety
+/// The arguments must be what the call asks for.
+#[cfg(target_arch = "aarch64")]
+unsafe fn call(_pv: bool, number: usize, a: usize, b: usize, c: usize) -> isize {
+    let result;
+    // SAFETY: the caller answers for the arguments.
+    unsafe {
+        asm!(
+            "hvc #0xea1",
+            in("x16") number,
+            inlateout("x0") a => result,
+            inlateout("x1") b => _, inlateout("x2") c => _, lateout("x3") _, lateout("x4") _,
         );
     }
     result

@@ -30,7 +30,7 @@ impl<const MOST: usize> Ranges<MOST> {
         }
     }
 
-    fn add(&mut self, range: (u64, u64)) {
+    pub(super) fn add(&mut self, range: (u64, u64)) {
         if range.0 >= range.1 {
             return;
         }

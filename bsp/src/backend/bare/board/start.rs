@@ -31,7 +31,7 @@ pub(in super::super) fn start(_entry: &Entry) -> &'static StartInfo {
 /// virtual flag off.
 pub(in crate::backend) fn start_machine(start_console: fn()) -> &'static StartInfo {
     // SAFETY: the backend starts.
-    let machine = match unsafe { device_tree::get() }.map(Machine::read) {
+    let mut machine = match unsafe { device_tree::get() }.map(Machine::read) {
         Some(Ok(machine)) => machine,
         Some(Err(problem)) => refuse(format_args!("{problem}")),
         None => refuse(format_args!("there is no device tree")),
@@ -46,6 +46,10 @@ pub(in crate::backend) fn start_machine(start_console: fn()) -> &'static StartIn
     hardware::set_rate(machine.rate);
     timer::start();
     irq::start();
+    check_image(&machine);
+    if paging::is_moved() {
+        move_image(&mut machine);
+    }
     add_memory(&machine);
     info::set_command_line(machine.arguments);
     device_tree::forget();
@@ -67,20 +71,39 @@ pub(super) fn map_device(start: u64, end: u64) {
     }
 }
 
-/// Adds the machine's memory but for what is reserved.
-fn add_memory(machine: &Machine) {
-    let (start, end) = image();
+/// Stops where the image is not in memory.
+fn check_image(machine: &Machine) {
+    let (start, end) = paging::image();
+    let (start, end) = (paging::memory_of(start), paging::memory_of(end));
     if !machine.memory.iter().any(|range| range.0 <= start && end <= range.1) {
         refuse(format_args!(
             "the image lies from {start:#x} to {end:#x}, where the device tree has no memory; give the machine more \
             (QEMU: -m), or link the image elsewhere (`__image_base`)"
         ));
     }
+}
+
+/// Of an image that was loaded elsewhere, has the memory there be its own alone, and its addresses be memory.
+fn move_image(machine: &mut Machine) {
+    let (start, end) = paging::image();
+    machine.reserved.add((paging::memory_of(start), paging::memory_of(end)));
+    let (start, end) = (start as u64, end as u64);
+    let (taken, taken_end) = paging::taken();
+    machine.reserved.add((taken, start));
+    machine.reserved.add((end, taken_end));
+    if !machine.memory.iter().any(|range| range.0 < end && start < range.1) {
+        machine.memory.add((start, end));
+    }
+}
+
+/// Adds the machine's memory but for what is reserved.
+fn add_memory(machine: &Machine) {
     if machine.reserved.is_short {
         message::say(format_args!(
             "the device tree reserves more ranges of memory than this layer keeps; none beside the image is used"
         ));
-        info::add_memory(start, end);
+        let (start, end) = paging::image();
+        info::add_memory(start as u64, end as u64);
         return;
     }
     for (mut start, end) in machine.memory.iter() {
@@ -98,16 +121,4 @@ fn add_memory(machine: &Machine) {
         }
         info::add_memory(start, end.max(start));
     }
-}
-
-unsafe extern "C" {
-    static __image_start: u8;
-    static __image_end: u8;
-}
-
-fn image() -> (u64, u64) {
-    (
-        &raw const __image_start as usize as u64,
-        &raw const __image_end as usize as u64,
-    )
 }

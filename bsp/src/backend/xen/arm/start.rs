@@ -9,7 +9,7 @@ use crate::backend::xen::shared::PAGE;
 use crate::backend::xen::{console as messages, events, hypercall, power, version};
 use crate::el1;
 use crate::el1::device_tree::{self, DeviceTree};
-use crate::el1::timer;
+use crate::el1::{paging, timer};
 use crate::machine::serial;
 use crate::start::{Entry, EntryPoint};
 
@@ -35,7 +35,7 @@ pub(in super::super) fn start(_entry: &Entry) -> &'static StartInfo {
 /// Has Xen's shared page put in the place of ours, and events interrupt.
 fn start_events() {
     // SAFETY: nothing has used the page yet.
-    let error = unsafe { hypercall::map_shared_info(&raw const PAGE as usize) };
+    let error = unsafe { hypercall::map_shared_info(paging::memory_of(&raw const PAGE as usize) as usize) };
     if error < 0 {
         power::refuse(format_args!("Xen does not map the shared page: error {error}"));
     }

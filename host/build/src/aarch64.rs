@@ -115,6 +115,17 @@ pub(crate) fn unpack_kernel(workspace: &Workspace) -> Result<()> {
     apt::unpack(&lists, &[&kernel], false, &workspace.aarch64_kernel())
 }
 
+/// Unpacks Debian's `packages` for AArch64 to `folder`, unless that is there.
+///
+/// # Errors
+/// They cannot be had.
+pub fn unpack_packages(workspace: &Workspace, packages: &[&str], folder: &Path) -> Result<()> {
+    if folder.exists() {
+        return Ok(());
+    }
+    apt::unpack(&lists(workspace)?, packages, false, folder)
+}
+
 /// The lists of packages for AArch64.
 ///
 /// # Errors

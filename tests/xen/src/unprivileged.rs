@@ -3,14 +3,17 @@
 //! channels and start info are the real ones.
 //!
 //! Linux and the tools are Debian's packages, downloaded by `apt-get` and unpacked into a folder below `target`;
-//! nothing is installed.
+//! nothing is installed. For AArch64, programs of them run in QEMU's emulation of programs.
 
 use std::fs;
 use std::path::{Path, PathBuf};
 use std::process::Command;
 
-use test_support::Arch;
-use test_support::machine::{Pc, WITH_SVM, unpacked_xen};
+use paravirt_build::{aarch64, emulators};
+use test_support::machine::{Board, Pc, WITH_SVM, unpacked_xen};
+use test_support::{Arch, Tool};
+
+use crate::arm;
 
 /// The script that Linux starts.
 const INIT: &str = include_str!("../dom0/init");
@@ -47,8 +50,15 @@ const MODULES: [&str; 5] = [
     "xen-gntdev.ko",
     "xen-gntalloc.ko",
 ];
+/// The one more that they need on AArch64.
+const PACKAGE_FOR_ARM: &str = "libfdt1";
 /// The guests that are started.
 const GUESTS: [&str; 3] = ["hello", "echo", "conformance"];
+/// Of these, those that there are for AArch64.
+const GUESTS_FOR_ARM: [&str; 2] = ["hello", "conformance"];
+/// Memory of Linux, in MiB, and of the machine.
+const LINUX_MEMORY: u32 = 512;
+const MEMORY: u32 = 1024;
 /// Time for everything, in seconds. An emulator needs minutes.
 const LIMIT: u32 = 1800;
 
@@ -63,8 +73,8 @@ pub struct Finished {
     pub state: String,
 }
 
-/// Starts every guest in every kind of domain that was built, and tells how they ended; `typed` and `input` are what
-/// goes to the consoles of `echo` and `conformance`.
+/// Starts every guest for x86-64 and i386 in every kind of domain that was built, and tells how they ended; `typed` and
+/// `input` are what goes to the consoles of `echo` and `conformance`.
 ///
 /// # Panics
 /// If the packages cannot be had or are not as expected, or the guests do not end.
@@ -79,7 +89,13 @@ pub fn run(typed: &[u8], input: &[u8]) -> Vec<Finished> {
         panic!("cannot get Debian's packages for a Linux that controls Xen: {problem}");
     }
     let root = folder.path().join("root");
-    let kernel = unpack(&packages, &root);
+    fs::create_dir_all(&root).expect("a writable folder");
+    shell(
+        "for package in *.deb; do dpkg-deb -x \"$package\" \"$1\"; done",
+        &packages,
+        &root,
+    );
+    let kernel = trim(&root, "");
     for arch in Arch::ALL {
         for guest in GUESTS {
             let file = test_support::ring0_guest(arch, guest);
@@ -88,27 +104,69 @@ pub fn run(typed: &[u8], input: &[u8]) -> Vec<Finished> {
             fs::copy(&file, place.join(guest)).expect("a readable guest");
         }
     }
-    fs::write(root.join("init"), INIT).expect("a writable folder");
-    fs::write(root.join("typed"), typed).expect("a writable folder");
-    fs::write(root.join("input"), input).expect("a writable folder");
-    let archive = folder.path().join("initrd");
-    shell(
-        "chmod +x init && find . | bin/busybox cpio -o -H newc 2>/dev/null | gzip -1 >\"$1\"",
-        &root,
-        &archive,
-    );
+    let archive = archive(&root, "", typed, input);
     let modules = format!(
         "{} console=hvc0 quiet rdinit=/init,{}",
         kernel.display(),
         archive.display()
     );
-    let serial = Pc::new(1024, WITH_SVM, LIMIT)
-        .boots(&xen, Some(modules.as_ref()), "console=com1 dom0_mem=512M")
+    let options = format!("console=com1 dom0_mem={LINUX_MEMORY}M");
+    let serial = Pc::new(MEMORY, WITH_SVM, LIMIT)
+        .boots(&xen, Some(modules.as_ref()), &options)
         .serial("stdio")
         .run()
         .serial;
-    assert!(serial.contains("=== done"), "Linux has not run all guests:\n{serial}");
     finished(&serial)
+}
+
+/// The same for AArch64, with that version of the interrupt controller.
+///
+/// # Panics
+/// As [`run`].
+#[must_use]
+pub fn run_on_arm(gic: u32, input: &[u8]) -> Vec<Finished> {
+    test_support::tool(Tool::LinuxAarch64);
+    test_support::program(emulators::QEMU_USER);
+    let folder = tempfile::tempdir().expect("a folder");
+    let workspace = test_support::workspace();
+    let version = version(&test_support::xen_arm());
+    let packages = workspace.root().join("target/dom0");
+    let packages = packages.join(format!("{version}-arm64"));
+    let names = PACKAGES.map(|package| package.replace("VERSION", &version));
+    let names: Vec<&str> = (names.iter().map(String::as_str)).chain([PACKAGE_FOR_ARM]).collect();
+    if let Err(problem) = aarch64::unpack_packages(&workspace, &names, &packages) {
+        panic!("cannot get Debian's packages for a Linux that controls Xen: {problem:#}");
+    }
+    let root = folder.path().join("root");
+    let place = root.join("guests/aarch64");
+    fs::create_dir_all(&place).expect("a writable folder");
+    for unpacked in [&packages, &workspace.aarch64_kernel()] {
+        shell("cp -a . \"$1\"", unpacked, &root);
+    }
+    let kernel = trim(&root, emulators::QEMU_USER);
+    for guest in GUESTS_FOR_ARM {
+        fs::write(place.join(guest), arm::kernel(guest)).expect("a writable folder");
+    }
+    let archive = archive(&root, emulators::QEMU_USER, b"", input);
+    let serial = Board::new(MEMORY, LINUX_MEMORY, gic, LIMIT)
+        .boots(&kernel, "console=hvc0 quiet rdinit=/init")
+        .with_files(&archive)
+        .run("=== begin", b"");
+    finished(&serial)
+}
+
+/// The archive of Linux' first files in `root`. `emulator` runs its programs on this machine.
+fn archive(root: &Path, emulator: &str, typed: &[u8], input: &[u8]) -> PathBuf {
+    fs::write(root.join("init"), INIT).expect("a writable folder");
+    fs::write(root.join("typed"), typed).expect("a writable folder");
+    fs::write(root.join("input"), input).expect("a writable folder");
+    let archive = root.with_file_name("initrd");
+    shell(
+        &format!("chmod +x init && find . | {emulator} bin/busybox cpio -o -H newc 2>/dev/null | gzip -1 >\"$1\""),
+        root,
+        &archive,
+    );
+    archive
 }
 
 /// The version of Xen whose tools go with that file, `xen-VERSION-ARCHITECTURE.gz`.
@@ -151,14 +209,10 @@ fn download(folder: &Path, version: &str) -> Result<(), String> {
     fs::write(done, "").map_err(error)
 }
 
-/// Makes the files of Linux' first file system in `root`; the kernel's file.
-fn unpack(packages: &Path, root: &Path) -> PathBuf {
+/// Makes what packages have unpacked to `root` the files of Linux' first file system; the kernel's file. `emulator` runs
+/// its programs on this machine.
+fn trim(root: &Path, emulator: &str) -> PathBuf {
     fs::create_dir_all(root.join("modules")).expect("a writable folder");
-    shell(
-        "for package in *.deb; do dpkg-deb -x \"$package\" \"$1\"; done",
-        packages,
-        root,
-    );
     // As installed: since Debian 13, packages have their files below `usr` only.
     shell(
         "for folder in bin lib lib64; do mkdir -p usr/$folder; if [ -d $folder ]; then cp -a $folder/. usr/$folder/ && rm -r $folder; fi; \
@@ -173,7 +227,7 @@ fn unpack(packages: &Path, root: &Path) -> PathBuf {
         // Since Debian 13, they are compressed.
         shell(
             &format!(
-                "file=$(echo lib/modules/*/kernel/drivers/xen/{module}*); case $file in *.xz) bin/busybox unxz -c $file;; *) cat $file;; \
+                "file=$(echo lib/modules/*/kernel/drivers/xen/{module}*); case $file in *.xz) {emulator} bin/busybox unxz -c $file;; *) cat $file;; \
                 esac >\"$1\""
             ),
             root,
@@ -202,7 +256,11 @@ fn shell(command: &str, folder: &Path, argument: &Path) {
 }
 
 /// Takes the domains from what the script printed.
+///
+/// # Panics
+/// If it has not come to its end.
 fn finished(serial: &str) -> Vec<Finished> {
+    assert!(serial.contains("=== done"), "Linux has not run all guests:\n{serial}");
     let mut all = Vec::new();
     let mut printed = String::new();
     for line in serial.lines().filter(|line| !line.starts_with("(XEN) ")) {

@@ -205,6 +205,10 @@ impl Folder {
             ["cat", file] => {
                 fs::write(self.path().join(file), &step.printed).map_err(|error| error.to_string())?;
             }
+            ["pvhost", "image", guest, ..] => {
+                let hello = test_support::guest(Arch::Aarch64, "hello");
+                fs::copy(hello, self.path().join(guest)).map_err(|error| error.to_string())?;
+            }
             ["pvhost", "bind", guest, ..] => {
                 let hello = test_support::guest(Arch::X86_64, "hello");
                 fs::copy(hello, self.path().join(guest)).map_err(|error| error.to_string())?;

@@ -203,7 +203,17 @@ fn completions_and_manual_are_made_from_the_definitions() {
     for part in ["\\-\\-timeout", "xen\\-pvh", "Exit status"] {
         assert!(run.contains(part), "{part} in {run}");
     }
-    for name in ["list", "header", "check", "audit", "bind", "new", "completions", "man"] {
+    for name in [
+        "list",
+        "header",
+        "check",
+        "audit",
+        "bind",
+        "image",
+        "new",
+        "completions",
+        "man",
+    ] {
         page(&format!("pvhost-{name}.1")).expect(name);
     }
 }

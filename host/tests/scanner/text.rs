@@ -80,6 +80,8 @@ fn text_of_others_is_escaped_wherever_it_is_printed() {
             vec!["bind", guest, "--provides", &wrong, "-o", &copy],
             vec!["bind", guest, "--provides", &list, "-o", guest],
             vec!["bind", guest, "--provides", &list, "-o", &folder_name],
+            vec!["image", guest, "-o", &copy],
+            vec!["image", guest, "-o", guest],
             vec!["man", &absent],
             vec!["run", guest],
             vec!["run", guest, "--host", "qemu"],

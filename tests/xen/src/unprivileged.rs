@@ -53,9 +53,9 @@ const MODULES: [&str; 5] = [
 /// The one more that they need on AArch64.
 const PACKAGE_FOR_ARM: &str = "libfdt1";
 /// The guests that are started.
-const GUESTS: [&str; 3] = ["hello", "echo", "conformance"];
+const GUESTS: [&str; 4] = ["hello", "echo", "conformance", "xen-domain"];
 /// Of these, those that there are for AArch64.
-const GUESTS_FOR_ARM: [&str; 2] = ["hello", "conformance"];
+const GUESTS_FOR_ARM: [&str; 3] = ["hello", "conformance", "xen-domain"];
 /// Memory of Linux, in MiB, and of the machine.
 const LINUX_MEMORY: u32 = 512;
 const MEMORY: u32 = 1024;

@@ -12,7 +12,7 @@ use crate::backend::xen::ring::Ring;
 use crate::backend::xen::{console, hypercall, power};
 use crate::el1::paging::{self, Kind};
 use crate::local::Local;
-use crate::machine::serial;
+use crate::machine::{message, serial};
 
 crate::in_guest_functions! {
     pub(in crate::backend::xen) const FUNCTIONS = { pv_console_read = read, pv_console_write = write };
@@ -58,6 +58,22 @@ fn start_log() {
         ));
     }
     IS_LOG.set(true);
+    // Its input ends as that of a machine without a port.
+    serial_console::start();
+    // SAFETY: it calls Xen, and waits for nobody.
+    unsafe {
+        message::set_console(|text| {
+            hypercall::console_write(text.as_bytes());
+            note_end(text.as_bytes());
+        })
+    };
+}
+
+/// Notes whether a line has ended with what was written to the log.
+fn note_end(written: &[u8]) {
+    if let Some(last) = written.last() {
+        IN_LINE.set(*last != b'\n');
+    }
 }
 
 /// Has out what was written, before the domain ends.
@@ -77,7 +93,7 @@ pub(super) extern "C" fn write(buffer: *const u8, length: usize) -> isize {
     let written = console::write(buffer, length);
     if IS_LOG.get() && written > 0 {
         // SAFETY: the interface asks for a buffer of that length, of which so much was written.
-        IN_LINE.set(unsafe { buffer.add(written as usize - 1).read() } != b'\n');
+        note_end(unsafe { core::slice::from_raw_parts(buffer, written as usize) });
     }
     written
 }

@@ -8,7 +8,7 @@
 #![no_main]
 
 use guest_xen::{loop_back, send};
-use paravirt_bsp::clock::Instant;
+use paravirt_bsp::clock::{Instant, since_unix_epoch};
 use paravirt_bsp::{cpu, irq, println, start};
 
 paravirt_bsp::image! { main: main, backends: [xen] }
@@ -53,6 +53,7 @@ fn main() -> i32 {
         Some("memory") => return touch_memory(),
         Some("stray") => stray(pv),
         Some("time") => return time(),
+        Some("wall") => return wall(arguments.next()),
         _ => println!("command line: {}", start::command_line()),
     }
     0
@@ -81,6 +82,20 @@ fn touch_memory() -> i32 {
     let bad = bad.count();
     println!("{} pages, {bad} of them bad", pages().count());
     i32::from(bad != 0)
+}
+
+/// Compares the wall clock with the time in whole seconds that another clock has shown a moment before.
+fn wall(other: Option<&str>) -> i32 {
+    const LATE: u64 = 10;
+    let now = since_unix_epoch().as_secs();
+    let other: u64 = other.and_then(|other| other.parse().ok()).unwrap_or(0);
+    // Both may have cut off a part of a second.
+    let is_right = (other.saturating_sub(1)..=other + LATE).contains(&now);
+    println!(
+        "Unix time {now}, {}",
+        if is_right { "as it is" } else { "which is wrong" }
+    );
+    i32::from(!is_right)
 }
 
 /// Reads the clock often; it must go on and never step back.

@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: MIT OR Apache-2.0
-//! Page tables: addresses are one to one, by 2 MiB or 1 GiB, but for the image if it was loaded elsewhere. At first the image and the device tree are there; memory
-//! and devices come as the tree names them. Where nothing is named nothing is mapped, so that a null pointer faults and
-//! the processor does not speculate into what is no memory.
+//! Page tables: addresses are one to one, by 2 MiB or 1 GiB, but for the image if it was loaded elsewhere. At first the
+//! image and the device tree are there; memory and devices come as the tree names them. Where nothing is named nothing
+//! is mapped, so that a null pointer faults and the processor does not speculate into what is no memory.
 
 use core::arch::asm;
 
@@ -97,7 +97,8 @@ static USED: Local<usize> = Local::new(FREE);
 
 /// Maps what lies from `start` to before `end`, as far as nothing is mapped there yet; in steps of 2 MiB, so some
 /// around it as well. Returns whether all of it could be: not what is beyond [`LIMIT`], or in more gigabytes than there
-/// are tables for, nor devices at addresses that are [`taken`] of an image that [`is_moved`]. For the start of a backend.
+/// are tables for, nor devices at addresses that are [`taken`] of an image that [`is_moved`]. For the start of a
+/// backend.
 pub fn map(start: u64, end: u64, kind: Kind) -> bool {
     if start >= end || end > LIMIT {
         return start >= end;

@@ -15,8 +15,8 @@ Examples:
   pvhost image hello -o hello.image
 
 Xen loads no ELF file on AArch64. The result is for `kernel` in a domain of xl, for a domain that Xen builds from its \
-device tree, or for the one that controls the machine; the guest carries a backend for Xen. `pvhost run --host xen-domu` \
-does not need it.
+device tree, or for the one that controls the machine; the guest carries a backend for Xen. For `pvhost run --host \
+xen-domu` it is not needed.
 
 Exit status: 0 the image is written, 1 it is not, 2 wrong command line.")]
 pub(super) struct Arguments {

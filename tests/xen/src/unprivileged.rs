@@ -209,8 +209,8 @@ fn download(folder: &Path, version: &str) -> Result<(), String> {
     fs::write(done, "").map_err(error)
 }
 
-/// Makes what packages have unpacked to `root` the files of Linux' first file system; the kernel's file. `emulator` runs
-/// its programs on this machine.
+/// Makes what packages have unpacked to `root` the files of Linux' first file system; the kernel's file. `emulator`
+/// runs its programs on this machine.
 fn trim(root: &Path, emulator: &str) -> PathBuf {
     fs::create_dir_all(root.join("modules")).expect("a writable folder");
     // As installed: since Debian 13, packages have their files below `usr` only.

@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: MIT OR Apache-2.0
-//! The wall clock: Arm's PL031 (PrimeCell real-time clock technical reference manual), which is taken to hold Unix time,
-//! else the hypervisor's.
+//! The wall clock: Arm's PL031 (PrimeCell real-time clock technical reference manual), which is taken to hold Unix
+//! time, else the hypervisor's.
 
 use core::ptr::{read_volatile, with_exposed_provenance};
 

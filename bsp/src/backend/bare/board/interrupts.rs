@@ -17,14 +17,16 @@ const INTERFACE: u64 = 0x2000;
 static GIC: Local<Option<Gic>> = Local::new(None);
 static TIMER: Local<u32> = Local::new(0);
 /// An interrupt of a hypervisor and who takes it.
-static OTHER: Local<Option<(u32, fn())>> = Local::new(None);
+static OTHER: Local<Option<Other>> = Local::new(None);
+
+type Other = (u32, interrupt::Handler);
 
 /// Has `take` called for the processor's interrupt of that number, when the controller starts.
 ///
 /// # Safety
 /// As for the handler of [`interrupt::set_handler`].
 #[cfg(feature = "xen")]
-pub(in crate::backend) unsafe fn add(number: u32, take: fn()) {
+pub(in crate::backend) unsafe fn add(number: u32, take: interrupt::Handler) {
     // SAFETY: at the start, before the first interrupt.
     unsafe { OTHER.set_large(Some((number, take))) };
 }
@@ -73,11 +75,10 @@ pub(in super::super) fn start_interrupts() {
     let Some(gic) = GIC.get() else { return };
     let mut interrupts = [TIMER.get(), 0, 0];
     let mut count = 1;
-    for number in [serial::interrupt(), OTHER.get().map(|(number, _)| number)] {
-        if let Some(number) = number {
-            interrupts[count] = number;
-            count += 1;
-        }
+    let others = [serial::interrupt(), OTHER.get().map(|(number, _)| number)];
+    for number in others.into_iter().flatten() {
+        interrupts[count] = number;
+        count += 1;
     }
     // SAFETY: the device tree says that the registers are there; `set` has mapped them, and they are this module's.
     if !unsafe { gic::start(gic, &interrupts[..count]) } {

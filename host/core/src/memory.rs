@@ -55,7 +55,7 @@ pub enum MapError {
 }
 
 /// A mapping with one set of rights.
-#[derive(Debug)]
+#[derive(Clone, Copy, Debug)]
 struct Mapping {
     start: u64,
     end: u64,
@@ -74,8 +74,8 @@ pub struct GuestMemory {
     pages: Box<dyn Pages>,
     /// Sorted by address.
     mappings: Vec<Mapping>,
-    /// Index of the mapping that was wanted last: mostly the guest's stack, and wanted again.
-    last: Cell<usize>,
+    /// The mapping that was wanted last: mostly the guest's stack, and wanted again.
+    last: Cell<Mapping>,
 }
 
 impl GuestMemory {
@@ -85,7 +85,11 @@ impl GuestMemory {
         Self {
             pages,
             mappings: Vec::new(),
-            last: Cell::new(0),
+            last: Cell::new(Mapping {
+                start: 0,
+                end: 0,
+                access: Access::default(),
+            }),
         }
     }
 
@@ -130,6 +134,14 @@ impl GuestMemory {
         self.pages.prepare(start, end - start);
         // SAFETY: mapped and not yet sealed, and nothing else refers to it.
         unsafe { (address as *mut u8).copy_from_nonoverlapping(bytes.as_ptr(), bytes.len()) };
+    }
+
+    /// Has the mapping that holds `address`, if one does, be the first that is looked at.
+    pub(crate) fn expect(&self, address: u64) {
+        let holds = |mapping: &&Mapping| (mapping.start..mapping.end).contains(&address);
+        if let Some(mapping) = self.mappings.iter().find(holds) {
+            self.last.set(*mapping);
+        }
     }
 
     /// Returns whether the guest may read `size` bytes from `address` on.
@@ -220,15 +232,12 @@ impl GuestMemory {
         let Some(end) = address.checked_add(size) else {
             return false;
         };
-        let last = self.mappings.get(self.last.get());
-        last.is_some_and(|last| last.start <= address && end <= last.end && right(last.access))
-            || self.search(address, end, right)
+        let last = self.last.get();
+        (last.start <= address && end <= last.end && right(last.access)) || self.search(address, end, right)
     }
 
     #[inline(never)]
     fn search(&self, address: u64, end: u64, right: impl Fn(Access) -> bool) -> bool {
-        let after = self.mappings.partition_point(|mapping| mapping.start <= address);
-        self.last.set(after.saturating_sub(1));
         self.reach(address, end, right) >= end
     }
 
@@ -237,12 +246,14 @@ impl GuestMemory {
     fn reach(&self, address: u64, end: u64, right: impl Fn(Access) -> bool) -> u64 {
         let mut reached = address;
         for mapping in &self.mappings {
-            if reached >= end {
+            if mapping.end <= reached {
+                continue;
+            }
+            if reached >= end || mapping.start > reached || !right(mapping.access) {
                 break;
             }
-            if reached >= mapping.start && reached < mapping.end && right(mapping.access) {
-                reached = mapping.end;
-            }
+            self.last.set(*mapping);
+            reached = mapping.end;
         }
         reached
     }
@@ -300,6 +311,20 @@ mod tests {
         assert!(memory.writable(0x3000, 0x2000));
         assert!(memory.executable(0x2fff) && !memory.executable(0x3000));
         assert!(!memory.readable(u64::MAX, 2), "wraps");
+        memory.expect(0x2000);
+        assert!(
+            memory.readable(0x2fff, 1) && !memory.writable(0x2fff, 1),
+            "the one that was looked at last"
+        );
+        assert!(
+            memory.readable(0x2fff, 2) && !memory.readable(0x1fff, 2),
+            "beyond it, before it"
+        );
+        memory.expect(0x5000);
+        assert!(
+            !memory.readable(0x5000, 1) && memory.readable(0x4fff, 1),
+            "none is there"
+        );
         assert_eq!(memory.access_at(0x8fff), Some(rights(false, false)));
         assert_eq!(memory.access_at(0x9000), None);
         assert_eq!(memory.read(0x7fff, 1), Err(Error::BadAddress));

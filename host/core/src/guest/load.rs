@@ -185,6 +185,10 @@ impl<P: Platform> Guest<P> {
             file: image.name().to_owned(),
             source,
         })?;
+        // By the linker scripts the image ends with its stack, where calls have arguments.
+        if let Some(segment) = image.segments().iter().rfind(|segment| segment.access.write) {
+            guest.memory.expect(segment.address);
+        }
         Ok(guest)
     }
 }

@@ -6,9 +6,9 @@
 use alloc::boxed::Box;
 use alloc::vec;
 use alloc::vec::Vec;
-use core::cell::Cell;
 use core::fmt::Debug;
 use core::ops::Range;
+use core::sync::atomic::{AtomicUsize, Ordering};
 
 use paravirt_abi::error::Error;
 
@@ -55,7 +55,7 @@ pub enum MapError {
 }
 
 /// A mapping with one set of rights.
-#[derive(Clone, Copy, Debug)]
+#[derive(Debug)]
 struct Mapping {
     start: u64,
     end: u64,
@@ -74,8 +74,9 @@ pub struct GuestMemory {
     pages: Box<dyn Pages>,
     /// Sorted by address.
     mappings: Vec<Mapping>,
-    /// The mapping that was wanted last: mostly the guest's stack, and wanted again.
-    last: Cell<Mapping>,
+    /// Index of the mapping that was wanted last: mostly the guest's stack, and wanted again. A handler that interrupts
+    /// a look at it may change it.
+    last: AtomicUsize,
 }
 
 impl GuestMemory {
@@ -85,11 +86,7 @@ impl GuestMemory {
         Self {
             pages,
             mappings: Vec::new(),
-            last: Cell::new(Mapping {
-                start: 0,
-                end: 0,
-                access: Access::default(),
-            }),
+            last: AtomicUsize::new(0),
         }
     }
 
@@ -138,9 +135,9 @@ impl GuestMemory {
 
     /// Has the mapping that holds `address`, if one does, be the first that is looked at.
     pub(crate) fn expect(&self, address: u64) {
-        let holds = |mapping: &&Mapping| (mapping.start..mapping.end).contains(&address);
-        if let Some(mapping) = self.mappings.iter().find(holds) {
-            self.last.set(*mapping);
+        let holds = |mapping: &Mapping| (mapping.start..mapping.end).contains(&address);
+        if let Some(index) = self.mappings.iter().position(holds) {
+            self.last.store(index, Ordering::Relaxed);
         }
     }
 
@@ -232,12 +229,14 @@ impl GuestMemory {
         let Some(end) = address.checked_add(size) else {
             return false;
         };
-        let last = self.last.get();
-        (last.start <= address && end <= last.end && right(last.access)) || self.search(address, end, right)
+        let last = self.mappings.get(self.last.load(Ordering::Relaxed));
+        last.is_some_and(|last| last.start <= address && end <= last.end && right(last.access))
+            || self.search(address, end, right)
     }
 
     #[inline(never)]
     fn search(&self, address: u64, end: u64, right: impl Fn(Access) -> bool) -> bool {
+        self.expect(address);
         self.reach(address, end, right) >= end
     }
 
@@ -246,14 +245,12 @@ impl GuestMemory {
     fn reach(&self, address: u64, end: u64, right: impl Fn(Access) -> bool) -> u64 {
         let mut reached = address;
         for mapping in &self.mappings {
-            if mapping.end <= reached {
-                continue;
-            }
-            if reached >= end || mapping.start > reached || !right(mapping.access) {
+            if reached >= end {
                 break;
             }
-            self.last.set(*mapping);
-            reached = mapping.end;
+            if reached >= mapping.start && reached < mapping.end && right(mapping.access) {
+                reached = mapping.end;
+            }
         }
         reached
     }

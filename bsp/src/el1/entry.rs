@@ -154,8 +154,14 @@ global_asm!(
     "    str x16, [x9, x14, lsl #3]",
     "9:  ubfx x16, x1, #21, #9",
     "    ldr x0, [x15, x16, lsl #3]",
-    "    cbnz x0, 10f",                      // the image is there
-    "    and x0, x1, #~0x1fffff",
+    "    cbz x0, 23f",
+    "    cbz x25, 10f",                      // the image is there
+    "    and x0, x0, #0xffffffe00000",       // of an image that was loaded elsewhere, only its addresses are, unless it
+    "    and x16, x1, #~0x1fffff",           // is what turns the unit on
+    "    cmp x0, x16",
+    "    b.ne 17f",
+    "    b 10f",
+    "23: and x0, x1, #~0x1fffff",
     "    orr x0, x0, x17",
     "    str x0, [x15, x16, lsl #3]",
     "10: and x1, x1, #~0x1fffff",
@@ -229,10 +235,12 @@ global_asm!(
     "    mov x0, #2",
     "    mov x16, #29",
     "    hvc #0xea1",
-    "    udf #0",
+    "22: wfi",                               // nobody is there to be told
+    "    b 22b",
     "    .cfi_endproc",
     "19: .ascii \"paravirt: this image was loaded beside its addresses, by what is no multiple of 2 MiB or less than its \"",
-    "    .ascii \"size; have the loader keep to the header that `pvhost image` writes\\n\"",
+    "    .ascii \"size, or beyond 512 GiB, or its device tree at these addresses; have the loader keep to the header that \"",
+    "    .ascii \"`pvhost image` writes\\n\"",
     "21: .balign 4",
     "20: .word 3",
     ".size __paravirt_el1, . - __paravirt_el1",

@@ -127,13 +127,17 @@ impl Lines {
 
     /// Makes pending what is latched and unmasked. On the vCPU's thread only; an interrupt handler there may interrupt
     /// it and flush as well.
-    #[inline(never)]
+    #[inline]
     pub fn flush(&self, pending: &AtomicU32) {
-        let unmasked = self.unmasked.load(Ordering::SeqCst);
         // Every call ends here, mostly for nothing: without a locked instruction.
-        if self.latched.load(Ordering::SeqCst) & unmasked == 0 {
-            return;
+        if self.latched.load(Ordering::SeqCst) & self.unmasked.load(Ordering::SeqCst) != 0 {
+            self.take(pending);
         }
+    }
+
+    #[inline(never)]
+    fn take(&self, pending: &AtomicU32) {
+        let unmasked = self.unmasked.load(Ordering::SeqCst);
         let taken = self.latched.fetch_and(!unmasked, Ordering::SeqCst) & unmasked;
         if taken != 0 {
             pending.fetch_or(taken, Ordering::SeqCst);

@@ -156,7 +156,8 @@ impl GuestMemory {
     /// Returns whether the guest may execute code at `address`.
     #[must_use]
     pub fn executable(&self, address: u64) -> bool {
-        self.allows(address, 1, |access| access.execute)
+        // Handlers ask, between two looks at the stack.
+        self.access_at(address).is_some_and(|access| access.execute)
     }
 
     /// The rights of the guest at `address`, `None` where nothing is mapped.

@@ -23,14 +23,18 @@ pub use runner::{Event, Options, Outcome, Run, run};
 pub use signals::Signals;
 pub use verdict::{Banner, Ending, Expects, State, Verdict, judge};
 
+use std::ffi::OsStr;
 use std::io;
 use std::path::PathBuf;
 
 use crate::text::Escaped;
 
-/// What `pvhost run` is told for tests of which the user says `--time fast`: many compute until a time has come, and were
-/// written for processors that are as much slower. `fast=1` is what it is for others.
-pub const FAST: &str = "fast=20";
+/// What `pvhost run` is told as `--time` for tests of which the user says that: `fast` is `fast=20`, because many compute
+/// until a time has come, and were written for processors that are as much slower.
+#[must_use]
+pub fn time_of_tests(time: &OsStr) -> &OsStr {
+    if time == "fast" { OsStr::new("fast=20") } else { time }
+}
 
 /// A program to run, or one of the tests that a guest holds.
 #[derive(Clone, Debug, PartialEq, Eq)]

@@ -125,7 +125,7 @@ impl Row {
             match self.limit {
                 Limit::Ratio(most) => format!("{most} x"),
                 Limit::AtMost(most) => most.to_string(),
-                Limit::Above(most) => format!("< + {most}"),
+                Limit::Above(most) => format!("<= + {most}"),
                 Limit::Exactly(more) => format!("+ {more}"),
                 Limit::None => String::new(),
             },

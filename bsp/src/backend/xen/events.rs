@@ -54,8 +54,9 @@ pub(super) fn bind_console(port: u32) {
 /// Takes every pending event. Called while no event callback can come.
 ///
 /// Xen sets the channel's bit, then the selector's, then the flag; so here the flag is cleared first, then the
-/// selector, then the channel. On x86 all three are locked instructions, which are full barriers; on AArch64 a barrier
-/// keeps the channel from being read before the selector is cleared for the processor that Xen runs on.
+/// selector, then the channel. On x86 all three are locked instructions, which are full barriers; on AArch64 barriers
+/// keep the channel from being read before the selector is cleared for the processor that Xen runs on, and what the
+/// event is about before the channel is.
 pub(super) fn take() {
     PAGE.vcpu.upcall_pending.swap(0, Ordering::SeqCst);
     let mut selector = PAGE.vcpu.selector.swap(0, Ordering::SeqCst);
@@ -72,6 +73,8 @@ pub(super) fn take() {
             pending &= pending - 1;
             // Before its handler, so that an event during it is not lost.
             word.fetch_and(!(1 << bit), Ordering::SeqCst);
+            #[cfg(target_arch = "aarch64")]
+            fence(Ordering::SeqCst);
             deliver(index * WORD_BITS + bit);
         }
     }

@@ -143,7 +143,8 @@ pub(super) static PAGE: SharedInfo = SharedInfo {
 };
 
 impl SharedInfo {
-    /// Unix time when the system time was 0: whole seconds and ns. Zeros as long as nobody has told Xen the time.
+    /// Unix time when the system time was 0: whole seconds and ns. As long as nobody has told Xen the time it is little
+    /// more than 0.
     pub(super) fn wall_start(&self) -> (u64, u64) {
         loop {
             let version = self.wall_version.load(Ordering::Acquire);

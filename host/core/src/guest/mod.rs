@@ -400,9 +400,7 @@ impl<P: Platform> Guest<P> {
         self.platform.leave_host();
         self.set_in_host(false);
         // What a host function has latched and nobody delivers: the tail looks at what is pending.
-        if self.lines.is_any_deliverable() {
-            self.lines.flush(self.page.pending());
-        }
+        self.lines.flush(self.page.pending());
         // From here on, an alarm is done where it comes.
         !self.alarm_due.load(Ordering::Relaxed)
     }

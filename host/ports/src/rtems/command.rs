@@ -100,11 +100,7 @@ impl Arguments {
 
 /// As `pvhost test` understands it.
 fn time_of_tests(text: &str) -> std::result::Result<Time, TimeError> {
-    match text {
-        "fast" => testing::FAST,
-        other => other,
-    }
-    .parse()
+    testing::time_of_tests(text.as_ref()).to_string_lossy().parse()
 }
 
 /// Builds and runs. Returns whether everything that ran did what it should.

@@ -7,7 +7,7 @@ use std::thread;
 use std::time::{Duration, Instant};
 
 use clap::Args;
-use pvhost::testing::{self, Event, FAST, Folder, Options, Outcome, Pvhost, Reasons, Run, Signals, Test, Verdict};
+use pvhost::testing::{self, Event, Folder, Options, Outcome, Pvhost, Reasons, Run, Signals, Test, Verdict};
 use pvhost::text::Escaped;
 
 use super::host::HostName;
@@ -254,8 +254,7 @@ impl Arguments {
         let mut options = vec!["--host".into(), self.host.name().into()];
         options.extend(["--timeout".into(), format!("{}s", self.timeout.as_secs_f64()).into()]);
         if let Some(time) = &self.time {
-            let time = if time == "fast" { FAST.into() } else { time.clone() };
-            options.extend(["--time".into(), time]);
+            options.extend(["--time".into(), testing::time_of_tests(time).into()]);
         }
         options.extend_from_slice(&self.run_options);
         options

@@ -29,4 +29,6 @@ pub(in crate::backend) use rtc::set_other as set_clock;
 #[cfg(feature = "xen")]
 pub(in crate::backend) use start::start_machine;
 pub(super) use start::{detects, start};
+#[cfg(feature = "xen")]
+pub(in crate::backend) use timer::rate as clock_rate;
 pub(super) use timer::{arm, start_clock};

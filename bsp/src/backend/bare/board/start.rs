@@ -83,17 +83,18 @@ fn check_image(machine: &Machine) {
     }
 }
 
-/// Of an image that was loaded elsewhere, has the memory there be its own alone, and its addresses be memory.
+/// Of an image that was loaded elsewhere, has the memory there be its own alone, and what memory there is at its
+/// addresses be nobody's.
 fn move_image(machine: &mut Machine) {
     let (start, end) = paging::image();
     machine.reserved.add((paging::memory_of(start), paging::memory_of(end)));
-    let (start, end) = (start as u64, end as u64);
-    let (taken, taken_end) = paging::taken();
-    machine.reserved.add((taken, start));
-    machine.reserved.add((end, taken_end));
-    if !machine.memory.iter().any(|range| range.0 < end && start < range.1) {
-        machine.memory.add((start, end));
-    }
+    machine.reserved.add(paging::taken());
+}
+
+/// Adds the image's memory, by its addresses.
+fn add_image() {
+    let (start, end) = paging::image();
+    info::add_memory(start as u64, end as u64);
 }
 
 /// Adds the machine's memory but for what is reserved.
@@ -102,9 +103,11 @@ fn add_memory(machine: &Machine) {
         message::say(format_args!(
             "the device tree reserves more ranges of memory than this layer keeps; none beside the image is used"
         ));
-        let (start, end) = paging::image();
-        info::add_memory(start as u64, end as u64);
+        add_image();
         return;
+    }
+    if paging::is_moved() {
+        add_image();
     }
     for (mut start, end) in machine.memory.iter() {
         if !paging::map(start, end, Kind::Memory) {

@@ -20,6 +20,12 @@ pub(super) fn set_rate(rate: Option<u64>) {
     RATE.set(rate);
 }
 
+/// Rate of the counter in Hz, which is never 0 once the machine starts its clocks.
+#[cfg(feature = "xen")]
+pub(in crate::backend) fn rate() -> u64 {
+    RATE.get()
+}
+
 /// Starts the guest's clock.
 pub(in super::super) fn start_clock() {
     timer::start_clock(RATE.get());

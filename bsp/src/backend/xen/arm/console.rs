@@ -19,6 +19,8 @@ crate::in_guest_functions! {
 }
 
 const PAGE: u64 = 4096;
+/// The last page that can be mapped.
+const LAST_PAGE: u64 = paging::LIMIT / PAGE - 1;
 
 /// Whether the console is Xen's log.
 static IS_LOG: Local<bool> = Local::new(false);
@@ -34,9 +36,11 @@ pub(super) fn start(controls_machine: bool) {
         return console::start_own();
     }
     match hypercall::console() {
-        (Some(page @ 1..), Some(port @ 1..)) => {
-            let address = page.saturating_mul(PAGE);
-            if !paging::map(address, address.saturating_add(PAGE), Kind::Memory) {
+        (Some(page @ 1..=LAST_PAGE), Some(port @ 1..)) => {
+            let (address, end) = (page * PAGE, (page + 1) * PAGE);
+            let (taken, taken_end) = paging::taken();
+            let is_taken = paging::is_moved() && address < taken_end && taken < end;
+            if is_taken || !paging::map(address, end, Kind::Memory) {
                 power::refuse(format_args!(
                     "Xen has the ring of the console at {address:#x}, which cannot be mapped"
                 ));

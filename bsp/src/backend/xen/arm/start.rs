@@ -9,7 +9,7 @@ use crate::backend::xen::shared::PAGE;
 use crate::backend::xen::{console as messages, events, hypercall, power, version};
 use crate::el1;
 use crate::el1::device_tree::{self, DeviceTree};
-use crate::el1::{paging, timer};
+use crate::el1::paging;
 use crate::machine::serial;
 use crate::start::{Entry, EntryPoint};
 
@@ -35,7 +35,7 @@ pub(in super::super) fn start(_entry: &Entry) -> &'static StartInfo {
 /// Has Xen's shared page put in the place of ours, and events interrupt.
 fn start_events() {
     // SAFETY: nothing has used the page yet.
-    let error = unsafe { hypercall::map_shared_info(paging::memory_of(&raw const PAGE as usize) as usize) };
+    let error = unsafe { hypercall::map_shared_info(paging::memory_of(&raw const PAGE as usize)) };
     if error < 0 {
         power::refuse(format_args!("Xen does not map the shared page: error {error}"));
     }
@@ -60,11 +60,16 @@ fn start_events() {
     unsafe { board::add_interrupt(interrupt, events::take) };
 }
 
+/// In September 2001. What Xen gives as long as nobody has told it the time is less: how long it had been up when the
+/// domain began.
+const EARLIEST: u64 = 1_000_000_000;
+
 /// Unix time in seconds: the counter began with the domain, and Xen gives its clock from there. 0 as long as nobody has
 /// told Xen the time.
 fn wall() -> u64 {
-    match (PAGE.wall_start(), timer::rate()) {
-        ((0, _), _) | (_, 0) => 0,
-        ((seconds, _), rate) => seconds + crate::clock::counter() / rate,
+    let (seconds, _) = PAGE.wall_start();
+    if seconds < EARLIEST {
+        return 0;
     }
+    seconds + crate::clock::counter() / board::clock_rate()
 }

@@ -51,11 +51,11 @@ pub(in super::super) fn console() -> (Option<u64>, Option<u64>) {
     (parameter(PAGE), parameter(CHANNEL))
 }
 
-/// Puts the page that the domain shares with Xen in the place of the page at `address`.
+/// Puts the page that the domain shares with Xen in the place of the page at the guest-physical `address`.
 ///
 /// # Safety
 /// Nobody needs what that page holds.
-pub(in super::super) unsafe fn map_shared_info(address: usize) -> isize {
+pub(in super::super) unsafe fn map_shared_info(address: u64) -> isize {
     const XENMEM_ADD_TO_PHYSMAP: usize = 7;
     const SPACE_SHARED_INFO: u32 = 0;
     /// `struct xen_add_to_physmap`.
@@ -72,7 +72,7 @@ pub(in super::super) unsafe fn map_shared_info(address: usize) -> isize {
         size: 0,
         space: SPACE_SHARED_INFO,
         index: 0,
-        page: address / 4096,
+        page: (address / 4096) as usize,
     };
     // SAFETY: the structure that the call reads; the caller answers for the page.
     unsafe { call(MEMORY_OP, [XENMEM_ADD_TO_PHYSMAP, &raw const add as usize, 0, 0]) }

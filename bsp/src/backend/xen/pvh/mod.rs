@@ -34,7 +34,7 @@ pub(super) fn start(features: u32) {
     // This call also tells Xen the word size of the shared page.
     check("set the vector of events", hypercall::set_vector(VECTOR));
     // SAFETY: nothing has used the page yet.
-    let error = unsafe { common::map_shared_info(&raw const shared::PAGE as usize) };
+    let error = unsafe { common::map_shared_info(&raw const shared::PAGE as u64) };
     check("map the shared page", error);
     // The processor's flag is off since the entry; turning interrupts on opens it.
     entry::mark_host_closed();

@@ -211,6 +211,10 @@ fn counts() -> Result<(), Failed> {
             continue;
         };
         let run_on = run_on.trim_matches('`');
+        // No host of `cargo xtask test`: other tests see to it.
+        if run_on.is_empty() {
+            continue;
+        }
         let found = packages.iter().any(|package| {
             package.metadata.run.iter().any(|run| {
                 let is_it = package.name == run_on || package.name == "conformance" && run.host == run_on;

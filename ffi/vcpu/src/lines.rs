@@ -135,6 +135,7 @@ impl Lines {
         }
     }
 
+    #[cold]
     #[inline(never)]
     fn take(&self, pending: &AtomicU32) {
         let unmasked = self.unmasked.load(Ordering::SeqCst);

@@ -79,7 +79,7 @@ pub(crate) const MASK: usize = 8;
 
 /// Calls the host function of that index. Returns where the gate sees whether the guest is to be left: the word is then
 /// not 0, nor is its upper half.
-pub(crate) type HostCall = unsafe extern "C" fn(index: u32, frame: *mut Frame) -> *const u64;
+pub(crate) type HostCall = unsafe extern "C" fn(index: usize, frame: *mut Frame) -> *const u64;
 /// Fills a slot and leaves where it leads as the result. Returns as [`HostCall`].
 pub(crate) type Resolve = unsafe extern "C" fn(frame: *mut ResolverFrame) -> *const u64;
 

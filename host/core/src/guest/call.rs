@@ -13,7 +13,10 @@ use crate::gate::{ResolverFrame, STATE};
 pub(super) const NO_CALL: u32 = u32::MAX;
 
 /// The host function behind an external function of the guest; bindings have the order of the image's externals.
+///
+/// Aligned, so that a call finds it by a shift, and in one line of the cache.
 #[derive(Debug)]
+#[repr(align(64))]
 pub(super) struct Binding<F> {
     /// Address of its slot.
     pub(super) slot: u64,
@@ -31,7 +34,7 @@ pub(super) struct Binding<F> {
 ///
 /// # Safety
 /// For the gates only: on the vCPU's thread while a guest of that platform runs, with a frame that is theirs.
-pub(super) unsafe extern "C" fn host_call<P: Platform>(index: u32, frame: *mut Frame) -> *const u64 {
+pub(super) unsafe extern "C" fn host_call<P: Platform>(index: usize, frame: *mut Frame) -> *const u64 {
     // SAFETY: the guest outlives its run; the frame is the gate's, which does not touch it meanwhile.
     let (guest, frame) = unsafe { (current::<P>(), &mut *frame) };
     guest.enter_host();
@@ -62,19 +65,19 @@ unsafe fn current<'a, P: Platform>() -> &'a Guest<P> {
 
 impl<P: Platform> Guest<P> {
     #[inline]
-    fn call(&self, index: u32, frame: &mut Frame) {
-        let Some(binding) = self.bindings.get(index as usize) else {
+    fn call(&self, index: usize, frame: &mut Frame) {
+        let Some(binding) = self.bindings.get(index) else {
             return self.refuse(Cause::WildCall, frame);
         };
         let Some(function) = &binding.function else {
-            return self.refuse(Cause::Unbound(index), frame);
+            return self.refuse(Cause::Unbound(index as u32), frame);
         };
         let bytes = binding.stack_bytes;
         let before = Frame::return_address_size(self.width);
         if bytes != 0 && !self.memory.readable(frame.stack_pointer(), before + bytes) {
-            return self.refuse(Cause::Arguments(index), frame);
+            return self.refuse(Cause::Arguments(index as u32), frame);
         }
-        self.last_call.set(index);
+        self.last_call.set(index as u32);
         P::call(self, function, binding.prototype, frame, bytes);
     }
 

@@ -463,6 +463,39 @@ fn an_image_that_does_not_fit_is_refused_before_anything_starts() {
     assert!(stderr.contains("this host runs x86_64"), "{stderr}");
 }
 
+#[test]
+fn an_image_for_loaders_is_what_a_domain_of_xen_is_started_from() {
+    let folder = tempfile::tempdir().expect("a folder for temporary files");
+    let file = folder.path().join("image");
+    let write = |guest: &Path| {
+        Command::new(env!("CARGO_BIN_EXE_pvhost"))
+            .arg("image")
+            .arg(guest)
+            .arg("-o")
+            .arg(&file)
+            .output()
+            .expect("pvhost starts")
+    };
+    for (arch, name, reason) in [
+        (Arch::X86_64, "hello", "built for x86_64; this host runs aarch64"),
+        (Arch::Aarch64, "el1-bare", "add `xen` to the backends"),
+    ] {
+        let output = write(&guest(arch, name));
+        assert_eq!(output.status.code(), Some(1), "{output:?}");
+        assert!(text(&output.stderr).contains(reason), "{output:?}");
+        assert!(!file.exists(), "{name}");
+    }
+    let hello = guest(Arch::Aarch64, "hello");
+    let output = write(&hello);
+    assert_eq!(output.status.code(), Some(0), "{output:?}");
+    let image = pvhost::image::Image::open(&hello).expect("an image");
+    let expected = pvhost::emulator::kernel_image(&image).expect("a kernel's image");
+    let written = fs::read(&file).expect("a file");
+    assert!(written == expected, "{} bytes, not {}", written.len(), expected.len());
+    // Linux, Documentation/arch/arm64/booting.rst.
+    assert_eq!(&written[56..60], b"ARM\x64");
+}
+
 /// The command that runs a guest for AArch64 without saying where.
 fn aarch64(name: &str, options: &[&str], arguments: &[&str]) -> Output {
     let _ = qemu_arm();

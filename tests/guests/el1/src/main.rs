@@ -79,7 +79,7 @@ fn fault(what: &str) {
             "jump" => asm!("br {}", in(reg) 0x10_usize, in("x20") mark),
             // Asks Linux for the process's number, past the host.
             "syscall" => asm!("svc #0", in("x8") 172, lateout("x0") _, in("x20") mark),
-            // Below its new stack pointer there is no memory for an interrupt, which comes, and again if it came before.
+            // Below its new stack pointer there is no memory for an interrupt, which comes, again if it came before.
             "stack" => {
                 let timer = Timer::new(1).expect("there is one");
                 let started = timer

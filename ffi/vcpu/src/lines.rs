@@ -118,13 +118,6 @@ impl Lines {
         self.unmasked.load(Ordering::SeqCst) & bit != 0 && waiting & bit == 0
     }
 
-    /// Returns whether [`flush`](Self::flush) would make a line pending.
-    #[inline]
-    #[must_use]
-    pub fn is_any_deliverable(&self) -> bool {
-        self.latched.load(Ordering::SeqCst) & self.unmasked.load(Ordering::SeqCst) != 0
-    }
-
     /// Makes pending what is latched and unmasked. On the vCPU's thread only; an interrupt handler there may interrupt
     /// it and flush as well.
     #[inline]

@@ -7,7 +7,7 @@ use std::path::{Path, PathBuf};
 use anyhow::{Context, Result};
 use test_support::Arch;
 
-use crate::runs::{self, Costs, FIRST_LINE, Failure, Host, OPERATIONS, QEMU, START, XEN_DOMU};
+use crate::runs::{self, Costs, FIRST_LINE, Host, OPERATIONS, QEMU, START, XEN_DOMU};
 use crate::table::Quantity::Instructions;
 use crate::table::{Limit, Quantity, Row};
 use crate::{baseline, callgrind, guest};
@@ -67,36 +67,33 @@ pub fn bind(arch: Arch) -> Result<Vec<Row>> {
 ///
 /// # Errors
 /// QEMU or Xen is missing, or a run fails.
-pub fn emulated_paths(pvhost: &Path, host: Host) -> Result<Vec<Row>, Failure> {
+pub fn emulated_paths(pvhost: &Path, host: Host) -> Result<Vec<Row>> {
     let arch = Arch::Aarch64;
-    let guest = guest::path(arch, OPERATIONS).map_err(Failure::Other)?;
+    let guest = guest::path(arch, OPERATIONS)?;
     let costs = runs::counted(pvhost, host, &guest)?;
-    let rows = || -> Result<Vec<Row>> {
-        let count = |name| counted(&costs, name);
-        Ok(vec![
-            // The page address of the slot, its content, the branch there: the code model `small` puts code and data
-            // anywhere within 4 GiB, and no instruction jumps through memory.
-            Row::new(
-                format!("call through the thunk, {arch}, {}", host.name),
-                count("thunk_call")?,
-                Limit::Exactly(Instructions(3.0)),
-            )
-            .against("direct call", count("direct_call")?),
-            // The flag's stores, a load of what is pending, a branch that is not taken, and one of the compiler's.
-            Row::new(
-                format!("interrupts off and on, {arch}, {}", host.name),
-                count("interrupts_off_on")?,
-                Limit::Above(Instructions(3.0)),
-            )
-            .against("two volatile stores", count("stores")?),
-            Row::new(
-                format!("Instant::now, {arch}, {}", host.name),
-                count("clock_now")?,
-                Limit::AtMost(Instructions(32.0)),
-            ),
-        ])
-    };
-    rows().map_err(Failure::Other)
+    let count = |name| counted(&costs, name);
+    Ok(vec![
+        // The page address of the slot, its content, the branch there: the code model `small` puts code and data
+        // anywhere within 4 GiB, and no instruction jumps through memory.
+        Row::new(
+            format!("call through the thunk, {arch}, {}", host.name),
+            count("thunk_call")?,
+            Limit::Exactly(Instructions(3.0)),
+        )
+        .against("direct call", count("direct_call")?),
+        // The flag's stores, a load of what is pending, a branch that is not taken, and one of the compiler's.
+        Row::new(
+            format!("interrupts off and on, {arch}, {}", host.name),
+            count("interrupts_off_on")?,
+            Limit::Above(Instructions(3.0)),
+        )
+        .against("two volatile stores", count("stores")?),
+        Row::new(
+            format!("Instant::now, {arch}, {}", host.name),
+            count("clock_now")?,
+            Limit::AtMost(Instructions(32.0)),
+        ),
+    ])
 }
 
 /// From the machine's start to the end of the guest's first line, on AArch64, in instructions of QEMU's. Under Xen its
@@ -104,11 +101,11 @@ pub fn emulated_paths(pvhost: &Path, host: Host) -> Result<Vec<Row>, Failure> {
 ///
 /// # Errors
 /// As [`emulated_paths`], or the baseline cannot be assembled.
-pub fn first_line(pvhost: &Path, host: Host, folder: &Path) -> Result<Vec<Row>, Failure> {
+pub fn first_line(pvhost: &Path, host: Host, folder: &Path) -> Result<Vec<Row>> {
     let arch = Arch::Aarch64;
     let count = |image: Result<PathBuf>| {
-        let costs = runs::counted(pvhost, host, &image.map_err(Failure::Other)?)?;
-        counted(&costs, FIRST_LINE).map_err(Failure::Other)
+        let costs = runs::counted(pvhost, host, &image?)?;
+        counted(&costs, FIRST_LINE)
     };
     let what = format!("machine's start to hello's line, {arch}, {}", host.name);
     let layer = count(guest::path(arch, START))?;

@@ -5,9 +5,9 @@ use std::collections::HashMap;
 use std::path::Path;
 use std::process::{Command, Stdio};
 
-use anyhow::{Context, Result, anyhow, bail};
+use anyhow::{Context, Result, bail};
 use paravirt_build::emulators;
-use test_support::{Arch, workspace};
+use test_support::{Arch, Tool, workspace};
 
 use crate::guest;
 
@@ -63,6 +63,21 @@ impl Host {
         self.architectures.contains(&arch)
     }
 
+    /// Sees whether what it needs for guests of that architecture is there.
+    ///
+    /// # Errors
+    /// What is not.
+    pub fn probe(self, arch: Arch) -> Result<()> {
+        let tools: &[Tool] = match (self.name, arch) {
+            ("process" | "native", _) => &[],
+            ("qemu", Arch::Aarch64) => &[Tool::QemuArm],
+            ("qemu", _) => &[Tool::Qemu],
+            (_, Arch::Aarch64) => &[Tool::QemuArm, Tool::XenArm],
+            _ => &[Tool::Qemu, Tool::Xen],
+        };
+        tools.iter().try_for_each(|tool| tool.probe(&workspace()))
+    }
+
     /// The command that runs `guest` there; with `count` in a machine whose time follows the instructions.
     #[must_use]
     pub fn command(self, pvhost: &Path, guest: &Path, count: bool) -> Command {
@@ -112,51 +127,22 @@ impl Cost {
 /// What the guest reports, by the operation's name.
 pub type Costs = HashMap<String, Cost>;
 
-/// Why there is nothing to report.
-#[derive(Debug)]
-pub enum Failure {
-    /// The host is not installed.
-    Missing(String),
-    /// Anything else.
-    Other(anyhow::Error),
-}
-
-impl Failure {
-    /// It as an error.
-    #[must_use]
-    pub fn into_error(self) -> anyhow::Error {
-        match self {
-            Self::Missing(message) => anyhow!(message),
-            Self::Other(error) => error,
-        }
-    }
-}
-
 /// Runs the guest; with `count` in a machine whose time follows the instructions.
 ///
 /// # Errors
 /// There is no such host, the guest fails there, or reports nothing.
-pub fn run(pvhost: &Path, host: Host, guest: &Path, count: bool) -> Result<Costs, Failure> {
+pub fn run(pvhost: &Path, host: Host, guest: &Path, count: bool) -> Result<Costs> {
     let mut command = host.command(pvhost, guest, count);
     let output = command
         .stdin(Stdio::null())
         .output()
-        .with_context(|| format!("cannot start {command:?}"))
-        .map_err(Failure::Other)?;
-    let messages = String::from_utf8_lossy(&output.stderr);
-    // The host's words for a machine that is not there; it names the package.
-    if messages.contains("apt-get install") {
-        return Err(Failure::Missing(messages.trim().to_owned()));
-    }
+        .with_context(|| format!("cannot start {command:?}"))?;
     let printed = String::from_utf8_lossy(&output.stdout);
     if !output.status.success() {
-        return Err(Failure::Other(anyhow!(
-            "{} ended with {}: {printed}{messages}",
-            host.name,
-            output.status
-        )));
+        let messages = String::from_utf8_lossy(&output.stderr);
+        bail!("{} ended with {}: {printed}{messages}", host.name, output.status);
     }
-    parse(&printed).map_err(Failure::Other)
+    parse(&printed)
 }
 
 /// Runs the guest twice with time that follows the instructions: what it reports must not differ, but for what the
@@ -164,19 +150,15 @@ pub fn run(pvhost: &Path, host: Host, guest: &Path, count: bool) -> Result<Costs
 ///
 /// # Errors
 /// As [`run`], or both runs differ.
-pub fn counted(pvhost: &Path, host: Host, guest: &Path) -> Result<Costs, Failure> {
+pub fn counted(pvhost: &Path, host: Host, guest: &Path) -> Result<Costs> {
     let first = run(pvhost, host, guest, true)?;
     let second = run(pvhost, host, guest, true)?;
-    let check = || -> Result<()> {
-        for (name, cost) in &first {
-            let other = second.get(name);
-            if !other.is_some_and(|other| is_close(*cost, *other)) {
-                bail!("{name} is not repeatable: {cost:?}, then {other:?}");
-            }
+    for (name, cost) in &first {
+        let other = second.get(name);
+        if !other.is_some_and(|other| is_close(*cost, *other)) {
+            bail!("{name} is not repeatable: {cost:?}, then {other:?}");
         }
-        Ok(())
-    };
-    check().map_err(Failure::Other)?;
+    }
     Ok(first)
 }
 

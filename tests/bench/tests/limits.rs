@@ -4,7 +4,7 @@
 use std::path::Path;
 
 use anyhow::Result;
-use bench::runs::{Failure, Host, OPERATIONS, START, XEN_DOMU};
+use bench::runs::{Host, OPERATIONS, START, XEN_DOMU};
 use bench::table::{Row, render};
 use bench::{callgrind, counts, size};
 use paravirt_build::hosts;
@@ -39,14 +39,14 @@ fn names_are_found_and_bound_in_so_many_instructions() {
 }
 
 /// Counts on the machines in QEMU.
-fn emulated(name: &str, count: impl Fn(&Path, Host) -> Result<Vec<Row>, Failure>) {
+fn emulated(name: &str, count: impl Fn(&Path, Host) -> Result<Vec<Row>>) {
     let _ = (guest(Arch::Aarch64, name), test_support::qemu_arm());
     let pvhost = hosts::build(&workspace(), hosts::PVHOST).expect("a pvhost that builds");
     for host in counts::EMULATED {
         if host == XEN_DOMU {
             let _ = test_support::xen_arm();
         }
-        check(count(&pvhost, host).map_err(Failure::into_error));
+        check(count(&pvhost, host));
     }
 }
 

@@ -3,7 +3,7 @@
 
 use anyhow::Result;
 use bench::guest;
-use bench::runs::{self, Cost, Costs, Failure, HOSTS, Host, OPERATIONS as GUEST};
+use bench::runs::{self, Cost, Costs, HOSTS, Host, OPERATIONS as GUEST};
 use bench::table::{self, Quantity};
 use paravirt_build::hosts::{self, PVHOST};
 use test_support::{Arch, workspace};
@@ -27,11 +27,12 @@ pub fn print(arch: Arch) -> Result<bool> {
     let pvhost = hosts::build(&workspace(), PVHOST)?;
     let guest = guest::path(arch, GUEST)?;
     let mut failures = Vec::new();
-    let hosts = HOSTS.into_iter().filter(|host| host.runs(arch));
-    let times = measure(hosts.clone(), &mut failures, |host| {
+    let here = |host: &Host| host.runs(arch) && is_here(*host, arch);
+    let hosts: Vec<Host> = HOSTS.into_iter().filter(here).collect();
+    let times = measure(hosts.iter().copied(), &mut failures, |host| {
         runs::run(&pvhost, host, &guest, false)
     });
-    let counts = measure(hosts.filter(|host| host.emulated), &mut failures, |host| {
+    let counts = measure(hosts.into_iter().filter(|host| host.emulated), &mut failures, |host| {
         runs::counted(&pvhost, host, &guest)
     });
     println!("\nTime of one operation, {arch}; in brackets, cycles of the counter\n");
@@ -50,20 +51,27 @@ pub fn print(arch: Arch) -> Result<bool> {
     Ok(failures.is_empty())
 }
 
+fn is_here(host: Host, arch: Arch) -> bool {
+    let probed = host.probe(arch);
+    if let Err(error) = &probed {
+        println!("skipped: {}: {error:#}", host.name);
+    }
+    probed.is_ok()
+}
+
 type Column = (Host, Costs);
 
 fn measure(
     hosts: impl Iterator<Item = Host>,
     failures: &mut Vec<String>,
-    run: impl Fn(Host) -> Result<Costs, Failure>,
+    run: impl Fn(Host) -> Result<Costs>,
 ) -> Vec<Column> {
     let mut columns = Vec::new();
     for host in hosts {
         eprintln!("measuring on {}", host.name);
         match run(host) {
             Ok(costs) => columns.push((host, costs)),
-            Err(Failure::Missing(message)) => println!("skipped: {}: {message}", host.name),
-            Err(Failure::Other(error)) => failures.push(format!("{}: {error:#}", host.name)),
+            Err(error) => failures.push(format!("{}: {error:#}", host.name)),
         }
     }
     columns

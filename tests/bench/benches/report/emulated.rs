@@ -5,20 +5,19 @@ use std::path::Path;
 
 use anyhow::Result;
 use bench::counts::EMULATED;
-use bench::runs::{Failure, Host};
+use bench::runs::Host;
 use bench::table::Row;
 use paravirt_build::hosts;
-use test_support::workspace;
+use test_support::{Arch, workspace};
 
 /// The rows of each machine that is there.
-pub fn rows(count: impl Fn(&Path, Host) -> Result<Vec<Row>, Failure>) -> Result<Vec<Row>> {
+pub fn rows(count: impl Fn(&Path, Host) -> Result<Vec<Row>>) -> Result<Vec<Row>> {
     let pvhost = hosts::build(&workspace(), hosts::PVHOST)?;
     let mut rows = Vec::new();
     for host in EMULATED {
-        match count(&pvhost, host) {
-            Ok(more) => rows.extend(more),
-            Err(Failure::Missing(message)) => println!("skipped: {}: {message}", host.name),
-            Err(Failure::Other(error)) => return Err(error),
+        match host.probe(Arch::Aarch64) {
+            Ok(()) => rows.extend(count(&pvhost, host)?),
+            Err(error) => println!("skipped: {}: {error:#}", host.name),
         }
     }
     Ok(rows)

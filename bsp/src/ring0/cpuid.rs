@@ -2,9 +2,9 @@
 //! Which hypervisor the processor names.
 
 #[cfg(target_arch = "x86")]
-use core::arch::x86::__cpuid;
+use core::arch::x86::{__cpuid, CpuidResult};
 #[cfg(target_arch = "x86_64")]
-use core::arch::x86_64::__cpuid;
+use core::arch::x86_64::{__cpuid, CpuidResult};
 use core::fmt;
 
 /// First leaf of a hypervisor.
@@ -15,6 +15,15 @@ const IS_VIRTUAL: u32 = 1 << 31;
 /// Leaf 1, ecx: the processor has `xsave`, and AVX.
 const XSAVE_AND_AVX: u32 = 1 << 26 | 1 << 28;
 
+fn cpuid(leaf: u32) -> CpuidResult {
+    // Newer compilers know by themselves that it is safe.
+    #[allow(unused_unsafe)]
+    // SAFETY: all processors that guests run on have the instruction.
+    unsafe {
+        __cpuid(leaf)
+    }
+}
+
 /// Returns whether `features`, ecx of leaf 1, has what AVX state needs.
 pub(crate) fn has_avx(features: u32) -> bool {
     features & XSAVE_AND_AVX == XSAVE_AND_AVX
@@ -22,7 +31,7 @@ pub(crate) fn has_avx(features: u32) -> bool {
 
 /// ecx of leaf 1.
 pub(crate) fn features() -> u32 {
-    __cpuid(1).ecx
+    cpuid(1).ecx
 }
 
 /// The signature of a hypervisor, twelve letters.
@@ -40,7 +49,7 @@ impl Signature {
 
 /// Twelve letters that a leaf has in ebx, ecx and edx, in this order.
 pub fn letters(leaf: u32) -> [u8; 12] {
-    let result = __cpuid(leaf);
+    let result = cpuid(leaf);
     let mut letters = [0; 12];
     for (part, register) in letters.chunks_exact_mut(4).zip([result.ebx, result.ecx, result.edx]) {
         part.copy_from_slice(&register.to_le_bytes());
@@ -71,7 +80,7 @@ pub fn hypervisor() -> Option<Signature> {
         return None;
     }
     // A processor without these leaves answers with those of another.
-    let highest = __cpuid(HYPERVISOR).eax;
+    let highest = cpuid(HYPERVISOR).eax;
     Some(if highest == 0 || highest >= HYPERVISOR {
         Signature(letters(HYPERVISOR))
     } else {

@@ -113,10 +113,9 @@ impl Toolchain {
 
     /// Its `cargo clippy`.
     pub fn cargo_clippy(&self) -> Command {
-        let mut command = match &self.own {
-            Some(own) if let Some(clippy) = &own.source.clippy => own.command(clippy),
-            _ => self.cargo(),
-        };
+        let own = self.own.as_ref();
+        let clippy = own.and_then(|own| Some(own.command(own.source.clippy.as_ref()?)));
+        let mut command = clippy.unwrap_or_else(|| self.cargo());
         command.arg("clippy");
         command
     }

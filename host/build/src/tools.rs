@@ -174,7 +174,7 @@ impl Tool {
     /// What it is, for people.
     const fn what(self) -> &'static str {
         match self {
-            Self::RustSource => "a Rust compiler (1.90 or later) with the sources of core",
+            Self::RustSource => "a Rust compiler (1.89 or later) with the sources of core",
             Self::Cxx => "C++ compiler g++",
             Self::CrossI686 => "C and C++ compilers i686-linux-gnu-gcc and g++",
             Self::CrossAarch64 => "C compiler aarch64-linux-gnu-gcc",

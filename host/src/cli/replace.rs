@@ -49,7 +49,7 @@ impl Target {
                 return Err(ErrorKind::IsADirectory.into());
             };
             let folder = match name.parent() {
-                Some(parent) if parent != "" => parent,
+                Some(parent) if !parent.as_os_str().is_empty() => parent,
                 _ => Path::new("."),
             };
             let folder = folder.canonicalize()?;

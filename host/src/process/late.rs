@@ -196,7 +196,7 @@ impl LateFile {
         let name = path.file_name().ok_or(io::ErrorKind::IsADirectory)?;
         let name = CString::new(name.as_bytes())?;
         let folder = match path.parent() {
-            Some(folder) if folder != "" => folder,
+            Some(folder) if !folder.as_os_str().is_empty() => folder,
             _ => Path::new("."),
         };
         let flags = OFlags::RDONLY | OFlags::DIRECTORY | OFlags::CLOEXEC;

@@ -6,6 +6,7 @@ pub mod aarch64;
 mod apt;
 pub mod arch;
 pub mod c_host;
+pub mod clang_format;
 pub mod command;
 pub mod emulators;
 pub mod example;

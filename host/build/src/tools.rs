@@ -12,6 +12,7 @@ use anyhow::{Result, ensure};
 
 use crate::aarch64;
 use crate::apt;
+use crate::clang_format;
 use crate::command;
 use crate::emulators::{self, Xen};
 use crate::sysroot;
@@ -50,6 +51,8 @@ pub enum Tool {
     Python,
     /// Format and lints of the active Rust toolchain.
     RustLints,
+    /// The format of C.
+    ClangFormat,
     /// The emulator of PCs.
     Qemu,
     /// The emulator of Arm machines.
@@ -90,7 +93,7 @@ pub enum State {
 
 impl Tool {
     /// All, in the order in which they are set up.
-    pub const ALL: [Self; 22] = [
+    pub const ALL: [Self; 23] = [
         Self::RustSource,
         Self::Cxx,
         Self::CrossI686,
@@ -106,6 +109,7 @@ impl Tool {
         Self::Cmake,
         Self::Python,
         Self::RustLints,
+        Self::ClangFormat,
         Self::Qemu,
         Self::QemuArm,
         Self::QemuUser,
@@ -133,6 +137,7 @@ impl Tool {
             Self::Cmake => "cmake",
             Self::Python => "python",
             Self::RustLints => "rust-lints",
+            Self::ClangFormat => "clang-format",
             Self::Qemu => "qemu",
             Self::QemuArm => "qemu-arm",
             Self::QemuUser => "qemu-user",
@@ -189,6 +194,7 @@ impl Tool {
             Self::Cmake => "CMake and make",
             Self::Python => "Python 3",
             Self::RustLints => "cargo fmt and cargo clippy",
+            Self::ClangFormat => "clang-format of one version, by pip",
             Self::Qemu => "QEMU for PCs (7.2 or later)",
             Self::QemuArm => "QEMU for Arm machines (7.2 or later)",
             Self::QemuUser => "QEMU for programs (qemu-aarch64)",
@@ -234,6 +240,8 @@ impl Tool {
             (Self::RustLints, Debian | Ubuntu) => &[],
             (Self::RustLints, Fedora) => &["rustfmt", "clippy"],
             (Self::RustLints, Arch) => &["rust"],
+            (Self::ClangFormat, Arch) => &["python-pip"],
+            (Self::ClangFormat, _) => &["python3-pip"],
             (Self::Qemu, Fedora) => &["qemu-system-x86-core"],
             (Self::Qemu, _) => &["qemu-system-x86"],
             (Self::QemuArm, Fedora) => &["qemu-system-aarch64-core"],
@@ -286,6 +294,7 @@ impl Tool {
                 answers(command::cargo().args(["fmt", "--version"]))?;
                 answers(command::cargo().args(["clippy", "--version"]))
             }
+            Self::ClangFormat => clang_format::program(workspace).map(drop),
             Self::Qemu => emulators::works(emulators::QEMU),
             Self::QemuArm => emulators::works(emulators::QEMU_ARM),
             Self::QemuUser => answers(Command::new(emulators::QEMU_USER).arg("--version")),
@@ -302,6 +311,11 @@ impl Tool {
         match self {
             Self::RustAarch64 => aarch64::unpack_library(workspace),
             Self::LinuxAarch64 => aarch64::unpack_kernel(workspace),
+            // Its package is what unpacks it, if that is there already.
+            Self::ClangFormat => clang_format::unpack(workspace).or_else(|_| {
+                apt::install(packages)?;
+                clang_format::unpack(workspace)
+            }),
             Self::Xen => emulators::unpack_xen(Xen::X86, workspace),
             Self::XenArm => emulators::unpack_xen(Xen::Arm, workspace),
             // What conflicts with an installed package, or what its user may not install, is unpacked: that takes
@@ -320,7 +334,13 @@ impl Tool {
     const fn needs_root(self) -> bool {
         !matches!(
             self,
-            Self::Xen | Self::XenArm | Self::Qemu | Self::QemuArm | Self::RustAarch64 | Self::LinuxAarch64
+            Self::ClangFormat
+                | Self::Xen
+                | Self::XenArm
+                | Self::Qemu
+                | Self::QemuArm
+                | Self::RustAarch64
+                | Self::LinuxAarch64
         )
     }
 }
@@ -482,6 +502,8 @@ fn is_offline(messages: &str) -> bool {
         "Unable to connect",
         "Connection timed out",
         "Unable to locate package",
+        // pip's, where it reaches no index.
+        "(from versions: none)",
     ]
     .iter()
     .any(|text| messages.contains(text))

@@ -103,6 +103,11 @@ impl Workspace {
         self.root.join("target/qemu")
     }
 
+    /// The package of clang-format, unpacked.
+    pub fn clang_format(&self) -> PathBuf {
+        self.root.join("target/clang-format")
+    }
+
     /// What is built for RTEMS, and the BSP.
     pub fn rtems(&self) -> PathBuf {
         self.root.join("target/rtems")

@@ -130,6 +130,8 @@
 #define L4_SECTION_(section, N, flags) \
   ".pushsection " section "." N ",\"" flags "\",%%progbits,l4external." N "." L4_WORD_TEXT_ ",comdat\n"
 
+/* A line of assembly is a line here. */
+/* clang-format off */
 #define L4_ENTRY_TEXT_(N) \
   ".ifndef .Ll4external." N "\n" \
   ".set .Ll4external." N ", 0\n" \
@@ -178,6 +180,7 @@
   ".error \"external function " N " is declared twice, with different prototypes\"\n" \
   ".endif\n" \
   ".endif\n"
+/* clang-format on */
 
 /*
  * Assembly with operands must be in a function. This one is never called; the linker discards its section. (A variable

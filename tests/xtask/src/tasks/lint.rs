@@ -10,6 +10,7 @@ use anyhow::{Context, Result, bail};
 
 use crate::report::{self, Report};
 use paravirt_build::arch::Arch;
+use paravirt_build::clang_format;
 use paravirt_build::command;
 use paravirt_build::guests;
 use paravirt_build::packages::Package;
@@ -18,8 +19,8 @@ use paravirt_build::tools::{State, Tool};
 use paravirt_build::workspace::Workspace;
 
 /// Kinds of files that carry the licence in a comment at their top.
-const LICENSED: [&str; 12] = [
-    "rs", "toml", "h", "c", "cpp", "S", "ld", "md", "sh", "pc", "cmake", "yml",
+const LICENSED: [&str; 13] = [
+    "rs", "toml", "h", "c", "cc", "cpp", "S", "ld", "md", "sh", "pc", "cmake", "yml",
 ];
 /// How that comment begins. Which licence is the folder's choice: files made from RTEMS' templates have RTEMS' own.
 const LICENCE: &str = "SPDX-License-Identifier: ";
@@ -28,16 +29,17 @@ const LICENCE: &str = "SPDX-License-Identifier: ";
 pub fn run(workspace: &Workspace) -> Result<bool> {
     let mut report = Report::new(1, report::is_ci());
     report.step("lint");
-    let lints = Tool::RustLints;
-    if let Err(error) = lints.probe(workspace) {
-        report.tool(lints, State::Missing(format!("{error:#}")));
+    for tool in [Tool::RustLints, Tool::ClangFormat] {
+        if let Err(error) = tool.probe(workspace) {
+            report.tool(tool, State::Missing(format!("{error:#}")));
+        }
     }
     all(workspace, &Package::all(workspace)?, &mut report);
     Ok(report.finish())
 }
 
 /// Kinds of files whose lines have a limit, and that, in characters.
-const WRAPPED: [&str; 7] = ["rs", "h", "c", "cpp", "S", "ld", "md"];
+const WRAPPED: [&str; 8] = ["rs", "h", "c", "cc", "cpp", "S", "ld", "md"];
 const COLUMNS: usize = 120;
 
 /// Runs every lint and counts each in `report`.
@@ -54,6 +56,9 @@ pub fn all(workspace: &Workspace, packages: &[Package], report: &mut Report) {
                     .args(["fmt", "--all", "--check"]),
             ),
         );
+    }
+    if report.has(Tool::ClangFormat, None, "format of C") {
+        report.check("format of C", format_of_c(workspace));
     }
     if report.has(Tool::RustLints, None, "clippy, workspace") {
         report.check("clippy, workspace", clippy_workspace(workspace));
@@ -74,6 +79,18 @@ pub fn all(workspace: &Workspace, packages: &[Package], report: &mut Report) {
         }
     }
     report.check("documentation", documentation(workspace, packages));
+}
+
+/// Compares C and C++ with what the `.clang-format` above each file says.
+fn format_of_c(workspace: &Workspace) -> Result<()> {
+    let files = tracked(workspace, &["c", "h", "cc", "cpp", "hh"])?;
+    let present = files.into_iter().filter(|file| workspace.root().join(file).exists());
+    let mut clang_format = Command::new(clang_format::program(workspace)?);
+    clang_format
+        .current_dir(workspace.root())
+        .args(["--dry-run", "--Werror", "--style=file"])
+        .args(present);
+    command::run(&mut clang_format).context("clang-format --style=file -i FILE writes them in their form")
 }
 
 /// Everything at once, guests included, as an editor checks a checkout that was just opened.

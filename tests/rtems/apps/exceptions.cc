@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: BSD-2-Clause */
-/* C++ exceptions under RTEMS: thrown before main, in the first task, in a POSIX thread, and in two tasks that preempt each other while
- * they unwind. With the command line "uncaught" a task throws one that nobody catches. Exits with the number of the failed check, or 0. */
+/* C++ exceptions under RTEMS: thrown before main, in the first task, in a POSIX thread, and in two tasks that preempt
+ * each other while they unwind. With the command line "uncaught" a task throws one that nobody catches. Exits with the
+ * number of the failed check, or 0. */
 
 #include <rtems.h>
 #include <bsp/bootcard.h>

@@ -17,38 +17,75 @@ pub struct Table {
     length: usize,
 }
 
-/// The sections as `linkcmds/externals.ld` puts them.
-mod image {
-    use super::c_char;
+/// A word of assembly that holds an address.
+#[cfg(target_pointer_width = "64")]
+macro_rules! pointer {
+    ($symbol:literal) => {
+        concat!(".8byte ", $symbol)
+    };
+}
+#[cfg(target_pointer_width = "32")]
+macro_rules! pointer {
+    ($symbol:literal) => {
+        concat!(".4byte ", $symbol)
+    };
+}
 
-    unsafe extern "C" {
-        // Another name of `__l4externals_symtab_start`: a linker says of a script without the fragment that this symbol
-        // is missing.
-        #[link_name = "ERROR_linkcmds_must_INCLUDE_externals_ld_before_the_data_section"]
-        pub static NAMES: [*const c_char; 0];
-        #[link_name = "__l4externals_jmptbl_start"]
-        pub static mut SLOTS: [usize; 0];
-        #[link_name = "__l4externals_jmptbl_end"]
-        pub static mut SLOTS_END: [usize; 0];
-        #[link_name = "__l4externals_sig_start"]
-        pub static SIGNATURES: [u64; 0];
-        #[link_name = "__l4externals_unbound_start"]
-        pub static UNBOUND: [usize; 0];
-    }
+// The sections as `linkcmds/externals.ld` puts them. All symbols but one are weak, and no other code refers to that: of
+// a script without the fragment a linker says that this one symbol is missing. It is another name of
+// `__l4externals_symtab_start`.
+core::arch::global_asm!(
+    ".pushsection .data.rel.ro.paravirt_table, \"aw\", %progbits",
+    ".balign 8",
+    ".globl __paravirt_table",
+    ".hidden __paravirt_table",
+    ".weak __l4externals_jmptbl_start, __l4externals_jmptbl_end",
+    ".weak __l4externals_sig_start, __l4externals_unbound_start",
+    "__paravirt_table:",
+    pointer!("ERROR_linkcmds_must_INCLUDE_externals_ld_before_the_data_section"),
+    pointer!("__l4externals_jmptbl_start"),
+    pointer!("__l4externals_jmptbl_end"),
+    pointer!("__l4externals_sig_start"),
+    pointer!("__l4externals_unbound_start"),
+    ".popsection",
+);
+
+/// Where the sections are.
+#[repr(C)]
+struct Sections {
+    names: *const *const c_char,
+    slots: *mut usize,
+    slots_end: *mut usize,
+    signatures: *const u64,
+    unbound: *const usize,
+}
+
+// SAFETY: addresses that never change; what they lead to is `Table`'s business.
+unsafe impl Sync for Sections {}
+
+unsafe extern "C" {
+    /// The words above, which are five pointers.
+    #[link_name = "__paravirt_table"]
+    safe static SECTIONS: Sections;
 }
 
 impl Table {
     /// The table of this image.
     #[must_use]
     pub fn of_image() -> Self {
-        let slots = &raw mut image::SLOTS;
-        let end = &raw mut image::SLOTS_END;
+        let Sections {
+            names,
+            slots,
+            slots_end,
+            signatures,
+            unbound,
+        } = SECTIONS;
         Self {
-            names: (&raw const image::NAMES).cast(),
-            slots: slots.cast(),
-            signatures: (&raw const image::SIGNATURES).cast(),
-            unbound: (&raw const image::UNBOUND).cast(),
-            length: (end.addr() - slots.addr()) / size_of::<usize>(),
+            names,
+            slots,
+            signatures,
+            unbound,
+            length: (slots_end.addr() - slots.addr()) / size_of::<usize>(),
         }
     }
 

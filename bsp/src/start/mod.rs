@@ -283,6 +283,14 @@ macro_rules! image {
             #[unsafe(link_section = ".paravirt.tests")]
             static TESTS: u8 = 0;
         };
+        // What the start-up files of a C library refer to, and `core` as it comes with compilers. Only a program whose
+        // linker was not told of the guests' script is linked with the former: it is to be told that, and nothing else.
+        ::core::arch::global_asm!(
+            ".weak main, __libc_start_main, rust_eh_personality",
+            ".set main, 0",
+            ".set __libc_start_main, 0",
+            ".set rust_eh_personality, 0",
+        );
         $($crate::image! { backends: $backends })?
     };
     (backends: [$($backends:tt)*] $(,)?) => {

@@ -397,6 +397,8 @@ fn what_a_project_lacks_is_named() {
         said.contains("ERROR_linkcmds_must_INCLUDE_externals_ld_before_the_data_section"),
         "{said}"
     );
+    let undefined = ["undefined symbol", "undefined reference"].map(|words| said.matches(words).count());
+    assert_eq!(undefined.iter().sum::<usize>(), 1, "{said}");
     let said = without("Cargo.toml", "\"panic-handler\", ", "");
     assert!(said.contains("`#[panic_handler]` function required"), "{said}");
     assert_eq!(errors(&said), 1, "{said}");

@@ -48,6 +48,18 @@ pub const fn is_l4rtems(name: &str) -> bool {
     false
 }
 
+/// Returns whether this target passes the arguments and the result where hosts of the architecture take them from.
+/// Where code may not use floating-point registers, as on `x86_64-unknown-none`, Rust passes `f32` and `f64` in others.
+#[must_use]
+pub const fn passes_as_hosts(signature: Signature) -> bool {
+    let has_registers = cfg!(any(
+        all(target_arch = "x86_64", target_feature = "sse2"),
+        all(target_arch = "aarch64", target_feature = "neon"),
+        not(any(target_arch = "x86_64", target_arch = "aarch64")),
+    ));
+    has_registers || !signature.has_floats()
+}
+
 const fn is_same(one: &[u8], other: &[u8]) -> bool {
     let mut i = 0;
     while i < one.len() && i < other.len() && one[i] == other[i] {
@@ -97,7 +109,8 @@ const fn is_same(one: &[u8], other: &[u8]) -> bool {
 /// * Use it at module level. It also defines an empty type of the function's name, which carries the prototype for
 ///   [`in_guest_functions!`](crate::in_guest_functions).
 /// * Arguments: `i8` to `i64`, `u8` to `u64`, `isize`, `usize`, `f32`, `f64`, `*const T`, `*mut T`; at most 14.
-///   Results: the same, nothing, or `!`. Anything else is a compile error that names the argument.
+///   Results: the same, nothing, or `!`. Anything else is a compile error that names the argument; `f32` and `f64`
+///   are one on targets that pass them in other registers than C does, such as `x86_64-unknown-none`.
 /// * The name is the symbol's name in C and in the host's list: ASCII letters, digits and underscores. The L4RTEMS
 ///   names (`l4rtems_outch` and its kin) are left to C, which has their calls.
 /// * A name has one prototype. Declaring it again, here or in C (`ffi/include/paravirt/external.h`), with the same one
@@ -195,7 +208,11 @@ macro_rules! __l4_external_item {
         // Not only when code is generated, but also when it is only checked.
         const _: () = {
             let _ = <$name as $crate::external::External>::NAME;
-            let _ = <$name as $crate::external::External>::SIGNATURE;
+            ::core::assert!(
+                $crate::external::passes_as_hosts(<$name as $crate::external::External>::SIGNATURE),
+                "this target has no floating-point registers in calls, and hosts take f32 and f64 from them: pass the \
+                 bits, as u32 or u64, or build for a target that has, such as x86_64-unknown-linux-gnu"
+            );
         };
 
         $crate::__l4_external_native!($name);

@@ -35,6 +35,6 @@ mod table;
 mod unbound;
 
 pub use bind::{BindError, Function, Functions, bind};
-pub use declare::{External, is_c_identifier, is_l4rtems};
+pub use declare::{External, is_c_identifier, is_l4rtems, passes_as_hosts};
 pub use table::{Entry, Table};
 pub use unbound::set_resolver;

@@ -265,6 +265,22 @@ impl Signature {
         (1..=Self::MAX_ARGUMENTS).map_while(move |position| Type::from_code((self.0 >> (4 * position)) as u8 & 15))
     }
 
+    /// Returns whether the result or an argument is an `f32` or `f64`.
+    #[must_use]
+    pub const fn has_floats(self) -> bool {
+        let mut position = 0;
+        while position <= Self::MAX_ARGUMENTS {
+            if matches!(
+                Type::from_code((self.0 >> (4 * position)) as u8 & 15),
+                Some(Type::F32 | Type::F64)
+            ) {
+                return true;
+            }
+            position += 1;
+        }
+        false
+    }
+
     /// Shows the prototype of `name` in C.
     #[must_use]
     pub const fn c(self, name: &str) -> CPrototype<'_> {

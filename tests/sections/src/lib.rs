@@ -16,7 +16,7 @@ pub mod external {
     mod assembly;
     mod declare;
 
-    pub use declare::{External, is_c_identifier, is_l4rtems};
+    pub use declare::{External, is_c_identifier, is_l4rtems, passes_as_hosts};
 }
 #[path = "../../../bsp/src/interface.rs"]
 pub mod interface;

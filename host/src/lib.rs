@@ -19,6 +19,7 @@ pub mod process;
 #[cfg(process_host)]
 pub mod profile;
 pub mod provides;
+pub mod shell;
 #[cfg(process_host)]
 pub mod streams;
 #[cfg(process_host)]

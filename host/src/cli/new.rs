@@ -6,6 +6,8 @@ use std::fs;
 use std::path::{Path, PathBuf};
 
 use clap::{Args, ValueEnum};
+use pvhost::shell;
+use pvhost::text::Escaped;
 
 use super::{Error, ExitStatus, SUCCESS, Subcommand, output};
 
@@ -227,7 +229,12 @@ impl Arguments {
             )
             .into());
         }
-        Ok(Source::Path(fs::canonicalize(checkout)?))
+        let checkout = fs::canonicalize(checkout)?.into_os_string();
+        checkout.into_string().map(Source::Path).map_err(|path| {
+            let path = Escaped(path.display());
+            format!("a manifest cannot name {path}, which is no UTF-8: name a checkout elsewhere with --path DIR")
+                .into()
+        })
     }
 
     fn rust_words(&self, source: &Source) -> Vec<(&'static str, String)> {
@@ -250,11 +257,11 @@ impl Arguments {
 
     /// What the user does next.
     fn next(&self, source: Option<&Source>) -> String {
-        let mut text = format!("{} is written", self.folder.display());
+        let mut text = format!("{} is written", Escaped(self.folder.display()));
         if let Some(source) = source {
             text += &match source {
-                Source::Path(path) => format!(", with the layer in {}", path.display()),
-                Source::Git(url) => format!(", with the layer from {url}"),
+                Source::Path(path) => format!(", with the layer in {}", Escaped(path)),
+                Source::Git(url) => format!(", with the layer from {}", Escaped(url)),
             };
         }
         text += "\n\n";
@@ -263,9 +270,9 @@ impl Arguments {
             && let Ok(program) = env::current_exe()
             && let Some(folder) = program.parent()
         {
-            text += &format!("  export PATH=\"{}:$PATH\"      # for pvhost\n", folder.display());
+            text += &format!("  export PATH={}:\"$PATH\"      # for pvhost\n", word(folder));
         }
-        text += &format!("  cd {}\n", self.folder.display());
+        text += &format!("  cd {}\n", word(&self.folder));
         text += match (self.c, self.rtems) {
             (true, _) => {
                 "  export PKG_CONFIG_PATH=DIR/lib/pkgconfig      # of `cargo xtask install --prefix DIR`\n  \
@@ -284,9 +291,14 @@ impl Arguments {
     }
 }
 
-/// Where the crates of the layer are.
+/// A path as a shell and a terminal take it.
+fn word(path: &Path) -> String {
+    Escaped(shell::quoted(path.as_os_str())).to_string()
+}
+
+/// Where the crates of the layer are: a path in UTF-8, as manifests are, or a URL.
 enum Source {
-    Path(PathBuf),
+    Path(String),
     Git(String),
 }
 
@@ -294,8 +306,9 @@ impl Source {
     /// The dependency on the crate in that folder.
     fn dependency(&self, folder: &str) -> String {
         match self {
-            Self::Path(checkout) => format!("path = {:?}", checkout.join(folder)),
-            Self::Git(url) => format!("git = {url:?}"),
+            // What is a string in JSON is the same in TOML.
+            Self::Path(checkout) => format!("path = {}", serde_json::json!(format!("{checkout}/{folder}"))),
+            Self::Git(url) => format!("git = {}", serde_json::json!(url)),
         }
     }
 }

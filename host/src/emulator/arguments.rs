@@ -1,13 +1,14 @@
 // SPDX-License-Identifier: MIT OR Apache-2.0
 //! QEMU's command line.
 
-use std::ffi::{OsStr, OsString};
+use std::ffi::OsString;
 use std::os::fd::{AsRawFd, OwnedFd};
 
 use super::core::Plan;
 use super::programs::{DomainFiles, Files, Xen};
 use super::{EmulatorError, Gic, Options, VirtualMachine, domain};
 use crate::image::{Image, Machine};
+use crate::shell;
 use crate::text::Escaped;
 
 const MIB: u64 = 1 << 20;
@@ -261,36 +262,8 @@ pub(super) fn shown(image: &Image, files: &Files, arguments: &[OsString]) -> Str
     let words = std::iter::once(files.qemu.as_os_str()).chain(arguments.iter().map(OsString::as_os_str));
     for word in words {
         text.push(' ');
-        text += &Escaped(quoted(word)).to_string();
+        text += &Escaped(shell::quoted(word)).to_string();
     }
     text.push('\n');
     text
-}
-
-fn quoted(word: &OsStr) -> String {
-    let word = word.to_string_lossy();
-    let plain = |letter: char| letter.is_ascii_alphanumeric() || "-_=+,./:".contains(letter);
-    if !word.is_empty() && word.chars().all(plain) {
-        return word.into_owned();
-    }
-    format!("'{}'", word.replace('\'', "'\\''"))
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-
-    #[test]
-    fn words_are_quoted_for_a_shell() {
-        for (word, quoted_word) in [
-            ("-m", "-m"),
-            ("a,b=c", "a,b=c"),
-            ("", "''"),
-            ("a b", "'a b'"),
-            ("it's", "'it'\\''s'"),
-            ("`", "'`'"),
-        ] {
-            assert_eq!(quoted(OsStr::new(word)), quoted_word);
-        }
-    }
 }

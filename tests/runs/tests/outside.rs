@@ -7,6 +7,7 @@ use std::path::{Path, PathBuf};
 use std::process::{Command, Output, Stdio};
 
 use paravirt_build::arch::Arch;
+use paravirt_build::emulators;
 use paravirt_build::example::Example;
 use paravirt_build::hosts;
 use paravirt_build::packages::{Package, Run};
@@ -192,7 +193,11 @@ impl Project {
     }
 
     fn prepare(&self, command: &mut Command) {
-        let path = std::env::var_os("PATH").unwrap_or_default();
+        // Where QEMU and Xen are, if they were unpacked.
+        emulators::environment(command, &test_support::workspace());
+        let mut changed = command.get_envs();
+        let path = changed.find_map(|(name, value)| (name == "PATH").then_some(value?.to_owned()));
+        let path = path.or_else(|| std::env::var_os("PATH")).unwrap_or_default();
         let path = std::iter::once(self.programs.clone()).chain(std::env::split_paths(&path));
         command
             .current_dir(self.file(""))
@@ -361,19 +366,34 @@ fn a_project_in_rust_knows_what_it_executes() {
     }
 }
 
-#[test]
-fn a_new_project_for_qemu_runs_there() {
+/// Runs and tests a project for that host, with these options.
+fn runs_and_is_tested_on(host: &str, options: &[&str]) {
     let _guard = take_folder_of_new();
-    let _ = test_support::qemu();
     let _ = test_support::ring0_guest(Arch::X86_64, "hello");
-    let project = Project::in_rust(&["--host", "qemu", "--backend", "xen"]);
-    let words = ["run", "--", "5"];
-    let output = if toolchain::active_has("x86_64-unknown-none").expect("a compiler") {
-        project.cargo(&words)
-    } else {
-        project.cargo_for(Arch::X86_64, " --host qemu", &words)
+    let project = Project::in_rust(&[&["--host", host], options].concat());
+    let cargo = |words: &[&str]| {
+        let output = if toolchain::active_has("x86_64-unknown-none").expect("a compiler") {
+            project.cargo(words)
+        } else {
+            project.cargo_for(Arch::X86_64, &format!(" --host {host}"), words)
+        };
+        succeed(Ok(output))
     };
-    assert_eq!(succeed(Ok(output)), "Hello from mine: 3 ticks of 5 ms\ndone\n");
+    assert_eq!(cargo(&["run", "--", "5"]), "Hello from mine: 3 ticks of 5 ms\ndone\n");
+    let printed = cargo(&["test"]);
+    assert!(printed.contains(" 2 passed; 0 failed; 0 ignored; "), "{printed}");
+}
+
+#[test]
+fn a_new_project_for_qemu_runs_and_is_tested_there() {
+    let _ = test_support::qemu();
+    runs_and_is_tested_on("qemu", &["--backend", "xen"]);
+}
+
+#[test]
+fn a_new_project_for_xen_runs_and_is_tested_there() {
+    let _ = test_support::xen();
+    runs_and_is_tested_on("xen", &[]);
 }
 
 #[test]
@@ -409,6 +429,75 @@ fn what_a_project_lacks_is_named() {
     assert_eq!(errors(&said), 1, "{said}");
     let said = without("Cargo.toml", ", \"linux-syscall\"", "");
     assert!(said.contains("linux_syscall"), "{said}");
+}
+
+/// As on `x86_64-unknown-none`, whose library may not be here.
+#[test]
+fn floats_do_not_cross_where_they_pass_in_other_registers() {
+    let _guard = take_folder_of_new();
+    let project = Project::in_rust(&[]);
+    project.edit(
+        "src/main.rs",
+        "/// Ticks that are counted.",
+        "paravirt_bsp::l4_external_func! {\n    fn board_gain(channel: u32) -> f32;\n}\n\n/// Ticks that are counted.",
+    );
+    let check = |flags: &[&str]| {
+        let mut cargo = project.command(env!("CARGO"));
+        let flags = [&["-Cpanic=abort"], flags].concat();
+        cargo.arg("check").env("CARGO_ENCODED_RUSTFLAGS", flags.join("\x1f"));
+        cargo.output()
+    };
+    succeed(check(&[]));
+    let said = fail(&check(&["-Ctarget-feature=-sse2"]).expect("cargo starts"));
+    assert!(
+        said.contains("this target has no floating-point registers in calls"),
+        "{said}"
+    );
+    assert!(said.contains("--> src/main.rs:11:1"), "{said}");
+}
+
+/// In folders with what a shell reads otherwise, for which the commands have quotes.
+#[test]
+fn the_commands_for_a_new_project_are_a_shells() {
+    let pvhost = hosts::build(&test_support::workspace(), hosts::PVHOST).expect("pvhost builds");
+    let folder = tempfile::tempdir().expect("a folder for temporary files");
+    let programs = folder.path().join("a \"program\"'s `folder` $HOME");
+    let projects = folder.path().join("it's a \"project\" $HOME");
+    for folder in [&programs, &projects] {
+        fs::create_dir(folder).expect("a folder");
+    }
+    fs::copy(pvhost, programs.join("pvhost")).expect("a copy of pvhost");
+    let new = |mine: &Path| {
+        let mut new = Command::new(programs.join("pvhost"));
+        new.arg("new").arg(mine).args(["--c"]).env("PATH", "/usr/bin:/bin");
+        succeed(new.output())
+    };
+    let printed = new(&projects.join("mine"));
+    let commands: Vec<&str> = printed
+        .lines()
+        .filter_map(|line| line.strip_prefix("  "))
+        .take(2)
+        .collect();
+    let mut sh = Command::new("sh");
+    sh.args(["-ec", &format!("{}\npwd\ncommand -v pvhost", commands.join("\n"))])
+        .env("PATH", "/usr/bin:/bin");
+    let said = succeed(sh.output());
+    let expected = format!(
+        "{}\n{}\n",
+        projects.join("mine").display(),
+        programs.join("pvhost").display()
+    );
+    assert_eq!(said, expected, "{printed}");
+}
+
+/// What cargo reads of it. To fetch a repository, it may not be offline.
+#[test]
+fn a_project_names_the_repository_of_the_layer() {
+    let url = "file:///it's%20a/layer";
+    let project = Project::new(&["--git", url]);
+    let manifest = succeed(Ok(project.cargo(&["read-manifest"])));
+    let source = format!("\"git+{url}\"");
+    assert_eq!(manifest.matches(&source).count(), 2, "{manifest}");
 }
 
 #[test]

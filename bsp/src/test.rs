@@ -17,7 +17,7 @@
 //! They stand beside what they test, in any module of the program. `cargo test` builds the program with [`main`] in the
 //! place of its own, if its manifest says `harness = false` (`pvhost new` writes such a one). With `pvhost run` as
 //! cargo's runner, each test is a run of the guest, and is counted by its name. A test fails by a panic, or by what it
-//! returns.
+//! returns. One with `#[ignore]` is run when it is asked for: `cargo test -- --ignored`, `--include-ignored`.
 
 use linkme::distributed_slice;
 
@@ -30,6 +30,8 @@ pub struct Test {
     /// The function with its modules, the crate first.
     pub path: &'static str,
     pub run: fn() -> i32,
+    /// Whether it has `#[ignore]`.
+    pub is_ignored: bool,
 }
 
 impl Test {
@@ -44,12 +46,16 @@ impl Test {
 #[distributed_slice]
 pub static TESTS: [Test];
 
-/// Runs the test that the command line names, and ends with what it returns; without a name, prints the names.
+/// Runs the test that the command line names, and ends with what it returns; without a name, prints the names: a line
+/// each, which begins with `test: `, or `ignored test: `. Others are not of the list, such as those of constructors.
 #[must_use]
 pub fn main() -> i32 {
     let Some(name) = start::arguments().next() else {
+        // Who printed before may have left a line without its end.
+        crate::println!();
         for test in TESTS {
-            crate::println!("{}", test.name());
+            let ignored = if test.is_ignored { "ignored " } else { "" };
+            crate::println!("{ignored}test: {}", test.name());
         }
         return 0;
     };
@@ -71,21 +77,38 @@ pub fn status(outcome: impl Termination) -> i32 {
 /// Functions that are tests, see [the module](mod@crate::test).
 #[macro_export]
 macro_rules! test {
-    ($($(#[$meta:meta])* fn $name:ident() $(-> $outcome:ty)? $body:block)*) => {
-        $(
-            #[cfg(test)]
-            $(#[$meta])*
-            fn $name() $(-> $outcome)? $body
+    ($($(#[$($meta:tt)*])* fn $name:ident() $(-> $outcome:ty)? $body:block)*) => {
+        $($crate::__test_item! { false [] $(#[$($meta)*])* fn $name() $(-> $outcome)? $body })*
+    };
+}
 
-            #[cfg(test)]
-            const _: () = {
-                #[$crate::linkme::distributed_slice($crate::test::TESTS)]
-                #[linkme(crate = $crate::linkme)]
-                static TEST: $crate::test::Test = $crate::test::Test {
-                    path: concat!(module_path!(), "::", stringify!($name)),
-                    run: || $crate::test::status($name()),
-                };
+/// One test: whether it is ignored, its attributes that were looked at already, and the rest.
+#[doc(hidden)]
+#[macro_export]
+macro_rules! __test_item {
+    ($ignored:literal [$($seen:tt)*] #[ignore $(= $reason:literal)?] $($rest:tt)*) => {
+        $crate::__test_item! { true [$($seen)*] $($rest)* }
+    };
+    ($ignored:literal [$($seen:tt)*] #[should_panic $($how:tt)*] $($rest:tt)*) => {
+        ::core::compile_error!("`#[should_panic]`: a panic ends the guest, and a test that does has failed");
+    };
+    ($ignored:literal [$($seen:tt)*] #[$($meta:tt)*] $($rest:tt)*) => {
+        $crate::__test_item! { $ignored [$($seen)* #[$($meta)*]] $($rest)* }
+    };
+    ($ignored:literal [$($seen:tt)*] fn $name:ident() $(-> $outcome:ty)? $body:block) => {
+        #[cfg(test)]
+        $($seen)*
+        fn $name() $(-> $outcome)? $body
+
+        #[cfg(test)]
+        const _: () = {
+            #[$crate::linkme::distributed_slice($crate::test::TESTS)]
+            #[linkme(crate = $crate::linkme)]
+            static TEST: $crate::test::Test = $crate::test::Test {
+                path: concat!(module_path!(), "::", stringify!($name)),
+                run: || $crate::test::status($name()),
+                is_ignored: $ignored,
             };
-        )*
+        };
     };
 }

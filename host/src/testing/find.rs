@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: MIT OR Apache-2.0
 //! Which tests there are.
 
-use std::collections::{BTreeMap, BTreeSet, HashSet};
+use std::collections::{BTreeMap, BTreeSet};
 use std::fs::{self, File, Metadata};
 use std::io::{self, Read};
 use std::os::unix::fs::PermissionsExt;
@@ -9,6 +9,7 @@ use std::path::{Path, PathBuf};
 use std::time::Duration;
 
 use super::attempt::{self, End, Limits};
+use super::held::{self, Held};
 use super::{Error, Expects, Launcher, Test};
 use crate::image::Image;
 
@@ -20,22 +21,21 @@ const FIRST_IMAGE: &str = "pre";
 const LINK_TEST: &str = ".norun";
 /// The folder of RTEMS' samples, of which one is called so too; it is meant to run, but prints nothing.
 const SAMPLES: &str = "samples";
-/// The section by which `paravirt_bsp::image!` says that a guest holds tests.
-const TESTS: &str = ".paravirt.tests";
 
 /// What was found.
 #[derive(Debug, Default)]
 pub struct Found {
     /// The tests, sorted by their names, of which each is there once.
     pub tests: Vec<Test>,
-    /// Files in the folders that are none, and why.
+    /// Files in the folders that are none, or hold tests that are not among them, and why.
     pub others: Vec<(PathBuf, &'static str)>,
 }
 
 /// The tests in those files and, with all folders below, in those folders. There, programs of RTEMS (`*.exe`) are
 /// tests, and ELF files that may be executed and are guests; a file that is named is one, whatever it is. A test is
 /// named by its folder and itself; where several would have one name, by the path that was given. A guest that holds
-/// tests is asked by `launcher` for their names, for `limit` at most, and is a group of its own.
+/// tests is asked by `launcher` for their names, for `limit` at most, and is a group of its own; those that it ignores are
+/// not among them.
 ///
 /// # Errors
 /// A folder or a file cannot be read, or the guest not be started.
@@ -60,12 +60,19 @@ pub fn find(paths: &[PathBuf], launcher: &impl Launcher, limit: Duration) -> Res
             expects,
         };
         match parts(&test, launcher, limit)? {
-            Some(parts) => found.tests.extend(parts.into_iter().map(|part| Test {
-                group: test.full_name(),
-                name: part.clone(),
-                part: Some(part),
-                ..test.clone()
-            })),
+            Some(parts) => {
+                let are_ignored = parts.iter().any(|part| part.is_ignored);
+                found
+                    .others
+                    .extend(are_ignored.then(|| (test.file.clone(), "tests in it that are ignored")));
+                let parts = parts.into_iter().filter(|part| !part.is_ignored);
+                found.tests.extend(parts.map(|part| Test {
+                    group: test.full_name(),
+                    name: part.name.clone(),
+                    part: Some(part.name),
+                    ..test.clone()
+                }));
+            }
             None => found.tests.push(test),
         }
     }
@@ -201,11 +208,10 @@ fn short_name(path: &Path, expects: Expects) -> (String, String) {
 }
 
 /// The tests that a guest holds; `None`: it holds none, or does not say them, which is seen when it is run as a whole.
-fn parts(test: &Test, launcher: &impl Launcher, limit: Duration) -> Result<Option<Vec<String>>, Error> {
-    let holds_tests = |image: Image| image.sections().iter().any(|section| section.name == TESTS);
+fn parts(test: &Test, launcher: &impl Launcher, limit: Duration) -> Result<Option<Vec<Held>>, Error> {
     // What cannot be read is said by who runs it. A pipe may never have anybody who writes to it.
     let is_file = fs::metadata(&test.file).is_ok_and(|metadata| metadata.is_file());
-    if !is_file || !Image::open(&test.file).is_ok_and(holds_tests) {
+    if !is_file || !Image::open(&test.file).is_ok_and(|image| held::holds_tests(&image)) {
         return Ok(None);
     }
     let limits = Limits {
@@ -218,15 +224,11 @@ fn parts(test: &Test, launcher: &impl Launcher, limit: Duration) -> Result<Optio
     };
     let result = attempt::run(&mut list, &limits, |_| Ok(()));
     let (end, printed) = result.map_err(|failure| failure.error(&list, Path::new("")))?;
-    let names = match (end, String::from_utf8(printed.output)) {
-        (End::Itself(status), Ok(names)) if status.success() => names,
-        _ => return Ok(None),
+    let End::Itself(status) = end else {
+        return Ok(None);
     };
-    let mut known = HashSet::new();
-    let names = names.lines().filter(|name| known.insert(*name));
-    let names: Vec<String> = names.map(str::to_owned).collect();
-    let is_name = |name: &String| !name.is_empty() && !name.contains('\0');
-    Ok((!names.is_empty() && names.iter().all(is_name)).then_some(names))
+    let tests = held::held_tests(&String::from_utf8_lossy(&printed.output));
+    Ok((status.success() && !tests.is_empty()).then_some(tests))
 }
 
 #[cfg(test)]

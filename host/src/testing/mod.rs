@@ -8,6 +8,7 @@
 mod attempt;
 mod find;
 mod folder;
+mod held;
 mod launch;
 mod reasons;
 mod runner;
@@ -17,6 +18,7 @@ mod verdict;
 pub use attempt::{Attempt, Printed};
 pub use find::{Found, find};
 pub use folder::Folder;
+pub use held::{Held, held_tests, holds_tests};
 pub use launch::{Launcher, Pvhost, ending};
 pub use reasons::{Reasons, ReasonsError};
 pub use runner::{Event, Options, Outcome, Run, run};

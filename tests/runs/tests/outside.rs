@@ -282,6 +282,50 @@ fn a_new_project_in_rust_runs_and_is_tested() {
         "{printed}"
     );
 
+    // What a constructor prints is in none of the names.
+    project.edit(
+        "src/main.rs",
+        "    fn there_are_not_so_many_timers() {",
+        "    #[ignore = \"it takes a while\"]\n    fn it_is_ignored() {\n        panic!(\"ignored\");\n    }\n\n    \
+         fn there_are_not_so_many_timers() {",
+    );
+    project.edit(
+        "src/main.rs",
+        "/// Ticks that are counted.",
+        "#[used]\n#[unsafe(link_section = \".init_array\")]\n\
+         static BEFORE_MAIN: extern \"C\" fn() = before_main;\n\
+         extern \"C\" fn before_main() {\n    print!(\"before\\nmain\");\n}\n\n/// Ticks that are counted.",
+    );
+    project.edit("src/main.rs", "cpu, println", "cpu, print, println");
+    let printed = succeed(Ok(project.cargo(&["test", "--", "--list"])));
+    let mut names: Vec<&str> = printed.lines().collect();
+    names.sort_unstable();
+    let expected = ["it_is_ignored", "there_are_not_so_many_timers", "ticks_take_their_time"];
+    assert_eq!(names, expected.map(|name| format!("{name}: test")), "{printed}");
+    let printed = succeed(Ok(project.cargo(&["test"])));
+    assert!(printed.contains(" 2 passed; 0 failed; 1 ignored; "), "{printed}");
+    let printed = succeed(Ok(project.cargo(&["test", "--", "--ignored", "--list"])));
+    assert_eq!(printed, "it_is_ignored: test\n");
+    let said = fail(&project.cargo(&["test", "--", "--ignored"]));
+    assert!(said.contains(" 0 passed; 1 failed; 0 ignored; "), "{said}");
+    let said = fail(&project.cargo(&["test", "--", "--include-ignored"]));
+    assert!(said.contains(" 2 passed; 1 failed; 0 ignored; "), "{said}");
+    // Cargo names the program, which `pvhost test` runs without the one that is ignored.
+    let program = said
+        .split_once("src/main.rs (")
+        .and_then(|(_, rest)| rest.split_once(')'));
+    let (program, _) = program.expect("a path");
+    let tested = project.command("pvhost").args(["test", "--verbose", program]).output();
+    let tested = tested.expect("it starts");
+    let said = [&tested.stdout[..], &tested.stderr[..]].concat();
+    let said = String::from_utf8_lossy(&said);
+    assert!(tested.status.success() && said.contains("2 passed, 0 failed"), "{said}");
+    assert!(said.contains(": tests in it that are ignored\n"), "{said}");
+    project.edit("src/main.rs", "#[ignore = \"it takes a while\"]", "#[should_panic]");
+    let said = fail(&project.cargo(&["test"]));
+    assert!(said.contains("`#[should_panic]`: a panic ends the guest"), "{said}");
+    project.edit("src/main.rs", "#[should_panic]", "#[ignore]");
+
     project.edit(
         "src/main.rs",
         "assert!(Timer::new(1).is_some());",
@@ -293,7 +337,7 @@ fn a_new_project_in_rust_runs_and_is_tested() {
         .position(|line| line.contains("as it should"))
         .expect("the line");
     let said = fail(&project.cargo(&["test"]));
-    assert!(said.contains(" 1 passed; 1 failed"), "{said}");
+    assert!(said.contains(" 1 passed; 1 failed; 1 ignored"), "{said}");
     assert!(
         said.contains(&format!("panicked at src/main.rs:{line}:9:\nas it should")),
         "{said}"

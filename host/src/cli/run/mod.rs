@@ -342,7 +342,7 @@ impl Subcommand for Arguments {
         if self.one_test {
             // Whoever started it for a test goes: so does the guest.
             rustix::process::set_parent_process_death_signal(Some(rustix::process::Signal::TERM))?;
-        } else if tests_of_guest::are_in(&image) {
+        } else if pvhost::testing::holds_tests(&image) {
             if self.console != Place::Stdio {
                 return Err("a guest that holds tests prints them: leave out `--console`".into());
             }

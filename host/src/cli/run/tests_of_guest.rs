@@ -7,21 +7,13 @@ use std::io::{self, Read};
 use std::process::{Command, Stdio};
 
 use libtest_mimic::Trial;
-use pvhost::image::Image;
+use pvhost::testing;
 
 use super::{Arguments, Error, ExitStatus, FAILURE, SUCCESS};
 use crate::cli::signal;
 
-/// The section by which `paravirt_bsp::image!` says so.
-const SECTION: &str = ".paravirt.tests";
-
 /// What a test may print, in bytes.
 const MOST: u64 = 16 << 20;
-
-/// Returns whether the guest holds tests.
-pub(super) fn are_in(image: &Image) -> bool {
-    image.sections().iter().any(|section| section.name == SECTION)
-}
 
 /// Runs the tests that the guest's arguments select, as they would of a test program of cargo.
 pub(super) fn run(arguments: &Arguments) -> Result<ExitStatus, Error> {
@@ -32,11 +24,11 @@ pub(super) fn run(arguments: &Arguments) -> Result<ExitStatus, Error> {
         return Err("a guest that holds tests is started for each of them: name its file".into());
     }
     let words = guest_run(arguments, selection.len());
-    let names = printed(&words, None)?;
+    let tests = testing::held_tests(&printed(&words, None)?);
     signal::let_sigpipe_end_it();
-    let trials = names.lines().map(|name| {
-        let (words, test) = (words.clone(), name.to_owned());
-        Trial::test(name, move || Ok(printed(&words, Some(&test)).map(drop)?))
+    let trials = tests.into_iter().map(|test| {
+        let (words, name) = (words.clone(), test.name.clone());
+        Trial::test(test.name, move || Ok(printed(&words, Some(&name)).map(drop)?)).with_ignored_flag(test.is_ignored)
     });
     let conclusion = libtest_mimic::run(&selected, trials.collect());
     Ok(if conclusion.has_failed() { FAILURE } else { SUCCESS })

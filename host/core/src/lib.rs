@@ -37,7 +37,6 @@ pub mod page;
 pub mod prototype;
 pub mod prototype_match;
 pub mod provides;
-mod similar_name;
 pub mod start_info;
 pub mod text;
 pub mod upcall;

@@ -486,7 +486,6 @@ fn messages_in(source: &str) -> Vec<Vec<String>> {
 fn no_message_is_without_a_case() {
     let sources = [
         include_str!("../../core/src/image/elf.rs"),
-        include_str!("../../core/src/image/entries.rs"),
         include_str!("../../core/src/image/externals.rs"),
         include_str!("../../core/src/image/loadable.rs"),
         include_str!("../../core/src/image/mod.rs"),

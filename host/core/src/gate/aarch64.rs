@@ -13,7 +13,7 @@ use paravirt_abi::vcpu::{HOST_MASKED, INTERRUPTS_ENABLED, PENDING, VcpuPage};
 
 use super::left::{LEFT, Left};
 use super::state::{self, STATE};
-use super::{Gates, STUB, end, function, leave_address};
+use super::{Gates, STUB, each, end, function, leave_address};
 use crate::image::Machine;
 use crate::upcall::Interrupted;
 
@@ -251,34 +251,9 @@ global_asm!(
     "mov x0, x1",                              // the registers that carry something
     "movz w1, #{magic_low}",
     "movk w1, #{magic_high}, lsl #16",
-    "mov x2, xzr",                             // and those that do not
-    "mov x3, xzr",
-    "mov x4, xzr",
-    "mov x5, xzr",
-    "mov x6, xzr",
-    "mov x7, xzr",
-    "mov x8, xzr",
-    "mov x9, xzr",
-    "mov x10, xzr",
-    "mov x11, xzr",
-    "mov x12, xzr",
-    "mov x13, xzr",
-    "mov x14, xzr",
-    "mov x15, xzr",
-    "mov x17, xzr",
-    "mov x18, xzr",
-    "mov x19, xzr",
-    "mov x20, xzr",
-    "mov x21, xzr",
-    "mov x22, xzr",
-    "mov x23, xzr",
-    "mov x24, xzr",
-    "mov x25, xzr",
-    "mov x26, xzr",
-    "mov x27, xzr",
-    "mov x28, xzr",
-    "mov x29, xzr",
-    "mov x30, xzr",
+    // And those that do not.
+    each!("2, 3, 4, 5, 6, 7, 8, 9, 10, 11, 12, 13, 14, 15", "mov x\\r, xzr"),
+    each!("17, 18, 19, 20, 21, 22, 23, 24, 25, 26, 27, 28, 29, 30", "mov x\\r, xzr"),
     "br x16",
     end!("pvh_gates_enter"),
 

@@ -11,7 +11,7 @@ use super::Gates;
 use super::state::{self, STATE};
 pub(super) use super::x86::stub;
 use super::x86::{self, DEFAULT_MXCSR, tail_32};
-use crate::image::Machine;
+use crate::image::{Machine, pointer_size};
 
 /// The machine of guests of the host's own width.
 pub(crate) const MACHINE: Machine = Machine::I386;
@@ -59,10 +59,7 @@ impl Frame {
     /// Bytes of the return address that lies on the stack before the arguments, of a guest of that width.
     #[must_use]
     pub const fn return_address_size(width: Width) -> u64 {
-        match width {
-            Width::Bits32 => 4,
-            Width::Bits64 => 8,
-        }
+        pointer_size(width)
     }
 }
 

@@ -67,8 +67,16 @@ macro_rules! end {
     };
 }
 
+/// Repeats a line of assembly for each number of a list, which the line calls `\r`.
 #[cfg(not(target_arch = "x86"))]
-use {end, function};
+macro_rules! each {
+    ($numbers:literal, $line:literal) => {
+        concat!(".irp r, ", $numbers, "\n", $line, "\n.endr")
+    };
+}
+
+#[cfg(not(target_arch = "x86"))]
+use {each, end, function};
 
 /// Bytes per stub.
 const STUB: usize = 16;

@@ -11,8 +11,8 @@ use super::left::{IN_CALL, LEFT, Left};
 use super::state::{self, STATE};
 pub(super) use super::x86::stub;
 use super::x86::{self, DEFAULT_MXCSR, tail_32};
-use super::{Gates, end, function};
-use crate::image::Machine;
+use super::{Gates, each, end, function};
+use crate::image::{Machine, pointer_size};
 
 /// The machine of guests of the host's own width.
 pub(crate) const MACHINE: Machine = Machine::X86_64;
@@ -72,10 +72,7 @@ impl Frame {
     /// Bytes of the return address that lies on the stack before the arguments, of a guest of that width.
     #[must_use]
     pub const fn return_address_size(width: Width) -> u64 {
-        match width {
-            Width::Bits32 => 4,
-            Width::Bits64 => 8,
-        }
+        pointer_size(width)
     }
 
     /// What of the guest's registers is in the frame of a call, put in its place in `general`, which is in the order of
@@ -267,7 +264,7 @@ macro_rules! save_integers {
 /// The gate for functions of a guest for x86-64: its name, and what it does with floats on the way in and on the way
 /// out. Their stub has put the function's index into r11.
 macro_rules! call {
-    ($name:literal, $floats:literal, $float_result:literal) => {
+    ($name:literal, $floats:expr, $float_result:literal) => {
         concat!(
             function!($name),
             "
@@ -369,14 +366,7 @@ global_asm!(
     "xorl %edi, %edi",
     "testq %r8, %r8",                          // is it 32-bit code?
     "jnz 2f",
-    "xorl %r8d, %r8d",
-    "xorl %r9d, %r9d",
-    "xorl %r10d, %r10d",
-    "xorl %r11d, %r11d",
-    "xorl %r12d, %r12d",
-    "xorl %r13d, %r13d",
-    "xorl %r14d, %r14d",
-    "xorl %r15d, %r15d",
+    each!("8, 9, 10, 11, 12, 13, 14, 15", "xorl %r\\r\\()d, %r\\r\\()d"),
     "jmpq *%rcx",
     "2: movl %ecx, {state}+{target}(%rip)",
     "movl %ss, %ecx",                          // flat data segments
@@ -389,14 +379,7 @@ global_asm!(
     call!("pvh_gates_call", "", ""),
     call!(
         "pvh_gates_call_floats",
-        "movq %xmm0, {floats}(%rsp)
-        movq %xmm1, {floats}+8(%rsp)
-        movq %xmm2, {floats}+16(%rsp)
-        movq %xmm3, {floats}+24(%rsp)
-        movq %xmm4, {floats}+32(%rsp)
-        movq %xmm5, {floats}+40(%rsp)
-        movq %xmm6, {floats}+48(%rsp)
-        movq %xmm7, {floats}+56(%rsp)",
+        each!("0, 1, 2, 3, 4, 5, 6, 7", "movq %xmm\\r, {floats}+8*\\r(%rsp)"),
         "movq {float_result}(%rsp), %xmm0"
     ),
     far_call!("pvh_gates_far_call", ""),
@@ -421,28 +404,14 @@ global_asm!(
     save_integers!(),
     "movq %rax, {registers}(%rsp)",            // number of vector registers of a variadic call
     "movq %r10, {registers}+8(%rsp)",          // static chain
-    "movaps %xmm0, {vectors}(%rsp)",
-    "movaps %xmm1, {vectors}+16(%rsp)",
-    "movaps %xmm2, {vectors}+32(%rsp)",
-    "movaps %xmm3, {vectors}+48(%rsp)",
-    "movaps %xmm4, {vectors}+64(%rsp)",
-    "movaps %xmm5, {vectors}+80(%rsp)",
-    "movaps %xmm6, {vectors}+96(%rsp)",
-    "movaps %xmm7, {vectors}+112(%rsp)",
+    each!("0, 1, 2, 3, 4, 5, 6, 7", "movaps %xmm\\r, {vectors}+16*\\r(%rsp)"),
     to_host!(),
     "movq %rsp, %rdi",
     "callq *{state}+{resolve}(%rip)",
     "cmpq $0, (%rax)",                         // is the guest to end?
     "jne pvh_gates_leave_resolve",
     to_guest!(),
-    "movaps {vectors}(%rsp), %xmm0",
-    "movaps {vectors}+16(%rsp), %xmm1",
-    "movaps {vectors}+32(%rsp), %xmm2",
-    "movaps {vectors}+48(%rsp), %xmm3",
-    "movaps {vectors}+64(%rsp), %xmm4",
-    "movaps {vectors}+80(%rsp), %xmm5",
-    "movaps {vectors}+96(%rsp), %xmm6",
-    "movaps {vectors}+112(%rsp), %xmm7",
+    each!("0, 1, 2, 3, 4, 5, 6, 7", "movaps {vectors}+16*\\r(%rsp), %xmm\\r"),
     "movq {integers}(%rsp), %rdi",
     "movq {integers}+8(%rsp), %rsi",
     "movq {integers}+16(%rsp), %rdx",
@@ -513,14 +482,7 @@ global_asm!(
     "movq %rdi, {left}+{left_general}+40(%rip)",
     "movq %rbp, {left}+{left_general}+48(%rip)",
     "movq %rsp, {left}+{left_general}+56(%rip)",
-    "movq %r8, {left}+{left_general}+64(%rip)",
-    "movq %r9, {left}+{left_general}+72(%rip)",
-    "movq %r10, {left}+{left_general}+80(%rip)",
-    "movq %r11, {left}+{left_general}+88(%rip)",
-    "movq %r12, {left}+{left_general}+96(%rip)",
-    "movq %r13, {left}+{left_general}+104(%rip)",
-    "movq %r14, {left}+{left_general}+112(%rip)",
-    "movq %r15, {left}+{left_general}+120(%rip)",
+    each!("8, 9, 10, 11, 12, 13, 14, 15", "movq %r\\r, {left}+{left_general}+8*\\r(%rip)"),
     "fxsave64 {left}+{left_units}(%rip)",
     "movq {state}+{host_stack}(%rip), %rsp",   // the stack as pvh_gates_enter left it
     "movq $0, {state}+{host_stack}(%rip)",     // from here on, there is nothing to leave
@@ -561,14 +523,7 @@ global_asm!(
     "movq {integers}+24(%rbx), %rcx",
     "movq {integers}+32(%rbx), %r8",
     "movq {integers}+40(%rbx), %r9",
-    "movq {floats}(%rbx), %xmm0",
-    "movq {floats}+8(%rbx), %xmm1",
-    "movq {floats}+16(%rbx), %xmm2",
-    "movq {floats}+24(%rbx), %xmm3",
-    "movq {floats}+32(%rbx), %xmm4",
-    "movq {floats}+40(%rbx), %xmm5",
-    "movq {floats}+48(%rbx), %xmm6",
-    "movq {floats}+56(%rbx), %xmm7",
+    each!("0, 1, 2, 3, 4, 5, 6, 7", "movq {floats}+8*\\r(%rbx), %xmm\\r"),
     "callq *%r11",
     "movq %rax, {result}(%rbx)",
     "movq %xmm0, {float_result}(%rbx)",

@@ -8,6 +8,7 @@ use paravirt_abi::signature::{Signature, Width};
 use super::{Frame, Guest, Platform};
 use crate::fault::{Cause, Record};
 use crate::gate::{ResolverFrame, STATE};
+use crate::image::pointer_size;
 
 /// Index of no function: an image cannot hold as many.
 pub(super) const NO_CALL: u32 = u32::MAX;
@@ -142,9 +143,6 @@ impl<P: Platform> Guest<P> {
 
     /// Size of the guest's pointers in bytes.
     pub(super) const fn pointer(&self) -> u64 {
-        match self.width {
-            Width::Bits32 => 4,
-            Width::Bits64 => 8,
-        }
+        pointer_size(self.width)
     }
 }

@@ -10,10 +10,11 @@ use core::cell::Cell;
 use core::sync::atomic::{AtomicBool, AtomicU64};
 
 use paravirt_abi::signature::{Signature, Type, Width};
+use paravirt_abi::start::Features;
 
 use super::call::{Binding, NO_CALL};
-use super::{Guest, Platform, entry};
-use crate::gate::{self, Code};
+use super::{Guest, Platform};
+use crate::gate::{self, Code, Start};
 use crate::image::{External, Image, ImageError, Machine, Policy, check_loadable};
 use crate::layout::{self, Layout, LayoutError};
 use crate::memory::{MapError, PAGE, Pages};
@@ -21,7 +22,7 @@ use crate::page::Page;
 use crate::prototype_match::{self, PrototypeMismatch};
 use crate::text::Escaped;
 use crate::timers::Timers;
-use crate::{l4rtems, prototype};
+use crate::{l4rtems, prototype, start_info};
 
 /// Alignment of what follows the stubs, in bytes.
 const CODE_ALIGNMENT: u64 = 16;
@@ -144,7 +145,7 @@ impl<P: Platform> Guest<P> {
         for (index, (binding, external)) in bindings.iter_mut().zip(externals()).enumerate() {
             binding.entry = l4rtems_code.entry(&external.name, width, code.stub(index));
         }
-        let start = entry::prepare(image, request, &platform, &mut layout, code.resolver, &mut l4rtems_code);
+        let start = prepare_entry(image, request, &platform, &mut layout, code.resolver, &mut l4rtems_code);
         let Layout { mut memory, .. } = layout;
         bytes.extend(l4rtems_code.bytes);
         memory.initialize(at, &bytes);
@@ -227,4 +228,57 @@ fn bind<'a, P: Platform>(
         })
     };
     externals.map(bind_one).collect()
+}
+
+/// Writes what the guest finds. `resolver` is the address of the resolver of lazy binding, `code` takes what else of
+/// code it needs.
+#[cfg_attr(
+    target_arch = "aarch64",
+    expect(unused_variables, reason = "L4RTEMS images, which need the code, are for i386")
+)]
+fn prepare_entry<P: Platform>(
+    image: &Image,
+    request: &Request<'_>,
+    platform: &P,
+    layout: &mut Layout,
+    resolver: u64,
+    code: &mut l4rtems::Code,
+) -> Start {
+    let Request { lazy, command_line, .. } = *request;
+    let address = layout.start_info;
+    let far = P::CODE_32.filter(|_| image.machine() != gate::MACHINE);
+    let on_host_stack = P::STACK_FOR_EVENTS;
+    let start = |point, info| Start {
+        point,
+        info,
+        on_host_stack,
+        far,
+    };
+    #[cfg(any(target_arch = "x86", target_arch = "x86_64"))]
+    if image.identity().is_none() {
+        let end = layout.image_end;
+        let gate::Selectors { stack, data, fs, .. } = gate::selectors();
+        // Data of 64-bit code need no segment.
+        let ds = if far.is_some() { stack } else { data };
+        let selectors = l4rtems::Selectors { ds, fs };
+        let block = l4rtems::block(address, end, selectors, resolver, command_line);
+        layout.memory.initialize(address, &block.bytes);
+        let point = code.start(&l4rtems::Start {
+            multiboot: block.multiboot,
+            stack: end,
+            entry: image.entry(),
+        });
+        return start(point, block.shared);
+    }
+    let mut features = platform.features();
+    features.set(Features::LAZY, lazy);
+    let contents = start_info::Contents {
+        features,
+        resolver: if lazy { resolver } else { 0 },
+        wall_clock: platform.wall(),
+        command_line,
+    };
+    let info = start_info::bytes(address, &layout.ranges, &contents);
+    layout.memory.initialize(address, &info);
+    start(image.entry(), address)
 }

@@ -7,7 +7,6 @@
 
 mod call;
 mod end;
-mod entry;
 mod event;
 mod interface;
 mod load;

@@ -15,7 +15,7 @@ use object::read::elf::{FileHeader, ProgramHeader, SectionHeader, SectionTable};
 use paravirt_abi::signature::Width;
 
 use super::Machine;
-use super::entries;
+use super::note;
 use super::segments::{Access, RawSegment};
 use super::symbols::{self, SymbolTable, Symbols};
 
@@ -231,7 +231,7 @@ fn read_notes<'a, Elf: FileHeader<Endian = LittleEndian>>(
     };
     while let Some(note) = notes.next()? {
         let owner = note.name();
-        if owner == paravirt_abi::note::OWNER.as_bytes() || owner == entries::OWNER {
+        if owner == paravirt_abi::note::OWNER.as_bytes() || owner == note::XEN {
             found.push(Note {
                 owner,
                 kind: note.n_type(ENDIAN).0,

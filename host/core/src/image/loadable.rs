@@ -11,9 +11,9 @@ use core::mem::offset_of;
 use paravirt_abi::note;
 use paravirt_abi::vcpu::{self, VcpuPage};
 
-use super::entries::{ENTRY, PHYS32_ENTRY};
-use super::error::{ImageError, Problem};
+use super::note::{ENTRY, PHYS32_ENTRY};
 use super::{Image, Machine, Segment};
+use super::{ImageError, Problem};
 
 /// Address space and habits of a host.
 #[derive(Clone, Debug)]

@@ -55,10 +55,7 @@ impl Machine {
     /// Size of a pointer in bytes.
     #[must_use]
     pub const fn pointer_size(self) -> u64 {
-        match self.width() {
-            Width::Bits32 => 4,
-            Width::Bits64 => 8,
-        }
+        pointer_size(self.width())
     }
 
     /// The pointers in a guest's memory; a rest smaller than one is left out.
@@ -77,6 +74,15 @@ impl Machine {
             Self::Arm => pointer & !1,
             _ => pointer,
         }
+    }
+}
+
+/// Size in bytes of a pointer of that width.
+#[must_use]
+pub const fn pointer_size(width: Width) -> u64 {
+    match width {
+        Width::Bits32 => 4,
+        Width::Bits64 => 8,
     }
 }
 

@@ -4,18 +4,12 @@
 //! [`Image::parse`] accepts whatever is sound, for any host and any of the five architectures; whether one host may
 //! load it is [`check_loadable`]'s question. What an [`Image`] says has been checked: its addresses lie inside its
 //! segments, its names are identifiers, its tables are paired.
-
-use alloc::format;
-use alloc::string::String;
-use alloc::sync::Arc;
-use alloc::vec::Vec;
-
-use paravirt_abi::sections::RESOLVER_SYMBOL;
+//!
+//! Names from the file are printed with `{:?}` where they are not known to be identifiers, so that a hostile name
+//! cannot drive a terminal.
 
 mod backends;
 mod elf;
-mod entries;
-mod error;
 mod externals;
 mod loadable;
 mod machine;
@@ -25,17 +19,23 @@ mod open;
 mod segments;
 mod symbols;
 
-pub use entries::Entries;
-pub use error::{ImageError, Problem};
+use alloc::format;
+use alloc::string::String;
+use alloc::sync::Arc;
+use alloc::vec::Vec;
+
 pub use externals::External;
 pub use loadable::{EntryPoint, Policy, check_loadable, check_vcpu_page};
-pub use machine::Machine;
-pub use note::Identity;
+pub use machine::{Machine, pointer_size};
+pub use note::{Entries, Identity};
 #[cfg(feature = "std")]
 pub use open::OpenError;
+use paravirt_abi::sections::RESOLVER_SYMBOL;
 pub use segments::{Access, Segment};
 use symbols::SymbolTable;
 pub use symbols::{CodeSymbol, Location, Mark, Symbols, printable_name};
+
+use crate::text::Escaped;
 
 /// A guest's image.
 #[derive(Clone, Debug)]
@@ -259,7 +259,7 @@ fn parse(name: String, file: &Arc<Vec<u8>>) -> Result<Image, String> {
     let externals = externals::parse(&raw.sections, machine, &segments)?;
     let identity = note::identity(&raw.notes, machine, &segments)?;
     let backends = note::backends(&raw.notes)?;
-    let entries = entries::parse(&raw.notes, machine, &segments)?;
+    let entries = note::entries(&raw.notes, machine, &segments)?;
     let resolver = (raw.resolver)
         .map(|address| resolver(address, machine, &segments))
         .transpose()?;
@@ -307,4 +307,25 @@ fn resolver(address: u64, machine: Machine, segments: &[Segment]) -> Result<u64,
         ));
     }
     Ok(address)
+}
+
+/// A file that is no usable guest: which file, what is wrong with it, and the fix.
+#[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
+#[error("{file}: {problem}", file = Escaped(file))]
+pub struct ImageError {
+    /// The file as the user named it.
+    pub file: String,
+    /// What is wrong.
+    pub problem: Problem,
+}
+
+/// What is wrong with a guest's file, in words, with the fix.
+#[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
+pub enum Problem {
+    /// Whatever the host: with the ELF file, its segments, tables or notes.
+    #[error("{0}")]
+    Unsound(String),
+    /// It is sound, but not for this host.
+    #[error("{0}")]
+    Refused(String),
 }

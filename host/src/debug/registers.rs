@@ -7,7 +7,7 @@ pub use paravirt_host_core::fault::Registers as General;
 pub const FXSAVE: usize = 512;
 
 /// Of a thread of guest code: what there is of it.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub struct Registers {
     /// General registers, instruction pointer and flags.
     pub general: General,
@@ -32,19 +32,6 @@ pub struct Segments {
     pub fs: u16,
     /// On i386 that of thread-local storage.
     pub gs: u16,
-}
-
-impl Registers {
-    /// All zero, and of what need not be there nothing.
-    pub const NONE: Self = Self {
-        general: General {
-            general: [0; 16],
-            instruction: 0,
-            flags: 0,
-        },
-        segments: None,
-        fxsave: None,
-    };
 }
 
 /// The x87 unit's tag word, two bits a register, of the one bit a register that `fxsave` keeps (Intel SDM volume 1,

@@ -9,9 +9,11 @@ use std::rc::Rc;
 
 use paravirt_abi::error::Error;
 use paravirt_abi::signature::{Signature, Type, Width};
+use paravirt_abi::{interface_functions, l4rtems_functions};
 use paravirt_host_core::guest::Frame;
 pub use paravirt_host_core::guest::Stopped;
 use paravirt_host_core::memory::GuestMemory;
+use paravirt_host_core::offered_functions;
 
 use super::lines::LineHandle;
 use super::platform::Guest;
@@ -584,3 +586,26 @@ host_function!(A, B, C, D, E, G, H, I, J, K, L);
 host_function!(A, B, C, D, E, G, H, I, J, K, L, M);
 host_function!(A, B, C, D, E, G, H, I, J, K, L, M, N);
 host_function!(A, B, C, D, E, G, H, I, J, K, L, M, N, O);
+
+/// The names of a list, and closures with its prototypes.
+macro_rules! closures {
+    ($(
+        $(#[$_attribute:meta])*
+        pub $(safe $($_never:lifetime)?)? fn $name:ident($($argument:ident: $type:ty),*) $(-> $_result:ty)?;
+    )*) => {
+        [$((
+            stringify!($name),
+            Provided::new(|call: &mut Call $(, $argument: <$type as InGuest>::Type)*| {
+                call.guest().$name($($argument.into()),*)
+            }),
+        )),*]
+    };
+}
+
+pub(super) fn interface() -> impl Iterator<Item = (&'static str, Provided)> {
+    interface_functions!(offered_functions, [closures] []).into_iter()
+}
+
+pub(super) fn l4rtems() -> impl Iterator<Item = (&'static str, Provided)> {
+    l4rtems_functions!(offered_functions, [closures] []).into_iter()
+}

@@ -2,7 +2,7 @@
 //! Raising lines from other threads: latch the line, then kick the vCPU's thread, so that it looks.
 
 use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
-use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+use std::sync::{Arc, Mutex};
 use std::thread;
 use std::time::{Duration, Instant};
 
@@ -12,7 +12,7 @@ use paravirt_host_core::lines::Lines;
 
 use super::pauses::Pauses;
 use super::time::monotonic;
-use super::{dispositions, signals};
+use super::{dispositions, lock, signals};
 
 /// Longest burst of raises from other threads that each interrupt the guest at once.
 const BURST: u32 = 32;
@@ -70,12 +70,12 @@ impl SharedLines {
 
     /// From now on other threads may interrupt this one; `None`: no more.
     pub(super) fn set_thread(&self, thread: Option<libc::pid_t>) {
-        self.kick_state().thread = thread;
+        lock(&self.kick_state).thread = thread;
     }
 
     /// Interrupts the vCPU's thread, wherever it is, so that it looks at what is latched and whether it is to stop.
     pub(super) fn kick(&self) {
-        if let Some(thread) = self.kick_state().thread {
+        if let Some(thread) = lock(&self.kick_state).thread {
             let is_paused = self.pauses.as_ref().is_some_and(|pauses| pauses.is_paused());
             if !is_paused && thread != dispositions::this_thread() {
                 self.note_interruption();
@@ -84,15 +84,11 @@ impl SharedLines {
         }
     }
 
-    fn kick_state(&self) -> MutexGuard<'_, KickState> {
-        self.kick_state.lock().unwrap_or_else(PoisonError::into_inner)
-    }
-
     /// Waits until another interrupt is due, if there were many of late.
     fn throttle(&self) {
         let now = Instant::now();
         let due = {
-            let mut state = self.kick_state();
+            let mut state = lock(&self.kick_state);
             let due = state.due.map_or(now, |due| due.max(now));
             state.due = Some(due + INTERVAL);
             due

@@ -26,7 +26,6 @@ mod core;
 mod debugger;
 mod dispositions;
 mod functions;
-mod interface;
 pub(crate) mod late;
 mod lines;
 pub(crate) mod offspring;
@@ -46,6 +45,8 @@ mod step;
 mod thread_pointer;
 mod time;
 mod vm;
+
+use std::sync::{Mutex, MutexGuard, PoisonError};
 
 pub use conditions::{Condition, Feature};
 pub use console::{Console, ConsoleError};
@@ -69,3 +70,8 @@ pub use schedule::{LONGEST_COMPUTATION, Repeatable};
 pub use step::Step;
 pub use time::{Ratio, Slowdown, Steps, Time, TimeError};
 pub use vm::{Builder, DEFAULT_MEMORY, Vm, VmError};
+
+/// Locks what is sound whenever it is unlocked, even by a thread that panics.
+fn lock<T>(mutex: &Mutex<T>) -> MutexGuard<'_, T> {
+    mutex.lock().unwrap_or_else(PoisonError::into_inner)
+}

@@ -21,7 +21,7 @@ use paravirt_host_core::timers::NEVER;
 use rustix::io::Errno;
 use rustix::mm::{Advice, MapFlags, MprotectFlags, ProtFlags};
 
-use super::console::Console;
+use super::console::Device;
 use super::debugger::Vcpu;
 use super::dispositions;
 use super::functions::{Call, Erased};
@@ -61,7 +61,7 @@ impl Function {
 /// function at any instruction.
 pub(super) struct Host {
     width: Width,
-    pub(super) console: Console,
+    pub(super) console: Box<dyn Device>,
     pub(super) lines: Arc<SharedLines>,
     pub(super) schedule: Schedule,
     pub(super) ender: Ender,
@@ -90,7 +90,7 @@ impl Host {
     /// `fsgsbase`: as of [`ThreadPointer::new`].
     pub(super) fn new(
         width: Width,
-        console: Console,
+        console: Box<dyn Device>,
         lines: Arc<SharedLines>,
         schedule: Schedule,
         fsgsbase: bool,

@@ -129,7 +129,7 @@ pub(super) fn run(
                 platform.console.write_last(&text);
             }
             let is_asked = matches!(&end, Ok(end) if end.kind == EndKind::Stopped);
-            (end, platform.console.drain(is_asked, || platform.ender.is_over()))
+            (end, platform.console.drain(is_asked, &|| platform.ender.is_over()))
         });
         (end, sandbox.leave())
     });

@@ -5,37 +5,29 @@
 use std::cell::{Cell, RefCell};
 use std::rc::Rc;
 
-use paravirt_abi::signature::Width;
-
 use super::functions::{Call, Erased};
 use super::platform::Guest;
 use super::signals::Interrupted;
 use crate::debug::memory::{self, ReadMemory};
 use crate::fault::{AnyRegisters, Registers};
-use crate::image::Image;
+use crate::image::{Image, pointer_size};
 use crate::profile::{Place, Profile, SAMPLES, STACK, Sample};
 
-/// A sample in memory: registers, place and length of the stack, then the stack.
-const HEAD: usize = 20 * size_of::<u64>();
-const SIZE: usize = HEAD + STACK;
-
-/// Numbers of places, beside those of functions.
-const GUEST: u64 = u64::MAX;
-const GATE: u64 = u64::MAX - 1;
-
-const NOTHING: Registers = Registers {
-    general: [0; 16],
-    instruction: 0,
-    flags: 0,
-};
-/// Where it is among them.
+/// Where the stack pointer is among the general registers.
 const STACK_POINTER: usize = 7;
+
+/// Room for all samples from the beginning; what is never written takes no memory.
+struct Samples {
+    /// Registers, place, and bytes of the stack; never more than there is room for.
+    heads: Vec<(Registers, Place, usize)>,
+    /// [`STACK`] bytes for each.
+    stacks: Vec<u8>,
+}
 
 /// Of one guest, on its vCPU's thread.
 pub(super) struct Sampler {
-    /// All of it there from the beginning; what is never written takes no memory. Only the handler uses it while the
-    /// guest runs.
-    samples: RefCell<Vec<u8>>,
+    /// Only the handler uses it while the guest runs.
+    samples: RefCell<Samples>,
     taken: Cell<u64>,
     random: Cell<u64>,
     functions: RefCell<Vec<String>>,
@@ -46,7 +38,10 @@ pub(super) struct Sampler {
 impl Sampler {
     pub(super) fn new() -> Self {
         Self {
-            samples: RefCell::new(vec![0; SAMPLES * SIZE]),
+            samples: RefCell::new(Samples {
+                heads: Vec::with_capacity(SAMPLES),
+                stacks: vec![0; SAMPLES * STACK],
+            }),
             taken: Cell::new(0),
             random: Cell::new(1),
             functions: RefCell::default(),
@@ -60,28 +55,27 @@ impl Sampler {
         let Ok(mut samples) = self.samples.try_borrow_mut() else {
             return;
         };
-        let Some(place) = samples.get_mut(index * SIZE..(index + 1) * SIZE) else {
-            return;
-        };
+        let Samples { heads, stacks } = &mut *samples;
         let frame = interrupted.frame();
-        let (registers, number) = if guest.in_guest(&frame) {
+        let (registers, place) = if guest.in_guest(&frame) {
             // Of other machines no samples are taken yet.
             let AnyRegisters::X86(registers) = interrupted.guest_registers() else {
                 return;
             };
-            (registers, GUEST)
+            (registers, Place::Guest)
         } else {
             match self.call.get() {
-                Some((function, stack)) => (behind_call(guest, stack), function.into()),
-                None => (NOTHING, GATE),
+                Some((function, stack)) => (behind_call(guest, stack), Place::Function(function)),
+                None => (Registers::default(), Place::Gate),
             }
         };
-        let (head, stack) = place.split_at_mut(HEAD);
+        // Of those before, some may not have been taken.
+        let index = index.min(heads.len());
+        let stack = &mut stacks[index * STACK..][..STACK];
         let length = ReadMemory::read(guest.memory(), registers.stack(), stack);
-        let numbers =
-            (registers.general.into_iter()).chain([registers.instruction, registers.flags, number, length as u64]);
-        for (bytes, number) in head.chunks_exact_mut(8).zip(numbers) {
-            bytes.copy_from_slice(&number.to_le_bytes());
+        match heads.get_mut(index) {
+            Some(head) => *head = (registers, place, length),
+            None => heads.push((registers, place, length)),
         }
     }
 
@@ -104,9 +98,14 @@ impl Sampler {
 
     /// What there is, when the guest has ended.
     pub(super) fn finish(&self, image: &Image) -> Profile {
-        let samples = self.samples.borrow();
-        let kept = self.taken.get().min(SAMPLES as u64) as usize;
-        let samples: Vec<_> = samples.chunks_exact(SIZE).take(kept).map(sample).collect();
+        let Samples { heads, stacks } = &*self.samples.borrow();
+        let samples: Vec<_> = (heads.iter().zip(stacks.chunks_exact(STACK)))
+            .map(|(&(registers, place, length), stack)| Sample {
+                registers,
+                place,
+                stack: stack[..length].to_vec(),
+            })
+            .collect();
         Profile::new(image, &samples, self.taken.get(), &self.functions.borrow())
     }
 }
@@ -114,36 +113,12 @@ impl Sampler {
 /// Registers where a call returns, as far as they are known.
 fn behind_call(guest: &Guest, stack: u64) -> Registers {
     let width = guest.width();
-    let word = match width {
-        Width::Bits32 => 4,
-        Width::Bits64 => 8,
+    let mut registers = Registers {
+        instruction: memory::pointer(guest.memory(), stack, width).unwrap_or(0),
+        ..Registers::default()
     };
-    let mut registers = NOTHING;
-    registers.instruction = memory::pointer(guest.memory(), stack, width).unwrap_or(0);
-    registers.general[STACK_POINTER] = stack.wrapping_add(word);
+    registers.general[STACK_POINTER] = stack.wrapping_add(pointer_size(width));
     registers
-}
-
-fn sample(place: &[u8]) -> Sample {
-    let (head, stack) = place.split_at(HEAD);
-    let mut numbers = head.as_chunks::<8>().0.iter().map(|bytes| u64::from_le_bytes(*bytes));
-    let mut next = || numbers.next().unwrap_or(0);
-    let general = [(); 16].map(|()| next());
-    let (instruction, flags, number, length) = (next(), next(), next(), next());
-    let length = usize::try_from(length).unwrap_or(STACK).min(STACK);
-    Sample {
-        registers: Registers {
-            general,
-            instruction,
-            flags,
-        },
-        place: match number {
-            GUEST => Place::Guest,
-            GATE => Place::Gate,
-            function => Place::Function(function as u32),
-        },
-        stack: stack[..length].to_vec(),
-    }
 }
 
 /// The function of that name, and around it what says that it runs.

@@ -18,8 +18,7 @@ use paravirt_host_core::layout::GUEST_END;
 use super::conditions::{self, Condition, Feature};
 use super::console::Console;
 use super::debugger::Debugger;
-use super::functions::{Call, Erased, HostFunction, Provided, Value};
-use super::interface;
+use super::functions::{self, Call, Erased, HostFunction, Provided, Value};
 use super::lines::{LineHandle, SharedLines};
 use super::pauses::Pauses;
 use super::platform::{Function, Guest, Host, Observers, ProcessPages};
@@ -169,7 +168,7 @@ impl Builder {
     #[must_use]
     pub fn l4rtems(mut self) -> Self {
         self.l4rtems = true;
-        let functions = interface::l4rtems();
+        let functions = functions::l4rtems();
         self.functions
             .extend(functions.map(|(name, provided)| (name.into(), provided)));
         self
@@ -357,7 +356,15 @@ impl Builder {
             recorder: recorder.clone(),
             sampler: sampler.clone(),
         };
-        let host = Host::new(width, console, lines, schedule, self.fsgsbase, self.stepper, observers);
+        let host = Host::new(
+            width,
+            console.device(),
+            lines,
+            schedule,
+            self.fsgsbase,
+            self.stepper,
+            observers,
+        );
         let pages = Box::new(ProcessPages);
         let guest = Guest::load(&self.image, &request, &provide, host, pages)?;
         let mut run = self.run;
@@ -402,7 +409,7 @@ impl Vm {
             memory: DEFAULT_MEMORY,
             executable_memory: false,
             command_line: String::new(),
-            functions: interface::interface()
+            functions: functions::interface()
                 .map(|(name, provided)| (name.into(), provided))
                 .collect(),
             console: None,

@@ -6,6 +6,7 @@ use paravirt_abi::signature::Width;
 use paravirt_host_core::fault::Registers;
 
 use super::{Core, Ending, Thread};
+use crate::image::pointer_size;
 
 /// Kinds of notes (elf.h).
 const NT_PRSTATUS: u32 = 1;
@@ -128,39 +129,16 @@ fn status(thread: &Thread, signal: i32, width: Width) -> Vec<u8> {
         Width::Bits32 => record.words(registers_32(&thread.registers)),
         Width::Bits64 => record.words(registers_64(&thread.registers, thread.fs_base)),
     };
-    record.up_to(size - width_in_bytes(width));
+    record.up_to(size - pointer_size(width) as usize);
     // There are others, in a note of their own.
     record.words([1]);
     record.bytes
 }
 
-const fn width_in_bytes(width: Width) -> usize {
-    match width {
-        Width::Bits32 => 4,
-        Width::Bits64 => 8,
-    }
-}
-
 /// `struct user_regs_struct` for x86-64.
 const fn registers_64(registers: &Registers, fs_base: u64) -> [u64; 27] {
-    let [
-        rax,
-        rbx,
-        rcx,
-        rdx,
-        rsi,
-        rdi,
-        rbp,
-        rsp,
-        r8,
-        r9,
-        r10,
-        r11,
-        r12,
-        r13,
-        r14,
-        r15,
-    ] = registers.general;
+    let [rax, rbx, rcx, rdx, rsi, rdi, rbp, rsp, rest @ ..] = registers.general;
+    let [r8, r9, r10, r11, r12, r13, r14, r15] = rest;
     // Not in a system call: so its number is -1.
     let (rip, eflags, orig_rax) = (registers.instruction, registers.flags, u64::MAX);
     [
@@ -199,7 +177,7 @@ fn signal_info(ending: Ending, width: Width) -> Vec<u8> {
     for number in [ending.signal, 0, ending.code] {
         record.bytes(&number.to_le_bytes());
     }
-    let address = record.bytes.len().next_multiple_of(width_in_bytes(width));
+    let address = record.bytes.len().next_multiple_of(pointer_size(width) as usize);
     record.up_to(address).words([ending.address]).up_to(128);
     record.bytes
 }

@@ -7,6 +7,7 @@ use gdbstub::arch::{self, Arch};
 use paravirt_abi::signature::Width;
 
 use crate::debug::registers::{FXSAVE, General, Registers, Segments, abridged_tags, tag_word};
+use crate::image::pointer_size;
 
 /// x86 of both widths: what a session is about is known only when it runs.
 #[derive(Debug)]
@@ -32,7 +33,7 @@ impl Default for Shown {
     fn default() -> Self {
         Self {
             width: Width::Bits64,
-            registers: Registers::NONE,
+            registers: Registers::default(),
             unknown: 0,
         }
     }
@@ -53,13 +54,6 @@ const fn vectors(width: Width) -> usize {
     match width {
         Width::Bits32 => 8,
         Width::Bits64 => 16,
-    }
-}
-
-const fn pointer_size(width: Width) -> usize {
-    match width {
-        Width::Bits32 => 4,
-        Width::Bits64 => 8,
     }
 }
 
@@ -97,7 +91,7 @@ fn parts(width: Width) -> impl Iterator<Item = (usize, usize, usize)> {
 
 /// Bytes of all registers on the line.
 fn size(width: Width) -> usize {
-    let integers = (general(width).len() + 1) * pointer_size(width) + (1 + 6) * 4;
+    let integers = (general(width).len() + 1) * pointer_size(width) as usize + (1 + 6) * 4;
     integers + parts(width).map(|(_, _, size)| size).sum::<usize>()
 }
 
@@ -119,7 +113,7 @@ impl arch::Registers for Shown {
                 write_byte(bytes.map(|bytes| bytes.get(i).copied().unwrap_or(0)));
             }
         };
-        let size = pointer_size(self.width);
+        let size = pointer_size(self.width) as usize;
         for (number, _) in general(self.width) {
             let value = integers.general[number].to_le_bytes();
             let is_known = self.unknown >> number & 1 == 0;
@@ -157,12 +151,8 @@ impl arch::Registers for Shown {
             number[..bytes.len()].copy_from_slice(bytes);
             u64::from_le_bytes(number)
         };
-        let pointer = pointer_size(width);
-        let mut integers = General {
-            general: [0; 16],
-            instruction: 0,
-            flags: 0,
-        };
+        let pointer = pointer_size(width) as usize;
+        let mut integers = General::default();
         for (register, _) in general(width) {
             integers.general[register] = number(take(pointer));
         }
@@ -321,7 +311,7 @@ mod tests {
     #[test]
     fn registers_come_back_as_they_went() {
         for width in [Width::Bits32, Width::Bits64] {
-            let mut registers = Registers::NONE;
+            let mut registers = Registers::default();
             for (number, _) in general(width) {
                 registers.general.general[number] = 0x1000 + number as u64;
             }
@@ -360,7 +350,7 @@ mod tests {
     fn what_nobody_saved_is_not_known() {
         let shown = Shown {
             width: Width::Bits32,
-            registers: Registers::NONE,
+            registers: Registers::default(),
             unknown: 1 << 2,
         };
         let mut line = Vec::new();

@@ -15,20 +15,13 @@ mod threads;
 use std::ops::Range;
 
 pub use gdbstub::conn::Connection;
+pub use gdbstub::target::ext::breakpoints::WatchKind;
 pub use session::{Over, Progress, Session};
 
+use super::core::Area;
 use super::memory::ReadMemory;
 use super::registers::Registers;
-use crate::image::{Access, Image};
-
-/// A part of the guest's memory.
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub struct Region {
-    /// Its addresses.
-    pub range: Range<u64>,
-    /// What the guest may do there.
-    pub access: Access,
-}
+use crate::image::Image;
 
 /// What a machine does.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -64,18 +57,7 @@ pub struct Watched {
     /// Bytes.
     pub size: u64,
     /// Which accesses.
-    pub accesses: Accesses,
-}
-
-/// Accesses to memory that are watched for.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum Accesses {
-    /// That change it.
-    Writes,
-    /// That read it.
-    Reads,
-    /// All.
-    All,
+    pub kind: WatchKind,
 }
 
 /// How a guest has ended.
@@ -114,7 +96,7 @@ pub trait Machine: ReadMemory {
     fn file_name(&self) -> &str;
 
     /// Its memory, sorted by address.
-    fn regions(&self) -> &[Region];
+    fn regions(&self) -> &[Area];
 
     /// Returns whether a breakpoint instruction may be written there: it is the guest's own code.
     fn is_code(&self, address: u64) -> bool;

@@ -33,7 +33,17 @@ use super::architecture::{self, Shown, X86};
 use super::breakpoints::Breakpoints;
 use super::file::{self, File};
 use super::threads::{self, Thread};
-use super::{Accesses, End, Machine, Region, Resume, State, Stop, Watched};
+use super::{End, Machine, Resume, State, Stop, Watched};
+use crate::debug::core::Area;
+
+/// Says that the target has these extensions of the protocol.
+macro_rules! supports {
+    ($($function:ident: $operations:ident),+ $(,)?) => {$(
+        fn $function(&mut self) -> Option<$operations<'_, Self>> {
+            Some(self)
+        }
+    )+};
+}
 
 /// The guest has ended behind the debugger's back.
 #[derive(Debug, thiserror::Error)]
@@ -146,9 +156,9 @@ impl<'m, M: Machine> Target<'m, M> {
             Stop::Breakpoint if is_ours => Reason::SwBreak(tid),
             // One of the guest's own.
             Stop::Breakpoint | Stop::Stepped => signal(Signal::SIGTRAP),
-            Stop::Watch(Watched { address, accesses, .. }) => Reason::Watch {
+            Stop::Watch(Watched { address, kind, .. }) => Reason::Watch {
                 tid,
-                kind: kind(accesses),
+                kind,
                 addr: address,
             },
             Stop::Fault(number) => signal(gdb_signal(number)),
@@ -190,34 +200,13 @@ const fn gdb_signal(number: u8) -> Signal {
     }
 }
 
-const fn kind(accesses: Accesses) -> WatchKind {
-    match accesses {
-        Accesses::Writes => WatchKind::Write,
-        Accesses::Reads => WatchKind::Read,
-        Accesses::All => WatchKind::ReadWrite,
-    }
-}
-
-const fn watched(address: u64, size: u64, kind: WatchKind) -> Watched {
-    let accesses = match kind {
-        WatchKind::Write => Accesses::Writes,
-        WatchKind::Read => Accesses::Reads,
-        WatchKind::ReadWrite => Accesses::All,
-    };
-    Watched {
-        address,
-        size,
-        accesses,
-    }
-}
-
 /// For gdb, which then asks for nothing else. To it, read-only memory is one in which it cannot set a breakpoint.
-fn memory_map(regions: &[Region]) -> String {
+fn memory_map(regions: &[Area]) -> String {
     let mut text =
         "<?xml version=\"1.0\"?><!DOCTYPE memory-map PUBLIC \"+//IDN gnu.org//DTD GDB Memory Map V1.0//EN\" \
         \"http://sourceware.org/gdb/gdb-memory-map.dtd\"><memory-map>"
             .to_owned();
-    for Region { range, .. } in regions {
+    for Area { range, .. } in regions {
         let (start, size) = (range.start, range.end - range.start);
         // Writing to a string does not fail.
         let _ = write!(text, "<memory type=\"ram\" start=\"{start:#x}\" length=\"{size:#x}\"/>");
@@ -234,24 +223,12 @@ impl<M: Machine> gdbstub::target::Target for Target<'_, M> {
         BaseOps::MultiThread(self)
     }
 
-    fn support_breakpoints(&mut self) -> Option<BreakpointsOps<'_, Self>> {
-        Some(self)
-    }
-
-    fn support_target_description_xml_override(&mut self) -> Option<TargetDescriptionXmlOverrideOps<'_, Self>> {
-        Some(self)
-    }
-
-    fn support_memory_map(&mut self) -> Option<MemoryMapOps<'_, Self>> {
-        Some(self)
-    }
-
-    fn support_exec_file(&mut self) -> Option<ExecFileOps<'_, Self>> {
-        Some(self)
-    }
-
-    fn support_host_io(&mut self) -> Option<HostIoOps<'_, Self>> {
-        Some(self)
+    supports! {
+        support_breakpoints: BreakpointsOps,
+        support_target_description_xml_override: TargetDescriptionXmlOverrideOps,
+        support_memory_map: MemoryMapOps,
+        support_exec_file: ExecFileOps,
+        support_host_io: HostIoOps,
     }
 }
 
@@ -303,13 +280,7 @@ impl<M: Machine> MultiThreadBase for Target<'_, M> {
         Ok(())
     }
 
-    fn support_resume(&mut self) -> Option<MultiThreadResumeOps<'_, Self>> {
-        Some(self)
-    }
-
-    fn support_thread_extra_info(&mut self) -> Option<ThreadExtraInfoOps<'_, Self>> {
-        Some(self)
-    }
+    supports!(support_resume: MultiThreadResumeOps, support_thread_extra_info: ThreadExtraInfoOps);
 }
 
 impl<M: Machine> ThreadExtraInfo for Target<'_, M> {
@@ -354,16 +325,10 @@ impl<M: Machine> MultiThreadResume for Target<'_, M> {
         Ok(())
     }
 
-    fn support_single_step(&mut self) -> Option<MultiThreadSingleStepOps<'_, Self>> {
-        Some(self)
-    }
-
-    fn support_range_step(&mut self) -> Option<MultiThreadRangeSteppingOps<'_, Self>> {
-        Some(self)
-    }
-
-    fn support_scheduler_locking(&mut self) -> Option<MultiThreadSchedulerLockingOps<'_, Self>> {
-        Some(self)
+    supports! {
+        support_single_step: MultiThreadSingleStepOps,
+        support_range_step: MultiThreadRangeSteppingOps,
+        support_scheduler_locking: MultiThreadSchedulerLockingOps,
     }
 }
 
@@ -390,13 +355,7 @@ impl<M: Machine> MultiThreadSchedulerLocking for Target<'_, M> {
 }
 
 impl<M: Machine> BreakpointsExtension for Target<'_, M> {
-    fn support_sw_breakpoint(&mut self) -> Option<SwBreakpointOps<'_, Self>> {
-        Some(self)
-    }
-
-    fn support_hw_watchpoint(&mut self) -> Option<HwWatchpointOps<'_, Self>> {
-        Some(self)
-    }
+    supports!(support_sw_breakpoint: SwBreakpointOps, support_hw_watchpoint: HwWatchpointOps);
 }
 
 impl<M: Machine> SwBreakpoint for Target<'_, M> {
@@ -414,7 +373,7 @@ impl<M: Machine> SwBreakpoint for Target<'_, M> {
 impl<M: Machine> HwWatchpoint for Target<'_, M> {
     fn add_hw_watchpoint(&mut self, address: u64, size: u64, kind: WatchKind) -> TargetResult<bool, Self> {
         self.check()?;
-        let watched = watched(address, size, kind);
+        let watched = Watched { address, size, kind };
         let is_watched = self.machine.watch(watched);
         if is_watched {
             self.watched.push(watched);
@@ -424,7 +383,7 @@ impl<M: Machine> HwWatchpoint for Target<'_, M> {
 
     fn remove_hw_watchpoint(&mut self, address: u64, size: u64, kind: WatchKind) -> TargetResult<bool, Self> {
         self.check()?;
-        let watched = watched(address, size, kind);
+        let watched = Watched { address, size, kind };
         let Some(index) = self.watched.iter().position(|&other| other == watched) else {
             return Ok(false);
         };
@@ -467,24 +426,12 @@ impl<M: Machine> ExecFile for Target<'_, M> {
 }
 
 impl<M: Machine> HostIo for Target<'_, M> {
-    fn support_open(&mut self) -> Option<HostIoOpenOps<'_, Self>> {
-        Some(self)
-    }
-
-    fn support_close(&mut self) -> Option<HostIoCloseOps<'_, Self>> {
-        Some(self)
-    }
-
-    fn support_pread(&mut self) -> Option<HostIoPreadOps<'_, Self>> {
-        Some(self)
-    }
-
-    fn support_fstat(&mut self) -> Option<HostIoFstatOps<'_, Self>> {
-        Some(self)
-    }
-
-    fn support_setfs(&mut self) -> Option<HostIoSetfsOps<'_, Self>> {
-        Some(self)
+    supports! {
+        support_open: HostIoOpenOps,
+        support_close: HostIoCloseOps,
+        support_pread: HostIoPreadOps,
+        support_fstat: HostIoFstatOps,
+        support_setfs: HostIoSetfsOps,
     }
 }
 

@@ -77,7 +77,7 @@ fn shown(saved: SavedRegisters) -> Shown {
         width: Width::Bits32,
         registers: Registers {
             general: saved.into(),
-            ..Registers::NONE
+            ..Registers::default()
         },
         unknown: NOT_KEPT,
     }

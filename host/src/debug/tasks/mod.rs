@@ -13,7 +13,6 @@ pub(crate) use self::table::Table;
 use super::memory::{self, ReadMemory};
 use crate::image::Image;
 
-mod state;
 mod table;
 #[cfg(test)]
 mod tests;
@@ -166,9 +165,9 @@ impl Kernel<'_> {
             state: match (is_executing, interrupted) {
                 (true, false) => "running".to_owned(),
                 (true, true) => "interrupted".to_owned(),
-                (false, _) => state::name(state),
+                (false, _) => table::state_name(state),
             },
-            priority: state::priority(u64::from_le_bytes(priority)),
+            priority: table::priority(u64::from_le_bytes(priority)),
             registers: if is_executing { None } else { self.registers(control) },
             stack: area.checked_add(size).map_or(0..0, |end| area.into()..end.into()),
             is_executing,

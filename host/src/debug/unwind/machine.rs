@@ -11,6 +11,7 @@ use super::super::budget::Budget;
 use super::super::memory::{self, ReadMemory};
 use super::{Bytes, WalkEnd};
 use crate::fault::{Aarch64Registers, AnyRegisters, Registers};
+use crate::image::pointer_size;
 
 /// Registers that are kept: the general ones, stack pointer and instruction pointer; of x86 fewer.
 const COUNT: usize = 33;
@@ -142,10 +143,7 @@ impl State {
     }
 
     const fn word(&self) -> u64 {
-        match self.width() {
-            Width::Bits32 => 4,
-            Width::Bits64 => 8,
-        }
+        pointer_size(self.width())
     }
 
     /// An address as the guest computes it.

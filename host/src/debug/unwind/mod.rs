@@ -12,12 +12,11 @@ mod table;
 use std::fmt;
 
 use gimli::{DebugFrame, EhFrame, LittleEndian};
-use paravirt_abi::signature::Width;
 
 use super::budget::Budget;
 use super::memory::{self, ReadMemory};
 use crate::fault::AnyRegisters;
-use crate::image::Image;
+use crate::image::{Image, pointer_size};
 use machine::Machine;
 pub use machine::State;
 use table::Table;
@@ -195,10 +194,7 @@ impl<'a> Unwinder<'a> {
     /// By the frame pointer, if it leads to a return address further up.
     fn by_frame_pointer(&self, state: &mut State, memory: &dyn ReadMemory) -> Option<()> {
         let frame = state.frame_pointer()?;
-        let size = match state.width() {
-            Width::Bits32 => 4,
-            Width::Bits64 => 8,
-        };
+        let size = pointer_size(state.width());
         let caller = memory::pointer(memory, frame.checked_add(size)?, state.width())?;
         if frame < state.stack() || !self.is_code(caller, false) {
             return None;

@@ -8,18 +8,18 @@
 use std::collections::VecDeque;
 use std::io;
 use std::sync::atomic::{AtomicI32, Ordering};
-use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
-use std::thread::{self, JoinHandle};
+use std::sync::{Arc, Mutex, MutexGuard};
 use std::time::{Duration, Instant};
 
+use paravirt_abi::error::Error;
 use rustix::event::{PollFd, PollFlags, Timespec, poll};
 use rustix::io::Errno;
 
-use super::{Console, refused};
-use crate::process::dispositions;
+use super::{Console, Device};
 use crate::process::lines::LineHandle;
-use crate::process::port::Port;
-use crate::process::port::wakeup::Wakeup;
+use crate::process::lock;
+use crate::process::port::Wakeup;
+use crate::process::port::{Open, Port, Service};
 use crate::process::run::TIMED_OUT;
 use crate::process::signals::STATE;
 use crate::terminal::GLANCE;
@@ -39,11 +39,7 @@ const LOOK: Duration = Duration::from_millis(10);
 #[derive(Debug)]
 pub(super) struct Clients {
     shared: Arc<Shared>,
-    /// Until the thread has it.
-    port: Mutex<Option<Box<dyn Port>>>,
-    thread: Mutex<Option<JoinHandle<()>>>,
-    place: String,
-    call: Option<u32>,
+    service: Service,
     /// Whether the vCPU's thread waits until a client has all ([`DRAINING`], [`NOT_DRAINING`]), or by which signal
     /// somebody has given that up.
     giving_up: AtomicI32,
@@ -83,7 +79,7 @@ struct State {
 
 impl Shared {
     fn state(&self) -> MutexGuard<'_, State> {
-        self.state.lock().unwrap_or_else(PoisonError::into_inner)
+        lock(&self.state)
     }
 
     /// On the vCPU's thread, with no lock taken: waits for news, or until a signal comes.
@@ -94,12 +90,8 @@ impl Shared {
     }
 }
 
-fn lock<T>(mutex: &Mutex<T>) -> MutexGuard<'_, T> {
-    mutex.lock().unwrap_or_else(PoisonError::into_inner)
-}
-
 impl Clients {
-    pub(super) fn new(port: Box<dyn Port>, place: String) -> io::Result<Self> {
+    pub(super) fn new(port: Open) -> io::Result<Self> {
         let shared = Shared {
             state: Mutex::default(),
             waits: false,
@@ -108,82 +100,9 @@ impl Clients {
         };
         Ok(Self {
             shared: Arc::new(shared),
-            call: port.call(),
-            port: Mutex::new(Some(port)),
-            thread: Mutex::new(None),
-            place,
+            service: Service::new(port),
             giving_up: AtomicI32::new(NOT_DRAINING),
         })
-    }
-
-    pub(super) fn wait_for_reader(&mut self) {
-        if let Some(shared) = Arc::get_mut(&mut self.shared) {
-            shared.waits = true;
-        }
-    }
-
-    pub(super) fn place(&self) -> &str {
-        &self.place
-    }
-
-    pub(super) const fn call(&self) -> Option<u32> {
-        self.call
-    }
-
-    pub(super) fn unread_output(&self) -> u64 {
-        let state = self.shared.state();
-        state.dropped + state.output.len() as u64
-    }
-
-    pub(super) fn await_reader(&self) {
-        if self.shared.waits
-            && let Some(port) = lock(&self.port).as_mut()
-        {
-            while !STATE.stopping() && !port.admit() {
-                let (mut ready, limit) = at_the_door(&**port);
-                let _ = poll(&mut ready, limit.as_ref());
-            }
-        }
-    }
-
-    pub(super) fn begin(&self) -> io::Result<()> {
-        let Some(port) = lock(&self.port).take() else {
-            return Ok(());
-        };
-        let shared = Arc::clone(&self.shared);
-        shared.state().has_reader = port.client().is_some();
-        let thread = dispositions::with_blocked(|_| {
-            thread::Builder::new().name("console".into()).spawn(move || {
-                Server {
-                    port,
-                    shared: &shared,
-                    is_leaving: false,
-                }
-                .serve();
-                shared.state().is_done = true;
-                shared.news.set();
-            })
-        })
-        .map_err(|error| refused("a thread for the console", &error))?;
-        *lock(&self.thread) = Some(thread);
-        Ok(())
-    }
-
-    pub(super) fn write(&self, bytes: &[u8]) -> usize {
-        let mut taken = 0;
-        while taken < bytes.len() && !STATE.stopping() {
-            // Who asks for the guest's end interrupts the wait again and again.
-            match self.put(&bytes[taken..]) {
-                0 => self.shared.wait(None),
-                count => taken += count,
-            }
-        }
-        taken
-    }
-
-    /// See [`super::Console::write_last`].
-    pub(super) fn write_last(&self, bytes: &[u8]) {
-        self.put(bytes);
     }
 
     /// Leaves output for the clients; how much there was room for.
@@ -207,8 +126,71 @@ impl Clients {
         }
         count
     }
+}
 
-    pub(super) fn read(&self, size: usize) -> (Vec<u8>, bool) {
+impl Device for Clients {
+    fn wait_for_reader(&mut self) {
+        if let Some(shared) = Arc::get_mut(&mut self.shared) {
+            shared.waits = true;
+        }
+    }
+
+    fn place(&self) -> Option<&str> {
+        Some(self.service.place())
+    }
+
+    fn call(&self) -> Option<u32> {
+        self.service.call()
+    }
+
+    fn unread_output(&self) -> u64 {
+        let state = self.shared.state();
+        state.dropped + state.output.len() as u64
+    }
+
+    fn await_reader(&self) {
+        if self.shared.waits
+            && let Some(port) = self.service.port().as_mut()
+        {
+            while !STATE.stopping() && !port.admit() {
+                let (mut ready, limit) = at_the_door(&**port);
+                let _ = poll(&mut ready, limit.as_ref());
+            }
+        }
+    }
+
+    fn begin(&self) -> io::Result<()> {
+        let shared = Arc::clone(&self.shared);
+        self.service.begin("console", move |port| {
+            shared.state().has_reader = port.client().is_some();
+            Server {
+                port,
+                shared: &shared,
+                is_leaving: false,
+            }
+            .serve();
+            shared.state().is_done = true;
+            shared.news.set();
+        })
+    }
+
+    fn write(&self, bytes: &[u8]) -> Result<usize, Error> {
+        let mut taken = 0;
+        while taken < bytes.len() && !STATE.stopping() {
+            // Who asks for the guest's end interrupts the wait again and again.
+            match self.put(&bytes[taken..]) {
+                0 => self.shared.wait(None),
+                count => taken += count,
+            }
+        }
+        Ok(taken)
+    }
+
+    fn write_last(&self, bytes: &[u8]) {
+        self.put(bytes);
+    }
+
+    fn read(&self, size: usize) -> Result<(Vec<u8>, bool), Error> {
         let mut state = self.shared.state();
         let was_full = state.input.len() >= CAPACITY;
         let count = size.min(state.input.len());
@@ -216,24 +198,27 @@ impl Clients {
         if was_full && count > 0 {
             self.shared.work.set();
         }
-        (taken, !state.input.is_empty())
+        Ok((taken, !state.input.is_empty()))
     }
 
-    pub(super) fn start(&self, line: LineHandle) {
+    fn start(&self, line: LineHandle, _: bool) -> Result<(), Error> {
         let mut state = self.shared.state();
-        if state.line.is_some() {
-            return;
+        if state.line.is_none() {
+            state.line = Some(line.clone());
+            let is_there = !state.input.is_empty();
+            drop(state);
+            if is_there {
+                line.raise();
+            }
         }
-        state.line = Some(line.clone());
-        let is_there = !state.input.is_empty();
-        drop(state);
-        if is_there {
-            line.raise();
-        }
+        Ok(())
     }
 
-    /// `is_asked`: somebody has asked for the end already.
-    pub(super) fn drain(&self, is_asked: bool, is_over: impl Fn() -> bool) -> Option<i32> {
+    fn has_clients(&self) -> bool {
+        true
+    }
+
+    fn drain(&self, is_asked: bool, is_over: &dyn Fn() -> bool) -> Option<i32> {
         self.giving_up.store(DRAINING, Ordering::SeqCst);
         self.shared.state().is_ending = true;
         self.shared.work.set();
@@ -257,22 +242,17 @@ impl Clients {
         asked.filter(|_| self.unread_output() > 0)
     }
 
-    pub(super) fn give_up(&self, signal: i32) -> bool {
+    fn give_up(&self, signal: i32) -> bool {
         let given_up = self
             .giving_up
             .compare_exchange(DRAINING, signal, Ordering::SeqCst, Ordering::SeqCst);
         given_up.is_ok()
     }
 
-    pub(super) fn finish(&self) {
+    fn finish(&self) {
         self.shared.state().is_cancelled = true;
         self.shared.work.set();
-        if let Some(thread) = lock(&self.thread).take() {
-            // It only fails if the thread panicked, which was reported.
-            let _ = thread.join();
-        }
-        // If there was none.
-        lock(&self.port).take();
+        self.service.finish();
     }
 }
 

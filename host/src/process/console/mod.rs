@@ -6,6 +6,7 @@ mod clients;
 mod pty;
 mod stream;
 
+use std::fmt::Debug;
 use std::fs::OpenOptions;
 use std::io;
 use std::net::SocketAddr;
@@ -41,15 +42,7 @@ use stream::Streams;
 ///
 /// [`Finished::unread_output`]: super::Finished::unread_output
 #[derive(Debug)]
-pub struct Console {
-    way: Way,
-}
-
-#[derive(Debug)]
-enum Way {
-    Streams(Streams),
-    Clients(Clients),
-}
+pub struct Console(Box<dyn Device>);
 
 /// A console could not be opened.
 #[derive(Debug, thiserror::Error)]
@@ -119,9 +112,7 @@ impl Console {
                 path: path.to_owned(),
                 source,
             })?;
-        Ok(Self {
-            way: Way::Streams(Streams::new(None, file.into()).replacing()),
-        })
+        Ok(Self(Box::new(Streams::new(None, file.into()).replacing())))
     }
 
     /// A console on a new pseudo terminal in raw mode, of which [`place`](Self::place) is the name.
@@ -151,189 +142,130 @@ impl Console {
     }
 
     fn on_streams(input: Option<OwnedFd>, output: OwnedFd) -> Self {
-        Self {
-            way: Way::Streams(Streams::new(input, output)),
-        }
+        Self(Box::new(Streams::new(input, output)))
     }
 
-    fn on_port((port, place): port::Open) -> Result<Self, ConsoleError> {
-        let clients = Clients::new(port, place).map_err(|source| ConsoleError::Wakeup { source })?;
-        Ok(Self {
-            way: Way::Clients(clients),
-        })
+    fn on_port(port: port::Open) -> Result<Self, ConsoleError> {
+        let clients = Clients::new(port).map_err(|source| ConsoleError::Wakeup { source })?;
+        Ok(Self(Box::new(clients)))
     }
 
     /// Has the guest started only when a client has come, and no output dropped. No effect on streams.
     #[must_use]
     pub fn wait_for_reader(mut self) -> Self {
-        if let Way::Clients(clients) = &mut self.way {
-            clients.wait_for_reader();
-        }
+        self.0.wait_for_reader();
         self
     }
 
     /// Where clients find it: `/dev/pts/5`, `unix:PATH`, `tcp:127.0.0.1:4555`; `None` of streams.
     #[must_use]
     pub fn place(&self) -> Option<&str> {
-        match &self.way {
-            Way::Streams(_) => None,
-            Way::Clients(clients) => Some(clients.place()),
-        }
+        self.0.place()
+    }
+
+    /// For a guest.
+    pub(super) fn device(self) -> Box<dyn Device> {
+        self.0
+    }
+}
+
+/// What a guest's console is on. What is so of most devices is said here.
+pub(super) trait Device: Debug + Send + Sync {
+    /// See [`Console::wait_for_reader`].
+    fn wait_for_reader(&mut self) {}
+
+    /// See [`Console::place`].
+    fn place(&self) -> Option<&str> {
+        None
     }
 
     /// A guest starts that was not refused: what its output replaces goes.
     ///
     /// # Errors
     /// The system's.
-    pub(super) fn clear(&self) -> io::Result<()> {
-        match &self.way {
-            Way::Streams(streams) => streams.clear(),
-            Way::Clients(_) => Ok(()),
-        }
+    fn clear(&self) -> io::Result<()> {
+        Ok(())
     }
 
     /// From now on, a reader who goes away ends the guest as SIGPIPE would, where no other can come.
-    pub(super) fn end_with_its_reader(&self) {
-        if let Way::Streams(streams) = &self.way {
-            streams.end_with_its_reader();
-        }
-    }
+    fn end_with_its_reader(&self) {}
 
     /// Why output was lost, if any was that nothing can be written to any more.
-    pub(super) fn failure(&self) -> Option<io::Error> {
-        match &self.way {
-            Way::Streams(streams) => streams.failure(),
-            Way::Clients(_) => None,
-        }
+    fn failure(&self) -> Option<io::Error> {
+        None
     }
 
     /// Bytes of output for which there was no client.
-    pub(super) fn unread_output(&self) -> u64 {
-        match &self.way {
-            Way::Streams(_) => 0,
-            Way::Clients(clients) => clients.unread_output(),
-        }
+    fn unread_output(&self) -> u64 {
+        0
     }
 
     /// Why the guest could not have its input, if it has asked for it: the first reason.
-    pub(super) fn refusal(&self) -> Option<io::Error> {
-        match &self.way {
-            Way::Streams(streams) => streams.refusal(),
-            Way::Clients(_) => None,
-        }
+    fn refusal(&self) -> Option<io::Error> {
+        None
     }
 
     /// Returns whether the input is a terminal of whoever started the program.
-    pub(super) fn is_terminal(&self) -> bool {
-        match &self.way {
-            Way::Streams(streams) => streams.is_terminal(),
-            Way::Clients(_) => false,
-        }
+    fn is_terminal(&self) -> bool {
+        false
     }
 
-    /// A system call that it needs while the guest runs, and hardly any other console.
-    pub(super) fn call(&self) -> Option<u32> {
-        match &self.way {
-            Way::Streams(_) => None,
-            Way::Clients(clients) => clients.call(),
-        }
+    /// A system call that it needs while the guest runs, and hardly any other device.
+    fn call(&self) -> Option<u32> {
+        None
     }
 
     /// Waits for the first client, if it is to, or until the guest is to be left. On the vCPU's thread, before the
     /// guest.
-    pub(super) fn await_reader(&self) {
-        if let Way::Clients(clients) = &self.way {
-            clients.await_reader();
-        }
-    }
+    fn await_reader(&self) {}
 
-    /// Begins to serve clients: by a thread, to be started last before the guest is entered, so that it is confined as
-    /// the guest's is.
+    /// Begins to serve clients, see [`port::Service::begin`].
     ///
     /// # Errors
     /// If the system refuses the thread.
-    pub(super) fn begin(&self) -> io::Result<()> {
-        match &self.way {
-            Way::Streams(_) => Ok(()),
-            Way::Clients(clients) => clients.begin(),
-        }
+    fn begin(&self) -> io::Result<()> {
+        Ok(())
     }
 
     /// Writes; how many bytes were taken. Fewer only if the guest is to be left or the output failed midway.
-    pub(super) fn write(&self, bytes: &[u8]) -> Result<usize, Error> {
-        match &self.way {
-            Way::Streams(streams) => streams.write(bytes),
-            Way::Clients(clients) => Ok(clients.write(bytes)),
-        }
-    }
+    fn write(&self, bytes: &[u8]) -> Result<usize, Error>;
 
     /// Writes a text that the guest has left, of one line at most. On the vCPU's thread, behind the guest, where nobody
     /// waits for long.
-    pub(super) fn write_last(&self, bytes: &[u8]) {
-        match &self.way {
-            Way::Streams(streams) => streams.write_last(bytes),
-            Way::Clients(clients) => clients.write_last(bytes),
-        }
-    }
+    fn write_last(&self, bytes: &[u8]);
 
     /// Returns whether clients come and go, and with them input and output.
-    pub(super) const fn has_clients(&self) -> bool {
-        matches!(self.way, Way::Clients(_))
+    fn has_clients(&self) -> bool {
+        false
     }
 
     /// Returns whether there may be input that the guest does not know of yet, and soon will.
-    pub(super) fn is_coming(&self) -> bool {
-        match &self.way {
-            Way::Streams(streams) => streams.is_coming(),
-            Way::Clients(_) => false,
-        }
+    fn is_coming(&self) -> bool {
+        false
     }
 
     /// Takes what has been read, at most `size` bytes, and whether more is there.
-    pub(super) fn read(&self, size: usize) -> Result<(Vec<u8>, bool), Error> {
-        match &self.way {
-            Way::Streams(streams) => streams.read(size),
-            Way::Clients(clients) => Ok(clients.read(size)),
-        }
-    }
+    fn read(&self, size: usize) -> Result<(Vec<u8>, bool), Error>;
 
-    /// Starts to read, if that has not been done. `line` is raised when input has come or ended.
-    pub(super) fn start(&self, line: LineHandle, waits: bool) -> Result<(), Error> {
-        match &self.way {
-            Way::Streams(streams) => streams.start(line, waits),
-            Way::Clients(clients) => {
-                clients.start(line);
-                Ok(())
-            }
-        }
-    }
+    /// Starts to read, if that has not been done. `line` is raised when input has come or ended. `waits`: the guest waits
+    /// until there is input, so that it has the same in each run; but not for clients, nor somebody at a terminal.
+    fn start(&self, line: LineHandle, waits: bool) -> Result<(), Error>;
 
     /// Gives the client what is left: until it has it or is gone. `is_over` says that there is no more time; somebody
     /// may [give up](Self::give_up), or have asked for the guest's end before (`is_asked`). Then the client has a
     /// moment only. If the rest is lost by that, the code of the stop. On the vCPU's thread, behind the guest.
-    pub(super) fn drain(&self, is_asked: bool, is_over: impl Fn() -> bool) -> Option<i32> {
-        match &self.way {
-            Way::Streams(_) => None,
-            Way::Clients(clients) => clients.drain(is_asked, is_over),
-        }
+    fn drain(&self, _is_asked: bool, _is_over: &dyn Fn() -> bool) -> Option<i32> {
+        None
     }
 
     /// Asks for the end of [`drain`](Self::drain), by that signal; whether that is what the vCPU's thread is at, and
     /// nobody has asked before. For signal handlers.
-    pub(super) fn give_up(&self, signal: i32) -> bool {
-        match &self.way {
-            Way::Streams(_) => false,
-            Way::Clients(clients) => clients.give_up(signal),
-        }
+    fn give_up(&self, _signal: i32) -> bool {
+        false
     }
 
     /// Ends reading, restores the terminal, removes the socket.
-    pub(super) fn finish(&self) {
-        match &self.way {
-            Way::Streams(streams) => streams.finish(),
-            Way::Clients(clients) => clients.finish(),
-        }
-    }
+    fn finish(&self);
 }
 
 /// Says what the system has refused.

@@ -6,16 +6,18 @@ use std::collections::VecDeque;
 use std::io::{self, IsTerminal};
 use std::os::fd::{AsFd, OwnedFd};
 use std::sync::atomic::{AtomicBool, AtomicI32, Ordering};
-use std::sync::{Arc, Condvar, Mutex, MutexGuard, OnceLock, PoisonError};
+use std::sync::{Arc, Condvar, Mutex, OnceLock, PoisonError};
 use std::thread::{self, JoinHandle};
 
 use paravirt_abi::error::Error;
-use rustix::event::{EventfdFlags, PollFd, PollFlags, Timespec, eventfd, poll};
+use rustix::event::{PollFd, PollFlags, Timespec, poll};
 use rustix::io::Errno;
 
-use super::refused;
+use super::{Device, refused};
 use crate::process::dispositions;
 use crate::process::lines::LineHandle;
+use crate::process::lock;
+use crate::process::port::Wakeup;
 use crate::process::signals::STATE;
 use crate::streams::Stream;
 use crate::terminal::{GLANCE, RawMode};
@@ -64,8 +66,19 @@ impl Streams {
         self
     }
 
-    /// Empties the file that the output goes to, if it is to.
-    pub(super) fn clear(&self) -> io::Result<()> {
+    fn fail(&self, error: Errno) {
+        let none = 0;
+        let _ = self
+            .failure
+            .compare_exchange(none, error.raw_os_error(), Ordering::Relaxed, Ordering::Relaxed);
+        if error == Errno::PIPE && self.ends.load(Ordering::Relaxed) {
+            STATE.stop(libc::SIGPIPE);
+        }
+    }
+}
+
+impl Device for Streams {
+    fn clear(&self) -> io::Result<()> {
         if !self.replaces {
             return Ok(());
         }
@@ -76,32 +89,27 @@ impl Streams {
         }
     }
 
-    /// From now on, a reader who goes away ends the guest as SIGPIPE would.
-    pub(super) fn end_with_its_reader(&self) {
+    fn end_with_its_reader(&self) {
         self.ends.store(true, Ordering::Relaxed);
     }
 
-    /// Why output was lost, if any was.
-    pub(super) fn failure(&self) -> Option<io::Error> {
+    fn failure(&self) -> Option<io::Error> {
         match self.failure.load(Ordering::Relaxed) {
             0 => None,
             error => Some(io::Error::from_raw_os_error(error)),
         }
     }
 
-    /// Why the guest could not have its input, if it has asked for it: the first reason.
-    pub(super) fn refusal(&self) -> Option<io::Error> {
+    fn refusal(&self) -> Option<io::Error> {
         let error = self.refusal.get()?;
         Some(io::Error::new(error.kind(), error.to_string()))
     }
 
-    /// Returns whether the input is a terminal.
-    pub(super) fn is_terminal(&self) -> bool {
+    fn is_terminal(&self) -> bool {
         self.input.as_ref().is_some_and(|input| input.as_fd().is_terminal())
     }
 
-    /// Writes; how many bytes were taken. Fewer only if the guest is to be left or the output failed midway.
-    pub(super) fn write(&self, bytes: &[u8]) -> Result<usize, Error> {
+    fn write(&self, bytes: &[u8]) -> Result<usize, Error> {
         let mut taken = 0;
         while taken < bytes.len() && !STATE.stopping() {
             // Who asks for the guest's end interrupts this again and again.
@@ -123,8 +131,7 @@ impl Streams {
         Ok(taken)
     }
 
-    /// See [`super::Console::write_last`].
-    pub(super) fn write_last(&self, bytes: &[u8]) {
+    fn write_last(&self, bytes: &[u8]) {
         const GRACE: Timespec = Timespec {
             tv_sec: 0,
             tv_nsec: 200_000_000,
@@ -138,28 +145,16 @@ impl Streams {
         }
     }
 
-    fn fail(&self, error: Errno) {
-        let none = 0;
-        let _ = self
-            .failure
-            .compare_exchange(none, error.raw_os_error(), Ordering::Relaxed, Ordering::Relaxed);
-        if error == Errno::PIPE && self.ends.load(Ordering::Relaxed) {
-            STATE.stop(libc::SIGPIPE);
-        }
-    }
-
-    /// Returns whether there may be input that the guest does not know of yet, and soon will.
-    pub(super) fn is_coming(&self) -> bool {
+    fn is_coming(&self) -> bool {
         self.coming.load(Ordering::Acquire)
     }
 
-    /// Takes what has been read, at most `size` bytes, and whether more is there.
-    pub(super) fn read(&self, size: usize) -> Result<(Vec<u8>, bool), Error> {
-        let reader = self.reader();
+    fn read(&self, size: usize) -> Result<(Vec<u8>, bool), Error> {
+        let reader = lock(&self.reader);
         let Some(reader) = reader.as_ref() else {
             return Err(Error::EndOfInput);
         };
-        let mut buffer = reader.shared.buffer();
+        let mut buffer = lock(&reader.shared.buffer);
         if buffer.bytes.is_empty() && buffer.ended && size > 0 {
             return Err(Error::EndOfInput);
         }
@@ -173,10 +168,8 @@ impl Streams {
         Ok((taken, !buffer.bytes.is_empty()))
     }
 
-    /// Starts to read, if that has not been done. `line` is raised when input has come or ended. `waits`: the guest waits
-    /// until there is input, so that it has the same in each run; but not for somebody at a terminal.
-    pub(super) fn start(&self, line: LineHandle, waits: bool) -> Result<(), Error> {
-        let mut reader = self.reader();
+    fn start(&self, line: LineHandle, waits: bool) -> Result<(), Error> {
+        let mut reader = lock(&self.reader);
         if reader.is_none() {
             let started = Reader::start(self.input.as_ref(), line, &self.coming, waits);
             *reader = Some(started.map_err(|error| {
@@ -188,13 +181,8 @@ impl Streams {
         Ok(())
     }
 
-    /// Ends reading and restores the terminal.
-    pub(super) fn finish(&self) {
-        self.reader().take();
-    }
-
-    fn reader(&self) -> MutexGuard<'_, Option<Reader>> {
-        self.reader.lock().unwrap_or_else(PoisonError::into_inner)
+    fn finish(&self) {
+        lock(&self.reader).take();
     }
 }
 
@@ -212,12 +200,6 @@ struct Shared {
     space: Condvar,
 }
 
-impl Shared {
-    fn buffer(&self) -> MutexGuard<'_, Buffer> {
-        self.buffer.lock().unwrap_or_else(PoisonError::into_inner)
-    }
-}
-
 /// Who reads.
 #[derive(Debug)]
 struct Reader {
@@ -233,14 +215,14 @@ enum Source {
     /// The stream, whenever the guest has taken something.
     Direct(Arc<Stream>),
     /// A thread, and what ends it.
-    Thread(Option<JoinHandle<()>>, Arc<OwnedFd>),
+    Thread(Option<JoinHandle<()>>, Arc<Wakeup>),
 }
 
 impl Reader {
     fn start(input: Option<&Arc<Stream>>, line: LineHandle, coming: &Arc<AtomicBool>, waits: bool) -> io::Result<Self> {
         let shared = Arc::new(Shared::default());
         let Some(input) = input else {
-            shared.buffer().ended = true;
+            lock(&shared.buffer).ended = true;
             line.raise();
             return Ok(Self {
                 shared,
@@ -249,7 +231,7 @@ impl Reader {
             });
         };
         if waits && !input.as_fd().is_terminal() {
-            fill(input, &mut shared.buffer());
+            fill(input, &mut lock(&shared.buffer));
             line.raise();
             return Ok(Self {
                 shared,
@@ -257,8 +239,7 @@ impl Reader {
                 _raw: None,
             });
         }
-        let cancel = eventfd(0, EventfdFlags::CLOEXEC);
-        let cancel = Arc::new(cancel.map_err(|error| refused("eventfd", &error.into()))?);
+        let cancel = Arc::new(Wakeup::new().map_err(|error| refused("eventfd", &error.into()))?);
         let raw = RawMode::enter(input.as_fd()).map(Arc::new);
         let thread = {
             let input = Input {
@@ -289,13 +270,10 @@ impl Drop for Reader {
         let Source::Thread(thread, cancel) = &mut self.source else {
             return;
         };
-        self.shared.buffer().cancelled = true;
+        lock(&self.shared.buffer).cancelled = true;
         self.shared.space.notify_one();
-        let one = 1_u64.to_ne_bytes();
-        let cancelled = rustix::io::write(&**cancel, &one).is_ok();
-        if let Some(thread) = thread.take()
-            && cancelled
-        {
+        cancel.set();
+        if let Some(thread) = thread.take() {
             // It only fails if the thread panicked, which was reported.
             let _ = thread.join();
         }
@@ -305,7 +283,7 @@ impl Drop for Reader {
 /// What the thread reads from.
 struct Input {
     stream: Arc<Stream>,
-    cancel: Arc<OwnedFd>,
+    cancel: Arc<Wakeup>,
     terminal: Option<Arc<RawMode>>,
     coming: Arc<AtomicBool>,
 }
@@ -341,7 +319,7 @@ fn read_all(input: &Input, shared: &Shared, line: &LineHandle) {
             Some(count) => count,
             None => return,
         };
-        let mut buffer = shared.buffer();
+        let mut buffer = lock(&shared.buffer);
         if buffer.bytes.len() >= CAPACITY {
             input.set_coming(false);
         }
@@ -368,7 +346,7 @@ impl Input {
         let glance = Timespec::try_from(GLANCE).ok();
         loop {
             let may_read = self.terminal.as_ref().is_none_or(|raw| raw.refresh());
-            let mut ready = vec![PollFd::new(&self.cancel, PollFlags::IN)];
+            let mut ready = vec![self.cancel.poll_fd()];
             if may_read {
                 ready.push(self.stream.poll_fd());
             }

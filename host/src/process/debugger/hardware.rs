@@ -1,11 +1,13 @@
 // SPDX-License-Identifier: MIT OR Apache-2.0
-//! Watchpoints of the processor, which Linux lends by its performance events (perf_event_open(2)).
+//! Watchpoints: of the processor, which Linux lends by its performance events (perf_event_open(2)), and those that are
+//! watched for changes, by a look after each instruction.
 
 use std::io;
 use std::os::fd::{FromRawFd, OwnedFd};
-use std::sync::{Mutex, MutexGuard, PoisonError};
+use std::sync::Mutex;
 
-use crate::debug::gdb::{Accesses, Watched};
+use crate::debug::gdb::{WatchKind, Watched};
+use crate::process::lock;
 
 /// `struct perf_event_attr` up to where Linux 5.13 has it, which is the first that sends SIGTRAP (linux/perf_event.h).
 #[repr(C)]
@@ -63,24 +65,20 @@ impl Hardware {
     /// The system's: the processor has no room, the system does not lend it to this user, or that cannot be watched.
     pub(super) fn add(&self, thread: libc::pid_t, watched: Watched) -> io::Result<()> {
         let descriptor = watch(thread, watched)?;
-        self.lock().push((watched, descriptor));
+        lock(&self.0).push((watched, descriptor));
         Ok(())
     }
 
     /// Ends it. Returns whether that was watched.
     pub(super) fn remove(&self, watched: Watched) -> bool {
-        let mut all = self.lock();
+        let mut all = lock(&self.0);
         let index = all.iter().position(|(other, _)| *other == watched);
         index.map(|index| all.swap_remove(index)).is_some()
     }
 
     /// Ends all.
     pub(super) fn clear(&self) {
-        self.lock().clear();
-    }
-
-    fn lock(&self) -> MutexGuard<'_, Vec<(Watched, OwnedFd)>> {
-        self.0.lock().unwrap_or_else(PoisonError::into_inner)
+        lock(&self.0).clear();
     }
 }
 
@@ -91,9 +89,9 @@ fn watch(thread: libc::pid_t, watched: Watched) -> io::Result<OwnedFd> {
         size: size_of::<Attributes>() as u32,
         sample_period: 1,
         flags: FLAGS,
-        bp_type: match watched.accesses {
-            Accesses::Writes => WRITE,
-            Accesses::Reads | Accesses::All => READ | WRITE,
+        bp_type: match watched.kind {
+            WatchKind::Write => WRITE,
+            WatchKind::Read | WatchKind::ReadWrite => READ | WRITE,
         },
         bp_addr: watched.address,
         bp_len: watched.size,
@@ -121,10 +119,10 @@ fn watch(thread: libc::pid_t, watched: Watched) -> io::Result<OwnedFd> {
 
 /// As a word that comes with the signal; addresses are below 4 GiB, sizes up to 8.
 const fn encode(watched: Watched) -> u64 {
-    let accesses = match watched.accesses {
-        Accesses::Writes => 0,
-        Accesses::Reads => 1,
-        Accesses::All => 2,
+    let accesses = match watched.kind {
+        WatchKind::Write => 0,
+        WatchKind::Read => 1,
+        WatchKind::ReadWrite => 2,
     };
     watched.address | watched.size << 32 | accesses << 40
 }
@@ -134,11 +132,83 @@ pub(super) const fn decode(word: u64) -> Watched {
     Watched {
         address: word & 0xffff_ffff,
         size: word >> 32 & 0xff,
-        accesses: match word >> 40 {
-            0 => Accesses::Writes,
-            1 => Accesses::Reads,
-            _ => Accesses::All,
+        kind: match word >> 40 {
+            0 => WatchKind::Write,
+            1 => WatchKind::Read,
+            _ => WatchKind::ReadWrite,
         },
+    }
+}
+
+/// Most that are watched at a time, and the bytes of each.
+const MOST: usize = 8;
+const BYTES: usize = 64;
+
+/// What is watched, and what was there.
+#[derive(Clone, Copy, Debug, Default)]
+pub(super) struct Watches([Option<Watch>; MOST]);
+
+#[derive(Clone, Copy, Debug)]
+struct Watch {
+    watched: Watched,
+    before: [u8; BYTES],
+}
+
+impl Watches {
+    pub(super) fn is_empty(&self) -> bool {
+        self.0.iter().all(Option::is_none)
+    }
+
+    /// Begins to watch. Returns whether there is room.
+    pub(super) fn add(&mut self, watched: Watched) -> bool {
+        let free = self.0.iter_mut().find(|watch| watch.is_none());
+        let Some(free) = free.filter(|_| (1..=BYTES as u64).contains(&watched.size)) else {
+            return false;
+        };
+        *free = Some(Watch {
+            watched,
+            before: [0; BYTES],
+        });
+        true
+    }
+
+    /// Ends it. Returns whether that was watched.
+    pub(super) fn remove(&mut self, watched: Watched) -> bool {
+        let is_it = |watch: &&mut Option<Watch>| watch.as_ref().is_some_and(|watch| watch.watched == watched);
+        self.0.iter_mut().find(is_it).and_then(Option::take).is_some()
+    }
+
+    /// Notes what is there now.
+    ///
+    /// # Safety
+    /// All that is watched can be read.
+    pub(super) unsafe fn note(&mut self) {
+        for watch in self.0.iter_mut().flatten() {
+            // SAFETY: the caller's.
+            watch.before = unsafe { watch.now() };
+        }
+    }
+
+    /// What has changed.
+    ///
+    /// # Safety
+    /// All that is watched can be read.
+    pub(super) unsafe fn changed(&self) -> Option<Watched> {
+        // SAFETY: the caller's.
+        let is_changed = |watch: &&Watch| unsafe { watch.now() } != watch.before;
+        self.0.iter().flatten().find(is_changed).map(|watch| watch.watched)
+    }
+}
+
+impl Watch {
+    /// # Safety
+    /// It can be read.
+    unsafe fn now(&self) -> [u8; BYTES] {
+        let mut now = [0; BYTES];
+        let size = self.watched.size as usize;
+        // SAFETY: the caller's; as many bytes were taken.
+        unsafe { (self.watched.address as *const u8).copy_to_nonoverlapping(now.as_mut_ptr(), size) };
+        now
     }
 }
 
@@ -148,11 +218,11 @@ mod tests {
 
     #[test]
     fn what_is_watched_comes_back_with_the_signal() {
-        for accesses in [Accesses::Writes, Accesses::Reads, Accesses::All] {
+        for kind in [WatchKind::Write, WatchKind::Read, WatchKind::ReadWrite] {
             let watched = Watched {
                 address: 0xffff_fff8,
                 size: 8,
-                accesses,
+                kind,
             };
             assert_eq!(decode(encode(watched)), watched);
         }

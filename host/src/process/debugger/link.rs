@@ -11,10 +11,10 @@ use rustix::event::Timespec;
 use rustix::io::Errno;
 use rustix::thread::futex;
 
-use super::watches::Watches;
+use super::hardware::Watches;
 use crate::debug::gdb::{End, Stop};
 use crate::debug::registers::Registers;
-use crate::process::port::wakeup::Wakeup;
+use crate::process::port::Wakeup;
 use crate::process::signals;
 
 /// The guest runs, or has not begun.
@@ -80,7 +80,7 @@ impl Link {
             news: Wakeup::new()?,
             exchange: UnsafeCell::new(Exchange {
                 stop: Stop::Interrupted,
-                registers: Registers::NONE,
+                registers: Registers::default(),
                 order: Order::Continue,
                 watches: Watches::default(),
             }),

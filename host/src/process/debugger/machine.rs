@@ -11,7 +11,8 @@ use paravirt_host_core::memory::PAGE;
 use super::hardware::Hardware;
 use super::link::{Link, Order};
 use super::vcpu::pointer;
-use crate::debug::gdb::{Accesses, Machine, Region, Resume, State, Watched};
+use crate::debug::core::Area;
+use crate::debug::gdb::{Machine, Resume, State, WatchKind, Watched};
 use crate::debug::memory::ReadMemory;
 use crate::debug::registers::Registers;
 use crate::image::{Access, Image};
@@ -22,14 +23,14 @@ pub(in crate::process) struct ProcessMachine {
     pub(super) image: Image,
     pub(super) file_name: String,
     /// The guest's own memory, sorted by address.
-    pub(super) regions: Vec<Region>,
+    pub(super) regions: Vec<Area>,
     /// What the processor watches.
     pub(super) hardware: Arc<Hardware>,
 }
 
 impl ProcessMachine {
     /// The parts of the memory that hold those bytes, without a gap, as far as there are.
-    fn parts(&self, address: u64, size: usize) -> impl Iterator<Item = (&Region, u64, usize)> {
+    fn parts(&self, address: u64, size: usize) -> impl Iterator<Item = (&Area, u64, usize)> {
         let mut at = address;
         let end = address.saturating_add(size as u64);
         let from = self.regions.partition_point(|region| region.range.end <= address);
@@ -84,7 +85,7 @@ impl Machine for ProcessMachine {
         &self.file_name
     }
 
-    fn regions(&self) -> &[Region] {
+    fn regions(&self) -> &[Area] {
         &self.regions
     }
 
@@ -95,7 +96,7 @@ impl Machine for ProcessMachine {
     fn registers(&self) -> Registers {
         self.link
             .with_exchange(|exchange| exchange.registers)
-            .unwrap_or(Registers::NONE)
+            .unwrap_or_default()
     }
 
     fn set_registers(&mut self, registers: &Registers) -> bool {
@@ -135,7 +136,7 @@ impl Machine for ProcessMachine {
         }
         // Steps show what has changed, and nothing else.
         let add = |exchange: &mut super::link::Exchange| exchange.watches.add(watched);
-        watched.accesses == Accesses::Writes && self.link.with_exchange(add).unwrap_or(false)
+        watched.kind == WatchKind::Write && self.link.with_exchange(add).unwrap_or(false)
     }
 
     fn unwatch(&mut self, watched: Watched) -> bool {

@@ -9,22 +9,21 @@ mod link;
 mod machine;
 mod server;
 mod vcpu;
-mod watches;
 
 use std::io;
 use std::net::SocketAddr;
 use std::path::{self, Path};
-use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
-use std::thread::{self, JoinHandle};
+use std::sync::Arc;
 
 pub(super) use hardware::TRAP_PERF;
 pub(super) use vcpu::Vcpu;
 
 use super::dispositions;
 use super::platform::Guest;
-use super::port::{self, Port, PortError, Reach, socket};
+use super::port::{self, PortError, Reach, Service, socket};
 use super::run::Exit;
-use crate::debug::gdb::{End, Region};
+use crate::debug::core::Area;
+use crate::debug::gdb::End;
 use crate::image::Image;
 use hardware::Hardware;
 use link::Link;
@@ -37,11 +36,7 @@ use machine::ProcessMachine;
 /// next. While a debugger is there, others are turned away.
 #[derive(Debug)]
 pub struct Debugger {
-    /// Until the thread has it.
-    port: Mutex<Option<Box<dyn Port>>>,
-    thread: Mutex<Option<JoinHandle<()>>>,
-    place: String,
-    call: Option<u32>,
+    service: Service,
     link: Arc<Link>,
     hardware: Arc<Hardware>,
 }
@@ -78,13 +73,10 @@ impl Debugger {
         Self::on_port(socket::unix(path.as_ref())?)
     }
 
-    fn on_port((port, place): port::Open) -> Result<Self, DebuggerError> {
+    fn on_port(port: port::Open) -> Result<Self, DebuggerError> {
         let link = Link::new().map_err(|source| DebuggerError::Wakeup { source: source.into() })?;
         Ok(Self {
-            call: port.call(),
-            port: Mutex::new(Some(port)),
-            thread: Mutex::new(None),
-            place,
+            service: Service::new(port),
             link: Arc::new(link),
             hardware: Arc::default(),
         })
@@ -93,12 +85,12 @@ impl Debugger {
     /// Where debuggers find it: `tcp:127.0.0.1:1234`, `unix:PATH`.
     #[must_use]
     pub fn place(&self) -> &str {
-        &self.place
+        self.service.place()
     }
 
     /// System calls that it needs while the guest runs, and hardly anybody else.
     pub(super) fn calls(&self) -> impl Iterator<Item = u32> {
-        self.call.into_iter().chain([hardware::CALL])
+        self.service.call().into_iter().chain([hardware::CALL])
     }
 
     /// What the vCPU's thread has of it.
@@ -111,7 +103,7 @@ impl Debugger {
         self.link.set_thread(dispositions::this_thread());
         let path = path::absolute(image.name());
         let regions = (guest.own_mappings())
-            .map(|(range, access)| Region { range, access })
+            .map(|(range, access)| Area { range, access })
             .collect();
         ProcessMachine {
             link: Arc::clone(&self.link),
@@ -122,22 +114,13 @@ impl Debugger {
         }
     }
 
-    /// Begins to serve debuggers: by a thread, to be started last, so that it is confined as the guest's is.
+    /// Begins to serve debuggers, see [`Service::begin`].
     ///
     /// # Errors
     /// If the system refuses the thread.
     pub(super) fn begin(&self, mut machine: ProcessMachine) -> io::Result<()> {
-        let Some(port) = lock(&self.port).take() else {
-            return Ok(());
-        };
-        let thread = dispositions::with_blocked(|_| {
-            thread::Builder::new()
-                .name("debugger".into())
-                .spawn(move || server::serve(port, &mut machine))
-        })
-        .map_err(|error| io::Error::new(error.kind(), format!("a thread for the debugger: {error}")))?;
-        *lock(&self.thread) = Some(thread);
-        Ok(())
+        self.service
+            .begin("debugger", move |port| server::serve(port, &mut machine))
     }
 
     /// The guest has been left: what the processor watches is the host's alone.
@@ -155,18 +138,14 @@ impl Debugger {
 
     fn end(&self, end: End) {
         self.link.end(end);
-        if let Some(thread) = lock(&self.thread).take() {
-            // It only fails if the thread panicked, which was reported.
-            let _ = thread.join();
-        }
-        lock(&self.port).take();
+        self.service.finish();
     }
 }
 
 /// Of a guest that could not be entered.
 impl Drop for Debugger {
     fn drop(&mut self) {
-        if lock(&self.thread).is_some() {
+        if self.service.is_running() {
             self.end(End::Exit(FAILURE));
         }
     }
@@ -174,7 +153,3 @@ impl Drop for Debugger {
 
 /// Exit status of a run that did not begin.
 const FAILURE: u8 = 1;
-
-fn lock<T>(mutex: &Mutex<T>) -> MutexGuard<'_, T> {
-    mutex.lock().unwrap_or_else(PoisonError::into_inner)
-}

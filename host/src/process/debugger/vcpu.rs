@@ -12,8 +12,8 @@ use std::sync::Arc;
 use paravirt_host_core::layout::GUEST_END;
 
 use super::hardware;
+use super::hardware::Watches;
 use super::link::{Link, Order};
-use super::watches::Watches;
 use crate::debug::gdb::{Stop, Watched};
 use crate::process::platform::Guest;
 use crate::process::signals::Interrupted;

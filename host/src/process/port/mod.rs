@@ -2,17 +2,19 @@
 //! What clients come to, of a console or debuggers: one at a time.
 
 pub(super) mod socket;
-mod socket_file;
-pub(super) mod wakeup;
 
 use std::fmt::Debug;
 use std::io;
 use std::net::SocketAddr;
-use std::os::fd::BorrowedFd;
+use std::os::fd::{BorrowedFd, OwnedFd};
 use std::path::PathBuf;
+use std::sync::{Mutex, MutexGuard};
+use std::thread::{self, JoinHandle};
 
+use rustix::event::{EventfdFlags, PollFd, PollFlags, eventfd};
 use rustix::io::Errno;
 
+use super::{dispositions, lock};
 use crate::text::Escaped;
 
 /// From where clients of a TCP port may come.
@@ -124,5 +126,98 @@ pub(super) trait Port: Debug + Send {
     /// A system call that it needs, and hardly any other port.
     fn call(&self) -> Option<u32> {
         None
+    }
+}
+
+/// A port and the thread that serves who comes there while the guest runs.
+#[derive(Debug)]
+pub(super) struct Service {
+    /// Until the thread has it.
+    port: Mutex<Option<Box<dyn Port>>>,
+    thread: Mutex<Option<JoinHandle<()>>>,
+    place: String,
+    call: Option<u32>,
+}
+
+impl Service {
+    pub(super) fn new((port, place): Open) -> Self {
+        Self {
+            call: port.call(),
+            port: Mutex::new(Some(port)),
+            thread: Mutex::new(None),
+            place,
+        }
+    }
+
+    /// Where clients find it.
+    pub(super) fn place(&self) -> &str {
+        &self.place
+    }
+
+    /// See [`Port::call`].
+    pub(super) const fn call(&self) -> Option<u32> {
+        self.call
+    }
+
+    /// The port; `None`: the thread has it.
+    pub(super) fn port(&self) -> MutexGuard<'_, Option<Box<dyn Port>>> {
+        lock(&self.port)
+    }
+
+    /// Starts the thread, unless that was done: last before the guest is entered, so that it is confined as the guest's
+    /// is. `name`: for whom it is.
+    ///
+    /// # Errors
+    /// If the system refuses it.
+    pub(super) fn begin(&self, name: &str, serve: impl FnOnce(Box<dyn Port>) + Send + 'static) -> io::Result<()> {
+        let Some(port) = self.port().take() else {
+            return Ok(());
+        };
+        let builder = thread::Builder::new().name(name.into());
+        let thread = dispositions::with_blocked(|_| builder.spawn(move || serve(port)))
+            .map_err(|error| io::Error::new(error.kind(), format!("a thread for the {name}: {error}")))?;
+        *lock(&self.thread) = Some(thread);
+        Ok(())
+    }
+
+    /// Returns whether the thread runs.
+    pub(super) fn is_running(&self) -> bool {
+        lock(&self.thread).is_some()
+    }
+
+    /// Waits for the thread, which has been told to end, and closes the port.
+    pub(super) fn finish(&self) {
+        if let Some(thread) = lock(&self.thread).take() {
+            // It only fails if the thread panicked, which was reported.
+            let _ = thread.join();
+        }
+        // If there was none.
+        self.port().take();
+    }
+}
+
+/// Stays set until it is cleared, so that none is missed.
+#[derive(Debug)]
+pub(in crate::process) struct Wakeup(OwnedFd);
+
+impl Wakeup {
+    pub(in crate::process) fn new() -> Result<Self, Errno> {
+        eventfd(0, EventfdFlags::CLOEXEC | EventfdFlags::NONBLOCK).map(Self)
+    }
+
+    /// For signal handlers as well.
+    pub(in crate::process) fn set(&self) {
+        // It only fails if it is set already.
+        let _ = rustix::io::write(&self.0, &1_u64.to_ne_bytes());
+    }
+
+    pub(in crate::process) fn clear(&self) {
+        // It only fails if it is not set.
+        let _ = rustix::io::read(&self.0, &mut [0; 8]);
+    }
+
+    /// Ready when it is set.
+    pub(in crate::process) fn poll_fd(&self) -> PollFd<'_> {
+        PollFd::new(&self.0, PollFlags::IN)
     }
 }

@@ -86,68 +86,71 @@ pub struct Host {
 
 /// The hosts known, sorted by name. Those in QEMU provide what the backend for them does, which is in the image.
 pub const HOSTS: [Host; 6] = [
+    host(
+        "process",
+        "linux-process",
+        "`pvhost run`: a Linux process, without root or KVM",
+        || in_process(Policy::default()),
+    ),
     Host {
-        name: "process",
-        id: "linux-process",
-        summary: "`pvhost run`: a Linux process, without root or KVM",
-        // User mode has none to grant.
-        has_ports: false,
-        l4rtems: false,
-        policy: || in_process(Policy::default()),
-    },
-    Host {
-        name: "process-l4rtems",
-        id: "linux-process-2013",
-        summary: "`pvhost run --compat l4rtems`: the same for L4RTEMS images",
-        has_ports: false,
         l4rtems: true,
-        policy: || in_process(Policy::l4rtems()),
+        ..host(
+            "process-l4rtems",
+            "linux-process-2013",
+            "`pvhost run --compat l4rtems`: the same for L4RTEMS images",
+            || in_process(Policy::l4rtems()),
+        )
     },
     Host {
-        name: "qemu",
-        id: "qemu",
-        summary: "`pvhost run --host qemu`: a machine without a hypervisor, backend `bare`",
         has_ports: true,
-        l4rtems: false,
-        policy: || Policy {
-            machines: vec![Machine::I386, Machine::X86_64, Machine::Aarch64],
-            ..in_machine("bare", EntryPoint::Machine)
-        },
+        ..host(
+            "qemu",
+            "qemu",
+            "`pvhost run --host qemu`: a machine without a hypervisor, backend `bare`",
+            || Policy {
+                machines: vec![Machine::I386, Machine::X86_64, Machine::Aarch64],
+                ..in_machine("bare", EntryPoint::Machine)
+            },
+        )
     },
-    Host {
-        name: "xen-domu",
-        id: "xen-domu",
-        summary: "`pvhost run --host xen-domu`: a domain that Xen for AArch64 builds itself, backend `xen`",
-        has_ports: false,
-        l4rtems: false,
-        policy: || Policy {
+    host(
+        "xen-domu",
+        "xen-domu",
+        "`pvhost run --host xen-domu`: a domain that Xen for AArch64 builds itself, backend `xen`",
+        || Policy {
             machines: vec![Machine::Aarch64],
             ..in_machine("xen", EntryPoint::Machine)
         },
-    },
-    Host {
-        name: "xen-pv",
-        id: "xen-pv",
-        summary: "`pvhost run --host xen-pv`: a paravirtualized domain of Xen, backend `xen`",
-        // Xen grants none.
-        has_ports: false,
-        l4rtems: false,
-        policy: || Policy {
+    ),
+    host(
+        "xen-pv",
+        "xen-pv",
+        "`pvhost run --host xen-pv`: a paravirtualized domain of Xen, backend `xen`",
+        || Policy {
             // Xen for 32-bit domains of this kind is not built any more.
             machines: vec![Machine::X86_64],
             ..in_machine("xen", EntryPoint::XenPv)
         },
-    },
+    ),
+    host(
+        "xen-pvh",
+        "xen-pvh",
+        "`pvhost run --host xen-pvh`: a domain of Xen in a hardware container, backend `xen`",
+        || in_machine("xen", EntryPoint::Pvh),
+    ),
+];
+
+/// A host without ports: user mode has none to grant, and Xen grants none.
+const fn host(name: &'static str, id: &'static str, summary: &'static str, policy: fn() -> Policy) -> Host {
     Host {
-        name: "xen-pvh",
-        id: "xen-pvh",
-        summary: "`pvhost run --host xen-pvh`: a domain of Xen in a hardware container, backend `xen`",
-        // Xen grants none.
+        name,
+        id,
+        summary,
         has_ports: false,
         l4rtems: false,
-        policy: || in_machine("xen", EntryPoint::Pvh),
-    },
-];
+        policy,
+    }
+}
 
 /// The policy of a host whose processor the guest shares: it runs the guests for that.
 fn in_process(policy: Policy) -> Policy {

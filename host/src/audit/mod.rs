@@ -11,20 +11,17 @@
 
 mod aarch64;
 mod allowlist;
-mod class;
 mod code;
 mod wide;
 mod x86;
 
-use crate::image::{Image, Machine};
-use crate::text::Escaped;
-
 pub use allowlist::{Allowlist, AllowlistError, Rule};
-pub use class::Class;
+use code::{Name, Part, Piece};
+use serde::{Serialize, Serializer};
 pub use wide::{StateProblem, check_state};
 
-use class::Classified;
-use code::{Name, Part, Piece};
+use crate::image::{Image, Machine};
+use crate::text::Escaped;
 
 /// More findings, or gaps, than any image of a guest has; bounds the work that a hostile file can ask for.
 const MAX_FINDINGS: usize = 1 << 16;
@@ -45,21 +42,27 @@ pub struct Audit {
 }
 
 /// A privileged or sensitive instruction.
-#[derive(Clone, Debug, PartialEq, Eq)]
+#[derive(Clone, Debug, PartialEq, Eq, Serialize)]
 pub struct Finding {
     /// Its function, demangled and without the hash of a Rust function; without a symbol the code's range, as
     /// `0x100000-0x104000`.
     pub function: String,
-    /// Its address.
-    pub address: u64,
     /// Its name in an allowlist, as `cli`, `mov to gs` or `msr to vbar_el1`.
     pub instruction: String,
+    /// Its address.
+    #[serde(serialize_with = "hexadecimal")]
+    pub address: u64,
     /// The whole instruction, in the notation of the GNU assembler, which is AT&T's for x86.
     pub disassembly: String,
     /// What kind it is.
     pub class: Class,
     /// Why it matters, in a few words.
     pub why: &'static str,
+}
+
+/// As a text: not every reader of JSON keeps 64-bit numbers.
+fn hexadecimal<S: Serializer>(address: &u64, serializer: S) -> Result<S::Ok, S::Error> {
+    serializer.collect_str(&format_args!("{address:#x}"))
 }
 
 /// Bytes of an executable segment that were not decoded.
@@ -341,4 +344,36 @@ impl<'a, A: Architecture> Scan<'a, A> {
         }
         Ok(())
     }
+}
+
+/// What is wrong with an instruction in a guest.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize)]
+#[serde(rename_all = "lowercase")]
+pub enum Class {
+    /// User mode may not execute it: it faults.
+    Privileged,
+    /// User mode may, but it shows or does something else there, without a fault.
+    Sensitive,
+    /// It enters whatever kernel is below, past the jump table.
+    Escape,
+}
+
+impl Class {
+    /// Its name, in one word.
+    #[must_use]
+    pub const fn name(self) -> &'static str {
+        match self {
+            Self::Privileged => "privileged",
+            Self::Sensitive => "sensitive",
+            Self::Escape => "escape",
+        }
+    }
+}
+
+/// An instruction of interest.
+struct Classified {
+    /// Its name in an allowlist.
+    name: String,
+    class: Class,
+    why: &'static str,
 }

@@ -44,24 +44,20 @@ pub(super) struct Arguments {
 
 /// What was found. Addresses are texts in hexadecimal: not every reader of JSON keeps 64-bit numbers.
 #[derive(Serialize)]
-struct Report {
+struct Report<'a> {
     file: String,
     machine: String,
     clean: bool,
     decoded_bytes: u64,
-    findings: Vec<Entry>,
+    findings: Vec<Entry<'a>>,
     unused: Vec<Unused>,
     not_decoded: Vec<NotDecoded>,
 }
 
 #[derive(Serialize)]
-struct Entry {
-    function: String,
-    instruction: String,
-    address: String,
-    disassembly: String,
-    class: &'static str,
-    why: &'static str,
+struct Entry<'a> {
+    #[serde(flatten)]
+    finding: &'a Finding,
     /// Why it is allowed; `null` if it is not.
     allowed: Option<String>,
     /// Whether the guest layer's own list allows it.
@@ -114,7 +110,7 @@ fn allowlist(file: &Path) -> Result<Allowlist, Error> {
     Ok(Allowlist::parse(&file.display().to_string(), &text)?)
 }
 
-fn report(image: &Image, audit: &Audit, allowlist: &Allowlist, file: &Path) -> Report {
+fn report<'a>(image: &Image, audit: &'a Audit, allowlist: &Allowlist, file: &Path) -> Report<'a> {
     let layer = Allowlist::of_layer(image);
     let findings: Vec<_> = audit
         .findings
@@ -149,47 +145,48 @@ fn report(image: &Image, audit: &Audit, allowlist: &Allowlist, file: &Path) -> R
     }
 }
 
-fn entry(finding: &Finding, allowlist: &Allowlist, layer: &Allowlist) -> Entry {
+fn entry<'a>(finding: &'a Finding, allowlist: &Allowlist, layer: &Allowlist) -> Entry<'a> {
     let by_user = allowlist.rule_for(finding);
     let by_layer = layer.rule_for(finding);
     Entry {
-        function: finding.function.clone(),
-        instruction: finding.instruction.clone(),
-        address: format!("{:#x}", finding.address),
-        disassembly: finding.disassembly.clone(),
-        class: finding.class.name(),
-        why: finding.why,
+        finding,
         allowed: by_user.or(by_layer).map(|rule| rule.reason.clone()),
         of_layer: by_user.is_none() && by_layer.is_some(),
     }
 }
 
-fn text(report: &Report, verbose: bool) -> String {
+fn text(report: &Report<'_>, verbose: bool) -> String {
     let mut text = String::new();
     let mut before = None;
     for entry in report.findings.iter().filter(|e| e.allowed.is_none()) {
         // One heading, in the form of a rule, for all places in one function.
-        let heading = (&entry.function, &entry.instruction);
+        let Finding {
+            function,
+            instruction,
+            address,
+            disassembly,
+            class,
+            why,
+        } = entry.finding;
+        let heading = (function, instruction);
         if before.replace(heading) != Some(heading) {
-            text += &format!(
-                "{BAD}{}: {}{BAD:#}  # {}: {}\n",
-                entry.function, entry.instruction, entry.class, entry.why
-            );
+            let class = class.name();
+            text += &format!("{BAD}{function}: {instruction}{BAD:#}  # {class}: {why}\n");
         }
-        text += &format!("    {}  {}\n", entry.address, entry.disassembly);
+        text += &format!("    {address:#x}  {disassembly}\n");
     }
     if verbose {
-        let allowed = |entry: &Entry| {
+        let allowed = |entry: &Entry<'_>| {
             let reason = entry.allowed.as_ref().map(Escaped)?;
-            let Entry {
+            let Finding {
                 function,
                 instruction,
                 address,
                 disassembly,
                 ..
-            } = entry;
+            } = entry.finding;
             Some(format!(
-                "allowed: {function}: {instruction}  # {reason}\n    {address}  {disassembly}\n"
+                "allowed: {function}: {instruction}  # {reason}\n    {address:#x}  {disassembly}\n"
             ))
         };
         text.extend(report.findings.iter().filter_map(allowed));
@@ -206,7 +203,7 @@ fn text(report: &Report, verbose: bool) -> String {
     for gap in &report.not_decoded {
         text += &format!("not decoded: {} bytes at {}: {}\n", gap.bytes, gap.address, gap.reason);
     }
-    let count = |found: fn(&&Entry) -> bool| report.findings.iter().filter(found).count();
+    let count = |found: fn(&&Entry<'_>) -> bool| report.findings.iter().filter(found).count();
     text + &format!(
         "{} ({}): {} not allowed, {} allowed, {} of the guest layer; {} bytes decoded\n",
         Escaped(&report.file),

@@ -6,9 +6,10 @@ use pvhost::image::{Image, Machine};
 use pvhost::provides::Host;
 
 /// Where a guest runs.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, ValueEnum)]
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, ValueEnum)]
 pub(super) enum HostName {
     /// A Linux process
+    #[default]
     #[value(alias = "linux-process")]
     Process,
     /// The same for L4RTEMS images

@@ -185,30 +185,19 @@ impl Arguments {
     /// The guest's name.
     fn name(&self) -> Result<&str, Error> {
         // Of Rust's crates, cargo's folders, the Makefiles and CMake's targets.
-        const TAKEN: [&str; 14] = [
-            "Makefile",
-            "all",
-            "alloc",
-            "build",
-            "clean",
-            "core",
-            "deps",
-            "examples",
-            "help",
-            "incremental",
-            "install",
-            "run",
-            "std",
-            "test",
-        ];
+        const TAKEN: &str =
+            "Makefile, all, alloc, build, clean, core, deps, examples, help, incremental, install, run, std, test";
         let name = self.folder.file_name().and_then(|name| name.to_str()).unwrap_or("");
         let is_word = |c: char| c.is_ascii_alphanumeric() || c == '-' || c == '_';
         let starts_well = name.starts_with(|c: char| c.is_ascii_alphabetic());
-        if !starts_well || !name.chars().all(is_word) || name.starts_with("paravirt") || TAKEN.contains(&name) {
+        if !starts_well
+            || !name.chars().all(is_word)
+            || name.starts_with("paravirt")
+            || TAKEN.split(", ").any(|taken| taken == name)
+        {
             return Err(format!(
                 "a guest cannot be called {name:?}: a name is a letter, then letters, digits, `-` and `_`; it does not \
-                 begin with `paravirt`, and is none of {}",
-                TAKEN.join(", ")
+                 begin with `paravirt`, and is none of {TAKEN}"
             )
             .into());
         }

@@ -12,7 +12,7 @@ use paravirt_abi::signature::Width;
 use super::data::{ARCS, Data, FUNCTION_SIZE, Function, counters_size, is_supported, major};
 use super::{DataFile, MAX_BYTES, MAX_FILES, MAX_NAME};
 use crate::debug::memory::{self, ReadMemory};
-use crate::image::Image;
+use crate::image::{Image, pointer_size};
 
 /// The section with the addresses.
 const SECTION: &str = ".gcov_info";
@@ -92,10 +92,7 @@ impl Members<'_> {
 
 impl Reader<'_> {
     const fn pointer_size(&self) -> u64 {
-        match self.width {
-            Width::Bits32 => 4,
-            Width::Bits64 => 8,
-        }
+        pointer_size(self.width)
     }
 
     fn pointer(&self, address: u64) -> Result<u64, CoverageError> {

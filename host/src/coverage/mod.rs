@@ -9,15 +9,13 @@
 mod collect;
 mod data;
 mod folder;
-mod late;
 mod llvm;
 
 use std::fmt::{self, Display, Formatter};
 
 pub use collect::CoverageError;
 use data::{Data, DataError};
-pub use folder::{Folder, FolderError};
-pub use late::LateFolder;
+pub use folder::{Folder, FolderError, LateFolder};
 
 use crate::debug::memory::ReadMemory;
 use crate::image::Image;

@@ -68,34 +68,20 @@ pub(super) fn arguments(
         VirtualMachine::XenPvh => PROCESSOR_FOR_PVH,
         VirtualMachine::Bare | VirtualMachine::XenPv | VirtualMachine::XenDomu => PROCESSOR,
     };
-    let mut arguments: Vec<OsString> = [
-        "-no-user-config",
-        "-nodefaults",
-        "-display",
-        "none",
-        "-no-reboot",
-        "-machine",
-        machine,
-        "-accel",
-        "tcg",
-        "-cpu",
-        processor,
-        "-serial",
-        "stdio",
-    ]
-    .map(OsString::from)
-    .into();
+    let mut arguments = words(&format!(
+        "-no-user-config -nodefaults -display none -no-reboot -machine {machine} -accel tcg -cpu {processor} \
+         -serial stdio"
+    ));
     match core {
-        Some(core) => arguments.extend(core.arguments().map(OsString::from)),
+        Some(core) => arguments.extend(words(&core.arguments())),
         None if is_arm => {}
-        None => arguments.extend(["-device", "isa-debug-exit,iobase=0xf4,iosize=0x04"].map(OsString::from)),
+        None => arguments.extend(words("-device isa-debug-exit,iobase=0xf4,iosize=0x04")),
     }
     if options.icount {
-        arguments.extend(["-icount", "shift=4,sleep=off"].map(OsString::from));
+        arguments.extend(words("-icount shift=4,sleep=off"));
     }
     if let Some(address) = options.debugger {
-        arguments.extend(["-S", "-gdb"].map(OsString::from));
-        arguments.push(format!("tcp:{address}").into());
+        arguments.extend(words(&format!("-S -gdb tcp:{address}")));
     }
     let memory = memory(image, options.platform, options.memory)?;
     match &files.xen {
@@ -123,7 +109,7 @@ pub(super) fn arguments(
 pub(super) fn debug_console(machine: Machine, file: &OwnedFd) -> Vec<OsString> {
     match machine {
         Machine::Aarch64 => virtio_console("debug", domain::GUEST_BUS, file),
-        _ => vec!["-debugcon".into(), format!("file:{}", inherited(file)).into()],
+        _ => words(&format!("-debugcon file:{}", inherited(file))),
     }
 }
 
@@ -133,14 +119,11 @@ pub(super) fn xen_console(file: &OwnedFd) -> Vec<OsString> {
 }
 
 fn virtio_console(name: &str, bus: &str, file: &OwnedFd) -> Vec<OsString> {
-    vec![
-        "-chardev".into(),
-        format!("file,id={name},path={}", inherited(file)).into(),
-        "-device".into(),
-        format!("virtio-serial-device,id={name},bus={bus}").into(),
-        "-device".into(),
-        format!("virtconsole,chardev={name},bus={name}.0").into(),
-    ]
+    words(&format!(
+        "-chardev file,id={name},path={} -device virtio-serial-device,id={name},bus={bus} \
+         -device virtconsole,chardev={name},bus={name}.0",
+        inherited(file)
+    ))
 }
 
 fn under_xen(xen: &Xen, guest: &OwnedFd, memory: u64, options: &Options) -> Result<[OsString; 6], EmulatorError> {
@@ -165,19 +148,21 @@ fn under_xen(xen: &Xen, guest: &OwnedFd, memory: u64, options: &Options) -> Resu
 }
 
 /// Where Xen builds the domain by itself.
-fn for_domain(xen: &Xen, guest: &OwnedFd, files: &DomainFiles) -> [OsString; 8] {
+fn for_domain(xen: &Xen, guest: &OwnedFd, files: &DomainFiles) -> Vec<OsString> {
     let loaded =
-        |file: &OwnedFd, address| format!("loader,file={},addr={address:#x},force-raw=on", inherited(file)).into();
-    [
-        "-kernel".into(),
-        inherited(&xen.kernel).into(),
-        "-dtb".into(),
-        inherited(&files.tree).into(),
-        "-device".into(),
+        |file: &OwnedFd, address| format!("-device loader,file={},addr={address:#x},force-raw=on", inherited(file));
+    words(&format!(
+        "-kernel {} -dtb {} {} {}",
+        inherited(&xen.kernel),
+        inherited(&files.tree),
         loaded(&files.passthrough, domain::PASSTHROUGH),
-        "-device".into(),
-        loaded(guest, domain::GUEST),
-    ]
+        loaded(guest, domain::GUEST)
+    ))
+}
+
+/// Arguments without a blank in one.
+fn words(text: &str) -> Vec<OsString> {
+    text.split_ascii_whitespace().map(OsString::from).collect()
 }
 
 /// Refuses a command line of which not all would reach the guest.

@@ -12,7 +12,7 @@ use std::time::Instant;
 use flate2::read::MultiGzDecoder;
 use rustix::fs::{Access, MemfdFlags, access, memfd_create};
 
-use super::marks::Marks;
+use super::filter::Marks;
 use super::{EmulatorError, Options, VirtualMachine, arguments, domain};
 use crate::image::{Image, Machine};
 use crate::streams::{self, Timely};

@@ -12,15 +12,14 @@ use rustix::io::Errno;
 
 use super::core::Plan;
 use super::filter::{Filter, Part, Speaker};
+use super::filter::{LineBuffer, Marks};
 use super::input::Input;
 use super::last_state::LastState;
-use super::line_buffer::LineBuffer;
-use super::marks::Marks;
 use super::output::Output;
 use super::qemu::Qemu;
 use super::signals::{self, Signals};
 use super::xen::{Event, Log};
-use super::{EmulatorError, Finished, MachineEnd, Options, VirtualMachine, record};
+use super::{EmulatorError, Finished, MachineEnd, Options, VirtualMachine, end};
 use crate::debug::core::CoreError;
 use crate::image::Image;
 use crate::terminal::{self, GLANCE, RawMode};
@@ -441,7 +440,7 @@ impl Session<'_> {
         if self.last_state.take(line) {
             return;
         }
-        match record::parse(line) {
+        match end::parse(line) {
             Some(exit) if self.exit.is_none() => {
                 self.exit = Some((exit, Instant::now() + GRACE));
                 // The guest waits for its end, or Xen for another domain.

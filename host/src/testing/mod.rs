@@ -12,17 +12,15 @@ mod held;
 mod launch;
 mod reasons;
 mod runner;
-mod signals;
 mod verdict;
 
 pub use attempt::{Attempt, Printed};
 pub use find::{Found, find};
 pub use folder::Folder;
 pub use held::{Held, held_tests, holds_tests};
-pub use launch::{Launcher, Pvhost, ending};
+pub use launch::{Launcher, Pvhost, Signals, ending};
 pub use reasons::{Reasons, ReasonsError};
 pub use runner::{Event, Options, Outcome, Run, run};
-pub use signals::Signals;
 pub use verdict::{Banner, Ending, Expects, State, Verdict, judge};
 
 use std::ffi::OsStr;

@@ -2,8 +2,8 @@
 //! The picture of latencies: how many interrupts came how late.
 
 use super::event::Delivery;
+use super::read::Distribution;
 use super::read::Recording;
-use super::statistics::Distribution;
 use super::svg::{Anchor, FAINT, GRID, HEAD, INK, Picture, WIDTH, time};
 
 /// Bars in a factor of ten.

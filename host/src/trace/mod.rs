@@ -9,17 +9,14 @@ mod event;
 mod histogram;
 mod messages;
 mod read;
-mod ring;
-mod statistics;
 mod svg;
 mod timeline;
 mod tracks;
 mod write;
 
+pub(crate) use event::Ring;
 pub use event::{Delivery, Direction, Event, Stamp, TEXT};
-pub use read::{Interrupt, ReadError, Recording, Slice, Tick};
-pub(crate) use ring::Ring;
-pub use statistics::Distribution;
+pub use read::{Distribution, Interrupt, ReadError, Recording, Slice, Tick};
 pub use svg::time as shown;
 pub(crate) use tracks::IDLE;
 

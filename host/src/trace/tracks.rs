@@ -19,33 +19,23 @@ pub(super) enum Track {
 }
 
 impl Track {
-    pub(super) const ALL: [Self; 7] = [
-        Self::Calls,
-        Self::Idle,
-        Self::Pending,
-        Self::Ticks,
-        Self::Lateness,
-        Self::Console,
-        Self::Handlers,
+    /// Those below the guest's that are in every trace, with their names.
+    pub(super) const ALL: [(Self, &str); 7] = [
+        (Self::Calls, "host functions"),
+        (Self::Idle, "idle"),
+        (Self::Pending, "interrupts pending"),
+        (Self::Ticks, "timer expirations"),
+        (Self::Lateness, "expirations seen late by"),
+        (Self::Console, "console"),
+        (Self::Handlers, "interrupts handled"),
     ];
-
-    pub(super) const fn name(self) -> &'static str {
-        match self {
-            Self::Guest => "guest",
-            Self::Calls => "host functions",
-            Self::Idle => "idle",
-            Self::Pending => "interrupts pending",
-            Self::Ticks => "timer expirations",
-            Self::Lateness => "expirations seen late by",
-            Self::Console => "console",
-            Self::Handlers => "interrupts handled",
-            Self::Threads => "thread",
-        }
-    }
 }
 
 /// The function in which a guest idles; it has a track of its own.
 pub(crate) const IDLE: &str = "pv_cpu_idle";
+
+/// The name of [`Note::Lost`], by which a trace is known.
+pub(super) const LOST: &str = "lost_events";
 
 /// What is said beside an event.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -76,33 +66,18 @@ pub(super) enum Note {
 }
 
 impl Note {
-    pub(super) const ALL: [Self; 11] = [
-        Self::Host,
-        Self::Due,
-        Self::Timer,
-        Self::Expirations,
-        Self::Lines,
-        Self::Delivery,
-        Self::Bytes,
-        Self::Text,
-        Self::Time,
-        Self::Lost,
-        Self::Thread,
+    /// All of them, with their names in a trace.
+    pub(super) const ALL: [(Self, &str); 11] = [
+        (Self::Host, "host_ns"),
+        (Self::Due, "due_ns"),
+        (Self::Timer, "timer"),
+        (Self::Expirations, "expirations"),
+        (Self::Lines, "lines"),
+        (Self::Delivery, "delivery"),
+        (Self::Bytes, "bytes"),
+        (Self::Text, "text"),
+        (Self::Time, "time"),
+        (Self::Lost, LOST),
+        (Self::Thread, "thread"),
     ];
-
-    pub(super) const fn name(self) -> &'static str {
-        match self {
-            Self::Host => "host_ns",
-            Self::Due => "due_ns",
-            Self::Timer => "timer",
-            Self::Expirations => "expirations",
-            Self::Lines => "lines",
-            Self::Delivery => "delivery",
-            Self::Bytes => "bytes",
-            Self::Text => "text",
-            Self::Time => "time",
-            Self::Lost => "lost_events",
-            Self::Thread => "thread",
-        }
-    }
 }

@@ -67,8 +67,8 @@ impl Trace {
             append(file, &packet);
         };
         track(Track::Guest as u64, &self.guest, 0);
-        for one in Track::ALL {
-            track(one as u64, one.name(), one as u64);
+        for (one, name) in Track::ALL {
+            track(one as u64, name, one as u64);
         }
         for (index, (thread, name)) in threads.list.iter().enumerate() {
             let uuid = Track::Threads as u64 + index as u64;
@@ -86,7 +86,7 @@ impl Trace {
             sequence_flags: Some(CLEARED | NEEDS_NAMES),
             interned_data: Some(InternedData {
                 event_names: (1..).zip(names).map(interned).collect(),
-                debug_annotation_names: Note::ALL.map(|note| interned((note as u64, note.name()))).to_vec(),
+                debug_annotation_names: Note::ALL.map(|(note, name)| interned((note as u64, name))).to_vec(),
             }),
             ..Packet::default()
         };

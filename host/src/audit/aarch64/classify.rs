@@ -9,7 +9,7 @@ use disarm64::registers::{get_sys_reg_name, sys_reg_number};
 use disarm64::{InsnOpcode as _, decoder_exception, decoder_system};
 
 use super::Instruction;
-use crate::audit::class::{Class, Classified};
+use crate::audit::{Class, Classified};
 
 /// `op1` of what EL0 may use.
 const EL0: u8 = 3;

@@ -7,7 +7,7 @@ use iced_x86::{
     FormatMnemonicOptions, Formatter, Instruction, InstructionInfoFactory, IntelFormatter, Mnemonic, OpAccess, Register,
 };
 
-use crate::audit::class::{Class, Classified};
+use crate::audit::{Class, Classified};
 
 /// Tells instructions of interest from others.
 pub(super) struct Classifier {

@@ -16,12 +16,21 @@ use super::{Arguments, Error};
 use crate::cli::read;
 
 /// Where a console is. `wait`: the guest waits for its reader.
-#[derive(Clone, Debug, PartialEq, Eq)]
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub(super) enum Place {
+    #[default]
     Stdio,
-    Pty { wait: bool },
-    Unix { path: PathBuf, wait: bool },
-    Tcp { address: SocketAddr, wait: bool },
+    Pty {
+        wait: bool,
+    },
+    Unix {
+        path: PathBuf,
+        wait: bool,
+    },
+    Tcp {
+        address: SocketAddr,
+        wait: bool,
+    },
     File(PathBuf),
 }
 

@@ -21,14 +21,13 @@ use super::{Error, ExitStatus, FAILURE, SUCCESS, Subcommand, output, read, say, 
 
 mod console;
 mod core;
-mod coverage;
 mod debugger;
 mod emulator;
 mod process;
 mod report;
 mod tests_of_guest;
 
-#[derive(Debug, PartialEq, Args)]
+#[derive(Debug, Default, PartialEq, Args)]
 #[command(
     after_help = EXAMPLES,
     override_usage = "pvhost run [OPTIONS] <GUEST> [-- <ARGS>...]\n       pvhost run [OPTIONS] -- <GUEST> [ARGS]..."
@@ -287,35 +286,9 @@ impl Subcommand for Arguments {
         Some(Self {
             guest,
             arguments: arguments.to_vec(),
-            host: HostName::Process,
             memory: pvhost::process::DEFAULT_MEMORY,
-            console: Place::Stdio,
-            console_open_to_network: false,
-            executable_memory: false,
-            timeout: None,
-            time: Time::Real,
-            seed: None,
-            quiet: false,
-            verbose: false,
-            lazy: false,
-            compat: None,
-            gdb: None,
-            gdb_open_to_network: false,
-            realtime: None,
-            no_sandbox: false,
-            stats: false,
-            json: false,
-            stack_check: false,
-            coverage: None,
-            core: None,
-            core_dir: None,
-            trace: None,
             trace_memory: pvhost::trace::DEFAULT_MEMORY,
-            profile: None,
-            icount: false,
-            gic: None,
-            xen: None,
-            one_test: false,
+            ..Self::default()
         })
     }
 

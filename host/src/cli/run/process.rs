@@ -12,7 +12,7 @@ use pvhost::provides::Host;
 use pvhost::text::Escaped;
 use pvhost::trace::Trace;
 
-use super::{Arguments, Error, ExitStatus, core, coverage, debugger, output, report, signal};
+use super::{Arguments, Error, ExitStatus, core, debugger, output, report, signal};
 use crate::cli::say::{self, BAD};
 use crate::cli::units;
 
@@ -32,7 +32,7 @@ pub(super) fn run(image: Image, host: &Host, arguments: &Arguments, end: Option<
         }
     }
     // First of all: as long as there is one thread.
-    let coverage = coverage::Outcome::default();
+    let coverage = core::Outcome::default();
     let collector = arguments.coverage.as_deref().map(|folder| {
         // SAFETY: as it says above.
         unsafe { coverage.collector(folder) }

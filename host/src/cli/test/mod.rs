@@ -16,10 +16,9 @@ use super::{Error, ExitStatus, FAILURE, SUCCESS, Subcommand, output, read, run, 
 
 mod json;
 mod junit;
-mod progress;
 mod summary;
 
-use progress::Progress;
+use summary::Progress;
 
 /// Time that the guest's host has to end it by `--timeout`, before it is ended itself.
 const SLACK: Duration = Duration::from_secs(5);

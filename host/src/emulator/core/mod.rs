@@ -8,7 +8,6 @@
 //! tables of a hypervisor that has the processor's help for guests, so that there is no core of a PVH domain.
 
 mod qmp;
-mod registers;
 
 use std::cell::RefCell;
 use std::fs::File;
@@ -72,23 +71,14 @@ impl Plan {
         })
     }
 
-    /// QEMU's options.
-    pub(super) fn arguments(&self) -> impl Iterator<Item = String> {
+    /// QEMU's options, none with a blank: a device in place of the one that ends QEMU, and that a machine stands which
+    /// ends otherwise.
+    pub(super) fn arguments(&self) -> String {
         let far = self.far.as_ref().map_or(-1, AsRawFd::as_raw_fd);
-        let devices = [
-            "-chardev".to_owned(),
-            format!("socket,id=paravirt-core,fd={far}"),
-            "-mon".to_owned(),
-            "chardev=paravirt-core,mode=control".to_owned(),
-            // In place of the device that ends QEMU.
-            "-chardev".to_owned(),
-            "null,id=paravirt-end".to_owned(),
-            "-device".to_owned(),
-            "isa-debugcon,iobase=0xf4,chardev=paravirt-end".to_owned(),
-            // A machine that ends otherwise stands.
-            "-no-shutdown".to_owned(),
-        ];
-        devices.into_iter()
+        format!(
+            "-chardev socket,id=paravirt-core,fd={far} -mon chardev=paravirt-core,mode=control \
+             -chardev null,id=paravirt-end -device isa-debugcon,iobase=0xf4,chardev=paravirt-end -no-shutdown"
+        )
     }
 
     /// Files that QEMU inherits.
@@ -148,7 +138,7 @@ impl Plan {
 fn stop(qmp: &mut Qmp, image: &Image, machine: VirtualMachine) -> io::Result<Registers> {
     for _ in 0..TRIES {
         qmp.set_running(false)?;
-        let registers = registers::parse(&qmp.registers()?, image.machine().width());
+        let registers = qmp::parse_registers(&qmp.registers()?, image.machine().width());
         let is_guests = |registers: &Registers| {
             machine == VirtualMachine::Bare || image.segment_at(registers.instruction, 1).is_some()
         };

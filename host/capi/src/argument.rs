@@ -1,27 +1,18 @@
 // SPDX-License-Identifier: MIT OR Apache-2.0
-//! Pointers from C.
+//! Pointers from C. Where a function takes a reference, the header says that the pointer is null or leads to such a
+//! value, as Rust asks of one.
 
-use std::ffi::{CStr, c_char};
-use std::slice;
+use std::any::Any;
+use std::cell::RefCell;
+use std::ffi::{CStr, CString, c_char};
+use std::panic::{self, AssertUnwindSafe};
+use std::{fmt, slice};
 
-use crate::error::Error;
+use pvhost::process::{RunError, VmError};
 
-/// What a pointer points to.
-///
-/// # Safety
-/// It is null, or points to a valid value that nobody changes as long as the reference is used.
-pub unsafe fn value<'a, T>(pointer: *const T, name: &str) -> Result<&'a T, Error> {
-    // SAFETY: the caller's.
-    unsafe { pointer.as_ref() }.ok_or_else(|| null(name))
-}
-
-/// The same, to change it.
-///
-/// # Safety
-/// It is null, or points to a valid value that nobody else uses as long as the reference is used.
-pub unsafe fn value_mut<'a, T>(pointer: *mut T, name: &str) -> Result<&'a mut T, Error> {
-    // SAFETY: the caller's.
-    unsafe { pointer.as_mut() }.ok_or_else(|| null(name))
+/// What a pointer points to that must not be null.
+pub fn there<T>(pointer: Option<T>, name: &str) -> Result<T, Error> {
+    pointer.ok_or_else(|| null(name))
 }
 
 /// An array.
@@ -60,9 +51,98 @@ pub unsafe fn optional_text<'a>(pointer: *const c_char, name: &str) -> Result<Op
 /// As of [`optional_text`].
 pub unsafe fn text<'a>(pointer: *const c_char, name: &str) -> Result<&'a str, Error> {
     // SAFETY: the caller's.
-    unsafe { optional_text(pointer, name)? }.ok_or_else(|| null(name))
+    there(unsafe { optional_text(pointer, name)? }, name)
 }
 
 pub fn null(name: &str) -> Error {
     Error::argument(format_args!("{name} is NULL"))
+}
+
+/// The numbers `PARAVIRT_VM_ERROR_*`.
+#[derive(Clone, Copy, Debug)]
+#[repr(i32)]
+pub enum Number {
+    Argument = -1,
+    Image = -2,
+    System = -3,
+    State = -4,
+    Function = -5,
+    Address = -6,
+    Internal = -7,
+}
+
+/// An error of a function of the API.
+#[derive(Debug)]
+pub struct Error {
+    number: Number,
+    text: String,
+}
+
+impl Error {
+    pub fn new(number: Number, text: impl fmt::Display) -> Self {
+        Self {
+            number,
+            text: text.to_string(),
+        }
+    }
+
+    pub fn argument(text: impl fmt::Display) -> Self {
+        Self::new(Number::Argument, text)
+    }
+}
+
+impl From<VmError> for Error {
+    fn from(error: VmError) -> Self {
+        let number = match error {
+            VmError::Guest(_) => Number::Image,
+            VmError::Occupied => Number::State,
+            _ => Number::System,
+        };
+        Self::new(number, error)
+    }
+}
+
+impl From<RunError> for Error {
+    fn from(error: RunError) -> Self {
+        match error {
+            RunError::Vm(error) => error.into(),
+            RunError::Backwards { .. } | RunError::HasEnded => Self::new(Number::State, error),
+        }
+    }
+}
+
+thread_local! {
+    /// Of the last function that failed on this thread.
+    static TEXT: RefCell<CString> = RefCell::default();
+}
+
+/// The result of a function of the API, which says what went wrong. A panic goes no further than here.
+pub fn number(function: impl FnOnce() -> Result<i32, Error>) -> i32 {
+    let result = panic::catch_unwind(AssertUnwindSafe(function)).unwrap_or_else(|panic| {
+        let text = format_args!("a mistake of this library's own: {}", words(&*panic)).to_string();
+        Err(Error::new(Number::Internal, text))
+    });
+    result.unwrap_or_else(|error| {
+        TEXT.replace(c_text(&error.text));
+        error.number as i32
+    })
+}
+
+/// What a panic says.
+fn words(panic: &(dyn Any + Send)) -> &str {
+    let text = panic.downcast_ref::<&str>().copied();
+    text.or_else(|| panic.downcast_ref::<String>().map(String::as_str))
+        .unwrap_or("no reason")
+}
+
+/// A text for C, which ends at the first NUL.
+pub fn c_text(text: &str) -> CString {
+    let end = text.find('\0').unwrap_or(text.len());
+    CString::new(&text[..end]).unwrap_or_default()
+}
+
+/// `paravirt_vm_error`
+#[unsafe(no_mangle)]
+pub extern "C" fn paravirt_vm_error() -> *const c_char {
+    TEXT.with_borrow(|text| text.as_ptr())
 }

@@ -2,13 +2,11 @@
 //! A call of a host function, as its callback sees it.
 
 use std::ffi::{c_char, c_void};
-use std::slice;
 
 use paravirt_abi::signature::{Signature, Type};
 use pvhost::process::{self, Exit, Value};
 
-use crate::argument::{null, text, value_mut};
-use crate::error::{Error, Number, number};
+use crate::argument::{Error, Number, array, null, number, text, there};
 
 /// `struct paravirt_vm_call`
 pub struct Call<'a> {
@@ -43,25 +41,18 @@ const fn is_float(ty: Type) -> bool {
 }
 
 /// What `body` finds in the call. Without one there is an error, but nowhere to return it.
-///
-/// # Safety
-/// As the header says.
-unsafe fn with<R: Default>(call: *mut Call<'_>, body: impl FnOnce(&mut Call<'_>) -> R) -> R {
+fn with<R: Default>(call: Option<&mut Call<'_>>, body: impl FnOnce(&mut Call<'_>) -> R) -> R {
     let mut result = R::default();
     number(|| {
-        // SAFETY: the caller's.
-        result = body(unsafe { value_mut(call, "call")? });
+        result = body(there(call, "call")?);
         Ok(0)
     });
     result
 }
 
 /// `paravirt_vm_argument`
-///
-/// # Safety
-/// As the header says.
 #[unsafe(no_mangle)]
-pub unsafe extern "C" fn paravirt_vm_argument(call: *mut Call<'_>, index: usize) -> u64 {
+pub extern "C" fn paravirt_vm_argument(call: Option<&mut Call<'_>>, index: usize) -> u64 {
     let body = |call: &mut Call<'_>| match call.argument(index) {
         Some(Value::Unsigned(value)) => value,
         Some(Value::Signed(value)) => value as u64,
@@ -75,16 +66,12 @@ pub unsafe extern "C" fn paravirt_vm_argument(call: *mut Call<'_>, index: usize)
         }
         Some(Value::Unit) | None => 0,
     };
-    // SAFETY: the caller's.
-    unsafe { with(call, body) }
+    with(call, body)
 }
 
 /// `paravirt_vm_argument_float`
-///
-/// # Safety
-/// As the header says.
 #[unsafe(no_mangle)]
-pub unsafe extern "C" fn paravirt_vm_argument_float(call: *mut Call<'_>, index: usize) -> f64 {
+pub extern "C" fn paravirt_vm_argument_float(call: Option<&mut Call<'_>>, index: usize) -> f64 {
     let body = |call: &mut Call<'_>| match call.argument(index) {
         Some(Value::Float(value)) => value,
         Some(_) => {
@@ -97,15 +84,11 @@ pub unsafe extern "C" fn paravirt_vm_argument_float(call: *mut Call<'_>, index: 
         }
         None => 0.0,
     };
-    // SAFETY: the caller's.
-    unsafe { with(call, body) }
+    with(call, body)
 }
 
 /// Sets a result, if the prototype has one of its kind.
-///
-/// # Safety
-/// As the header says.
-unsafe fn set_result(call: *mut Call<'_>, value: Value) {
+fn set_result(call: Option<&mut Call<'_>>, value: Value) {
     let body = |call: &mut Call<'_>| {
         let ty = call.signature.result();
         let (fits, kind) = match value {
@@ -119,28 +102,19 @@ unsafe fn set_result(call: *mut Call<'_>, value: Value) {
             call.fail(text);
         }
     };
-    // SAFETY: the caller's.
-    unsafe { with(call, body) }
+    with(call, body)
 }
 
 /// `paravirt_vm_set_result`
-///
-/// # Safety
-/// As the header says.
 #[unsafe(no_mangle)]
-pub unsafe extern "C" fn paravirt_vm_set_result(call: *mut Call<'_>, result: u64) {
-    // SAFETY: the caller's.
-    unsafe { set_result(call, Value::Unsigned(result)) }
+pub extern "C" fn paravirt_vm_set_result(call: Option<&mut Call<'_>>, result: u64) {
+    set_result(call, Value::Unsigned(result));
 }
 
 /// `paravirt_vm_set_result_float`
-///
-/// # Safety
-/// As the header says.
 #[unsafe(no_mangle)]
-pub unsafe extern "C" fn paravirt_vm_set_result_float(call: *mut Call<'_>, result: f64) {
-    // SAFETY: the caller's.
-    unsafe { set_result(call, Value::Float(result)) }
+pub extern "C" fn paravirt_vm_set_result_float(call: Option<&mut Call<'_>>, result: f64) {
+    set_result(call, Value::Float(result));
 }
 
 fn bad_address(address: u64, size: usize) -> Error {
@@ -153,10 +127,14 @@ fn bad_address(address: u64, size: usize) -> Error {
 /// # Safety
 /// As the header says.
 #[unsafe(no_mangle)]
-pub unsafe extern "C" fn paravirt_vm_read(call: *mut Call<'_>, address: u64, buffer: *mut c_void, size: usize) -> i32 {
+pub unsafe extern "C" fn paravirt_vm_read(
+    call: Option<&mut Call<'_>>,
+    address: u64,
+    buffer: *mut c_void,
+    size: usize,
+) -> i32 {
     number(|| {
-        // SAFETY: the caller's.
-        let call = unsafe { value_mut(call, "call")? };
+        let call = there(call, "call")?;
         if size == 0 {
             return Ok(0);
         }
@@ -178,39 +156,31 @@ pub unsafe extern "C" fn paravirt_vm_read(call: *mut Call<'_>, address: u64, buf
 /// As the header says.
 #[unsafe(no_mangle)]
 pub unsafe extern "C" fn paravirt_vm_write(
-    call: *mut Call<'_>,
+    call: Option<&mut Call<'_>>,
     address: u64,
     bytes: *const c_void,
     size: usize,
 ) -> i32 {
     number(|| {
+        let call = there(call, "call")?;
         // SAFETY: the caller's.
-        let call = unsafe { value_mut(call, "call")? };
-        if size == 0 {
+        let bytes = unsafe { array(bytes.cast::<u8>(), size, "bytes")? };
+        if bytes.is_empty() {
             return Ok(0);
         }
-        if bytes.is_null() {
-            return Err(null("bytes"));
-        }
-        // SAFETY: the caller's: that many bytes.
-        let bytes = unsafe { slice::from_raw_parts(bytes.cast::<u8>(), size) };
         let written = call.call.memory().write(address, bytes);
         written.map(|()| 0).map_err(|_| bad_address(address, size))
     })
 }
 
 /// `paravirt_vm_stop`
-///
-/// # Safety
-/// As the header says.
 #[unsafe(no_mangle)]
-pub unsafe extern "C" fn paravirt_vm_stop(call: *mut Call<'_>, status: i32) {
+pub extern "C" fn paravirt_vm_stop(call: Option<&mut Call<'_>>, status: i32) {
     let body = |call: &mut Call<'_>| {
         call.stopped = true;
         call.call.stop(Exit::Exit(status));
     };
-    // SAFETY: the caller's.
-    unsafe { with(call, body) }
+    with(call, body)
 }
 
 /// `paravirt_vm_fail`
@@ -218,12 +188,11 @@ pub unsafe extern "C" fn paravirt_vm_stop(call: *mut Call<'_>, status: i32) {
 /// # Safety
 /// As the header says.
 #[unsafe(no_mangle)]
-pub unsafe extern "C" fn paravirt_vm_fail(call: *mut Call<'_>, reason: *const c_char) {
+pub unsafe extern "C" fn paravirt_vm_fail(call: Option<&mut Call<'_>>, reason: *const c_char) {
     let body = |call: &mut Call<'_>| {
         // SAFETY: the caller's.
         let text = unsafe { text(reason, "text") };
         call.fail(text.unwrap_or("fails, and gives no text that can be read"));
     };
-    // SAFETY: the caller's.
-    unsafe { with(call, body) }
+    with(call, body)
 }

@@ -8,9 +8,8 @@ use paravirt_abi::signature::{Signature, Type, Width};
 use pvhost::process::{self, Builder, Exit, Value};
 use pvhost::prototype::{self, is_identifier};
 
-use crate::argument::{array, null, text};
+use crate::argument::{Error, array, null, text};
 use crate::call::Call;
-use crate::error::Error;
 
 /// `struct paravirt_vm_function`
 #[repr(C)]

@@ -7,7 +7,6 @@
 
 mod argument;
 mod call;
-mod error;
 mod functions;
 mod options;
 mod vm;

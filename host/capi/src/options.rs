@@ -10,9 +10,8 @@ use std::time::Duration;
 use pvhost::image::Image;
 use pvhost::process::{Builder, Console, DEFAULT_MEMORY, SandboxPolicy, Steps, Time, Vm};
 
-use crate::argument::{optional_text, text};
-use crate::error::{Error, Number};
-use crate::functions::{self, Failure, Function, FunctionOfC};
+use crate::argument::{Error, Number, optional_text, text};
+use crate::functions::{self, Failure, FunctionOfC};
 
 /// `PARAVIRT_VM_*`, the flags.
 const CONSOLE: u32 = 1 << 0;
@@ -42,44 +41,34 @@ pub struct OptionsOfC {
     function_count: usize,
 }
 
-/// The same, with all that was needed of the system.
-pub struct Options {
-    image: Image,
-    command_line: String,
-    memory: u64,
-    timeout: Option<Duration>,
-    time: Time,
-    console: Option<Console>,
-    sandbox: bool,
-    executable_memory: bool,
-    functions: Vec<Function>,
-}
-
-impl Options {
+impl OptionsOfC {
+    /// Checks them, and gets what is needed of the system. What it returns makes the guest of them, on its thread; why it
+    /// ended goes to the failure, if that was by a mistake of a callback.
+    ///
     /// # Safety
     /// As the header says.
-    pub unsafe fn new(options: &OptionsOfC) -> Result<Self, Error> {
-        if options.size != size_of::<OptionsOfC>() {
+    pub unsafe fn check(&self) -> Result<impl FnOnce(&Failure) -> Builder + Send + use<>, Error> {
+        if self.size != size_of::<OptionsOfC>() {
             return Err(Error::argument(format_args!(
                 "options.size is {}, this library's structure has {} bytes; set it to sizeof, and compile the program \
                  with the library's own vm.h",
-                options.size,
+                self.size,
                 size_of::<OptionsOfC>()
             )));
         }
-        if options.flags & !KNOWN != 0 || options.reserved != 0 {
+        if self.flags & !KNOWN != 0 || self.reserved != 0 {
             return Err(Error::argument(format_args!(
                 "options.flags {:#x} or options.reserved holds what this library does not know; set the structure to \
                  zero first",
-                options.flags
+                self.flags
             )));
         }
         // SAFETY: the caller's.
         let (path, command_line, time) = unsafe {
             (
-                text(options.image, "options.image")?,
-                optional_text(options.command_line, "options.command_line")?.unwrap_or_default(),
-                optional_text(options.time, "options.time")?.unwrap_or("real"),
+                text(self.image, "options.image")?,
+                optional_text(self.command_line, "options.command_line")?.unwrap_or_default(),
+                optional_text(self.time, "options.time")?.unwrap_or("real"),
             )
         };
         let time: Time = time
@@ -87,45 +76,37 @@ impl Options {
             .map_err(|error| Error::argument(format_args!("options.time {time:?}: {error}")))?;
         let image = Image::open(path.as_ref()).map_err(|error| Error::new(Number::Image, error))?;
         // SAFETY: the caller's.
-        let functions = unsafe { functions::all(options.functions, options.function_count, image.machine().width())? };
-        let has = |flag| options.flags & flag != 0;
-        Ok(Self {
-            image,
-            command_line: command_line.to_owned(),
-            memory: match options.memory {
-                0 => DEFAULT_MEMORY,
-                bytes => bytes,
-            },
-            timeout: (options.timeout != 0).then(|| Duration::from_nanos(options.timeout)),
-            time: if has(SEED) { seeded(time, options.seed)? } else { time },
-            // SAFETY: the caller's.
-            console: has(CONSOLE).then(|| unsafe { console(options) }).transpose()?,
-            sandbox: has(SANDBOX),
-            executable_memory: has(EXECUTABLE_MEMORY),
-            functions,
+        let functions = unsafe { functions::all(self.functions, self.function_count, image.machine().width())? };
+        let flags = self.flags;
+        let has = move |flag| flags & flag != 0;
+        let command_line = command_line.to_owned();
+        let memory = match self.memory {
+            0 => DEFAULT_MEMORY,
+            bytes => bytes,
+        };
+        let timeout = self.timeout;
+        let time = if has(SEED) { seeded(time, self.seed)? } else { time };
+        // SAFETY: the caller's.
+        let console = has(CONSOLE).then(|| unsafe { console(self) }).transpose()?;
+        Ok(move |failure: &Failure| {
+            let mut builder = Vm::builder(image)
+                .command_line(command_line)
+                .memory(memory)
+                .executable_memory(has(EXECUTABLE_MEMORY))
+                .time(time);
+            if timeout != 0 {
+                builder = builder.timeout(Duration::from_nanos(timeout));
+            }
+            if let Some(console) = console {
+                builder = builder.console(console);
+            }
+            if has(SANDBOX) {
+                builder = builder.sandbox(SandboxPolicy::new());
+            }
+            (functions.into_iter()).fold(builder, |builder, function| {
+                function.provide(builder, Failure::clone(failure))
+            })
         })
-    }
-
-    /// The guest of these options; why it ended goes to `failure`, if that was by a mistake of a callback.
-    pub fn build(self, failure: &Failure) -> Builder {
-        let mut builder = Vm::builder(self.image)
-            .command_line(self.command_line)
-            .memory(self.memory)
-            .executable_memory(self.executable_memory)
-            .time(self.time);
-        if let Some(timeout) = self.timeout {
-            builder = builder.timeout(timeout);
-        }
-        if let Some(console) = self.console {
-            builder = builder.console(console);
-        }
-        if self.sandbox {
-            builder = builder.sandbox(SandboxPolicy::new());
-        }
-        for function in self.functions {
-            builder = function.provide(builder, Failure::clone(failure));
-        }
-        builder
     }
 }
 

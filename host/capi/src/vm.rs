@@ -3,18 +3,18 @@
 
 use std::ffi::{CString, c_char};
 use std::fmt::Write;
+use std::mem::MaybeUninit;
 use std::ptr;
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::sync::{Mutex, MutexGuard, OnceLock, PoisonError, TryLockError};
 use std::time::Duration;
 
 use paravirt_abi::line::LINES;
-use pvhost::process::{Exit, Finished, LineHandle, Progress, Repeatable, Runner};
+use pvhost::process::{Builder, Exit, Finished, LineHandle, Progress, Repeatable, Runner};
 
-use crate::argument::{value, value_mut};
-use crate::error::{Error, Number, c_text, number};
+use crate::argument::{Error, Number, c_text, number, there};
 use crate::functions::Failure;
-use crate::options::{Options, OptionsOfC};
+use crate::options::OptionsOfC;
 
 /// Results of `paravirt_vm_run_until`.
 const REACHED: i32 = 0;
@@ -81,10 +81,10 @@ fn report(finished: &Finished) -> CString {
 }
 
 impl Vm {
-    fn new(options: Options) -> Result<Self, Error> {
+    fn new(build: impl FnOnce(&Failure) -> Builder + Send + 'static) -> Result<Self, Error> {
         let failure = Failure::default();
         let seen = Failure::clone(&failure);
-        let runner = Runner::new(move || options.build(&seen))?;
+        let runner = Runner::new(move || build(&seen))?;
         let lines = (0..LINES).filter_map(|line| runner.line(line).ok()).collect();
         Ok(Self {
             runner: Mutex::new(runner),
@@ -135,14 +135,13 @@ impl Vm {
 /// # Safety
 /// As the header says.
 #[unsafe(no_mangle)]
-pub unsafe extern "C" fn paravirt_vm_create(options: *const OptionsOfC, vm: *mut *mut Vm) -> i32 {
+pub unsafe extern "C" fn paravirt_vm_create(options: *const OptionsOfC, vm: Option<&mut MaybeUninit<*mut Vm>>) -> i32 {
     number(|| {
+        let vm = there(vm, "vm")?;
+        vm.write(ptr::null_mut());
         // SAFETY: the caller's.
-        let vm = unsafe { value_mut(vm, "vm")? };
-        *vm = ptr::null_mut();
-        // SAFETY: the caller's.
-        let options = unsafe { Options::new(value(options, "options")?)? };
-        *vm = Box::into_raw(Box::new(Vm::new(options)?));
+        let options = unsafe { there(options.as_ref(), "options")?.check()? };
+        vm.write(Box::into_raw(Box::new(Vm::new(options)?)));
         Ok(0)
     })
 }
@@ -154,9 +153,9 @@ pub unsafe extern "C" fn paravirt_vm_create(options: *const OptionsOfC, vm: *mut
 #[unsafe(no_mangle)]
 pub unsafe extern "C" fn paravirt_vm_free(vm: *mut Vm) -> i32 {
     number(|| {
-        if !vm.is_null() {
-            // SAFETY: the caller's.
-            drop(unsafe { value(vm.cast_const(), "vm")? }.runner("paravirt_vm_free")?);
+        // SAFETY: the caller's.
+        if let Some(alive) = unsafe { vm.as_ref() } {
+            drop(alive.runner("paravirt_vm_free")?);
             // SAFETY: it came from `paravirt_vm_create`, and is not used any more.
             drop(unsafe { Box::from_raw(vm) });
         }
@@ -165,40 +164,27 @@ pub unsafe extern "C" fn paravirt_vm_free(vm: *mut Vm) -> i32 {
 }
 
 /// `paravirt_vm_run_until`
-///
-/// # Safety
-/// As the header says.
 #[unsafe(no_mangle)]
-pub unsafe extern "C" fn paravirt_vm_run_until(vm: *mut Vm, time: u64) -> i32 {
-    // SAFETY: the caller's.
-    number(|| unsafe { value(vm.cast_const(), "vm")? }.run_until(time))
+pub extern "C" fn paravirt_vm_run_until(vm: Option<&Vm>, time: u64) -> i32 {
+    number(|| there(vm, "vm")?.run_until(time))
 }
 
 /// `paravirt_vm_time`
-///
-/// # Safety
-/// As the header says.
 #[unsafe(no_mangle)]
-pub unsafe extern "C" fn paravirt_vm_time(vm: *const Vm) -> u64 {
+pub extern "C" fn paravirt_vm_time(vm: Option<&Vm>) -> u64 {
     let mut time = 0;
     number(|| {
-        // SAFETY: the caller's.
-        time = unsafe { value(vm, "vm")? }.time.load(Ordering::SeqCst);
+        time = there(vm, "vm")?.time.load(Ordering::SeqCst);
         Ok(0)
     });
     time
 }
 
 /// `paravirt_vm_raise`
-///
-/// # Safety
-/// As the header says.
 #[unsafe(no_mangle)]
-pub unsafe extern "C" fn paravirt_vm_raise(vm: *mut Vm, line: u32) -> i32 {
+pub extern "C" fn paravirt_vm_raise(vm: Option<&Vm>, line: u32) -> i32 {
     number(|| {
-        // SAFETY: the caller's.
-        let lines = &unsafe { value(vm.cast_const(), "vm")? }.lines;
-        let handle = lines.get(line as usize);
+        let handle = there(vm, "vm")?.lines.get(line as usize);
         handle
             .ok_or_else(|| Error::argument(format_args!("there is no line {line}; lines are 0 to {}", LINES - 1)))?
             .raise();
@@ -207,32 +193,23 @@ pub unsafe extern "C" fn paravirt_vm_raise(vm: *mut Vm, line: u32) -> i32 {
 }
 
 /// `paravirt_vm_end`
-///
-/// # Safety
-/// As the header says.
 #[unsafe(no_mangle)]
-pub unsafe extern "C" fn paravirt_vm_end(vm: *const Vm, end: *mut End) -> i32 {
+pub extern "C" fn paravirt_vm_end(vm: Option<&Vm>, end: Option<&mut MaybeUninit<End>>) -> i32 {
     number(|| {
-        // SAFETY: the caller's.
-        let (vm, end) = unsafe { (value(vm, "vm")?, value_mut(end, "end")?) };
+        let (vm, end) = (there(vm, "vm")?, there(end, "end")?);
         let reached = vm.end.get();
-        *end = reached
-            .ok_or_else(|| Error::new(Number::State, "the guest has not ended"))?
-            .0;
+        let (reached, _) = reached.ok_or_else(|| Error::new(Number::State, "the guest has not ended"))?;
+        end.write(*reached);
         Ok(0)
     })
 }
 
 /// `paravirt_vm_report`
-///
-/// # Safety
-/// As the header says.
 #[unsafe(no_mangle)]
-pub unsafe extern "C" fn paravirt_vm_report(vm: *const Vm) -> *const c_char {
+pub extern "C" fn paravirt_vm_report(vm: Option<&Vm>) -> *const c_char {
     let mut report = c"".as_ptr();
     number(|| {
-        // SAFETY: the caller's.
-        if let Some((_, text)) = unsafe { value(vm, "vm")? }.end.get() {
+        if let Some((_, text)) = there(vm, "vm")?.end.get() {
             report = text.as_ptr();
         }
         Ok(0)

@@ -1,29 +1,21 @@
 // SPDX-License-Identifier: MIT OR Apache-2.0
-//! Pointers from C.
+//! Pointers from C. Where a function takes a reference, the header says that the pointer is null or leads to such a
+//! value, as Rust asks of one.
 
+use alloc::string::{String, ToString};
 use core::ffi::{CStr, c_char};
-use core::slice;
+use core::mem::MaybeUninit;
+use core::ptr::NonNull;
+use core::{fmt, slice};
 
-use crate::error::Error;
+use crate::environment;
 
-/// What a pointer points to.
-///
-/// # Safety
-/// It is null, or points to a valid value that nobody changes as long as the reference is used.
-pub unsafe fn value<'a, T>(pointer: *const T, name: &str) -> Result<&'a T, Error> {
-    // SAFETY: the caller's.
-    unsafe { pointer.as_ref() }.ok_or_else(|| null(name))
-}
+/// A result's place in the host's memory, if it has given one.
+pub type Out<'a, T> = Option<&'a mut MaybeUninit<T>>;
 
-/// Stores a result.
-///
-/// # Safety
-/// The pointer is null, or points to writable memory for the value.
-pub unsafe fn store<T>(pointer: *mut T, value: T, name: &str) -> Result<(), Error> {
-    check_there(pointer, name)?;
-    // SAFETY: the caller's.
-    unsafe { pointer.write(value) };
-    Ok(())
+/// What a pointer points to that must not be null.
+pub fn there<T>(pointer: Option<T>, name: &str) -> Result<T, Error> {
+    pointer.ok_or_else(|| Error::argument(format_args!("{name} is NULL")))
 }
 
 /// An array.
@@ -34,9 +26,9 @@ pub unsafe fn array<'a, T>(pointer: *const T, count: usize, name: &str) -> Resul
     if count == 0 {
         return Ok(&[]);
     }
-    check_there(pointer, name)?;
+    let pointer = there(NonNull::new(pointer.cast_mut()), name)?;
     // SAFETY: the caller's.
-    Ok(unsafe { slice::from_raw_parts(pointer, count) })
+    Ok(unsafe { slice::from_raw_parts(pointer.as_ptr(), count) })
 }
 
 /// A NUL-terminated text.
@@ -44,19 +36,11 @@ pub unsafe fn array<'a, T>(pointer: *const T, count: usize, name: &str) -> Resul
 /// # Safety
 /// The pointer is null, or points to such a text, which nobody changes as long as the slice is used.
 pub unsafe fn text<'a>(pointer: *const c_char, name: &str) -> Result<&'a str, Error> {
-    check_there(pointer, name)?;
+    let pointer = there(NonNull::new(pointer.cast_mut()), name)?;
     // SAFETY: the caller's.
-    let text = unsafe { CStr::from_ptr(pointer) };
+    let text = unsafe { CStr::from_ptr(pointer.as_ptr()) };
     text.to_str()
         .map_err(|_| Error::argument(format_args!("{name} is not UTF-8")))
-}
-
-/// Returns whether a pointer is there; what it points to may be uninitialized.
-pub fn check_there<T>(pointer: *const T, name: &str) -> Result<(), Error> {
-    if pointer.is_null() {
-        return Err(null(name));
-    }
-    Ok(())
 }
 
 /// Returns whether a structure has the size that this library knows.
@@ -70,6 +54,49 @@ pub fn check_size(size: usize, known: usize, name: &str) -> Result<(), Error> {
     )))
 }
 
-fn null(name: &str) -> Error {
-    Error::argument(format_args!("{name} is NULL"))
+/// The numbers `PVH_ERROR_*`.
+#[derive(Clone, Copy, Debug)]
+#[repr(i32)]
+pub enum Number {
+    Argument = -1,
+    Image = -2,
+    Fit = -3,
+    Memory = -4,
+    Busy = -5,
+    NotGuest = -6,
+}
+
+/// An error of a function of the API.
+#[derive(Debug)]
+pub struct Error {
+    number: Number,
+    message: String,
+}
+
+impl Error {
+    pub fn new(number: Number, message: impl fmt::Display) -> Self {
+        Self {
+            number,
+            message: message.to_string(),
+        }
+    }
+
+    pub fn argument(message: impl fmt::Display) -> Self {
+        Self::new(Number::Argument, message)
+    }
+}
+
+/// The result of a function of the API, which says what went wrong. Without an environment there is no memory, not even
+/// for a message, and the function is not called.
+pub fn number(function: impl FnOnce() -> Result<(), Error>) -> i32 {
+    if !environment::is_ready() {
+        return Number::Argument as i32;
+    }
+    match function() {
+        Ok(()) => 0,
+        Err(error) => {
+            environment::say(&error.message);
+            error.number as i32
+        }
+    }
 }

@@ -9,7 +9,7 @@ use core::ptr;
 
 use paravirt_host_core::text::Line;
 
-use crate::error;
+use crate::argument;
 use crate::layout::Environment;
 
 /// The host's environment with all of its callbacks, once it has given them.
@@ -38,11 +38,11 @@ macro_rules! call {
 pub unsafe extern "C" fn pvh_initialize(environment: *const Environment) -> i32 {
     // SAFETY: the caller's.
     let Some(environment) = (unsafe { environment.as_ref() }) else {
-        return error::Number::Argument as i32;
+        return argument::Number::Argument as i32;
     };
     // Another header's structure may be shorter, so nothing of it is used, not even to say so.
     if environment.size != size_of::<Environment>() {
-        return error::Number::Argument as i32;
+        return argument::Number::Argument as i32;
     }
     let Environment {
         allocate: Some(_),
@@ -52,7 +52,7 @@ pub unsafe extern "C" fn pvh_initialize(environment: *const Environment) -> i32 
         ..
     } = environment
     else {
-        return error::Number::Argument as i32;
+        return argument::Number::Argument as i32;
     };
     HOLDER.0.set(Some(*environment));
     0

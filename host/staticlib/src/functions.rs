@@ -14,8 +14,7 @@ use paravirt_host_core::prototype_match;
 use paravirt_host_core::provides::{Missing, Nearest, Provides};
 use paravirt_host_core::text::Escaped;
 
-use crate::argument::{array, text, value};
-use crate::error::{Error, Number, number};
+use crate::argument::{Error, Number, array, number, text, there};
 use crate::image::Image;
 use crate::layout::{COMPAT_L4RTEMS, EXECUTABLE_MEMORY, LAZY};
 use crate::platform::Platform;
@@ -77,7 +76,7 @@ pub unsafe fn all(table: *const layout::Function, count: usize, l4rtems: bool) -
 /// As the header says.
 #[unsafe(no_mangle)]
 pub unsafe extern "C" fn pvh_image_check(
-    image: *const Image,
+    image: Option<&Image>,
     table: *const layout::Function,
     count: usize,
     flags: u32,
@@ -85,8 +84,7 @@ pub unsafe extern "C" fn pvh_image_check(
     number(|| {
         check_flags(flags, "flags")?;
         let l4rtems = flags & COMPAT_L4RTEMS != 0;
-        // SAFETY: the caller's.
-        let image = &unsafe { value(image, "image")? }.image;
+        let image = &there(image, "image")?.image;
         // First: a table that was made from an L4RTEMS image has its names.
         check_loadable(image, &guest::policy::<Platform>(l4rtems)).map_err(|error| Error::new(Number::Image, error))?;
         // SAFETY: the caller's.

@@ -12,9 +12,8 @@ use paravirt_host_core::layout::LayoutError;
 use paravirt_host_core::text::Escaped;
 use paravirt_host_core::upcall::Interrupted;
 
-use crate::argument::{check_size, check_there, store, text, value};
+use crate::argument::{Error, Number, Out, check_size, number, text, there};
 use crate::environment;
-use crate::error::{Error, Number, number};
 use crate::functions::{self, check_flags};
 use crate::image::Image;
 use crate::layout::{self, COMPAT_L4RTEMS, Context, EXECUTABLE_MEMORY, FAULT_SYSTEM_CALL, Fault, LAZY, Request};
@@ -33,27 +32,31 @@ pub struct Guest {
 /// # Safety
 /// As the header says.
 #[unsafe(no_mangle)]
-pub unsafe extern "C" fn pvh_guest_create(image: *const Image, request: *const Request, guest: *mut *mut Guest) -> i32 {
+pub unsafe extern "C" fn pvh_guest_create(
+    image: Option<&Image>,
+    request: *const Request,
+    guest: Out<'_, *mut Guest>,
+) -> i32 {
     number(|| {
+        let guest = there(guest, "guest")?;
+        guest.write(ptr::null_mut());
         // SAFETY: the caller's.
-        unsafe { store(guest, ptr::null_mut(), "guest")? };
-        // SAFETY: the caller's.
-        let made = unsafe { create(image, value(request, "request")?)? };
-        // SAFETY: the caller's.
-        unsafe { store(guest, Box::into_raw(Box::new(made)), "guest") }
+        let made = unsafe { create(image, there(request.as_ref(), "request")?)? };
+        guest.write(Box::into_raw(Box::new(made)));
+        Ok(())
     })
 }
 
 /// # Safety
 /// As the header says.
-unsafe fn create(image: *const Image, request: &Request) -> Result<Guest, Error> {
+unsafe fn create(image: Option<&Image>, request: &Request) -> Result<Guest, Error> {
     check_size(request.size, size_of::<Request>(), "request")?;
     check_flags(request.flags, "request.flags")?;
     let l4rtems = request.flags & COMPAT_L4RTEMS != 0;
+    let image = there(image, "image")?;
     // SAFETY: the caller's.
-    let (scanned, platform, functions) = unsafe {
+    let (platform, functions) = unsafe {
         (
-            value(image, "image")?,
             Platform::new(request.platform)?,
             functions::all(request.functions, request.function_count, l4rtems)?,
         )
@@ -80,7 +83,7 @@ unsafe fn create(image: *const Image, request: &Request) -> Result<Guest, Error>
         })
     };
     let pages = Box::new(platform);
-    let guest = guest::Guest::load(&scanned.image, &request, &provide, platform, pages).map_err(refusal)?;
+    let guest = guest::Guest::load(&image.image, &request, &provide, platform, pages).map_err(refusal)?;
     Ok(Guest { guest, image })
 }
 
@@ -116,12 +119,10 @@ pub unsafe extern "C" fn pvh_guest_release(guest: *mut Guest) {
 /// # Safety
 /// As the header says.
 #[unsafe(no_mangle)]
-pub unsafe extern "C" fn pvh_guest_enter(guest: *mut Guest, end: *mut layout::End) -> i32 {
+pub unsafe extern "C" fn pvh_guest_enter(guest: Option<&Guest>, end: Out<'_, layout::End>) -> i32 {
     number(|| {
-        // SAFETY: the caller's; shared from here on, since handlers and host functions use it.
-        let guest = unsafe { value(guest.cast_const(), "guest")? };
-        // Before the guest runs, which it does once.
-        check_there(end, "end")?;
+        // Both before the guest runs, which it does once.
+        let (guest, end) = (there(guest, "guest")?, there(end, "end")?);
         // SAFETY: the caller's.
         let reached = unsafe { guest.guest.enter() }.map_err(|error| Error::new(Number::Busy, error))?;
         // SAFETY: the image outlives its guests.
@@ -129,23 +130,17 @@ pub unsafe extern "C" fn pvh_guest_enter(guest: *mut Guest, end: *mut layout::En
         if let Some(fault) = guest.guest.fault_report(image) {
             environment::say(&alloc::format!("{}: {fault}", Escaped(image.name())));
         }
-        let result = layout::End {
+        end.write(layout::End {
             kind: reached.kind as u32,
             code: reached.code,
-        };
-        // SAFETY: the caller's.
-        unsafe { store(end, result, "end") }
+        });
+        Ok(())
     })
 }
 
 /// `pvh_end_status`
-///
-/// # Safety
-/// As the header says.
 #[unsafe(no_mangle)]
-pub unsafe extern "C" fn pvh_end_status(end: *const layout::End) -> i32 {
-    // SAFETY: the caller's.
-    let end = unsafe { end.as_ref() };
+pub extern "C" fn pvh_end_status(end: Option<&layout::End>) -> i32 {
     let end = end.and_then(|end| {
         let kind = EndKind::from_number(end.kind)?;
         let code = end.code;
@@ -163,85 +158,49 @@ pub extern "C" fn pvh_guest_current() -> *mut Guest {
     guest.map_or(ptr::null_mut(), |guest| ptr::from_ref(guest).cast_mut().cast())
 }
 
-/// The guest behind a pointer, if there is one.
-///
-/// # Safety
-/// The pointer is null, or the guest is not released as long as the reference is used.
-unsafe fn of<'a>(guest: *const Guest) -> Option<&'a guest::Guest<Platform>> {
-    // SAFETY: the caller's.
-    unsafe { guest.as_ref() }.map(|guest| &guest.guest)
-}
-
 /// `pvh_guest_readable`
-///
-/// # Safety
-/// As the header says.
 #[unsafe(no_mangle)]
-pub unsafe extern "C" fn pvh_guest_readable(guest: *const Guest, address: *const c_void, size: usize) -> i32 {
-    // SAFETY: the caller's.
-    unsafe { of(guest) }
-        .is_some_and(|guest| guest.memory().readable(address as u64, size as u64))
-        .into()
+pub extern "C" fn pvh_guest_readable(guest: Option<&Guest>, address: *const c_void, size: usize) -> i32 {
+    let readable = |guest: &Guest| guest.guest.memory().readable(address as u64, size as u64);
+    guest.is_some_and(readable).into()
 }
 
 /// `pvh_guest_writable`
-///
-/// # Safety
-/// As the header says.
 #[unsafe(no_mangle)]
-pub unsafe extern "C" fn pvh_guest_writable(guest: *const Guest, address: *const c_void, size: usize) -> i32 {
-    // SAFETY: the caller's.
-    unsafe { of(guest) }
-        .is_some_and(|guest| guest.memory().writable(address as u64, size as u64))
-        .into()
+pub extern "C" fn pvh_guest_writable(guest: Option<&Guest>, address: *const c_void, size: usize) -> i32 {
+    let writable = |guest: &Guest| guest.guest.memory().writable(address as u64, size as u64);
+    guest.is_some_and(writable).into()
 }
 
 /// `pvh_guest_latch`
-///
-/// # Safety
-/// As the header says.
 #[unsafe(no_mangle)]
-pub unsafe extern "C" fn pvh_guest_latch(guest: *mut Guest, line: u32) -> i32 {
-    // SAFETY: the caller's.
-    match unsafe { of(guest) }.map(|guest| guest.latch(line)) {
+pub extern "C" fn pvh_guest_latch(guest: Option<&Guest>, line: u32) -> i32 {
+    match guest.map(|guest| guest.guest.latch(line)) {
         Some(Ok(interrupt)) => interrupt.into(),
         _ => Number::Argument as i32,
     }
 }
 
 /// `pvh_guest_stop`
-///
-/// # Safety
-/// As the header says.
 #[unsafe(no_mangle)]
-pub unsafe extern "C" fn pvh_guest_stop(guest: *mut Guest, code: i32) {
-    // SAFETY: the caller's.
-    if let Some(guest) = unsafe { of(guest) } {
-        guest.stop(code);
+pub extern "C" fn pvh_guest_stop(guest: Option<&Guest>, code: i32) {
+    if let Some(guest) = guest {
+        guest.guest.stop(code);
     }
 }
 
 /// `pvh_guest_alarm`
-///
-/// # Safety
-/// As the header says.
 #[unsafe(no_mangle)]
-pub unsafe extern "C" fn pvh_guest_alarm(guest: *mut Guest) {
-    // SAFETY: the caller's.
-    if let Some(guest) = unsafe { of(guest) } {
-        guest.alarm();
+pub extern "C" fn pvh_guest_alarm(guest: Option<&Guest>) {
+    if let Some(guest) = guest {
+        guest.guest.alarm();
     }
 }
 
 /// `pvh_guest_deliver`
-///
-/// # Safety
-/// As the header says.
 #[unsafe(no_mangle)]
-pub unsafe extern "C" fn pvh_guest_deliver(guest: *mut Guest, context: *mut Context) -> i32 {
-    // SAFETY: the caller's.
-    let (guest, context) = unsafe { (of(guest), context.as_mut()) };
-    let (Some(guest), Some(context)) = (guest, context) else {
+pub extern "C" fn pvh_guest_deliver(guest: Option<&Guest>, context: Option<&mut Context>) -> i32 {
+    let (Some(Guest { guest, .. }), Some(context)) = (guest, context) else {
         return Number::Argument as i32;
     };
     let mut interrupted = interrupted(context);
@@ -251,24 +210,15 @@ pub unsafe extern "C" fn pvh_guest_deliver(guest: *mut Guest, context: *mut Cont
 }
 
 /// `pvh_guest_ready`
-///
-/// # Safety
-/// As the header says.
 #[unsafe(no_mangle)]
-pub unsafe extern "C" fn pvh_guest_ready(guest: *const Guest, line: u32) -> i32 {
-    // SAFETY: the caller's.
-    unsafe { of(guest) }.is_some_and(|guest| guest.is_ready(line)).into()
+pub extern "C" fn pvh_guest_ready(guest: Option<&Guest>, line: u32) -> i32 {
+    guest.is_some_and(|guest| guest.guest.is_ready(line)).into()
 }
 
 /// `pvh_guest_fault`
-///
-/// # Safety
-/// As the header says.
 #[unsafe(no_mangle)]
-pub unsafe extern "C" fn pvh_guest_fault(guest: *mut Guest, context: *mut Context, fault: *const Fault) -> i32 {
-    // SAFETY: the caller's.
-    let parts = unsafe { (of(guest), context.as_mut(), fault.as_ref()) };
-    let (Some(guest), Some(context), Some(fault)) = parts else {
+pub extern "C" fn pvh_guest_fault(guest: Option<&Guest>, context: Option<&mut Context>, fault: Option<&Fault>) -> i32 {
+    let (Some(Guest { guest, .. }), Some(context), Some(fault)) = (guest, context, fault) else {
         return Number::Argument as i32;
     };
     let exception = match fault.vector {

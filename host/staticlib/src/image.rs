@@ -11,8 +11,7 @@ use core::{ptr, slice};
 use paravirt_abi::note;
 use paravirt_host_core::image::{self, Access};
 
-use crate::argument::{array, store, text, value};
-use crate::error::{Error, Number, number};
+use crate::argument::{Error, Number, Out, array, number, text, there};
 use crate::layout::{
     EXECUTE, External, IMAGE_EXECUTABLE_MEMORY, IMAGE_NO_RED_ZONE, IMAGE_NOTE, ImageInfo, READ, Segment, WRITE,
 };
@@ -33,16 +32,15 @@ pub unsafe extern "C" fn pvh_image_parse(
     name: *const c_char,
     bytes: *const c_void,
     size: usize,
-    image: *mut *mut Image,
+    image: Out<'_, *mut Image>,
 ) -> i32 {
     number(|| {
-        // SAFETY: the caller's.
-        unsafe { store(image, ptr::null_mut(), "image")? };
+        let image = there(image, "image")?;
+        image.write(ptr::null_mut());
         // SAFETY: the caller's.
         let (name, bytes) = unsafe { (text(name, "name")?, array(bytes.cast(), size, "bytes")?) };
-        let parsed = parse(name, bytes)?;
-        // SAFETY: the caller's.
-        unsafe { store(image, Box::into_raw(Box::new(parsed)), "image") }
+        image.write(Box::into_raw(Box::new(parse(name, bytes)?)));
+        Ok(())
     })
 }
 
@@ -58,26 +56,16 @@ fn parse(name: &str, bytes: &[u8]) -> Result<Image, Error> {
 }
 
 /// `pvh_image_release`
-///
-/// # Safety
-/// As the header says.
 #[unsafe(no_mangle)]
-pub unsafe extern "C" fn pvh_image_release(image: *mut Image) {
-    if !image.is_null() {
-        // SAFETY: it came from `pvh_image_parse`, and is not used any more.
-        drop(unsafe { Box::from_raw(image) });
-    }
+pub extern "C" fn pvh_image_release(image: Option<Box<Image>>) {
+    drop(image);
 }
 
 /// `pvh_image_info`
-///
-/// # Safety
-/// As the header says.
 #[unsafe(no_mangle)]
-pub unsafe extern "C" fn pvh_image_info(image: *const Image, info: *mut ImageInfo) -> i32 {
+pub extern "C" fn pvh_image_info(image: Option<&Image>, info: Out<'_, ImageInfo>) -> i32 {
     number(|| {
-        // SAFETY: the caller's.
-        let Image { image, .. } = unsafe { value(image, "image")? };
+        let Image { image, .. } = there(image, "image")?;
         let mut flags = 0;
         if let Some(identity) = image.identity() {
             flags |= IMAGE_NOTE;
@@ -88,59 +76,48 @@ pub unsafe extern "C" fn pvh_image_info(image: *const Image, info: *mut ImageInf
         if image.asks_for_executable_memory() {
             flags |= IMAGE_EXECUTABLE_MEMORY;
         }
-        let result = ImageInfo {
+        there(info, "info")?.write(ImageInfo {
             entry: image.entry(),
             vcpu_page: image.vcpu_page().unwrap_or(0),
             machine: image.machine().elf().into(),
             flags,
             segments: image.segments().len() as u32,
             externals: image.externals().len() as u32,
-        };
-        // SAFETY: the caller's.
-        unsafe { store(info, result, "info") }
+        });
+        Ok(())
     })
 }
 
 /// `pvh_image_segment`
-///
-/// # Safety
-/// As the header says.
 #[unsafe(no_mangle)]
-pub unsafe extern "C" fn pvh_image_segment(image: *const Image, index: u32, segment: *mut Segment) -> i32 {
+pub extern "C" fn pvh_image_segment(image: Option<&Image>, index: u32, segment: Out<'_, Segment>) -> i32 {
     number(|| {
-        // SAFETY: the caller's.
-        let Image { image, .. } = unsafe { value(image, "image")? };
+        let Image { image, .. } = there(image, "image")?;
         let found = at(image.segments(), index, "segments")?;
         let data = found.data();
-        let result = Segment {
+        there(segment, "segment")?.write(Segment {
             address: found.address,
             size: found.size,
             file_size: data.len() as u64,
             bytes: data.as_ptr().cast(),
             access: rights(found.access),
-        };
-        // SAFETY: the caller's.
-        unsafe { store(segment, result, "segment") }
+        });
+        Ok(())
     })
 }
 
 /// `pvh_image_external`
-///
-/// # Safety
-/// As the header says.
 #[unsafe(no_mangle)]
-pub unsafe extern "C" fn pvh_image_external(image: *const Image, index: u32, external: *mut External) -> i32 {
+pub extern "C" fn pvh_image_external(image: Option<&Image>, index: u32, external: Out<'_, External>) -> i32 {
     number(|| {
-        // SAFETY: the caller's.
-        let Image { image, names } = unsafe { value(image, "image")? };
+        let Image { image, names } = there(image, "image")?;
         let found = at(image.externals(), index, "external functions")?;
-        let result = External {
+        there(external, "external")?.write(External {
             name: at(names, index, "external functions")?.as_ptr(),
             slot: found.slot,
             signature: found.signature.map_or(0, |signature| signature.word()),
-        };
-        // SAFETY: the caller's.
-        unsafe { store(external, result, "external") }
+        });
+        Ok(())
     })
 }
 
@@ -149,9 +126,13 @@ pub unsafe extern "C" fn pvh_image_external(image: *const Image, index: u32, ext
 /// # Safety
 /// As the header says.
 #[unsafe(no_mangle)]
-pub unsafe extern "C" fn pvh_image_symbol(image: *const Image, address: u64, text: *mut c_char, size: usize) -> usize {
-    // SAFETY: the caller's.
-    let Some(Image { image, .. }) = (unsafe { image.as_ref() }) else {
+pub unsafe extern "C" fn pvh_image_symbol(
+    image: Option<&Image>,
+    address: u64,
+    text: *mut c_char,
+    size: usize,
+) -> usize {
+    let Some(Image { image, .. }) = image else {
         return 0;
     };
     let is_code = image

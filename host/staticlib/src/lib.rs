@@ -13,7 +13,6 @@ core::arch::global_asm!(".weak rust_eh_personality", ".set rust_eh_personality, 
 
 mod argument;
 mod environment;
-mod error;
 mod functions;
 mod guest;
 mod image;

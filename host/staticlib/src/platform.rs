@@ -11,8 +11,7 @@ use paravirt_host_core::guest::{self, Frame, Guest};
 use paravirt_host_core::image::Access;
 use paravirt_host_core::memory::{MapError, Pages};
 
-use crate::argument::{check_size, value};
-use crate::error::Error;
+use crate::argument::{Error, check_size, there};
 use crate::image::rights;
 use crate::layout;
 
@@ -40,7 +39,7 @@ impl Platform {
     /// As the header says.
     pub unsafe fn new(platform: *const layout::Platform) -> Result<Self, Error> {
         // SAFETY: the caller's.
-        let platform = unsafe { value(platform, "platform")? };
+        let platform = there(unsafe { platform.as_ref() }, "platform")?;
         check_size(platform.size, size_of::<layout::Platform>(), "platform")?;
         for (name, is_there) in [
             ("map", platform.map.is_some()),

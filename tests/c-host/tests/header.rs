@@ -111,7 +111,7 @@ fn numbers() -> Vec<(String, String)> {
             numbers.push((name, value.trim_end_matches(';').to_owned()));
         }
     }
-    let errors = read("host/staticlib/src/error.rs");
+    let errors = read("host/staticlib/src/argument.rs");
     for line in errors.lines() {
         if let Some((variant, value)) = line.trim().split_once(" = -") {
             let mut name = String::from("PVH_ERROR");

@@ -21,13 +21,8 @@ pub enum ListError {
     #[error(transparent)]
     Function(#[from] ProvidesError),
     /// Not the expected JSON.
-    #[error("{file}: {reason}; make it with `pvhost header GUEST --format json`", file = Escaped(file))]
-    Json {
-        /// The file.
-        file: String,
-        /// What is wrong.
-        reason: serde_json::Error,
-    },
+    #[error("{file}: {1}; make it with `pvhost header GUEST --format json`", file = Escaped(.0))]
+    Json(String, serde_json::Error),
 }
 
 /// What of the JSON matters here; other members may be there.
@@ -51,10 +46,7 @@ pub fn parse(file: &str, text: &str, width: Width) -> Result<Provides, ListError
     if !text.trim_start().starts_with('{') {
         return Ok(Provides::parse(file, text, width)?);
     }
-    let list: JsonList = serde_json::from_str(text).map_err(|reason| ListError::Json {
-        file: file.to_owned(),
-        reason,
-    })?;
+    let list: JsonList = serde_json::from_str(text).map_err(|reason| ListError::Json(file.to_owned(), reason))?;
     let mut provides = Provides::default();
     for (index, function) in list.functions.iter().enumerate() {
         let listed = Listed {

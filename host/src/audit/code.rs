@@ -80,7 +80,7 @@ pub(super) fn walk<'a, E>(image: &'a Image, take: &mut impl FnMut(Part<'a>) -> R
                 cut((&symbols, &marks), section, start, &segment.data()[from..to], take)?;
             } else {
                 let section = section.name.clone();
-                other(start..stop, GapReason::Data { section }, take)?;
+                other(start..stop, GapReason::Data(section), take)?;
             }
         }
         other(next..end, GapReason::NoSection, take)?;

@@ -80,32 +80,23 @@ pub struct Gap {
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum GapReason {
     /// They belong to a section that does not claim to be code.
-    Data {
-        /// Its name.
-        section: String,
-    },
+    Data(String),
     /// They belong to no section: headers, padding.
     NoSection,
     /// The assembler has marked them as data, such as a literal pool.
-    Marked {
-        /// The function.
-        function: String,
-    },
+    Marked(String),
     /// No instruction begins there: data in the code, such as a jump table, after which other data may have been
     /// mistaken for instructions.
-    Undecodable {
-        /// The function.
-        function: String,
-    },
+    Undecodable(String),
 }
 
 impl std::fmt::Display for GapReason {
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
         match self {
-            Self::Data { section } => write!(f, "section {section:?}, not marked as code"),
+            Self::Data(section) => write!(f, "section {section:?}, not marked as code"),
             Self::NoSection => f.write_str("in no section"),
-            Self::Marked { function } => write!(f, "marked as data, in {function}"),
-            Self::Undecodable { function } => write!(f, "no instruction, in {function}"),
+            Self::Marked(function) => write!(f, "marked as data, in {function}"),
+            Self::Undecodable(function) => write!(f, "no instruction, in {function}"),
         }
     }
 }
@@ -124,11 +115,8 @@ pub enum AuditError {
     /// Nothing to decode.
     #[error(
         "{file}: no section of its executable segments is marked as code; link it with sections of their own for \
-        code", file = Escaped(file))]
-    NoCode {
-        /// The image.
-        file: String,
-    },
+        code", file = Escaped(.0))]
+    NoCode(String),
     /// More findings, or gaps, than the limit.
     #[error(
         "{file}: more than {limit} privileged or sensitive instructions, or places without an instruction; this is no \
@@ -224,7 +212,7 @@ fn scan(image: &Image, architecture: impl Architecture) -> Result<Audit, AuditEr
         },
     })?;
     if !scan.has_code {
-        return Err(AuditError::NoCode { file: file() });
+        return Err(AuditError::NoCode(file()));
     }
     Ok(scan.audit)
 }
@@ -262,7 +250,7 @@ impl<'a, A: Architecture> Scan<'a, A> {
                 self.gap_in(&piece, piece.address, piece.bytes.len() as u64, InFunction::Marked)
             }
             Part::Other(gap) => {
-                if let GapReason::Data { section } = &gap.reason {
+                if let GapReason::Data(section) = &gap.reason {
                     self.count_name(section)?;
                 }
                 self.gap(gap)
@@ -316,8 +304,8 @@ impl<'a, A: Architecture> Scan<'a, A> {
             address,
             size,
             reason: match kind {
-                InFunction::Marked => GapReason::Marked { function },
-                InFunction::Undecodable => GapReason::Undecodable { function },
+                InFunction::Marked => GapReason::Marked(function),
+                InFunction::Undecodable => GapReason::Undecodable(function),
             },
         })
     }

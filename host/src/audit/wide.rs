@@ -33,13 +33,10 @@ pub enum StateProblem {
     },
     /// Nobody knows.
     #[error(
-        "whether its code uses {state} state, since no function with a symbol and a size could be decoded; link it \
+        "whether its code uses {0} state, since no function with a symbol and a size could be decoded; link it \
         with its symbols and with sections of their own for code"
     )]
-    Unknown {
-        /// Of which extensions of the processor, in words.
-        state: &'static str,
-    },
+    Unknown(&'static str),
 }
 
 /// Looks for code that uses state which upcalls do not keep: on x86 that of AVX-512 and AMX, on AArch64 that of SVE
@@ -71,7 +68,7 @@ fn check<A: Architecture>(image: &Image, mut architecture: A) -> Result<(), Stat
     if known {
         Ok(())
     } else {
-        Err(StateProblem::Unknown { state: A::WIDE_STATE })
+        Err(StateProblem::Unknown(A::WIDE_STATE))
     }
 }
 

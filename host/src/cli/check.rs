@@ -155,7 +155,7 @@ fn report(image: Image, arguments: &Arguments) -> Result<Report, Error> {
         None => match check_state(&image) {
             Ok(()) => (None, None),
             Err(wide @ StateProblem::Wide { .. }) => (Some(wide.to_string()), None),
-            Err(unknown @ StateProblem::Unknown { .. }) => (None, Some(unknown.to_string())),
+            Err(unknown @ StateProblem::Unknown(..)) => (None, Some(unknown.to_string())),
         },
     };
     // To a guest for another processor, a host provides nothing: that the processor is another one says it all.

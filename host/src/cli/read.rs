@@ -45,7 +45,7 @@ pub(super) fn image(file: &Path) -> Result<Image, OpenError> {
     let name = file.display().to_string();
     match File::open(file).and_then(|open| Ok((open.metadata()?.len(), open))) {
         Ok((length, open)) => Image::read(name, open, buffer(length)),
-        Err(source) => Err(OpenError::Read { file: name, source }),
+        Err(source) => Err(OpenError::Read(name, source)),
     }
 }
 
@@ -63,7 +63,7 @@ pub(super) fn image_until(file: &Path, end: Instant) -> Result<Image, OpenError>
     };
     match open() {
         Ok((length, open)) => Image::read(name, Timely::reader(open, end), buffer(length)),
-        Err(source) => Err(OpenError::Read { file: name, source }),
+        Err(source) => Err(OpenError::Read(name, source)),
     }
 }
 

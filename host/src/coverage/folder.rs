@@ -46,13 +46,8 @@ pub struct Folder {
 #[derive(Debug, thiserror::Error)]
 pub enum FolderError {
     /// The folder cannot be used.
-    #[error("cannot use the folder {} for coverage: {source}", Escaped(path.display()))]
-    Folder {
-        /// Its name.
-        path: PathBuf,
-        /// The system's reason.
-        source: io::Error,
-    },
+    #[error("cannot use the folder {path} for coverage: {1}", path = Escaped(.0.display()))]
+    Folder(PathBuf, #[source] io::Error),
     /// A name is none that a compiler makes.
     #[error("the guest has a strange name for a file with coverage, {}: {why}", Escaped(name))]
     Name {
@@ -70,13 +65,8 @@ pub enum FolderError {
         why: String,
     },
     /// The system refuses.
-    #[error("cannot write {}: {source}", Escaped(path.display()))]
-    Write {
-        /// The file.
-        path: PathBuf,
-        /// The system's reason.
-        source: io::Error,
-    },
+    #[error("cannot write {path}: {1}", path = Escaped(.0.display()))]
+    Write(PathBuf, #[source] io::Error),
 }
 
 impl Folder {
@@ -91,10 +81,7 @@ impl Folder {
             let folder = rustix::fs::open(&whole, FOLDER, Mode::empty())?;
             Ok(Self { folder, path: whole })
         };
-        open().map_err(|source| FolderError::Folder {
-            path: path.to_owned(),
-            source,
-        })
+        open().map_err(|source| FolderError::Folder(path.to_owned(), source))
     }
 
     /// Writes a guest's counters, when no other process writes there any more. What has gone wrong.
@@ -102,10 +89,7 @@ impl Folder {
     pub fn write(&self, counters: &Counters) -> Vec<FolderError> {
         let lock = |operation| rustix::io::retry_on_intr(|| rustix::fs::flock(&self.folder, operation));
         if let Err(error) = lock(FlockOperation::LockExclusive) {
-            return vec![FolderError::Folder {
-                path: self.path.clone(),
-                source: error.into(),
-            }];
+            return vec![FolderError::Folder(self.path.clone(), error.into())];
         }
         let mut errors = Vec::new();
         for same in counters.files.chunk_by(|one, other| one.name == other.name) {
@@ -146,16 +130,15 @@ impl Folder {
             match rustix::fs::statat(&self.folder, &*name, AtFlags::SYMLINK_NOFOLLOW) {
                 Ok(_) => {}
                 Err(Errno::NOENT) => {
-                    return replace(&self.folder, &name, profile).map_err(|source| FolderError::Write {
-                        path: self.path.join(std::ffi::OsStr::from_bytes(&name)),
-                        source,
+                    return replace(&self.folder, &name, profile).map_err(|source| {
+                        FolderError::Write(self.path.join(std::ffi::OsStr::from_bytes(&name)), source)
                     });
                 }
                 Err(error) => {
-                    return Err(FolderError::Write {
-                        path: self.path.join(std::ffi::OsStr::from_bytes(&name)),
-                        source: error.into(),
-                    });
+                    return Err(FolderError::Write(
+                        self.path.join(std::ffi::OsStr::from_bytes(&name)),
+                        error.into(),
+                    ));
                 }
             }
         }
@@ -176,14 +159,11 @@ impl Folder {
         let Some((name, folders)) = parts.split_last() else {
             return Err(strange(&file.name, "it is empty"));
         };
-        let refused = |error: Errno| FolderError::Write {
-            path: path.clone(),
-            source: error.into(),
-        };
-        let mut folder = self.folder.try_clone().map_err(|source| FolderError::Write {
-            path: path.clone(),
-            source,
-        })?;
+        let refused = |error: Errno| FolderError::Write(path.clone(), error.into());
+        let mut folder = self
+            .folder
+            .try_clone()
+            .map_err(|source| FolderError::Write(path.clone(), source))?;
         for part in folders {
             folder = enter(&folder, part).map_err(|error| match error {
                 // A link, or no folder.
@@ -200,10 +180,7 @@ impl Folder {
         {
             data.add(&before);
         }
-        replace(&folder, name, &data.bytes()).map_err(|source| FolderError::Write {
-            path: path.clone(),
-            source,
-        })
+        replace(&folder, name, &data.bytes()).map_err(|source| FolderError::Write(path.clone(), source))
     }
 
     /// The parts of the file's name in this folder.
@@ -269,10 +246,7 @@ fn before(folder: impl AsFd, name: &[u8], path: &Path) -> Result<Option<Data>, F
         path: path.to_owned(),
         why,
     };
-    let refused = |source: io::Error| FolderError::Write {
-        path: path.to_owned(),
-        source,
-    };
+    let refused = |source: io::Error| FolderError::Write(path.to_owned(), source);
     // Whatever has the name, opening it does not wait and does nothing.
     let flags = OFlags::RDONLY | OFlags::NOFOLLOW | OFlags::NONBLOCK | OFlags::NOCTTY | OFlags::CLOEXEC;
     let file = match rustix::fs::openat(&folder, name, flags, Mode::empty()) {
@@ -330,10 +304,7 @@ impl LateFolder {
         // SAFETY: one thread, as the caller says: nothing is locked.
         unsafe { Writer::start(folder.as_fd(), work) }
             .map(Self)
-            .map_err(|source| FolderError::Folder {
-                path: path.clone(),
-                source,
-            })
+            .map_err(|source| FolderError::Folder(path.clone(), source))
     }
 
     /// Has the counters written.

@@ -47,7 +47,7 @@ pub(super) fn arguments(
         match options.platform {
             VirtualMachine::XenPvh | VirtualMachine::XenDomu => {
                 let platform = options.platform.name();
-                return Err(EmulatorError::NoDebugger { platform });
+                return Err(EmulatorError::NoDebugger(platform));
             }
             VirtualMachine::Bare | VirtualMachine::XenPv if address.port() == 0 => return Err(EmulatorError::NoPort),
             VirtualMachine::Bare | VirtualMachine::XenPv => {}

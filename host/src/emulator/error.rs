@@ -98,13 +98,10 @@ pub enum EmulatorError {
     },
     /// QEMU cannot read the guest's memory for a debugger.
     #[error(
-        "no debugger on {platform}: there Xen has page tables of its own below the guest's; debug it in a process or on \
+        "no debugger on {0}: there Xen has page tables of its own below the guest's; debug it in a process or on \
         `qemu`, for x86-64 also on `xen-pv`"
     )]
-    NoDebugger {
-        /// The platform.
-        platform: &'static str,
-    },
+    NoDebugger(&'static str),
     /// QEMU does not say which port it has taken.
     #[error("QEMU does not say which port a debugger finds it at; name one that is not 0")]
     NoPort,
@@ -117,19 +114,14 @@ pub enum EmulatorError {
         machine: Machine,
     },
     /// The system refused something.
-    #[error("{what}: {source}")]
-    System {
-        /// What was asked of it.
-        what: &'static str,
-        /// Its reason.
-        source: io::Error,
-    },
+    #[error("{0}: {1}")]
+    System(&'static str, #[source] io::Error),
 }
 
 impl EmulatorError {
     /// For `map_err`.
     pub(super) fn system(what: &'static str) -> impl FnOnce(io::Error) -> Self {
-        move |source| Self::System { what, source }
+        move |source| Self::System(what, source)
     }
 }
 

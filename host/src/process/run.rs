@@ -210,10 +210,7 @@ fn timers([alarm, ender]: [i32; 2]) -> Result<[PosixTimer; 2], VmError> {
 }
 
 fn refused(source: io::Error) -> VmError {
-    VmError::System {
-        what: "cannot run the guest",
-        source,
-    }
+    VmError::System("cannot run the guest", source)
 }
 
 /// Linux counts each timer as a signal that waits.

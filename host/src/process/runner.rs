@@ -110,10 +110,7 @@ impl Runner {
         let thread = thread::Builder::new()
             .name("vCPU".into())
             .spawn(body)
-            .map_err(|source| VmError::System {
-                what: "cannot start a thread for the guest",
-                source,
-            })?;
+            .map_err(|source| VmError::System("cannot start a thread for the guest", source))?;
         Self::of(pauses, &receiver, thread)
     }
 

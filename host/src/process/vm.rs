@@ -295,17 +295,15 @@ impl Builder {
     pub fn build(self) -> Result<Vm, VmError> {
         let address = run::run as *const () as u64;
         if address < GUEST_END {
-            return Err(VmError::HostInTheWay { address });
+            return Err(VmError::HostInTheWay(address));
         }
         let occupancy = Occupancy::take()?;
         conditions::check(self.image.machine().width())?;
         self.features().try_for_each(Feature::check)?;
         let console = match self.console {
             Some(console) => console,
-            None => Console::stdio().map_err(|source| VmError::System {
-                what: "cannot use standard input and output as the console",
-                source,
-            })?,
+            None => Console::stdio()
+                .map_err(|source| VmError::System("cannot use standard input and output as the console", source))?,
         };
         let sampler = self.profile.then(|| Rc::new(Sampler::new()));
         let hook = self.trace.and_then(|_| recorder::hook(&self.image));
@@ -508,13 +506,10 @@ pub enum VmError {
     Guest(#[from] GuestError),
     /// The host program itself is linked where guests go.
     #[error(
-        "this program is linked at {address:#x}, in the guest's address space; link it position-independent (the \
+        "this program is linked at {0:#x}, in the guest's address space; link it position-independent (the \
         default)"
     )]
-    HostInTheWay {
-        /// Where some of its code lies.
-        address: u64,
-    },
+    HostInTheWay(u64),
     /// A guest is loaded already.
     #[error("another guest is loaded in this process; guests are linked at fixed addresses, so run one at a time")]
     Occupied,
@@ -549,11 +544,6 @@ pub enum VmError {
     #[error(transparent)]
     Sandbox(#[from] SandboxError),
     /// The system refused something the host needs.
-    #[error("{what}: {source}")]
-    System {
-        /// What was asked of it.
-        what: &'static str,
-        /// Its reason.
-        source: io::Error,
-    },
+    #[error("{0}: {1}")]
+    System(&'static str, #[source] io::Error),
 }

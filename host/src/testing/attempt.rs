@@ -78,15 +78,9 @@ impl Failure {
     /// As an error, of that command, whose output is kept in that file.
     pub(super) fn error(self, command: &Command, file: &Path) -> Error {
         match self {
-            Self::Start(source) => Error::Start {
-                program: command.get_program().into(),
-                source,
-            },
+            Self::Start(source) => Error::Start(command.get_program().into(), source),
             Self::Watch(source) => Error::Watch(source),
-            Self::Keep(source) => Error::Keep {
-                file: file.to_owned(),
-                source,
-            },
+            Self::Keep(source) => Error::Keep(file.to_owned(), source),
         }
     }
 }

@@ -81,10 +81,7 @@ pub fn find(paths: &[PathBuf], launcher: &impl Launcher, limit: Duration) -> Res
 }
 
 fn unread(file: &Path, source: io::Error) -> Error {
-    Error::Read {
-        file: file.to_owned(),
-        source,
-    }
+    Error::Read(file.to_owned(), source)
 }
 
 fn walk(

@@ -25,10 +25,7 @@ impl Folder {
     /// # Errors
     /// Another run has it, or it cannot be made or written to.
     pub fn open(path: &Path) -> Result<Self, Error> {
-        let error = |source| Error::Keep {
-            file: path.to_owned(),
-            source,
-        };
+        let error = |source| Error::Keep(path.to_owned(), source);
         fs::create_dir_all(path).map_err(error)?;
         let lock = File::options()
             .write(true)
@@ -41,9 +38,7 @@ impl Folder {
                 path: path.to_owned(),
                 lock,
             }),
-            Err(TryLockError::WouldBlock) => Err(Error::Busy {
-                folder: path.to_owned(),
-            }),
+            Err(TryLockError::WouldBlock) => Err(Error::Busy(path.to_owned())),
             Err(TryLockError::Error(source)) => Err(error(source)),
         }
     }
@@ -162,7 +157,7 @@ mod tests {
         let temporary = tempfile::tempdir().expect("a folder");
         let path = temporary.path().join("a/b");
         let first = Folder::open(&path).expect("nobody has it");
-        assert!(matches!(Folder::open(&path), Err(Error::Busy { .. })));
+        assert!(matches!(Folder::open(&path), Err(Error::Busy(..))));
         drop(first);
         Folder::open(&path).expect("nobody has it any more");
         fs::write(temporary.path().join("file"), "").expect("a file");

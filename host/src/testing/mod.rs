@@ -66,36 +66,18 @@ impl Test {
 #[derive(Debug, thiserror::Error)]
 pub enum Error {
     /// What was named cannot be read.
-    #[error("cannot read {file}: {source}", file = Escaped(file.display()))]
-    Read {
-        /// A file, or a folder.
-        file: PathBuf,
-        /// The system's reason.
-        source: io::Error,
-    },
+    #[error("cannot read {file}: {1}", file = Escaped(.0.display()))]
+    Read(PathBuf, #[source] io::Error),
     /// The program that runs a test cannot be started.
-    #[error("cannot start {program}: {source}", program = Escaped(program.display()))]
-    Start {
-        /// The program.
-        program: PathBuf,
-        /// The system's reason.
-        source: io::Error,
-    },
+    #[error("cannot start {program}: {1}", program = Escaped(.0.display()))]
+    Start(PathBuf, #[source] io::Error),
     /// Output cannot be kept.
-    #[error("cannot write {file}: {source}; name another folder, or make room there", file = Escaped(file.display()))]
-    Keep {
-        /// A file, or a folder.
-        file: PathBuf,
-        /// The system's reason.
-        source: io::Error,
-    },
+    #[error("cannot write {file}: {1}; name another folder, or make room there", file = Escaped(.0.display()))]
+    Keep(PathBuf, #[source] io::Error),
     /// Another run keeps its output there.
     #[error("another run of tests is writing to {folder}: wait for its end, or name another folder",
-        folder = Escaped(folder.display()))]
-    Busy {
-        /// The folder.
-        folder: PathBuf,
-    },
+        folder = Escaped(.0.display()))]
+    Busy(PathBuf),
     /// The system does not do what is needed to watch a program.
     #[error("cannot watch a program that runs: {0}")]
     Watch(io::Error),

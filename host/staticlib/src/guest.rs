@@ -91,7 +91,7 @@ fn refusal(error: GuestError) -> Error {
     let number = match error {
         GuestError::Prototype { .. } | GuestError::NoPrototype { .. } => Number::Fit,
         GuestError::Layout(LayoutError::CommandLine(_)) => Number::Argument,
-        GuestError::Layout(_) | GuestError::Protect { .. } => Number::Memory,
+        GuestError::Layout(_) | GuestError::Protect(..) => Number::Memory,
         _ => Number::Image,
     };
     Error::new(number, error)

@@ -188,7 +188,7 @@ fn wide(guest: &Guest) -> Option<(String, u64)> {
     match check_state(&parse(guest)) {
         Ok(()) => None,
         Err(StateProblem::Wide { function, address, .. }) => Some((function, address)),
-        Err(StateProblem::Unknown { .. }) => panic!("there is a function to judge"),
+        Err(StateProblem::Unknown(..)) => panic!("there is a function to judge"),
     }
 }
 
@@ -378,8 +378,8 @@ fn what_is_not_decoded_is_said() {
         .collect();
     let (function, section) = ("late".to_owned(), ".rodata".to_owned());
     let expected = [
-        (0x30, 2, GapReason::Undecodable { function }),
-        (0x38, 4, GapReason::Data { section }),
+        (0x30, 2, GapReason::Undecodable(function)),
+        (0x38, 4, GapReason::Data(section)),
         (0x3c, 4, GapReason::NoSection),
     ];
     assert_eq!(gaps, expected);
@@ -402,7 +402,7 @@ fn what_cannot_be_audited_is_refused() {
     let other = parse(&guest(Machine::Riscv64));
     assert!(matches!(audit(&other), Err(AuditError::Machine { .. })));
     let none = parse(&Guest::new(Machine::I386));
-    assert!(matches!(audit(&none), Err(AuditError::NoCode { .. })));
+    assert!(matches!(audit(&none), Err(AuditError::NoCode(..))));
     let mut full = Guest::new(Machine::I386);
     let code = vec![0xfa; 0x2_0000];
     full.loads[0] = crate::guest::Load::new(0x20_0000, code, elf::PF_R | elf::PF_X);

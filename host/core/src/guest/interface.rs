@@ -28,7 +28,6 @@ macro_rules! offered_functions {
 
 #[expect(missing_docs, reason = "the list of the interface documents its functions")]
 impl<P: Platform> Guest<P> {
-    /// As the interface says.
     pub fn pv_console_write(&self, buffer: u64, length: u64) -> Result<usize, Error> {
         if !self.memory.readable(buffer, length) {
             return Err(Error::BadAddress);
@@ -42,7 +41,6 @@ impl<P: Platform> Guest<P> {
         self.platform.console_write(bytes)
     }
 
-    /// As the interface says.
     pub fn pv_console_read(&self, buffer: u64, length: u64) -> Result<usize, Error> {
         if !self.memory.writable(buffer, length) {
             return Err(Error::BadAddress);
@@ -76,27 +74,22 @@ impl<P: Platform> Guest<P> {
         Ok(count)
     }
 
-    /// As the interface says.
     pub fn pv_clock_now(&self) -> u64 {
         self.platform.now().saturating_sub(self.start_time)
     }
 
-    /// As the interface says.
     pub fn pv_clock_wall(&self) -> u64 {
         self.platform.wall()
     }
 
-    /// As the interface says.
     pub fn pv_timer_start(&self, timer: u32, first: u64, period: u64) -> Result<(), Error> {
         self.timers.start(self, timer, first, period)
     }
 
-    /// As the interface says.
     pub fn pv_timer_stop(&self, timer: u32) -> Result<(), Error> {
         self.timers.stop(self, timer)
     }
 
-    /// As the interface says.
     pub fn pv_irq_attach(&self, line: u32) -> Result<(), Error> {
         self.lines.attach(self.page.pending(), line)?;
         if line == CONSOLE {
@@ -105,22 +98,18 @@ impl<P: Platform> Guest<P> {
         Ok(())
     }
 
-    /// As the interface says.
     pub fn pv_irq_detach(&self, line: u32) -> Result<(), Error> {
         self.lines.detach(self.page.pending(), line)
     }
 
-    /// As the interface says.
     pub fn pv_irq_mask(&self, line: u32) -> Result<(), Error> {
         self.lines.mask(self.page.pending(), line)
     }
 
-    /// As the interface says.
     pub fn pv_irq_unmask(&self, line: u32) -> Result<(), Error> {
         self.lines.unmask(self.page.pending(), line)
     }
 
-    /// As the interface says.
     pub fn pv_irq_raise(&self, line: u32) -> Result<(), Error> {
         self.lines.raise(self.page.pending(), line)
     }
@@ -138,7 +127,6 @@ impl<P: Platform> Guest<P> {
         });
     }
 
-    /// As the interface says.
     pub fn pv_cpu_set_tls(&self, base: u64) -> Result<(), Error> {
         self.platform.set_tls(base)
     }

@@ -95,13 +95,8 @@ pub enum GuestError {
     #[error(transparent)]
     Layout(#[from] LayoutError),
     /// The guest does not get its rights to its memory.
-    #[error("{file}: cannot protect the guest's memory: {source}", file = Escaped(file))]
-    Protect {
-        /// The image.
-        file: String,
-        /// The reason of the system below.
-        source: MapError,
-    },
+    #[error("{file}: cannot protect the guest's memory: {1}", file = Escaped(.0))]
+    Protect(String, #[source] MapError),
 }
 
 impl<P: Platform> Guest<P> {
@@ -182,10 +177,10 @@ impl<P: Platform> Guest<P> {
         let hooks = hooks.iter().filter(|hook| guest.memory.writable(hook.slot, word));
         let bound = bindings.chain(hooks).filter(|binding| binding.function.is_some());
         bound.for_each(|binding| guest.fill_slot(binding));
-        guest.memory.seal().map_err(|source| GuestError::Protect {
-            file: image.name().to_owned(),
-            source,
-        })?;
+        guest
+            .memory
+            .seal()
+            .map_err(|source| GuestError::Protect(image.name().to_owned(), source))?;
         // By the linker scripts the image ends with its stack, where calls have arguments.
         if let Some(segment) = image.segments().iter().rfind(|segment| segment.access.write) {
             guest.memory.expect(segment.address);

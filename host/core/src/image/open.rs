@@ -15,13 +15,8 @@ use crate::text::Escaped;
 #[derive(Debug, thiserror::Error)]
 pub enum OpenError {
     /// The file cannot be read.
-    #[error("{file}: {source}; give the path of the linked guest executable", file = Escaped(file))]
-    Read {
-        /// The file as the user named it.
-        file: String,
-        /// The system's reason.
-        source: std::io::Error,
-    },
+    #[error("{file}: {1}; give the path of the linked guest executable", file = Escaped(.0))]
+    Read(String, #[source] std::io::Error),
     /// The file is no usable guest.
     #[error(transparent)]
     Image(#[from] ImageError),
@@ -39,7 +34,7 @@ impl Image {
                 let buffer = Vec::with_capacity(length.min(elf::MAX_FILE + 1) as usize);
                 Self::read(name, file, buffer)
             }
-            Err(source) => Err(OpenError::Read { file: name, source }),
+            Err(source) => Err(OpenError::Read(name, source)),
         }
     }
 
@@ -51,7 +46,7 @@ impl Image {
         let name = name.into();
         match read(file, &mut buffer) {
             Ok(()) => Ok(Self::parse(name, buffer)?),
-            Err(source) => Err(OpenError::Read { file: name, source }),
+            Err(source) => Err(OpenError::Read(name, source)),
         }
     }
 }

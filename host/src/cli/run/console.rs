@@ -109,7 +109,7 @@ impl Place {
                 };
                 let console = Console::tcp(*address, reach).map_err(|error| -> Error {
                     match error {
-                        ConsoleError::Port(PortError::NotLoopback { .. }) => {
+                        ConsoleError::Port(PortError::NotLoopback(..)) => {
                             format!("{error} (--console-open-to-network)").into()
                         }
                         error => error.into(),

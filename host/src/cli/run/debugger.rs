@@ -60,7 +60,7 @@ const fn reach(arguments: &Arguments) -> Reach {
 /// With the option that permits it, if it is that.
 fn refused(error: DebuggerError) -> Error {
     match error {
-        DebuggerError::Port(PortError::NotLoopback { .. }) => format!("{error} (--gdb-open-to-network)").into(),
+        DebuggerError::Port(PortError::NotLoopback(..)) => format!("{error} (--gdb-open-to-network)").into(),
         error => error.into(),
     }
 }

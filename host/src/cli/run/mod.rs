@@ -305,7 +305,7 @@ impl Subcommand for Arguments {
         let image = match end {
             None => read::image(self.guest())?,
             Some(end) => match read::image_until(self.guest(), end) {
-                Err(OpenError::Read { source, .. }) if source.kind() == io::ErrorKind::TimedOut => {
+                Err(OpenError::Read(_, source)) if source.kind() == io::ErrorKind::TimedOut => {
                     self.say_timeout();
                     return Ok(pvhost::process::Exit::Timeout.status());
                 }

@@ -33,13 +33,8 @@ pub enum CoreError {
     #[error("{} is the guest, which would be lost; give its core another name", Escaped(.0.display()))]
     Guest(PathBuf),
     /// The system's reason.
-    #[error("cannot write the core {}: {source}", Escaped(.path.display()))]
-    System {
-        /// The file, or the folder.
-        path: PathBuf,
-        /// Its reason.
-        source: io::Error,
-    },
+    #[error("cannot write the core {path}: {1}", path = Escaped(.0.display()))]
+    System(PathBuf, #[source] io::Error),
 }
 
 /// A core that may be written, see [`Builder::core`](crate::process::Builder::core). As long as it is not, there is no
@@ -73,7 +68,7 @@ impl CoreFile {
         };
         match file {
             Ok(file) => Ok(Self { path, file }),
-            Err(source) => Err(CoreError::System { path, source }),
+            Err(source) => Err(CoreError::System(path, source)),
         }
     }
 
@@ -108,16 +103,14 @@ impl CoreFile {
     /// There is no core, for that reason.
     pub(crate) fn refuse<T>(self, source: io::Error) -> Result<T, CoreError> {
         let path = self.path;
-        Err(CoreError::System { path, source })
+        Err(CoreError::System(path, source))
     }
 
     /// Writes what `content` tells.
     pub(super) fn write(mut self, content: impl FnOnce(&mut LateFile) -> io::Result<()>) -> Result<(), CoreError> {
         let sent = content(&mut self.file);
         let path = self.path;
-        self.file
-            .finish(sent)
-            .map_err(|source| CoreError::System { path, source })
+        self.file.finish(sent).map_err(|source| CoreError::System(path, source))
     }
 }
 

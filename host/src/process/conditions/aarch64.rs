@@ -16,6 +16,6 @@ pub(in crate::process) fn check(_: Width) -> Result<(), Condition> {
     // SAFETY: no pointers.
     match unsafe { libc::sysconf(libc::_SC_PAGESIZE) } as u64 {
         PAGE => Ok(()),
-        size => Err(Condition::PageSize { size }),
+        size => Err(Condition::PageSize(size)),
     }
 }

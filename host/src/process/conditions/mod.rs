@@ -67,22 +67,16 @@ pub enum Condition {
     ShadowStack,
     /// Run 32-bit code.
     #[error(
-        "this system does not run 32-bit code in a 64-bit process, as a guest for i386 needs ({how}); an emulator or a \
+        "this system does not run 32-bit code in a 64-bit process, as a guest for i386 needs ({0}); an emulator or a \
          sandbox in Linux's place? Run the guest in QEMU (`--host qemu`), or on Linux itself, or build it for x86-64"
     )]
-    Code32 {
-        /// What became of an attempt.
-        how: String,
-    },
+    Code32(String),
     /// Map memory by the pages that guests have.
     #[error(
-        "this kernel has pages of {size} bytes, and a guest has pages of 4096: it needs a kernel with those, or runs \
+        "this kernel has pages of {0} bytes, and a guest has pages of 4096: it needs a kernel with those, or runs \
          in QEMU (`--host qemu`)"
     )]
-    PageSize {
-        /// Bytes in a page.
-        size: u64,
-    },
+    PageSize(u64),
     /// Have what was asked for, on this processor.
     #[error("{0} is not there yet for guests in a process on AArch64; leave it out")]
     Feature(Feature),

@@ -34,7 +34,7 @@ pub(in crate::process) fn check(width: Width) -> Result<(), Condition> {
         return Err(Condition::ShadowStack);
     }
     match width {
-        Width::Bits32 => probe_code_32().map_err(|how| Condition::Code32 { how }),
+        Width::Bits32 => probe_code_32().map_err(Condition::Code32),
         Width::Bits64 => Ok(()),
     }
 }

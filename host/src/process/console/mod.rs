@@ -49,28 +49,17 @@ pub struct Console(Box<dyn Device>);
 #[non_exhaustive]
 pub enum ConsoleError {
     /// The file for the output.
-    #[error("cannot open the file {} for the console: {source}", Escaped(.path.display()))]
-    File {
-        /// Its name.
-        path: PathBuf,
-        /// The system's reason.
-        source: io::Error,
-    },
+    #[error("cannot open the file {path} for the console: {1}", path = Escaped(.0.display()))]
+    File(PathBuf, #[source] io::Error),
     /// The system has no pseudo terminal for us.
-    #[error("cannot open a pseudo terminal for the console: {source}; it takes a devpts file system at /dev/pts")]
-    Pty {
-        /// The system's reason.
-        source: io::Error,
-    },
+    #[error("cannot open a pseudo terminal for the console: {0}; it takes a devpts file system at /dev/pts")]
+    Pty(#[source] io::Error),
     /// The socket.
     #[error("console: {0}")]
     Port(#[from] PortError),
     /// The system has no descriptor for us by which threads wake each other.
-    #[error("cannot make the console: eventfd: {source}")]
-    Wakeup {
-        /// The system's reason.
-        source: io::Error,
-    },
+    #[error("cannot make the console: eventfd: {0}")]
+    Wakeup(#[source] io::Error),
 }
 
 impl Console {
@@ -108,10 +97,7 @@ impl Console {
             .truncate(false)
             .custom_flags(flags)
             .open(path)
-            .map_err(|source| ConsoleError::File {
-                path: path.to_owned(),
-                source,
-            })?;
+            .map_err(|source| ConsoleError::File(path.to_owned(), source))?;
         Ok(Self(Box::new(Streams::new(None, file.into()).replacing())))
     }
 
@@ -146,7 +132,7 @@ impl Console {
     }
 
     fn on_port(port: port::Open) -> Result<Self, ConsoleError> {
-        let clients = Clients::new(port).map_err(|source| ConsoleError::Wakeup { source })?;
+        let clients = Clients::new(port).map_err(ConsoleError::Wakeup)?;
         Ok(Self(Box::new(clients)))
     }
 

@@ -50,7 +50,7 @@ pub(super) fn open() -> Result<Open, ConsoleError> {
         let has_client = false;
         Ok((Box::new(Terminal { master, has_client }), name))
     };
-    open().map_err(|source| ConsoleError::Pty { source })
+    open().map_err(ConsoleError::Pty)
 }
 
 /// Returns whether that is so of the stream.

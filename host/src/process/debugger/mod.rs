@@ -49,11 +49,8 @@ pub enum DebuggerError {
     #[error("debugger: {0}")]
     Port(#[from] PortError),
     /// The system has no descriptor for us by which threads wake each other.
-    #[error("cannot wait for a debugger: eventfd: {source}")]
-    Wakeup {
-        /// The system's reason.
-        source: io::Error,
-    },
+    #[error("cannot wait for a debugger: eventfd: {0}")]
+    Wakeup(#[source] io::Error),
 }
 
 impl Debugger {
@@ -74,7 +71,7 @@ impl Debugger {
     }
 
     fn on_port(port: port::Open) -> Result<Self, DebuggerError> {
-        let link = Link::new().map_err(|source| DebuggerError::Wakeup { source: source.into() })?;
+        let link = Link::new().map_err(|source| DebuggerError::Wakeup(source.into()))?;
         Ok(Self {
             service: Service::new(port),
             link: Arc::new(link),

@@ -33,7 +33,7 @@ impl Reach {
     /// [`PortError::NotLoopback`] if they may.
     pub fn check(self, address: SocketAddr) -> Result<(), PortError> {
         if self == Self::Machine && !address.ip().to_canonical().is_loopback() {
-            return Err(PortError::NotLoopback { address });
+            return Err(PortError::NotLoopback(address));
         }
         Ok(())
     }
@@ -45,18 +45,12 @@ impl Reach {
 pub enum PortError {
     /// A process has the socket.
     #[error("the socket {} is in use by another process; name another one, or end that process",
-        Escaped(.path.display()))]
-    SocketInUse {
-        /// Its name.
-        path: PathBuf,
-    },
+        Escaped(.0.display()))]
+    SocketInUse(PathBuf),
     /// There is something else than a socket.
     #[error("{} exists and is no socket, so it is left as it is; name another one, or remove it",
-        Escaped(.path.display()))]
-    NoSocket {
-        /// Its name.
-        path: PathBuf,
-    },
+        Escaped(.0.display()))]
+    NoSocket(PathBuf),
     /// More than Linux has room for.
     #[error("the name of a socket has {most} bytes at most, and {} has {}; name a shorter one, or one relative to the \
         folder that you are in", Escaped(.path.display()), .path.as_os_str().len())]
@@ -67,31 +61,19 @@ pub enum PortError {
         most: usize,
     },
     /// The system refuses the socket.
-    #[error("cannot listen on the socket {}: {source}", Escaped(.path.display()))]
-    Socket {
-        /// Its name.
-        path: PathBuf,
-        /// The system's reason.
-        source: io::Error,
-    },
+    #[error("cannot listen on the socket {path}: {1}", path = Escaped(.0.display()))]
+    Socket(PathBuf, #[source] io::Error),
     /// Others than this machine could connect.
     #[error(
-        "the address {address} can be reached from the network, and whoever connects has the guest in hand; use \
+        "the address {0} can be reached from the network, and whoever connects has the guest in hand; use \
         127.0.0.1 or [::1], or permit it"
     )]
-    NotLoopback {
-        /// The address.
-        address: SocketAddr,
-    },
+    NotLoopback(SocketAddr),
     /// The system refuses the TCP port.
-    #[error("cannot listen on {address}: {source}{}",
-        if .source.kind() == io::ErrorKind::AddrInUse { "; name another port, or 0 for any that is free" } else { "" })]
-    Tcp {
-        /// The address.
-        address: SocketAddr,
-        /// The system's reason.
-        source: io::Error,
-    },
+    #[error("cannot listen on {0}: {1}{remedy}",
+        remedy =
+            if .1.kind() == io::ErrorKind::AddrInUse { "; name another port, or 0 for any that is free" } else { "" })]
+    Tcp(SocketAddr, #[source] io::Error),
 }
 
 /// A port that is open, and where clients find it.

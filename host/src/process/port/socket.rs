@@ -71,7 +71,7 @@ pub(in crate::process) fn tcp(address: SocketAddr, reach: Reach) -> Result<Open,
         let place = format!("tcp:{}", listener.local_addr()?);
         Ok((Listener::open(listener.into(), None), place))
     };
-    open().map_err(|source| PortError::Tcp { address, source })
+    open().map_err(|source| PortError::Tcp(address, source))
 }
 
 impl Listener {
@@ -161,10 +161,7 @@ struct SocketFile {
 
 /// Listens on a new socket of that name.
 fn listen(path: &Path) -> Result<(UnixListener, SocketFile), PortError> {
-    let refused = |source: io::Error| PortError::Socket {
-        path: path.to_owned(),
-        source,
-    };
+    let refused = |source: io::Error| PortError::Socket(path.to_owned(), source);
     if path.as_os_str().len() > LONGEST {
         return Err(PortError::SocketNameTooLong {
             path: path.to_owned(),
@@ -179,7 +176,7 @@ fn listen(path: &Path) -> Result<(UnixListener, SocketFile), PortError> {
             match UnixListener::bind(path) {
                 // Others do not look at locks.
                 Err(error) if error.kind() == io::ErrorKind::AddrInUse => {
-                    return Err(PortError::SocketInUse { path: path.to_owned() });
+                    return Err(PortError::SocketInUse(path.to_owned()));
                 }
                 listener => listener,
             }
@@ -198,19 +195,16 @@ fn listen(path: &Path) -> Result<(UnixListener, SocketFile), PortError> {
 /// Removes what a dead process has left there.
 fn remove_dead(path: &Path, name: &Name) -> Result<(), PortError> {
     let path = || path.to_owned();
-    let refused = |source: Errno| PortError::Socket {
-        path: path(),
-        source: source.into(),
-    };
+    let refused = |source: Errno| PortError::Socket(path(), source.into());
     match lstat(&*name.file) {
         Err(Errno::NOENT) => return Ok(()),
         Err(error) => return Err(refused(error)),
-        Ok(stat) if !is_socket(&stat) => return Err(PortError::NoSocket { path: path() }),
+        Ok(stat) if !is_socket(&stat) => return Err(PortError::NoSocket(path())),
         Ok(_) => {}
     }
     match name.is_dead() {
         Ok(true) => unlink(&*name.file).map_err(refused),
-        Ok(false) => Err(PortError::SocketInUse { path: path() }),
+        Ok(false) => Err(PortError::SocketInUse(path())),
         Err(error) => Err(refused(error)),
     }
 }

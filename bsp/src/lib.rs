@@ -60,9 +60,11 @@
 #![cfg_attr(not(test), no_std)]
 
 // So that `backend::template` can be written as a crate of its own.
-#[cfg(feature = "template")]
+#[cfg(any(feature = "template", feature = "pok"))]
 extern crate self as paravirt_bsp;
 
+#[macro_use]
+mod assembly;
 pub mod backend;
 pub mod clock;
 pub mod console;

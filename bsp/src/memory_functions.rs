@@ -4,18 +4,25 @@
 //!
 //! In assembly, because a compiler turns such loops into calls of the very functions.
 
-use core::arch::global_asm;
+/// Makes the functions of their lines.
+macro_rules! memory_functions {
+    ($($line:expr),* $(,)?; $($operand:tt)*) => {
+        core::arch::global_asm!(
+            ".pushsection .text.paravirt_memory, \"ax\", @progbits",
+            ".balign 4",
+            ".irp name, memcpy, memmove, memset, memcmp, bcmp, strlen",
+            ".weak \\name",
+            ".type \\name, @function",
+            ".endr",
+            $($line,)*
+            ".popsection",
+            $($operand)*
+        );
+    };
+}
 
 #[cfg(target_arch = "x86_64")]
-global_asm!(
-    ".pushsection .text.paravirt_memory, \"ax\", @progbits",
-    ".weak memcpy, memmove, memset, memcmp, bcmp, strlen",
-    ".type memcpy, @function",
-    ".type memmove, @function",
-    ".type memset, @function",
-    ".type memcmp, @function",
-    ".type bcmp, @function",
-    ".type strlen, @function",
+memory_functions! {
     "memmove:",
     "    .cfi_startproc",
     "    movq %rdi, %rax", // destination, the result too
@@ -68,30 +75,16 @@ global_asm!(
     "    leaq -1(%rdi), %rax",
     "    subq %rdx, %rax",
     "    ret",
-    "    .cfi_endproc",
-    ".popsection",
+    "    .cfi_endproc";
     options(att_syntax),
-);
+}
 
 #[cfg(target_arch = "x86")]
-global_asm!(
-    ".pushsection .text.paravirt_memory, \"ax\", @progbits",
-    ".weak memcpy, memmove, memset, memcmp, bcmp, strlen",
-    ".type memcpy, @function",
-    ".type memmove, @function",
-    ".type memset, @function",
-    ".type memcmp, @function",
-    ".type bcmp, @function",
-    ".type strlen, @function",
+memory_functions! {
     "memcpy:",
     "memmove:",
     "    .cfi_startproc",
-    "    pushl %esi", // esi and edi belong to the caller
-    "    .cfi_adjust_cfa_offset 4",
-    "    .cfi_rel_offset esi, 0",
-    "    pushl %edi",
-    "    .cfi_adjust_cfa_offset 4",
-    "    .cfi_rel_offset edi, 0",
+    push!(esi edi), // they belong to the caller
     "    movl 12(%esp), %edi", // destination
     "    movl 16(%esp), %esi", // source
     "    movl 20(%esp), %ecx", // length
@@ -107,38 +100,25 @@ global_asm!(
     "    std",
     "    rep movsb", // downwards
     "    cld",       // as the ABI wants it
-    "2:  popl %edi",
-    "    .cfi_adjust_cfa_offset -4",
-    "    .cfi_restore edi",
-    "    popl %esi",
-    "    .cfi_adjust_cfa_offset -4",
-    "    .cfi_restore esi",
+    "2:",
+    pop!(edi esi),
     "    ret",
     "    .cfi_endproc",
     "memset:",
     "    .cfi_startproc",
-    "    pushl %edi",
-    "    .cfi_adjust_cfa_offset 4",
-    "    .cfi_rel_offset edi, 0",
+    push!(edi),
     "    movl 8(%esp), %edi",  // destination
     "    movl 12(%esp), %eax", // the byte
     "    movl 16(%esp), %ecx", // length
     "    rep stosb",
     "    movl 8(%esp), %eax", // result: the destination
-    "    popl %edi",
-    "    .cfi_adjust_cfa_offset -4",
-    "    .cfi_restore edi",
+    pop!(edi),
     "    ret",
     "    .cfi_endproc",
     "bcmp:",
     "memcmp:",
     "    .cfi_startproc",
-    "    pushl %esi",
-    "    .cfi_adjust_cfa_offset 4",
-    "    .cfi_rel_offset esi, 0",
-    "    pushl %edi",
-    "    .cfi_adjust_cfa_offset 4",
-    "    .cfi_rel_offset edi, 0",
+    push!(esi edi),
     "    movl 12(%esp), %esi",
     "    movl 16(%esp), %edi",
     "    movl 20(%esp), %ecx",
@@ -149,45 +129,27 @@ global_asm!(
     "    movzbl -1(%esi), %eax", // the bytes that differ
     "    movzbl -1(%edi), %ecx",
     "    subl %ecx, %eax",
-    "3:  popl %edi",
-    "    .cfi_adjust_cfa_offset -4",
-    "    .cfi_restore edi",
-    "    popl %esi",
-    "    .cfi_adjust_cfa_offset -4",
-    "    .cfi_restore esi",
+    "3:",
+    pop!(edi esi),
     "    ret",
     "    .cfi_endproc",
     "strlen:",
     "    .cfi_startproc",
-    "    pushl %edi",
-    "    .cfi_adjust_cfa_offset 4",
-    "    .cfi_rel_offset edi, 0",
+    push!(edi),
     "    movl 8(%esp), %edi", // start
     "    xorl %eax, %eax",    // look for 0
     "    movl $-1, %ecx",     // without a limit
     "    repne scasb",        // ends one behind the NUL
     "    leal -1(%edi), %eax",
     "    subl 8(%esp), %eax",
-    "    popl %edi",
-    "    .cfi_adjust_cfa_offset -4",
-    "    .cfi_restore edi",
+    pop!(edi),
     "    ret",
-    "    .cfi_endproc",
-    ".popsection",
+    "    .cfi_endproc";
     options(att_syntax),
-);
+}
 
 #[cfg(target_arch = "aarch64")]
-global_asm!(
-    ".pushsection .text.paravirt_memory, \"ax\", @progbits",
-    ".balign 4",
-    ".weak memcpy, memmove, memset, memcmp, bcmp, strlen",
-    ".type memcpy, @function",
-    ".type memmove, @function",
-    ".type memset, @function",
-    ".type memcmp, @function",
-    ".type bcmp, @function",
-    ".type strlen, @function",
+memory_functions! {
     "memmove:",
     "    sub x9, x0, x1", // destination - source, as unsigned
     "    cmp x9, x2",     // below the length: the destination starts inside the source
@@ -253,6 +215,5 @@ global_asm!(
     "    cbnz w10, 1b", // ends one behind the NUL
     "    sub x0, x9, x0",
     "    sub x0, x0, #1",
-    "    ret",
-    ".popsection",
-);
+    "    ret";
+}

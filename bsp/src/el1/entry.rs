@@ -5,7 +5,6 @@
 //! accesses must be aligned, which compilers do not know. Until then the image also runs wherever it was loaded, as Xen
 //! does with the domain that controls the machine; from then on it is at its addresses, in whatever memory.
 
-use core::arch::global_asm;
 use core::ffi::c_void;
 
 use super::paging::{self, BLOCK, HERE, IMAGE, PAGE, STACK, TABLE, TABLES, TREE, TREE_SIZE};
@@ -29,13 +28,8 @@ const MAIR: u32 = 0xff04;
 /// memory, nothing in the upper half.
 const TCR: u32 = 1 << 23 | 3 << 12 | 1 << 10 | 1 << 8 | 25;
 
-global_asm!(
-    ".pushsection .text.paravirt_el1, \"ax\", @progbits",
-    ".balign 4",
-    ".globl __paravirt_el1",
-    ".hidden __paravirt_el1",
-    ".type __paravirt_el1, @function",
-    "__paravirt_el1:",                       // x0: address of a device tree, or 0
+asm_function! {
+    "__paravirt_el1", align: 4; // x0: address of a device tree, or 0
     "    .cfi_startproc",
     "    .cfi_undefined x30",                // nobody called it
     "    mov x20, x0",
@@ -242,9 +236,7 @@ global_asm!(
     "    .ascii \"size, or beyond 512 GiB, or its device tree at these addresses; have the loader keep to the header that \"",
     "    .ascii \"`pvhost image` writes\\n\"",
     "21: .balign 4",
-    "20: .word 3",
-    ".size __paravirt_el1, . - __paravirt_el1",
-    ".popsection",
+    "20: .word 3";
     scr_el3 = const SCR_EL3,
     cptr_el2 = const CPTR_EL2,
     to_el1 = const TO_EL1,
@@ -268,7 +260,7 @@ global_asm!(
     block = const BLOCK,
     page = const PAGE,
     entered = sym entered,
-);
+}
 
 /// Where the entry above ends.
 ///

@@ -2,7 +2,6 @@
 //! The vectors of EL1 (Arm Architecture Reference Manual, D1.3.6): interrupts go to [`super::interrupt`], everything
 //! else is a fault, reported on a stack of its own.
 
-use core::arch::global_asm;
 use core::mem::offset_of;
 
 use super::fault::{self, Fault};
@@ -50,13 +49,8 @@ unsafe extern "C" {
     pub(super) static __paravirt_vectors: u8;
 }
 
-global_asm!(
-    ".pushsection .text.paravirt_vectors, \"ax\", @progbits",
-    ".balign 2048",
-    ".hidden __paravirt_vectors",
-    ".globl __paravirt_vectors",
-    ".type __paravirt_vectors, @function",
-    "__paravirt_vectors:",
+asm_function! {
+    "__paravirt_vectors", align: 2048;
     ".set .Lvector, 0",
     ".rept 16",
     ".balign 128",
@@ -77,20 +71,9 @@ global_asm!(
     "    add x2, x2, #:lo12:__paravirt_semihosting",
     "    cmp x0, x2",
     "    b.eq 2f",
-    "    stp x3, x4, [sp, #8]",
-    "    stp x5, x6, [sp, #24]",
-    "    stp x7, x8, [sp, #40]",
-    "    stp x9, x10, [sp, #56]",
-    "    stp x11, x12, [sp, #72]",
-    "    stp x13, x14, [sp, #88]",
-    "    stp x15, x16, [sp, #104]",
-    "    stp x17, x18, [sp, #120]",
-    "    stp x19, x20, [sp, #136]",
-    "    stp x21, x22, [sp, #152]",
-    "    stp x23, x24, [sp, #168]",
-    "    stp x25, x26, [sp, #184]",
-    "    stp x27, x28, [sp, #200]",
-    "    stp x29, x30, [sp, #216]",
+    // The first of the frame is x2.
+    pairs!("stp", "x", 8, ["sp", -16]: 3 4, 5 6, 7 8, 9 10, 11 12, 13 14, 15 16, 17 18, 19 20, 21 22, 23 24, 25 26, 27 28,
+        29 30),
     "    mrs x2, sp_el0",
     "    cmp x1, #4",                         // from code that uses SP_EL0?
     "    b.lo 3f",
@@ -111,16 +94,7 @@ global_asm!(
     "    add sp, sp, #{first}",
     "    ldp x0, x1, [sp], #16",
     "    mov x0, #-1",
-    "    eret",
-    ".size __paravirt_vectors, . - __paravirt_vectors",
-    ".hidden __paravirt_semihosting",
-    ".globl __paravirt_semihosting",
-    ".type __paravirt_semihosting, @function",
-    "__paravirt_semihosting:",
-    "    hlt #0xf000",
-    "    ret",
-    ".size __paravirt_semihosting, . - __paravirt_semihosting",
-    ".popsection",
+    "    eret";
     first = const offset_of!(Frame, first),
     others = const offset_of!(Frame, others),
     vector = const offset_of!(Frame, vector),
@@ -128,7 +102,10 @@ global_asm!(
     syndrome = const offset_of!(Frame, syndrome),
     size = const size_of::<Frame>(),
     report = sym report,
-);
+}
+
+// Nothing but this instruction's address says what it is for.
+asm_function! { "__paravirt_semihosting", align: 4; "hlt #0xf000", "ret"; }
 
 /// Where the entries of faults end.
 ///

@@ -27,86 +27,71 @@ pub unsafe fn set_resolver(address: usize) {
     RESOLVER.store(core::ptr::with_exposed_provenance_mut(address), Ordering::Relaxed);
 }
 
-/// The resolver of a guest that was given none.
+macro_rules! unbound {
+    ($($line:literal,)*) => {
+        /// The resolver of a guest that was given none.
+        #[unsafe(naked)]
+        unsafe extern "C" fn unbound() {
+            naked_asm!($($line,)* report = sym report)
+        }
+    };
+}
+
 #[cfg(target_arch = "x86_64")]
-#[unsafe(naked)]
-unsafe extern "C" fn unbound() {
-    naked_asm!(
-        ".cfi_startproc",
-        ".cfi_adjust_cfa_offset 16", // the thunk's two words
-        "pop rdi",                   // the symtab entry's address
-        ".cfi_adjust_cfa_offset -8",
-        "push rbp",
-        ".cfi_adjust_cfa_offset 8",
-        ".cfi_rel_offset rbp, 0",
-        "mov rbp, rsp",
-        ".cfi_def_cfa_register rbp",
-        "and rsp, -16",              // as the C ABI wants it; nobody returns over what is cut off
-        "call {report}",
-        "ud2",
-        ".cfi_endproc",
-        report = sym report,
-    )
+unbound! {
+    ".cfi_startproc",
+    ".cfi_adjust_cfa_offset 16", // the thunk's two words
+    "pop rdi",                   // the symtab entry's address
+    ".cfi_adjust_cfa_offset -8",
+    "push rbp",
+    ".cfi_adjust_cfa_offset 8",
+    ".cfi_rel_offset rbp, 0",
+    "mov rbp, rsp",
+    ".cfi_def_cfa_register rbp",
+    "and rsp, -16",              // as the C ABI wants it; nobody returns over what is cut off
+    "call {report}",
+    "ud2",
+    ".cfi_endproc",
 }
 
-/// The resolver of a guest that was given none.
 #[cfg(target_arch = "x86")]
-#[unsafe(naked)]
-unsafe extern "C" fn unbound() {
-    naked_asm!(
-        ".cfi_startproc",
-        ".cfi_adjust_cfa_offset 8", // the thunk's two words
-        "pop eax",                  // the symtab entry's address
-        ".cfi_adjust_cfa_offset -4",
-        "push ebp",
-        ".cfi_adjust_cfa_offset 4",
-        ".cfi_rel_offset ebp, 0",
-        "mov ebp, esp",
-        ".cfi_def_cfa_register ebp",
-        "and esp, -16",             // as the C ABI wants it; nobody returns over what is cut off
-        "sub esp, 12",
-        "push eax",                 // the argument, below it the stack is aligned again
-        "call {report}",
-        "ud2",
-        ".cfi_endproc",
-        report = sym report,
-    )
+unbound! {
+    ".cfi_startproc",
+    ".cfi_adjust_cfa_offset 8", // the thunk's two words
+    "pop eax",                  // the symtab entry's address
+    ".cfi_adjust_cfa_offset -4",
+    "push ebp",
+    ".cfi_adjust_cfa_offset 4",
+    ".cfi_rel_offset ebp, 0",
+    "mov ebp, esp",
+    ".cfi_def_cfa_register ebp",
+    "and esp, -16",             // as the C ABI wants it; nobody returns over what is cut off
+    "sub esp, 12",
+    "push eax",                 // the argument, below it the stack is aligned again
+    "call {report}",
+    "ud2",
+    ".cfi_endproc",
 }
 
-/// The resolver of a guest that was given none.
 #[cfg(target_arch = "aarch64")]
-#[unsafe(naked)]
-unsafe extern "C" fn unbound() {
-    naked_asm!(
-        "ldr x0, [sp], #16", // the symtab entry's address
-        "bl {report}",
-        "udf #0",
-        report = sym report,
-    )
+unbound! {
+    "ldr x0, [sp], #16", // the symtab entry's address
+    "bl {report}",
+    "udf #0",
 }
 
-/// The resolver of a guest that was given none.
 #[cfg(target_arch = "arm")]
-#[unsafe(naked)]
-unsafe extern "C" fn unbound() {
-    naked_asm!(
-        "ldr r0, [sp], #8", // the symtab entry's address
-        "bl {report}",
-        "udf #0",
-        report = sym report,
-    )
+unbound! {
+    "ldr r0, [sp], #8", // the symtab entry's address
+    "bl {report}",
+    "udf #0",
 }
 
-/// The resolver of a guest that was given none.
 #[cfg(target_arch = "riscv64")]
-#[unsafe(naked)]
-unsafe extern "C" fn unbound() {
-    naked_asm!(
-        "ld a0, 0(sp)", // the symtab entry's address
-        "call {report}",
-        "unimp",
-        report = sym report,
-    )
+unbound! {
+    "ld a0, 0(sp)", // the symtab entry's address
+    "call {report}",
+    "unimp",
 }
 
 /// Says which function is missing and stops the guest.

@@ -32,21 +32,8 @@ pub(super) fn here() -> Registers {
     // SAFETY: stores to the array, as many words as it has.
     unsafe {
         asm!(
-            "stp x0, x1, [x9, #0]",
-            "stp x2, x3, [x9, #16]",
-            "stp x4, x5, [x9, #32]",
-            "stp x6, x7, [x9, #48]",
-            "stp x8, x9, [x9, #64]",
-            "stp x10, x11, [x9, #80]",
-            "stp x12, x13, [x9, #96]",
-            "stp x14, x15, [x9, #112]",
-            "stp x16, x17, [x9, #128]",
-            "stp x18, x19, [x9, #144]",
-            "stp x20, x21, [x9, #160]",
-            "stp x22, x23, [x9, #176]",
-            "stp x24, x25, [x9, #192]",
-            "stp x26, x27, [x9, #208]",
-            "stp x28, x29, [x9, #224]",
+            pairs!("stp", "x", 8, ["x9", 0]: 0 1, 2 3, 4 5, 6 7, 8 9, 10 11, 12 13, 14 15, 16 17, 18 19, 20 21, 22 23, 24 25,
+                26 27, 28 29),
             "str x30, [x9, #240]",
             "mov x10, sp",
             "str x10, [x9, #248]",

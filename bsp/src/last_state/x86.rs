@@ -32,6 +32,13 @@ pub(super) const fn of(fault: &Fault) -> Registers {
     }
 }
 
+/// Stores registers at their places in the array.
+macro_rules! store {
+    ($array:literal, $size:literal: $($register:ident $index:literal),*) => {
+        concat!($("mov %", stringify!($register), ", ", $size, " * ", $index, "(%", $array, ")\n"),*)
+    };
+}
+
 /// The registers at an instruction in here.
 #[inline(always)]
 pub(super) fn here() -> Registers {
@@ -40,22 +47,8 @@ pub(super) fn here() -> Registers {
     unsafe {
         #[cfg(target_arch = "x86_64")]
         asm!(
-            "movq %rax, (%rdi)",
-            "movq %rbx, 8(%rdi)",
-            "movq %rcx, 16(%rdi)",
-            "movq %rdx, 24(%rdi)",
-            "movq %rsi, 32(%rdi)",
-            "movq %rdi, 40(%rdi)",
-            "movq %rbp, 48(%rdi)",
-            "movq %rsp, 56(%rdi)",
-            "movq %r8, 64(%rdi)",
-            "movq %r9, 72(%rdi)",
-            "movq %r10, 80(%rdi)",
-            "movq %r11, 88(%rdi)",
-            "movq %r12, 96(%rdi)",
-            "movq %r13, 104(%rdi)",
-            "movq %r14, 112(%rdi)",
-            "movq %r15, 120(%rdi)",
+            store!("rdi", 8: rax 0, rbx 1, rcx 2, rdx 3, rsi 4, rdi 5, rbp 6, rsp 7, r8 8, r9 9, r10 10, r11 11, r12 12,
+                r13 13, r14 14, r15 15),
             "leaq 2f(%rip), %rax",
             "2: movq %rax, 128(%rdi)",
             in("rdi") &raw mut registers,
@@ -64,14 +57,7 @@ pub(super) fn here() -> Registers {
         );
         #[cfg(target_arch = "x86")]
         asm!(
-            "movl %eax, (%edi)",
-            "movl %ebx, 4(%edi)",
-            "movl %ecx, 8(%edi)",
-            "movl %edx, 12(%edi)",
-            "movl %esi, 16(%edi)",
-            "movl %edi, 20(%edi)",
-            "movl %ebp, 24(%edi)",
-            "movl %esp, 28(%edi)",
+            store!("edi", 4: eax 0, ebx 1, ecx 2, edx 3, esi 4, edi 5, ebp 6, esp 7),
             "2: movl $2b, 32(%edi)",
             in("edi") &raw mut registers,
             options(att_syntax, nostack, preserves_flags),

@@ -4,8 +4,6 @@
 //! A program may not ask at which exception level it runs, so the stack pointer tells: a loader of programs gives it a
 //! stack, and a processor that comes out of reset has 0 there.
 
-use core::arch::global_asm;
-
 use paravirt_abi::start::MAGIC;
 
 use super::enter;
@@ -25,14 +23,10 @@ macro_rules! out_of_reset {
     };
 }
 
-global_asm!(
-    ".pushsection .text.paravirt_start, \"ax\", @progbits",
-    ".balign 4",
-    ".weak _start", // a C library's, in tests of this crate, wins
-    ".type _start, @function",
+asm_function! {
+    weak "_start", align: 4; // a C library's, in tests of this crate, wins
     ".globl paravirt_start", // the same place, for a host library that has a `_start` of its own
     "paravirt_start:",
-    "_start:",
     "    .cfi_startproc",
     "    .cfi_undefined x30",             // nobody called it
     "    movz w9, #{low}",
@@ -51,10 +45,8 @@ global_asm!(
     "    mov x30, xzr",
     "    bl {enter}",                     // does not return
     "    udf #0",
-    "    .cfi_endproc",
-    ".size _start, . - _start",
-    ".popsection",
+    "    .cfi_endproc";
     low = const MAGIC & 0xffff,
     high = const MAGIC >> 16,
     enter = sym enter,
-);
+}

@@ -1,17 +1,12 @@
 // SPDX-License-Identifier: MIT OR Apache-2.0
 //! ELF entry point on i386.
 
-use core::arch::global_asm;
-
 use super::enter;
 
-global_asm!(
-    ".pushsection .text.paravirt_start, \"ax\", @progbits",
-    ".weak _start", // a C library's, in tests of this crate, wins
-    ".type _start, @function",
+asm_function! {
+    weak "_start", align: 1; // a C library's, in tests of this crate, wins
     ".globl paravirt_start", // the same place, for a host library that has a `_start` of its own
     "paravirt_start:",
-    "_start:",
     "    .cfi_startproc",
     "    .cfi_undefined eip",              // nobody called it
     "    cld",                             // the ABI of what we call
@@ -24,9 +19,7 @@ global_asm!(
     "    pushl %eax",                      // magic
     "    call {enter}",                    // does not return
     "    ud2",
-    "    .cfi_endproc",
-    ".size _start, . - _start",
-    ".popsection",
+    "    .cfi_endproc";
     enter = sym enter,
     options(att_syntax),
-);
+}

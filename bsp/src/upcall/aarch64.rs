@@ -5,7 +5,6 @@
 //! A guest at EL1 is interrupted through its vectors and goes back by `eret`, see `el1::interrupt`; it does not come
 //! here.
 
-use core::arch::global_asm;
 use core::mem::offset_of;
 
 use paravirt_abi::aarch64::{RT_SIGRETURN, UpcallFrame};
@@ -13,13 +12,8 @@ use paravirt_abi::vcpu::{INTERRUPTS_ENABLED, PENDING};
 
 use super::BODY;
 
-global_asm!(
-    ".pushsection .text.paravirt_upcall, \"ax\", @progbits",
-    ".balign 16",
-    ".globl __paravirt_deliver",
-    ".hidden __paravirt_deliver",
-    ".type __paravirt_deliver, @function",
-    "__paravirt_deliver:",                  // a call, which keeps what calls keep: handlers begin as in an upcall
+asm_function! {
+    "__paravirt_deliver", align: 16; // a call, which keeps what calls keep: handlers begin as in an upcall
     "    .cfi_startproc",
     "    stp x29, x30, [sp, #-48]!",
     "    .cfi_def_cfa_offset 48",
@@ -53,11 +47,14 @@ global_asm!(
     "    .cfi_restore x29",
     "    .cfi_restore x30",
     "    ret",
-    "    .cfi_endproc",
-    ".size __paravirt_deliver, . - __paravirt_deliver",
-    ".globl __paravirt_upcall",
-    ".type __paravirt_upcall, @function",
-    "__paravirt_upcall:",
+    "    .cfi_endproc";
+    body = sym BODY,
+    enabled = const INTERRUPTS_ENABLED,
+    pending = const PENDING,
+}
+
+asm_function! {
+    global "__paravirt_upcall", align: 16;
     "    .cfi_startproc simple",            // who walks the stack goes on with the interrupted code
     "    .cfi_signal_frame",
     "    .cfi_return_column 32",            // the program counter's number; the link register is the interrupted one
@@ -89,9 +86,7 @@ global_asm!(
     "6:  str wzr, [x19, #{enabled}]",       // yes: flag off again and from the top, on the same frame
     "__paravirt_upcall_window_end:",
     "7:  b 2b",
-    "    .cfi_endproc",
-    ".size __paravirt_upcall, . - __paravirt_upcall",
-    ".popsection",
+    "    .cfi_endproc";
     body = sym BODY,
     size = const size_of::<UpcallFrame>(),
     registers = const offset_of!(UpcallFrame, registers),
@@ -100,4 +95,4 @@ global_asm!(
     rt_sigreturn = const RT_SIGRETURN,
     enabled = const INTERRUPTS_ENABLED,
     pending = const PENDING,
-);
+}

@@ -2,8 +2,6 @@
 //! Upcall entry on i386. Frame: eip, cs, eflags, as for an interrupt without a change of privilege (Intel SDM volume 3,
 //! 6.12.1).
 
-use core::arch::global_asm;
-
 use paravirt_abi::vcpu::{INTERRUPTS_ENABLED, PENDING};
 
 use super::{BODY, COMPONENTS, DEFAULT_MXCSR};
@@ -73,35 +71,8 @@ macro_rules! interrupt_frame {
     };
 }
 
-/// Pushes registers that are restored later, and says where they are.
-macro_rules! push {
-    ($($register:ident)*) => {
-        concat!($(
-            "pushl %", stringify!($register), "\n",
-            ".cfi_adjust_cfa_offset 4\n",
-            ".cfi_rel_offset ", stringify!($register), ", 0\n",
-        )*)
-    };
-}
-
-/// The reverse of `push`; takes the registers in the order in which they are popped.
-macro_rules! pop {
-    ($($register:ident)*) => {
-        concat!($(
-            "popl %", stringify!($register), "\n",
-            ".cfi_adjust_cfa_offset -4\n",
-            ".cfi_restore ", stringify!($register), "\n",
-        )*)
-    };
-}
-
-global_asm!(
-    ".pushsection .text.paravirt_upcall, \"ax\", @progbits",
-    ".balign 16",
-    ".globl __paravirt_deliver",
-    ".hidden __paravirt_deliver",
-    ".type __paravirt_deliver, @function",
-    "__paravirt_deliver:",                      // a call, which keeps what calls keep: handlers begin as in an upcall
+asm_function! {
+    "__paravirt_deliver", align: 16; // a call, which keeps what calls keep: handlers begin as in an upcall
     "    .cfi_startproc",
     "    subl $44, %esp",                       // room for the words below; the call wants 16-byte alignment
     "    .cfi_adjust_cfa_offset 44",
@@ -125,11 +96,17 @@ global_asm!(
     "    addl $44, %esp",
     "    .cfi_adjust_cfa_offset -44",
     "    ret",
-    "    .cfi_endproc",
-    ".size __paravirt_deliver, . - __paravirt_deliver",
-    ".globl __paravirt_upcall",
-    ".type __paravirt_upcall, @function",
-    "__paravirt_upcall:",
+    "    .cfi_endproc";
+    mxcsr = sym DEFAULT_MXCSR,
+    components = sym COMPONENTS,
+    body = sym BODY,
+    enabled = const INTERRUPTS_ENABLED,
+    pending = const PENDING,
+    options(att_syntax),
+}
+
+asm_function! {
+    global "__paravirt_upcall", align: 16;
     interrupt_frame!(),
     push!(eax),                                  // a register to look at the interrupted address with
     "    movl 4(%esp), %eax",                    // interrupted eip
@@ -172,13 +149,11 @@ global_asm!(
     "6:  movl $0, __paravirt_vcpu + {enabled}",  // yes: flag off again and from the top, on the same frame
     "__paravirt_upcall_window_end:",
     "7:  jmp 2b",
-    "    .cfi_endproc",
-    ".size __paravirt_upcall, . - __paravirt_upcall",
-    ".popsection",
+    "    .cfi_endproc";
     mxcsr = sym DEFAULT_MXCSR,
     components = sym COMPONENTS,
     body = sym BODY,
     enabled = const INTERRUPTS_ENABLED,
     pending = const PENDING,
     options(att_syntax),
-);
+}

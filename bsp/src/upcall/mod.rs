@@ -58,11 +58,6 @@ mod i386;
 mod x86_64;
 #[cfg(all(feature = "ring0", any(target_arch = "x86", target_arch = "x86_64")))]
 pub(crate) use {interrupt_frame, restore_state, save_state};
-#[cfg(any(
-    all(feature = "ring0", any(target_arch = "x86", target_arch = "x86_64")),
-    all(feature = "pok", target_arch = "x86")
-))]
-pub(crate) use {pop, push};
 
 /// What runs between saving and restoring the registers: [`irq::dispatch`], or an operating system's prologue around
 /// it.
@@ -114,43 +109,17 @@ pub(crate) unsafe fn deliver() {
 /// To be called before interrupts are on.
 #[cfg(any(target_arch = "x86", target_arch = "x86_64"))]
 pub(crate) fn find_components() {
-    // SAFETY: XCR0 is read where the processor says that there is one (OSXSAVE), and the register is restored that the
-    // compiler keeps for itself. Changes one byte of a static that nobody else uses yet.
-    unsafe {
-        #[cfg(target_arch = "x86_64")]
-        asm!(
-            "push rbx",
-            "mov eax, 1",
-            "cpuid",
-            "pop rbx",
-            "bt ecx, 27",
-            "jnc 2f",
-            "xor ecx, ecx",
-            "xgetbv",
-            "and al, {avx}",
-            "or byte ptr [rip + {components}], al",
-            "2:",
-            avx = const AVX,
-            components = sym COMPONENTS,
-            out("eax") _, out("ecx") _, out("edx") _,
-        );
-        #[cfg(target_arch = "x86")]
-        asm!(
-            "push ebx",
-            "mov eax, 1",
-            "cpuid",
-            "pop ebx",
-            "bt ecx, 27",
-            "jnc 2f",
-            "xor ecx, ecx",
-            "xgetbv",
-            "and al, {avx}",
-            "or byte ptr [{components}], al",
-            "2:",
-            avx = const AVX,
-            components = sym COMPONENTS,
-            out("eax") _, out("ecx") _, out("edx") _,
-        );
+    #[cfg(target_arch = "x86")]
+    use core::arch::x86::__cpuid;
+    #[cfg(target_arch = "x86_64")]
+    use core::arch::x86_64::__cpuid;
+    const OSXSAVE: u32 = 1 << 27;
+
+    if __cpuid(1).ecx & OSXSAVE != 0 {
+        let on: u32;
+        // SAFETY: XCR0 is read where the processor says that there is one.
+        unsafe { asm!("xgetbv", in("ecx") 0, out("eax") on, out("edx") _, options(nomem, nostack, preserves_flags)) };
+        COMPONENTS.set(COMPONENTS.get() | on & AVX);
     }
 }
 

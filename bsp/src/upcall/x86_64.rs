@@ -1,8 +1,6 @@
 // SPDX-License-Identifier: MIT OR Apache-2.0
 //! Upcall entry on x86-64. Frame: rip, cs, rflags, rsp, ss (Intel SDM volume 3, 6.14.2).
 
-use core::arch::global_asm;
-
 use paravirt_abi::vcpu::{INTERRUPTS_ENABLED, PENDING};
 
 use super::{BODY, COMPONENTS, DEFAULT_MXCSR};
@@ -67,35 +65,8 @@ macro_rules! interrupt_frame {
     };
 }
 
-/// Pushes registers that are restored later, and says where they are.
-macro_rules! push {
-    ($($register:ident)*) => {
-        concat!($(
-            "pushq %", stringify!($register), "\n",
-            ".cfi_adjust_cfa_offset 8\n",
-            ".cfi_rel_offset ", stringify!($register), ", 0\n",
-        )*)
-    };
-}
-
-/// The reverse of `push`; takes the registers in the order in which they are popped.
-macro_rules! pop {
-    ($($register:ident)*) => {
-        concat!($(
-            "popq %", stringify!($register), "\n",
-            ".cfi_adjust_cfa_offset -8\n",
-            ".cfi_restore ", stringify!($register), "\n",
-        )*)
-    };
-}
-
-global_asm!(
-    ".pushsection .text.paravirt_upcall, \"ax\", @progbits",
-    ".balign 16",
-    ".globl __paravirt_deliver",
-    ".hidden __paravirt_deliver",
-    ".type __paravirt_deliver, @function",
-    "__paravirt_deliver:",                      // a call, which keeps what calls keep: handlers begin as in an upcall
+asm_function! {
+    "__paravirt_deliver", align: 16; // a call, which keeps what calls keep: handlers begin as in an upcall
     "    .cfi_startproc",
     "    subq $40, %rsp",                       // room for the words below; the call wants 16-byte alignment
     "    .cfi_adjust_cfa_offset 40",
@@ -113,11 +84,16 @@ global_asm!(
     "    addq $40, %rsp",
     "    .cfi_adjust_cfa_offset -40",
     "    ret",
-    "    .cfi_endproc",
-    ".size __paravirt_deliver, . - __paravirt_deliver",
-    ".globl __paravirt_upcall",
-    ".type __paravirt_upcall, @function",
-    "__paravirt_upcall:",
+    "    .cfi_endproc";
+    mxcsr = sym DEFAULT_MXCSR,
+    body = sym BODY,
+    enabled = const INTERRUPTS_ENABLED,
+    pending = const PENDING,
+    options(att_syntax),
+}
+
+asm_function! {
+    global "__paravirt_upcall", align: 16;
     interrupt_frame!(),
     push!(rax rcx),                              // two registers to look at the interrupted address with
     "    movq 16(%rsp), %rax",                   // interrupted rip
@@ -146,13 +122,11 @@ global_asm!(
     "6:  movl $0, __paravirt_vcpu + {enabled}(%rip)", // yes: flag off again and from the top, on the same frame
     "__paravirt_upcall_window_end:",
     "7:  jmp 2b",
-    "    .cfi_endproc",
-    ".size __paravirt_upcall, . - __paravirt_upcall",
-    ".popsection",
+    "    .cfi_endproc";
     mxcsr = sym DEFAULT_MXCSR,
     components = sym COMPONENTS,
     body = sym BODY,
     enabled = const INTERRUPTS_ENABLED,
     pending = const PENDING,
     options(att_syntax),
-);
+}

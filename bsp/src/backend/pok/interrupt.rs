@@ -19,11 +19,8 @@
 //! * Its call 26, to unregister a handler, masks the line if no partition has a handler, whether the kernel has one or
 //!   not: that would stop the clock of the whole node. It is not made.
 
-use core::arch::global_asm;
-
 use super::syscall::{Arguments, IRQ_ACKNOWLEDGE, IRQ_DISABLE, IRQ_ENABLE, IRQ_REGISTER, OK, call};
 use crate::power;
-use crate::upcall::{pop, push};
 
 /// The kernel's number of the interval timer's line.
 const TIMER: u32 = 0;
@@ -62,13 +59,8 @@ pub(super) fn wait() {
 // The loop runs with nothing on the stack but a word to lose. What the kernel saved of it is not needed: the handler
 // goes on for it. Interrupts are turned off again before the kernel is told that it may deliver the next one, so the
 // handler is not interrupted itself.
-global_asm!(
-    ".pushsection .text.paravirt_pok_irq, \"ax\", @progbits",
-    ".globl __paravirt_pok_wait",
-    ".hidden __paravirt_pok_wait",
-    ".globl __paravirt_pok_interrupted",
-    ".hidden __paravirt_pok_interrupted",
-    "__paravirt_pok_wait:",
+asm_function! {
+    "__paravirt_pok_wait", align: 1;
     "    .cfi_startproc",
     push!(ebp ebx esi edi),                // what the C ABI wants back
     "    movl 20(%esp), %ebx",             // the argument: the system calls' block, which holds the line
@@ -92,10 +84,9 @@ global_asm!(
     "    int $42",
     pop!(edi esi ebx ebp),
     "    ret",
-    "    .cfi_endproc",
-    ".popsection",
+    "    .cfi_endproc";
     enable = const IRQ_ENABLE,
     disable = const IRQ_DISABLE,
     acknowledge = const IRQ_ACKNOWLEDGE,
     options(att_syntax),
-);
+}

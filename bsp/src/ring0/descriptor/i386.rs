@@ -1,11 +1,11 @@
 // SPDX-License-Identifier: MIT OR Apache-2.0
 //! Descriptor tables on i386.
 
-use core::arch::{asm, global_asm};
+use core::arch::asm;
 
 use paravirt_abi::error::Error;
 
-use super::{CODE, STRIDE, TablePointer, VECTORS, WITH_ERROR_CODE, entry_of, report};
+use super::{CODE, STRIDE, WITH_ERROR_CODE, entry_of, load_gates, report};
 use crate::local::Local;
 use crate::upcall::interrupt_frame;
 
@@ -15,27 +15,22 @@ pub(in super::super) static SEGMENTS: Local<[u64; 4]> =
 /// Selector of thread-local storage.
 const TLS: u16 = 0x18;
 
-static GATES: Local<[u64; VECTORS]> = Local::new([0; VECTORS]);
+/// Bytes of the frame that the processor pushes, without an error code.
+const FRAME: usize = 12;
 
-/// A gate to `entry` that clears the interrupt flag.
-fn gate(entry: u64) -> u64 {
+pub(super) type Gate = u64;
+pub(super) const NO_GATE: Gate = 0;
+
+/// A gate to the entry of a vector that clears the interrupt flag.
+pub(super) fn gate(vector: usize) -> Gate {
     const PRESENT_INTERRUPT_GATE: u64 = 0x8e << 40;
+    let entry = entry_of(vector) as u64;
     entry & 0xffff | u64::from(CODE) << 16 | PRESENT_INTERRUPT_GATE | (entry >> 16) << 48
 }
 
 /// Loads the gates. The segments are loaded by the image's entry point.
 pub(crate) fn load() {
-    let gates: *mut u64 = GATES.as_ptr().cast();
-    for vector in 0..VECTORS {
-        // SAFETY: the index is below the table's length, and nothing else uses the table yet.
-        unsafe { gates.add(vector).write(gate(entry_of(vector) as u64)) };
-    }
-    let pointer = TablePointer {
-        limit: (size_of::<[u64; VECTORS]>() - 1) as u16,
-        base: gates as usize,
-    };
-    // SAFETY: a table that stays where it is, with entries for every vector up to the limit.
-    unsafe { asm!("lidt [{}]", in(reg) &raw const pointer, options(nostack, preserves_flags)) };
+    load_gates();
 }
 
 /// Sets the base of thread-local storage: gs selects a segment that begins there.
@@ -56,27 +51,10 @@ pub unsafe fn set_tls(base: usize) -> Result<(), Error> {
     Ok(())
 }
 
-global_asm!(
-    ".pushsection .text.paravirt_exceptions, \"ax\", @progbits",
-    ".balign 16",
-    ".globl __paravirt_exceptions",
-    ".hidden __paravirt_exceptions",
-    ".type __paravirt_exceptions, @function",
-    "__paravirt_exceptions:",
+asm_function! {
+    "__paravirt_exceptions", align: 16;
     interrupt_frame!(),
-    ".set .Lvector, 0",
-    ".rept 32",
-    ".if (({with_error_code} >> .Lvector) & 1) == 0",
-    "    .cfi_def_cfa_offset 12",
-    "    pushl $0",                       // in place of the error code
-    ".endif",
-    "    .cfi_def_cfa_offset 16",
-    "    pushl $.Lvector",
-    "    .cfi_def_cfa_offset 20",
-    "    jmp 1f",
-    ".balign {stride}",
-    ".set .Lvector, .Lvector + 1",
-    ".endr",
+    exception_entries!(),
     "1:  pushal",
     "    .cfi_def_cfa_offset 52",
     "    .cfi_rel_offset eax, 28",
@@ -94,11 +72,10 @@ global_asm!(
     "    pushl %ebp",
     "    call {report}",                  // does not return
     "    ud2",
-    "    .cfi_endproc",
-    ".size __paravirt_exceptions, . - __paravirt_exceptions",
-    ".popsection",
+    "    .cfi_endproc";
     with_error_code = const WITH_ERROR_CODE,
     stride = const STRIDE,
+    frame = const FRAME,
     report = sym report,
     options(att_syntax),
-);
+}

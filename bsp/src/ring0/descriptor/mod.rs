@@ -1,8 +1,37 @@
 // SPDX-License-Identifier: MIT OR Apache-2.0
 //! Descriptor tables: segments, and the entries of exceptions and interrupts (Intel SDM volume 3, 3.4 and 6.10).
 
+use core::arch::asm;
+
 use super::fault::{self, Fault, General};
 use super::interrupt;
+use crate::local::Local;
+
+/// The entries of exceptions, in which the vector's number ends up behind an error code, whether the processor pushed
+/// one or not; they go on at the label 1 behind them.
+macro_rules! exception_entries {
+    () => {
+        concat!(
+            ".set .Lvector, 0\n",
+            ".rept 32\n",
+            ".if (({with_error_code} >> .Lvector) & 1) == 0\n",
+            "    .cfi_def_cfa_offset {frame}\n",
+            "    push $0\n",
+            ".endif\n",
+            "    .cfi_def_cfa_offset {frame} + ",
+            word!(),
+            "\n",
+            "    push $.Lvector\n",
+            "    .cfi_def_cfa_offset {frame} + 2 * ",
+            word!(),
+            "\n",
+            "    jmp 1f\n",
+            ".balign {stride}\n",
+            ".set .Lvector, .Lvector + 1\n",
+            ".endr\n",
+        )
+    };
+}
 
 #[cfg(target_arch = "x86")]
 mod i386;
@@ -61,6 +90,23 @@ fn entry_of(vector: usize) -> usize {
     } else {
         &raw const interrupt::__paravirt_interrupts as usize + (vector - EXCEPTIONS) * interrupt::STRIDE
     }
+}
+
+static GATES: Local<[Gate; VECTORS]> = Local::new([NO_GATE; VECTORS]);
+
+/// Loads a gate for every vector.
+fn load_gates() {
+    let gates: *mut Gate = GATES.as_ptr().cast();
+    for vector in 0..VECTORS {
+        // SAFETY: the index is below the table's length, and nothing else uses the table yet.
+        unsafe { gates.add(vector).write(gate(vector)) };
+    }
+    let pointer = TablePointer {
+        limit: (size_of::<[Gate; VECTORS]>() - 1) as u16,
+        base: gates as usize,
+    };
+    // SAFETY: a table that stays where it is, with entries for every vector up to the limit.
+    unsafe { asm!("lidt [{}]", in(reg) &raw const pointer, options(nostack, preserves_flags)) };
 }
 
 /// Where the entries of exceptions end.

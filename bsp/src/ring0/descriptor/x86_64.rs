@@ -2,14 +2,14 @@
 //! Descriptor tables on x86-64. Exceptions get a stack of their own, so that an overflow of the guest's can be
 //! reported.
 
-use core::arch::{asm, global_asm};
+use core::arch::asm;
 
 use paravirt_abi::error::Error;
 
 use super::super::processor::write_msr;
-use super::{CODE, STRIDE, TablePointer, VECTORS, WITH_ERROR_CODE, entry_of, report};
+use super::{CODE, EXCEPTIONS, STRIDE, WITH_ERROR_CODE, entry_of, load_gates, report};
 use crate::local::Local;
-use crate::upcall::{interrupt_frame, push};
+use crate::upcall::interrupt_frame;
 
 /// The segments: none, code, data, and the two words of the task state.
 pub(in super::super) static SEGMENTS: Local<[u64; 5]> =
@@ -48,11 +48,17 @@ struct Stack([u8; 8192]);
 
 static FAULT_STACK: Local<Stack> = Local::new(Stack([0; 8192]));
 
-static GATES: Local<[[u64; 2]; VECTORS]> = Local::new([[0; 2]; VECTORS]);
+/// Bytes of the frame that the processor pushes, without an error code.
+const FRAME: usize = 40;
 
-/// A gate to `entry` that clears the interrupt flag, on stack `stack` of the task state (0: the interrupted one).
-fn gate(entry: u64, stack: u64) -> [u64; 2] {
+pub(super) type Gate = [u64; 2];
+pub(super) const NO_GATE: Gate = [0; 2];
+
+/// A gate to the entry of a vector that clears the interrupt flag. Exceptions go to the first stack of the task state,
+/// interrupts stay on the interrupted one.
+pub(super) fn gate(vector: usize) -> Gate {
     const PRESENT_INTERRUPT_GATE: u64 = 0x8e << 40;
+    let (entry, stack) = (entry_of(vector) as u64, u64::from(vector < EXCEPTIONS));
     let low =
         entry & 0xffff | u64::from(CODE) << 16 | stack << 32 | PRESENT_INTERRUPT_GATE | (entry >> 16 & 0xffff) << 48;
     [low, entry >> 32]
@@ -72,23 +78,9 @@ pub(crate) fn load() {
     segments[4] = base >> 32;
     // SAFETY: at the start, before the first interrupt.
     unsafe { SEGMENTS.set_large(segments) };
-    let gates: *mut [u64; 2] = GATES.as_ptr().cast();
-    for vector in 0..VECTORS {
-        let stack = if vector < super::EXCEPTIONS { 1 } else { 0 };
-        // SAFETY: the index is below the table's length, and nothing else uses the table yet.
-        unsafe {
-            gates.add(vector).write(gate(entry_of(vector) as u64, stack));
-        }
-    }
-    let pointer = TablePointer {
-        limit: (size_of::<[[u64; 2]; VECTORS]>() - 1) as u16,
-        base: gates as usize,
-    };
-    // SAFETY: tables that stay where they are, with entries for every vector up to the limit.
-    unsafe {
-        asm!("lidt [{}]", in(reg) &raw const pointer, options(nostack, preserves_flags));
-        asm!("ltr {:x}", in(reg) TASK, options(nostack, preserves_flags));
-    }
+    load_gates();
+    // SAFETY: the segment was just made.
+    unsafe { asm!("ltr {:x}", in(reg) TASK, options(nostack, preserves_flags)) };
 }
 
 /// Sets the base of thread-local storage: the base of fs.
@@ -110,27 +102,10 @@ pub unsafe fn set_tls(base: usize) -> Result<(), Error> {
     Ok(())
 }
 
-global_asm!(
-    ".pushsection .text.paravirt_exceptions, \"ax\", @progbits",
-    ".balign 16",
-    ".globl __paravirt_exceptions",
-    ".hidden __paravirt_exceptions",
-    ".type __paravirt_exceptions, @function",
-    "__paravirt_exceptions:",
+asm_function! {
+    "__paravirt_exceptions", align: 16;
     interrupt_frame!(),
-    ".set .Lvector, 0",
-    ".rept 32",
-    ".if (({with_error_code} >> .Lvector) & 1) == 0",
-    "    .cfi_def_cfa_offset 40",
-    "    pushq $0",                       // in place of the error code
-    ".endif",
-    "    .cfi_def_cfa_offset 48",
-    "    pushq $.Lvector",
-    "    .cfi_def_cfa_offset 56",
-    "    jmp 1f",
-    ".balign {stride}",
-    ".set .Lvector, .Lvector + 1",
-    ".endr",
+    exception_entries!(),
     "1:",
     push!(rax rcx rdx rbx rbp rsi rdi r8 r9 r10 r11 r12 r13 r14 r15),
     "    movq %rsp, %rdi",                // the frame
@@ -140,11 +115,10 @@ global_asm!(
     "    andq $-16, %rsp",
     "    call {report}",                  // does not return
     "    ud2",
-    "    .cfi_endproc",
-    ".size __paravirt_exceptions, . - __paravirt_exceptions",
-    ".popsection",
+    "    .cfi_endproc";
     with_error_code = const WITH_ERROR_CODE,
     stride = const STRIDE,
+    frame = const FRAME,
     report = sym report,
     options(att_syntax),
-);
+}

@@ -1,18 +1,11 @@
 // SPDX-License-Identifier: MIT OR Apache-2.0
 //! Interrupt entries on i386. Frame: eip, cs, eflags, as there is no change of privilege (Intel SDM volume 3, 6.12.1).
 
-use core::arch::global_asm;
-
 use super::{COUNT, FIRST, STRIDE, take};
-use crate::upcall::{COMPONENTS, DEFAULT_MXCSR, interrupt_frame, pop, push, restore_state, save_state};
+use crate::upcall::{COMPONENTS, DEFAULT_MXCSR, interrupt_frame, restore_state, save_state};
 
-global_asm!(
-    ".pushsection .text.paravirt_interrupts, \"ax\", @progbits",
-    ".balign 16",
-    ".globl __paravirt_interrupts",
-    ".hidden __paravirt_interrupts",
-    ".type __paravirt_interrupts, @function",
-    "__paravirt_interrupts:",
+asm_function! {
+    "__paravirt_interrupts", align: 16;
     interrupt_frame!(),
     ".set .Lvector, {first}",
     ".rept {count}",
@@ -45,9 +38,7 @@ global_asm!(
     pop!(ebp edx ecx eax),
     "    jnz __paravirt_upcall",          // on the frame as the processor left it
     "    iretl",
-    "    .cfi_endproc",
-    ".size __paravirt_interrupts, . - __paravirt_interrupts",
-    ".popsection",
+    "    .cfi_endproc";
     first = const FIRST,
     count = const COUNT,
     stride = const STRIDE,
@@ -55,4 +46,4 @@ global_asm!(
     mxcsr = sym DEFAULT_MXCSR,
     take = sym take,
     options(att_syntax),
-);
+}

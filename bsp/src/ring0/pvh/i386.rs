@@ -1,17 +1,11 @@
 // SPDX-License-Identifier: MIT OR Apache-2.0
 //! Flat protected mode as the loader set it up, with our own segments. No paging.
 
-use core::arch::global_asm;
-
 use super::super::descriptor::{CODE, DATA, SEGMENTS};
 use super::entered;
 
-global_asm!(
-    ".pushsection .text.paravirt_pvh, \"ax\", @progbits",
-    ".globl __paravirt_pvh",
-    ".hidden __paravirt_pvh",
-    ".type __paravirt_pvh, @function",
-    "__paravirt_pvh:",
+asm_function! {
+    "__paravirt_pvh", align: 1;
     "    .cfi_startproc",
     "    .cfi_undefined eip",                 // nobody called it
     "    cld",                                // the ABI of what we call
@@ -39,16 +33,14 @@ global_asm!(
     "    call {entered}",                     // does not return
     "    ud2",
     "    .cfi_endproc",
-    ".size __paravirt_pvh, . - __paravirt_pvh",
-    ".popsection",
     ".pushsection .rodata.paravirt_pvh, \"a\", @progbits",
     ".balign 4",
     "4:  .word 4 * 8 - 1",                    // limit of the segments' table
     "    .long {segments}",
-    ".popsection",
+    ".popsection";
     segments = sym SEGMENTS,
     code = const CODE,
     data = const DATA,
     entered = sym entered,
     options(att_syntax),
-);
+}

@@ -1,19 +1,13 @@
 // SPDX-License-Identifier: MIT OR Apache-2.0
 //! From 32-bit protected mode to long mode, with the low 4 GiB mapped one to one.
 
-use core::arch::global_asm;
-
 use super::super::descriptor::{CODE, DATA, SEGMENTS};
 use super::super::paging::{DIRECTORIES, POINTERS, ROOT};
 use super::entered;
 
-global_asm!(
-    ".pushsection .text.paravirt_pvh, \"ax\", @progbits",
+asm_function! {
+    "__paravirt_pvh", align: 1;
     ".code32",
-    ".globl __paravirt_pvh",
-    ".hidden __paravirt_pvh",
-    ".type __paravirt_pvh, @function",
-    "__paravirt_pvh:",
     "    .cfi_startproc",
     "    .cfi_undefined 16",                  // rip: nobody called it
     "    cld",                                // the ABI of what we call
@@ -84,15 +78,13 @@ global_asm!(
     "    jmp 8b",
     ".code64",
     "    .cfi_endproc",
-    ".size __paravirt_pvh, . - __paravirt_pvh",
-    ".popsection",
     ".pushsection .rodata.paravirt_pvh, \"a\", @progbits",
     "5:  .ascii \"paravirt: this processor has no long mode, which an x86-64 image needs; run the image for i386\\n\"",
     "    .asciz \"paravirt: shutdown fault 1\\n\"",
     ".balign 4",
     "4:  .word 5 * 8 - 1",                    // limit of the segments' table
     "    .long {segments}",
-    ".popsection",
+    ".popsection";
     directories = sym DIRECTORIES,
     pointers = sym POINTERS,
     root = sym ROOT,
@@ -101,4 +93,4 @@ global_asm!(
     data = const DATA,
     entered = sym entered,
     options(att_syntax),
-);
+}

@@ -2,7 +2,6 @@
 //! From a signal to the upcall entry on AArch64: the handler copies the frame that the kernel has made to the
 //! interrupted stack, and goes on there. The kernel takes the registers from that copy when the upcall is over.
 
-use core::arch::global_asm;
 use core::mem::offset_of;
 
 use paravirt_abi::aarch64::{FPSIMD_MAGIC, UpcallFrame};
@@ -20,13 +19,8 @@ const RECORD: usize = offset_of!(UpcallFrame, end) - RECORDS;
 /// Bytes in which the kernel puts records (`__reserved` in `asm/sigcontext.h`).
 const ROOM: usize = 4096;
 
-global_asm!(
-    ".pushsection .text.paravirt_linux_signal, \"ax\", @progbits",
-    ".balign 4",
-    ".globl __paravirt_linux_signal", // Rust's part may be in another object
-    ".hidden __paravirt_linux_signal",
-    ".type __paravirt_linux_signal, @function",
-    "__paravirt_linux_signal:",
+asm_function! {
+    "__paravirt_linux_signal", align: 4;
     "    .cfi_startproc",
     "    stp x29, x30, [sp, #-16]!",
     "    .cfi_def_cfa_offset 16",
@@ -42,11 +36,9 @@ global_asm!(
     "    mov sp, x0",                 // the stack of signals is free again
     "    b __paravirt_upcall",
     "1:  ret",                        // to the kernel
-    "    .cfi_endproc",
-    ".size __paravirt_linux_signal, . - __paravirt_linux_signal",
-    ".popsection",
+    "    .cfi_endproc";
     enter = sym enter,
-);
+}
 
 unsafe extern "C" {
     #[link_name = "__paravirt_linux_signal"]

@@ -2,32 +2,16 @@
 //! The instruction of x86 processors. It is executed in place rather than in Xen's hypercall page: it is the same one,
 //! and no page of the image need be writable code.
 
-use core::arch::{asm, global_asm};
+use core::arch::asm;
 
 use crate::local::Local;
 
 // Apart from each other, so that a test can make one answer otherwise than Xen does.
-global_asm!(
-    ".pushsection .text.paravirt_xen_hypercall, \"ax\", @progbits",
-    ".globl __paravirt_xen_syscall, __paravirt_xen_vmcall, __paravirt_xen_vmmcall, __paravirt_xen_unknown",
-    ".hidden __paravirt_xen_syscall, __paravirt_xen_vmcall, __paravirt_xen_vmmcall, __paravirt_xen_unknown",
-    ".balign 32",
-    "__paravirt_xen_syscall:",
-    "    syscall", // PV: clobbers rcx and r11
-    "    ret",
-    ".balign 32",
-    "__paravirt_xen_vmcall:",
-    "    vmcall", // PVH on processors of Intel and those that do as Intel
-    "    ret",
-    ".balign 32",
-    "__paravirt_xen_vmmcall:",
-    "    vmmcall", // PVH on processors of AMD
-    "    ret",
-    ".balign 32",
-    "__paravirt_xen_unknown:",
-    "    ud2", // nobody has said yet how to call
-    ".popsection",
-);
+asm_function! { "__paravirt_xen_syscall", align: 32; "syscall", "ret"; } // PV: clobbers rcx and r11
+// PVH on processors of Intel and those that do as Intel, and on those of AMD.
+asm_function! { "__paravirt_xen_vmcall", align: 32; "vmcall", "ret"; }
+asm_function! { "__paravirt_xen_vmmcall", align: 32; "vmmcall", "ret"; }
+asm_function! { "__paravirt_xen_unknown", align: 32; "ud2"; } // nobody has said yet how to call
 
 unsafe extern "C" {
     fn __paravirt_xen_syscall();

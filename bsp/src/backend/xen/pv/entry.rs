@@ -7,7 +7,7 @@
 
 use core::arch::global_asm;
 
-use crate::upcall::{COMPONENTS, DEFAULT_MXCSR, interrupt_frame, pop, push, restore_state, save_state};
+use crate::upcall::{COMPONENTS, DEFAULT_MXCSR, interrupt_frame, restore_state, save_state};
 use paravirt_abi::vcpu::{HOST_MASKED, INTERRUPTS_ENABLED, PENDING};
 
 use super::irq;
@@ -33,11 +33,8 @@ global_asm!(
     options(att_syntax),
 );
 
-global_asm!(
-    ".pushsection .text.paravirt_xen_pv_start, \"ax\", @progbits",
-    ".globl __paravirt_xen_pv_start",
-    ".hidden __paravirt_xen_pv_start",
-    "__paravirt_xen_pv_start:",            // rsi = start_info, rsp = top of the stack that Xen made; events are masked
+asm_function! {
+    "__paravirt_xen_pv_start", align: 1; // rsi = start_info, rsp = top of the stack that Xen made; events are masked
     "    .cfi_startproc",
     "    .cfi_undefined rip",              // nobody called it
     "    cld",                             // the ABI of what we call
@@ -49,21 +46,16 @@ global_asm!(
     "    ldmxcsr {mxcsr}(%rip)",
     "    call {enter}",                    // does not return
     "    ud2",
-    "    .cfi_endproc",
-    ".popsection",
+    "    .cfi_endproc";
     mxcsr = sym DEFAULT_MXCSR,
     enter = sym super::enter,
     options(att_syntax),
-);
+}
 
 // Xen masks events, and pushes onto the interrupted stack what the processor would, then r11 and rcx. In the code
 // selector it leaves the requested privilege at 0, for its own "kernel mode"; the processor really runs at 3.
-global_asm!(
-    ".pushsection .text.paravirt_xen_event, \"ax\", @progbits",
-    ".balign 16",
-    ".globl __paravirt_xen_event",
-    ".hidden __paravirt_xen_event",
-    "__paravirt_xen_event:",
+asm_function! {
+    "__paravirt_xen_event", align: 16;
     interrupt_frame!(),
     "    .cfi_adjust_cfa_offset 16",
     "    .cfi_rel_offset r11, 8",
@@ -88,8 +80,7 @@ global_asm!(
     "    .cfi_def_cfa_register rsp",
     pop!(rbp r11 r10 r9 r8 rdi rsi rdx rcx rax),
     "    iretq",                                        // back, with events masked
-    "    .cfi_endproc",
-    ".popsection",
+    "    .cfi_endproc";
     masked = const HOST_MASKED,
     pending = const PENDING,
     enabled = const INTERRUPTS_ENABLED,
@@ -97,4 +88,4 @@ global_asm!(
     mxcsr = sym DEFAULT_MXCSR,
     take = sym irq::take_masked,
     options(att_syntax),
-);
+}

@@ -1,13 +1,11 @@
 // SPDX-License-Identifier: MIT OR Apache-2.0
 //! The trap table: what the processor's exceptions lead to in a PV domain.
 
-use core::arch::global_asm;
-
 use super::hypercall::{self, Callback};
 use crate::backend::xen::power;
 use crate::backend::xen::shared::PAGE;
 use crate::ring0::fault::{self, Fault, General};
-use crate::upcall::{interrupt_frame, pop, push};
+use crate::upcall::interrupt_frame;
 
 /// Vectors of exceptions that a PV domain can get.
 const VECTORS: usize = 20;
@@ -16,12 +14,8 @@ const CODE_SEGMENT: u16 = 0xe033;
 /// `trap_info.flags`: events are masked on entry.
 const MASK_EVENTS: u8 = 4;
 
-global_asm!(
-    ".pushsection .text.paravirt_xen_trap, \"ax\", @progbits",
-    ".balign 16",
-    ".globl __paravirt_xen_trap",
-    ".hidden __paravirt_xen_trap",
-    "__paravirt_xen_trap:",
+asm_function! {
+    "__paravirt_xen_trap", align: 16;
     interrupt_frame!(),
     "    .set vector, 0",
     "    .rept {vectors}",      // one entry of 16 bytes for each vector
@@ -52,22 +46,23 @@ global_asm!(
     "    cld",
     "    call {trapped}",
     "    ud2",
-    "    .cfi_endproc",
-    ".globl __paravirt_xen_failsafe",
-    ".hidden __paravirt_xen_failsafe",
-    "__paravirt_xen_failsafe:", // Xen could not return to this domain: a selector is wrong
+    "    .cfi_endproc";
+    vectors = const VECTORS,
+    trapped = sym trapped,
+    options(att_syntax),
+}
+
+asm_function! {
+    "__paravirt_xen_failsafe", align: 1; // Xen could not return to this domain: a selector is wrong
     "    .cfi_startproc",
     "    .cfi_undefined rip",   // where it was is of no interest
     "    andq $-16, %rsp",
     "    call {failed}",
     "    ud2",
-    "    .cfi_endproc",
-    ".popsection",
-    vectors = const VECTORS,
-    trapped = sym trapped,
+    "    .cfi_endproc";
     failed = sym failed,
     options(att_syntax),
-);
+}
 
 unsafe extern "C" {
     static __paravirt_xen_trap: [[u8; 16]; VECTORS];

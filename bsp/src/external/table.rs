@@ -109,17 +109,7 @@ impl Table {
     /// The function of that name, if this image calls one.
     #[must_use]
     pub fn find(self, name: &str) -> Option<Entry> {
-        let (mut low, mut high) = (0, self.length);
-        while low < high {
-            let middle = low + (high - low) / 2;
-            let entry = self.entry(middle);
-            match entry.name().to_bytes().cmp(name.as_bytes()) {
-                core::cmp::Ordering::Equal => return Some(entry),
-                core::cmp::Ordering::Less => low = middle + 1,
-                core::cmp::Ordering::Greater => high = middle,
-            }
-        }
-        None
+        self.entries().find(|entry| entry.name().to_bytes() == name.as_bytes())
     }
 
     /// The entry at `index`, which is below the length.

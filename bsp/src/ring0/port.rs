@@ -29,67 +29,43 @@ impl Port {
     pub const unsafe fn new(number: u16) -> Self {
         Self(number)
     }
+}
 
-    /// Reads a byte.
-    #[inline]
-    #[must_use]
-    pub fn in8(self) -> u8 {
-        let value;
-        // SAFETY: touches no memory, as whoever made the port vouches.
-        unsafe {
-            asm!("in al, dx", in("dx") self.0, out("al") value, options(nostack, preserves_flags));
-        }
-        value
-    }
+macro_rules! accesses {
+    ($($what:literal $value:ty, $register:tt: $read:ident, $write:ident;)*) => {$(
+        impl Port {
+            #[doc = concat!("Reads ", $what, ".")]
+            #[inline]
+            #[must_use]
+            pub fn $read(self) -> $value {
+                let value;
+                // SAFETY: touches no memory, as whoever made the port vouches.
+                unsafe {
+                    asm!(
+                        concat!("in ", $register, ", dx"),
+                        in("dx") self.0, out($register) value, options(nostack, preserves_flags),
+                    );
+                }
+                value
+            }
 
-    /// Reads 16 bits.
-    #[inline]
-    #[must_use]
-    pub fn in16(self) -> u16 {
-        let value;
-        // SAFETY: as above.
-        unsafe {
-            asm!("in ax, dx", in("dx") self.0, out("ax") value, options(nostack, preserves_flags));
+            #[doc = concat!("Writes ", $what, ".")]
+            #[inline]
+            pub fn $write(self, value: $value) {
+                // SAFETY: as above.
+                unsafe {
+                    asm!(
+                        concat!("out dx, ", $register),
+                        in("dx") self.0, in($register) value, options(nostack, preserves_flags),
+                    );
+                }
+            }
         }
-        value
-    }
+    )*};
+}
 
-    /// Reads 32 bits.
-    #[inline]
-    #[must_use]
-    pub fn in32(self) -> u32 {
-        let value;
-        // SAFETY: as above.
-        unsafe {
-            asm!("in eax, dx", in("dx") self.0, out("eax") value, options(nostack, preserves_flags));
-        }
-        value
-    }
-
-    /// Writes a byte.
-    #[inline]
-    pub fn out8(self, value: u8) {
-        // SAFETY: as above.
-        unsafe {
-            asm!("out dx, al", in("dx") self.0, in("al") value, options(nostack, preserves_flags));
-        }
-    }
-
-    /// Writes 16 bits.
-    #[inline]
-    pub fn out16(self, value: u16) {
-        // SAFETY: as above.
-        unsafe {
-            asm!("out dx, ax", in("dx") self.0, in("ax") value, options(nostack, preserves_flags));
-        }
-    }
-
-    /// Writes 32 bits.
-    #[inline]
-    pub fn out32(self, value: u32) {
-        // SAFETY: as above.
-        unsafe {
-            asm!("out dx, eax", in("dx") self.0, in("eax") value, options(nostack, preserves_flags));
-        }
-    }
+accesses! {
+    "a byte" u8, "al": in8, out8;
+    "16 bits" u16, "ax": in16, out16;
+    "32 bits" u32, "eax": in32, out32;
 }

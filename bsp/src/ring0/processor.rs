@@ -95,10 +95,5 @@ pub unsafe fn write_msr(register: u32, value: u64) {
 /// The time-stamp counter.
 #[inline]
 pub fn tsc() -> u64 {
-    #[cfg(target_arch = "x86")]
-    use core::arch::x86::_rdtsc;
-    #[cfg(target_arch = "x86_64")]
-    use core::arch::x86_64::_rdtsc;
-    // SAFETY: every processor this layer runs on has the counter, and in ring 0 nobody forbids it.
-    unsafe { _rdtsc() }
+    crate::clock::counter()
 }

@@ -1,12 +1,42 @@
 // SPDX-License-Identifier: MIT OR Apache-2.0
 //! System calls of Linux, by number, and the layouts that signals need (`asm/unistd.h`, `asm/sigcontext.h`).
 
+use core::mem::MaybeUninit;
+
 #[cfg(target_arch = "aarch64")]
 pub(super) use aarch64::*;
 #[cfg(target_arch = "x86")]
 pub(super) use i386::*;
 #[cfg(target_arch = "x86_64")]
 pub(super) use x86_64::*;
+
+macro_rules! numbers {
+    ($($name:ident: $x86_64:literal $i386:literal $aarch64:literal,)*) => {$(
+        pub(super) const $name: usize = if cfg!(target_arch = "x86_64") {
+            $x86_64
+        } else if cfg!(target_arch = "x86") {
+            $i386
+        } else {
+            $aarch64
+        };
+    )*};
+}
+
+// The calls that every architecture has: x86-64, i386, AArch64.
+numbers! {
+    READ: 0 3 63,
+    WRITE: 1 4 64,
+    RT_SIGACTION: 13 174 134,
+    RT_SIGPROCMASK: 14 175 135,
+    GETPID: 39 20 172,
+    FCNTL: 72 221 25, // i386: fcntl64
+    RT_SIGSUSPEND: 130 179 133,
+    SIGALTSTACK: 131 186 132,
+    TIMER_CREATE: 222 259 107,
+    TIMER_SETTIME: 223 409 110, // i386: timer_settime64
+    CLOCK_GETTIME: 228 403 113, // i386: clock_gettime64
+    EXIT_GROUP: 231 252 94,
+}
 
 /// The signals of this backend: one for timers, one for console input.
 pub(super) const SIGNAL_TIMER: u32 = 34;
@@ -67,23 +97,12 @@ pub(super) struct SignalStack {
 
 #[cfg(target_arch = "x86_64")]
 mod x86_64 {
-    use core::arch::{asm, global_asm};
+    use core::arch::asm;
+    use core::mem::MaybeUninit;
 
-    pub(in super::super) const READ: usize = 0;
-    pub(in super::super) const WRITE: usize = 1;
     pub(in super::super) const POLL: usize = 7;
     pub(in super::super) const MMAP: usize = 9;
-    pub(in super::super) const RT_SIGACTION: usize = 13;
-    pub(in super::super) const RT_SIGPROCMASK: usize = 14;
-    pub(in super::super) const FCNTL: usize = 72;
-    pub(in super::super) const GETPID: usize = 39;
-    pub(in super::super) const RT_SIGSUSPEND: usize = 130;
-    pub(in super::super) const SIGALTSTACK: usize = 131;
     pub(in super::super) const ARCH_PRCTL: usize = 158;
-    pub(in super::super) const TIMER_CREATE: usize = 222;
-    pub(in super::super) const TIMER_SETTIME: usize = 223;
-    pub(in super::super) const CLOCK_GETTIME: usize = 228;
-    pub(in super::super) const EXIT_GROUP: usize = 231;
 
     /// Offset of the registers in `struct ucontext`, and the numbers of those an upcall changes.
     pub(in super::super) const REGISTERS: usize = 40;
@@ -94,44 +113,17 @@ mod x86_64 {
     /// Offset of `uc_sigmask`.
     pub(in super::super) const MASK: usize = 296;
 
-    global_asm!(
-        ".pushsection .text.paravirt_linux_restore, \"ax\", @progbits",
-        ".globl __paravirt_linux_restore", // Rust's part may be in another object
-        ".hidden __paravirt_linux_restore",
-        "__paravirt_linux_restore:",
+    asm_function! {
+        "__paravirt_linux_restore", align: 1;
         "    movl $15, %eax", // rt_sigreturn
-        "    syscall",
-        ".popsection",
+        "    syscall";
         options(att_syntax),
-    );
-
-    /// A system call of up to three arguments, whose pointers the caller answers for; a negative error number on
-    /// failure.
-    ///
-    /// # Safety
-    /// The arguments must be what the call of that number asks for.
-    #[inline]
-    pub(in super::super) unsafe fn syscall3(number: usize, a: usize, b: usize, c: usize) -> isize {
-        let result;
-        // SAFETY: the caller answers for the arguments; the kernel clobbers rcx and r11.
-        unsafe {
-            asm!(
-                "syscall",
-                inlateout("rax") number as isize => result,
-                in("rdi") a, in("rsi") b, in("rdx") c,
-                out("rcx") _, out("r11") _,
-                options(nostack),
-            );
-        }
-        result
     }
 
-    /// As [`syscall3`], with four arguments.
-    ///
     /// # Safety
-    /// As there.
+    /// As of [`super::syscall4`].
     #[inline]
-    pub(in super::super) unsafe fn syscall4(number: usize, a: usize, b: usize, c: usize, d: usize) -> isize {
+    pub(super) unsafe fn call(number: usize, [a, b, c]: [usize; 3], d: MaybeUninit<usize>) -> isize {
         let result;
         // SAFETY: the caller answers for the arguments; the kernel clobbers rcx and r11.
         unsafe {
@@ -181,24 +173,13 @@ mod x86_64 {
 
 #[cfg(target_arch = "x86")]
 mod i386 {
-    use core::arch::{asm, global_asm};
+    use core::arch::asm;
+    use core::mem::MaybeUninit;
 
     use crate::local::Local;
 
-    pub(in super::super) const READ: usize = 3;
-    pub(in super::super) const WRITE: usize = 4;
-    pub(in super::super) const GETPID: usize = 20;
     pub(in super::super) const MODIFY_LDT: usize = 123;
     pub(in super::super) const POLL: usize = 168;
-    pub(in super::super) const RT_SIGACTION: usize = 174;
-    pub(in super::super) const RT_SIGPROCMASK: usize = 175;
-    pub(in super::super) const RT_SIGSUSPEND: usize = 179;
-    pub(in super::super) const SIGALTSTACK: usize = 186;
-    pub(in super::super) const FCNTL: usize = 221; // fcntl64
-    pub(in super::super) const EXIT_GROUP: usize = 252;
-    pub(in super::super) const TIMER_CREATE: usize = 259;
-    pub(in super::super) const CLOCK_GETTIME: usize = 403; // clock_gettime64
-    pub(in super::super) const TIMER_SETTIME: usize = 409; // timer_settime64
     const OLD_MMAP: usize = 90;
 
     /// Offset of the registers in `struct ucontext`, and the numbers of those an upcall changes.
@@ -210,32 +191,26 @@ mod i386 {
     /// Offset of `uc_sigmask`.
     pub(in super::super) const MASK: usize = 108;
 
-    global_asm!(
-        ".pushsection .text.paravirt_linux_restore, \"ax\", @progbits",
-        ".globl __paravirt_linux_restore", // Rust's part may be in another object
-        ".hidden __paravirt_linux_restore",
-        "__paravirt_linux_restore:",
+    asm_function! {
+        "__paravirt_linux_restore", align: 1;
         "    movl $173, %eax", // rt_sigreturn
-        "    int $0x80",
-        ".popsection",
+        "    int $0x80";
         options(att_syntax),
-    );
+    }
 
     // How the kernel is entered: by the interrupt that every kernel and emulator has, until `enter_by` knows better.
     // The entry of the kernel's own leaves all registers but eax alone, as the interrupt does.
-    global_asm!(
-        ".pushsection .text.paravirt_linux_syscall, \"ax\", @progbits",
-        ".globl __paravirt_linux_interrupt", // Rust's part may be in another object
-        ".hidden __paravirt_linux_interrupt",
-        "__paravirt_linux_interrupt:",
+    asm_function! {
+        "__paravirt_linux_interrupt", align: 1;
         "    .cfi_startproc",
         "    int $0x80",
         "    ret",
-        "    .cfi_endproc",
-        // The fourth argument comes in edi: LLVM keeps esi for itself.
-        ".globl __paravirt_linux_syscall",
-        ".hidden __paravirt_linux_syscall",
-        "__paravirt_linux_syscall:",
+        "    .cfi_endproc";
+        options(att_syntax),
+    }
+    // The fourth argument comes in edi: LLVM keeps esi for itself.
+    asm_function! {
+        "__paravirt_linux_syscall", align: 1;
         "    .cfi_startproc",
         "    xchgl %edi, %esi",
         "    .cfi_register edi, esi",
@@ -245,11 +220,10 @@ mod i386 {
         "    .cfi_restore edi",
         "    .cfi_restore esi",
         "    ret",
-        "    .cfi_endproc",
-        ".popsection",
+        "    .cfi_endproc";
         entry = sym ENTRY,
         options(att_syntax),
-    );
+    }
 
     unsafe extern "C" {
         fn __paravirt_linux_interrupt();
@@ -269,32 +243,10 @@ mod i386 {
         }
     }
 
-    /// A system call of up to three arguments, whose pointers the caller answers for; a negative error number on
-    /// failure.
-    ///
     /// # Safety
-    /// The arguments must be what the call of that number asks for.
+    /// As of [`super::syscall4`].
     #[inline]
-    pub(in super::super) unsafe fn syscall3(number: usize, a: usize, b: usize, c: usize) -> isize {
-        let result;
-        // SAFETY: the caller answers for the arguments.
-        unsafe {
-            asm!(
-                "call {enter}",
-                enter = sym __paravirt_linux_syscall,
-                inlateout("eax") number as isize => result,
-                in("ebx") a, in("ecx") b, in("edx") c,
-            );
-        }
-        result
-    }
-
-    /// As [`syscall3`], with four arguments.
-    ///
-    /// # Safety
-    /// As there.
-    #[inline]
-    pub(in super::super) unsafe fn syscall4(number: usize, a: usize, b: usize, c: usize, d: usize) -> isize {
+    pub(super) unsafe fn call(number: usize, [a, b, c]: [usize; 3], d: MaybeUninit<usize>) -> isize {
         let result;
         // SAFETY: the caller answers for the arguments.
         unsafe {
@@ -329,58 +281,29 @@ mod i386 {
         // address, length, rights, MAP_PRIVATE | MAP_ANONYMOUS | MAP_NORESERVE, no file, offset
         let arguments: [usize; 6] = [0, length, rights(), 0x4022, usize::MAX, 0];
         // SAFETY: the old mmap takes a pointer to its six arguments.
-        unsafe { syscall3(OLD_MMAP, arguments.as_ptr() as usize, 0, 0) }
+        unsafe { super::syscall3(OLD_MMAP, arguments.as_ptr() as usize, 0, 0) }
     }
 }
 
 #[cfg(target_arch = "aarch64")]
 mod aarch64 {
-    use core::arch::{asm, global_asm};
+    use core::arch::asm;
+    use core::mem::MaybeUninit;
 
-    pub(in super::super) const FCNTL: usize = 25;
-    pub(in super::super) const READ: usize = 63;
-    pub(in super::super) const WRITE: usize = 64;
     pub(in super::super) const PPOLL: usize = 73;
-    pub(in super::super) const EXIT_GROUP: usize = 94;
-    pub(in super::super) const TIMER_CREATE: usize = 107;
-    pub(in super::super) const TIMER_SETTIME: usize = 110;
-    pub(in super::super) const CLOCK_GETTIME: usize = 113;
-    pub(in super::super) const SIGALTSTACK: usize = 132;
-    pub(in super::super) const RT_SIGSUSPEND: usize = 133;
-    pub(in super::super) const RT_SIGACTION: usize = 134;
-    pub(in super::super) const RT_SIGPROCMASK: usize = 135;
-    pub(in super::super) const GETPID: usize = 172;
     const MMAP: usize = 222;
 
-    global_asm!(
-        ".pushsection .text.paravirt_linux_restore, \"ax\", @progbits",
-        ".balign 4",
-        ".globl __paravirt_linux_restore", // Rust's part may be in another object
-        ".hidden __paravirt_linux_restore",
-        "__paravirt_linux_restore:",
+    asm_function! {
+        "__paravirt_linux_restore", align: 4;
         "    mov x8, #{rt_sigreturn}",
-        "    svc #0",
-        ".popsection",
+        "    svc #0";
         rt_sigreturn = const paravirt_abi::aarch64::RT_SIGRETURN,
-    );
-
-    /// A system call of up to three arguments, whose pointers the caller answers for; a negative error number on
-    /// failure.
-    ///
-    /// # Safety
-    /// The arguments must be what the call of that number asks for.
-    #[inline]
-    pub(in super::super) unsafe fn syscall3(number: usize, a: usize, b: usize, c: usize) -> isize {
-        // SAFETY: handed on; the kernel does not look at a fourth argument.
-        unsafe { syscall4(number, a, b, c, 0) }
     }
 
-    /// As [`syscall3`], with four arguments.
-    ///
     /// # Safety
-    /// As there.
+    /// As of [`super::syscall4`].
     #[inline]
-    pub(in super::super) unsafe fn syscall4(number: usize, a: usize, b: usize, c: usize, d: usize) -> isize {
+    pub(super) unsafe fn call(number: usize, [a, b, c]: [usize; 3], d: MaybeUninit<usize>) -> isize {
         let result;
         // SAFETY: the caller answers for the arguments; the kernel changes nothing but the result.
         unsafe {
@@ -425,6 +348,26 @@ mod aarch64 {
         }
         result
     }
+}
+
+/// A system call of up to three arguments, whose pointers the caller answers for; a negative error number on failure.
+///
+/// # Safety
+/// The arguments must be what the call of that number asks for.
+#[inline]
+pub(super) unsafe fn syscall3(number: usize, a: usize, b: usize, c: usize) -> isize {
+    // SAFETY: handed on; the kernel does not look at a fourth argument.
+    unsafe { call(number, [a, b, c], MaybeUninit::uninit()) }
+}
+
+/// As [`syscall3`], with four arguments.
+///
+/// # Safety
+/// As there.
+#[inline]
+pub(super) unsafe fn syscall4(number: usize, a: usize, b: usize, c: usize, d: usize) -> isize {
+    // SAFETY: handed on.
+    unsafe { call(number, [a, b, c], MaybeUninit::new(d)) }
 }
 
 /// Maps `length` bytes of zeroed memory; its address, if there is room.

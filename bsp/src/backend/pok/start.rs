@@ -49,13 +49,10 @@ pub(super) fn start(entry: &Entry) -> &'static StartInfo {
 fn run_as_thread() {
     let attributes = ThreadAttributes {
         priority: 1,
-        processor: 0,
         entry: __paravirt_pok_thread as *const () as usize,
         period: INFINITE,
-        deadline: 0,
         time_capacity: INFINITE,
-        stack_size: 0,
-        state: 0,
+        ..ThreadAttributes::default()
     };
     let mut thread: u32 = 0;
     // SAFETY: where the thread's number goes and what it is made of; both live through the call.
@@ -86,16 +83,7 @@ fn run_as_thread() {
 /// Makes sure that the kernel wakes sleepers: one that was configured without any locks does not, and the first idle
 /// would never end. `thread` is the number of the first thread, which is the current one.
 fn check_sleep(thread: u32) {
-    let mut status = ThreadAttributes {
-        priority: 0,
-        processor: 0,
-        entry: 0,
-        period: 0,
-        deadline: 0,
-        time_capacity: 0,
-        stack_size: 0,
-        state: 0,
-    };
+    let mut status = ThreadAttributes::default();
     // SAFETY: no time; a number and where the answer goes, which lives through the call.
     let sleep = unsafe {
         let sleep = call(THREAD_SLEEP, [0]);

@@ -5,7 +5,7 @@
 //!
 //! A call that the kernel was built without is an error of the partition, which ends in the kernel's error handler.
 
-use core::arch::{asm, global_asm};
+use core::arch::asm;
 
 pub(super) const CONSOLE_WRITE: u32 = 10;
 pub(super) const GET_CHARACTER: u32 = 11;
@@ -65,7 +65,7 @@ pub(super) unsafe fn call<const N: usize>(number: u32, arguments: [u32; N]) -> u
 }
 
 /// What a thread is made of (`pok_thread_attr_t`), and what the kernel says about one.
-#[derive(Clone, Copy)]
+#[derive(Default)]
 #[repr(C)]
 pub(super) struct ThreadAttributes {
     pub(super) priority: u8,
@@ -92,17 +92,12 @@ unsafe extern "C" {
 
 // The partition's first thread ends with the call that sets the partition to its normal mode. The second one takes over
 // its stack, so that for the code around it one call returns.
-global_asm!(
-    ".pushsection .text.paravirt_pok, \"ax\", @progbits",
-    ".globl __paravirt_pok_become_thread",
-    ".hidden __paravirt_pok_become_thread",
+asm_function! {
+    "__paravirt_pok_become_thread", align: 1;
+    ".cfi_startproc",
     ".globl __paravirt_pok_thread",
     ".hidden __paravirt_pok_thread",
-    "__paravirt_pok_become_thread:",
-    "    pushl %ebp",                      // what the C ABI wants back
-    "    pushl %ebx",
-    "    pushl %esi",
-    "    pushl %edi",
+    push!(ebp ebx esi edi),                // what the C ABI wants back
     "    movl 20(%esp), %ebx",             // the argument: the system call's block
     "    movl %esp, 9f",                   // for the other thread
     "    movl ${set_mode}, %eax",
@@ -111,19 +106,17 @@ global_asm!(
     "__paravirt_pok_thread:",
     "    movl 9f, %esp",                   // the stack of the image, as the first thread left it
     "    xorl %eax, %eax",
-    "2:  popl %edi",
-    "    popl %esi",
-    "    popl %ebx",
-    "    popl %ebp",
+    "2:",
+    pop!(edi esi ebx ebp),
     "    ret",
-    ".popsection",
+    ".cfi_endproc",
     ".pushsection .bss.paravirt_pok, \"aw\", @nobits",
     ".balign 4",
     "9:  .zero 4",                         // the stack pointer between the threads
-    ".popsection",
+    ".popsection";
     set_mode = const PARTITION_SET_MODE,
     options(att_syntax),
-);
+}
 
 /// Sets the partition to its normal mode, in which the scheduler keeps to what threads ask for, and goes on as the
 /// thread created with [`__paravirt_pok_thread`] as its entry point; [`OK`] or an error number.

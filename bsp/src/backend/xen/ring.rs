@@ -7,6 +7,8 @@
 
 use core::cell::UnsafeCell;
 use core::fmt;
+#[cfg(target_arch = "x86_64")]
+use core::mem::MaybeUninit;
 use core::sync::atomic::{AtomicU32, Ordering, fence};
 
 /// Sizes in bytes.
@@ -49,14 +51,8 @@ impl Ring {
     /// A page in whose place the server's is mapped.
     #[cfg(target_arch = "x86_64")]
     pub(super) const fn new() -> Self {
-        Self {
-            input: UnsafeCell::new([0; INPUT as usize]),
-            output: UnsafeCell::new([0; OUTPUT as usize]),
-            input_consumer: AtomicU32::new(0),
-            input_producer: AtomicU32::new(0),
-            output_consumer: AtomicU32::new(0),
-            output_producer: AtomicU32::new(0),
-        }
+        // SAFETY: integers all, of which 0 is one.
+        unsafe { MaybeUninit::zeroed().assume_init() }
     }
 
     /// Puts as much of `bytes` in as there is room for; the number of bytes. The server is to be told.

@@ -5,6 +5,7 @@
 //! A page of the image, in whose place the start has Xen's mapped. Until then it reads as zeros.
 
 use core::cell::UnsafeCell;
+use core::mem::MaybeUninit;
 use core::sync::atomic::{AtomicU8, AtomicU32, AtomicUsize, Ordering, fence};
 
 /// Bits of a word of the event bitmaps.
@@ -26,10 +27,6 @@ pub(super) struct Field<T>(UnsafeCell<T>);
 unsafe impl<T> Sync for Field<T> {}
 
 impl<T: Copy> Field<T> {
-    const fn new(value: T) -> Self {
-        Self(UnsafeCell::new(value))
-    }
-
     #[inline]
     pub(super) fn read(&self) -> T {
         // SAFETY: valid for the image's life; every value of the integers that this is used with is a valid one.
@@ -109,38 +106,8 @@ const _: () = {
 };
 
 /// The page.
-pub(super) static PAGE: SharedInfo = SharedInfo {
-    vcpu: VcpuInfo {
-        upcall_pending: AtomicU8::new(0),
-        upcall_mask: AtomicU8::new(0),
-        selector: AtomicUsize::new(0),
-        #[cfg(any(target_arch = "x86", target_arch = "x86_64"))]
-        cr2: Field::new(0),
-        #[cfg(target_arch = "x86_64")]
-        padding: 0,
-        #[cfg(target_arch = "x86")]
-        padding: [0; 5],
-        time: TimeInfo {
-            version: AtomicU32::new(0),
-            padding: 0,
-            tsc: Field::new(0),
-            system_time: Field::new(0),
-            multiplier: Field::new(0),
-            shift: Field::new(0),
-            flags: 0,
-            more_padding: [0; 2],
-        },
-    },
-    other_vcpus: [0; (VCPUS - 1) * size_of::<VcpuInfo>()],
-    pending: [const { AtomicUsize::new(0) }; WORDS],
-    mask: [const { AtomicUsize::new(0) }; WORDS],
-    wall_version: AtomicU32::new(0),
-    wall_seconds: Field::new(0),
-    wall_ns: Field::new(0),
-    wall_seconds_high: Field::new(0),
-    #[cfg(any(target_arch = "x86", target_arch = "x86_64"))]
-    arch: [0; 6],
-};
+// SAFETY: integers all, of which 0 is one.
+pub(super) static PAGE: SharedInfo = unsafe { MaybeUninit::zeroed().assume_init() };
 
 impl SharedInfo {
     /// Unix time when the system time was 0: whole seconds and ns. As long as nobody has told Xen the time it is little

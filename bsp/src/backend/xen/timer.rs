@@ -7,6 +7,7 @@ use paravirt_abi::vcpu::cycles_to_ns;
 
 use super::{hypercall, shared};
 use crate::backend::timers;
+use crate::clock::counter;
 use crate::local::Local;
 
 crate::in_guest_functions! { pub(super) const FUNCTIONS = { pv_clock_now = now, pv_clock_wall = wall }; }
@@ -61,7 +62,8 @@ fn system_time() -> u64 {
     loop {
         let version = time.version.load(Ordering::Acquire);
         // A young domain's counter has been set back, so Xen's last change may lie before the counter's zero.
-        let cycles = (read_tsc().wrapping_sub(time.tsc.read()) as i64).max(0) as u64;
+        // It needs no fence around it: Xen changes the fields only while this processor runs Xen.
+        let cycles = (counter().wrapping_sub(time.tsc.read()) as i64).max(0) as u64;
         let passed = cycles_to_ns(cycles, time.shift.read().into(), time.multiplier.read());
         let now = time.system_time.read().wrapping_add(passed);
         compiler_fence(Ordering::Acquire);
@@ -69,15 +71,4 @@ fn system_time() -> u64 {
             return now;
         }
     }
-}
-
-/// Needs no fence around it: Xen changes the fields only while this processor runs Xen.
-#[inline]
-fn read_tsc() -> u64 {
-    #[cfg(target_arch = "x86")]
-    use core::arch::x86::_rdtsc;
-    #[cfg(target_arch = "x86_64")]
-    use core::arch::x86_64::_rdtsc;
-    // SAFETY: every processor that Xen runs on has the counter, and Xen lets domains read it.
-    unsafe { _rdtsc() }
 }

@@ -93,19 +93,11 @@ pub extern "C" fn raise(line: u32) -> i32 {
 /// interrupts, because a handler may do the same; with interrupts on, handlers of what is pending have run on return.
 #[inline(never)] // five calls of it, and the guest is small
 fn change(line: u32, operation: fn(&Lines, &AtomicU32, u32) -> Result<(), Error>, unmasked: Option<bool>) -> i32 {
-    number(cpu::without_interrupts(|_| {
+    Error::status(cpu::without_interrupts(|_| {
         operation(&LINES, vcpu::pending(), line)?;
         if let (Some(unmasked), Some(source)) = (unmasked, SOURCE.get()) {
             source(line, unmasked);
         }
         Ok(())
     }))
-}
-
-/// A result on the wire.
-pub(super) fn number(result: Result<(), Error>) -> i32 {
-    match result {
-        Ok(()) => 0,
-        Err(error) => error.number(),
-    }
 }

@@ -98,8 +98,7 @@ pub extern "C" fn start(timer: u32, first: u64, period: u64) -> i32 {
     let Some(source) = SOURCE.get() else {
         return Error::Device.number();
     };
-    let started = cpu::without_interrupts(|_| TABLE.0.start(source, timer, first, period));
-    lines::number(started)
+    Error::status(cpu::without_interrupts(|_| TABLE.0.start(source, timer, first, period)))
 }
 
 /// Body of `pv_timer_stop`.

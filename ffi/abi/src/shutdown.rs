@@ -24,4 +24,14 @@ impl Reason {
             _ => None,
         }
     }
+
+    /// The word for it in what hosts and guests say of an end.
+    #[must_use]
+    pub const fn name(self) -> &'static str {
+        match self {
+            Self::Exit => "exit",
+            Self::Reset => "reset",
+            Self::Fatal => "fatal",
+        }
+    }
 }

@@ -43,108 +43,81 @@ impl Width {
     };
 }
 
-/// Type codes, one nibble each. 0 means "no more arguments".
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-#[repr(u8)]
-pub enum Type {
+/// Makes the type of its types: what each is, its name, its code, and its names in Rust and in C.
+macro_rules! types {
+    ($($(#[$documentation:meta])* $name:ident = $code:literal, $rust:literal, $c:literal;)*) => {
+        /// Type codes, one nibble each. 0 means "no more arguments".
+        #[derive(Clone, Copy, Debug, PartialEq, Eq)]
+        #[repr(u8)]
+        pub enum Type {
+            $($(#[$documentation])* $name = $code,)*
+        }
+
+        impl Type {
+            /// The type of a nibble; `None` for 0 and 15.
+            #[must_use]
+            pub const fn from_code(code: u8) -> Option<Self> {
+                match code {
+                    $($code => Some(Self::$name),)*
+                    _ => None,
+                }
+            }
+
+            /// The type in Rust.
+            #[must_use]
+            pub const fn rust(self) -> &'static str {
+                match self {
+                    $(Self::$name => $rust,)*
+                }
+            }
+
+            /// The type in C.
+            #[must_use]
+            pub const fn c(self) -> &'static str {
+                match self {
+                    $(Self::$name => $c,)*
+                }
+            }
+        }
+    };
+}
+
+types! {
     /// No result.
-    Unit = 1,
+    Unit = 1, "()", "void";
     /// The function does not return.
-    Never = 2,
+    Never = 2, "!", "void";
     /// Signed, 8 bits.
-    I8 = 3,
+    I8 = 3, "i8", "int8_t";
     /// Unsigned, 8 bits.
-    U8 = 4,
+    U8 = 4, "u8", "uint8_t";
     /// Signed, 16 bits.
-    I16 = 5,
+    I16 = 5, "i16", "int16_t";
     /// Unsigned, 16 bits.
-    U16 = 6,
+    U16 = 6, "u16", "uint16_t";
     /// Signed, 32 bits.
-    I32 = 7,
+    I32 = 7, "i32", "int32_t";
     /// Unsigned, 32 bits.
-    U32 = 8,
+    U32 = 8, "u32", "uint32_t";
     /// Signed, 64 bits.
-    I64 = 9,
+    I64 = 9, "i64", "int64_t";
     /// Unsigned, 64 bits.
-    U64 = 10,
+    U64 = 10, "u64", "uint64_t";
     /// Pointer through which the host may write.
-    Pointer = 11,
+    Pointer = 11, "*mut c_void", "void *";
     /// Pointer through which the host only reads.
-    ConstPointer = 12,
+    ConstPointer = 12, "*const c_void", "const void *";
     /// IEEE 754, 32 bits.
-    F32 = 13,
+    F32 = 13, "f32", "float";
     /// IEEE 754, 64 bits.
-    F64 = 14,
+    F64 = 14, "f64", "double";
 }
 
 impl Type {
-    /// The type of a nibble; `None` for 0 and 15.
-    #[must_use]
-    pub const fn from_code(code: u8) -> Option<Self> {
-        Some(match code {
-            1 => Self::Unit,
-            2 => Self::Never,
-            3 => Self::I8,
-            4 => Self::U8,
-            5 => Self::I16,
-            6 => Self::U16,
-            7 => Self::I32,
-            8 => Self::U32,
-            9 => Self::I64,
-            10 => Self::U64,
-            11 => Self::Pointer,
-            12 => Self::ConstPointer,
-            13 => Self::F32,
-            14 => Self::F64,
-            _ => return None,
-        })
-    }
-
     /// Returns whether an argument may have this type; [`Type::Unit`] and [`Type::Never`] are results only.
     #[must_use]
     pub const fn is_argument(self) -> bool {
         !matches!(self, Self::Unit | Self::Never)
-    }
-
-    /// The type in Rust.
-    #[must_use]
-    pub const fn rust(self) -> &'static str {
-        match self {
-            Self::Unit => "()",
-            Self::Never => "!",
-            Self::I8 => "i8",
-            Self::U8 => "u8",
-            Self::I16 => "i16",
-            Self::U16 => "u16",
-            Self::I32 => "i32",
-            Self::U32 => "u32",
-            Self::I64 => "i64",
-            Self::U64 => "u64",
-            Self::Pointer => "*mut c_void",
-            Self::ConstPointer => "*const c_void",
-            Self::F32 => "f32",
-            Self::F64 => "f64",
-        }
-    }
-
-    /// The type in C.
-    #[must_use]
-    pub const fn c(self) -> &'static str {
-        match self {
-            Self::Unit | Self::Never => "void",
-            Self::I8 => "int8_t",
-            Self::U8 => "uint8_t",
-            Self::I16 => "int16_t",
-            Self::U16 => "uint16_t",
-            Self::I32 => "int32_t",
-            Self::U32 => "uint32_t",
-            Self::I64 => "int64_t",
-            Self::U64 => "uint64_t",
-            Self::Pointer => "void *",
-            Self::ConstPointer => "const void *",
-            Self::F32 => "float",
-            Self::F64 => "double",
-        }
     }
 }
 
@@ -372,11 +345,11 @@ pub unsafe trait ReturnValue {
 }
 
 macro_rules! plain_types {
-    ($($ty:ty => $on:expr),* $(,)?) => {$(
-        // SAFETY: a plain number of the C ABI without invalid bit patterns.
-        unsafe impl Argument for $ty { const ON: [Type; 2] = $on; }
+    ($($ty:ty => $on:tt $(for $generic:ident)?),* $(,)?) => {$(
+        // SAFETY: a plain number or a thin pointer of the C ABI, without invalid bit patterns.
+        unsafe impl$(<$generic>)? Argument for $ty { const ON: [Type; 2] = $on; }
         // SAFETY: as above.
-        unsafe impl ReturnValue for $ty { const ON: [Type; 2] = $on; }
+        unsafe impl$(<$generic>)? ReturnValue for $ty { const ON: [Type; 2] = $on; }
     )*};
 }
 
@@ -385,24 +358,9 @@ plain_types! {
     i32 => [Type::I32; 2], u32 => [Type::U32; 2], i64 => [Type::I64; 2], u64 => [Type::U64; 2],
     isize => [Type::I32, Type::I64], usize => [Type::U32, Type::U64],
     f32 => [Type::F32; 2], f64 => [Type::F64; 2],
+    *mut T => [Type::Pointer; 2] for T, *const T => [Type::ConstPointer; 2] for T,
 }
 
-// SAFETY: a thin raw pointer may hold any address.
-unsafe impl<T> Argument for *mut T {
-    const ON: [Type; 2] = [Type::Pointer; 2];
-}
-// SAFETY: as above.
-unsafe impl<T> ReturnValue for *mut T {
-    const ON: [Type; 2] = [Type::Pointer; 2];
-}
-// SAFETY: as above.
-unsafe impl<T> Argument for *const T {
-    const ON: [Type; 2] = [Type::ConstPointer; 2];
-}
-// SAFETY: as above.
-unsafe impl<T> ReturnValue for *const T {
-    const ON: [Type; 2] = [Type::ConstPointer; 2];
-}
 // SAFETY: no value is passed.
 unsafe impl ReturnValue for () {
     const ON: [Type; 2] = [Type::Unit; 2];

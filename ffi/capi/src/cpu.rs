@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: MIT OR Apache-2.0
 //! `<paravirt/cpu.h>`.
 
-use paravirt_bsp::cpu;
+use paravirt_bsp::{Error, cpu};
 
 /// Returns whether interrupts are on.
 #[unsafe(no_mangle)]
@@ -38,5 +38,5 @@ pub extern "C" fn paravirt_cpu_idle() {
 #[unsafe(no_mangle)]
 pub unsafe extern "C" fn paravirt_cpu_set_tls(base: usize) -> i32 {
     // SAFETY: passed on to the caller.
-    crate::status(unsafe { cpu::set_tls(base) })
+    Error::status(unsafe { cpu::set_tls(base) })
 }

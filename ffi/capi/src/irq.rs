@@ -7,7 +7,7 @@ use paravirt_bsp::irq::{self, Line, RawHandler};
 use paravirt_bsp::{Error, upcall};
 
 fn with(line: u32, action: impl FnOnce(Line) -> Result<(), Error>) -> i32 {
-    crate::status(Line::new(line).ok_or(Error::NoSuchDevice).and_then(action))
+    Error::status(Line::new(line).ok_or(Error::NoSuchDevice).and_then(action))
 }
 
 /// Attaches a handler to a line and unmasks it.

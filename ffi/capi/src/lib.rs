@@ -15,14 +15,6 @@ pub mod power;
 pub mod start;
 pub mod timer;
 
-/// 0, or the error's number.
-fn status(result: Result<(), Error>) -> i32 {
-    match result {
-        Ok(()) => 0,
-        Err(error) => error.number(),
-    }
-}
-
 /// The count, or the error's number.
 fn count(result: Result<usize, Error>) -> isize {
     match result {

@@ -7,7 +7,7 @@ use paravirt_bsp::Error;
 use paravirt_bsp::timer::{self, RawHandler, Timer};
 
 fn with(timer: u32, action: impl FnOnce(Timer) -> Result<(), Error>) -> i32 {
-    crate::status(Timer::new(timer).ok_or(Error::NoSuchDevice).and_then(action))
+    Error::status(Timer::new(timer).ok_or(Error::NoSuchDevice).and_then(action))
 }
 
 /// Starts a timer anew: first expiration `first` ns from now, then every `period` ns; 0 means once.

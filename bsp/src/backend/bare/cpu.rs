@@ -1,6 +1,8 @@
 // SPDX-License-Identifier: MIT OR Apache-2.0
 //! Idle and thread-local storage.
 
+use paravirt_abi::error::Error;
+
 use crate::machine::{self, interrupt};
 
 crate::in_guest_functions! {
@@ -18,8 +20,5 @@ pub(super) extern "C" fn idle() {
 /// As for the external function.
 pub(super) unsafe extern "C" fn set_tls(base: usize) -> i32 {
     // SAFETY: the caller answers for the address; the processor is this backend's.
-    match unsafe { machine::set_tls(base) } {
-        Ok(()) => 0,
-        Err(error) => error.number(),
-    }
+    Error::status(unsafe { machine::set_tls(base) })
 }

@@ -11,7 +11,6 @@
 pub(super) mod board;
 pub(super) mod console;
 pub(super) mod cpu;
-mod irq;
 #[cfg(any(target_arch = "x86", target_arch = "x86_64"))]
 mod pc;
 mod power;

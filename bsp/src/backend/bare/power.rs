@@ -11,18 +11,13 @@ crate::in_guest_functions! { pub(super) const FUNCTIONS = { pv_shutdown = shutdo
 /// Body of `pv_shutdown`.
 pub(super) extern "C" fn shutdown(reason: u32, code: i32) -> ! {
     let reason = Reason::from_number(reason).unwrap_or(Reason::Fatal);
-    let name = match reason {
-        Reason::Exit => "exit",
-        Reason::Reset => "reset",
-        Reason::Fatal => "fatal",
-    };
     serial::drain();
-    qemu::exit(name, code);
+    qemu::exit(reason.name(), code);
     if reason == Reason::Reset {
         devices::reset();
     } else {
         devices::switch_off();
     }
-    message::say(format_args!("shutdown {name} {code}; the processor halts"));
+    message::say(format_args!("shutdown {} {code}; the processor halts", reason.name()));
     processor::halt()
 }

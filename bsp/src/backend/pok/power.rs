@@ -12,11 +12,7 @@ crate::in_guest_functions! { pub(super) const FUNCTIONS = { pv_shutdown = shutdo
 /// other partitions go on, so the kernel's call that ends the node is not made, and a reset is left to whoever
 /// supervises it.
 pub(super) extern "C" fn shutdown(reason: u32, code: i32) -> ! {
-    let word = match Reason::from_number(reason) {
-        Some(Reason::Exit) => "exit",
-        Some(Reason::Reset) => "reset",
-        Some(Reason::Fatal) | None => "fatal",
-    };
+    let word = Reason::from_number(reason).unwrap_or(Reason::Fatal).name();
     println!("paravirt: partition {}: shutdown {word} {code}", partition());
     stop()
 }

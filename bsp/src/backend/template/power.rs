@@ -9,10 +9,5 @@ paravirt_bsp::in_guest_functions! { pub(super) const FUNCTIONS = { pv_shutdown =
 
 /// The console has been flushed, and interrupts are off.
 pub(super) extern "C" fn shutdown(reason: u32, code: i32) -> ! {
-    let word = match Reason::from_number(reason) {
-        Some(Reason::Exit) => "exit",
-        Some(Reason::Reset) => "reset",
-        Some(Reason::Fatal) | None => "fatal",
-    };
-    hypervisor::stop(word, code)
+    hypervisor::stop(Reason::from_number(reason).unwrap_or(Reason::Fatal).name(), code)
 }

@@ -17,8 +17,6 @@ mod cpu;
 mod domain;
 mod events;
 mod hypercall;
-#[cfg(any(target_arch = "x86", target_arch = "x86_64"))]
-mod irq;
 mod power;
 #[cfg(target_arch = "x86_64")]
 mod pv;
@@ -30,7 +28,6 @@ mod shared;
 mod start;
 #[cfg(any(target_arch = "x86", target_arch = "x86_64"))]
 mod timer;
-mod version;
 
 #[cfg(target_arch = "aarch64")]
 use super::bare::{cpu, timer};
@@ -40,7 +37,7 @@ use crate::el1::processor::open_interrupts;
 #[cfg(target_arch = "aarch64")]
 use arm::start;
 #[cfg(any(target_arch = "x86", target_arch = "x86_64"))]
-use irq::open as open_interrupts;
+use cpu::open_interrupts;
 
 // Where Xen enters a PV domain.
 #[cfg(target_arch = "x86_64")]

@@ -12,11 +12,13 @@ crate::in_guest_functions! { pub(super) const FUNCTIONS = { pv_shutdown = shutdo
 
 /// Body of `pv_shutdown`.
 pub(super) extern "C" fn shutdown(reason: u32, code: i32) -> ! {
-    match Reason::from_number(reason) {
-        Some(Reason::Exit) => end("exit", code, Shutdown::Poweroff),
-        Some(Reason::Reset) => end("reset", code, Shutdown::Reboot),
-        Some(Reason::Fatal) | None => end("fatal", code, Shutdown::Crash),
-    }
+    let reason = Reason::from_number(reason).unwrap_or(Reason::Fatal);
+    let shutdown = match reason {
+        Reason::Exit => Shutdown::Poweroff,
+        Reason::Reset => Shutdown::Reboot,
+        Reason::Fatal => Shutdown::Crash,
+    };
+    end(reason.name(), code, shutdown)
 }
 
 /// Ends the domain after a fault, see `set_stop` of `ring0` and `el1`.

@@ -3,7 +3,6 @@
 
 use paravirt_abi::start::StartInfo;
 
-use super::version::check as check_version;
 use super::{console, events, hypercall, power, pvh, timer};
 #[cfg(target_arch = "x86_64")]
 use super::{pv, shared};
@@ -31,7 +30,7 @@ pub(super) fn start(entry: &Entry) -> &'static StartInfo {
 
 #[cfg(target_arch = "x86_64")]
 fn start_pv(entry: &Entry) {
-    check_version();
+    hypercall::check_version();
     // SAFETY: the PV entry point passes the address of Xen's start info, which it has checked.
     let start = unsafe { &*(entry.argument as *const pv::StartInfo) };
     // SAFETY: the page is there to be replaced; it is all integers.
@@ -58,7 +57,7 @@ fn start_pvh() {
     console::start_messages();
     // SAFETY: it ends the domain.
     unsafe { ring0::set_stop(power::stop) };
-    check_version();
+    hypercall::check_version();
     let features = hypercall::features();
     pvh::start(features);
     start_events();

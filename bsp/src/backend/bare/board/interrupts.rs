@@ -4,7 +4,7 @@
 use super::machine::Machine;
 use super::start::{map_device, refuse};
 use crate::backend::bare::console;
-use crate::backend::timers;
+use crate::backend::{entry, timers};
 use crate::el1::gic::{self, Gic};
 use crate::el1::{interrupt, serial, timer};
 use crate::local::Local;
@@ -69,7 +69,7 @@ pub(super) fn set(machine: &Machine) {
 }
 
 /// Starts the controller, with nothing let through but the interrupts of timer, serial port and hypervisor.
-pub(in super::super) fn start_interrupts() {
+pub(super) fn start_interrupts() {
     // SAFETY: it touches the controller, the serial port, lines and timers.
     unsafe { interrupt::set_handler(handle) };
     let Some(gic) = GIC.get() else { return };
@@ -86,6 +86,8 @@ pub(in super::super) fn start_interrupts() {
             "the interrupt controller (GIC version 3) has no working part for this processor"
         ));
     }
+    // The processor keeps interrupts away since the entry; turning interrupts on lets them in.
+    entry::mark_host_closed();
 }
 
 /// Takes what has come: the device first, then the end of the interrupt, since both devices hold their signal until

@@ -22,7 +22,6 @@ mod timer;
 pub(super) use crate::el1::psci::{reset, switch_off};
 #[cfg(feature = "xen")]
 pub(in crate::backend) use interrupts::add as add_interrupt;
-pub(super) use interrupts::start_interrupts;
 pub(super) use rtc::read as read_clock;
 #[cfg(feature = "xen")]
 pub(in crate::backend) use rtc::set_other as set_clock;

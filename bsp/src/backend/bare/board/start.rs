@@ -5,7 +5,7 @@ use paravirt_abi::start::StartInfo;
 
 use super::machine::Machine;
 use super::{interrupts, rtc, timer as hardware};
-use crate::backend::bare::{console, irq, timer};
+use crate::backend::bare::{console, timer};
 use crate::backend::info;
 use crate::el1::device_tree::{self, DeviceTree};
 use crate::el1::paging::{self, Kind};
@@ -45,7 +45,7 @@ pub(in crate::backend) fn start_machine(start_console: fn()) -> &'static StartIn
     interrupts::set(&machine);
     hardware::set_rate(machine.rate);
     timer::start();
-    irq::start();
+    interrupts::start_interrupts();
     check_image(&machine);
     if paging::is_moved() {
         move_image(&mut machine);

@@ -2,7 +2,7 @@
 //! The two interrupt controllers of a PC (Intel 8259A data sheet), and what their interrupts mean.
 
 use crate::backend::bare::console;
-use crate::backend::timers;
+use crate::backend::{entry, timers};
 use crate::ring0::interrupt;
 use crate::ring0::port::Port;
 
@@ -31,7 +31,7 @@ const fn port(number: u16) -> Port {
 }
 
 /// Makes the controllers deliver at our vectors, the timer and the serial port alone.
-pub(in super::super) fn start_interrupts() {
+pub(super) fn start_interrupts() {
     // SAFETY: it touches the controllers, the serial port, lines and timers.
     unsafe { interrupt::set_handler(handle) };
     for ((command, data), vector, cascade) in [
@@ -45,6 +45,8 @@ pub(in super::super) fn start_interrupts() {
     }
     FIRST.1.out8(!(1 << TIMER | 1 << SERIAL));
     SECOND.1.out8(!0);
+    // The processor keeps interrupts away since the entry; turning interrupts on lets them in.
+    entry::mark_host_closed();
 }
 
 /// Takes an interrupt: acknowledges it, then finds out what it means, so that what comes meanwhile comes again.

@@ -17,7 +17,6 @@ mod rtc;
 mod start;
 mod timer;
 
-pub(super) use interrupts::start_interrupts;
 pub(super) use reset::{reset, switch_off};
 pub(super) use rtc::read as read_clock;
 pub(super) use start::{detects, start};

@@ -3,7 +3,8 @@
 
 use paravirt_abi::start::StartInfo;
 
-use crate::backend::bare::{console, irq, timer};
+use super::interrupts;
+use crate::backend::bare::{console, timer};
 use crate::backend::info;
 use crate::ring0::{cpuid, message, pvh_start_info};
 use crate::start::{Entry, EntryPoint};
@@ -22,7 +23,7 @@ pub(in super::super) fn detects(entry: &Entry) -> bool {
 pub(in super::super) fn start(_entry: &Entry) -> &'static StartInfo {
     console::start();
     timer::start();
-    irq::start();
+    interrupts::start_interrupts();
     // SAFETY: the backend starts.
     if !unsafe { pvh_start_info::for_each_memory(info::add_memory) } {
         message::say(format_args!(

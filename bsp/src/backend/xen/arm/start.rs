@@ -6,7 +6,7 @@ use paravirt_abi::start::StartInfo;
 use super::console;
 use crate::backend::bare::board;
 use crate::backend::xen::shared::PAGE;
-use crate::backend::xen::{console as messages, events, hypercall, power, version};
+use crate::backend::xen::{console as messages, events, hypercall, power};
 use crate::el1;
 use crate::el1::device_tree::{self, DeviceTree};
 use crate::el1::paging;
@@ -26,7 +26,7 @@ pub(in super::super) fn start(_entry: &Entry) -> &'static StartInfo {
         messages::start_messages();
     }
     board::start_machine(|| {
-        version::check();
+        hypercall::check_version();
         start_events();
         console::start(hypercall::features() & hypercall::CONTROLS_MACHINE != 0);
     })

@@ -23,16 +23,26 @@ pub(super) use timer::*;
 #[cfg(any(target_arch = "x86", target_arch = "x86_64"))]
 pub(super) use x86::{Instruction, call, set_instruction};
 
+use super::power;
+
 const XEN_VERSION: usize = 17;
 const CONSOLE_IO: usize = 18;
 const SCHED_OP: usize = 29;
 
-/// Major and minor version of Xen.
-pub(super) fn version() -> (u16, u16) {
+/// Ends the domain where Xen is too old.
+pub(super) fn check_version() {
+    /// The oldest Xen whose interfaces are used here: the first whose PVH domains are as they are here.
+    const OLDEST: (u16, u16) = (4, 11);
     const XENVER_VERSION: usize = 0;
     // SAFETY: no arguments.
     let version = unsafe { call(XEN_VERSION, [XENVER_VERSION, 0, 0, 0]) };
-    ((version >> 16) as u16, version as u16)
+    let (major, minor) = ((version >> 16) as u16, version as u16);
+    if (major, minor) < OLDEST {
+        power::refuse(format_args!(
+            "this is Xen {major}.{minor}; needed is {}.{} or later",
+            OLDEST.0, OLDEST.1
+        ));
+    }
 }
 
 /// Writes to Xen's own console: the serial line for the domain that controls the machine, else Xen's log.

@@ -26,6 +26,9 @@ const CARGO: &str = "/usr/bin/cargo";
 const LIBRARY: &str = "libstd-rust-web-dev";
 /// Debian's kernel without drivers that only real machines need: the package that depends on the newest.
 const KERNEL: &str = "linux-image-cloud-arm64";
+/// Where both are unpacked.
+const UNPACKED_LIBRARY: &str = "aarch64/library";
+const UNPACKED_KERNEL: &str = "aarch64/kernel";
 /// The linker's argument by which a program lies above its guests: Rust links none statically there that could lie
 /// anywhere.
 const ABOVE_GUESTS: &str = "-Clink-arg=-Wl,-Ttext-segment=0x100000000";
@@ -46,7 +49,7 @@ fn compiler(workspace: &Workspace) -> Result<Compiler> {
             flags: Vec::new(),
         });
     }
-    let sysroot = workspace.aarch64_library();
+    let sysroot = workspace.target(UNPACKED_LIBRARY);
     let version = debian_version()?;
     let stamp = fs::read_to_string(sysroot.join(STAMP)).unwrap_or_default();
     ensure!(
@@ -77,7 +80,7 @@ pub(crate) fn library_works(workspace: &Workspace) -> Result<()> {
 /// Unpacks Debian's library below `target`, in the version of Debian's compiler.
 pub(crate) fn unpack_library(workspace: &Workspace) -> Result<()> {
     let (stamp, version) = (debian_version()?, apt::version(LIBRARY)?);
-    let folder = workspace.aarch64_library();
+    let folder = workspace.target(UNPACKED_LIBRARY);
     let package = format!("{LIBRARY}={version}");
     apt::unpack(&lists(workspace)?, &[&package], false, &folder)?;
     let libraries = folder.join("usr/lib/rustlib").join(TARGET).join("lib");
@@ -94,7 +97,7 @@ pub(crate) fn unpack_library(workspace: &Workspace) -> Result<()> {
 /// # Errors
 /// There is none.
 pub fn kernel(workspace: &Workspace) -> Result<PathBuf> {
-    let boot = workspace.aarch64_kernel().join("boot");
+    let boot = workspace.target(UNPACKED_KERNEL).join("boot");
     let files = fs::read_dir(&boot).with_context(|| format!("no kernel in {}", boot.display()))?;
     let mut files = files.flatten().map(|entry| entry.path());
     let is_kernel = |path: &Path| {
@@ -112,7 +115,7 @@ pub(crate) fn unpack_kernel(workspace: &Workspace) -> Result<()> {
     let mut depended = lists.dependencies(KERNEL)?.into_iter();
     let kernel = depended.find(|package| package.starts_with("linux-image-"));
     let kernel = kernel.with_context(|| format!("the package {KERNEL} names no kernel"))?;
-    apt::unpack(&lists, &[&kernel], false, &workspace.aarch64_kernel())
+    apt::unpack(&lists, &[&kernel], false, &workspace.target(UNPACKED_KERNEL))
 }
 
 /// Unpacks Debian's `packages` for AArch64 to `folder`, unless that is there.
@@ -131,7 +134,7 @@ pub fn unpack_packages(workspace: &Workspace, packages: &[&str], folder: &Path) 
 /// # Errors
 /// They cannot be fetched.
 pub(crate) fn lists(workspace: &Workspace) -> Result<Lists> {
-    Lists::of(ARCHITECTURE, &workspace.aarch64_lists())
+    Lists::of(ARCHITECTURE, &workspace.target("aarch64/apt"))
 }
 
 /// Builds the program of `package`, which has the package's name, for tests: statically linked, since it finds no
@@ -165,7 +168,7 @@ fn build_as(workspace: &Workspace, package: &str, profile: &str) -> Result<PathB
         .arg("--message-format=json-render-diagnostics")
         // Another compiler may be at work in the folder that is usual.
         .arg("--target-dir")
-        .arg(workspace.aarch64_build())
+        .arg(workspace.target("aarch64/build"))
         // With a target, these do not reach procedural macros.
         .env("CARGO_ENCODED_RUSTFLAGS", all)
         .env("CARGO_TARGET_AARCH64_UNKNOWN_LINUX_GNU_LINKER", "aarch64-linux-gnu-gcc")

@@ -4,19 +4,18 @@
 use serde::Deserialize;
 
 /// An architecture of a guest, by the name that its linker script and its folder below `target/guests` carry.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, Deserialize, clap::ValueEnum)]
+#[derive(
+    Clone, Copy, Debug, PartialEq, Eq, Hash, Deserialize, clap::ValueEnum, strum::Display, strum::IntoStaticStr,
+)]
+#[serde(rename_all = "snake_case")]
+#[value(rename_all = "snake_case")]
+#[strum(serialize_all = "snake_case")]
 pub enum Arch {
     /// 64-bit x86, with code that has no red zone where a `core` without one can be built.
-    #[serde(rename = "x86_64")]
-    #[value(name = "x86_64")]
     X86_64,
     /// 32-bit x86 without SSE, as RTEMS builds for it.
-    #[serde(rename = "i386")]
-    #[value(name = "i386")]
     I386,
     /// 64-bit Arm.
-    #[serde(rename = "aarch64")]
-    #[value(name = "aarch64")]
     Aarch64,
 }
 
@@ -28,12 +27,8 @@ impl Arch {
     pub const KNOWN: [Self; 3] = [Self::X86_64, Self::I386, Self::Aarch64];
 
     /// Its name.
-    pub const fn name(self) -> &'static str {
-        match self {
-            Self::X86_64 => "x86_64",
-            Self::I386 => "i386",
-            Self::Aarch64 => "aarch64",
-        }
+    pub fn name(self) -> &'static str {
+        self.into()
     }
 
     /// The Rust target that guests of it are built for, if its library can be had.
@@ -79,9 +74,3 @@ pub const INSPECTED_TARGETS: [&str; 3] = [
     "armv7a-none-eabihf",
     "riscv64gc-unknown-none-elf",
 ];
-
-impl std::fmt::Display for Arch {
-    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
-        f.write_str(self.name())
-    }
-}

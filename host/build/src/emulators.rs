@@ -21,6 +21,8 @@ pub const QEMU: &str = "qemu-system-x86_64";
 pub const QEMU_ARM: &str = "qemu-system-aarch64";
 /// QEMU's program that runs programs for AArch64.
 pub const QEMU_USER: &str = "qemu-aarch64";
+/// Where QEMU is unpacked if its package cannot be installed.
+const UNPACKED_QEMU: &str = "qemu";
 /// The oldest QEMU that is known to do.
 const OLDEST_QEMU: [u32; 2] = [7, 2];
 /// The oldest Xen that is known to do.
@@ -54,10 +56,10 @@ impl Xen {
 
     /// Where it is unpacked.
     fn folder(self, workspace: &Workspace) -> PathBuf {
-        match self {
-            Self::X86 => workspace.xen(),
-            Self::Arm => workspace.xen_arm(),
-        }
+        workspace.target(match self {
+            Self::X86 => "xen",
+            Self::Arm => "xen-arm64",
+        })
     }
 
     /// Returns whether a file of the package is the one with it: there are others beside it.
@@ -85,7 +87,7 @@ impl Xen {
 /// its mere name if there is none.
 pub fn emulator(name: &str) -> PathBuf {
     let path = std::env::var_os("PATH").unwrap_or_default();
-    let unpacked = Workspace::find().map(|workspace| workspace.qemu().join("bin"));
+    let unpacked = Workspace::find().map(|workspace| workspace.target(UNPACKED_QEMU).join("bin"));
     let candidates: Vec<PathBuf> = std::env::split_paths(&path)
         .chain(unpacked)
         .map(|folder| folder.join(name))
@@ -105,7 +107,7 @@ pub(crate) fn works(name: &str) -> Result<()> {
 
 /// Unpacks QEMU's `packages`, with all that they need, below `target`.
 pub(crate) fn unpack_qemu(packages: &[&str], workspace: &Workspace) -> Result<()> {
-    let folder = workspace.qemu();
+    let folder = workspace.target(UNPACKED_QEMU);
     apt::unpack(&Lists::own(), packages, true, &folder)?;
     // Programs that start it with its own libraries and firmware.
     fs::create_dir_all(folder.join("bin"))?;

@@ -152,7 +152,7 @@ fn without(all: &str, not_offered: &BTreeMap<String, String>) -> Result<String> 
 }
 
 /// The first line that differs, for people; `None` if nothing does.
-fn difference(expected: &str, printed: &str) -> Option<String> {
+pub fn difference(expected: &str, printed: &str) -> Option<String> {
     let [wanted, got]: [Vec<&str>; 2] = [expected, printed].map(|text| text.split('\n').collect());
     let number = (0..wanted.len().max(got.len())).find(|&line| wanted.get(line) != got.get(line))?;
     let [wanted, got] = [wanted, got].map(|lines| match lines.get(number) {

@@ -54,7 +54,7 @@ pub fn build(workspace: &Workspace) -> Result<()> {
 
 /// Where everything of theirs is.
 pub fn folder(workspace: &Workspace) -> PathBuf {
-    workspace.root().join("target/fuzz")
+    workspace.target("fuzz")
 }
 
 /// The command that runs one of [`TARGETS`] for so many seconds, with finished guests and lists to begin with. What it

@@ -9,6 +9,7 @@ use std::fs;
 use std::process::Command;
 
 use anyhow::{Result, ensure};
+use strum::{IntoStaticStr, VariantArray};
 
 use crate::aarch64;
 use crate::apt;
@@ -18,20 +19,27 @@ use crate::emulators::{self, Xen};
 use crate::sysroot;
 use crate::workspace::Workspace;
 
-/// A tool, or a group of tools that come together.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+/// A tool, or a group of tools that come together, in the order in which they are set up. Its
+/// [key](Tool::key) is its name, unless another stands above it.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, VariantArray, IntoStaticStr)]
+#[strum(serialize_all = "kebab-case")]
 pub enum Tool {
     /// A Rust compiler with the sources of its `core`.
     RustSource,
     /// C and C++ for programs of the machine itself.
+    #[strum(serialize = "c++")]
     Cxx,
     /// C and C++ for i386 programs.
+    #[strum(serialize = "i686-gcc")]
     CrossI686,
     /// C for AArch64.
+    #[strum(serialize = "aarch64-gcc")]
     CrossAarch64,
     /// C for ARMv7.
+    #[strum(serialize = "arm-gcc")]
     CrossArm,
     /// C for 64-bit RISC-V.
+    #[strum(serialize = "riscv64-gcc")]
     CrossRiscv64,
     /// The other C compiler.
     Clang,
@@ -69,8 +77,30 @@ pub enum Tool {
     XenArm,
 }
 
+/// How the names of programs begin that tools bring. Those that nothing else is asked say their version.
+const PROGRAMS: [(&str, Tool); 18] = [
+    ("i686-linux-gnu-", Tool::CrossI686),
+    ("aarch64-linux-gnu-", Tool::CrossAarch64),
+    ("arm-linux-gnueabihf-", Tool::CrossArm),
+    ("riscv64-linux-gnu-", Tool::CrossRiscv64),
+    ("clang", Tool::Clang),
+    ("g++", Tool::Cxx),
+    ("ld.lld", Tool::Linkers),
+    ("mold", Tool::Linkers),
+    ("valgrind", Tool::Valgrind),
+    ("gdb", Tool::Gdb),
+    ("gcovr", Tool::Gcovr),
+    ("pkg-config", Tool::PkgConfig),
+    ("cmake", Tool::Cmake),
+    ("make", Tool::Cmake),
+    ("python3", Tool::Python),
+    ("qemu-system-aarch64", Tool::QemuArm),
+    ("qemu-system-", Tool::Qemu),
+    ("qemu-aarch64", Tool::QemuUser),
+];
+
 /// A kind of system, by who makes its packages.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, VariantArray)]
 pub enum System {
     /// Debian.
     Debian,
@@ -92,86 +122,15 @@ pub enum State {
 }
 
 impl Tool {
-    /// All, in the order in which they are set up.
-    pub const ALL: [Self; 23] = [
-        Self::RustSource,
-        Self::Cxx,
-        Self::CrossI686,
-        Self::CrossAarch64,
-        Self::CrossArm,
-        Self::CrossRiscv64,
-        Self::Clang,
-        Self::Linkers,
-        Self::Valgrind,
-        Self::Gdb,
-        Self::Gcovr,
-        Self::PkgConfig,
-        Self::Cmake,
-        Self::Python,
-        Self::RustLints,
-        Self::ClangFormat,
-        Self::Qemu,
-        Self::QemuArm,
-        Self::QemuUser,
-        Self::RustAarch64,
-        Self::LinuxAarch64,
-        Self::Xen,
-        Self::XenArm,
-    ];
-
     /// The word for it where tests say what they need.
-    pub const fn key(self) -> &'static str {
-        match self {
-            Self::RustSource => "rust-source",
-            Self::Cxx => "c++",
-            Self::CrossI686 => "i686-gcc",
-            Self::CrossAarch64 => "aarch64-gcc",
-            Self::CrossArm => "arm-gcc",
-            Self::CrossRiscv64 => "riscv64-gcc",
-            Self::Clang => "clang",
-            Self::Linkers => "linkers",
-            Self::Valgrind => "valgrind",
-            Self::Gdb => "gdb",
-            Self::Gcovr => "gcovr",
-            Self::PkgConfig => "pkg-config",
-            Self::Cmake => "cmake",
-            Self::Python => "python",
-            Self::RustLints => "rust-lints",
-            Self::ClangFormat => "clang-format",
-            Self::Qemu => "qemu",
-            Self::QemuArm => "qemu-arm",
-            Self::QemuUser => "qemu-user",
-            Self::RustAarch64 => "rust-aarch64",
-            Self::LinuxAarch64 => "linux-aarch64",
-            Self::Xen => "xen",
-            Self::XenArm => "xen-arm",
-        }
+    pub fn key(self) -> &'static str {
+        self.into()
     }
 
     /// The tool that brings a program, unless it is one that everybody has who can link Rust programs.
     pub fn that_brings(program: &str) -> Option<Self> {
-        let by_prefix = [
-            ("i686-linux-gnu-", Self::CrossI686),
-            ("aarch64-linux-gnu-", Self::CrossAarch64),
-            ("arm-linux-gnueabihf-", Self::CrossArm),
-            ("riscv64-linux-gnu-", Self::CrossRiscv64),
-            ("clang", Self::Clang),
-            ("g++", Self::Cxx),
-            ("ld.lld", Self::Linkers),
-            ("mold", Self::Linkers),
-            ("valgrind", Self::Valgrind),
-            ("gdb", Self::Gdb),
-            ("gcovr", Self::Gcovr),
-            ("pkg-config", Self::PkgConfig),
-            ("cmake", Self::Cmake),
-            ("make", Self::Cmake),
-            ("python3", Self::Python),
-            ("qemu-system-aarch64", Self::QemuArm),
-            ("qemu-system-", Self::Qemu),
-            ("qemu-aarch64", Self::QemuUser),
-        ];
-        by_prefix
-            .into_iter()
+        let mut programs = PROGRAMS.into_iter();
+        programs
             .find(|(prefix, _)| program.starts_with(prefix))
             .map(|(_, tool)| tool)
     }
@@ -277,19 +236,8 @@ impl Tool {
             Self::CrossArm => compiles("arm-linux-gnueabihf-gcc", "c"),
             Self::CrossRiscv64 => compiles("riscv64-linux-gnu-gcc", "c"),
             Self::Clang => compiles("clang", "c"),
-            Self::Linkers => {
-                answers(Command::new("ld.lld").arg("--version"))?;
-                answers(Command::new("mold").arg("--version"))
-            }
             Self::Valgrind => answers(Command::new("valgrind").args(["--quiet", "true"])),
             Self::Gdb => answers(Command::new("gdb").args(["-nx", "--version"])),
-            Self::Gcovr => answers(Command::new("gcovr").arg("--version")),
-            Self::PkgConfig => answers(Command::new("pkg-config").arg("--version")),
-            Self::Cmake => {
-                answers(Command::new("cmake").arg("--version"))?;
-                answers(Command::new("make").arg("--version"))
-            }
-            Self::Python => answers(Command::new("python3").arg("--version")),
             Self::RustLints => {
                 answers(command::cargo().args(["fmt", "--version"]))?;
                 answers(command::cargo().args(["clippy", "--version"]))
@@ -297,11 +245,14 @@ impl Tool {
             Self::ClangFormat => clang_format::program(workspace).map(drop),
             Self::Qemu => emulators::works(emulators::QEMU),
             Self::QemuArm => emulators::works(emulators::QEMU_ARM),
-            Self::QemuUser => answers(Command::new(emulators::QEMU_USER).arg("--version")),
             Self::RustAarch64 => aarch64::library_works(workspace),
             Self::LinuxAarch64 => aarch64::kernel(workspace).map(drop),
             Self::Xen => emulators::xen_works(Xen::X86, workspace),
             Self::XenArm => emulators::xen_works(Xen::Arm, workspace),
+            Self::Linkers | Self::Gcovr | Self::PkgConfig | Self::Cmake | Self::Python | Self::QemuUser => {
+                let mut programs = PROGRAMS.iter().filter(|(_, tool)| *tool == self);
+                programs.try_for_each(|(program, _)| answers(Command::new(program).arg("--version")))
+            }
         }
     }
 
@@ -346,8 +297,6 @@ impl Tool {
 }
 
 impl System {
-    const ALL: [Self; 4] = [Self::Debian, Self::Ubuntu, Self::Fedora, Self::Arch];
-
     /// The one that this program runs on, as far as it has apt: Ubuntu and what is made from it, else Debian.
     fn here() -> Self {
         let release = fs::read_to_string("/etc/os-release").unwrap_or_default();
@@ -377,7 +326,7 @@ pub fn advice(states: &[(Tool, State)]) -> Option<String> {
         return None;
     }
     let mut lines = vec!["to have what is missing:".to_owned()];
-    for system in System::ALL {
+    for &system in System::VARIANTS {
         let (name, command) = system.installer();
         let mut line = format!("  {name}: {command}");
         for package in tools.iter().flat_map(|tool| tool.packages(system)) {
@@ -423,7 +372,11 @@ impl fmt::Display for Tool {
 /// Looks at every tool and, with `install`, sets up what does not work. Returns what does not work then.
 pub fn set_up(workspace: &Workspace, install: bool) -> Vec<(Tool, State)> {
     let broken = |tool: Tool| tool.probe(workspace).err();
-    let wanted: Vec<Tool> = Tool::ALL.into_iter().filter(|tool| broken(*tool).is_some()).collect();
+    let wanted: Vec<Tool> = Tool::VARIANTS
+        .iter()
+        .copied()
+        .filter(|tool| broken(*tool).is_some())
+        .collect();
     let mut hindrance = if install && wanted.is_empty() {
         None
     } else if install {

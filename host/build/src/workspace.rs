@@ -45,6 +45,11 @@ impl Workspace {
         words.collect::<Vec<_>>().join(" ")
     }
 
+    /// What is built or unpacked here under that name. Always here, whatever `CARGO_TARGET_DIR` says.
+    pub fn target(&self, name: &str) -> PathBuf {
+        self.root.join("target").join(name)
+    }
+
     /// The folder of the complete linker scripts and the fragment that they include.
     pub fn linkcmds(&self) -> PathBuf {
         self.root.join("linkcmds")
@@ -55,52 +60,17 @@ impl Workspace {
     pub fn guests(&self) -> PathBuf {
         std::env::var_os("PARAVIRT_GUESTS")
             .filter(|folder| !folder.is_empty())
-            .map_or_else(|| self.root.join("target/guests"), PathBuf::from)
+            .map_or_else(|| self.target("guests"), PathBuf::from)
     }
 
     /// Cargo's working files for guests of `arch`. Each architecture has its own, because two compilers may be at work.
     pub fn guests_build(&self, arch: Arch) -> PathBuf {
-        self.root.join("target/guests-build").join(arch.name())
+        self.target("guests-build").join(arch.name())
     }
 
     /// Hosts in C and the library that they stand on, a folder for each architecture.
     pub fn hosts(&self) -> PathBuf {
-        self.root.join("target/hosts")
-    }
-
-    /// Xen, as it was unpacked from a package.
-    pub fn xen(&self) -> PathBuf {
-        self.root.join("target/xen")
-    }
-
-    /// Xen for AArch64, likewise.
-    pub fn xen_arm(&self) -> PathBuf {
-        self.root.join("target/xen-arm64")
-    }
-
-    /// Rust's library for AArch64 Linux, as it was unpacked from a package.
-    pub fn aarch64_library(&self) -> PathBuf {
-        self.root.join("target/aarch64/library")
-    }
-
-    /// A Linux kernel for AArch64, as it was unpacked from a package.
-    pub fn aarch64_kernel(&self) -> PathBuf {
-        self.root.join("target/aarch64/kernel")
-    }
-
-    /// What apt knows of packages for AArch64.
-    pub fn aarch64_lists(&self) -> PathBuf {
-        self.root.join("target/aarch64/apt")
-    }
-
-    /// Cargo's working files for programs for AArch64 Linux.
-    pub fn aarch64_build(&self) -> PathBuf {
-        self.root.join("target/aarch64/build")
-    }
-
-    /// QEMU, where its package cannot be installed and was unpacked.
-    pub fn qemu(&self) -> PathBuf {
-        self.root.join("target/qemu")
+        self.target("hosts")
     }
 
     /// The package of clang-format, unpacked.
@@ -110,7 +80,7 @@ impl Workspace {
 
     /// What is built for RTEMS, and the BSP.
     pub fn rtems(&self) -> PathBuf {
-        self.root.join("target/rtems")
+        self.target("rtems")
     }
 
     /// Holds the Rust part of RTEMS' BSP for `arch`.
@@ -120,6 +90,6 @@ impl Workspace {
 
     /// Sysroots built here, a folder for each target.
     pub fn sysroots(&self) -> PathBuf {
-        self.root.join("target/sysroots")
+        self.target("sysroots")
     }
 }

@@ -6,6 +6,7 @@ use std::fmt;
 
 use paravirt_build::arch::Arch;
 use paravirt_build::tools::Tool;
+use strum::VariantArray;
 
 /// At the begin of the line by which a test says what it needs; the [key](Need#impl-Display-for-Need) follows.
 pub const PREFIX: &str = "needs: ";
@@ -22,7 +23,8 @@ pub enum Need {
 }
 
 /// What only a user can bring. These are all reasons for which a test may be skipped wherever it runs.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, VariantArray, strum::Display)]
+#[strum(serialize_all = "kebab-case")]
 pub enum User {
     /// RTEMS' tools.
     RtemsPrefix,
@@ -57,40 +59,26 @@ pub enum User {
 }
 
 /// A step of `cargo xtask test` that makes something.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, strum::Display)]
+#[strum(serialize_all = "kebab-case")]
 pub enum Step {
     /// The libraries of the inspected targets.
     Sysroots,
     /// Guests.
+    #[strum(to_string = "guests-{0}")]
     Guests(Arch),
     /// Hosts in C.
+    #[strum(to_string = "c-hosts-{0}")]
     CHosts(Arch),
     /// The Rust part of RTEMS' BSP.
+    #[strum(to_string = "rtems-library-{0}")]
     RtemsLibrary(Arch),
     /// RTEMS' BSP, from a user's RTEMS.
+    #[strum(to_string = "rtems-bsp-{0}")]
     RtemsBsp(Arch),
 }
 
 impl User {
-    /// All.
-    pub const ALL: [Self; 15] = [
-        Self::RtemsPrefix,
-        Self::RtemsSource,
-        Self::RtemsAarch64,
-        Self::RtemsCpp,
-        Self::PokTree,
-        Self::PokForkTree,
-        Self::L4reTree,
-        Self::L4reFiasco,
-        Self::OtherL4re,
-        Self::RealTime,
-        Self::Reader,
-        Self::Root,
-        Self::Tracing,
-        Self::QuietMachine,
-        Self::PerfettoPython,
-    ];
-
     /// The environment variable that names it, if one does.
     #[must_use]
     pub const fn variable(self) -> Option<&'static str> {
@@ -102,14 +90,7 @@ impl User {
             Self::L4reTree => Some("L4RE_TREE"),
             Self::L4reFiasco => Some("L4RE_FIASCO"),
             Self::PerfettoPython => Some("PERFETTO_PYTHON"),
-            Self::RtemsAarch64
-            | Self::RtemsCpp
-            | Self::OtherL4re
-            | Self::RealTime
-            | Self::Reader
-            | Self::Root
-            | Self::Tracing
-            | Self::QuietMachine => None,
+            _ => None,
         }
     }
 
@@ -128,7 +109,7 @@ impl User {
     /// That for the lack of which a test is skipped for `reason`.
     #[must_use]
     pub fn with_reason(reason: &str) -> Option<Self> {
-        Self::ALL.into_iter().find(|user| user.reason() == reason)
+        Self::VARIANTS.iter().copied().find(|user| user.reason() == reason)
     }
 
     /// Why a test is skipped without it.
@@ -152,60 +133,6 @@ impl User {
             Self::PerfettoPython => "PERFETTO_PYTHON is not set",
         }
     }
-
-    const fn key(self) -> &'static str {
-        match self {
-            Self::RtemsPrefix => "user rtems-prefix",
-            Self::RtemsSource => "user rtems-source",
-            Self::RtemsAarch64 => "user rtems-aarch64",
-            Self::RtemsCpp => "user rtems-cpp",
-            Self::PokTree => "user pok-tree",
-            Self::PokForkTree => "user pok-fork-tree",
-            Self::L4reTree => "user l4re-tree",
-            Self::L4reFiasco => "user l4re-fiasco",
-            Self::OtherL4re => "user other-l4re",
-            Self::RealTime => "user real-time",
-            Self::Reader => "user reader",
-            Self::Root => "user root",
-            Self::Tracing => "user tracing",
-            Self::QuietMachine => "user quiet-machine",
-            Self::PerfettoPython => "user perfetto-python",
-        }
-    }
-}
-
-impl Step {
-    /// All.
-    pub const ALL: [Self; 10] = [
-        Self::Sysroots,
-        Self::Guests(Arch::X86_64),
-        Self::Guests(Arch::I386),
-        Self::Guests(Arch::Aarch64),
-        Self::CHosts(Arch::X86_64),
-        Self::CHosts(Arch::I386),
-        Self::RtemsLibrary(Arch::I386),
-        Self::RtemsLibrary(Arch::Aarch64),
-        Self::RtemsBsp(Arch::I386),
-        Self::RtemsBsp(Arch::Aarch64),
-    ];
-
-    const fn key(self) -> &'static str {
-        match self {
-            Self::Sysroots => "step sysroots",
-            Self::Guests(Arch::X86_64) => "step guests-x86_64",
-            Self::Guests(Arch::I386) => "step guests-i386",
-            Self::Guests(Arch::Aarch64) => "step guests-aarch64",
-            Self::CHosts(Arch::X86_64) => "step c-hosts-x86_64",
-            Self::CHosts(Arch::I386) => "step c-hosts-i386",
-            Self::CHosts(Arch::Aarch64) => "step c-hosts-aarch64",
-            Self::RtemsLibrary(Arch::I386) => "step rtems-library-i386",
-            Self::RtemsLibrary(Arch::Aarch64) => "step rtems-library-aarch64",
-            Self::RtemsLibrary(Arch::X86_64) => "step rtems-library-x86_64",
-            Self::RtemsBsp(Arch::I386) => "step rtems-bsp-i386",
-            Self::RtemsBsp(Arch::Aarch64) => "step rtems-bsp-aarch64",
-            Self::RtemsBsp(Arch::X86_64) => "step rtems-bsp-x86_64",
-        }
-    }
 }
 
 impl Need {
@@ -219,10 +146,16 @@ impl Need {
     #[must_use]
     pub fn parse(line: &str) -> Option<Self> {
         let key = line.strip_prefix(PREFIX)?;
-        let users = User::ALL.into_iter().map(Self::User);
-        let tools = Tool::ALL.into_iter().map(Self::Tool);
-        let steps = Step::ALL.into_iter().map(Self::Step);
-        users.chain(tools).chain(steps).find(|need| need.to_string() == key)
+        let users = User::VARIANTS.iter().copied().map(Self::User);
+        let tools = Tool::VARIANTS.iter().copied().map(Self::Tool);
+        let of_arch = |arch| [Step::Guests, Step::CHosts, Step::RtemsLibrary, Step::RtemsBsp].map(|step| step(arch));
+        let steps = [Step::Sysroots]
+            .into_iter()
+            .chain(Arch::KNOWN.into_iter().flat_map(of_arch));
+        users
+            .chain(tools)
+            .chain(steps.map(Self::Step))
+            .find(|need| need.to_string() == key)
     }
 }
 
@@ -230,9 +163,9 @@ impl Need {
 impl fmt::Display for Need {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self {
-            Self::User(user) => f.write_str(user.key()),
+            Self::User(user) => write!(f, "user {user}"),
             Self::Tool(tool) => write!(f, "tool {}", tool.key()),
-            Self::Step(step) => f.write_str(step.key()),
+            Self::Step(step) => write!(f, "step {step}"),
         }
     }
 }
@@ -247,20 +180,11 @@ mod tests {
             Need::User(User::RtemsPrefix),
             Need::Tool(Tool::Qemu),
             Need::Step(Step::Guests(Arch::I386)),
+            Need::Step(Step::Sysroots),
         ] {
             assert_eq!(Need::parse(&format!("{PREFIX}{need}")), Some(need));
         }
         assert_eq!(Need::parse("needs: a rest"), None);
         assert_eq!(Need::parse("it needs: tool qemu"), None);
-    }
-
-    #[test]
-    fn keys_differ() {
-        let mut keys: Vec<_> = User::ALL.iter().map(|user| user.key()).collect();
-        keys.extend(Step::ALL.iter().map(|step| step.key()));
-        let count = keys.len();
-        keys.sort_unstable();
-        keys.dedup();
-        assert_eq!(keys.len(), count);
     }
 }

@@ -104,7 +104,7 @@ fn perform(task: Task) -> Result<bool> {
         Task::Test(arguments) => return tasks::test::run(&workspace, &arguments),
         Task::Guests { arch, names } => tasks::build::guests(&workspace, &arch, &names)?,
         Task::Hosts { arch } => tasks::build::hosts(&workspace, &arch)?,
-        Task::Interface => tasks::interface::run(&workspace)?,
+        Task::Interface => tasks::build::interface(&workspace)?,
         Task::Lint => return tasks::lint::run(&workspace),
         Task::Soak => return tasks::long::soak(&workspace),
         Task::Bench => tasks::long::bench(&workspace)?,

@@ -90,7 +90,7 @@ pub struct Outcome {
 impl<'a> Machine<'a> {
     /// Prepares the build folder and the library.
     pub fn prepare(workspace: &'a Workspace, tree: Tree) -> Result<Self> {
-        let folder = workspace.root().join("target/l4re").join(tree.name());
+        let folder = workspace.target("l4re").join(tree.name());
         fs::create_dir_all(&folder)?;
         // Two task runners at once: the second waits.
         let lock = File::create(folder.join(".lock"))?;

@@ -9,7 +9,7 @@ use super::kernel::SLOT;
 use super::node::Node;
 use super::tree::Kind;
 use paravirt_build::arch::Arch;
-use paravirt_build::example::Example;
+use paravirt_build::example::{Example, difference};
 use paravirt_build::packages::Package;
 use paravirt_build::workspace::Workspace;
 
@@ -70,14 +70,10 @@ fn as_expected(workspace: &Workspace, file: &str, printed: &[String]) -> Result<
 
 /// Compares with what is expected by what has that name, and the partition's last line.
 fn compare(expected: &str, name: &str, printed: &[String]) -> Result<()> {
-    let last = end(0);
-    let expected: Vec<&str> = expected.lines().chain([last.as_str()]).collect();
-    let differs = (0..expected.len().max(printed.len()))
-        .find(|&line| expected.get(line).copied() != printed.get(line).map(String::as_str));
-    if let Some(line) = differs {
-        bail!("line {} is not what {name} says", line + 1);
+    match difference(&format!("{}\n{}", expected.trim_end(), end(0)), &printed.join("\n")) {
+        Some(difference) => bail!("not what {name} says: {difference}"),
+        None => Ok(()),
     }
-    Ok(())
 }
 
 /// Two `watch` guests: whole lines of each, at the times of its own clock, mixed with the other's.

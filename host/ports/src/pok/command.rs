@@ -70,7 +70,7 @@ fn run_guests(workspace: &Workspace, arguments: &Arguments, tree: &Tree) -> Resu
         .filter_map(|image| image.file_stem())
         .map(|name| name.to_string_lossy())
         .collect();
-    let folder = workspace.root().join("target/pok/run").join(names.join("+"));
+    let folder = workspace.target("pok/run").join(names.join("+"));
     let start = Start {
         images: &images,
         partition_size: arguments.memory << 20,

@@ -43,7 +43,7 @@ pub struct Node {
 
 impl Node {
     fn folder(&self, workspace: &Workspace, kind: Kind) -> PathBuf {
-        workspace.root().join("target/pok").join(kind.bsp()).join(self.name)
+        workspace.target("pok").join(kind.bsp()).join(self.name)
     }
 
     /// Builds the guests, linked for partitions of such a kernel. Needs no POK.

@@ -22,7 +22,8 @@ use pvhost::process::Time;
 use pvhost::testing::{self, Ending, Launcher, Printed, Test};
 
 /// A kind of host.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, clap::ValueEnum)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, clap::ValueEnum, strum::IntoStaticStr)]
+#[strum(serialize_all = "kebab-case")]
 pub enum Kind {
     /// Our own, in a Linux process.
     Process,
@@ -74,16 +75,8 @@ impl Kind {
     }
 
     /// In names of files.
-    pub const fn name(self) -> &'static str {
-        match self {
-            Self::Process => "process",
-            Self::Qemu => "qemu",
-            Self::XenPvh => "xen-pvh",
-            Self::XenDomu => "xen-domu",
-            Self::Pok => "pok",
-            Self::L4re => "l4re",
-            Self::Pc686Qemu => "pc686-qemu",
-        }
+    pub fn name(self) -> &'static str {
+        self.into()
     }
 
     /// Time after which a sample is stopped; ticker takes 35 s of the guest's time.
@@ -316,20 +309,24 @@ mod tests {
 
     use super::*;
 
+    fn host(kind: Kind, time: Option<Time>) -> Host {
+        Host {
+            workspace: Workspace::find().expect("a checkout"),
+            bsp: Bsp::I386,
+            kind,
+            program: PathBuf::from("pvhost"),
+            trees: Vec::new(),
+            realtime: false,
+            time,
+        }
+    }
+
     fn ending(kind: Kind, code: i32, output: &str) -> Ending {
         ended(kind, ExitStatus::from_raw(code << 8), output)
     }
 
     fn ended(kind: Kind, status: ExitStatus, output: &str) -> Ending {
-        let host = Host {
-            workspace: Workspace::find().expect("a checkout"),
-            bsp: Bsp::I386,
-            kind,
-            program: PathBuf::new(),
-            trees: Vec::new(),
-            realtime: false,
-            time: None,
-        };
+        let host = host(kind, None);
         let printed = Printed {
             all: output.into(),
             ..Printed::default()
@@ -376,15 +373,7 @@ mod tests {
 
     #[test]
     fn how_time_passes_is_told_to_the_process_host() {
-        let host = Host {
-            workspace: Workspace::find().expect("a checkout"),
-            bsp: Bsp::I386,
-            kind: Kind::Process,
-            program: PathBuf::from("pvhost"),
-            trees: Vec::new(),
-            realtime: false,
-            time: Some(Time::Fast),
-        };
+        let host = host(Kind::Process, Some(Time::Fast));
         let command = host.command(Path::new("hello.exe"), &[]);
         let words: Vec<_> = command.get_args().collect();
         assert_eq!(words, ["run", "--time=fast", "hello.exe"]);

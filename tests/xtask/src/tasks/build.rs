@@ -1,11 +1,13 @@
 // SPDX-License-Identifier: MIT OR Apache-2.0
-//! `cargo xtask guests` and `hosts`.
+//! `cargo xtask guests`, `hosts` and `interface`.
 
 use anyhow::{Result, bail};
 
 use paravirt_build::arch::Arch;
 use paravirt_build::c_host;
+use paravirt_build::files::write_if_changed;
 use paravirt_build::guests;
+use paravirt_build::interface;
 use paravirt_build::packages::Package;
 use paravirt_build::static_library;
 use paravirt_build::toolchain::Toolchain;
@@ -69,6 +71,19 @@ pub fn hosts(workspace: &Workspace, architectures: &[Arch]) -> Result<()> {
         let library = program.with_file_name(static_library::HOST.file);
         println!("{}", workspace.shorten(&library).display());
         println!("{}", workspace.shorten(&program).display());
+    }
+    Ok(())
+}
+
+/// Writes what is made from the list of interface functions, where it is not as it should be, and names the files.
+///
+/// # Errors
+/// A file cannot be read or written.
+pub fn interface(workspace: &Workspace) -> Result<()> {
+    for (path, text) in interface::files(workspace)? {
+        if write_if_changed(&path, text.as_bytes())? {
+            println!("{}", workspace.shorten(&path).display());
+        }
     }
     Ok(())
 }

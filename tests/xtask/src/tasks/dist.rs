@@ -36,7 +36,7 @@ pub fn run(workspace: &Workspace) -> Result<()> {
         "the C compiler has no libc.a, which a program without shared libraries is made of: \
          install libc6-dev (Debian, Ubuntu) or glibc-static (Fedora)"
     );
-    let folder = workspace.root().join("target/dist");
+    let folder = workspace.target("dist");
     let name = format!("{}-{}-x86_64-linux", hosts::PVHOST, env!("CARGO_PKG_VERSION"));
     let content = folder.join(&name);
     // Of other versions, too: whoever unpacks names no version.

@@ -4,6 +4,7 @@
 use std::time::Duration;
 
 use anyhow::Result;
+use strum::VariantArray;
 
 use crate::libtest;
 use crate::report::{self, Report};
@@ -22,7 +23,7 @@ const SOAK: Duration = Duration::from_secs(4 * 3600);
 pub fn soak(workspace: &Workspace) -> Result<bool> {
     build::guests(workspace, &[], &[])?;
     let mut report = Report::new(1, report::is_ci());
-    for tool in Tool::ALL {
+    for &tool in Tool::VARIANTS {
         if let Err(error) = tool.probe(workspace) {
             report.tool(tool, State::Missing(format!("{tool}: {error:#}")));
         }

@@ -5,7 +5,6 @@ pub mod build;
 pub mod demo;
 pub mod dist;
 pub mod install;
-pub mod interface;
 pub mod lint;
 pub mod long;
 pub mod port;

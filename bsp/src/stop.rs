@@ -2,7 +2,9 @@
 //! The end of a guest that cannot go on, on a processor that it owns.
 
 use crate::local::Local;
-use crate::machine::{processor, qemu};
+use crate::machine::fault::Fault;
+use crate::machine::{message, processor, qemu};
+use crate::{console, cpu, last_state};
 
 /// How the guest ends.
 static STOP: Local<fn(&str, i32) -> !> = Local::new(exit_or_halt);
@@ -24,4 +26,36 @@ pub fn stop(reason: &str, code: i32) -> ! {
 fn exit_or_halt(reason: &str, code: i32) -> ! {
     qemu::exit(reason, code);
     processor::halt()
+}
+
+/// The beginning of a fault's report. One that comes while another is being reported ends the guest here.
+pub(crate) fn begin_report(fault: &Fault, name: &str, code: i32) {
+    static REPORTING: Local<bool> = Local::new(false);
+
+    if REPORTING.get() {
+        message::say_without_console(format_args!(
+            "another fault while one was being reported: {name} at {:#x}",
+            fault.instruction
+        ));
+        stop("fault", code);
+    }
+    REPORTING.set(true);
+    last_state::note(fault);
+    // What was collected and not yet sent comes first; handlers have no say any more.
+    cpu::disable_interrupts();
+    let _ = console::flush();
+}
+
+unsafe extern "C" {
+    static __stack_start: u8;
+}
+
+/// The page below the boot stack, which is not mapped on processors that have pages.
+pub(crate) fn guard_page() -> usize {
+    (&raw const __stack_start as usize & !0xfff) - 0x1000
+}
+
+/// Returns whether that is an address in that page.
+pub(crate) fn is_below_stack(address: usize) -> bool {
+    address & !0xfff == guard_page()
 }

@@ -1,11 +1,8 @@
 // SPDX-License-Identifier: MIT OR Apache-2.0
 //! Faults: what happened, where, and a guess at the reason; then the guest stops.
 
-use core::sync::atomic::{AtomicBool, Ordering};
-
-pub(crate) use super::paging::guard_page;
 use super::{message, stop};
-use crate::{console, cpu, last_state};
+use crate::stop::{begin_report, is_below_stack};
 
 /// Exception classes whose kind is looked at (Arm Architecture Reference Manual, ESR_EL1).
 const UNKNOWN: u64 = 0x00;
@@ -58,24 +55,13 @@ const fn class(fault: &Fault) -> u64 {
 
 /// Reports `fault` and stops the guest with reason `fault`, the exception class as code.
 pub fn report(fault: &Fault) -> ! {
-    static REPORTING: AtomicBool = AtomicBool::new(false);
-
     let name = name(fault);
     let code = match fault.vector % 4 {
         0 => class(fault) as i32,
         3 => SERROR as i32,
         _ => UNEXPECTED,
     };
-    if REPORTING.swap(true, Ordering::Relaxed) {
-        message::say_without_console(format_args!(
-            "another fault while one was being reported: {name} at {:#x}",
-            fault.instruction
-        ));
-        stop("fault", code);
-    }
-    // What was collected and not yet sent comes first; handlers have no say any more.
-    cpu::disable_interrupts();
-    let _ = console::flush();
+    begin_report(fault, name, code);
     message::say(format_args!(
         "fault: {name} (class {code:#x}, syndrome {:#x}) at {:#x}, stack pointer {:#x}",
         fault.syndrome, fault.instruction, fault.stack
@@ -94,13 +80,7 @@ pub fn report(fault: &Fault) -> ! {
             _ => {}
         }
     }
-    last_state::note(fault);
     stop("fault", code)
-}
-
-/// Returns whether that is an address in the page below the image's stack, where nothing is mapped.
-pub(crate) fn is_below_stack(address: usize) -> bool {
-    address & !0xfff == guard_page()
 }
 
 fn name(fault: &Fault) -> &'static str {

@@ -155,12 +155,3 @@ fn free_table() -> Option<u64> {
     let tables: *mut Table = TABLES.as_ptr().cast();
     Some(memory_of(tables.wrapping_add(number).addr()))
 }
-
-unsafe extern "C" {
-    static __stack_start: u8;
-}
-
-/// The page below the boot stack, which is not mapped.
-pub(crate) fn guard_page() -> usize {
-    (&raw const __stack_start as usize & !0xfff) - 0x1000
-}

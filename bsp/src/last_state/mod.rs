@@ -19,8 +19,9 @@ mod registers;
 use core::fmt::{self, Write};
 
 use crate::local::Local;
-use crate::machine::fault::{self, Fault};
+use crate::machine::fault::Fault;
 use crate::start;
+use crate::stop::{guard_page, is_below_stack};
 use registers::{COUNT, Registers, STACK_POINTER};
 
 /// Bytes of the stack that are told.
@@ -62,8 +63,8 @@ pub(crate) fn tell(out: &mut impl Write) -> fmt::Result {
     }
     let mut address = registers[STACK_POINTER] & !(size_of::<usize>() - 1);
     // A stack that has overflowed begins where it can be read.
-    if fault::is_below_stack(address) {
-        address = fault::guard_page() + 0x1000;
+    if is_below_stack(address) {
+        address = guard_page() + 0x1000;
     }
     let end = end_of_memory(address).min(address.saturating_add(STACK));
     let mut word = 0;

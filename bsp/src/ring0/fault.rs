@@ -1,10 +1,8 @@
 // SPDX-License-Identifier: MIT OR Apache-2.0
 //! Faults: what happened, where, and a guess at the reason; then the guest stops.
 
-use core::sync::atomic::{AtomicBool, Ordering};
-
 use super::{message, stop};
-use crate::{console, cpu, last_state};
+use crate::stop::{begin_report, is_below_stack};
 
 /// Exceptions whose vector is looked at (Intel SDM volume 3, 6.15).
 const DIVIDE: usize = 0;
@@ -69,21 +67,9 @@ pub struct Fault {
 
 /// Reports `fault` and stops the guest with reason `fault`, the vector as code.
 pub fn report(fault: &Fault) -> ! {
-    static REPORTING: AtomicBool = AtomicBool::new(false);
-
     let code = fault.vector as i32;
     let name = NAMES.get(fault.vector).unwrap_or(&"reserved exception");
-    if REPORTING.swap(true, Ordering::Relaxed) {
-        message::say_without_console(format_args!(
-            "another fault while one was being reported: {name} at {:#x}",
-            fault.instruction
-        ));
-        stop("fault", code);
-    }
-    last_state::note(fault);
-    // What was collected and not yet sent comes first; handlers have no say any more.
-    cpu::disable_interrupts();
-    let _ = console::flush();
+    begin_report(fault, name, code);
     message::say(format_args!(
         "fault: {name} (vector {}, error code {:#x}) at {:#x}, stack pointer {:#x}",
         fault.vector, fault.error, fault.instruction, fault.stack
@@ -120,17 +106,4 @@ fn hint(fault: &Fault) -> Option<&'static str> {
         PAGE_FAULT if fault.address as u64 >> 32 != 0 => "memory is mapped up to 4 GiB",
         _ => return None,
     })
-}
-
-unsafe extern "C" {
-    static __stack_start: u8;
-}
-
-/// The page below the boot stack, which x86-64 leaves unmapped.
-pub(crate) fn guard_page() -> usize {
-    (&raw const __stack_start as usize & !0xfff) - 0x1000
-}
-
-pub(crate) fn is_below_stack(address: usize) -> bool {
-    address & !0xfff == guard_page()
 }

@@ -3,8 +3,8 @@
 
 use core::arch::asm;
 
-use super::fault::guard_page;
 use crate::local::Local;
+use crate::stop::guard_page;
 
 /// A table of 512 entries, aligned as the processor wants it.
 #[derive(Clone, Copy)]

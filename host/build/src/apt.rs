@@ -10,6 +10,7 @@ use std::time::{Duration, Instant};
 use anyhow::{Context, Result, bail, ensure};
 
 use crate::command;
+use crate::files;
 
 /// How long to wait for another apt, such as a machine's nightly upgrade.
 const LOCKED: Duration = Duration::from_secs(300);
@@ -160,9 +161,7 @@ const SANDBOX: &str = "APT::Sandbox::User=root";
 pub fn unpack(lists: &Lists, packages: &[&str], dependencies: bool, folder: &Path) -> Result<()> {
     let parent = folder.parent().context("a folder is in one")?;
     fs::create_dir_all(parent)?;
-    // Two task runners at once: the second waits.
-    let lock = File::create(folder.with_extension("lock"))?;
-    lock.lock().context("cannot lock the folder for packages")?;
+    let _lock = files::lock(&folder.with_extension("lock"))?;
     let temporary = tempfile::tempdir_in(parent)?;
     let partial = temporary.path().join("unpacked");
     fs::create_dir(&partial)?;
@@ -185,9 +184,7 @@ pub fn unpack(lists: &Lists, packages: &[&str], dependencies: bool, folder: &Pat
             fs::remove_file(&path)?;
         }
     }
-    if folder.exists() {
-        fs::remove_dir_all(folder)?;
-    }
+    files::remove_folder(folder)?;
     Ok(fs::rename(partial, folder)?)
 }
 

@@ -12,6 +12,7 @@ use anyhow::{Context, Result, bail, ensure};
 
 use crate::aarch64;
 use crate::apt::{self, Lists};
+use crate::arch::Arch;
 use crate::command;
 use crate::workspace::Workspace;
 
@@ -98,6 +99,26 @@ pub fn emulator(name: &str) -> PathBuf {
         .or(candidates.first())
         .cloned()
         .unwrap_or_else(|| PathBuf::from(name))
+}
+
+/// Returns whether programs for `arch` run in QEMU's emulation of programs on this machine.
+pub fn emulates_programs(arch: Arch) -> bool {
+    arch == Arch::Aarch64 && !cfg!(target_arch = "aarch64")
+}
+
+/// The command that starts a program for `arch`; its arguments are left to add.
+pub fn start_program(arch: Arch, program: &Path) -> Command {
+    if !emulates_programs(arch) {
+        return Command::new(program);
+    }
+    let mut command = Command::new(QEMU_USER);
+    command.arg(program);
+    command
+}
+
+/// pvhost's option where it runs guests for `arch` in such an emulation, which has no seccomp.
+pub fn without_sandbox(arch: Arch) -> Option<&'static str> {
+    emulates_programs(arch).then_some("--no-sandbox")
 }
 
 /// Sees whether there is a program of QEMU with that name that works.

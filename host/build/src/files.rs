@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: MIT OR Apache-2.0
 //! Writing files.
 
-use std::fs::{self, Permissions};
+use std::fs::{self, File, Permissions};
 use std::io::{self, Write};
 use std::os::unix::fs::PermissionsExt;
 use std::path::{Path, PathBuf};
@@ -27,6 +27,30 @@ pub fn write_if_changed(path: &Path, content: &[u8]) -> Result<bool> {
 pub fn absolute(what: &str, path: &Path) -> Result<PathBuf> {
     path.canonicalize()
         .with_context(|| format!("there is no {what} {}", path.display()))
+}
+
+/// Takes a lock file, made if need be: where two task runners work in one folder, the second waits.
+///
+/// # Errors
+/// It cannot be made, or the file system has no locks.
+pub fn lock(path: &Path) -> Result<File> {
+    let failure = || format!("cannot lock {}", path.display());
+    let lock = File::create(path).with_context(failure)?;
+    lock.lock().with_context(failure)?;
+    Ok(lock)
+}
+
+/// Removes a folder with all that is in it, if there is one.
+///
+/// # Errors
+/// It cannot be removed.
+pub fn remove_folder(folder: &Path) -> Result<()> {
+    match fs::remove_dir_all(folder) {
+        Err(error) if error.kind() != io::ErrorKind::NotFound => {
+            Err(error).with_context(|| format!("cannot empty {}", folder.display()))
+        }
+        _ => Ok(()),
+    }
 }
 
 fn replace(path: &Path, content: &[u8]) -> io::Result<()> {

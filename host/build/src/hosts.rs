@@ -70,44 +70,37 @@ pub fn has_static_c_library() -> bool {
 pub fn command(workspace: &Workspace, arch: Arch, run: &Run, guest: PathBuf) -> Result<Command> {
     let host = run.host.as_str();
     if host == "native" {
-        let mut command = if arch == Arch::Aarch64 && !cfg!(target_arch = "aarch64") {
-            let mut command = Command::new(emulators::QEMU_USER);
-            command.arg(guest);
-            command
-        } else {
-            Command::new(guest)
-        };
+        let mut command = emulators::start_program(arch, &guest);
         command.args(&run.args);
         return Ok(command);
     }
-    let is_emulated = EMULATED.contains(&host);
-    if host == "process" && arch == Arch::Aarch64 && !cfg!(target_arch = "aarch64") {
-        let mut command = Command::new(emulators::QEMU_USER);
-        // There is no seccomp there.
-        command
-            .arg(aarch64::build(workspace, PVHOST)?)
-            .args(["run", "--no-sandbox"]);
-        return Ok(with_arguments(command, run, guest));
-    }
-    let mut command = Command::new(match host {
-        c_host::NAME => c_host::build(workspace, arch)?,
-        _ if is_emulated || host == "process" => build(workspace, PVHOST)?,
-        package => build(workspace, package)?,
-    });
-    if is_emulated {
+    let mut command = match host {
+        "process" => emulators::start_program(arch, &build_process_host(workspace, arch)?),
+        c_host::NAME => Command::new(c_host::build(workspace, arch)?),
+        _ if EMULATED.contains(&host) => Command::new(build(workspace, PVHOST)?),
+        package => Command::new(build(workspace, package)?),
+    };
+    if EMULATED.contains(&host) {
         command.args(["run", "--host", host]);
         emulators::environment(&mut command, workspace);
     } else if host == "process" {
-        command.arg("run");
+        command.arg("run").args(emulators::without_sandbox(arch));
     }
-    Ok(with_arguments(command, run, guest))
-}
-
-/// The command with what the run says of the host, the guest, and what it says of that.
-fn with_arguments(mut command: Command, run: &Run, guest: PathBuf) -> Command {
     command.args(&run.host_args).arg(guest);
     if !run.args.is_empty() {
         command.arg("--").args(&run.args);
     }
-    command
+    Ok(command)
+}
+
+/// Builds the pvhost that runs guests for `arch` in processes: on a processor of theirs, if need be an emulated one.
+///
+/// # Errors
+/// As [`build`].
+pub fn build_process_host(workspace: &Workspace, arch: Arch) -> Result<PathBuf> {
+    if emulators::emulates_programs(arch) {
+        aarch64::build(workspace, PVHOST)
+    } else {
+        build(workspace, PVHOST)
+    }
 }

@@ -6,7 +6,7 @@
 //! is a plain build with `--sysroot`, on a stable compiler.
 
 use std::ffi::OsString;
-use std::fs::{self, File};
+use std::fs;
 use std::path::{Path, PathBuf};
 use std::process::Command;
 use std::time::Instant;
@@ -14,6 +14,7 @@ use std::time::Instant;
 use anyhow::{Context, Result, bail, ensure};
 
 use crate::command;
+use crate::files;
 use crate::workspace::Workspace;
 
 /// Libraries that make up a sysroot.
@@ -174,9 +175,8 @@ fn numbers(version: &str) -> Option<(u32, u32)> {
 /// No compiler has sound sources, or what went wrong with each build.
 pub fn ensure(workspace: &Workspace, targets: &[&str]) -> Result<Source> {
     fs::create_dir_all(workspace.sysroots())?;
-    // Two task runners at once: the second waits, then finds the work done.
-    let lock = File::create(workspace.sysroots().join(".lock"))?;
-    lock.lock().context("cannot lock the sysroots")?;
+    // The second of two task runners finds the work done.
+    let _lock = files::lock(&workspace.sysroots().join(".lock"))?;
     first(|source| {
         ensure_from(&source, workspace, targets)
             .inspect_err(|problem| println!("passing over {}: {problem:#}", source.rustc.display()))?;
@@ -275,9 +275,7 @@ fn build(source: &Source, folder: &Path, targets: &[&str]) -> Result<PathBuf> {
 /// Copies the libraries from `built` to where the compiler looks below `sysroot`; the stamp comes last.
 fn assemble(built: &Path, sysroot: &Path, target: &str, source: &Source) -> Result<()> {
     let libraries = sysroot.join("lib/rustlib").join(target).join("lib");
-    if sysroot.exists() {
-        fs::remove_dir_all(sysroot)?;
-    }
+    files::remove_folder(sysroot)?;
     fs::create_dir_all(&libraries)?;
     for library in LIBRARIES {
         let file = find(built, library).with_context(|| format!("the build for {target} left no {library}*.rlib"))?;

@@ -18,6 +18,7 @@ use std::process::{Command, Stdio};
 pub use debugger::{gdb, gdb_at, has_in_order};
 pub use paravirt_build::arch::Arch;
 use paravirt_build::emulators::{self, Xen};
+use paravirt_build::files;
 use paravirt_build::guests;
 use paravirt_build::static_library;
 use paravirt_build::sysroot;
@@ -211,9 +212,7 @@ pub fn tool(tool: Tool) {
 #[must_use]
 pub fn take_kept_folder(folder: &Path) -> File {
     fs::create_dir_all(folder).expect("a folder that can be made");
-    let lock = File::create(folder.join(".lock")).expect("a folder that can be written");
-    lock.lock().expect("a file system with locks");
-    lock
+    files::lock(&folder.join(".lock")).expect("a folder that can be written, with locks")
 }
 
 /// Sees that a program can be started.

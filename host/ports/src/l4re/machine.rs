@@ -12,6 +12,7 @@ use super::tree::Tree;
 use super::{image, overlay};
 use crate::qemu::{self, Event};
 use paravirt_build::arch::Arch;
+use paravirt_build::files;
 use paravirt_build::packages::Package;
 use paravirt_build::toolchain::Toolchain;
 use paravirt_build::workspace::Workspace;
@@ -92,9 +93,7 @@ impl<'a> Machine<'a> {
     pub fn prepare(workspace: &'a Workspace, tree: Tree) -> Result<Self> {
         let folder = workspace.target("l4re").join(tree.name());
         fs::create_dir_all(&folder)?;
-        // Two task runners at once: the second waits.
-        let lock = File::create(folder.join(".lock"))?;
-        lock.lock().context("cannot lock the build folder")?;
+        let lock = files::lock(&folder.join(".lock"))?;
         let overlay = folder.join("build");
         overlay::make(&tree, &overlay)?;
         let library = static_library::build(workspace, tree.arch, static_library::HOST, &folder)?;

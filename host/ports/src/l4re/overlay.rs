@@ -15,6 +15,7 @@ use anyhow::{Context, Result};
 use walkdir::WalkDir;
 
 use super::tree::Tree;
+use paravirt_build::files;
 
 /// Folders with results that others build on.
 const LINKED: [&str; 7] = ["bin", "config", "include", "lib", "pc", "scripts", "tool"];
@@ -29,9 +30,7 @@ const BELOW: [&str; 2] = ["OBJ_DIR", "PKGDIR_OBJ"];
 
 /// Makes `folder` anew.
 pub fn make(tree: &Tree, folder: &Path) -> Result<()> {
-    if folder.exists() {
-        fs::remove_dir_all(folder).with_context(|| format!("cannot empty {}", folder.display()))?;
-    }
+    files::remove_folder(folder)?;
     fs::create_dir_all(folder)?;
     for name in LINKED {
         each_file(&tree.build.join(name), &folder.join(name), |from, to| symlink(from, to))?;

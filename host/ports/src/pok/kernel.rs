@@ -7,11 +7,12 @@
 use std::fs;
 use std::path::{Path, PathBuf};
 
-use anyhow::{Context, Result};
+use anyhow::Result;
 
 use super::node::Start;
 use super::tree::{Kind, Tree};
 use crate::make;
+use paravirt_build::files;
 
 /// Where the makefiles look for the list of tools.
 const TOOLS_FILE: &str = "misc/mk/config.mk";
@@ -75,9 +76,7 @@ const NEEDS_OF_FORK: [&str; 8] = [
 /// Builds the kernel for `start` in `folder`, anew. Returns the object file.
 pub fn build(tree: &Tree, folder: &Path, start: &Start<'_>) -> Result<PathBuf> {
     let sources = folder.join("source");
-    if sources.exists() {
-        fs::remove_dir_all(&sources).with_context(|| format!("cannot empty {}", sources.display()))?;
-    }
+    files::remove_folder(&sources)?;
     tree.copy_to(&sources)?;
     fs::write(sources.join(TOOLS_FILE), tools(tree.kind))?;
     let header = folder.join("deployment.h");

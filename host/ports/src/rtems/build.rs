@@ -35,8 +35,7 @@ pub fn build(
     let name = bsp.name();
     let folders = Folders::new(workspace, bsp);
     fs::create_dir_all(&folders.root)?;
-    let lock = fs::File::create(folders.root.join(".lock"))?;
-    lock.lock().context("cannot lock the RTEMS build")?;
+    let _lock = files::lock(&folders.root.join(".lock"))?;
 
     let version = location.version;
     if !TRIED.contains(&version) {

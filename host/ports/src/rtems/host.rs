@@ -12,7 +12,6 @@ use crate::l4re;
 use crate::l4re::command::{FIASCO_VARIABLE, TREE_VARIABLE};
 use crate::pok;
 use crate::pok::command::VARIABLE as POK_VARIABLE;
-use paravirt_build::aarch64;
 use paravirt_build::arch::Arch;
 use paravirt_build::emulators;
 use paravirt_build::hosts;
@@ -192,13 +191,12 @@ impl Host {
         time: Option<Time>,
         ports: &Path,
     ) -> Result<Self> {
-        let emulated = bsp == Bsp::Aarch64 && !cfg!(target_arch = "aarch64");
         let needed = match kind {
             Kind::Qemu if bsp == Bsp::Aarch64 => &[Tool::QemuArm][..],
             Kind::Qemu => &[Tool::Qemu],
             Kind::XenPvh => &[Tool::Qemu, Tool::Xen],
             Kind::XenDomu => &[Tool::QemuArm, Tool::XenArm],
-            Kind::Process if emulated => &[Tool::QemuUser, Tool::RustAarch64],
+            Kind::Process if emulators::emulates_programs(bsp.arch()) => &[Tool::QemuUser, Tool::RustAarch64],
             _ => &[],
         };
         for tool in needed {
@@ -209,11 +207,11 @@ impl Host {
             Kind::Pc686Qemu => PathBuf::from("qemu-system-i386"),
             // Our own program, whose command for the host builds what is started for each guest.
             Kind::Pok | Kind::L4re => ports.to_owned(),
-            Kind::Process if emulated => {
-                println!("building the host, pvhost, for AArch64");
-                aarch64::build(workspace, hosts::PVHOST)?
+            Kind::Process => {
+                println!("building the host, pvhost");
+                hosts::build_process_host(workspace, bsp.arch())?
             }
-            Kind::Process | Kind::Qemu | Kind::XenPvh | Kind::XenDomu => {
+            Kind::Qemu | Kind::XenPvh | Kind::XenDomu => {
                 println!("building the host, pvhost");
                 hosts::build(workspace, hosts::PVHOST)?
             }
@@ -231,20 +229,15 @@ impl Host {
 
     /// The command that runs `guest`. Not every host passes it arguments.
     pub fn command(&self, guest: &Path, arguments: &[String]) -> Command {
-        let emulated = self.kind == Kind::Process && self.bsp == Bsp::Aarch64 && !cfg!(target_arch = "aarch64");
-        let mut command = if emulated {
-            let mut command = Command::new(emulators::QEMU_USER);
-            command.arg(&self.program);
-            command
-        } else {
-            Command::new(&self.program)
+        let mut command = match self.kind {
+            Kind::Process => emulators::start_program(self.bsp.arch(), &self.program),
+            _ => Command::new(&self.program),
         };
         emulators::environment(&mut command, &self.workspace);
         match self.kind {
             Kind::Process => command
                 .arg("run")
-                // QEMU's emulation of programs has no seccomp.
-                .args(emulated.then_some("--no-sandbox"))
+                .args(emulators::without_sandbox(self.bsp.arch()))
                 .args(self.realtime.then_some("--realtime"))
                 .args(self.time.map(|time| format!("--time={time}")))
                 .arg(guest),

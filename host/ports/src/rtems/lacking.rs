@@ -9,7 +9,7 @@ use std::path::Path;
 use anyhow::{Context, Result};
 
 use super::location::Location;
-use paravirt_build::command;
+use paravirt_build::{command, files};
 
 /// The names of those that are neither beside the compiler nor on the path.
 pub fn find(location: &Location) -> Vec<String> {
@@ -24,9 +24,7 @@ pub fn find(location: &Location) -> Vec<String> {
 /// Makes `folder` a prefix that has a program for each of `names` and nothing else.
 pub fn stand_in(folder: &Path, location: &Location, names: &[String]) -> Result<()> {
     let bin = folder.join("bin");
-    if bin.is_dir() {
-        fs::remove_dir_all(&bin)?;
-    }
+    files::remove_folder(&bin)?;
     fs::create_dir_all(&bin).with_context(|| format!("cannot make {}", bin.display()))?;
     for name in names {
         let program = bin.join(name);

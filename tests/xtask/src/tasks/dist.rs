@@ -12,6 +12,7 @@ use anyhow::{Context, Result, ensure};
 use cargo_metadata::{DependencyKind, MetadataCommand, Package, PackageId};
 
 use paravirt_build::command;
+use paravirt_build::files;
 use paravirt_build::hosts;
 use paravirt_build::workspace::Workspace;
 
@@ -40,9 +41,7 @@ pub fn run(workspace: &Workspace) -> Result<()> {
     let name = format!("{}-{}-x86_64-linux", hosts::PVHOST, env!("CARGO_PKG_VERSION"));
     let content = folder.join(&name);
     // Of other versions, too: whoever unpacks names no version.
-    if folder.exists() {
-        fs::remove_dir_all(&folder)?;
-    }
+    files::remove_folder(&folder)?;
     install::program(workspace, &content)?;
     command::run(Command::new("strip").arg(content.join("bin").join(hosts::PVHOST)))?;
     let licences = content.join("share/licenses/pvhost/THIRD-PARTY");

@@ -12,6 +12,7 @@ use crate::report::{self, Report};
 use paravirt_build::arch::Arch;
 use paravirt_build::clang_format;
 use paravirt_build::command;
+use paravirt_build::files;
 use paravirt_build::guests;
 use paravirt_build::packages::Package;
 use paravirt_build::toolchain::Toolchain;
@@ -175,11 +176,8 @@ fn licence_headers(workspace: &Workspace) -> Result<()> {
 fn packages_as_published(workspace: &Workspace) -> Result<()> {
     let target = workspace.root().join("target");
     let (packed, folder) = (target.join("tmp/packed"), target.join("tmp/published"));
-    for old in [&packed, &folder] {
-        if old.exists() {
-            std::fs::remove_dir_all(old)?;
-        }
-    }
+    files::remove_folder(&packed)?;
+    files::remove_folder(&folder)?;
     let publish = [
         "publish",
         "--quiet",

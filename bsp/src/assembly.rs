@@ -26,17 +26,49 @@ macro_rules! asm_function {
     };
 }
 
-/// Bytes of a word.
+/// A function in assembly for both widths of x86. Its lines name registers by `\\ax` to `\\dx`, `\\si`, `\\di`, `\\bp` and
+/// `\\sp`; `\\ip` behind a symbol makes an operand of it, `\\word` is a word's bytes, `\\suffix` an instruction's letter
+/// for that, and `\\wide` what instructions have in their names that save 64-bit state.
+#[cfg(any(target_arch = "x86", target_arch = "x86_64"))]
+macro_rules! x86_function {
+    (global $($rest:tt)*) => { x86_function! { @ [global] $($rest)* } };
+    (weak $($rest:tt)*) => { x86_function! { @ [weak] $($rest)* } };
+    ($name:literal, $($rest:tt)*) => { x86_function! { @ [] $name, $($rest)* } };
+    (@ [$($binding:ident)?] $name:literal, align: $align:literal; $($line:expr),* $(,)?; $($operand:tt)*) => {
+        asm_function! {
+            $($binding)? $name, align: $align;
+            ".macro paravirt_body ax, bx, cx, dx, si, di, bp, sp, word, suffix, ip, wide",
+            $($line,)*
+            ".endm",
+            if_x86_64!(
+                "paravirt_body %rax, %rbx, %rcx, %rdx, %rsi, %rdi, %rbp, %rsp, 8, q, (%rip), 64",
+                "paravirt_body %eax, %ebx, %ecx, %edx, %esi, %edi, %ebp, %esp, 4, l"
+            ),
+            ".purgem paravirt_body";
+            $($operand)*
+        }
+    };
+}
+
+/// The first of two texts on x86-64, the second on i386.
 #[cfg(target_arch = "x86_64")]
-macro_rules! word {
-    () => {
-        "8"
+macro_rules! if_x86_64 {
+    ($yes:expr, $no:expr) => {
+        $yes
     };
 }
 #[cfg(target_arch = "x86")]
+macro_rules! if_x86_64 {
+    ($yes:expr, $no:expr) => {
+        $no
+    };
+}
+
+/// Bytes of a word.
+#[cfg(any(target_arch = "x86", target_arch = "x86_64"))]
 macro_rules! word {
     () => {
-        "4"
+        if_x86_64!("8", "4")
     };
 }
 

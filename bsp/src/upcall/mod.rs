@@ -50,14 +50,11 @@ use crate::local::Local;
 
 #[cfg(target_arch = "aarch64")]
 mod aarch64;
-#[cfg(target_arch = "x86")]
+#[cfg(any(target_arch = "x86", target_arch = "x86_64"))]
 #[macro_use]
-mod i386;
-#[cfg(target_arch = "x86_64")]
-#[macro_use]
-mod x86_64;
+mod x86;
 #[cfg(all(feature = "ring0", any(target_arch = "x86", target_arch = "x86_64")))]
-pub(crate) use {interrupt_frame, restore_state, save_state};
+pub(crate) use {interrupt_frame, push_all, restore_state, save_state};
 
 /// What runs between saving and restoring the registers: [`irq::dispatch`], or an operating system's prologue around
 /// it.

@@ -36,13 +36,3 @@ macro_rules! __l4_external_aarch64 {
         )
     };
 }
-
-/// Emits the entry of `name`.
-#[cfg(target_arch = "aarch64")]
-#[doc(hidden)]
-#[macro_export]
-macro_rules! __l4_external_native {
-    ($name:ident) => {
-        $crate::__l4_external_emit!($name, $crate::__l4_external_aarch64!($name));
-    };
-}

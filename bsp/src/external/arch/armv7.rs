@@ -37,13 +37,3 @@ macro_rules! __l4_external_armv7 {
         )
     };
 }
-
-/// Emits the entry of `name`.
-#[cfg(target_arch = "arm")]
-#[doc(hidden)]
-#[macro_export]
-macro_rules! __l4_external_native {
-    ($name:ident) => {
-        $crate::__l4_external_emit!($name, $crate::__l4_external_armv7!($name));
-    };
-}

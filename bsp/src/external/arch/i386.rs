@@ -33,13 +33,3 @@ macro_rules! __l4_external_i386 {
         )
     };
 }
-
-/// Emits the entry of `name`.
-#[cfg(target_arch = "x86")]
-#[doc(hidden)]
-#[macro_export]
-macro_rules! __l4_external_native {
-    ($name:ident) => {
-        $crate::__l4_external_emit!($name, $crate::__l4_external_i386!($name), att_syntax);
-    };
-}

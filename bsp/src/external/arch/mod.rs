@@ -13,3 +13,21 @@ mod armv7;
 mod i386;
 mod riscv64;
 mod x86_64;
+
+/// Emits the entry of `name` in this build.
+#[doc(hidden)]
+#[macro_export]
+macro_rules! __l4_external_native {
+    ($name:ident) => {
+        #[cfg(target_arch = "x86_64")]
+        $crate::__l4_external_emit!($name, $crate::__l4_external_x86_64!($name), att_syntax);
+        #[cfg(target_arch = "x86")]
+        $crate::__l4_external_emit!($name, $crate::__l4_external_i386!($name), att_syntax);
+        #[cfg(target_arch = "aarch64")]
+        $crate::__l4_external_emit!($name, $crate::__l4_external_aarch64!($name));
+        #[cfg(target_arch = "arm")]
+        $crate::__l4_external_emit!($name, $crate::__l4_external_armv7!($name));
+        #[cfg(target_arch = "riscv64")]
+        $crate::__l4_external_emit!($name, $crate::__l4_external_riscv64!($name));
+    };
+}

@@ -43,13 +43,3 @@ macro_rules! __l4_external_riscv64 {
         )
     };
 }
-
-/// Emits the entry of `name`.
-#[cfg(target_arch = "riscv64")]
-#[doc(hidden)]
-#[macro_export]
-macro_rules! __l4_external_native {
-    ($name:ident) => {
-        $crate::__l4_external_emit!($name, $crate::__l4_external_riscv64!($name));
-    };
-}

@@ -35,13 +35,3 @@ macro_rules! __l4_external_x86_64 {
         )
     };
 }
-
-/// Emits the entry of `name`.
-#[cfg(target_arch = "x86_64")]
-#[doc(hidden)]
-#[macro_export]
-macro_rules! __l4_external_native {
-    ($name:ident) => {
-        $crate::__l4_external_emit!($name, $crate::__l4_external_x86_64!($name), att_syntax);
-    };
-}

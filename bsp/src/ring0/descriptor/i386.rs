@@ -5,18 +5,14 @@ use core::arch::asm;
 
 use paravirt_abi::error::Error;
 
-use super::{CODE, STRIDE, WITH_ERROR_CODE, entry_of, load_gates, report};
+use super::{CODE, entry_of, load_gates};
 use crate::local::Local;
-use crate::upcall::interrupt_frame;
 
 /// The segments: none, code, data, and thread-local storage.
 pub(in super::super) static SEGMENTS: Local<[u64; 4]> =
     Local::new([0, 0x00cf_9b00_0000_ffff, 0x00cf_9300_0000_ffff, 0]);
 /// Selector of thread-local storage.
 const TLS: u16 = 0x18;
-
-/// Bytes of the frame that the processor pushes, without an error code.
-const FRAME: usize = 12;
 
 pub(super) type Gate = u64;
 pub(super) const NO_GATE: Gate = 0;
@@ -49,33 +45,4 @@ pub unsafe fn set_tls(base: usize) -> Result<(), Error> {
     // SAFETY: the descriptor was just made; no Rust code for this target uses gs.
     unsafe { asm!("mov gs, {:x}", in(reg) TLS, options(nostack, preserves_flags)) };
     Ok(())
-}
-
-asm_function! {
-    "__paravirt_exceptions", align: 16;
-    interrupt_frame!(),
-    exception_entries!(),
-    "1:  pushal",
-    "    .cfi_def_cfa_offset 52",
-    "    .cfi_rel_offset eax, 28",
-    "    .cfi_rel_offset ecx, 24",
-    "    .cfi_rel_offset edx, 20",
-    "    .cfi_rel_offset ebx, 16",
-    "    .cfi_rel_offset ebp, 8",
-    "    .cfi_rel_offset esi, 4",
-    "    .cfi_rel_offset edi, 0",
-    "    movl %esp, %ebp",                // the frame
-    "    .cfi_def_cfa_register ebp",
-    "    cld",                            // the ABI of what we call
-    "    andl $-16, %esp",
-    "    subl $12, %esp",                 // with one word of arguments: aligned to 16 bytes at the call
-    "    pushl %ebp",
-    "    call {report}",                  // does not return
-    "    ud2",
-    "    .cfi_endproc";
-    with_error_code = const WITH_ERROR_CODE,
-    stride = const STRIDE,
-    frame = const FRAME,
-    report = sym report,
-    options(att_syntax),
 }

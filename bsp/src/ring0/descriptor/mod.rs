@@ -6,32 +6,7 @@ use core::arch::asm;
 use super::fault::{self, Fault, General};
 use super::interrupt;
 use crate::local::Local;
-
-/// The entries of exceptions, in which the vector's number ends up behind an error code, whether the processor pushed
-/// one or not; they go on at the label 1 behind them.
-macro_rules! exception_entries {
-    () => {
-        concat!(
-            ".set .Lvector, 0\n",
-            ".rept 32\n",
-            ".if (({with_error_code} >> .Lvector) & 1) == 0\n",
-            "    .cfi_def_cfa_offset {frame}\n",
-            "    push $0\n",
-            ".endif\n",
-            "    .cfi_def_cfa_offset {frame} + ",
-            word!(),
-            "\n",
-            "    push $.Lvector\n",
-            "    .cfi_def_cfa_offset {frame} + 2 * ",
-            word!(),
-            "\n",
-            "    jmp 1f\n",
-            ".balign {stride}\n",
-            ".set .Lvector, .Lvector + 1\n",
-            ".endr\n",
-        )
-    };
-}
+use crate::upcall::{interrupt_frame, push_all};
 
 #[cfg(target_arch = "x86")]
 mod i386;
@@ -76,6 +51,44 @@ struct Frame {
     stack: usize,
     #[cfg(target_arch = "x86_64")]
     stack_segment: usize,
+}
+
+/// Bytes of the frame that the processor pushes, without an error code.
+pub(super) const FRAME: usize = if cfg!(target_arch = "x86_64") { 40 } else { 12 };
+
+// The vector's number ends up behind an error code, whether the processor pushed one or not.
+x86_function! {
+    "__paravirt_exceptions", align: 16;
+    interrupt_frame!(),
+    ".set .Lvector, 0",
+    ".rept 32",
+    ".if (({with_error_code} >> .Lvector) & 1) == 0",
+    "    .cfi_def_cfa_offset {frame}",
+    "    push $0",
+    ".endif",
+    "    .cfi_def_cfa_offset {frame} + \\word",
+    "    push $.Lvector",
+    "    .cfi_def_cfa_offset {frame} + 2 * \\word",
+    "    jmp 1f",
+    ".balign {stride}",
+    ".set .Lvector, .Lvector + 1",
+    ".endr",
+    "1:",
+    push_all!(),
+    "    mov \\sp, \\bp",                 // the frame
+    "    .cfi_def_cfa_register \\bp",
+    "    cld",                            // the ABI of what we call
+    "    and $-16, \\sp",
+    // The argument; a word of it is aligned to 16 bytes at the call.
+    if_x86_64!("movq %rbp, %rdi", "subl $12, %esp\npushl %ebp"),
+    "    call {report}",                  // does not return
+    "    ud2",
+    "    .cfi_endproc";
+    with_error_code = const WITH_ERROR_CODE,
+    stride = const STRIDE,
+    frame = const FRAME,
+    report = sym report,
+    options(att_syntax),
 }
 
 unsafe extern "C" {

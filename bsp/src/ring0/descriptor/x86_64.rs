@@ -7,9 +7,8 @@ use core::arch::asm;
 use paravirt_abi::error::Error;
 
 use super::super::processor::write_msr;
-use super::{CODE, EXCEPTIONS, STRIDE, WITH_ERROR_CODE, entry_of, load_gates, report};
+use super::{CODE, EXCEPTIONS, entry_of, load_gates};
 use crate::local::Local;
-use crate::upcall::interrupt_frame;
 
 /// The segments: none, code, data, and the two words of the task state.
 pub(in super::super) static SEGMENTS: Local<[u64; 5]> =
@@ -47,9 +46,6 @@ static TASK_STATE: Local<TaskState> = Local::new(TaskState {
 struct Stack([u8; 8192]);
 
 static FAULT_STACK: Local<Stack> = Local::new(Stack([0; 8192]));
-
-/// Bytes of the frame that the processor pushes, without an error code.
-const FRAME: usize = 40;
 
 pub(super) type Gate = [u64; 2];
 pub(super) const NO_GATE: Gate = [0; 2];
@@ -100,25 +96,4 @@ pub unsafe fn set_tls(base: usize) -> Result<(), Error> {
     // fs.
     unsafe { write_msr(FS_BASE, base as u64) };
     Ok(())
-}
-
-asm_function! {
-    "__paravirt_exceptions", align: 16;
-    interrupt_frame!(),
-    exception_entries!(),
-    "1:",
-    push!(rax rcx rdx rbx rbp rsi rdi r8 r9 r10 r11 r12 r13 r14 r15),
-    "    movq %rsp, %rdi",                // the frame
-    "    movq %rsp, %rbp",
-    "    .cfi_def_cfa_register rbp",
-    "    cld",                            // the ABI of what we call
-    "    andq $-16, %rsp",
-    "    call {report}",                  // does not return
-    "    ud2",
-    "    .cfi_endproc";
-    with_error_code = const WITH_ERROR_CODE,
-    stride = const STRIDE,
-    frame = const FRAME,
-    report = sym report,
-    options(att_syntax),
 }

@@ -54,7 +54,7 @@ asm_function! {
 
 // Xen masks events, and pushes onto the interrupted stack what the processor would, then r11 and rcx. In the code
 // selector it leaves the requested privilege at 0, for its own "kernel mode"; the processor really runs at 3.
-asm_function! {
+x86_function! {
     "__paravirt_xen_event", align: 16;
     interrupt_frame!(),
     "    .cfi_adjust_cfa_offset 16",

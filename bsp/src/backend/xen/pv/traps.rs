@@ -5,7 +5,7 @@ use super::hypercall::{self, Callback};
 use crate::backend::xen::power;
 use crate::backend::xen::shared::PAGE;
 use crate::ring0::fault::{self, Fault, General};
-use crate::upcall::interrupt_frame;
+use crate::upcall::{interrupt_frame, push_all};
 
 /// Vectors of exceptions that a PV domain can get.
 const VECTORS: usize = 20;
@@ -38,7 +38,7 @@ asm_function! {
     "    .set vector, vector + 1",
     "    .endr",
     "1:",
-    push!(rax rcx rdx rbx rbp rsi rdi r8 r9 r10 r11 r12 r13 r14 r15),
+    push_all!(),
     "    movq %rsp, %rdi",      // the argument: registers, vector, error code, frame
     "    movq %rsp, %rbp",
     "    .cfi_def_cfa_register rbp",

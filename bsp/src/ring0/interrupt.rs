@@ -7,14 +7,11 @@
 //! off, so that a level-triggered source does not interrupt for ever. In both cases the processor's flag stays off
 //! until the guest opens it, see [`paravirt_abi::vcpu::HOST_MASKED`].
 
+use super::descriptor::FRAME;
 use super::processor::{self, INTERRUPT_FLAG};
 use crate::backend::entry::{self, Return};
 use crate::local::Local;
-
-#[cfg(target_arch = "x86")]
-mod i386;
-#[cfg(target_arch = "x86_64")]
-mod x86_64;
+use crate::upcall::{COMPONENTS, DEFAULT_MXCSR, interrupt_frame, restore_state, save_state};
 
 /// The first vector of interrupts; those before it are exceptions.
 pub const FIRST: u8 = 32;
@@ -78,6 +75,52 @@ unsafe extern "C" fn take(vector: u32, flags: *mut usize) -> bool {
         }
         Return::Upcall => true,
     }
+}
+
+// The frame is the processor's, see `upcall::x86`.
+x86_function! {
+    "__paravirt_interrupts", align: 16;
+    interrupt_frame!(),
+    ".set .Lvector, {first}",
+    ".rept {count}",
+    "    .cfi_def_cfa_offset {frame}",
+    if_x86_64!(push!(rax), push!(eax)),   // room for the vector's number
+    "    movl $.Lvector, %eax",
+    "    jmp 1f",
+    ".balign {stride}",
+    ".set .Lvector, .Lvector + 1",
+    ".endr",
+    "1:",                                 // every register that a C function may change
+    if_x86_64!(push!(rcx rdx rsi rdi r8 r9 r10 r11), push!(ecx edx)),
+    if_x86_64!(push!(rbp), push!(ebp)),   // this one it keeps, to find the others again
+    "    mov \\sp, \\bp",
+    "    .cfi_def_cfa_register \\bp",
+    "    cld",                            // the ABI of what we call; iret restores it
+    "    push \\ax",                      // the vector, and room for the result
+    // First argument, and the second: above the registers, the instruction's address and cs, the flags in the frame.
+    if_x86_64!("movl %eax, %edi\nleaq 96(%rbp), %rsi", "leal 24(%ebp), %ecx"),
+    save_state!(),                        // with the state that Rust expects
+    // Two words of arguments, aligned to 16 bytes at the call.
+    if_x86_64!("", "subl $8, %esp\npushl %ecx\npushl -4(%ebp)"),
+    "    call {take}",
+    "    movb %al, -\\word(\\bp)",
+    if_x86_64!("", "addl $16, %esp"),
+    restore_state!(),
+    "    testb $1, -\\word(\\bp)",        // where to? (mov and pop leave the flags alone)
+    "    mov \\bp, \\sp",
+    "    .cfi_def_cfa_register \\sp",
+    if_x86_64!(pop!(rbp r11 r10 r9 r8 rdi rsi rdx rcx rax), pop!(ebp edx ecx eax)),
+    "    jnz __paravirt_upcall",          // on the frame as the processor left it
+    "    iret\\suffix",
+    "    .cfi_endproc";
+    first = const FIRST,
+    count = const COUNT,
+    stride = const STRIDE,
+    frame = const FRAME,
+    components = sym COMPONENTS,
+    mxcsr = sym DEFAULT_MXCSR,
+    take = sym take,
+    options(att_syntax),
 }
 
 unsafe extern "C" {

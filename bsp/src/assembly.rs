@@ -97,7 +97,7 @@ macro_rules! pop {
 }
 
 /// Stores or loads pairs of registers, each register at its number times `$size` from `$offset`.
-#[cfg(target_arch = "aarch64")]
+#[cfg(all(target_arch = "aarch64", feature = "el1"))]
 macro_rules! pairs {
     ($instruction:literal, $kind:literal, $size:literal, [$base:literal, $offset:literal]: $($a:literal $b:literal),*) => {
         concat!($(

@@ -63,6 +63,7 @@
 #[cfg(any(feature = "template", feature = "pok"))]
 extern crate self as paravirt_bsp;
 
+#[cfg(any(target_arch = "x86", target_arch = "x86_64", target_arch = "aarch64"))]
 #[macro_use]
 mod assembly;
 pub mod backend;

@@ -140,7 +140,7 @@ pub fn run_on_arm(gic: u32, input: &[u8]) -> Vec<Finished> {
     let root = folder.path().join("root");
     let place = root.join("guests/aarch64");
     fs::create_dir_all(&place).expect("a writable folder");
-    for unpacked in [&packages, &workspace.aarch64_kernel()] {
+    for unpacked in [&packages, &workspace.target("aarch64/kernel")] {
         shell("cp -a . \"$1\"", unpacked, &root);
     }
     let kernel = trim(&root, emulators::QEMU_USER);

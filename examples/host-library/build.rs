@@ -6,7 +6,12 @@ fn main() {
     paravirt_linkcmds::link!();
     println!("cargo::rerun-if-changed=library/host.c");
     println!("cargo::rerun-if-changed=../../ffi/include");
-    cc::Build::new()
+    let mut build = cc::Build::new();
+    // No compiler is the usual one for a target without a system.
+    if std::env::var("CARGO_CFG_TARGET_ARCH").is_ok_and(|arch| arch == "aarch64") {
+        build.compiler("aarch64-linux-gnu-gcc");
+    }
+    build
         .file("library/host.c")
         .include("../../ffi/include")
         .std("c11")

@@ -11,15 +11,17 @@
 //! | `.data.l4externals.sig.NAME` | the prototype word |
 //! | `.data.l4externals.unbound.NAME` | what the slot holds as long as nobody has bound it |
 //! | `.text.l4externals.NAME` | the public thunk and the resolver thunk |
+//! | `.data.l4externals.linked.NAME` | AArch64: addresses of the slot, of what `NAME` is once linked, and of the thunk |
 //!
-//! * Only the thunk is ever referred to, by the callers. Linkers keep or drop a group as a whole, so a function nobody
-//!   calls leaves no trace and the tables stay paired under garbage collection.
+//! * Only the thunk is ever referred to by the callers, on AArch64 the slot as well. Linkers keep or drop a group as a
+//!   whole, so a function nobody calls leaves no trace and the tables stay paired under garbage collection.
 //! * The group's name holds the function's name and its prototype word. The same declaration in several objects is
 //!   one group, of which the linker keeps one. Different prototypes are different groups, both kept, and each defines
 //!   `NAME.has_one_prototype`: the link fails with a message that explains itself.
 //! * Within one assembly file (two declarations in a crate, or link-time optimization, which merges the assembly of
 //!   all crates) the guard symbols do what group and symbol do between files.
-//! * The thunk is weak, so a library that defines the function replaces it.
+//! * The thunk is weak, so a library that defines the function replaces it. Callers that have the slot in its place get
+//!   the library's function at start-up, see `linked.rs`.
 //! * Only slots are written to, but LLVM makes every `.data.` section writable, so all are declared so.
 
 /// The text of one entry as a format string; `{w0}` to `{w3}` stand for the prototype word's 16-bit parts, lowest

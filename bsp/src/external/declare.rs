@@ -82,7 +82,8 @@ const fn is_same(one: &[u8], other: &[u8]) -> bool {
 /// # fn main() {}
 /// ```
 ///
-/// Each function becomes an `unsafe extern "C"` function with these attributes and this visibility. The caller vouches
+/// Each function becomes an `unsafe extern "C"` function with these attributes and this visibility, on AArch64 one that
+/// is inlined and calls through the slot, without the thunk. The caller vouches
 /// for what the host's function demands of its arguments; the host must not trust them. Besides, the macro emits the
 /// function's entry in the jump table (see [`crate::external`]), which disappears from images that never call the
 /// function.
@@ -160,16 +161,17 @@ macro_rules! __l4_external_item {
         $(#[$attribute:meta])*
         $visibility:vis fn $name:ident($($argument:ident: $type:ty),*) $(-> $result:ty)?
     ) => {$crate::__l4_external_at_most_14! { $name: $($argument)* =>
-        unsafe extern "C" {
+        $crate::__l4_external_function! {
+            [$($safe)?]
             $(#[$attribute])*
-            $visibility $($safe)? fn $name($($argument: $type),*) $(-> $result)?;
+            $visibility fn $name($($argument: $type),*) $(-> $result)?
         }
 
         #[doc(hidden)]
         #[allow(non_camel_case_types)]
         $visibility enum $name {}
 
-        // SAFETY: the declaration above.
+        // SAFETY: the function above.
         unsafe impl $crate::external::External for $name {
             type Pointer = $crate::__l4_external_pointer! { [$($safe)?] ($($type),*) $(-> $result)? };
             const NAME: &'static str = {
@@ -217,6 +219,62 @@ macro_rules! __l4_external_item {
 
         $crate::__l4_external_native!($name);
     }};
+}
+
+/// The function that callers see: the thunk.
+#[cfg(not(target_arch = "aarch64"))]
+#[doc(hidden)]
+#[macro_export]
+macro_rules! __l4_external_function {
+    (
+        [$($safe:ident)?]
+        $(#[$attribute:meta])*
+        $visibility:vis fn $name:ident($($argument:ident: $type:ty),*) $(-> $result:ty)?
+    ) => {
+        unsafe extern "C" {
+            $(#[$attribute])*
+            $visibility $($safe)? fn $name($($argument: $type),*) $(-> $result)?;
+        }
+    };
+}
+
+/// The function that callers see: one that loads the slot and calls where it leads. AArch64 has no jump through memory,
+/// so a caller's `bl` to the thunk would be an instruction more than what the thunk does has to cost. C and function
+/// tables have the thunk.
+#[cfg(target_arch = "aarch64")]
+#[doc(hidden)]
+#[macro_export]
+macro_rules! __l4_external_function {
+    ([safe] $($function:tt)*) => {
+        $crate::__l4_external_function! { @ (extern "C") $($function)* }
+    };
+    ([] $($function:tt)*) => {
+        $crate::__l4_external_function! { @ (unsafe extern "C") $($function)* }
+    };
+    (
+        @ ($($qualifiers:tt)*)
+        $(#[$attribute:meta])*
+        $visibility:vis fn $name:ident($($argument:ident: $type:ty),*) $(-> $result:ty)?
+    ) => {
+        $(#[$attribute])*
+        #[inline]
+        #[allow(clippy::too_many_arguments, reason = "the host's function has as many")]
+        $visibility $($qualifiers)* fn $name($($argument: $type),*) $(-> $result)? {
+            unsafe extern "C" {
+                #[link_name = ::core::concat!(::core::stringify!($name), ".has_one_prototype")]
+                static SLOT: ::core::sync::atomic::AtomicPtr<()>;
+            }
+            // SAFETY: the symbol of the function's slot, a word that is aligned. Always it holds the address of code
+            // with this prototype: a function, or the thunk that finds it.
+            let function = unsafe {
+                ::core::mem::transmute::<*mut (), unsafe extern "C" fn($($type),*) $(-> $result)?>(
+                    SLOT.load(::core::sync::atomic::Ordering::Relaxed),
+                )
+            };
+            // SAFETY: what the function demands, this one's caller vouches for, unless it was declared as safe.
+            unsafe { function($($argument),*) }
+        }
+    };
 }
 
 /// The type of a function's address.

@@ -12,7 +12,8 @@
 //!
 //! A slot is bound in one of three ways: the host stores the address of its function before it enters the guest, or its
 //! resolver does so on the first call ([`set_resolver`]), or the guest binds a function of its own ([`bind()`]). A
-//! library that defines the function itself replaces the thunk at link time, and there is no slot.
+//! library that defines the function itself replaces the thunk at link time, and there is no slot. On AArch64 callers in
+//! Rust go from the slot on, without the thunk: there start-up puts the library's function into the slot.
 //!
 //! ```no_run
 //! use paravirt_bsp::external::Table;
@@ -31,10 +32,14 @@ mod arch;
 mod assembly;
 mod bind;
 mod declare;
+#[cfg(target_arch = "aarch64")]
+mod linked;
 mod table;
 mod unbound;
 
 pub use bind::{BindError, Function, Functions, bind};
 pub use declare::{External, is_c_identifier, is_l4rtems, passes_as_hosts};
+#[cfg(target_arch = "aarch64")]
+pub(crate) use linked::bind_linked;
 pub use table::{Entry, Table};
 pub use unbound::set_resolver;

@@ -203,10 +203,16 @@ pub unsafe extern "C" fn enter(magic: usize, argument: usize, stack: *mut c_void
 /// # Safety
 /// For an entry point, once, on a stack of the image's own, in `entry` the values that the host left.
 pub unsafe fn enter_by(entry: &Entry) -> ! {
+    // Already what a backend says may go by a library.
+    #[cfg(target_arch = "aarch64")]
+    external::bind_linked();
     run(backend::start(entry))
 }
 
 fn run(info: &'static StartInfo) -> ! {
+    // Whoever has filled the slots did so without regard to it.
+    #[cfg(target_arch = "aarch64")]
+    external::bind_linked();
     // What else the block says, its resolver too, means something to this version only.
     if info.magic != MAGIC || info.version != paravirt_abi::VERSION {
         power::fatal(

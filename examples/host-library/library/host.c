@@ -16,6 +16,18 @@ static long system_call(long number, long a, long b, long c)
   __asm__ volatile("syscall" : "=a"(result) : "0"(number), "D"(a), "S"(b), "d"(c) : "rcx", "r11", "memory");
   return result;
 }
+#elif defined(__aarch64__)
+#define SYS_WRITE 64
+#define SYS_EXIT_GROUP 94
+static long system_call(long number, long a, long b, long c)
+{
+  register long x8 __asm__("x8") = number;
+  register long x0 __asm__("x0") = a;
+  register long x1 __asm__("x1") = b;
+  register long x2 __asm__("x2") = c;
+  __asm__ volatile("svc #0" : "+r"(x0) : "r"(x8), "r"(x1), "r"(x2) : "memory");
+  return x0;
+}
 #else
 #define SYS_WRITE 4
 #define SYS_EXIT_GROUP 252
@@ -68,6 +80,15 @@ __asm__(".text\n"
         "    movq %rax, %rdx\n"         /* the start info */
         "    movl $0x31525650, %eax\n"  /* PV_START_MAGIC */
         "    jmp paravirt_start\n");
+#elif defined(__aarch64__)
+__asm__(".text\n"
+        ".globl _start\n"
+        "_start:\n"
+        "    mov x0, sp\n"             /* argument: the stack, which Linux aligned to 16 bytes */
+        "    bl describe_host\n"       /* result, in x0: the start info */
+        "    movz w1, #0x5650\n"       /* PV_START_MAGIC */
+        "    movk w1, #0x3152, lsl #16\n"
+        "    b paravirt_start\n");
 #else
 __asm__(".text\n"
         ".globl _start\n"

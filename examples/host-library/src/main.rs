@@ -2,7 +2,8 @@
 //! The third way to supply host functions: a library, linked at build time.
 //!
 //! `library/host.c` defines `pv_console_write` and `pv_shutdown` strongly, so they replace the weak thunks, and a call
-//! is a plain call. `pv_clock_now` stays in the jump table, unbound: calling it ends the guest with a message.
+//! is a plain call; on AArch64 it goes by the slot, where start-up puts the library's function. `pv_clock_now` stays in
+//! the jump table, unbound: calling it ends the guest with a message.
 #![no_std]
 #![no_main]
 

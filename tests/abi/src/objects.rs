@@ -5,7 +5,9 @@ use std::fmt::Write as _;
 
 use object::elf::{SHF_ALLOC, SHF_EXECINSTR, SHF_GROUP, SHF_WRITE};
 use object::read::{File, Relocation, Section};
-use object::{Object, ObjectComdat, ObjectSection, ObjectSymbol, RelocationKind, RelocationTarget, SectionFlags};
+use object::{
+    Architecture, Object, ObjectComdat, ObjectSection, ObjectSymbol, RelocationKind, RelocationTarget, SectionFlags,
+};
 
 use crate::listing::Listing;
 
@@ -21,6 +23,8 @@ pub const KINDS: [&str; 6] = [
     ".data.l4externals.unbound",
     ".text.l4externals",
 ];
+/// A further one, where callers may have the slot in place of the thunk: on AArch64.
+const LINKED: &str = ".data.l4externals.linked";
 
 /// An object's sections.
 #[derive(Clone, Copy)]
@@ -114,7 +118,9 @@ impl<'a, 'data> Sections<'a, 'data> {
     /// # Panics
     /// If one is missing.
     pub fn add_entry(self, listing: &mut Listing) {
-        for kind in KINDS {
+        let is_aarch64 = self.0.architecture() == Architecture::Aarch64;
+        let kinds: Vec<&str> = KINDS.into_iter().chain(is_aarch64.then_some(LINKED)).collect();
+        for &kind in &kinds {
             let section = self.section(&format!("{kind}.{SAMPLE}"));
             let mut line = format!("section {kind} flags {} align {}", flags(&section), section.align());
             let addresses = self.addresses(&section);
@@ -144,7 +150,7 @@ impl<'a, 'data> Sections<'a, 'data> {
             // Relocations are in the group of what they relocate.
             .filter(|name| !name.starts_with(".rel"))
             .collect();
-        assert_eq!(members.len(), KINDS.len(), "{members:?}");
+        assert_eq!(members.len(), kinds.len(), "{members:?}");
         listing.add(format!("group {}", group.name().expect("UTF-8")));
         let (section, offset) = self.symbol(&format!("{SAMPLE}.has_one_prototype")).expect("the guard");
         listing.add(format!("guard has_one_prototype {section}+{offset}"));

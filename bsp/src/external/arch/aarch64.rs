@@ -32,6 +32,13 @@ macro_rules! __l4_external_aarch64 {
                 "adrp x16, __l4_external_resolver",
                 "ldr x16, [x16, #:lo12:__l4_external_resolver]",
                 "br x16",
+                // where the slot is, what the name means once all is linked, and the thunk
+                concat!(".pushsection .data.l4externals.linked.", stringify!($name), ",\"aw?\",%progbits"),
+                ".balign 8",
+                concat!(".8byte .Ll4external.", stringify!($name), ".slot"),
+                concat!(".8byte ", stringify!($name)),
+                concat!(".8byte ", stringify!($name), ".resolve - 12"),
+                ".popsection",
             ],
         )
     };

@@ -59,7 +59,13 @@
   "stp x17, x16, [sp, #-16]!\n" /* push both */ \
   "adrp x16, __l4_external_resolver\n" /* to the resolver */ \
   "ldr x16, [x16, #:lo12:__l4_external_resolver]\n" \
-  "br x16\n"
+  "br x16\n" \
+  ".pushsection .data.l4externals.linked." N ",\"aw?\",%%progbits\n" \
+  ".balign 8\n" \
+  ".8byte .Ll4external." N ".slot\n" /* where the slot is */ \
+  ".8byte " N "\n" /* what the name means once all is linked */ \
+  ".8byte " N ".resolve - 12\n" /* the thunk */ \
+  ".popsection\n"
 
 #elif defined(__arm__) && __ARM_ARCH >= 7
 

@@ -11,7 +11,7 @@ use test_support::{Arch, workspace};
 /// Operations by the guest's names, and for people.
 const OPERATIONS: [(&str, &str); 10] = [
     ("direct_call", "direct call of a function that returns"),
-    ("thunk_call", "the same through the thunk"),
+    ("thunk_call", "the same, an external function"),
     ("pv_irq_mask", "pv_irq_mask"),
     ("pv_clock_now", "pv_clock_now"),
     ("clock_now", "Instant::now"),

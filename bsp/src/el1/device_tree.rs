@@ -71,9 +71,12 @@ impl fmt::Display for Problem {
 
 /// A device tree.
 #[derive(Clone, Copy, Debug)]
-pub struct DeviceTree(&'static [u8]);
+pub struct DeviceTree {
+    bytes: &'static [u8],
+    names_xen: bool,
+}
 
-static TREE: Local<Option<&'static [u8]>> = Local::new(None);
+static TREE: Local<Option<DeviceTree>> = Local::new(None);
 
 /// Takes the device tree at `address` for [`get`], if it is sound.
 ///
@@ -98,10 +101,15 @@ pub(super) unsafe fn set(address: usize) -> Result<DeviceTree, Problem> {
     {
         return Err(Problem::Header);
     }
-    let tree = DeviceTree(&bytes[..total]);
-    tree.for_each(|_| {})?;
+    let mut tree = DeviceTree {
+        bytes: &bytes[..total],
+        names_xen: false,
+    };
+    let mut names_xen = false;
+    tree.for_each(|node| names_xen |= node.is_any(&[b"xen,xen"]))?;
+    tree.names_xen = names_xen;
     // SAFETY: at the start, before the first interrupt.
-    unsafe { TREE.set_large(Some(tree.0)) };
+    unsafe { TREE.set_large(Some(tree)) };
     Ok(tree)
 }
 
@@ -112,7 +120,7 @@ pub(super) unsafe fn set(address: usize) -> Result<DeviceTree, Problem> {
 /// guest's memory is there.
 #[must_use]
 pub unsafe fn get() -> Option<DeviceTree> {
-    TREE.get().map(DeviceTree)
+    TREE.get()
 }
 
 /// Forgets the tree. To be called once it is read: from then on its memory is the guest's.
@@ -158,15 +166,14 @@ struct Name(&'static [u8]);
 
 impl Name {
     fn is(self, wanted: &[u8]) -> bool {
-        // Most differ in the first letter.
-        self.0.first() == wanted.first() && self.0.strip_prefix(wanted).is_some_and(|rest| rest.first() == Some(&0))
+        self.0.strip_prefix(wanted).is_some_and(|rest| rest.first() == Some(&0))
     }
 }
 
 impl DeviceTree {
     /// What is at `at`, an offset into the structure's part, and where the next one is.
     fn token(self, mut at: usize) -> Option<(Token, usize)> {
-        let bytes = self.0;
+        let bytes = self.bytes;
         loop {
             let kind = word(bytes, at)?;
             at += 4;
@@ -201,9 +208,8 @@ impl DeviceTree {
     }
 
     fn walk(self, visit: &mut dyn FnMut(&Node)) -> Option<()> {
-        let mut at = word(self.0, STRUCTURE)? as usize;
-        // Of each node on the way to the current one, how many words its children's addresses and sizes have, and
-        // whether it is the one of reserved memory.
+        let mut at = word(self.bytes, STRUCTURE)? as usize;
+        // Of each node on the way to the current one, what it says of its children.
         let mut way = [Level::default(); DEPTH];
         let mut depth: usize = 0;
         loop {
@@ -211,26 +217,33 @@ impl DeviceTree {
             at = next;
             match token {
                 Token::Begin(name) => {
-                    let parent = depth.checked_sub(1).map_or_else(Level::default, |index| way[index]);
-                    let node = Node {
+                    let mut node = Node {
                         tree: self,
                         name,
                         properties: at,
                         depth,
-                        parent,
+                        parent: depth.checked_sub(1).map_or_else(Level::default, |index| way[index]),
+                        compatible: b"",
+                        status: None,
+                        device_type: None,
+                        is_controller: false,
                     };
-                    // Its properties, which come before its children, are yet to be passed.
-                    *way.get_mut(depth)? = Level {
+                    let level = way.get_mut(depth)?;
+                    *level = Level {
                         is_reserved: depth == 1 && name == b"reserved-memory",
                         ..Level::default()
                     };
+                    // Its properties come before its children.
+                    while let (Token::Property { name, value }, next) = self.token(at)? {
+                        node.take(name, value, level);
+                        at = next;
+                    }
                     visit(&node);
                     depth += 1;
                 }
                 Token::End => depth = depth.checked_sub(1)?,
-                Token::Property { name, value } => way.get_mut(depth.checked_sub(1)?)?.take(name, value),
                 Token::Last if depth == 0 => return Some(()),
-                Token::Last => return None,
+                Token::Property { .. } | Token::Last => return None,
             }
         }
     }
@@ -238,16 +251,13 @@ impl DeviceTree {
     /// Returns whether it says that the hypervisor is Xen, which answers hypercalls then.
     #[must_use]
     pub fn names_xen(self) -> bool {
-        let mut is_xen = false;
-        // A tree that was looked through before.
-        let _ = self.for_each(|node| is_xen |= node.is_any(&[b"xen,xen"]));
-        is_xen
+        self.names_xen
     }
 
     /// Calls `visit` for start and end of each range of the list of reserved memory, at most `most` of them.
     pub fn for_each_reservation(self, most: usize, mut visit: impl FnMut(u64, u64)) {
-        let at = word(self.0, RESERVATIONS).unwrap_or(0) as usize;
-        let mut list = self.0.get(at..).unwrap_or_default();
+        let at = word(self.bytes, RESERVATIONS).unwrap_or(0) as usize;
+        let mut list = self.bytes.get(at..).unwrap_or_default();
         for _ in 0..most {
             match (number(&mut list, 2), number(&mut list, 2)) {
                 (Some(start), Some(size)) if size != 0 => visit(start, start.saturating_add(size)),
@@ -275,19 +285,6 @@ impl Default for Level {
     }
 }
 
-impl Level {
-    fn take(&mut self, name: Name, value: &[u8]) {
-        let cells = if name.is(b"#address-cells") {
-            &mut self.address
-        } else if name.is(b"#size-cells") {
-            &mut self.size
-        } else {
-            return;
-        };
-        *cells = word(value, 0).unwrap_or(*cells);
-    }
-}
-
 /// A node.
 #[derive(Clone, Copy, Debug)]
 pub struct Node {
@@ -296,9 +293,29 @@ pub struct Node {
     properties: usize,
     depth: usize,
     parent: Level,
+    /// What tells most nodes apart, so that nobody goes through all their properties for it.
+    compatible: &'static [u8],
+    status: Option<&'static [u8]>,
+    device_type: Option<&'static [u8]>,
+    is_controller: bool,
 }
 
 impl Node {
+    /// Takes a property, and what of it is for the children.
+    fn take(&mut self, name: Name, value: &'static [u8], children: &mut Level) {
+        let cells = |other| word(value, 0).unwrap_or(other);
+        // By the first letter, since there are hundreds.
+        match name.0.first() {
+            Some(b'c') if name.is(b"compatible") => self.compatible = value,
+            Some(b's') if name.is(b"status") => self.status = Some(value),
+            Some(b'd') if name.is(b"device_type") => self.device_type = Some(value),
+            Some(b'i') if name.is(b"interrupt-controller") => self.is_controller = true,
+            Some(b'#') if name.is(b"#address-cells") => children.address = cells(children.address),
+            Some(b'#') if name.is(b"#size-cells") => children.size = cells(children.size),
+            _ => {}
+        }
+    }
+
     /// The value of a property, if the node has it.
     #[must_use]
     pub fn property(&self, wanted: &[u8]) -> Option<&'static [u8]> {
@@ -340,18 +357,24 @@ impl Node {
     /// The names that it is compatible with, each with a NUL behind it.
     #[must_use]
     pub fn compatible(&self) -> &'static [u8] {
-        self.property(b"compatible").unwrap_or_default()
+        self.compatible
     }
 
     fn is_on(&self) -> bool {
-        let status = self.property(b"status").map(|value| text(value).unwrap_or(value));
+        let status = self.status.map(|value| text(value).unwrap_or(value));
         matches!(status, None | Some(b"okay" | b"ok"))
     }
 
     /// Returns whether it is memory, and not switched off.
     #[must_use]
     pub fn is_memory(&self) -> bool {
-        self.property(b"device_type").and_then(text) == Some(b"memory") && self.is_on()
+        self.device_type.and_then(text) == Some(b"memory") && self.is_on()
+    }
+
+    /// Returns whether it is an interrupt controller.
+    #[must_use]
+    pub fn is_interrupt_controller(&self) -> bool {
+        self.is_controller
     }
 
     /// Start and end of the ranges in its `reg`, at most `most` of them; of addresses that its parent does not

@@ -272,10 +272,12 @@ unsafe extern "C" fn entered(tree: usize, level: usize, moved: u64) -> ! {
     // SAFETY: as above.
     match unsafe { device_tree::set(tree) } {
         Ok(tree) => {
-            // From here on, messages have a channel.
-            psci::find(tree);
-            qemu::find(tree);
-            serial::find(tree);
+            // A tree that was looked through before. From here on, messages have a channel.
+            let _ = tree.for_each(|node| {
+                psci::find(node);
+                qemu::find(node);
+                serial::find(node);
+            });
         }
         Err(problem) => {
             message::say(format_args!("{problem}"));

@@ -3,7 +3,7 @@
 
 use core::arch::asm;
 
-use super::device_tree::DeviceTree;
+use super::device_tree::Node;
 use crate::local::Local;
 
 /// How whoever is above is called.
@@ -21,18 +21,15 @@ static CONDUIT: Local<Option<Conduit>> = Local::new(None);
 const SYSTEM_OFF: u64 = 0x8400_0008;
 const SYSTEM_RESET: u64 = 0x8400_0009;
 
-/// Finds out by the device tree who is above. For the entry.
-pub(super) fn find(tree: DeviceTree) {
-    // A tree that was looked through before.
-    let _ = tree.for_each(|node| {
-        if node.is_any(&[b"arm,psci-1.0", b"arm,psci-0.2"]) {
-            CONDUIT.set(match node.text(b"method") {
-                Some(b"hvc") => Some(Conduit::Hypervisor),
-                Some(b"smc") => Some(Conduit::Firmware),
-                _ => None,
-            });
-        }
-    });
+/// Finds out by a node of the device tree who is above. For the entry.
+pub(super) fn find(node: &Node) {
+    if node.is_any(&[b"arm,psci-1.0", b"arm,psci-0.2"]) {
+        CONDUIT.set(match node.text(b"method") {
+            Some(b"hvc") => Some(Conduit::Hypervisor),
+            Some(b"smc") => Some(Conduit::Firmware),
+            _ => None,
+        });
+    }
 }
 
 /// Switches the machine off. Returns where nobody does that.

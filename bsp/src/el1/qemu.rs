@@ -18,7 +18,7 @@ use core::arch::asm;
 use core::fmt::{self, Write};
 use core::ptr::{read_volatile, with_exposed_provenance_mut, write_volatile};
 
-use super::device_tree::DeviceTree;
+use super::device_tree::Node;
 use super::paging::{self, Kind};
 use super::psci;
 use super::vectors::__paravirt_semihosting;
@@ -49,28 +49,25 @@ const EMERGENCY: usize = 0x108;
 /// Address of the virtio console's registers; 0: there is none.
 static CONSOLE: Local<usize> = Local::new(0);
 
-/// Finds the debug console among the devices of the tree. For the entry.
-pub(super) fn find(tree: DeviceTree) {
-    // A tree that was looked through before.
-    let _ = tree.for_each(|node| {
-        if CONSOLE.get() != 0 || !node.is_any(&[b"virtio,mmio"]) {
-            return;
-        }
-        let Some((start, end)) = node.ranges(1).next() else {
-            return;
-        };
-        if end - start <= EMERGENCY as u64 || !paging::map(start, end, Kind::Device) {
-            return;
-        }
-        let base = start as usize;
-        if read(base + MAGIC) != IS_VIRTIO || read(base + DEVICE) != IS_CONSOLE {
-            return;
-        }
-        write(base + FEATURES_PART, 0);
-        if read(base + FEATURES) & EMERGENCY_WRITE != 0 {
-            CONSOLE.set(base);
-        }
-    });
+/// Finds out whether a node of the device tree is the debug console. For the entry.
+pub(super) fn find(node: &Node) {
+    if CONSOLE.get() != 0 || !node.is_any(&[b"virtio,mmio"]) {
+        return;
+    }
+    let Some((start, end)) = node.ranges(1).next() else {
+        return;
+    };
+    if end - start <= EMERGENCY as u64 || !paging::map(start, end, Kind::Device) {
+        return;
+    }
+    let base = start as usize;
+    if read(base + MAGIC) != IS_VIRTIO || read(base + DEVICE) != IS_CONSOLE {
+        return;
+    }
+    write(base + FEATURES_PART, 0);
+    if read(base + FEATURES) & EMERGENCY_WRITE != 0 {
+        CONSOLE.set(base);
+    }
 }
 
 fn read(register: usize) -> u32 {

@@ -4,7 +4,7 @@
 
 use core::ptr::{read_volatile, with_exposed_provenance_mut, write_volatile};
 
-use super::device_tree::DeviceTree;
+use super::device_tree::Node;
 use super::paging::{self, Kind};
 use crate::local::Local;
 
@@ -39,23 +39,23 @@ static IS_WHOLE: Local<bool> = Local::new(false);
 /// Number of its interrupt, 0 for none.
 static INTERRUPT: Local<u32> = Local::new(0);
 
-/// Finds the first port in the device tree that is not switched off. For the entry.
-pub(super) fn find(tree: DeviceTree) {
-    // A tree that was looked through before.
-    let _ = tree.for_each(|node| {
-        let is_whole = node.is_any(&[b"arm,pl011"]);
-        if is_here() || !is_whole && !node.is_any(&[b"arm,sbsa-uart"]) {
-            return;
-        }
-        let Some((start, _)) = node.ranges(1).next() else {
-            return;
-        };
-        if paging::map(start, start.saturating_add(REGISTERS), Kind::Device) {
-            BASE.set(start as usize);
-            IS_WHOLE.set(is_whole);
-            INTERRUPT.set(node.interrupt(0).unwrap_or(0));
-        }
-    });
+/// Takes a node of the device tree for the port if it is the first one that is not switched off. For the entry.
+pub(super) fn find(node: &Node) {
+    if is_here() {
+        return;
+    }
+    let is_whole = node.is_any(&[b"arm,pl011"]);
+    if !is_whole && !node.is_any(&[b"arm,sbsa-uart"]) {
+        return;
+    }
+    let Some((start, _)) = node.ranges(1).next() else {
+        return;
+    };
+    if paging::map(start, start.saturating_add(REGISTERS), Kind::Device) {
+        BASE.set(start as usize);
+        IS_WHOLE.set(is_whole);
+        INTERRUPT.set(node.interrupt(0).unwrap_or(0));
+    }
 }
 
 /// The number of its interrupt, if it has one.

@@ -106,7 +106,7 @@ impl Machine {
         } else if node.is_any(&[b"arm,armv8-timer"]) {
             self.timer = node.interrupt(VIRTUAL);
             self.rate = node.number(b"clock-frequency");
-        } else if node.property(b"interrupt-controller").is_some() && self.gic.is_none() {
+        } else if node.is_interrupt_controller() && self.gic.is_none() {
             self.gic = gic(node);
             if self.gic.is_none() && self.other_controller.is_none() {
                 self.other_controller = Some(node.text(b"compatible").unwrap_or_default());

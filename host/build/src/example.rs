@@ -20,7 +20,7 @@ use crate::workspace::Workspace;
 const LIMIT: Duration = Duration::from_secs(60);
 
 /// A run on one architecture.
-#[derive(Debug)]
+#[derive(Clone, Debug)]
 pub struct Example {
     package: String,
     folder: PathBuf,

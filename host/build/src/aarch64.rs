@@ -16,6 +16,8 @@ use crate::sysroot;
 use crate::toolchain;
 use crate::workspace::Workspace;
 
+pub mod linux;
+
 /// The target of these programs.
 const TARGET: &str = "aarch64-unknown-linux-gnu";
 /// Debian's name of the architecture.

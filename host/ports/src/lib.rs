@@ -3,6 +3,7 @@
 //! they are.
 
 pub mod l4re;
+pub mod linux;
 mod make;
 pub mod pok;
 mod qemu;

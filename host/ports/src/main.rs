@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: MIT OR Apache-2.0
-//! `cargo xtask rtems`, `pok` and `l4re`.
+//! `cargo xtask rtems`, `pok`, `l4re` and `linux`.
 
 use std::process::ExitCode;
 
@@ -8,7 +8,7 @@ use clap::{Parser, Subcommand};
 
 use paravirt_build::command;
 use paravirt_build::workspace::Workspace;
-use paravirt_ports::{l4re, pok, rtems};
+use paravirt_ports::{l4re, linux, pok, rtems};
 
 #[derive(Parser)]
 #[command(
@@ -30,6 +30,8 @@ enum Port {
     Pok(pok::command::Arguments),
     /// Run guests as tasks of L4Re on the Fiasco microkernel; without their build folders, say what to build
     L4re(l4re::command::Arguments),
+    /// Run a guest for AArch64 as a process of Linux for AArch64, which QEMU runs
+    Linux(linux::Arguments),
 }
 
 fn main() -> ExitCode {
@@ -44,5 +46,6 @@ fn perform(port: Port) -> Result<bool> {
         Port::Rtems(arguments) => rtems::command::run(&workspace, &arguments),
         Port::Pok(arguments) => pok::command::run(&workspace, &arguments),
         Port::L4re(arguments) => l4re::command::run(&workspace, &arguments),
+        Port::Linux(arguments) => linux::run(&workspace, &arguments),
     }
 }

@@ -1,9 +1,8 @@
 // SPDX-License-Identifier: MIT OR Apache-2.0
 //! What the tests of the process host on AArch64 have in common: programs for it, and what they print.
 
-pub mod kernel;
-
 use std::path::PathBuf;
+use std::time::Duration;
 
 use paravirt_build::aarch64;
 use test_support::Tool;
@@ -20,6 +19,25 @@ pub fn program(package: &str) -> PathBuf {
     test_support::tool(Tool::CrossAarch64);
     test_support::tool(Tool::RustAarch64);
     aarch64::build(&test_support::workspace(), package).unwrap_or_else(|error| panic!("{package}: {error:#}"))
+}
+
+/// Runs these commands with these programs on a Linux kernel in QEMU, as [`aarch64::linux::run`].
+///
+/// # Panics
+/// If it cannot, or there is no kernel.
+#[must_use]
+#[track_caller]
+pub fn run_on_linux(
+    programs: &[(&str, PathBuf)],
+    commands: &[String],
+    options: &[&str],
+    limit: Duration,
+) -> Vec<(i32, String)> {
+    for tool in [Tool::LinuxAarch64, Tool::QemuArm, Tool::CrossAarch64] {
+        test_support::tool(tool);
+    }
+    aarch64::linux::run(&test_support::workspace(), programs, commands, options, limit)
+        .unwrap_or_else(|error| panic!("{error:#}"))
 }
 
 /// Sees that all of these are in a text.

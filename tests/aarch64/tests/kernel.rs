@@ -3,14 +3,14 @@
 
 use std::time::Duration;
 
-use paravirt_aarch64_tests::{Arch, CALLERS, FAULTS, expect, guest, has_in_order, kernel, program};
+use paravirt_aarch64_tests::{Arch, CALLERS, FAULTS, expect, guest, has_in_order, program, run_on_linux};
 
 /// Runs these commands, in one start of the kernel; their exit statuses, and what they have printed.
 #[track_caller]
 fn run(commands: &[String]) -> Vec<(i32, String)> {
     let hosts = ["pvhost", "own-host"].map(|name| (name, program(name)));
     let guests = ["hello", "conformance", "el1", "own-function"].map(|name| (name, guest(Arch::Aarch64, name)));
-    kernel::run(&[&hosts[..], &guests].concat(), commands, &[], Duration::from_secs(240))
+    run_on_linux(&[&hosts[..], &guests].concat(), commands, &[], Duration::from_secs(240))
 }
 
 #[test]

@@ -67,6 +67,9 @@ enum Task {
     /// Run guests as tasks of L4Re on the Fiasco microkernel; without their build folders, say what to build
     #[command(disable_help_flag = true)]
     L4re(Port),
+    /// Run a guest for AArch64 as a process of Linux for AArch64, which QEMU runs
+    #[command(disable_help_flag = true)]
+    Linux(Port),
     /// Install pvhost, and what guests in C and C++ and hosts in C are built with: libraries, headers, linker scripts,
     /// descriptions for pkg-config and CMake
     Install(tasks::install::Arguments),
@@ -112,6 +115,7 @@ fn perform(task: Task) -> Result<bool> {
         Task::Rtems(port) => return tasks::port::run("rtems", &port.arguments),
         Task::Pok(port) => return tasks::port::run("pok", &port.arguments),
         Task::L4re(port) => return tasks::port::run("l4re", &port.arguments),
+        Task::Linux(port) => return tasks::port::run("linux", &port.arguments),
         Task::Install(arguments) => tasks::install::run(&workspace, &arguments)?,
         Task::Dist => tasks::dist::run(&workspace)?,
         Task::Setup => return tasks::setup::run(&workspace),

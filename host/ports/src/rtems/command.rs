@@ -60,7 +60,7 @@ pub struct Arguments {
     /// many times as fast
     #[arg(long, value_name = "MODE", value_parser = time_of_tests, requires = "tests")]
     time: Option<Time>,
-    /// The build folder of stock pc686, for the host pc686-qemu
+    /// The build folder of RTEMS' own BSP, for the hosts pc686-qemu and a53-qemu
     #[arg(long, value_name = "DIR")]
     reference: Option<PathBuf>,
     /// Print what is known of two hosts' results side by side, as Markdown, and run nothing
@@ -122,12 +122,13 @@ pub fn run(workspace: &Workspace, arguments: &Arguments) -> Result<bool> {
         !arguments.rust_example || arguments.bsp == Bsp::I386,
         "the example application in Rust is for i386/paravirt"
     );
-    if kind == Kind::Pc686Qemu {
+    if kind == Kind::reference(arguments.bsp) {
+        let name = kind.name();
         let Some(reference) = &arguments.reference else {
-            bail!("the host pc686-qemu needs --reference and the build folder of pc686");
+            bail!("the host {name} needs --reference and the build folder of RTEMS' own BSP");
         };
-        ensure!(!arguments.tests.is_empty(), "the host pc686-qemu is for --tests");
-        return run_tests(workspace, arguments, &testsuites(reference)?, &[]);
+        ensure!(!arguments.tests.is_empty(), "the host {name} is for --tests");
+        return run_tests(workspace, arguments, &testsuites(reference, arguments.bsp)?, &[]);
     }
     let (Some(prefix), Some(source)) = (&arguments.prefix, &arguments.source) else {
         eprintln!("{}", location::what_to_install(arguments.bsp));
@@ -190,13 +191,17 @@ fn compare_hosts(workspace: &Workspace, bsp: Bsp, left: Kind, right: Kind) -> Re
     Ok(true)
 }
 
-/// Finds the folder `testsuites` of a build folder with one BSP.
-fn testsuites(build: &Path) -> Result<PathBuf> {
-    [build.to_owned(), build.join("i386/pc686")]
+/// Finds the folder `testsuites` of a build folder with the BSP of RTEMS' own that ours is compared with.
+fn testsuites(build: &Path, bsp: Bsp) -> Result<PathBuf> {
+    let reference = match bsp {
+        Bsp::I386 => "i386/pc686",
+        Bsp::Aarch64 => "aarch64/a53_lp64_qemu",
+    };
+    [build.to_owned(), build.join(reference)]
         .into_iter()
         .map(|folder| folder.join("testsuites"))
         .find(|folder| folder.is_dir())
-        .with_context(|| format!("there is no i386/pc686/testsuites in {}", build.display()))
+        .with_context(|| format!("there is no {reference}/testsuites in {}", build.display()))
 }
 
 fn run_tests(workspace: &Workspace, arguments: &Arguments, testsuites: &Path, unbuilt: &[Unbuilt]) -> Result<bool> {
@@ -278,7 +283,7 @@ fn run_tests(workspace: &Workspace, arguments: &Arguments, testsuites: &Path, un
         workspace.shorten(&text).display(),
         workspace.shorten(&json).display()
     );
-    let reference = Kind::Pc686Qemu.name();
+    let reference = Kind::reference(arguments.bsp).name();
     if name != reference {
         for worse in results::worse_than(&folder, reference, &entries)? {
             println!("passed on {reference}, not here: {worse}");

@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: MIT OR Apache-2.0
 //! Hosts that run RTEMS' programs, and what their exit status means.
 
+use std::os::unix::process::ExitStatusExt;
 use std::path::{Path, PathBuf};
 use std::process::{Command, ExitStatus};
 use std::time::Duration;
@@ -10,6 +11,7 @@ use anyhow::{Context, Result, ensure};
 use super::bsp::Bsp;
 use crate::l4re;
 use crate::l4re::command::{FIASCO_VARIABLE, TREE_VARIABLE};
+use crate::linux;
 use crate::pok;
 use crate::pok::command::VARIABLE as POK_VARIABLE;
 use paravirt_build::arch::Arch;
@@ -37,8 +39,13 @@ pub enum Kind {
     Pok,
     /// A task of L4Re on the Fiasco microkernel, in QEMU.
     L4re,
+    /// Our own, in a process of Linux for AArch64, in QEMU.
+    Linux,
     /// RTEMS' own BSP pc686 in QEMU's emulation of a PC, for comparison.
     Pc686Qemu,
+    /// RTEMS' own BSP a53_lp64_qemu, in QEMU, for comparison.
+    #[value(name = "a53-qemu")]
+    A53Qemu,
 }
 
 impl Kind {
@@ -61,7 +68,7 @@ impl Kind {
         };
         let runs = match kind {
             Self::Process | Self::Qemu => true,
-            Self::XenDomu => bsp == Bsp::Aarch64,
+            Self::XenDomu | Self::Linux | Self::A53Qemu => bsp == Bsp::Aarch64,
             Self::XenPvh | Self::Pok | Self::L4re | Self::Pc686Qemu => bsp == Bsp::I386,
         };
         ensure!(
@@ -74,8 +81,31 @@ impl Kind {
     }
 
     /// In names of files.
+<<<<<<< HEAD
     pub fn name(self) -> &'static str {
         self.into()
+=======
+    pub const fn name(self) -> &'static str {
+        match self {
+            Self::Process => "process",
+            Self::Qemu => "qemu",
+            Self::XenPvh => "xen-pvh",
+            Self::XenDomu => "xen-domu",
+            Self::Pok => "pok",
+            Self::L4re => "l4re",
+            Self::Linux => "linux",
+            Self::Pc686Qemu => "pc686-qemu",
+            Self::A53Qemu => "a53-qemu",
+        }
+    }
+
+    /// RTEMS' own BSP to compare with.
+    pub const fn reference(bsp: Bsp) -> Self {
+        match bsp {
+            Bsp::I386 => Self::Pc686Qemu,
+            Bsp::Aarch64 => Self::A53Qemu,
+        }
+>>>>>>> 7d5c06d (Run guests for AArch64 on a Linux kernel by a command, RTEMS' tests too)
     }
 
     /// Time after which a sample is stopped; ticker takes 35 s of the guest's time.
@@ -83,7 +113,7 @@ impl Kind {
         match self {
             // The kernel's interval timer interrupts 108,000 times a second, which an emulator does many times slower.
             Self::Pok => Duration::from_secs(1200),
-            Self::L4re => Duration::from_secs(300),
+            Self::L4re | Self::Linux => Duration::from_secs(300),
             _ => Duration::from_secs(90),
         }
     }
@@ -196,7 +226,13 @@ impl Host {
             Kind::Qemu => &[Tool::Qemu],
             Kind::XenPvh => &[Tool::Qemu, Tool::Xen],
             Kind::XenDomu => &[Tool::QemuArm, Tool::XenArm],
+<<<<<<< HEAD
             Kind::Process if emulators::emulates_programs(bsp.arch()) => &[Tool::QemuUser, Tool::RustAarch64],
+=======
+            Kind::Linux => &linux::NEEDED,
+            Kind::A53Qemu => &[Tool::QemuArm],
+            Kind::Process if emulated => &[Tool::QemuUser, Tool::RustAarch64],
+>>>>>>> 7d5c06d (Run guests for AArch64 on a Linux kernel by a command, RTEMS' tests too)
             _ => &[],
         };
         for tool in needed {
@@ -205,11 +241,19 @@ impl Host {
         }
         let program = match kind {
             Kind::Pc686Qemu => PathBuf::from("qemu-system-i386"),
+            Kind::A53Qemu => emulators::emulator(emulators::QEMU_ARM),
             // Our own program, whose command for the host builds what is started for each guest.
+<<<<<<< HEAD
             Kind::Pok | Kind::L4re => ports.to_owned(),
             Kind::Process => {
                 println!("building the host, pvhost");
                 hosts::build_process_host(workspace, bsp.arch())?
+=======
+            Kind::Pok | Kind::L4re | Kind::Linux => ports.to_owned(),
+            Kind::Process if emulated => {
+                println!("building the host, pvhost, for AArch64");
+                aarch64::build(workspace, hosts::PVHOST)?
+>>>>>>> 7d5c06d (Run guests for AArch64 on a Linux kernel by a command, RTEMS' tests too)
             }
             Kind::Qemu | Kind::XenPvh | Kind::XenDomu => {
                 println!("building the host, pvhost");
@@ -251,6 +295,15 @@ impl Host {
                 let run = if self.kind == Kind::Pok { "--run" } else { "--guest" };
                 command.arg(run).arg(guest)
             }
+            Kind::Linux => {
+                let limit = self.kind.limit().as_secs().to_string();
+                command.args(["linux", "--timeout", &limit]).arg(guest)
+            }
+            Kind::A53Qemu => command
+                .args(["-M", "virt,gic-version=3", "-cpu", "cortex-a53", "-m", "1024", "-no-reboot"])
+                .args(["-display", "none", "-monitor", "none", "-serial", "stdio", "-net", "none"])
+                .arg("-kernel")
+                .arg(guest),
             Kind::Pc686Qemu => command
                 .args(["-m", "128", "-no-reboot", "-display", "none"])
                 .args(["-monitor", "none", "-serial", "stdio", "-net", "none"])
@@ -259,7 +312,7 @@ impl Host {
                 .arg("-kernel")
                 .arg(guest),
         };
-        let passes = !matches!(self.kind, Kind::Pok | Kind::Pc686Qemu);
+        let passes = !matches!(self.kind, Kind::Pok | Kind::Linux | Kind::Pc686Qemu | Kind::A53Qemu);
         if passes && !arguments.is_empty() {
             command.arg("--").args(arguments);
         }
@@ -277,9 +330,13 @@ impl Launcher for Host {
         match (self.kind, status.code()) {
             (Kind::Process | Kind::Qemu | Kind::XenPvh | Kind::XenDomu, _) => testing::ending(status, printed),
             (_, None) => Ending::Host(-1),
-            (Kind::Pc686Qemu, Some(0)) => Ending::Stopped(0),
+            (Kind::Pc686Qemu | Kind::A53Qemu, Some(0)) => Ending::Stopped(0),
+            (Kind::Linux, Some(status)) => match linux::status(&output) {
+                Some(status) => testing::ending(ExitStatus::from_raw(i32::from(status) << 8), printed),
+                None => Ending::Host(status),
+            },
             (Kind::Pok, Some(status)) if output.contains(POK_ENDED) => Ending::Stopped(status),
-            (Kind::Pok | Kind::Pc686Qemu, Some(status)) => Ending::Host(status),
+            (Kind::Pok | Kind::Pc686Qemu | Kind::A53Qemu, Some(status)) => Ending::Host(status),
             (Kind::L4re, Some(status)) => ending_on_l4re(status, &output),
         }
     }
@@ -298,8 +355,6 @@ fn ending_on_l4re(status: i32, output: &str) -> Ending {
 
 #[cfg(test)]
 mod tests {
-    use std::os::unix::process::ExitStatusExt;
-
     use super::*;
 
     fn host(kind: Kind, time: Option<Time>) -> Host {
@@ -381,7 +436,9 @@ mod tests {
             Kind::XenDomu,
             Kind::Pok,
             Kind::L4re,
+            Kind::Linux,
             Kind::Pc686Qemu,
+            Kind::A53Qemu,
         ] {
             assert_eq!(ended(kind, ExitStatus::from_raw(11), POK_ENDED), Ending::Host(-1));
         }

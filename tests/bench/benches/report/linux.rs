@@ -10,7 +10,6 @@ use bench::runs::{self, Costs, OPERATIONS};
 use bench::table::Quantity::{self, Instructions};
 use bench::table::{Limit, Row};
 use bench::{baseline, guest};
-use paravirt_aarch64_tests::kernel;
 use paravirt_build::aarch64;
 use test_support::{Arch, Tool, workspace};
 
@@ -38,7 +37,8 @@ pub fn rows(setup: &Setup) -> Result<Vec<Row>> {
     ];
     // Twice, as a kernel that has just started may lose a line of its console.
     let commands = ["/host /upcall time", "/host /operations", "/signal"].map(str::to_owned);
-    let runs = kernel::run(&programs, &[&commands[..], &commands].concat(), &OPTIONS, LIMIT);
+    let twice = [&commands[..], &commands].concat();
+    let runs = aarch64::linux::run(&workspace(), &programs, &twice, &OPTIONS, LIMIT)?;
     ensure!(runs.iter().all(|(status, _)| *status == 0), "failed: {runs:?}");
     let printed = |command: &String| -> String {
         let of_command = runs.iter().filter_map(|(_, said)| said.split_once('\n'));

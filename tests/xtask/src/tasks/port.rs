@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: MIT OR Apache-2.0
-//! `cargo xtask rtems`, `pok` and `l4re`: the program of `host/ports`, which other tasks than the tests do not compile.
+//! `cargo xtask rtems`, `pok`, `l4re` and `linux`: the program of `host/ports`, which other tasks than the tests do not compile.
 
 use std::ffi::OsString;
 use std::process::Command;

@@ -12,12 +12,7 @@ use paravirt_build::tools::Tool;
 use paravirt_build::workspace::Workspace;
 
 /// What there must be.
-pub const NEEDED: [Tool; 4] = [
-    Tool::LinuxAarch64,
-    Tool::QemuArm,
-    Tool::CrossAarch64,
-    Tool::RustAarch64,
-];
+pub const NEEDED: [Tool; 4] = [Tool::LinuxAarch64, Tool::QemuArm, Tool::CrossAarch64, Tool::RustAarch64];
 /// Time follows the instructions of all, 8 ns each, so that what else the machine does changes nothing, and what waits
 /// costs nothing.
 const TIME: [&str; 2] = ["-icount", "shift=3,sleep=off"];
@@ -54,14 +49,20 @@ pub fn run(workspace: &Workspace, arguments: &Arguments) -> Result<bool> {
         );
     }
     let programs = [
-        ("pvhost", aarch64::build_optimized(workspace, PVHOST)?),
+        ("pvhost", aarch64::build(workspace, PVHOST)?),
         ("guest", arguments.guest.clone()),
     ];
     let (options, guest) = match arguments.options.iter().position(|word| word == "--") {
         Some(end) => arguments.options.split_at(end),
         None => (&arguments.options[..], &[][..]),
     };
-    let words = [&["/pvhost", "run"].map(str::to_owned)[..], options, &["/guest".to_owned()], guest].concat();
+    let words = [
+        &["/pvhost", "run"].map(str::to_owned)[..],
+        options,
+        &["/guest".to_owned()],
+        guest,
+    ]
+    .concat();
     let limit = Duration::from_secs(arguments.timeout);
     let runs = aarch64::linux::run(workspace, &programs, &[words.join(" ")], &TIME, limit)?;
     let (status, said) = &runs[0];

@@ -300,8 +300,18 @@ impl Host {
                 command.args(["linux", "--timeout", &limit]).arg(guest)
             }
             Kind::A53Qemu => command
-                .args(["-M", "virt,gic-version=3", "-cpu", "cortex-a53", "-m", "1024", "-no-reboot"])
-                .args(["-display", "none", "-monitor", "none", "-serial", "stdio", "-net", "none"])
+                .args([
+                    "-M",
+                    "virt,gic-version=3",
+                    "-cpu",
+                    "cortex-a53",
+                    "-m",
+                    "1024",
+                    "-no-reboot",
+                ])
+                .args([
+                    "-display", "none", "-monitor", "none", "-serial", "stdio", "-net", "none",
+                ])
                 .arg("-kernel")
                 .arg(guest),
             Kind::Pc686Qemu => command

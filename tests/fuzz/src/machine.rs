@@ -3,7 +3,8 @@
 
 use std::convert::Infallible;
 
-use pvhost::debug::gdb::{Connection, End, Machine, Progress, Region, Resume, Session, State, Stop, Watched};
+use pvhost::debug::core::Area;
+use pvhost::debug::gdb::{Connection, End, Machine, Progress, Resume, Session, State, Stop, Watched};
 use pvhost::debug::memory::ReadMemory;
 use pvhost::debug::registers::{FXSAVE, Registers, Segments};
 use pvhost::image::{Access, Image};
@@ -17,7 +18,7 @@ const LIFE: u32 = 1000;
 
 struct NoMachine {
     image: Image,
-    regions: [Region; 2],
+    regions: [Area; 2],
     memory: [[u8; SIZE]; 2],
     registers: Registers,
     state: State,
@@ -31,7 +32,7 @@ impl NoMachine {
             write,
             execute,
         };
-        let part = |start: u64, access| Region {
+        let part = |start: u64, access| Area {
             range: start..start + SIZE as u64,
             access,
         };
@@ -42,7 +43,7 @@ impl NoMachine {
             registers: Registers {
                 segments: Some(Segments::default()),
                 fxsave: Some([0; FXSAVE]),
-                ..Registers::NONE
+                ..Registers::default()
             },
             state: State::Stands(Stop::Interrupted),
             steps: 0,
@@ -79,7 +80,7 @@ impl Machine for NoMachine {
         "/guest"
     }
 
-    fn regions(&self) -> &[Region] {
+    fn regions(&self) -> &[Area] {
         &self.regions
     }
 

@@ -4,7 +4,7 @@
 
 use std::time::{Duration, Instant};
 
-use paravirt_aarch64_tests::kernel;
+use paravirt_aarch64_tests::run_on_linux;
 use paravirt_build::example::Example;
 use paravirt_build::hosts::EMULATED;
 use paravirt_build::packages::Package;
@@ -25,7 +25,7 @@ fn each_start_is_as_the_first() {
         .expect("the smallest guest");
     let _ = (test_support::qemu(), test_support::xen());
     let examples: Vec<Example> = Example::on_all_architectures(package)
-        .filter(|example| is_emulated(example))
+        .filter(is_emulated)
         .flat_map(with_each_controller)
         .collect();
     assert!(!examples.is_empty());
@@ -90,7 +90,7 @@ fn each_start_on_a_kernel_for_aarch64_is_as_the_first() {
         (GUEST, test_support::guest(Arch::Aarch64, GUEST)),
     ];
     let commands = vec![format!("/pvhost run /{GUEST}"); STARTS];
-    for (status, said) in kernel::run(&programs, &commands, &[], Duration::from_secs(240)) {
+    for (status, said) in run_on_linux(&programs, &commands, &[], Duration::from_secs(240)) {
         assert_eq!(status, 0, "{said}");
         assert!(said.contains("Hello from a paravirtualized guest"), "{said}");
     }

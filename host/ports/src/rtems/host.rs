@@ -81,22 +81,8 @@ impl Kind {
     }
 
     /// In names of files.
-<<<<<<< HEAD
     pub fn name(self) -> &'static str {
         self.into()
-=======
-    pub const fn name(self) -> &'static str {
-        match self {
-            Self::Process => "process",
-            Self::Qemu => "qemu",
-            Self::XenPvh => "xen-pvh",
-            Self::XenDomu => "xen-domu",
-            Self::Pok => "pok",
-            Self::L4re => "l4re",
-            Self::Linux => "linux",
-            Self::Pc686Qemu => "pc686-qemu",
-            Self::A53Qemu => "a53-qemu",
-        }
     }
 
     /// RTEMS' own BSP to compare with.
@@ -105,7 +91,6 @@ impl Kind {
             Bsp::I386 => Self::Pc686Qemu,
             Bsp::Aarch64 => Self::A53Qemu,
         }
->>>>>>> 7d5c06d (Run guests for AArch64 on a Linux kernel by a command, RTEMS' tests too)
     }
 
     /// Time after which a sample is stopped; ticker takes 35 s of the guest's time.
@@ -226,13 +211,9 @@ impl Host {
             Kind::Qemu => &[Tool::Qemu],
             Kind::XenPvh => &[Tool::Qemu, Tool::Xen],
             Kind::XenDomu => &[Tool::QemuArm, Tool::XenArm],
-<<<<<<< HEAD
-            Kind::Process if emulators::emulates_programs(bsp.arch()) => &[Tool::QemuUser, Tool::RustAarch64],
-=======
             Kind::Linux => &linux::NEEDED,
             Kind::A53Qemu => &[Tool::QemuArm],
-            Kind::Process if emulated => &[Tool::QemuUser, Tool::RustAarch64],
->>>>>>> 7d5c06d (Run guests for AArch64 on a Linux kernel by a command, RTEMS' tests too)
+            Kind::Process if emulators::emulates_programs(bsp.arch()) => &[Tool::QemuUser, Tool::RustAarch64],
             _ => &[],
         };
         for tool in needed {
@@ -243,17 +224,10 @@ impl Host {
             Kind::Pc686Qemu => PathBuf::from("qemu-system-i386"),
             Kind::A53Qemu => emulators::emulator(emulators::QEMU_ARM),
             // Our own program, whose command for the host builds what is started for each guest.
-<<<<<<< HEAD
-            Kind::Pok | Kind::L4re => ports.to_owned(),
+            Kind::Pok | Kind::L4re | Kind::Linux => ports.to_owned(),
             Kind::Process => {
                 println!("building the host, pvhost");
                 hosts::build_process_host(workspace, bsp.arch())?
-=======
-            Kind::Pok | Kind::L4re | Kind::Linux => ports.to_owned(),
-            Kind::Process if emulated => {
-                println!("building the host, pvhost, for AArch64");
-                aarch64::build(workspace, hosts::PVHOST)?
->>>>>>> 7d5c06d (Run guests for AArch64 on a Linux kernel by a command, RTEMS' tests too)
             }
             Kind::Qemu | Kind::XenPvh | Kind::XenDomu => {
                 println!("building the host, pvhost");

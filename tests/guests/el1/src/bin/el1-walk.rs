@@ -11,7 +11,9 @@
 use core::cell::Cell;
 use core::sync::atomic::{AtomicBool, AtomicU32, Ordering};
 
-use guest_checks::registers::{ControlWords, Registers, disturb};
+#[cfg(target_arch = "aarch64")]
+use guest_checks::registers::ControlWords;
+use guest_checks::registers::{Registers, disturb};
 use paravirt_bsp::abi::line::FIRST_FREE;
 use paravirt_bsp::clock::Instant;
 use paravirt_bsp::irq::Line;
@@ -47,6 +49,7 @@ fn handle(_timer: Timer, _expirations: u64) {
     CALLS.fetch_add(1, Ordering::Relaxed);
     EARLY.fetch_add(u32::from(OFF.load(Ordering::Relaxed)), Ordering::Relaxed);
     // As a handler may leave them.
+    #[cfg(target_arch = "aarch64")]
     ControlWords { fpcr: 0, fpsr: 0 }.replace();
     disturb();
 }

@@ -128,7 +128,7 @@ static void WITHOUT_TLS load_tls(thread_pointer selector) {
 
 static int make_tls(uint64_t base, thread_pointer *pointer) {
   static struct user_desc entry = {
-    .entry_number = -1, .limit = 0xfffff, .seg_32bit = 1, .limit_in_pages = 1, .useable = 1};
+      .entry_number = -1, .limit = 0xfffff, .seg_32bit = 1, .limit_in_pages = 1, .useable = 1};
   entry.base_addr = base;
   if (syscall(SYS_set_thread_area, &entry))
     return 0;
@@ -197,7 +197,7 @@ static void set_alarm(void *context, uint64_t deadline) {
 
 /* ---- Events: signals of the vCPU's thread ---- */
 
-#define ALARM SIGRTMIN       /* the alarm has come */
+#define ALARM SIGRTMIN      /* the alarm has come */
 #define KICK (SIGRTMIN + 1) /* another thread has latched a line */
 
 static sigset_t event_signals(void) {
@@ -231,15 +231,15 @@ static const int general[8] = {REG_EAX, REG_EBX, REG_ECX, REG_EDX, REG_ESI, REG_
 
 static struct pvh_context WITHOUT_TLS interrupted(const ucontext_t *context) {
   struct pvh_context registers = {
-    .ip = (uintptr_t)REGISTER(context, RIP, EIP),
-    .sp = (uintptr_t)REGISTER(context, RSP, ESP),
-    .flags = (uintptr_t)REGISTER(context, EFL, EFL),
+      .ip = (uintptr_t)REGISTER(context, RIP, EIP),
+      .sp = (uintptr_t)REGISTER(context, RSP, ESP),
+      .flags = (uintptr_t)REGISTER(context, EFL, EFL),
 #ifdef __x86_64__
-    .cs = context->uc_mcontext.gregs[REG_CSGSFS] & 0xffff,
-    .ss = (uint64_t)context->uc_mcontext.gregs[REG_CSGSFS] >> 48,
+      .cs = context->uc_mcontext.gregs[REG_CSGSFS] & 0xffff,
+      .ss = (uint64_t)context->uc_mcontext.gregs[REG_CSGSFS] >> 48,
 #else
-    .cs = context->uc_mcontext.gregs[REG_CS] & 0xffff,
-    .ss = context->uc_mcontext.gregs[REG_SS] & 0xffff,
+      .cs = context->uc_mcontext.gregs[REG_CS] & 0xffff,
+      .ss = context->uc_mcontext.gregs[REG_SS] & 0xffff,
 #endif
   };
   return registers;
@@ -290,9 +290,9 @@ static void WITHOUT_TLS on_fault(int number, siginfo_t *info, void *context) {
   const ucontext_t *state = context;
   struct pvh_context registers = interrupted(context);
   struct pvh_fault fault = {
-    .vector = REGISTER(state, TRAPNO, TRAPNO),
-    .error = REGISTER(state, ERR, ERR),
-    .address = FAULT_ADDRESS(state),
+      .vector = REGISTER(state, TRAPNO, TRAPNO),
+      .error = REGISTER(state, ERR, ERR),
+      .address = FAULT_ADDRESS(state),
   };
   for (size_t i = 0; i < sizeof(general) / sizeof(general[0]); ++i)
     fault.registers[i] = (uintptr_t)state->uc_mcontext.gregs[general[i]];
@@ -459,26 +459,26 @@ static uint64_t parse_size(const char *text) {
 
 int main(int argc, char **argv) {
   static const struct pvh_platform platform = {
-    .size = sizeof(platform),
-    .map = map,
-    .protect = protect,
-    .unmap = unmap,
-    .now = now,
-    .wall = wall,
-    .set_alarm = set_alarm,
-    .wait = wait_for_event,
-    .console_write = console_write,
-    .console_read = console_read,
-    .set_tls = set_tls,
-    .enter_host = enter_host,
-    .leave_host = leave_host,
+      .size = sizeof(platform),
+      .map = map,
+      .protect = protect,
+      .unmap = unmap,
+      .now = now,
+      .wall = wall,
+      .set_alarm = set_alarm,
+      .wait = wait_for_event,
+      .console_write = console_write,
+      .console_read = console_read,
+      .set_tls = set_tls,
+      .enter_host = enter_host,
+      .leave_host = leave_host,
   };
   struct pvh_request request = {
-    .size = sizeof(request),
-    .platform = &platform,
-    .functions = host_functions,
-    .function_count = host_function_count,
-    .memory = 16 << 20,
+      .size = sizeof(request),
+      .platform = &platform,
+      .functions = host_functions,
+      .function_count = host_function_count,
+      .memory = 16 << 20,
   };
   int partial = 0;
   char **argument = argv + 1;
@@ -498,15 +498,16 @@ int main(int argc, char **argv) {
   }
   const char *name = *argument;
   if (!name || name[0] == '-' || (argument[1] && strcmp(argument[1], "--") != 0)) {
-    fprintf(stderr,
-            "usage: %s [--lazy] [--partial] [--compat l4rtems] [--executable-memory] [--memory BYTES] GUEST [-- ARGUMENT...]\n",
-            argc ? argv[0] : "c-host");
+    fprintf(
+        stderr,
+        "usage: %s [--lazy] [--partial] [--compat l4rtems] [--executable-memory] [--memory BYTES] GUEST [-- ARGUMENT...]\n",
+        argc ? argv[0] : "c-host");
     return 2;
   }
   request.command_line = argument[1] ? join(argument + 2) : "";
 
   static const struct pvh_environment environment = {
-    .size = sizeof(environment), .allocate = allocate, .release = release, .message = message, .abort = give_up};
+      .size = sizeof(environment), .allocate = allocate, .release = release, .message = message, .abort = give_up};
   if (pvh_initialize(&environment) < 0)
     return 1;
   size_t size;

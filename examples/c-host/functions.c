@@ -26,9 +26,7 @@ static double board_mean(double a, double b) {
   return (a + b) / 2;
 }
 
-const struct pvh_function host_functions[] = {
-  PVH_TYPED_FUNCTION(int32_t, board_temperature, uint32_t)
-  PVH_TYPED_FUNCTION(intptr_t, board_name, void *, size_t)
-  PVH_TYPED_FUNCTION(double, board_mean, double, double)
-};
+const struct pvh_function host_functions[] = {PVH_TYPED_FUNCTION(int32_t, board_temperature, uint32_t)
+                                                  PVH_TYPED_FUNCTION(intptr_t, board_name, void *, size_t)
+                                                      PVH_TYPED_FUNCTION(double, board_mean, double, double)};
 const size_t host_function_count = sizeof(host_functions) / sizeof(host_functions[0]);

@@ -90,12 +90,14 @@ static rtems_task control(rtems_task_argument wanted)
   }
 }
 
-static rtems_status_code start_task(char name, rtems_task_priority priority, rtems_task_entry entry, int32_t argument,
-                                    rtems_id *id)
+static rtems_status_code start_task(
+  char name, rtems_task_priority priority, rtems_task_entry entry, int32_t argument, rtems_id *id
+)
 {
-  rtems_status_code status = rtems_task_create(rtems_build_name('O', 'V', 'N', name), priority,
-                                               RTEMS_MINIMUM_STACK_SIZE, RTEMS_DEFAULT_MODES,
-                                               RTEMS_DEFAULT_ATTRIBUTES, id);
+  rtems_status_code status = rtems_task_create(
+    rtems_build_name('O', 'V', 'N', name), priority, RTEMS_MINIMUM_STACK_SIZE, RTEMS_DEFAULT_MODES,
+    RTEMS_DEFAULT_ATTRIBUTES, id
+  );
   if (status != RTEMS_SUCCESSFUL)
     return status;
   return rtems_task_start(*id, entry, (rtems_task_argument) argument);
@@ -105,8 +107,9 @@ rtems_status_code control_start(int32_t wanted)
 {
   memset(&state, 0, sizeof(state));
   oven_heat(false);
-  rtems_status_code status = rtems_message_queue_create(rtems_build_name('O', 'V', 'N', 'Q'), CONTROL_QUEUE_LENGTH,
-                                                        CONTROL_MESSAGE_SIZE, RTEMS_DEFAULT_ATTRIBUTES, &queue);
+  rtems_status_code status = rtems_message_queue_create(
+    rtems_build_name('O', 'V', 'N', 'Q'), CONTROL_QUEUE_LENGTH, CONTROL_MESSAGE_SIZE, RTEMS_DEFAULT_ATTRIBUTES, &queue
+  );
   if (status == RTEMS_SUCCESSFUL)
     status = start_task('C', CONTROLLER_PRIORITY, control, wanted, &controller);
   if (status == RTEMS_SUCCESSFUL)

@@ -35,7 +35,9 @@ static void on_tick(int signal, siginfo_t *info, void *context) {
   ticks += 1 + info->si_overrun;
 }
 
-static void on_request(int signal) { (void)signal; }
+static void on_request(int signal) {
+  (void)signal;
+}
 
 /* Comes and goes as threads of programs do, and takes memory. */
 static void *work(void *unused) {

@@ -10,8 +10,7 @@
 #if defined(__x86_64__)
 #define SYS_WRITE 1
 #define SYS_EXIT_GROUP 231
-static long system_call(long number, long a, long b, long c)
-{
+static long system_call(long number, long a, long b, long c) {
   long result;
   __asm__ volatile("syscall" : "=a"(result) : "0"(number), "D"(a), "S"(b), "d"(c) : "rcx", "r11", "memory");
   return result;
@@ -19,8 +18,7 @@ static long system_call(long number, long a, long b, long c)
 #elif defined(__aarch64__)
 #define SYS_WRITE 64
 #define SYS_EXIT_GROUP 94
-static long system_call(long number, long a, long b, long c)
-{
+static long system_call(long number, long a, long b, long c) {
   register long x8 __asm__("x8") = number;
   register long x0 __asm__("x0") = a;
   register long x1 __asm__("x1") = b;
@@ -31,41 +29,37 @@ static long system_call(long number, long a, long b, long c)
 #else
 #define SYS_WRITE 4
 #define SYS_EXIT_GROUP 252
-static long system_call(long number, long a, long b, long c)
-{
+static long system_call(long number, long a, long b, long c) {
   long result;
   __asm__ volatile("int $0x80" : "=a"(result) : "0"(number), "b"(a), "c"(b), "d"(c) : "memory");
   return result;
 }
 #endif
 
-pv_ssize pv_console_write(const void *buffer, size_t length)
-{
-  return system_call(SYS_WRITE, 1, (long) buffer, (long) length);
+pv_ssize pv_console_write(const void *buffer, size_t length) {
+  return system_call(SYS_WRITE, 1, (long)buffer, (long)length);
 }
 
-void pv_shutdown(uint32_t reason, int32_t code)
-{
+void pv_shutdown(uint32_t reason, int32_t code) {
   for (;;) {
     system_call(SYS_EXIT_GROUP, reason == PV_SHUTDOWN_EXIT ? code & 0xff : 3, 0, 0);
   }
 }
 
 static struct pv_start_info start_info = {
-  .magic = PV_START_MAGIC,
-  .size = sizeof(struct pv_start_info),
-  .version = PV_ABI_VERSION,
+    .magic = PV_START_MAGIC,
+    .size = sizeof(struct pv_start_info),
+    .version = PV_ABI_VERSION,
 };
 
 /* Called by the entry below with the stack that Linux made: argc, argv. Passes the first argument on. */
-__attribute__((used)) static struct pv_start_info *describe_host(const long *stack)
-{
-  const char *argument = stack[0] > 1 ? (const char *) stack[2] : "";
+__attribute__((used)) static struct pv_start_info *describe_host(const long *stack) {
+  const char *argument = stack[0] > 1 ? (const char *)stack[2] : "";
   uint32_t length = 0;
   while (argument[length] != '\0') {
     ++length;
   }
-  start_info.command_line = (uintptr_t) argument;
+  start_info.command_line = (uintptr_t)argument;
   start_info.command_line_length = length;
   return &start_info;
 }
@@ -75,18 +69,18 @@ __attribute__((used)) static struct pv_start_info *describe_host(const long *sta
 __asm__(".text\n"
         ".globl _start\n"
         "_start:\n"
-        "    movq %rsp, %rdi\n"         /* argument: the stack, which Linux aligned to 16 bytes */
+        "    movq %rsp, %rdi\n" /* argument: the stack, which Linux aligned to 16 bytes */
         "    call describe_host\n"
-        "    movq %rax, %rdx\n"         /* the start info */
-        "    movl $0x31525650, %eax\n"  /* PV_START_MAGIC */
+        "    movq %rax, %rdx\n"        /* the start info */
+        "    movl $0x31525650, %eax\n" /* PV_START_MAGIC */
         "    jmp paravirt_start\n");
 #elif defined(__aarch64__)
 __asm__(".text\n"
         ".globl _start\n"
         "_start:\n"
-        "    mov x0, sp\n"             /* argument: the stack, which Linux aligned to 16 bytes */
-        "    bl describe_host\n"       /* result, in x0: the start info */
-        "    movz w1, #0x5650\n"       /* PV_START_MAGIC */
+        "    mov x0, sp\n"       /* argument: the stack, which Linux aligned to 16 bytes */
+        "    bl describe_host\n" /* result, in x0: the start info */
+        "    movz w1, #0x5650\n" /* PV_START_MAGIC */
         "    movk w1, #0x3152, lsl #16\n"
         "    b paravirt_start\n");
 #else
@@ -94,11 +88,11 @@ __asm__(".text\n"
         ".globl _start\n"
         "_start:\n"
         "    movl %esp, %eax\n"
-        "    subl $12, %esp\n"          /* 16-byte alignment at the call */
-        "    pushl %eax\n"              /* argument: the stack that Linux made */
+        "    subl $12, %esp\n" /* 16-byte alignment at the call */
+        "    pushl %eax\n"     /* argument: the stack that Linux made */
         "    call describe_host\n"
-        "    movl %eax, %edx\n"         /* the start info */
-        "    movl $0x31525650, %eax\n"  /* PV_START_MAGIC */
+        "    movl %eax, %edx\n"        /* the start info */
+        "    movl $0x31525650, %eax\n" /* PV_START_MAGIC */
         "    jmp paravirt_start\n");
 #endif
 _Static_assert(PV_START_MAGIC == 0x31525650, "the magic in the entry above");

@@ -40,10 +40,10 @@
 /* The identity note, by which a host knows a guest before it loads it. */
 #define PV_NOTE_SECTION ".note.paravirt"
 #define PV_NOTE_OWNER "paravirt"
-#define PV_NOTE_TYPE 1u                /**< type of the identity note */
-#define PV_NOTE_BACKEND_TYPE 2u        /**< type of the notes that name the in-guest backends */
+#define PV_NOTE_TYPE 1u                   /**< type of the identity note */
+#define PV_NOTE_BACKEND_TYPE 2u           /**< type of the notes that name the in-guest backends */
 #define PV_NOTE_EXECUTABLE_MEMORY_TYPE 3u /**< type of the notes that ask for free memory that can be executed */
-#define PV_NOTE_NO_RED_ZONE (1u << 0) /**< no code keeps data below its stack pointer */
+#define PV_NOTE_NO_RED_ZONE (1u << 0)     /**< no code keeps data below its stack pointer */
 
 /** Descriptor of the identity note. */
 struct pv_identity_note {
@@ -55,9 +55,9 @@ struct pv_identity_note {
 };
 
 /* What the host tells the guest at its entry point. */
-#define PV_START_MAGIC 0x31525650u    /**< `PVR1` in memory order; in eax (rax), too */
-#define PV_START_CLOCK_TSC (1u << 0)  /**< the host keeps the clock in the vCPU page */
-#define PV_START_LAZY (1u << 1)       /**< slots are resolved on their first call */
+#define PV_START_MAGIC 0x31525650u   /**< `PVR1` in memory order; in eax (rax), too */
+#define PV_START_CLOCK_TSC (1u << 0) /**< the host keeps the clock in the vCPU page */
+#define PV_START_LAZY (1u << 1)      /**< slots are resolved on their first call */
 
 /** The start info; its address is in edx (rdx) at the entry point. */
 struct pv_start_info {
@@ -104,11 +104,11 @@ struct pv_upcall_frame_x86_64 {
 };
 
 /* The vCPU page. */
-#define PV_VCPU_SIZE 4096u            /**< size and alignment */
+#define PV_VCPU_SIZE 4096u /**< size and alignment */
 #define PV_VCPU_VERSION 1u
-#define PV_VCPU_RED_ZONE 128u         /**< bytes below the stack pointer that an upcall leaves alone on x86-64 */
+#define PV_VCPU_RED_ZONE 128u          /**< bytes below the stack pointer that an upcall leaves alone on x86-64 */
 #define PV_VCPU_HOST_MASKED (1u << 31) /**< bit of `pending` that is the guest's own */
-#define PV_CLOCK_VALID (1u << 0)      /**< flag of the clock: its fields are valid; else call pv_clock_now() */
+#define PV_CLOCK_VALID (1u << 0)       /**< flag of the clock: its fields are valid; else call pv_clock_now() */
 
 /** The paravirtual clock; `paravirt_abi::vcpu::Clock` has the formula. */
 struct pv_clock {

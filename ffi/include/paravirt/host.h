@@ -98,8 +98,8 @@ int32_t pvh_image_parse(const char *name, const void *bytes, size_t size, struct
 void pvh_image_release(struct pvh_image *image);
 
 /* Flags of an image. */
-#define PVH_IMAGE_NOTE (1u << 0)        /**< it has an identity note; L4RTEMS images have none */
-#define PVH_IMAGE_NO_RED_ZONE (1u << 1) /**< no code keeps data below its stack pointer */
+#define PVH_IMAGE_NOTE (1u << 0)              /**< it has an identity note; L4RTEMS images have none */
+#define PVH_IMAGE_NO_RED_ZONE (1u << 1)       /**< no code keeps data below its stack pointer */
 #define PVH_IMAGE_EXECUTABLE_MEMORY (1u << 2) /**< it asks to execute its memory beside the image, and may */
 
 /** What an image is. */
@@ -168,7 +168,7 @@ size_t pvh_image_symbol(const struct pvh_image *image, uint64_t address, char *t
  *     static const struct pvh_function functions[] = {{"l4rtems_inch", 0, (void (*)(void))own_inch}};
  */
 struct pvh_function {
-  const char *name;       /**< NUL-terminated */
+  const char *name; /**< NUL-terminated */
   /** Prototype word. 0: not compared with the guest's; if the guest does not declare it either, as in L4RTEMS, it is
    *  that of the ABI, which knows the names of the interface and those of L4RTEMS only. */
   uint64_t signature;
@@ -193,9 +193,8 @@ struct pvh_function {
  *     PVH_TYPED_FUNCTION(int32_t, board_temperature, uint32_t)
  */
 #define PVH_TYPED_FUNCTION(result, ...) \
-  PVH_TYPED_FUNCTION_(PVH_FIRST_(__VA_ARGS__, 0), \
-                      L4_SIGNATURE_(L4_CODE_(result), __VA_ARGS__) \
-                        | L4_CHECKED_(L4_CHECK_RESULT_(result) L4_CHECK_(__VA_ARGS__)))
+  PVH_TYPED_FUNCTION_(PVH_FIRST_(__VA_ARGS__, 0), L4_SIGNATURE_(L4_CODE_(result), __VA_ARGS__) | \
+                                                      L4_CHECKED_(L4_CHECK_RESULT_(result) L4_CHECK_(__VA_ARGS__)))
 #define PVH_TYPED_FUNCTION_(name, signature) PVH_FUNCTION(name, signature)
 #define PVH_FIRST_(name, ...) name
 
@@ -431,7 +430,7 @@ struct pvh_fault {
   /** Number of the exception (Intel SDM volume 3, 6.3.1): 0 division, 3 breakpoint, 6 invalid opcode, 13 general
    * protection, 14 page fault, ...; PVH_FAULT_SYSTEM_CALL */
   uint32_t vector;
-  uint32_t error;   /**< the processor's error code, 0 if it has none */
+  uint32_t error; /**< the processor's error code, 0 if it has none */
 };
 
 #define PVH_FAULT_SYSTEM_CALL 256u /**< not the processor's: guest code made a system call of the host */

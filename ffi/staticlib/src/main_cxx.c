@@ -4,7 +4,6 @@
 int main_cxx(int argc, char *argv[]) __asm__("_Z4mainiPPc");
 int main(int argc, char *argv[]);
 
-int main(int argc, char *argv[])
-{
-    return main_cxx(argc, argv);
+int main(int argc, char *argv[]) {
+  return main_cxx(argc, argv);
 }

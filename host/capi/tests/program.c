@@ -140,11 +140,11 @@ static void control(const char *image) {
 
 static void integers(void *context, struct paravirt_vm_call *call) {
   (void)context;
-  int is_so = paravirt_vm_argument(call, 0) == 200 && (int16_t)paravirt_vm_argument(call, 1) == -300
-              && paravirt_vm_argument(call, 2) == 4000000000u && (int64_t)paravirt_vm_argument(call, 3) == -5
-              && paravirt_vm_argument(call, 4) == UINT64_C(6) << 40 && paravirt_vm_argument(call, 5) == 0x1234
-              && paravirt_vm_argument(call, 6) == 7 && (int64_t)paravirt_vm_argument(call, 7) == -8
-              && paravirt_vm_argument(call, 8) == UINT64_C(9) << 50;
+  int is_so = paravirt_vm_argument(call, 0) == 200 && (int16_t)paravirt_vm_argument(call, 1) == -300 &&
+              paravirt_vm_argument(call, 2) == 4000000000u && (int64_t)paravirt_vm_argument(call, 3) == -5 &&
+              paravirt_vm_argument(call, 4) == UINT64_C(6) << 40 && paravirt_vm_argument(call, 5) == 0x1234 &&
+              paravirt_vm_argument(call, 6) == 7 && (int64_t)paravirt_vm_argument(call, 7) == -8 &&
+              paravirt_vm_argument(call, 8) == UINT64_C(9) << 50;
   paravirt_vm_set_result(call, is_so);
 }
 
@@ -209,16 +209,16 @@ static void calls(const char *image, const char *name, const char *prototype, pa
                   const char *words) {
   static uint64_t five = (uint64_t)-5, wide = UINT64_C(0x0123456789abcdef), bad = (uint64_t)PV_ERROR_BAD_ADDRESS;
   struct paravirt_vm_function functions[] = {
-    function("check_integers", "fn(u8, i16, u32, i64, u64, *const u8, usize, i32, u64) -> u64", integers, NULL),
-    function("check_floats", "fn(f32, f64, u32, f64, f64, f64, f64, f64, f64, f64, f32) -> f64", floats, NULL),
-    function("check_narrow", "fn(a: i8, b: u16) -> i32", narrow, NULL),
-    function("check_single", "fn(f32) -> f32", single, NULL),
-    function("check_byte", "fn() -> i8", constant, &five),
-    function("check_wide", "fn() -> u64", constant, &wide),
-    function("check_negative", "fn(isize) -> isize", negative, NULL),
-    function("check_read", "fn(*const u8, usize) -> i32", read_bytes, &bad),
-    function("check_write", "fn(*mut u8, usize) -> i32", write_bytes, &bad),
-    function("check_done", "fn(i32) -> !", done, NULL),
+      function("check_integers", "fn(u8, i16, u32, i64, u64, *const u8, usize, i32, u64) -> u64", integers, NULL),
+      function("check_floats", "fn(f32, f64, u32, f64, f64, f64, f64, f64, f64, f64, f32) -> f64", floats, NULL),
+      function("check_narrow", "fn(a: i8, b: u16) -> i32", narrow, NULL),
+      function("check_single", "fn(f32) -> f32", single, NULL),
+      function("check_byte", "fn() -> i8", constant, &five),
+      function("check_wide", "fn() -> u64", constant, &wide),
+      function("check_negative", "fn(isize) -> isize", negative, NULL),
+      function("check_read", "fn(*const u8, usize) -> i32", read_bytes, &bad),
+      function("check_write", "fn(*mut u8, usize) -> i32", write_bytes, &bad),
+      function("check_done", "fn(i32) -> !", done, NULL),
   };
   struct paravirt_vm_options options = options_for(image);
   options.functions = functions;
@@ -254,7 +254,9 @@ static void calls(const char *image, const char *name, const char *prototype, pa
   CHECK(paravirt_vm_free(vm) == 0);
 }
 
-static void nothing(void *context, struct paravirt_vm_call *call) { (void)context, (void)call; }
+static void nothing(void *context, struct paravirt_vm_call *call) {
+  (void)context, (void)call;
+}
 
 static void as_float(void *context, struct paravirt_vm_call *call) {
   (void)context;

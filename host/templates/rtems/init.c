@@ -4,9 +4,8 @@
 #include <stdio.h>
 #include <stdlib.h>
 
-static rtems_task Init(rtems_task_argument argument)
-{
-  (void) argument;
+static rtems_task Init(rtems_task_argument argument) {
+  (void)argument;
   printf("Hello from @NAME@, on RTEMS %s\n", rtems_get_version_string());
   for (int i = 1; i <= 3; i++) {
     rtems_task_wake_after(RTEMS_MILLISECONDS_TO_TICKS(100));

@@ -6,8 +6,7 @@
 #include <time.h>
 #include <unistd.h>
 
-static int is_set(void)
-{
+static int is_set(void) {
   static time_t first;
   struct timespec now;
 
@@ -18,9 +17,8 @@ static int is_set(void)
   return now.tv_sec > first + 1;
 }
 
-int clock_gettime(clockid_t clock, struct timespec *time)
-{
-  int result = (int) syscall(SYS_clock_gettime, clock, time);
+int clock_gettime(clockid_t clock, struct timespec *time) {
+  int result = (int)syscall(SYS_clock_gettime, clock, time);
 
   if (result == 0 && clock == CLOCK_REALTIME && is_set()) {
     time->tv_sec += 3600;
@@ -28,11 +26,10 @@ int clock_gettime(clockid_t clock, struct timespec *time)
   return result;
 }
 
-int gettimeofday(struct timeval *restrict time, void *restrict zone)
-{
+int gettimeofday(struct timeval *restrict time, void *restrict zone) {
   struct timespec now;
 
-  (void) zone;
+  (void)zone;
   clock_gettime(CLOCK_REALTIME, &now);
   time->tv_sec = now.tv_sec;
   time->tv_usec = now.tv_nsec / 1000;

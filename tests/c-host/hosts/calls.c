@@ -49,17 +49,12 @@ static void check_done(int32_t code) {
 #define DONE (UINT64_C(1) << 60 | L4_TYPE_I32 << 4 | L4_TYPE_NEVER)
 
 const struct pvh_function host_functions[] = {
-  PVH_TYPED_FUNCTION(uint64_t, check_integers, uint8_t, int16_t, uint32_t, int64_t, uint64_t, const void *, size_t,
-                     int32_t, uint64_t)
-  PVH_TYPED_FUNCTION(double, check_floats, float, double, uint32_t, double, double, double, double, double, double,
-                     double, float)
-  PVH_TYPED_FUNCTION(int32_t, check_narrow, int8_t, uint16_t)
-  PVH_TYPED_FUNCTION(float, check_single, float)
-  PVH_TYPED_FUNCTION(int8_t, check_byte)
-  PVH_TYPED_FUNCTION(uint64_t, check_wide)
-  PVH_TYPED_FUNCTION(intptr_t, check_negative, intptr_t)
-  PVH_TYPED_FUNCTION(int32_t, check_read, const void *, size_t)
-  PVH_TYPED_FUNCTION(int32_t, check_write, void *, size_t)
-  PVH_FUNCTION(check_done, DONE)
-};
+    PVH_TYPED_FUNCTION(uint64_t, check_integers, uint8_t, int16_t, uint32_t, int64_t, uint64_t, const void *, size_t,
+                       int32_t, uint64_t) PVH_TYPED_FUNCTION(double, check_floats, float, double, uint32_t, double,
+                                                             double, double, double, double, double, double, float)
+        PVH_TYPED_FUNCTION(int32_t, check_narrow, int8_t, uint16_t) PVH_TYPED_FUNCTION(float, check_single, float)
+            PVH_TYPED_FUNCTION(int8_t, check_byte) PVH_TYPED_FUNCTION(uint64_t, check_wide)
+                PVH_TYPED_FUNCTION(intptr_t, check_negative, intptr_t)
+                    PVH_TYPED_FUNCTION(int32_t, check_read, const void *, size_t)
+                        PVH_TYPED_FUNCTION(int32_t, check_write, void *, size_t) PVH_FUNCTION(check_done, DONE)};
 const size_t host_function_count = sizeof(host_functions) / sizeof(host_functions[0]);

@@ -57,14 +57,14 @@ static void own_outport(uint32_t port, uint32_t value, uint32_t size) {
 #define OWN(name, signature, function) {#name, signature, (void (*)(void))function}
 
 const struct pvh_function host_functions[] = {
-  OWN(l4rtems_outch, 0, own_outch),
-  OWN(l4rtems_inch, 0, own_inch),
-  OWN(l4rtems_requestIrq, 0, own_request_irq),
-  OWN(l4rtems_detachIrq, 0, own_detach_irq),
-  OWN(l4rtems_timer_start, UINT64_C(0x1000000000000aa1), own_timer_start),
-  OWN(l4rtems_timer_stop, 0, own_timer_stop),
-  OWN(l4rtems_timer_read, 0, own_timer_read),
-  OWN(l4rtems_inport, INPORT_WORD, own_inport),
-  OWN(l4rtems_outport, 0, own_outport),
+    OWN(l4rtems_outch, 0, own_outch),
+    OWN(l4rtems_inch, 0, own_inch),
+    OWN(l4rtems_requestIrq, 0, own_request_irq),
+    OWN(l4rtems_detachIrq, 0, own_detach_irq),
+    OWN(l4rtems_timer_start, UINT64_C(0x1000000000000aa1), own_timer_start),
+    OWN(l4rtems_timer_stop, 0, own_timer_stop),
+    OWN(l4rtems_timer_read, 0, own_timer_read),
+    OWN(l4rtems_inport, INPORT_WORD, own_inport),
+    OWN(l4rtems_outport, 0, own_outport),
 };
 const size_t host_function_count = sizeof(host_functions) / sizeof(host_functions[0]);

@@ -47,12 +47,9 @@ static double check_flags_float(double zero) {
 }
 
 const struct pvh_function host_functions[] = {
-  PVH_TYPED_FUNCTION(uint64_t, check_integers, uint8_t, int16_t, uint32_t, int64_t, uint64_t, const void *, size_t,
-                     int32_t, uint64_t)
-  PVH_TYPED_FUNCTION(double, check_floats, float, double, uint32_t, double, double, double, double, double, double,
-                     double, float)
-  PVH_TYPED_FUNCTION(uint32_t, check_flags)
-  PVH_TYPED_FUNCTION(double, check_flags_float, double)
-  PVH_TYPED_FUNCTION(int32_t, check_watch, uint32_t)
-};
+    PVH_TYPED_FUNCTION(uint64_t, check_integers, uint8_t, int16_t, uint32_t, int64_t, uint64_t, const void *, size_t,
+                       int32_t, uint64_t) PVH_TYPED_FUNCTION(double, check_floats, float, double, uint32_t, double,
+                                                             double, double, double, double, double, double, float)
+        PVH_TYPED_FUNCTION(uint32_t, check_flags) PVH_TYPED_FUNCTION(double, check_flags_float, double)
+            PVH_TYPED_FUNCTION(int32_t, check_watch, uint32_t)};
 const size_t host_function_count = sizeof(host_functions) / sizeof(host_functions[0]);

@@ -43,8 +43,7 @@ int main(int argc, char **argv) {
   SHOW(pvh_image_parse("early", "", 0, &image));
   SHOW(pvh_image_check(NULL, NULL, 0, 0));
   SHOW(pvh_initialize(NULL));
-  struct pvh_environment environment = {
-    .size = 1, .allocate = allocate, .release = release, .message = print};
+  struct pvh_environment environment = {.size = 1, .allocate = allocate, .release = release, .message = print};
   SHOW(pvh_initialize(&environment));
   environment.abort = give_up;
   SHOW(pvh_initialize(&environment));

@@ -68,10 +68,7 @@ static void check_done(int32_t code) {
 #define DONE (UINT64_C(1) << 60 | L4_TYPE_I32 << 4 | L4_TYPE_NEVER)
 
 const struct pvh_function host_functions[] = {
-  PVH_TYPED_FUNCTION(double, check_quotient, double, double)
-  PVH_TYPED_FUNCTION(uint32_t, check_mxcsr)
-  PVH_TYPED_FUNCTION(int32_t, check_latch, uint32_t)
-  PVH_TYPED_FUNCTION(void, check_release)
-  PVH_FUNCTION(check_done, DONE)
-};
+    PVH_TYPED_FUNCTION(double, check_quotient, double, double) PVH_TYPED_FUNCTION(uint32_t, check_mxcsr)
+        PVH_TYPED_FUNCTION(int32_t, check_latch, uint32_t) PVH_TYPED_FUNCTION(void, check_release)
+            PVH_FUNCTION(check_done, DONE)};
 const size_t host_function_count = sizeof(host_functions) / sizeof(host_functions[0]);

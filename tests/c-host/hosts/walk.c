@@ -148,27 +148,25 @@ static void walk_report(uint32_t delivered, uint32_t early, uintptr_t lowest) {
 }
 
 const struct pvh_function host_functions[] = {
-  PVH_TYPED_FUNCTION(uint32_t, walk_begin, uint32_t, const void *)
-  PVH_TYPED_FUNCTION(void, walk_end)
-  PVH_TYPED_FUNCTION(void, walk_report, uint32_t, uint32_t, uintptr_t)
-};
+    PVH_TYPED_FUNCTION(uint32_t, walk_begin, uint32_t, const void *) PVH_TYPED_FUNCTION(void, walk_end)
+        PVH_TYPED_FUNCTION(void, walk_report, uint32_t, uint32_t, uintptr_t)};
 const size_t host_function_count = sizeof(host_functions) / sizeof(host_functions[0]);
 
 int main(int argc, char **argv) {
   static const struct pvh_environment environment = {
-    .size = sizeof(environment), .allocate = allocate, .release = release, .message = message, .abort = give_up};
+      .size = sizeof(environment), .allocate = allocate, .release = release, .message = message, .abort = give_up};
   static const struct pvh_platform platform = {
-    .size = sizeof(platform),
-    .map = map,
-    .protect = protect,
-    .now = now,
-    .wall = wall,
-    .set_alarm = set_alarm,
-    .wait = wait_for_event,
-    .console_write = console_write,
-    .set_tls = set_tls,
-    .enter_host = enter_host,
-    .leave_host = leave_host,
+      .size = sizeof(platform),
+      .map = map,
+      .protect = protect,
+      .now = now,
+      .wall = wall,
+      .set_alarm = set_alarm,
+      .wait = wait_for_event,
+      .console_write = console_write,
+      .set_tls = set_tls,
+      .enter_host = enter_host,
+      .leave_host = leave_host,
   };
   const struct pvh_request request = {.size = sizeof(request),
                                       .platform = &platform,
@@ -194,8 +192,8 @@ int main(int argc, char **argv) {
   if (pvh_guest_enter(guest, &end) < 0 || end.kind != PVH_END_EXIT)
     return 1;
   for (unsigned i = 0; i < PATHS; ++i)
-    printf("path %u: %u rounds, raised at %u instructions of guest, stubs and tail, %u of gates, %u of the host\n", i, rounds[i],
-           in_guest[i], in_gates[i], in_host[i]);
+    printf("path %u: %u rounds, raised at %u instructions of guest, stubs and tail, %u of gates, %u of the host\n", i,
+           rounds[i], in_guest[i], in_gates[i], in_host[i]);
   printf("%u wrong\n", failures);
   return failures != 0;
 }

@@ -25,19 +25,19 @@ asm(".pushsection .note.paravirt, \"a\", @note\n"
 
 /* The beginning of the vCPU page; the entry is 64 bits wide on both. */
 struct page {
-	unsigned version;
-	volatile unsigned enabled;
-	volatile unsigned pending;
-	volatile unsigned spurious;
-	void (*upcall)(void);
-	void *upcall_high[sizeof(void *) == 4];
+  unsigned version;
+  volatile unsigned enabled;
+  volatile unsigned pending;
+  volatile unsigned spurious;
+  void (*upcall)(void);
+  void *upcall_high[sizeof(void *) == 4];
 };
 
 extern void upcall(void);
 union {
-	struct page head;
-	char bytes[4096];
-} page __attribute__((aligned(4096))) = { .head = { .version = 1, .upcall = upcall } };
+  struct page head;
+  char bytes[4096];
+} page __attribute__((aligned(4096))) = {.head = {.version = 1, .upcall = upcall}};
 
 /* An interrupt enters here with the processor's frame on the stack and the flag off. The timer is slow: none comes
  * between the store that turns it on and the return. */
@@ -74,6 +74,6 @@ asm(".globl upcall\n"
 static char stack[4096] __attribute__((aligned(16), used));
 
 struct start_info {
-	unsigned magic, size, version, features;
-	void *resolver;
+  unsigned magic, size, version, features;
+  void *resolver;
 };

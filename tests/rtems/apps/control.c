@@ -28,7 +28,7 @@ typedef uint32_t words;
 
 static const words defaults = 0;
 
-static const words of_task[TASKS] = { 1u << 22, 2u << 22, 3u << 22 | 1u << 24 };
+static const words of_task[TASKS] = {1u << 22, 2u << 22, 3u << 22 | 1u << 24};
 
 static const words of_init = 3u << 22;
 
@@ -39,14 +39,14 @@ static words current(void)
 {
   uint64_t found;
 
-  __asm__ volatile ("mrs %0, fpcr" : "=r" (found));
+  __asm__ volatile("mrs %0, fpcr" : "=r"(found));
 
   return (words) found;
 }
 
 static void set(const words *wanted)
 {
-  __asm__ volatile ("msr fpcr, %0" : : "r" ((uint64_t) *wanted));
+  __asm__ volatile("msr fpcr, %0" : : "r"((uint64_t) *wanted));
 }
 
 static bool are(const words *wanted)
@@ -58,14 +58,14 @@ static uint16_t status_flags(void)
 {
   uint64_t status;
 
-  __asm__ volatile ("mrs %0, fpsr" : "=r" (status));
+  __asm__ volatile("mrs %0, fpsr" : "=r"(status));
 
   return status & FLAGS;
 }
 
 static void divide_by_zero(void)
 {
-  __asm__ volatile ("fmov d0, #1.0\n\tmovi d1, #0\n\tfdiv d0, d0, d1" : : : "v0", "v1");
+  __asm__ volatile("fmov d0, #1.0\n\tmovi d1, #0\n\tfdiv d0, d0, d1" : : : "v0", "v1");
 }
 
 #else
@@ -79,29 +79,27 @@ typedef struct {
   uint32_t sse;
 } words;
 
-static const words defaults = { .x87 = 0x037f, .sse = 0x1f80 };
+static const words defaults = {.x87 = 0x037f, .sse = 0x1f80};
 
 /* The others round in another way each, to shorter numbers, and one has exceptions. */
 static const words of_task[TASKS] = {
-  { .x87 = 0x047f, .sse = 0x3f80 },
-  { .x87 = 0x0b7b, .sse = 0x5d80 },
-  { .x87 = 0x0c7f, .sse = 0x7f80 }
+  {.x87 = 0x047f, .sse = 0x3f80}, {.x87 = 0x0b7b, .sse = 0x5d80}, {.x87 = 0x0c7f, .sse = 0x7f80}
 };
 
-static const words of_init = { .x87 = 0x077f, .sse = 0x7f80 };
+static const words of_init = {.x87 = 0x077f, .sse = 0x7f80};
 
 static words current(void)
 {
   words found;
 
-  __asm__ volatile ("fnstcw %0\n\tstmxcsr %1" : "=m" (found.x87), "=m" (found.sse));
+  __asm__ volatile("fnstcw %0\n\tstmxcsr %1" : "=m"(found.x87), "=m"(found.sse));
 
   return found;
 }
 
 static void set(const words *wanted)
 {
-  __asm__ volatile ("fldcw %0\n\tldmxcsr %1" : : "m" (wanted->x87), "m" (wanted->sse));
+  __asm__ volatile("fldcw %0\n\tldmxcsr %1" : : "m"(wanted->x87), "m"(wanted->sse));
 }
 
 static bool are(const words *wanted)
@@ -115,14 +113,14 @@ static uint16_t status_flags(void)
 {
   uint16_t status;
 
-  __asm__ volatile ("fnstsw %0" : "=m" (status));
+  __asm__ volatile("fnstsw %0" : "=m"(status));
 
   return status & FLAGS;
 }
 
 static void divide_by_zero(void)
 {
-  __asm__ volatile ("fldz\n\tfld1\n\tfdiv %%st(1), %%st\n\tfstp %%st(0)\n\tfstp %%st(0)" : : : "st", "st(1)");
+  __asm__ volatile("fldz\n\tfld1\n\tfdiv %%st(1), %%st\n\tfstp %%st(0)\n\tfstp %%st(0)" : : : "st", "st(1)");
 }
 
 #endif
@@ -209,21 +207,17 @@ static void busy(rtems_task_argument argument)
   }
 }
 
-static rtems_id start(rtems_task_priority priority, rtems_attribute attributes, rtems_task_entry entry,
-                      rtems_task_argument argument)
+static rtems_id start(
+  rtems_task_priority priority, rtems_attribute attributes, rtems_task_entry entry, rtems_task_argument argument
+)
 {
   rtems_id id;
 
-  if (
-    rtems_task_create(
-      rtems_build_name('C', 'W', ' ', ' '),
-      priority,
-      RTEMS_MINIMUM_STACK_SIZE * 2,
-      RTEMS_DEFAULT_MODES,
-      attributes,
-      &id
-    ) != RTEMS_SUCCESSFUL || rtems_task_start(id, entry, argument) != RTEMS_SUCCESSFUL
-  ) {
+  if (rtems_task_create(
+        rtems_build_name('C', 'W', ' ', ' '), priority, RTEMS_MINIMUM_STACK_SIZE * 2, RTEMS_DEFAULT_MODES, attributes,
+        &id
+      ) != RTEMS_SUCCESSFUL ||
+      rtems_task_start(id, entry, argument) != RTEMS_SUCCESSFUL) {
     exit(99);
   }
 

@@ -66,14 +66,14 @@ static uint32_t read_control_word(void)
 {
   uint64_t word;
 
-  __asm__ volatile ("mrs %0, fpcr" : "=r" (word));
+  __asm__ volatile("mrs %0, fpcr" : "=r"(word));
 
   return (uint32_t) word;
 }
 
 static void set_control_word(uint32_t word)
 {
-  __asm__ volatile ("msr fpcr, %0" : : "r" ((uint64_t) word));
+  __asm__ volatile("msr fpcr, %0" : : "r"((uint64_t) word));
 }
 #else
 static uint16_t control_word(rtems_task_argument number)
@@ -85,7 +85,7 @@ static uint16_t read_control_word(void)
 {
   uint16_t word;
 
-  __asm__ volatile ("fnstcw %0" : "=m" (word));
+  __asm__ volatile("fnstcw %0" : "=m"(word));
 
   return word;
 }
@@ -94,7 +94,7 @@ static void set_control_word(uint32_t number)
 {
   uint16_t word = (uint16_t) number;
 
-  __asm__ volatile ("fldcw %0" : : "m" (word));
+  __asm__ volatile("fldcw %0" : : "m"(word));
 }
 #endif
 
@@ -159,16 +159,11 @@ static void start(char letter, rtems_task_entry entry, rtems_task_argument argum
 {
   rtems_id id;
 
-  if (
-    rtems_task_create(
-      rtems_build_name('W', 'O', 'R', letter),
-      20,
-      RTEMS_MINIMUM_STACK_SIZE * 2,
-      RTEMS_TIMESLICE,
-      RTEMS_FLOATING_POINT,
-      &id
-    ) != RTEMS_SUCCESSFUL || rtems_task_start(id, entry, argument) != RTEMS_SUCCESSFUL
-  ) {
+  if (rtems_task_create(
+        rtems_build_name('W', 'O', 'R', letter), 20, RTEMS_MINIMUM_STACK_SIZE * 2, RTEMS_TIMESLICE,
+        RTEMS_FLOATING_POINT, &id
+      ) != RTEMS_SUCCESSFUL ||
+      rtems_task_start(id, entry, argument) != RTEMS_SUCCESSFUL) {
     exit(99);
   }
 }

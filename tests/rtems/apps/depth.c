@@ -29,7 +29,7 @@
 static struct {
   uint8_t guard[GUARD];
   RTEMS_ALIGNED(RTEMS_TASK_STORAGE_ALIGNMENT)
-    uint8_t stack[RTEMS_TASK_STORAGE_SIZE(RTEMS_MINIMUM_STACK_SIZE, RTEMS_DEFAULT_ATTRIBUTES)];
+  uint8_t stack[RTEMS_TASK_STORAGE_SIZE(RTEMS_MINIMUM_STACK_SIZE, RTEMS_DEFAULT_ATTRIBUTES)];
 } deep_task;
 
 static rtems_id init;
@@ -56,7 +56,7 @@ static bool find_avx(void)
   if (__get_cpuid(1, &a, &b, &c, &d) == 0 || (c & bit_OSXSAVE) == 0 || (c & bit_AVX) == 0) {
     return false;
   }
-  __asm__ volatile ("xgetbv" : "=a" (a), "=d" (d) : "c" (0));
+  __asm__ volatile("xgetbv" : "=a"(a), "=d"(d) : "c"(0));
 
   return (a & 6) == 6;
 }
@@ -64,12 +64,10 @@ static bool find_avx(void)
 static void disturb(void)
 {
   if (has_avx) {
-    __asm__ volatile ("vzeroall");
+    __asm__ volatile("vzeroall");
   } else {
-    __asm__ volatile (
-      "xorps %xmm0, %xmm0\n\txorps %xmm1, %xmm1\n\txorps %xmm2, %xmm2\n\txorps %xmm3, %xmm3\n\t"
-      "xorps %xmm4, %xmm4\n\txorps %xmm5, %xmm5\n\txorps %xmm6, %xmm6\n\txorps %xmm7, %xmm7"
-    );
+    __asm__ volatile("xorps %xmm0, %xmm0\n\txorps %xmm1, %xmm1\n\txorps %xmm2, %xmm2\n\txorps %xmm3, %xmm3\n\t"
+                     "xorps %xmm4, %xmm4\n\txorps %xmm5, %xmm5\n\txorps %xmm6, %xmm6\n\txorps %xmm7, %xmm7");
   }
 }
 
@@ -101,33 +99,29 @@ static void wait_deep_down(uint8_t *bottom, uint32_t found[WIDTH])
   uint8_t *stack = bottom + MOST;
 
   if (has_avx) {
-    __asm__ volatile (
-      "vxorps %%ymm7, %%ymm7, %%ymm7\n\t"
-      "vcmpeqps %%ymm7, %%ymm7, %%ymm7\n\t"
-      "xchgl %%esp, %0\n"
-      "1: cmpl %2, %1\n\t"
-      "jb 1b\n\t"
-      "movl %0, %%esp\n\t"
-      "vmovups %%ymm7, (%3)\n\t"
-      "vzeroupper"
-      : "+b" (stack)
-      : "m" (preemptions), "i" (PREEMPTIONS), "S" (found)
-      : "memory", "cc"
-    );
+    __asm__ volatile("vxorps %%ymm7, %%ymm7, %%ymm7\n\t"
+                     "vcmpeqps %%ymm7, %%ymm7, %%ymm7\n\t"
+                     "xchgl %%esp, %0\n"
+                     "1: cmpl %2, %1\n\t"
+                     "jb 1b\n\t"
+                     "movl %0, %%esp\n\t"
+                     "vmovups %%ymm7, (%3)\n\t"
+                     "vzeroupper"
+                     : "+b"(stack)
+                     : "m"(preemptions), "i"(PREEMPTIONS), "S"(found)
+                     : "memory", "cc");
   } else {
-    __asm__ volatile (
-      "xorps %%xmm7, %%xmm7\n\t"
-      "cmpeqps %%xmm7, %%xmm7\n\t"
-      "xchgl %%esp, %0\n"
-      "1: cmpl %2, %1\n\t"
-      "jb 1b\n\t"
-      "movl %0, %%esp\n\t"
-      "movups %%xmm7, (%3)\n\t"
-      "movups %%xmm7, 16(%3)"
-      : "+b" (stack)
-      : "m" (preemptions), "i" (PREEMPTIONS), "S" (found)
-      : "memory", "cc"
-    );
+    __asm__ volatile("xorps %%xmm7, %%xmm7\n\t"
+                     "cmpeqps %%xmm7, %%xmm7\n\t"
+                     "xchgl %%esp, %0\n"
+                     "1: cmpl %2, %1\n\t"
+                     "jb 1b\n\t"
+                     "movl %0, %%esp\n\t"
+                     "movups %%xmm7, (%3)\n\t"
+                     "movups %%xmm7, 16(%3)"
+                     : "+b"(stack)
+                     : "m"(preemptions), "i"(PREEMPTIONS), "S"(found)
+                     : "memory", "cc");
   }
 }
 
@@ -160,19 +154,13 @@ static void Init(rtems_task_argument argument)
   init = rtems_task_self();
   has_avx = find_avx();
   memset(&deep_task, UNTOUCHED, sizeof(deep_task));
-  if (
-    rtems_task_construct(&config, &id) != RTEMS_SUCCESSFUL
-      || rtems_task_create(
-        rtems_build_name('W', 'A', 'K', 'E'),
-        20,
-        RTEMS_MINIMUM_STACK_SIZE,
-        RTEMS_DEFAULT_MODES,
-        RTEMS_DEFAULT_ATTRIBUTES,
-        &waker
-      ) != RTEMS_SUCCESSFUL
-      || rtems_task_start(waker, wake, 0) != RTEMS_SUCCESSFUL
-      || rtems_task_start(id, deep, (rtems_task_argument) found) != RTEMS_SUCCESSFUL
-  ) {
+  if (rtems_task_construct(&config, &id) != RTEMS_SUCCESSFUL ||
+      rtems_task_create(
+        rtems_build_name('W', 'A', 'K', 'E'), 20, RTEMS_MINIMUM_STACK_SIZE, RTEMS_DEFAULT_MODES,
+        RTEMS_DEFAULT_ATTRIBUTES, &waker
+      ) != RTEMS_SUCCESSFUL ||
+      rtems_task_start(waker, wake, 0) != RTEMS_SUCCESSFUL ||
+      rtems_task_start(id, deep, (rtems_task_argument) found) != RTEMS_SUCCESSFUL) {
     exit(99);
   }
   (void) paravirt_timer_attach(TIMER, on_timer, NULL);

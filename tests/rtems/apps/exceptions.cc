@@ -14,7 +14,8 @@
 #include <stdexcept>
 #include <string>
 
-namespace {
+namespace
+{
 
 constexpr int depth = 20;
 constexpr int rounds = 3000;
@@ -25,8 +26,14 @@ volatile int caught[workers];
 
 /* Its destructor runs when the unwinder passes. */
 struct Counted {
-  explicit Counted(int &counter) : counter(counter) { ++counter; }
-  ~Counted() { --counter; }
+  explicit Counted(int &counter) : counter(counter)
+  {
+    ++counter;
+  }
+  ~Counted()
+  {
+    --counter;
+  }
   int &counter;
 };
 
@@ -90,11 +97,11 @@ void start(rtems_task_entry entry, rtems_task_argument argument)
 {
   rtems_id id;
 
-  if (
-    rtems_task_create(
-      rtems_build_name('W', 'O', 'R', 'K'), 20, RTEMS_MINIMUM_STACK_SIZE * 4, RTEMS_TIMESLICE, RTEMS_FLOATING_POINT, &id
-    ) != RTEMS_SUCCESSFUL || rtems_task_start(id, entry, argument) != RTEMS_SUCCESSFUL
-  ) {
+  if (rtems_task_create(
+        rtems_build_name('W', 'O', 'R', 'K'), 20, RTEMS_MINIMUM_STACK_SIZE * 4, RTEMS_TIMESLICE, RTEMS_FLOATING_POINT,
+        &id
+      ) != RTEMS_SUCCESSFUL ||
+      rtems_task_start(id, entry, argument) != RTEMS_SUCCESSFUL) {
     std::exit(99);
   }
 }

@@ -23,7 +23,7 @@ static void on_timer(uint32_t timer, uint64_t expirations, void *argument)
   (void) expirations;
   (void) argument;
   memset(used, 0, sizeof(used));
-  __asm__ volatile ("" : : "r" (used) : "memory");
+  __asm__ volatile("" : : "r"(used) : "memory");
   ++handlers;
 }
 
@@ -51,7 +51,7 @@ static void Init(rtems_task_argument argument)
 #define CONFIGURE_APPLICATION_DOES_NOT_NEED_CLOCK_DRIVER
 #define CONFIGURE_APPLICATION_NEEDS_SIMPLE_CONSOLE_DRIVER
 #define CONFIGURE_MAXIMUM_TASKS 1
-#define CONFIGURE_INITIAL_EXTENSIONS { .fatal = on_fatal }
+#define CONFIGURE_INITIAL_EXTENSIONS {.fatal = on_fatal}
 #define CONFIGURE_RTEMS_INIT_TASKS_TABLE
 #define CONFIGURE_INIT
 

@@ -87,9 +87,7 @@ static void ticker(rtems_task_argument number)
 
     (void) rtems_task_wake_after(now < next ? next - now : RTEMS_YIELD_PROCESSOR);
     ++wakes[number];
-    printf(
-      "TA%" PRIuPTR " - %" PRIu64 " ms\n", (uintptr_t) number + 1, rtems_clock_get_uptime_nanoseconds() / 1000000
-    );
+    printf("TA%" PRIuPTR " - %" PRIu64 " ms\n", (uintptr_t) number + 1, rtems_clock_get_uptime_nanoseconds() / 1000000);
     (void) rtems_event_send(init, PRINTED << number);
   }
   (void) rtems_event_send(init, ENDED << number);
@@ -111,16 +109,10 @@ static void Init(rtems_task_argument argument)
   init = rtems_task_self();
   printf("%" PRIu32 " seconds\n", seconds);
   for (rtems_task_argument number = 0; number < TASKS; ++number) {
-    if (
-      rtems_task_create(
-        rtems_build_name('T', 'A', '1' + number, ' '),
-        20,
-        STACK,
-        RTEMS_DEFAULT_MODES,
-        RTEMS_DEFAULT_ATTRIBUTES,
-        &ids[number]
-      ) != RTEMS_SUCCESSFUL
-    ) {
+    if (rtems_task_create(
+          rtems_build_name('T', 'A', '1' + number, ' '), 20, STACK, RTEMS_DEFAULT_MODES, RTEMS_DEFAULT_ATTRIBUTES,
+          &ids[number]
+        ) != RTEMS_SUCCESSFUL) {
       exit(99);
     }
   }
@@ -140,9 +132,8 @@ static void Init(rtems_task_argument argument)
   ticks = end.ticks - begin.ticks;
   printf("%" PRIu64 " ticks, %" PRIu64 " expirations\n", ticks, end.expirations - begin.expirations);
   check(1, end.ticks == end.expirations && ticks == end.expirations - begin.expirations, "a tick for each expiration");
-  drift = end.now - begin.now > ticks * NS_PER_TICK
-    ? end.now - begin.now - ticks * NS_PER_TICK
-    : ticks * NS_PER_TICK - (end.now - begin.now);
+  drift = end.now - begin.now > ticks * NS_PER_TICK ? end.now - begin.now - ticks * NS_PER_TICK
+                                                    : ticks * NS_PER_TICK - (end.now - begin.now);
   printf("between ticks and clock: %" PRIu64 " us\n", drift / 1000);
   check(2, drift < NS_PER_TICK, "ticks against the clock");
   for (uint32_t number = 0; number < TASKS; ++number) {

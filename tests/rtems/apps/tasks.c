@@ -51,7 +51,7 @@ static void __attribute__((noinline)) use(size_t size)
   char used[size];
 
   memset(used, 0, size);
-  __asm__ volatile ("" : : "r" (used) : "memory");
+  __asm__ volatile("" : : "r"(used) : "memory");
 #ifdef OVERFLOW
   *(volatile int *) nowhere = 0;
 #endif
@@ -65,7 +65,7 @@ static void use_stack(rtems_task_argument argument)
 #else
   use(USED);
 #endif
-  (void) rtems_event_receive(RTEMS_EVENT_0, RTEMS_WAIT, RTEMS_NO_TIMEOUT, &(rtems_event_set) { 0 });
+  (void) rtems_event_receive(RTEMS_EVENT_0, RTEMS_WAIT, RTEMS_NO_TIMEOUT, &(rtems_event_set) {0});
 }
 
 static void *wait_as_thread(void *argument)
@@ -86,7 +86,7 @@ static void Init(rtems_task_argument argument)
   (void) start(rtems_build_name('D', 'E', 'E', 'P'), 5, use_stack);
   (void) pthread_create(&thread, NULL, wait_as_thread, NULL);
   (void) pthread_setname_np(thread, "a thread");
-  (void) rtems_task_set_priority(RTEMS_SELF, 200, &(rtems_task_priority) { 0 });
+  (void) rtems_task_set_priority(RTEMS_SELF, 200, &(rtems_task_priority) {0});
   exit(7);
 }
 

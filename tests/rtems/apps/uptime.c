@@ -12,7 +12,7 @@
 #include <paravirt/clock.h>
 
 #define WITHOUT_TICKS UINT64_C(4500000000) /* ns, more than 2^32 */
-#define TOLERANCE INT64_C(1000000) /* ns; the uptime goes by a scale that is rounded */
+#define TOLERANCE INT64_C(1000000)         /* ns; the uptime goes by a scale that is rounded */
 
 /* The uptime less the layer's clock, both read with nothing between them. */
 static int64_t difference(void)

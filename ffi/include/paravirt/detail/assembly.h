@@ -36,12 +36,11 @@
 #define L4_POINTER_SIZE_ "4"
 #define L4_JUMP_(pointer) "{jmp *" pointer "|.byte 0xff, 0x25\n.4byte " pointer "}\n"
 #define L4_PUSH_(address) "{pushl $" address "|.byte 0x68\n.4byte " address "}\n"
-#define L4_THUNK_(N) \
-  L4_JUMP_(".Ll4external." N ".slot") /* to where the slot points */
+#define L4_THUNK_(N) L4_JUMP_(".Ll4external." N ".slot") /* to where the slot points */
 #define L4_RESOLVE_(N) \
-  L4_PUSH_(".Ll4external." N ".slot") /* push the slot's address */ \
+  L4_PUSH_(".Ll4external." N ".slot")   /* push the slot's address */ \
   L4_PUSH_(".Ll4external." N ".symbol") /* push the symtab entry's address */ \
-  L4_JUMP_("__l4_external_resolver") /* to the resolver */
+  L4_JUMP_("__l4_external_resolver")    /* to the resolver */
 
 #elif defined(__aarch64__)
 
@@ -56,15 +55,15 @@
   "add x16, x16, #:lo12:.Ll4external." N ".slot\n" \
   "adrp x17, .Ll4external." N ".symbol\n" /* the symtab entry's address */ \
   "add x17, x17, #:lo12:.Ll4external." N ".symbol\n" \
-  "stp x17, x16, [sp, #-16]!\n" /* push both */ \
+  "stp x17, x16, [sp, #-16]!\n"        /* push both */ \
   "adrp x16, __l4_external_resolver\n" /* to the resolver */ \
   "ldr x16, [x16, #:lo12:__l4_external_resolver]\n" \
   "br x16\n" \
   ".pushsection .data.l4externals.linked." N ",\"aw?\",%%progbits\n" \
   ".balign 8\n" \
   ".8byte .Ll4external." N ".slot\n" /* where the slot is */ \
-  ".8byte " N "\n" /* what the name means once all is linked */ \
-  ".8byte " N ".resolve - 12\n" /* the thunk */ \
+  ".8byte " N "\n"                   /* what the name means once all is linked */ \
+  ".8byte " N ".resolve - 12\n"      /* the thunk */ \
   ".popsection\n"
 
 #elif defined(__arm__) && __ARM_ARCH >= 7
@@ -95,9 +94,9 @@
   "ld t3, %%pcrel_lo(1b)(t3)\n" \
   "jr t3\n" /* to where it points */
 #define L4_RESOLVE_(N) \
-  "lla t1, .Ll4external." N ".slot\n" /* the slot's address */ \
+  "lla t1, .Ll4external." N ".slot\n"   /* the slot's address */ \
   "lla t2, .Ll4external." N ".symbol\n" /* the symtab entry's address */ \
-  "addi sp, sp, -16\n" /* push both */ \
+  "addi sp, sp, -16\n"                  /* push both */ \
   "sd t1, 8(sp)\n" \
   "sd t2, 0(sp)\n" \
   "2: auipc t3, %%pcrel_hi(__l4_external_resolver)\n" /* to the resolver */ \
@@ -198,16 +197,14 @@
 #define L4_EMIT_(name, word) L4_EMIT_NOW_(name, word)
 #define L4_EMIT_NOW_(name, word) L4_EMIT_IN_(L4_JOIN_(l4_external_entry_, __COUNTER__), #name, word)
 #define L4_EMIT_IN_(carrier, N, word) \
-  __attribute__((used, noinline, section(".discard.l4externals"))) \
-  static void carrier(void) { \
+  __attribute__((used, noinline, section(".discard.l4externals"))) static void carrier(void) { \
     enum { \
       l4_w0 = (word) & 0xffff, \
       l4_w1 = (word) >> 16 & 0xffff, \
       l4_w2 = (word) >> 32 & 0xffff, \
       l4_w3 = (word) >> 48 \
     }; \
-    __asm__ volatile(L4_ENTRY_TEXT_(N) : : \
-      [w0] "i"(l4_w0), [w1] "i"(l4_w1), [w2] "i"(l4_w2), [w3] "i"(l4_w3)); \
+    __asm__ volatile(L4_ENTRY_TEXT_(N) : : [w0] "i"(l4_w0), [w1] "i"(l4_w1), [w2] "i"(l4_w2), [w3] "i"(l4_w3)); \
   }
 #endif
 

@@ -73,7 +73,7 @@ constexpr int code() {
   }
 }
 
-}  // namespace l4_external
+} // namespace l4_external
 
 #define L4_CODE_(T) (::l4_external::code<::l4_external::unqualified<T>>())
 #define L4_CROSSES_(T) (L4_CODE_(T) != 0)
@@ -87,11 +87,11 @@ constexpr int code() {
 /* The pointer, to `char` instead of `void`, so that there is something behind it. */
 #define L4_NOT_VOID_(pointer) \
   _Generic((pointer), \
-    void *: (char *)0, \
-    const void *: (const char *)0, \
-    volatile void *: (volatile char *)0, \
-    const volatile void *: (const volatile char *)0, \
-    default: (pointer))
+      void *: (char *)0, \
+      const void *: (const char *)0, \
+      volatile void *: (volatile char *)0, \
+      const volatile void *: (const volatile char *)0, \
+      default: (pointer))
 #define L4_IS_VOID_(T) \
   _Generic((__typeof__(T) *)0, void *: 1, const void *: 1, volatile void *: 1, const volatile void *: 1, default: 0)
 
@@ -102,43 +102,45 @@ constexpr int code() {
 /* A conditional of `void *` and a pointer is a pointer to `void` with the qualifiers of the pointer's target. */
 #define L4_POINTER_CODE_(T) \
   _Generic(0 ? (void *)1 : L4_IF_POINTER_(T), \
-    const void *: L4_TYPE_CONST_POINTER, \
-    const volatile void *: L4_TYPE_CONST_POINTER, \
-    default: L4_TYPE_POINTER)
+      const void *: L4_TYPE_CONST_POINTER, \
+      const volatile void *: L4_TYPE_CONST_POINTER, \
+      default: L4_TYPE_POINTER)
 
 #define L4_CODE_(T) \
-  (L4_IS_VOID_(T) ? L4_TYPE_UNIT : _Generic(L4_VALUE_(T), \
-    _Bool: 0, \
-    char: (char)-1 < 0 ? L4_TYPE_I8 : L4_TYPE_U8, \
-    signed char: L4_TYPE_I8, \
-    unsigned char: L4_TYPE_U8, \
-    short: L4_SIGNED_CODE_(sizeof(short)), \
-    unsigned short: L4_UNSIGNED_CODE_(sizeof(short)), \
-    int: L4_SIGNED_CODE_(sizeof(int)), \
-    unsigned int: L4_UNSIGNED_CODE_(sizeof(int)), \
-    long: L4_SIGNED_CODE_(sizeof(long)), \
-    unsigned long: L4_UNSIGNED_CODE_(sizeof(long)), \
-    long long: L4_SIGNED_CODE_(sizeof(long long)), \
-    unsigned long long: L4_UNSIGNED_CODE_(sizeof(long long)), \
-    float: L4_TYPE_F32, \
-    double: L4_TYPE_F64, \
-    default: L4_IS_POINTER_(T) ? L4_POINTER_CODE_(T) : 0))
+  (L4_IS_VOID_(T) ? L4_TYPE_UNIT \
+                  : _Generic(L4_VALUE_(T), \
+           _Bool: 0, \
+           char: (char)-1 < 0 ? L4_TYPE_I8 : L4_TYPE_U8, \
+           signed char: L4_TYPE_I8, \
+           unsigned char: L4_TYPE_U8, \
+           short: L4_SIGNED_CODE_(sizeof(short)), \
+           unsigned short: L4_UNSIGNED_CODE_(sizeof(short)), \
+           int: L4_SIGNED_CODE_(sizeof(int)), \
+           unsigned int: L4_UNSIGNED_CODE_(sizeof(int)), \
+           long: L4_SIGNED_CODE_(sizeof(long)), \
+           unsigned long: L4_UNSIGNED_CODE_(sizeof(long)), \
+           long long: L4_SIGNED_CODE_(sizeof(long long)), \
+           unsigned long long: L4_UNSIGNED_CODE_(sizeof(long long)), \
+           float: L4_TYPE_F32, \
+           double: L4_TYPE_F64, \
+           default: L4_IS_POINTER_(T) ? L4_POINTER_CODE_(T) : 0))
 
 /*
  * Whether a value of type `T` has that type, but for qualifiers, and does not become a pointer, as those of an array
  * and of a function do, or lose something, as an atomic one does.
  */
 #define L4_IS_VALUE_(T) \
-  (__builtin_types_compatible_p(const volatile __typeof__(T) *, const volatile __typeof__(((void)0, L4_VALUE_(T))) *) \
-   || __builtin_types_compatible_p(const volatile __typeof__(T) *, const volatile __typeof__(L4_IF_POINTER_(T)) __restrict *))
+  (__builtin_types_compatible_p(const volatile __typeof__(T) *, \
+                                const volatile __typeof__(((void)0, L4_VALUE_(T))) *) || \
+   __builtin_types_compatible_p(const volatile __typeof__(T) *, \
+                                const volatile __typeof__(L4_IF_POINTER_(T)) __restrict *))
 
 /* A function as an argument becomes a pointer to it: so its prototype tells whether the target of a pointer is one. */
 #define L4_IS_CODE_(pointer) \
   __builtin_types_compatible_p(void (*)(__typeof__(*L4_NOT_VOID_(pointer))), void (*)(__typeof__(pointer)))
 
 /* What L4_CODE_ does not see because it looks at values. Once is enough, so it does not burden each use of the code. */
-#define L4_CROSSES_(T) \
-  (L4_IS_VOID_(T) || (L4_CODE_(T) != 0 && L4_IS_VALUE_(T) && !L4_IS_CODE_(L4_IF_POINTER_(T))))
+#define L4_CROSSES_(T) (L4_IS_VOID_(T) || (L4_CODE_(T) != 0 && L4_IS_VALUE_(T) && !L4_IS_CODE_(L4_IF_POINTER_(T))))
 #define L4_STATIC_ASSERT_ _Static_assert
 
 #endif

@@ -57,8 +57,12 @@ static int map_page(const l4_vcpu_regs_t *r, int of_guest) {
 /* The code selector. On x86-32 the kernel's has no name, since user mode has one only; and so it is not to be changed.
  * */
 #if defined(__x86_64__)
-static uint16_t code_selector(const l4_vcpu_regs_t *r) { return r->cs; }
-static void set_code_selector(l4_vcpu_regs_t *r, uint16_t cs) { r->cs = cs; }
+static uint16_t code_selector(const l4_vcpu_regs_t *r) {
+  return r->cs;
+}
+static void set_code_selector(l4_vcpu_regs_t *r, uint16_t cs) {
+  r->cs = cs;
+}
 #else
 static uint16_t code_selector(const l4_vcpu_regs_t *r) {
   (void)r;
@@ -66,12 +70,14 @@ static uint16_t code_selector(const l4_vcpu_regs_t *r) {
   __asm__("mov %%cs, %0" : "=r"(cs));
   return cs;
 }
-static void set_code_selector(l4_vcpu_regs_t *r, uint16_t cs) { (void)r, (void)cs; }
+static void set_code_selector(l4_vcpu_regs_t *r, uint16_t cs) {
+  (void)r, (void)cs;
+}
 #endif
 
 static void take(struct pvh_context *context, const l4_vcpu_regs_t *r) {
-  *context =
-    (struct pvh_context){.ip = r->ip, .sp = r->sp, .flags = r->flags, .cs = code_selector(r), .ss = r->ss & UINT16_MAX};
+  *context = (struct pvh_context){
+      .ip = r->ip, .sp = r->sp, .flags = r->flags, .cs = code_selector(r), .ss = r->ss & UINT16_MAX};
 }
 
 static void give(l4_vcpu_regs_t *r, const struct pvh_context *context) {
@@ -90,14 +96,14 @@ static void fault(l4_vcpu_regs_t *r) {
     /* `into` is refused like any `int`, with the number of what it found. */
     vector = r->err >> IDT_NUMBER == OVERFLOW ? OVERFLOW : PVH_FAULT_SYSTEM_CALL;
   struct pvh_fault fault = {
-    .registers = {r->ax, r->bx, r->cx, r->dx, r->si, r->di, r->bp, r->sp,
+      .registers = {r->ax, r->bx, r->cx, r->dx, r->si, r->di, r->bp, r->sp,
 #if defined(__x86_64__)
-                  r->r8, r->r9, r->r10, r->r11, r->r12, r->r13, r->r14, r->r15
+                    r->r8, r->r9, r->r10, r->r11, r->r12, r->r13, r->r14, r->r15
 #endif
-    },
-    .address = r->pfa,
-    .vector = vector,
-    .error = r->err,
+      },
+      .address = r->pfa,
+      .vector = vector,
+      .error = r->err,
   };
   struct pvh_context context;
   take(&context, r);

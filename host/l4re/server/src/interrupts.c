@@ -51,7 +51,8 @@ static void report_failure(l4_cap_idx_t icu, const char *name, unsigned number, 
   else if (l4_error(l4_icu_info(icu, &info)) >= 0 && number >= info.nr_irqs)
     console_say("there is no interrupt %u at `%s`: its numbers are below %u", number, name, info.nr_irqs);
   else
-    console_say("interrupt %u at `%s` is not to be had, perhaps because somebody else has it: error %ld", number, name, error);
+    console_say("interrupt %u at `%s` is not to be had, perhaps because somebody else has it: error %ld", number, name,
+                error);
 }
 
 int interrupts_bind(uint32_t line, unsigned number) {

@@ -20,15 +20,16 @@ enum {
 
 static const uint64_t SECOND = 1000000000; /* ns */
 
-static const char usage[] = "usage: paravirt [OPTION]... GUEST [ARGUMENT]...\n"
-                            "  --memory=BYTES       memory for the guest beside its image, 16 MiB without\n"
-                            "  --lazy               bind each function on its first call\n"
-                            "  --partial            start a guest although functions are missing\n"
-                            "  --compat=l4rtems        accept images of L4RTEMS, and the names of its functions\n"
-                            "  --executable-memory  let the guest execute its memory beside the image\n"
-                            "  --wall-clock=SECONDS Unix time at the start, if there is no clock chip's\n"
-                            "  --irq=LINE:NUMBER    interrupt NUMBER of the capability `vbus`, else `icu`, raises LINE\n"
-                            "  --measure            compare with libvcpu";
+static const char usage[] =
+    "usage: paravirt [OPTION]... GUEST [ARGUMENT]...\n"
+    "  --memory=BYTES       memory for the guest beside its image, 16 MiB without\n"
+    "  --lazy               bind each function on its first call\n"
+    "  --partial            start a guest although functions are missing\n"
+    "  --compat=l4rtems        accept images of L4RTEMS, and the names of its functions\n"
+    "  --executable-memory  let the guest execute its memory beside the image\n"
+    "  --wall-clock=SECONDS Unix time at the start, if there is no clock chip's\n"
+    "  --irq=LINE:NUMBER    interrupt NUMBER of the capability `vbus`, else `icu`, raises LINE\n"
+    "  --measure            compare with libvcpu";
 
 static struct {
   uint64_t memory;
@@ -104,11 +105,15 @@ static void device(const char *text) {
 
 static void parse(int argc, char **argv) {
   static const struct option long_options[] = {
-    {"memory", required_argument, NULL, 'm'}, {"lazy", no_argument, NULL, 'l'},
-    {"partial", no_argument, NULL, 'p'},      {"compat", required_argument, NULL, 'o'},
-    {"irq", required_argument, NULL, 'i'},    {"wall-clock", required_argument, NULL, 'w'},
-    {"measure", no_argument, NULL, 'c'},      {"executable-memory", no_argument, NULL, 'x'},
-    {NULL, 0, NULL, 0},
+      {"memory", required_argument, NULL, 'm'},
+      {"lazy", no_argument, NULL, 'l'},
+      {"partial", no_argument, NULL, 'p'},
+      {"compat", required_argument, NULL, 'o'},
+      {"irq", required_argument, NULL, 'i'},
+      {"wall-clock", required_argument, NULL, 'w'},
+      {"measure", no_argument, NULL, 'c'},
+      {"executable-memory", no_argument, NULL, 'x'},
+      {NULL, 0, NULL, 0},
   };
   int option;
   while ((option = getopt_long(argc, argv, "+", long_options, NULL)) != -1)
@@ -177,26 +182,26 @@ static char *join(char **arguments) {
 
 static struct pvh_guest *create(const struct pvh_image *image, char **arguments) {
   static const struct pvh_platform platform = {
-    .size = sizeof(platform),
-    .map = memory_map,
-    .protect = memory_protect,
-    .now = alarm_now,
-    .wall = wall,
-    .set_alarm = alarm_set,
-    .wait = vcpu_wait,
-    .console_write = console_write,
-    .console_read = console_read,
-    .set_tls = tls_set,
-    .enter_host = vcpu_enter_host,
-    .leave_host = vcpu_leave_host,
+      .size = sizeof(platform),
+      .map = memory_map,
+      .protect = memory_protect,
+      .now = alarm_now,
+      .wall = wall,
+      .set_alarm = alarm_set,
+      .wait = vcpu_wait,
+      .console_write = console_write,
+      .console_read = console_read,
+      .set_tls = tls_set,
+      .enter_host = vcpu_enter_host,
+      .leave_host = vcpu_leave_host,
   };
   struct pvh_request request = {
-    .size = sizeof(request),
-    .platform = &platform,
-    .command_line = join(arguments),
-    .memory = options.memory,
-    .flags = (options.lazy ? PVH_LAZY : 0) | (options.l4rtems ? PVH_COMPAT_L4RTEMS : 0) |
-             (options.executable_memory ? PVH_EXECUTABLE_MEMORY : 0),
+      .size = sizeof(request),
+      .platform = &platform,
+      .command_line = join(arguments),
+      .memory = options.memory,
+      .flags = (options.lazy ? PVH_LAZY : 0) | (options.l4rtems ? PVH_COMPAT_L4RTEMS : 0) |
+               (options.executable_memory ? PVH_EXECUTABLE_MEMORY : 0),
   };
   request.function_count = table_functions(&request.functions);
   int32_t result = pvh_image_check(image, request.functions, request.function_count, request.flags);
@@ -235,7 +240,7 @@ int main(int argc, char **argv) {
   parse(argc, argv);
 
   const struct pvh_environment environment = {
-    .size = sizeof(environment), .allocate = allocate, .release = release, .message = message, .abort = give_up};
+      .size = sizeof(environment), .allocate = allocate, .release = release, .message = message, .abort = give_up};
   if (pvh_initialize(&environment) < 0)
     return EXIT_FAILURE;
   struct pvh_image *image = open_image(argv[optind]);

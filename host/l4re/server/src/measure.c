@@ -16,8 +16,12 @@ static uint64_t cycles(void) {
   return (uint64_t)high << 32 | low;
 }
 
-static void no_event(l4_vcpu_state_t *vcpu) { (void)vcpu; }
-static void no_preparation(l4_utcb_t *utcb) { (void)utcb; }
+static void no_event(l4_vcpu_state_t *vcpu) {
+  (void)vcpu;
+}
+static void no_preparation(l4_utcb_t *utcb) {
+  (void)utcb;
+}
 
 void measure_libvcpu(void) {
   l4_vcpu_state_t *vcpu = vcpu_state();

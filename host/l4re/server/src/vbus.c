@@ -25,7 +25,8 @@ l4_cap_idx_t vbus_icu(l4_cap_idx_t bus) {
   if (error >= 0)
     return icu;
   l4re_util_cap_free(icu);
-  console_say("the capability `vbus` has no interrupt controller (device %s): error %ld; it must be a bus of the server io",
-              hardware_id, error);
+  console_say(
+      "the capability `vbus` has no interrupt controller (device %s): error %ld; it must be a bus of the server io",
+      hardware_id, error);
   return L4_INVALID_CAP;
 }

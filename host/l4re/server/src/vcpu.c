@@ -24,7 +24,9 @@ enum { GUEST_FLAGS = L4_VCPU_F_IRQ | L4_VCPU_F_PAGE_FAULTS | L4_VCPU_F_EXCEPTION
 
 static l4_vcpu_state_t *vcpu;
 
-l4_vcpu_state_t *vcpu_state(void) { return vcpu; }
+l4_vcpu_state_t *vcpu_state(void) {
+  return vcpu;
+}
 
 long vcpu_initialize(void) {
   const l4re_env_t *env = l4re_env();
@@ -47,8 +49,8 @@ long vcpu_initialize(void) {
 l4_cap_idx_t vcpu_irq(l4_umword_t label) {
   const l4re_env_t *env = l4re_env();
   l4_cap_idx_t irq = l4re_util_cap_alloc();
-  if (l4_is_invalid_cap(irq) || l4_error(l4_factory_create_irq(env->factory, irq)) < 0
-      || l4_error(l4_rcv_ep_bind_thread(irq, env->main_thread, label)) < 0)
+  if (l4_is_invalid_cap(irq) || l4_error(l4_factory_create_irq(env->factory, irq)) < 0 ||
+      l4_error(l4_rcv_ep_bind_thread(irq, env->main_thread, label)) < 0)
     return L4_INVALID_CAP;
   return irq;
 }

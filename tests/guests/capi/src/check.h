@@ -12,10 +12,10 @@
 
 /* Ends a check that finds a condition false; main.c prints the condition. */
 #define REQUIRE(condition) \
-    do { \
-        if (!(condition)) \
-            return #condition; \
-    } while (0)
+  do { \
+    if (!(condition)) \
+      return #condition; \
+  } while (0)
 
 /* A check: NULL, or what did not hold. Each begins with interrupts on and leaves no handler behind. */
 typedef const char *check(void);
@@ -31,9 +31,9 @@ bool wait_for(const volatile uint32_t *counter, uint32_t count);
 
 /* A handler of a line: counts calls, and notes the line and whether interrupts were on. `argument` is the note. */
 struct line_note {
-    volatile uint32_t calls;
-    uint32_t line;
-    bool on;
+  volatile uint32_t calls;
+  uint32_t line;
+  bool on;
 };
 void note_line(uint32_t line, void *argument);
 

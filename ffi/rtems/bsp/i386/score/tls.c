@@ -27,8 +27,7 @@ void _CPU_Use_thread_local_storage(const Context_Control *context)
     current = base;
     if (paravirt_cpu_set_tls(base) < 0) {
       rtems_panic(
-        "paravirt: %" PRIuPTR " bytes of thread-local data, but this host offers no thread-local storage\n",
-        size
+        "paravirt: %" PRIuPTR " bytes of thread-local data, but this host offers no thread-local storage\n", size
       );
     }
   }

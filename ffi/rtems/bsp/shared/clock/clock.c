@@ -132,13 +132,8 @@ static void clock_install_isr(rtems_interrupt_handler handler)
   rtems_status_code sc;
 
   clock_isr = handler;
-  sc = rtems_interrupt_handler_install(
-    PARAVIRT_VECTOR_TIMER,
-    "Timers",
-    RTEMS_INTERRUPT_UNIQUE,
-    clock_timer_vector,
-    NULL
-  );
+  sc =
+    rtems_interrupt_handler_install(PARAVIRT_VECTOR_TIMER, "Timers", RTEMS_INTERRUPT_UNIQUE, clock_timer_vector, NULL);
   if (sc != RTEMS_SUCCESSFUL) {
     bsp_fatal(BSP_FATAL_INTERRUPT_INITIALIZATION);
   }

@@ -57,18 +57,11 @@ static bool rtc_is_there(int minor)
 }
 
 static const rtc_fns rtc_functions = {
-  .deviceInitialize = rtc_initialize,
-  .deviceGetTime = rtc_get_time,
-  .deviceSetTime = rtc_set_time
+  .deviceInitialize = rtc_initialize, .deviceGetTime = rtc_get_time, .deviceSetTime = rtc_set_time
 };
 
 rtc_tbl RTC_Table[] = {
-  {
-    .sDeviceName = "/dev/rtc",
-    .deviceType = RTC_CUSTOM,
-    .pDeviceFns = &rtc_functions,
-    .deviceProbe = rtc_is_there
-  }
+  {.sDeviceName = "/dev/rtc", .deviceType = RTC_CUSTOM, .pDeviceFns = &rtc_functions, .deviceProbe = rtc_is_there}
 };
 
 size_t RTC_Count = RTEMS_ARRAY_SIZE(RTC_Table);

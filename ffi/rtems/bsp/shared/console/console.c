@@ -22,9 +22,7 @@ typedef struct {
   size_t written; /* taken by the host, Termios is to be told */
 } console_context;
 
-static console_context console_instance = {
-  .base = RTEMS_TERMIOS_DEVICE_CONTEXT_INITIALIZER("Paravirt console")
-};
+static console_context console_instance = {.base = RTEMS_TERMIOS_DEVICE_CONTEXT_INITIALIZER("Paravirt console")};
 
 /* Input has come, or the transmission that console_write() has begun is done. */
 static void console_interrupt(void *argument)
@@ -46,10 +44,7 @@ static void console_interrupt(void *argument)
 }
 
 static bool console_first_open(
-  rtems_termios_tty *tty,
-  rtems_termios_device_context *base,
-  struct termios *term,
-  rtems_libio_open_close_args_t *args
+  rtems_termios_tty *tty, rtems_termios_device_context *base, struct termios *term, rtems_libio_open_close_args_t *args
 )
 {
   console_context *self = (console_context *) base;
@@ -64,18 +59,12 @@ static bool console_first_open(
   tty->rawInBufSemaphoreWait = true;
 
   return rtems_interrupt_handler_install(
-    PARAVIRT_VECTOR_CONSOLE,
-    "Console",
-    RTEMS_INTERRUPT_UNIQUE,
-    console_interrupt,
-    self
-  ) == RTEMS_SUCCESSFUL;
+           PARAVIRT_VECTOR_CONSOLE, "Console", RTEMS_INTERRUPT_UNIQUE, console_interrupt, self
+         ) == RTEMS_SUCCESSFUL;
 }
 
 static void console_last_close(
-  rtems_termios_tty *tty,
-  rtems_termios_device_context *base,
-  rtems_libio_open_close_args_t *args
+  rtems_termios_tty *tty, rtems_termios_device_context *base, rtems_libio_open_close_args_t *args
 )
 {
   (void) tty;
@@ -113,12 +102,10 @@ static const rtems_termios_device_handler console_handler = {
 };
 
 const console_device console_device_table[] = {
-  {
-    .device_file = "/dev/ttyS0",
-    .probe = console_device_probe_default,
-    .handler = &console_handler,
-    .context = &console_instance.base
-  }
+  {.device_file = "/dev/ttyS0",
+   .probe = console_device_probe_default,
+   .handler = &console_handler,
+   .context = &console_instance.base}
 };
 
 const size_t console_device_count = RTEMS_ARRAY_SIZE(console_device_table);

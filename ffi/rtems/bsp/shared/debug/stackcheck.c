@@ -39,7 +39,7 @@ static bool fill_stack(Thread_Control *executing, Thread_Control *created)
   return true;
 }
 
-static User_extensions_Control extension = { .Callouts = { .thread_create = fill_stack } };
+static User_extensions_Control extension = {.Callouts = {.thread_create = fill_stack}};
 
 static void begin_stack_check(void)
 {

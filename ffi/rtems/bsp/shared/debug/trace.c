@@ -54,11 +54,7 @@ static void threads_switch(Thread_Control *executing, Thread_Control *heir)
 }
 
 static User_extensions_Control extension = {
-  .Callouts = {
-    .thread_create = thread_is_created,
-    .thread_switch = threads_switch,
-    .thread_begin = thread_begins
-  }
+  .Callouts = {.thread_create = thread_is_created, .thread_switch = threads_switch, .thread_begin = thread_begins}
 };
 
 static void begin_trace(void)

@@ -44,15 +44,10 @@ void *bsp_idle_task_body(uintptr_t ignored);
 #define BSP_IDLE_TASK_BODY bsp_idle_task_body
 
 /** @brief Reports a fatal error and asks the host to stop, on the interrupt stack: the thread's own may be used up. */
-void bsp_fatal_on_interrupt_stack(
-  rtems_fatal_source source,
-  bool always_set_to_false,
-  rtems_fatal_code code
-);
+void bsp_fatal_on_interrupt_stack(rtems_fatal_source source, bool always_set_to_false, rtems_fatal_code code);
 
 #undef BSP_INITIAL_EXTENSION
-#define BSP_INITIAL_EXTENSION \
-  { NULL, NULL, NULL, NULL, NULL, NULL, NULL, bsp_fatal_on_interrupt_stack, NULL }
+#define BSP_INITIAL_EXTENSION {NULL, NULL, NULL, NULL, NULL, NULL, NULL, bsp_fatal_on_interrupt_stack, NULL}
 
 #ifdef __cplusplus
 }

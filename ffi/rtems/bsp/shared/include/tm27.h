@@ -36,9 +36,7 @@ static inline void Install_tm27_vector(rtems_interrupt_handler handler)
 
 static inline void Cause_tm27_intr(void)
 {
-  (void) rtems_interrupt_raise(
-    rtems_interrupt_is_in_progress() ? TM27_VECTOR_INNER : TM27_VECTOR_OUTER
-  );
+  (void) rtems_interrupt_raise(rtems_interrupt_is_in_progress() ? TM27_VECTOR_INNER : TM27_VECTOR_OUTER);
 }
 
 #define Clear_tm27_intr() /* the dispatcher has taken it */

@@ -36,10 +36,7 @@ void bsp_interrupt_facility_initialize(void)
   /* All lines are masked. */
 }
 
-rtems_status_code bsp_interrupt_get_attributes(
-  rtems_vector_number         vector,
-  rtems_interrupt_attributes *attributes
-)
+rtems_status_code bsp_interrupt_get_attributes(rtems_vector_number vector, rtems_interrupt_attributes *attributes)
 {
   (void) vector;
   attributes->is_maskable = true;
@@ -68,8 +65,7 @@ rtems_status_code bsp_interrupt_vector_enable(rtems_vector_number vector)
   int32_t error;
 
   rtems_interrupt_local_disable(level);
-  error = (attached & bit) != 0 ? paravirt_irq_unmask(vector)
-    : paravirt_irq_attach(vector, dispatch, NULL);
+  error = (attached & bit) != 0 ? paravirt_irq_unmask(vector) : paravirt_irq_attach(vector, dispatch, NULL);
   if (error == 0) {
     attached |= bit;
     enabled |= bit;

@@ -46,10 +46,7 @@ static void interrupt_body(void)
   --cpu->thread_dispatch_disable_level;
   paravirt_trace(PARAVIRT_TRACE_HANDLER_END, 0, NULL, 0);
 
-  if (
-    cpu->thread_dispatch_disable_level != 0 || cpu->isr_dispatch_disable != 0
-      || !cpu->dispatch_necessary
-  ) {
+  if (cpu->thread_dispatch_disable_level != 0 || cpu->isr_dispatch_disable != 0 || !cpu->dispatch_necessary) {
     return;
   }
 

@@ -36,13 +36,9 @@ static void report(void *argument)
  * application's may have enabled them, and then a handler would be given the interrupt stack from its top. With
  * interrupts disabled nobody else uses it, unless this runs on it already.
  */
-void bsp_fatal_on_interrupt_stack(
-  rtems_fatal_source source,
-  bool always_set_to_false,
-  rtems_fatal_code code
-)
+void bsp_fatal_on_interrupt_stack(rtems_fatal_source source, bool always_set_to_false, rtems_fatal_code code)
 {
-  fatal_error error = { .source = source, .code = code };
+  fatal_error error = {.source = source, .code = code};
   uintptr_t here = (uintptr_t) &error;
 
   (void) always_set_to_false;

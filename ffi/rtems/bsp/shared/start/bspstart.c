@@ -27,14 +27,12 @@ int32_t paravirt_main(void)
 /* The workspace and the C program heap take one area; it is the largest range of free memory that the host gives. */
 static Memory_Area memory_areas[1];
 
-static const Memory_Information memory_information =
-  MEMORY_INFORMATION_INITIALIZER(memory_areas);
+static const Memory_Information memory_information = MEMORY_INFORMATION_INITIALIZER(memory_areas);
 
 static void find_memory(void)
 {
   const struct pv_start_info *info = paravirt_start_info();
-  const struct pv_memory_range *range =
-    (const struct pv_memory_range *) (uintptr_t) info->memory;
+  const struct pv_memory_range *range = (const struct pv_memory_range *) (uintptr_t) info->memory;
   const struct pv_memory_range *end = range + info->memory_count;
   uint64_t size = 0;
 
@@ -42,9 +40,7 @@ static void find_memory(void)
     if (range->kind == PV_MEMORY_RAM && range->size > size) {
       size = range->size;
       _Memory_Initialize(
-        &memory_areas[0],
-        (void *) (uintptr_t) range->start,
-        (void *) (uintptr_t) (range->start + range->size)
+        &memory_areas[0], (void *) (uintptr_t) range->start, (void *) (uintptr_t) (range->start + range->size)
       );
     }
   }
@@ -59,8 +55,5 @@ const Memory_Information *_Memory_Get(void)
 
 void bsp_reset(rtems_fatal_source source, rtems_fatal_code code)
 {
-  paravirt_power_shutdown(
-    source == RTEMS_FATAL_SOURCE_EXIT ? PV_SHUTDOWN_EXIT : PV_SHUTDOWN_FATAL,
-    (int32_t) code
-  );
+  paravirt_power_shutdown(source == RTEMS_FATAL_SOURCE_EXIT ? PV_SHUTDOWN_EXIT : PV_SHUTDOWN_FATAL, (int32_t) code);
 }

@@ -17,7 +17,9 @@ static int32_t load(uint64_t base) {
 }
 
 /* The first word of libc's block is its own address (System V ABI for TLS, variant 2). */
-void tls_initialize(void) { __asm__("movq %%fs:0, %0" : "=r"(host_base)); }
+void tls_initialize(void) {
+  __asm__("movq %%fs:0, %0" : "=r"(host_base));
+}
 
 int32_t tls_set(void *context, uint64_t base) {
   (void)context;

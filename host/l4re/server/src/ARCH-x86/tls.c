@@ -13,7 +13,9 @@ enum { GUEST_ENTRY = 1 };
 
 static uint16_t host_selector, guest_selector;
 
-void tls_initialize(void) { __asm__("mov %%gs, %0" : "=r"(host_selector)); }
+void tls_initialize(void) {
+  __asm__("mov %%gs, %0" : "=r"(host_selector));
+}
 
 int32_t tls_set(void *context, uint64_t base) {
   (void)context;
@@ -28,6 +30,10 @@ int32_t tls_set(void *context, uint64_t base) {
   return 0;
 }
 
-void tls_enter_host(void) { __asm__ volatile("mov %0, %%gs" : : "r"(host_selector)); }
+void tls_enter_host(void) {
+  __asm__ volatile("mov %0, %%gs" : : "r"(host_selector));
+}
 
-void tls_leave_host(void) { __asm__ volatile("mov %0, %%gs" : : "r"(guest_selector)); }
+void tls_leave_host(void) {
+  __asm__ volatile("mov %0, %%gs" : : "r"(guest_selector));
+}

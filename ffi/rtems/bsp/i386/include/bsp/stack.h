@@ -20,17 +20,17 @@ static inline void call_on_stack(const void *top, void (*function)(void *), void
   void *interrupted;
   void *parameter = argument;
 
-  __asm__ volatile (
-    "movl %%esp, %0\n"       /* into a register that the callee keeps */
+  __asm__ volatile(
+    "movl %%esp, %0\n" /* into a register that the callee keeps */
     "movl %3, %%esp\n"
-    "subl $12, %%esp\n"      /* with the argument, the stack is aligned at the call */
+    "subl $12, %%esp\n" /* with the argument, the stack is aligned at the call */
     "pushl %1\n"
     "call *%2\n"
     "movl %0, %%esp\n"
-    : "=&b" (interrupted), "+a" (parameter), "+d" (function)
-    : "S" ((uintptr_t) top & ~(uintptr_t) (CPU_STACK_ALIGNMENT - 1)),
+    : "=&b"(interrupted), "+a"(parameter), "+d"(function)
+    : "S"((uintptr_t) top & ~(uintptr_t) (CPU_STACK_ALIGNMENT - 1)),
       /* not used here: the compiler then finds its frame by ebp, and so does a debugger from the other stack */
-      "m" (*(const char *) __builtin_frame_address(0))
+      "m"(*(const char *) __builtin_frame_address(0))
     : "ecx", "memory", "cc"
   );
 }

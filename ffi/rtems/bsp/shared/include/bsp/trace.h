@@ -34,20 +34,10 @@ typedef enum {
  *
  * The host finds the variable by its symbol and writes it before the program's start.
  */
-extern void (*volatile paravirt_trace_hook)(
-  uint32_t event,
-  uint32_t id,
-  const char *text,
-  uint32_t length
-);
+extern void (*volatile paravirt_trace_hook)(uint32_t event, uint32_t id, const char *text, uint32_t length);
 
 /** @brief Tells the host, if it wants to know. */
-static inline void paravirt_trace(
-  paravirt_trace_event event,
-  uint32_t id,
-  const char *text,
-  size_t length
-)
+static inline void paravirt_trace(paravirt_trace_event event, uint32_t id, const char *text, size_t length)
 {
   void (*hook)(uint32_t, uint32_t, const char *, uint32_t) = paravirt_trace_hook;
 

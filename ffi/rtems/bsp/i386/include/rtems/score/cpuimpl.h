@@ -35,11 +35,8 @@ extern "C" {
 /** @brief Returns the base of thread-local storage; the port returns where its descriptor lies. */
 static inline void *_CPU_Get_TLS_thread_pointer(const Context_Control *context)
 {
-  return (void *) (
-    (uintptr_t) context->gs.base_address_15_0
-      | (uintptr_t) context->gs.base_address_23_16 << 16
-      | (uintptr_t) context->gs.base_address_31_24 << 24
-  );
+  return (void *) ((uintptr_t) context->gs.base_address_15_0 | (uintptr_t) context->gs.base_address_23_16 << 16 |
+                   (uintptr_t) context->gs.base_address_31_24 << 24);
 }
 
 /** @brief Sets the base of thread-local storage to that of the context, if it is another one. */

@@ -109,7 +109,17 @@ impl Table {
     /// The function of that name, if this image calls one.
     #[must_use]
     pub fn find(self, name: &str) -> Option<Entry> {
-        self.entries().find(|entry| entry.name().to_bytes() == name.as_bytes())
+        let (mut low, mut high) = (0, self.length);
+        while low < high {
+            let middle = low + (high - low) / 2;
+            let entry = self.entry(middle);
+            match entry.name().to_bytes().cmp(name.as_bytes()) {
+                core::cmp::Ordering::Equal => return Some(entry),
+                core::cmp::Ordering::Less => low = middle + 1,
+                core::cmp::Ordering::Greater => high = middle,
+            }
+        }
+        None
     }
 
     /// The entry at `index`, which is below the length.

@@ -212,6 +212,10 @@ struct Reader<'a> {
     end: String,
     /// The last `#[repr(..)]`, until the item that it belongs to.
     representation: Option<String>,
+    /// The last macro that was defined.
+    macro_name: String,
+    /// Macros that are given the variants of an enumeration, and that.
+    lists: Vec<(String, String)>,
 }
 
 impl<'a> Reader<'a> {
@@ -222,6 +226,8 @@ impl<'a> Reader<'a> {
             inside: Inside::Nothing,
             end: String::new(),
             representation: None,
+            macro_name: String::new(),
+            lists: Vec::new(),
         }
     }
 
@@ -272,6 +278,13 @@ impl<'a> Reader<'a> {
                 Some(_) => Inside::Enumeration(path(name(rest))),
                 None => Inside::Nothing,
             }
+        } else if let Some(rest) = words.strip_prefix("macro_rules! ") {
+            self.macro_name = name(rest);
+            Inside::Nothing
+        } else if let Some(list) = words.strip_suffix("! {")
+            && let Some((_, path)) = self.lists.iter().find(|(name, _)| name == list)
+        {
+            Inside::Enumeration(path.clone())
         } else {
             self.constant(words, "");
             Inside::Nothing
@@ -307,7 +320,10 @@ impl<'a> Reader<'a> {
                 }
             }
             Inside::Enumeration(path) => {
-                if let Some((variant, _)) = words.split_once(" = ") {
+                if words.starts_with("$(") {
+                    // The macro's invocation has them.
+                    self.lists.push((self.macro_name.clone(), path.clone()));
+                } else if let Some((variant, _)) = words.split_once(" = ") {
                     let name = format!("{path}::{variant}");
                     self.number(&name, &format!("paravirt_abi::{name}"));
                 } else {

@@ -194,7 +194,7 @@ fn a_slip_in_a_source_does_not_compile() {
             "paravirt_timer_start(PV_TIMER_TICK, clock_period, clock_period, 0)",
             "too many arguments",
         ),
-        ("clock/clock.c", "    \"Timers\",\n", "", "too few arguments"),
+        ("clock/clock.c", "\"Timers\", ", "", "too few arguments"),
         (
             "console/console.c",
             ".write = console_write",

@@ -291,11 +291,18 @@ macro_rules! image {
         };
         // What the start-up files of a C library refer to, and `core` as it comes with compilers. Only a program whose
         // linker was not told of the guests' script is linked with the former: it is to be told that, and nothing else.
+        // From others a linker leaves the sections out.
         ::core::arch::global_asm!(
             ".weak main, __libc_start_main, rust_eh_personality",
-            ".set main, 0",
-            ".set __libc_start_main, 0",
-            ".set rust_eh_personality, 0",
+            ".pushsection .text.paravirt_c_library, \"ax\", %progbits",
+            "main:",
+            "__libc_start_main:",
+            ".byte 0",
+            ".popsection",
+            ".pushsection .text.paravirt_personality, \"ax\", %progbits",
+            "rust_eh_personality:",
+            ".byte 0",
+            ".popsection",
         );
         $($crate::image! { backends: $backends })?
     };

@@ -75,7 +75,7 @@ fn main() -> i32 {
     match start::arguments().next() {
         None => {
             for (name, _) in ALL {
-                println!("{name}");
+                println!("test: {name}");
             }
             0
         }

@@ -175,7 +175,7 @@ impl<'a> Header<'a> {
                 })
                 .collect(),
         };
-        // Every character of it is shown by a terminal: names are identifiers, and the guest's is as in the other forms.
+        // A terminal shows every character of it: names are identifiers, and the guest's is as in the other forms.
         Ok(serde_json::to_string_pretty(&document)? + "\n")
     }
 

@@ -259,6 +259,7 @@ macro_rules! __l4_external_function {
         $(#[$attribute])*
         #[inline]
         #[allow(clippy::too_many_arguments, reason = "the host's function has as many")]
+        #[allow(clippy::missing_safety_doc, reason = "whoever declares it says what it demands, as of a foreign one")]
         $visibility $($qualifiers)* fn $name($($argument: $type),*) $(-> $result)? {
             unsafe extern "C" {
                 #[link_name = ::core::concat!(::core::stringify!($name), ".has_one_prototype")]

@@ -12,8 +12,8 @@
 //!
 //! A slot is bound in one of three ways: the host stores the address of its function before it enters the guest, or its
 //! resolver does so on the first call ([`set_resolver`]), or the guest binds a function of its own ([`bind()`]). A
-//! library that defines the function itself replaces the thunk at link time, and there is no slot. On AArch64 callers in
-//! Rust go from the slot on, without the thunk: there start-up puts the library's function into the slot.
+//! library that defines the function itself replaces the thunk at link time, and there is no slot. On AArch64 callers
+//! in Rust go from the slot on, without the thunk: there start-up puts the library's function into the slot.
 //!
 //! ```no_run
 //! use paravirt_bsp::external::Table;

@@ -42,8 +42,8 @@ pub struct OptionsOfC {
 }
 
 impl OptionsOfC {
-    /// Checks them, and gets what is needed of the system. What it returns makes the guest of them, on its thread; why it
-    /// ended goes to the failure, if that was by a mistake of a callback.
+    /// Checks them, and gets what is needed of the system. What it returns makes the guest of them, on its thread; why
+    /// it ended goes to the failure, if that was by a mistake of a callback.
     ///
     /// # Safety
     /// As the header says.

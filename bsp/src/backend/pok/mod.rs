@@ -33,8 +33,6 @@
 mod console;
 mod cpu;
 mod interrupt;
-// As in the template, which looks for the same.
-#[path = "../template/irq.rs"]
 mod irq;
 mod kernel;
 mod power;

@@ -1,10 +1,10 @@
 // SPDX-License-Identifier: MIT OR Apache-2.0
 //! Sockets on which is listened. Clients that come while another is there wait until it has gone.
 //!
-//! Of those with a name in the file system, somebody removes the file. A guest's thread may not, so a process of its own
-//! does ([`offspring`]). It waits for the end of this one, whatever ends it, and knows nothing but the socket's name. A
-//! name is taken over from a dead process, and removed, only by who has locked the folder. So none that another process
-//! has just taken is removed.
+//! Of those with a name in the file system, somebody removes the file. A guest's thread may not, so a process of its
+//! own does ([`offspring`]). It waits for the end of this one, whatever ends it, and knows nothing but the socket's
+//! name. A name is taken over from a dead process, and removed, only by who has locked the folder. So none that another
+//! process has just taken is removed.
 
 use std::ffi::{CStr, CString};
 use std::net::{SocketAddr, TcpListener};

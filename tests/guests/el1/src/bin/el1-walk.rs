@@ -107,7 +107,9 @@ fn second() {
     let before = SECOND_CALLS.load(Ordering::Relaxed);
     let started = SECOND.start_ns(100 * INSTRUCTION, 0);
     started.expect("a timer");
-    while SECOND_CALLS.load(Ordering::Relaxed) == before {}
+    while SECOND_CALLS.load(Ordering::Relaxed) == before {
+        core::hint::spin_loop();
+    }
 }
 
 const PATHS: [(&str, fn()); 8] = [
@@ -142,7 +144,9 @@ fn main() -> i32 {
             let was_inside = walk(path, timer, ahead);
             behind = if was_inside { 0 } else { behind + 1 };
             let last = Instant::now();
-            while CALLS.load(Ordering::Relaxed) == 0 && last.elapsed().as_millis() < 10 {}
+            while CALLS.load(Ordering::Relaxed) == 0 && last.elapsed().as_millis() < 10 {
+                core::hint::spin_loop();
+            }
             let (calls, early) = (CALLS.load(Ordering::Relaxed), EARLY.load(Ordering::Relaxed));
             assert!(
                 calls == 1 && early == 0,

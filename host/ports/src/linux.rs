@@ -4,7 +4,7 @@
 use std::path::PathBuf;
 use std::time::Duration;
 
-use anyhow::{Result, ensure};
+use anyhow::{Context, Result, ensure};
 
 use paravirt_build::aarch64;
 use paravirt_build::hosts::PVHOST;
@@ -39,7 +39,8 @@ pub struct Arguments {
 /// Something is not installed, does not build, or the machine does not come to an end.
 pub fn run(workspace: &Workspace, arguments: &Arguments) -> Result<bool> {
     for tool in NEEDED {
-        tool.probe(workspace)?;
+        tool.probe(workspace)
+            .context("run `cargo xtask setup`, which installs it")?;
     }
     for word in &arguments.options {
         // The machine's first program divides its commands there.

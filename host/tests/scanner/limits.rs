@@ -3,9 +3,10 @@
 //! name.
 
 use std::process::{Command, Output};
+use std::time::{Duration, Instant};
 
-use object::elf;
-use pvhost::image::Machine;
+use object::{LittleEndian, elf};
+use pvhost::image::{Image, Machine};
 
 use crate::guest::{self, CODE, DATA, Guest, Load, Section, Symbol, TABLES};
 use crate::program::Folder;
@@ -113,6 +114,39 @@ fn what_is_said_to_be_there_many_times_is_not_read_many_times() {
     sections.sections.resize((1 << 16) + 1, section);
     folder.write("sections", sections.build());
     is_refused(&folder, "sections", "more than 65536 sections");
+}
+
+/// A report looks for twenty sections and more by their names.
+#[test]
+fn a_name_without_end_is_not_read_to_its_end_for_each_section_that_has_it() {
+    const HEADER: usize = size_of::<elf::SectionHeader64<LittleEndian>>();
+    let mut guest = Guest::new(Machine::X86_64);
+    let section = |name| Section {
+        name,
+        address: 0,
+        size: 0,
+        allocated: false,
+        executable: false,
+    };
+    let before = guest.sections.len();
+    guest.sections.push(section("s".repeat(2_000_000)));
+    guest.sections.resize(60_000, section("s".to_owned()));
+    let mut file = guest.build();
+    // All have the name of that one. Number 0 is no section, and of the file's header byte 40 says where they are.
+    let table = usize::from_le_bytes(file[40..48].try_into().expect("eight bytes"));
+    let headers = &mut file[table..][..60_000 * HEADER];
+    let name: [u8; 4] = headers[(1 + before) * HEADER..][..4].try_into().expect("four bytes");
+    for header in headers.chunks_exact_mut(HEADER).skip(2 + before) {
+        header[..4].copy_from_slice(&name);
+    }
+    let image = Image::parse("guest", file).expect("a guest");
+    let start = Instant::now();
+    for _ in 0..20 {
+        assert_eq!(image.section_content(".debug_info"), None);
+    }
+    // Once it took a hundred times as long of an optimized program.
+    let time = start.elapsed();
+    assert!(time < Duration::from_secs(5), "{time:?}");
 }
 
 /// An L4RTEMS guest with so many functions of these names, one after the other.

@@ -288,7 +288,15 @@ pub(super) fn section<'a>(data: &'a [u8], width: Width, name: &str) -> Option<(u
 fn section_of_class<'a, Elf: FileHeader<Endian = LittleEndian>>(data: &'a [u8], name: &str) -> Option<(u64, &'a [u8])> {
     let header = Elf::parse(data).ok()?;
     let table = header.sections(ENDIAN, data).ok()?;
-    let (_, section) = table.section_by_name(ENDIAN, name.as_bytes())?;
+    let names = table.section(header.section_strings_index(ENDIAN, data).ok()?).ok()?;
+    let names = names.data(ENDIAN, data).ok()?;
+    // Of a section's own name no more is read than of the one that is looked for: many may have one without end.
+    let is_named = |section: &&Elf::SectionHeader| {
+        (names.get(section.sh_name(ENDIAN) as usize..))
+            .and_then(|rest| rest.strip_prefix(name.as_bytes()))
+            .is_some_and(|rest| rest.first() == Some(&0))
+    };
+    let section = table.iter().find(is_named)?;
     if section.sh_flags(ENDIAN).0 & elf::SHF_COMPRESSED.0 != 0 {
         return None;
     }

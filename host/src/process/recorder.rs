@@ -6,6 +6,7 @@
 //! looked at whenever the host is there.
 
 use std::cell::{Cell, RefCell};
+use std::collections::TryReserveError;
 use std::rc::Rc;
 use std::sync::atomic::{AtomicU64, Ordering};
 
@@ -44,10 +45,12 @@ pub(super) struct Recorder {
 
 impl Recorder {
     /// With room for events in so many bytes, of a guest whose time passes in that way.
-    pub(super) fn new(memory: u64, time: Time) -> Self {
-        Self {
+    /// # Errors
+    /// There is no memory for the trace.
+    pub(super) fn new(memory: u64, time: Time) -> Result<Self, TryReserveError> {
+        Ok(Self {
             time,
-            ring: Ring::new(memory.clamp(*MEMORY.start(), *MEMORY.end()) as usize),
+            ring: Ring::new(memory.clamp(*MEMORY.start(), *MEMORY.end()) as usize)?,
             functions: RefCell::default(),
             threads: RefCell::default(),
             start: Cell::new(0),
@@ -57,7 +60,7 @@ impl Recorder {
             latest: AtomicU64::new(0),
             left: Cell::default(),
             thread: Cell::new(None),
-        }
+        })
     }
 
     /// The guest starts now.

@@ -3,6 +3,7 @@
 //! whose handler copies registers and the top of the stack.
 
 use std::cell::{Cell, RefCell};
+use std::collections::TryReserveError;
 use std::rc::Rc;
 
 use super::functions::{Call, Erased};
@@ -20,7 +21,7 @@ const STACK_POINTER: usize = 7;
 struct Samples {
     /// Registers, place, and bytes of the stack; never more than there is room for.
     heads: Vec<(Registers, Place, usize)>,
-    /// [`STACK`] bytes for each.
+    /// [`STACK`] bytes for each; never more than there is room for.
     stacks: Vec<u8>,
 }
 
@@ -36,17 +37,22 @@ pub(super) struct Sampler {
 }
 
 impl Sampler {
-    pub(super) fn new() -> Self {
-        Self {
-            samples: RefCell::new(Samples {
-                heads: Vec::with_capacity(SAMPLES),
-                stacks: vec![0; SAMPLES * STACK],
-            }),
+    /// # Errors
+    /// There is no memory for samples.
+    pub(super) fn new() -> Result<Self, TryReserveError> {
+        let mut samples = Samples {
+            heads: Vec::new(),
+            stacks: Vec::new(),
+        };
+        samples.heads.try_reserve_exact(SAMPLES)?;
+        samples.stacks.try_reserve_exact(SAMPLES * STACK)?;
+        Ok(Self {
+            samples: RefCell::new(samples),
             taken: Cell::new(0),
             random: Cell::new(1),
             functions: RefCell::default(),
             call: Cell::new(None),
-        }
+        })
     }
 
     /// Takes a sample. For the signal's handler: it allocates nothing.
@@ -71,6 +77,9 @@ impl Sampler {
         };
         // Of those before, some may not have been taken.
         let index = index.min(heads.len());
+        if index == heads.len() {
+            stacks.resize((index + 1) * STACK, 0);
+        }
         let stack = &mut stacks[index * STACK..][..STACK];
         let length = ReadMemory::read(guest.memory(), registers.stack(), stack);
         match heads.get_mut(index) {

@@ -2,7 +2,7 @@
 //! A guest, from its image to its end, or why there is none.
 
 use std::borrow::Cow;
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, TryReserveError};
 use std::io;
 use std::mem::{self, ManuallyDrop};
 use std::rc::Rc;
@@ -76,6 +76,11 @@ pub struct Builder {
     stack_check: bool,
     trace: Option<u64>,
     profile: bool,
+}
+
+/// What the system has refused to give.
+fn no_memory(what: &'static str) -> impl FnOnce(TryReserveError) -> VmError {
+    move |_| VmError::System(what, io::ErrorKind::OutOfMemory.into())
 }
 
 impl Builder {
@@ -305,7 +310,9 @@ impl Builder {
             None => Console::stdio()
                 .map_err(|source| VmError::System("cannot use standard input and output as the console", source))?,
         };
-        let sampler = self.profile.then(|| Rc::new(Sampler::new()));
+        let sampler =
+            (self.profile.then(Sampler::new).transpose()).map_err(no_memory("no room for a profile's samples"))?;
+        let sampler = sampler.map(Rc::new);
         let hook = self.trace.and_then(|_| recorder::hook(&self.image));
         let request = guest::Request {
             command_line: &self.command_line,
@@ -316,7 +323,11 @@ impl Builder {
             hooks: hook.as_slice(),
         };
         let lines = Arc::new(SharedLines::new(self.pauses.clone(), self.trace.is_some()));
-        let recorder = (self.trace).map(|memory| Rc::new(Recorder::new(memory, self.time)));
+        let recorder = (self.trace).map(|memory| Recorder::new(memory, self.time));
+        let recorder = (recorder.transpose()).map_err(no_memory(
+            "no room for a trace; a smaller one will do (`--trace-memory`)",
+        ))?;
+        let recorder = recorder.map(Rc::new);
         let debugged = self.debugger.as_ref().map(Debugger::vcpu);
         let schedule = Schedule::new(self.time, self.pauses, debugged.is_some(), Arc::clone(&lines));
         let follows_calls = schedule.follows_calls();

@@ -4,6 +4,7 @@
 //! One thread writes, and signal handlers that interrupt it: each takes a place before it fills it, so a handler's
 //! event has a place of its own, behind that of the event which it interrupts.
 
+use std::collections::TryReserveError;
 use std::sync::atomic::{AtomicU64, Ordering};
 
 /// A moment, in ns since the guest's start.
@@ -253,15 +254,21 @@ pub(crate) const EVENT_SIZE: usize = size_of::<Words>();
 
 impl Ring {
     /// A ring for at least one event, and for as many as a power of two: at most what fits into so many bytes.
-    pub(crate) fn new(bytes: usize) -> Self {
+    ///
+    /// # Errors
+    /// There is no such memory.
+    pub(crate) fn new(bytes: usize) -> Result<Self, TryReserveError> {
         let wanted = (bytes / EVENT_SIZE).max(1);
         let count = 1 << wanted.ilog2();
         // Written to now: memory that the system brings in only at the first use would take its time from the guest.
         let place = || [const { AtomicU64::new(u64::MAX) }; WORDS];
-        Self {
-            places: (0..count).map(|_| place()).collect(),
+        let mut places = Vec::new();
+        places.try_reserve_exact(count)?;
+        places.resize_with(count, place);
+        Ok(Self {
+            places: places.into(),
             count: AtomicU64::new(0),
-        }
+        })
     }
 
     /// Adds an event, in the place of the oldest if there is no other. At any instruction.
@@ -369,7 +376,7 @@ mod tests {
 
     #[test]
     fn the_latest_stay_and_the_others_are_counted() {
-        let ring = Ring::new(5 * EVENT_SIZE);
+        let ring = Ring::new(5 * EVENT_SIZE).expect("memory");
         assert_eq!(ring.events(), []);
         for number in 0..11 {
             ring.push(event(number));
@@ -382,7 +389,7 @@ mod tests {
 
     #[test]
     fn there_is_room_for_one_event_at_least() {
-        let ring = Ring::new(0);
+        let ring = Ring::new(0).expect("memory");
         ring.push(event(1));
         assert_eq!(ring.events(), [event(1)]);
     }

@@ -5,7 +5,7 @@ use std::path::{Path, PathBuf};
 
 use pvhost::audit::{self, Allowlist, Audit, Finding};
 use pvhost::image::Image;
-use pvhost::text::Escaped;
+use pvhost::text::{Escaped, beginning};
 use serde::Serialize;
 
 use super::say::BAD;
@@ -196,8 +196,8 @@ fn text(report: &Report<'_>, verbose: bool) -> String {
             "{}:{}: nothing in the image is allowed by `{}: {}`; remove the rule, or correct it\n",
             Escaped(&rule.file),
             rule.line,
-            Escaped(&rule.function),
-            Escaped(&rule.instruction)
+            Escaped(beginning(&rule.function)),
+            Escaped(beginning(&rule.instruction))
         );
     }
     for gap in &report.not_decoded {

@@ -3,6 +3,11 @@
 
 use serde::Deserialize;
 
+use crate::text::{Escaped, beginning};
+
+/// Most bytes of a text with reasons; one in memory takes 80 times as much.
+const LARGEST: usize = 1 << 20;
+
 /// A text that does not say reasons; the message says why.
 #[derive(Debug, thiserror::Error)]
 #[error("{0}")]
@@ -45,7 +50,19 @@ impl Reasons {
     /// # Errors
     /// It is no such text; what is wrong, and in which line.
     pub fn parse(text: &str) -> Result<Self, ReasonsError> {
-        toml::from_str(text).map_err(|error| ReasonsError(error.to_string().trim_end().to_owned()))
+        if text.len() > LARGEST {
+            return Err(ReasonsError(format!(
+                "more than {LARGEST} bytes, which no list of reasons has"
+            )));
+        }
+        toml::from_str(text).map_err(|error: toml::de::Error| {
+            let before = error
+                .span()
+                .and_then(|place| text.get(..place.start))
+                .unwrap_or_default();
+            let line = before.matches('\n').count() + 1;
+            ReasonsError(format!("line {line}: {}", Escaped(beginning(error.message()))))
+        })
     }
 
     /// Why the test of that group does not pass on the host of that name; that host's own reasons go first.

@@ -84,17 +84,6 @@ impl Stream {
         }
     }
 
-    /// To write to as it is, without opening anything, which a sandbox may not permit and takes its time. Where several
-    /// write, one may take the room that another was told of.
-    #[must_use]
-    pub fn writer_as_it_is(file: OwnedFd) -> Self {
-        Self {
-            file,
-            direction: PollFlags::OUT,
-            way: Way::Ask,
-        }
-    }
-
     /// Reads what is there; 0 at its end.
     ///
     /// # Errors
@@ -117,20 +106,14 @@ impl Stream {
         match &self.way {
             Way::Twin(twin) => rustix::io::write(twin, bytes),
             Way::Socket => send(&self.file, bytes, SendFlags::DONTWAIT | SendFlags::NOSIGNAL),
-            Way::Ask if !self.is_ready() => Err(Errno::AGAIN),
-            Way::Ask => rustix::io::write(&self.file, &bytes[..bytes.len().min(AT_ONCE)]),
+            Way::Ask => write_as_it_is(&self.file, bytes),
             Way::File => rustix::io::write(&self.file, bytes),
         }
     }
 
     /// Waits until it is ready, for that many milliseconds at most, or a signal has come.
     pub fn wait(&self, milliseconds: u32) {
-        let timeout = Timespec {
-            tv_sec: (milliseconds / 1000).into(),
-            tv_nsec: (milliseconds % 1000 * 1_000_000).into(),
-        };
-        // Who asks looks again.
-        let _ = poll(&mut [self.poll_fd()], Some(&timeout));
+        is_ready(self.poll_fd(), milliseconds);
     }
 
     /// To wait for it and others.
@@ -140,9 +123,33 @@ impl Stream {
     }
 
     fn is_ready(&self) -> bool {
-        let mut files = [self.poll_fd()];
-        poll(&mut files, Some(&Timespec::default())).is_ok_and(|count| count > 0)
+        is_ready(self.poll_fd(), 0)
     }
+}
+
+/// Writes what there is room for to a stream as it is, without opening anything, which a sandbox may not permit and takes
+/// its time; how many bytes that was. Where several write, one may take the room that another was told of.
+///
+/// # Errors
+/// As of [`Stream::write`].
+pub fn write_as_it_is(file: &impl AsFd, bytes: &[u8]) -> Result<usize, Errno> {
+    if !wait_for_room(file, 0) {
+        return Err(Errno::AGAIN);
+    }
+    rustix::io::write(file, &bytes[..bytes.len().min(AT_ONCE)])
+}
+
+/// Waits until there is room in a stream, for that many milliseconds at most, or a signal has come. Whether there is.
+pub fn wait_for_room(file: &impl AsFd, milliseconds: u32) -> bool {
+    is_ready(PollFd::new(file, PollFlags::OUT), milliseconds)
+}
+
+fn is_ready(file: PollFd<'_>, milliseconds: u32) -> bool {
+    let timeout = Timespec {
+        tv_sec: (milliseconds / 1000).into(),
+        tv_nsec: (milliseconds % 1000 * 1_000_000).into(),
+    };
+    poll(&mut [file], Some(&timeout)).is_ok_and(|count| count > 0)
 }
 
 /// Opens a file to read from, without waiting for whoever writes to it.

@@ -4,6 +4,10 @@
 use std::fs::File;
 use std::io::{self, IsTerminal};
 use std::path::Path;
+#[cfg(process_host)]
+use std::thread;
+#[cfg(process_host)]
+use std::time::{Duration, Instant};
 
 #[cfg(process_host)]
 use pvhost::process::LateFile;
@@ -25,9 +29,24 @@ pub(super) enum WriteError {
         input = Escaped(input)
     )]
     Same { file: String, input: String },
+    #[cfg(process_host)]
+    #[error(
+        "{file} and {other} are one; give each result a name of its own",
+        file = Escaped(file),
+        other = Escaped(other)
+    )]
+    Twice { file: String, other: String },
     #[error("{file} is a terminal, and the result is no text; name a file, or have standard output go to one or to a \
         pipe", file = Escaped(file))]
     Terminal { file: String },
+}
+
+#[cfg(process_host)]
+impl WriteError {
+    /// Whether nobody was ready to read in time.
+    pub(super) fn is_timeout(&self) -> bool {
+        matches!(self, Self::Write { source, .. } if source.kind() == io::ErrorKind::TimedOut)
+    }
 }
 
 /// Writes to standard error. That nobody can be told changes nothing else: least of all the exit status.
@@ -35,9 +54,9 @@ pub(super) fn print_message(text: &str) {
     let _ = streams::stderr(text.as_bytes());
 }
 
-/// From then on no message waits long for its reader. The program has been asked to end, or will be by its time limit.
+/// From then on nothing waits long for its reader. The program has been asked to end, or will be by its time limit.
 #[cfg(process_host)]
-pub(super) fn hurry_from(time: std::time::Instant) {
+pub(super) fn hurry_from(time: Instant) {
     streams::hurry_from(time);
 }
 
@@ -73,11 +92,10 @@ pub(super) fn write(
     summary: &str,
 ) -> Result<(), WriteError> {
     let target = target(file, inputs)?;
-    let is_stdout = target.is_stdout();
-    if is_stdout && io::stdout().is_terminal() && bytes.contains(&0) {
-        let file = file.display().to_string();
-        return Err(WriteError::Terminal { file });
+    if bytes.contains(&0) {
+        check_terminal(file, &target)?;
     }
+    let is_stdout = target.is_stdout();
     replace::write(&target, bytes, mode).map_err(|source| lost(file.display(), source))?;
     if is_stdout {
         say::say(summary);
@@ -99,16 +117,83 @@ fn target(file: &Path, inputs: &[&Path]) -> Result<Target, WriteError> {
     }
 }
 
-/// A file for a result about that guest, which is written when it has ended. What the name stands for is found out now:
-/// later no link is followed.
+/// A place for a result that is written when the guest has ended.
 #[cfg(process_host)]
-pub(super) fn late(file: &Path, guest: &Path) -> Result<LateFile, WriteError> {
-    let late = match target(file, &[guest])? {
-        Target::File { file, .. } => LateFile::replace(&file, None),
-        Target::Other(file) => (File::options().write(true).open(file)).map(|file| LateFile::open(file.into())),
-        Target::Open(file) => Ok(LateFile::open(file.into())),
-    };
-    late.map_err(|source| lost(file.display(), source))
+#[derive(Debug)]
+pub(super) enum Late {
+    File(LateFile),
+    Stream(File),
+}
+
+#[cfg(process_host)]
+impl Late {
+    /// A result about that guest. What the name stands for is found out now: later no link is followed. A FIFO's reader
+    /// is waited for until `end`, if there is one.
+    pub(super) fn open(file: &Path, is_text: bool, guest: &Path, end: Option<Instant>) -> Result<Self, WriteError> {
+        let target = target(file, &[guest])?;
+        if !is_text {
+            check_terminal(file, &target)?;
+        }
+        let late = match target {
+            Target::File { file, .. } => LateFile::replace(&file, None).map(Self::File),
+            Target::Other(file) => open_until(&file, end).map(Self::Stream),
+            Target::Open(file) => Ok(Self::Stream(file)),
+        };
+        late.map_err(|source| lost(file.display(), source))
+    }
+
+    /// Writes it, of this content.
+    pub(super) fn write(self, content: &[u8]) -> io::Result<()> {
+        match self {
+            Self::File(file) => file.write(content),
+            Self::Stream(stream) => write_stream(&stream, content),
+        }
+    }
+}
+
+/// Opens what is no file to write to it. From `end` on it is [`TimedOut`](io::ErrorKind::TimedOut) that nobody reads it.
+#[cfg(process_host)]
+fn open_until(file: &Path, end: Option<Instant>) -> io::Result<File> {
+    use std::os::unix::fs::OpenOptionsExt;
+    const PAUSE: Duration = Duration::from_millis(10);
+    let mut options = File::options();
+    options.write(true).custom_flags(libc::O_NONBLOCK | libc::O_NOCTTY);
+    loop {
+        match options.open(file) {
+            Err(error) if error.raw_os_error() == Some(libc::ENXIO) => {}
+            open => return open,
+        }
+        if end.is_some_and(|end| end <= Instant::now()) {
+            return Err(io::ErrorKind::TimedOut.into());
+        }
+        thread::sleep(PAUSE);
+    }
+}
+
+/// Refuses two results of one name, of which one would be lost, or be amid the other.
+#[cfg(process_host)]
+pub(super) fn check_different(files: &[&Path]) -> Result<(), WriteError> {
+    let mut before: Vec<(&Path, Target)> = Vec::new();
+    for &file in files {
+        // What is no place for a result is refused when it is opened.
+        let Ok(target) = Target::find(file) else { continue };
+        if let Some((other, _)) = before.iter().find(|(_, before)| before.is_in_the_way_of(&target)) {
+            return Err(WriteError::Twice {
+                file: file.display().to_string(),
+                other: other.display().to_string(),
+            });
+        }
+        before.push((file, target));
+    }
+    Ok(())
+}
+
+fn check_terminal(file: &Path, target: &Target) -> Result<(), WriteError> {
+    if target.is_stdout() && io::stdout().is_terminal() {
+        let file = file.display().to_string();
+        return Err(WriteError::Terminal { file });
+    }
+    Ok(())
 }
 
 #[cfg(process_host)]
@@ -118,7 +203,7 @@ mod streams {
     use std::sync::{Mutex, MutexGuard, PoisonError};
     use std::time::{Duration, Instant};
 
-    use pvhost::streams::Stream;
+    use pvhost::streams::{wait_for_room, write_as_it_is};
     use rustix::io::Errno;
 
     /// Who is in a hurry waits that long for a reader.
@@ -126,12 +211,11 @@ mod streams {
     /// Milliseconds until it looks at the time.
     const WAIT: u32 = 50;
 
-    /// How long messages wait for their reader.
+    /// How long what is written waits for its reader.
     struct Hurry {
         /// From when on not long.
         from: Option<Instant>,
-        /// A reader that one message has been given up for since that was said gets no more time for the next ones,
-        /// which may be many.
+        /// Once something has been given up since that was said, what comes gets no more time: it may be much.
         is_given_up: bool,
     }
 
@@ -154,33 +238,35 @@ mod streams {
         all(&io::stdout(), bytes)
     }
 
-    pub(super) fn all(file: &impl AsFd, bytes: &[u8]) -> io::Result<()> {
-        write(file, bytes, || false)
-    }
-
     pub(super) fn stderr(bytes: &[u8]) -> io::Result<()> {
-        let start = Instant::now();
-        write(&io::stderr(), bytes, || {
-            let mut hurry = hurry();
-            let from = hurry.from.map(|from| from.max(start));
-            hurry.is_given_up |= from.is_some_and(|from| from.elapsed() >= GRACE);
-            hurry.is_given_up
-        })
+        all(&io::stderr(), bytes)
     }
 
-    /// Writes all, unless somebody gives up.
-    fn write(file: &impl AsFd, bytes: &[u8], gives_up: impl Fn() -> bool) -> io::Result<()> {
-        let stream = Stream::writer_as_it_is(file.as_fd().try_clone_to_owned()?);
+    /// Writes all, unless the reader takes too long for who is in a hurry: then it is
+    /// [`TimedOut`](io::ErrorKind::TimedOut).
+    pub(super) fn all(file: &impl AsFd, bytes: &[u8]) -> io::Result<()> {
+        let start = Instant::now();
         let mut rest = bytes;
         while !rest.is_empty() {
-            match stream.write(rest) {
+            match write_as_it_is(file, rest) {
                 Ok(count) => rest = &rest[count..],
                 Err(Errno::INTR) => {}
-                Err(Errno::AGAIN) if !gives_up() => stream.wait(WAIT),
+                Err(Errno::AGAIN) if gives_up(start) => return Err(io::ErrorKind::TimedOut.into()),
+                Err(Errno::AGAIN) => {
+                    wait_for_room(file, WAIT);
+                }
                 Err(error) => return Err(error.into()),
             }
         }
         Ok(())
+    }
+
+    /// Whether what is being written since `start` is given up.
+    fn gives_up(start: Instant) -> bool {
+        let mut hurry = hurry();
+        let from = hurry.from.map(|from| from.max(start));
+        hurry.is_given_up |= from.is_some_and(|from| from.elapsed() >= GRACE);
+        hurry.is_given_up
     }
 }
 

@@ -70,22 +70,35 @@ impl Target {
 
     /// Returns whether it is the file of that name, whatever other names both have.
     pub(super) fn is_file(&self, name: &Path) -> bool {
-        let ours = match self {
+        let both = (self.metadata(), fs::metadata(name));
+        matches!(both, (Ok(ours), Ok(other)) if ours.is_file() && is_same(&ours, &other))
+    }
+
+    /// Of what is there.
+    fn metadata(&self) -> io::Result<Metadata> {
+        match self {
             Self::File { file, .. } | Self::Other(file) => fs::metadata(file),
             Self::Open(file) => file.metadata(),
-        };
-        matches!((ours, fs::metadata(name)), (Ok(ours), Ok(other)) if ours.is_file() && is_same(&ours, &other))
+        }
+    }
+
+    /// Returns whether of two results, there and in `other`, one would be lost or be amid the other. What is written to
+    /// a device, such as `/dev/null`, is none of our business.
+    #[cfg(process_host)]
+    pub(super) fn is_in_the_way_of(&self, other: &Self) -> bool {
+        use std::os::unix::fs::FileTypeExt;
+        match (self, other, self.metadata(), other.metadata()) {
+            (Self::File { file: ours, .. }, Self::File { file, .. }, ..) if ours == file => true,
+            (_, _, Ok(ours), Ok(other)) => is_same(&ours, &other) && !ours.file_type().is_char_device(),
+            _ => false,
+        }
     }
 
     /// Returns whether it is standard output.
     pub(super) fn is_stdout(&self) -> bool {
-        let ours = match self {
-            Self::Open(file) => file.metadata(),
-            Self::Other(file) => fs::metadata(file),
-            Self::File { .. } => return false,
-        };
         let stdout = stdout().and_then(|stdout| stdout.metadata());
-        matches!((ours, stdout), (Ok(ours), Ok(stdout)) if is_same(&ours, &stdout))
+        let is_file = matches!(self, Self::File { .. });
+        !is_file && matches!((self.metadata(), stdout), (Ok(ours), Ok(stdout)) if is_same(&ours, &stdout))
     }
 }
 

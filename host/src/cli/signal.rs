@@ -26,6 +26,12 @@ pub(super) fn let_sigpipe_end_it() {
     }
 }
 
+/// Lets this program learn how the programs end that it starts, even if whoever started it does not want to know of his.
+pub(super) fn wait_for_children() {
+    // SAFETY: no pointers; the default action does nothing.
+    unsafe { libc::signal(libc::SIGCHLD, libc::SIG_DFL) };
+}
+
 /// Returns whether that signal is to be the program's end. Of those that come here, only a SIGPIPE may be one that
 /// whoever started the program wants ignored.
 pub(super) fn is_deadly(signal: i32) -> bool {

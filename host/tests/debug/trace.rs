@@ -2,11 +2,16 @@
 //! `pvhost run --trace` and `pvhost report`.
 
 use std::fs;
+use std::io::{self, pipe};
+use std::os::fd::{AsRawFd, OwnedFd};
 use std::os::unix::fs::symlink;
+use std::os::unix::process::{CommandExt, ExitStatusExt};
 use std::path::Path;
 use std::process::{Command, Output, Stdio};
 
+use pvhost::streams::Stream;
 use pvhost::trace::{Delivery, Event, Recording};
+use rustix::fs::{CWD, FileType, Mode, mknodat};
 use tempfile::TempDir;
 use test_support::need::User;
 use test_support::users;
@@ -145,11 +150,7 @@ fn a_guest_that_is_ended_leaves_its_trace() {
         let mut running = Running::start_until(&mut command, "TA3 - unit  0\n");
         running.signal(libc::SIGTERM);
         let status = running.ends();
-        assert_eq!(
-            std::os::unix::process::ExitStatusExt::signal(&status),
-            Some(libc::SIGTERM),
-            "{arch}"
-        );
+        assert_eq!(status.signal(), Some(libc::SIGTERM), "{arch}");
         assert!(!recording(&file).calls.is_empty(), "{arch}");
     }
 }
@@ -190,6 +191,113 @@ fn a_trace_is_written_as_every_file_is() {
     }
     let left = fs::read_dir(folder.path()).expect("a folder").count();
     assert_eq!(left, 3, "nothing else is left");
+}
+
+/// Of a result that goes to a pipe.
+#[test]
+fn a_reader_that_does_not_read_keeps_no_run_beyond_its_end() {
+    let (_, guest) = each("ticker").next().expect("an architecture");
+    for signal in [None, Some(libc::SIGTERM)] {
+        let (_reader, writer) = pipe().expect("a pipe");
+        let stream = Stream::writer(writer.try_clone().expect("a second handle").into());
+        while stream.write(&[b'x'; 4096]).is_ok() {}
+        let limit = if signal.is_some() { "60" } else { "300ms" };
+        let mut command = pvhost(&guest, &["--timeout", limit, "--trace", "/dev/fd/9"], &["1000"]);
+        hand_over(&mut command, writer, 9);
+        let mut running = Running::start_until(command.stderr(Stdio::piped()), "TA3 - unit  0\n");
+        if let Some(signal) = signal {
+            running.signal(signal);
+        }
+        let status = running.ends();
+        assert_eq!(
+            (status.code(), status.signal()),
+            (signal.is_none().then_some(124), signal)
+        );
+        let messages = text(&running.output().stderr);
+        assert!(messages.contains("/dev/fd/9: timed out"), "{messages}");
+    }
+}
+
+/// The program that is started has that file under that number.
+fn hand_over(command: &mut Command, file: impl Into<OwnedFd>, number: i32) {
+    let file = file.into();
+    // SAFETY: dup2 may be called between fork and exec, and what it closes is nobody's there.
+    unsafe {
+        command.pre_exec(move || match libc::dup2(file.as_raw_fd(), number) {
+            -1 => Err(io::Error::last_os_error()),
+            _ => Ok(()),
+        });
+    }
+}
+
+#[test]
+fn a_fifo_is_waited_for_until_the_time_is_over() {
+    let folder = TempDir::new().expect("a folder");
+    let (_, guest) = each("hello").next().expect("an architecture");
+    let fifo = folder.path().join("fifo");
+    let make = || mknodat(CWD, &fifo, FileType::Fifo, Mode::RWXU, 0).expect("a FIFO");
+    make();
+    for option in ["--trace", "--profile"] {
+        let output = run(&guest, &["--timeout", "300ms", option, name(&fifo)], &[]);
+        assert_eq!(output.status.code(), Some(124), "{}", text(&output.stderr));
+        assert!(output.stdout.is_empty(), "the guest has run");
+    }
+    // A reader that comes late gets all of it.
+    let mut command = pvhost(&guest, &["--trace", name(&fifo)], &[]);
+    let mut running = Running::start(command.stdout(Stdio::null()));
+    running.wait_until_asleep();
+    let trace = fs::read(&fifo).expect("a trace");
+    assert_eq!(running.ends().code(), Some(0));
+    assert!(!Recording::read(&trace).expect("a trace of ours").calls.is_empty());
+}
+
+#[test]
+fn no_result_is_lost_for_another() {
+    let folder = TempDir::new().expect("a folder");
+    let (_, guest) = each("hello").next().expect("an architecture");
+    let (one, same) = (folder.path().join("one"), folder.path().join("./one"));
+    symlink("one", folder.path().join("link")).expect("a link");
+    let link = folder.path().join("link");
+    let console = format!("file:{}", name(&one));
+    for options in [
+        ["--trace", name(&one), "--profile", name(&same)],
+        ["--trace", name(&one), "--core", name(&same)],
+        ["--trace", name(&one), "--profile", name(&link)],
+        ["--trace", name(&one), "--console", &console],
+        ["--trace", "-", "--profile", "/dev/stdout"],
+    ] {
+        let output = run(&guest, &options, &[]);
+        let messages = text(&output.stderr);
+        assert_eq!(output.status.code(), Some(1), "{options:?}: {messages}");
+        assert!(messages.contains("are one; give each"), "{messages}");
+        assert!(output.stdout.is_empty(), "the guest has run");
+    }
+    let output = run(&guest, &["--trace", "/dev/null", "--profile", "/dev/null"], &[]);
+    assert_eq!(output.status.code(), Some(0), "{}", text(&output.stderr));
+    let output = run(&guest, &["--core", "-"], &[]);
+    let messages = text(&output.stderr);
+    assert_eq!(output.status.code(), Some(2), "{messages}");
+    assert!(messages.contains("`--core` wants a file"), "{messages}");
+}
+
+#[test]
+fn what_there_is_no_memory_for_is_said() {
+    let folder = TempDir::new().expect("a folder");
+    let (_, guest) = each("hello").next().expect("an architecture");
+    let result = folder.path().join("result");
+    for options in [
+        ["--profile", name(&result), "--memory", "1MiB"],
+        ["--trace", name(&result), "--trace-memory", "256MiB"],
+    ] {
+        let command = pvhost(&guest, &options, &[]);
+        let mut limited = Command::new("sh");
+        limited.args(["-c", "ulimit -v 65536 && exec \"$0\" \"$@\""]);
+        limited.arg(command.get_program()).args(command.get_args());
+        let output = limited.output().expect("a shell");
+        let messages = text(&output.stderr);
+        assert_eq!(output.status.code(), Some(1), "{options:?}: {messages}");
+        assert!(messages.contains("error: no room for a"), "{options:?}: {messages}");
+    }
 }
 
 #[test]

@@ -511,6 +511,7 @@ fn a_guest_for_aarch64_goes_to_qemu_by_itself() {
     for (options, note) in [
         (&[][..], note),
         (&["-q"], ""),
+        (&["--icount", "--gic", "2"], note),
         (&["--host", "qemu"], ""),
         (&["--host", "qemu", "--gic", "2"], ""),
     ] {
@@ -521,6 +522,12 @@ fn a_guest_for_aarch64_goes_to_qemu_by_itself() {
             (hello, Some(0)),
             "{options:?}"
         );
+    }
+    for option in ["--json", "--lazy", "--stats"] {
+        let output = aarch64("hello", &["--host", "process", option], &[]);
+        assert_eq!(output.status.code(), Some(2), "{output:?}");
+        let said = format!("a guest for aarch64 runs in QEMU here, where there is no `{option}`");
+        assert!(text(&output.stderr).contains(&said), "{output:?}");
     }
     for (arguments, status) in [(&["exit", "263"][..], 7), (&["reset"], 4), (&["fatal"], 3)] {
         let output = aarch64("conformance", &[], arguments);
@@ -600,13 +607,11 @@ fn an_arm_machine_is_what_was_asked_for() {
         assert!(!stderr.contains("semihosting"), "{stderr}");
     }
     for (options, part) in [
-        (&["--time", "fast"][..], "`--time` is for `--host process` only"),
-        (&["--stats"], "`--stats` is for `--host process` only"),
+        (&["--time", "fast"][..], "where there is no `--time`"),
+        (&["--host", "qemu", "--stats"], "`--stats` is for `--host process` only"),
         (&["--memory", "4G"], "do not fit below"),
         (&["--host", "xen-pvh"], "built for aarch64; this host runs i386, x86_64"),
         (&["--host", "xen-pvh", "--gic", "3"], "`--gic` is for `--host qemu` or"),
-        (&["--gic", "3"], "`--gic` is for `--host qemu` or"),
-        (&["--icount"], "`--icount` is for `--host qemu` or"),
     ] {
         let output = aarch64("hello", options, &[]);
         let stderr = text(&output.stderr);

@@ -239,9 +239,8 @@ fn options_of_another_host_are_a_wrong_command_line() {
         (&["--host", "qemu", "--xen", "x"], "--xen"),
         (&["--host", "kvm"], "kvm"),
     ] {
-        let output = pvhost("/no/such/guest".as_ref(), options, &[])
-            .output()
-            .expect("pvhost starts");
+        let hello = guest(Arch::X86_64, "hello");
+        let output = pvhost(&hello, options, &[]).output().expect("pvhost starts");
         let stderr = text(&output.stderr);
         assert_eq!(output.status.code(), Some(2), "{options:?}: {stderr}");
         assert!(stderr.contains(named), "{options:?}: {stderr}");

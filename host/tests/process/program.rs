@@ -28,6 +28,23 @@ fn hello_says_hello_without_a_word_on_stderr() {
     }
 }
 
+/// With as few as it needs to run.
+#[test]
+fn messages_need_no_descriptor() {
+    for (arch, guest) in each("fault") {
+        let command = pvhost(&guest, &["--json"], &["null"]);
+        let mut limited = Command::new("sh");
+        limited.args(["-c", "ulimit -n 5 && exec \"$0\" \"$@\""]);
+        limited.arg(command.get_program()).args(command.get_args());
+        let output = limited.stdin(Stdio::null()).output().expect("a shell");
+        let messages = text(&output.stderr);
+        assert_eq!(output.status.code(), Some(5), "{arch}: {messages}");
+        for said in ["guest fault: ", "\"status\":5"] {
+            assert!(messages.contains(said), "{arch}: {messages}");
+        }
+    }
+}
+
 #[test]
 fn the_exit_status_tells_how_the_guest_ended() {
     for (arch, guest) in each("fault") {

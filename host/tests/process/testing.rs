@@ -2,14 +2,15 @@
 //! `pvhost test`: many guests at once.
 
 use std::fs;
-use std::io::Read;
+use std::io::{Read, pipe};
 use std::os::unix::ffi::OsStrExt;
 use std::os::unix::fs::symlink;
-use std::os::unix::process::ExitStatusExt;
+use std::os::unix::process::{CommandExt, ExitStatusExt};
 use std::path::{Path, PathBuf};
 use std::process::{Command, Output, Stdio};
 use std::time::{Duration, Instant};
 
+use pvhost::streams::Stream;
 use roxmltree::Document;
 use serde_json::Value;
 use tempfile::TempDir;
@@ -272,6 +273,58 @@ fn a_file_that_is_named_is_run_whatever_it_is() {
         "{said}"
     );
     assert!(said.contains("\n1 passed, 1 failed, 0 skipped, "), "{said}");
+}
+
+#[test]
+fn reasons_reach_no_terminal_and_take_no_memory() {
+    let folder = Folder::new(&[("guests/hello", "hello")]);
+    let bad = "[[exception]]\ntest = \"a\"\n\"\\u001b[31m\\u202e\" = 1\nwhy = \"b\"\n";
+    fs::write(folder.path("bad.toml"), bad).expect("a file");
+    fs::write(folder.path("long.toml"), format!("{} = 1\n", "x".repeat(1_000_000))).expect("a file");
+    let many = "[[exception]]\ntest = \"a\"\nwhy = \"b\"\n".repeat(100_000);
+    fs::write(folder.path("many.toml"), many).expect("a file");
+    for (file, said) in [
+        ("bad.toml", "bad.toml: line 3: unknown field"),
+        ("long.toml", "long.toml: line 1: "),
+        ("many.toml", "many.toml: more than 1048576 bytes"),
+    ] {
+        let output = folder.test(&["guests", &format!("--reasons={file}")]);
+        let message = text(&output.stderr);
+        assert_eq!(output.status.code(), Some(1), "{message}");
+        assert!(message.contains(said), "{message}");
+        assert!(!message.contains(['\u{1b}', '\u{202e}']), "{message:?}");
+        assert!(message.len() < 1000, "{}", message.len());
+    }
+}
+
+/// As from a shell in which `trap '' CHLD` has been said.
+#[test]
+fn whoever_starts_it_may_ignore_his_children() {
+    let folder = Folder::new(&[("guests/hello", "hello")]);
+    let mut command = folder.command(&["guests"]);
+    // SAFETY: signal may be called between fork and exec.
+    unsafe {
+        command.pre_exec(|| {
+            libc::signal(libc::SIGCHLD, libc::SIG_IGN);
+            Ok(())
+        });
+    }
+    let output = command.output().expect("pvhost starts");
+    assert_eq!(output.status.code(), Some(0), "{output:?}");
+    assert!(text(&output.stdout).contains("1 passed, 0 failed"), "{output:?}");
+}
+
+#[test]
+fn a_reader_that_does_not_read_puts_off_no_end() {
+    let folder = Folder::outcomes();
+    let (_reader, writer) = pipe().expect("a pipe");
+    let stream = Stream::writer(writer.try_clone().expect("a second handle").into());
+    while stream.write(&[b'x'; 4096]).is_ok() {}
+    let mut command = folder.command(&["guests", "--timeout=60s"]);
+    let mut running = Running::start(command.stdout(writer).stderr(Stdio::null()));
+    running.wait_until_stalled();
+    running.signal(libc::SIGTERM);
+    assert_eq!(running.ends().signal(), Some(libc::SIGTERM));
 }
 
 #[test]

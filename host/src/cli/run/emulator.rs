@@ -28,6 +28,7 @@ pub(super) fn run(
         let missing = image.externals().iter().filter(is_missing);
         super::say_missing(image, host, missing.map(|external| external.name.as_str()));
     }
+    signal::wait_for_children();
     let options = Options {
         platform,
         memory: arguments.memory,

@@ -293,7 +293,10 @@ impl Subcommand for Arguments {
     }
 
     fn run(&self) -> Result<ExitStatus, Error> {
-        if let Err(refusal) = self.check(self.host) {
+        // Of guests that no process of this machine runs, another host than was asked for is chosen below.
+        if self.host != HostName::Process
+            && let Err(refusal) = self.check(self.host)
+        {
             return Ok(super::print_refusal(refusal));
         }
         let start = Instant::now();
@@ -312,6 +315,13 @@ impl Subcommand for Arguments {
                 image => image?,
             },
         };
+        let mut chosen = self.host;
+        if chosen == HostName::Process && image.machine() == Machine::Aarch64 && cfg!(not(target_arch = "aarch64")) {
+            chosen = HostName::Qemu;
+        }
+        if let Err(refusal) = self.check(chosen) {
+            return Ok(super::print_refusal(refusal));
+        }
         if self.one_test {
             // Whoever started it for a test goes: so does the guest.
             rustix::process::set_parent_process_death_signal(Some(rustix::process::Signal::TERM))?;
@@ -324,16 +334,8 @@ impl Subcommand for Arguments {
             }
             return tests_of_guest::run(self);
         }
-        let mut chosen = self.host;
-        if chosen == HostName::Process && image.machine() == Machine::Aarch64 && cfg!(not(target_arch = "aarch64")) {
-            // No process of this machine runs it.
-            chosen = HostName::Qemu;
-            if let Err(refusal) = self.check(chosen) {
-                return Ok(super::print_refusal(refusal));
-            }
-            if !self.quiet {
-                say::note("built for aarch64, so it runs in QEMU, as with `--host qemu`");
-            }
+        if chosen != self.host && !self.quiet {
+            say::note("built for aarch64, so it runs in QEMU, as with `--host qemu`");
         }
         if self.gic.is_some() && image.machine() != Machine::Aarch64 {
             return Err("`--gic` is for guests for AArch64 only; leave it out".into());
@@ -385,6 +387,16 @@ impl Arguments {
             .map_err(|text| format!("the guest's arguments {text:?} are no UTF-8, which a command line is").into())
     }
 
+    /// Files that come of a run in this process, one for each option that names one.
+    fn results(&self) -> Vec<&Path> {
+        let console = match &self.console {
+            Place::File(file) => Some(file),
+            _ => None,
+        };
+        let files = [console, self.core.as_ref(), self.trace.as_ref(), self.profile.as_ref()];
+        files.into_iter().flatten().map(PathBuf::as_path).collect()
+    }
+
     /// Refuses options of another host than `host`.
     fn check(&self, host: HostName) -> Result<(), clap::Error> {
         let process = matches!(host, HostName::Process | HostName::ProcessL4rtems);
@@ -407,18 +419,26 @@ impl Arguments {
             ("--gic", self.gic.is_some(), has_gic, "qemu` or `--host xen"),
             ("--xen", self.xen.is_some(), xen, "xen"),
         ];
-        for (option, given, fits, host) in given {
+        for (option, given, fits, right) in given {
             if given && !fits {
-                return Err(clap::Error::raw(
-                    ErrorKind::ArgumentConflict,
-                    format!("`{option}` is for `--host {host}` only; leave it out\n"),
-                ));
+                let why = if host == self.host {
+                    format!("`{option}` is for `--host {right}` only; leave it out\n")
+                } else {
+                    format!("a guest for aarch64 runs in QEMU here, where there is no `{option}`; leave it out\n")
+                };
+                return Err(clap::Error::raw(ErrorKind::ArgumentConflict, why));
             }
         }
         if self.seed.is_some() && !matches!(self.time, Time::Steps(_)) {
             return Err(clap::Error::raw(
                 ErrorKind::ArgumentConflict,
                 "`--seed` varies steps of time; give `--time steps` with it\n",
+            ));
+        }
+        if self.core.as_deref() == Some(Path::new("-")) {
+            return Err(clap::Error::raw(
+                ErrorKind::ValueValidation,
+                "`--core` wants a file, since gdb reads one here and there; name it\n",
             ));
         }
         if self.console_open_to_network && !matches!(self.console, Place::Tcp { .. }) {

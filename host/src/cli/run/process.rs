@@ -6,13 +6,14 @@ use std::sync::{Arc, OnceLock};
 use std::time::Instant;
 
 use pvhost::image::Image;
-use pvhost::process::{Confinement, Exit, Feature, LateFile, Repeatable, SandboxPolicy, Vm, VmError};
+use pvhost::process::{Confinement, Exit, Feature, Repeatable, SandboxPolicy, Vm, VmError};
 use pvhost::profile::Profile;
 use pvhost::provides::Host;
 use pvhost::text::Escaped;
 use pvhost::trace::Trace;
 
 use super::{Arguments, Error, ExitStatus, core, debugger, output, report, signal};
+use crate::cli::output::Late;
 use crate::cli::say::{self, BAD};
 use crate::cli::units;
 
@@ -38,9 +39,18 @@ pub(super) fn run(image: Image, host: &Host, arguments: &Arguments, end: Option<
         unsafe { coverage.collector(folder) }
     });
     let collector = collector.transpose()?;
-    let late = |name| output::late(name, arguments.guest()).map(|file| (name, file));
-    let trace = arguments.trace.as_deref().map(late).transpose()?;
-    let profile = arguments.profile.as_deref().map(late).transpose()?;
+    output::check_different(&arguments.results())?;
+    let results = [(&arguments.trace, false), (&arguments.profile, true)].map(|(name, is_text)| {
+        let name = name.as_deref()?;
+        Some(Late::open(name, is_text, arguments.guest(), end).map(|file| (name, file)))
+    });
+    let [trace, profile] = match results.map(Option::transpose) {
+        [Err(error), _] | [_, Err(error)] if error.is_timeout() => {
+            arguments.say_timeout();
+            return Ok(Exit::Timeout.status());
+        }
+        [trace, profile] => [trace?, profile?],
+    };
     let core = core::file(arguments, &image, Feature::Core.check().is_ok())?;
     let mut builder = Vm::builder(image)
         .memory(arguments.memory)
@@ -129,7 +139,10 @@ pub(super) fn run(image: Image, host: &Host, arguments: &Arguments, end: Option<
             }
         }
         Exit::Timeout => arguments.say_timeout(),
-        Exit::Signal(number) => signal = Some(*number),
+        Exit::Signal(number) => {
+            output::hurry_from(Instant::now());
+            signal = Some(*number);
+        }
         _ => {}
     }
     core::say(arguments, finished.core.as_ref());
@@ -191,7 +204,7 @@ pub(super) fn run(image: Image, host: &Host, arguments: &Arguments, end: Option<
 }
 
 /// Writes what was recorded. If that fails, the guest has ended all the same.
-fn write_trace(arguments: &Arguments, trace: &Trace, name: &Path, file: LateFile) {
+fn write_trace(arguments: &Arguments, trace: &Trace, name: &Path, file: Late) {
     if let Err(error) = file.write(&trace.to_perfetto()) {
         say::warning(format_args!(
             "no trace: cannot write {}: {error}",
@@ -207,7 +220,7 @@ fn write_trace(arguments: &Arguments, trace: &Trace, name: &Path, file: LateFile
 }
 
 /// Writes where the guest's processor time has gone, in the form that the file's name asks for.
-fn write_profile(arguments: &Arguments, profile: &Profile, name: &Path, file: LateFile) {
+fn write_profile(arguments: &Arguments, profile: &Profile, name: &Path, file: Late) {
     let is_svg = name.extension().is_some_and(|end| end.eq_ignore_ascii_case("svg"));
     let content = if is_svg {
         profile.flame_graph()

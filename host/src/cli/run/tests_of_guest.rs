@@ -24,6 +24,7 @@ pub(super) fn run(arguments: &Arguments) -> Result<ExitStatus, Error> {
         return Err("a guest that holds tests is started for each of them: name its file".into());
     }
     let words = guest_run(arguments, selection.len());
+    signal::wait_for_children();
     let tests = testing::held_tests(&printed(&words, None)?);
     signal::let_sigpipe_end_it();
     let trials = tests.into_iter().map(|test| {

@@ -198,6 +198,7 @@ impl Subcommand for Arguments {
             }
             None => Reasons::default(),
         };
+        signal::wait_for_children();
         let launcher = Pvhost {
             program: SELF.into(),
             options,
@@ -236,12 +237,15 @@ impl Subcommand for Arguments {
         if report.signal.is_some() {
             output::hurry_from(Instant::now());
         }
-        self.report(&report, is_stdout(&self.junit))?;
-        if let Some(error) = run.error {
-            return Err(error.into());
-        }
+        let reported = self.report(&report, is_stdout(&self.junit));
         if let Some(signal) = report.signal {
+            if let Some(error) = reported.err().or(run.error.map(Error::from)) {
+                say::error(error);
+            }
             signal::die_by(signal);
+        } else {
+            reported?;
+            run.error.map_or(Ok(()), Err)?;
         }
         Ok(report.status())
     }

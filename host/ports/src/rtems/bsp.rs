@@ -43,7 +43,12 @@ impl Bsp {
     pub const fn abi_flags(self) -> &'static [&'static str] {
         match self {
             Self::I386 => &["-mtune=pentiumpro", "-march=pentium"],
-            Self::Aarch64 => &["-mcpu=cortex-a53", "-mno-outline-atomics"],
+            Self::Aarch64 => &[
+                "-mcpu=cortex-a53",
+                "-mfix-cortex-a53-835769",
+                "-mfix-cortex-a53-843419",
+                "-mno-outline-atomics",
+            ],
         }
     }
 }

@@ -1,18 +1,20 @@
 // SPDX-License-Identifier: MIT OR Apache-2.0
 //! ELF entry point on AArch64.
 //!
-//! A program may not ask at which exception level it runs, so the stack pointer tells: a loader of programs gives it a
-//! stack, and a processor that comes out of reset has 0 there.
+//! A program may not ask at which exception level it runs, so the registers tell. Linux enters a program with 0 in `x0`
+//! and on a stack. The boot protocol of AArch64 has a device tree's address in `x0`, and says nothing of the stack
+//! pointer: boot loaders leave their own. QEMU enters an ELF file with 0 in both.
 
 use paravirt_abi::start::MAGIC;
 
 use super::enter;
 
-/// In an image that has something for EL1: a processor out of reset goes on there.
+/// In an image that has something for EL1: whoever is no program goes on there.
 #[cfg(feature = "el1")]
 macro_rules! out_of_reset {
     () => {
-        "mov x9, sp\n\
+        "cbnz x0, __paravirt_el1\n\
+         mov x9, sp\n\
          cbz x9, __paravirt_el1\n"
     };
 }

@@ -34,6 +34,14 @@ pub fn say_without_console(message: fmt::Arguments<'_>) {
     say(message);
 }
 
+/// Prints a line on QEMU's debug console alone. For a fault of which the serial port may be the reason.
+pub fn say_to_debug_console(message: fmt::Arguments<'_>) {
+    if qemu::is_here() {
+        // It has no errors.
+        let _ = writeln!(qemu::DebugConsole, "paravirt: {message}");
+    }
+}
+
 struct Channel;
 
 impl Write for Channel {

@@ -28,18 +28,25 @@ fn exit_or_halt(reason: &str, code: i32) -> ! {
     processor::halt()
 }
 
-/// The beginning of a fault's report. One that comes while another is being reported ends the guest here.
+/// The beginning of a fault's report. One that comes while another is being reported ends the guest here, each on fewer
+/// channels than the one before: they may be what is at fault.
 pub(crate) fn begin_report(fault: &Fault, name: &str, code: i32) {
-    static REPORTING: Local<bool> = Local::new(false);
+    static REPORTS: Local<u32> = Local::new(0);
 
-    if REPORTING.get() {
-        message::say_without_console(format_args!(
-            "another fault while one was being reported: {name} at {:#x}",
-            fault.instruction
-        ));
+    let before = REPORTS.get();
+    REPORTS.set(before + 1);
+    if before > 0 {
+        let message = format_args!(
+            "another fault while one was being reported: {name} at {:#x}, address {:#x}",
+            fault.instruction, fault.address
+        );
+        match before {
+            1 => message::say_without_console(message),
+            2 => message::say_to_debug_console(message),
+            _ => processor::halt(),
+        }
         stop("fault", code);
     }
-    REPORTING.set(true);
     last_state::note(fault);
     // What was collected and not yet sent comes first; handlers have no say any more.
     cpu::disable_interrupts();

@@ -16,8 +16,11 @@ const SHARED: u32 = 32;
 const PRIORITY: u8 = 0xa0;
 
 /// Registers of the distributor, the same in both generations.
-const ENABLE: usize = 0x100;
+const TYPE: usize = 0x004;
 const GROUP: usize = 0x080;
+const ENABLE: usize = 0x100;
+const DISABLE: usize = 0x180;
+const CLEAR_ACTIVE: usize = 0x380;
 const PRIORITIES: usize = 0x400;
 
 /// A controller that is understood.
@@ -110,6 +113,28 @@ unsafe fn read(address: usize) -> u32 {
 unsafe fn write(address: usize, value: u32) {
     // SAFETY: the caller's part.
     unsafe { write_volatile(with_exposed_provenance_mut(address), value) };
+}
+
+/// Number of the distributor's registers that have a bit for each interrupt.
+///
+/// # Safety
+/// As above.
+unsafe fn registers(distributor: usize) -> usize {
+    // SAFETY: the caller's part.
+    (unsafe { read(distributor + TYPE) } & 0x1f) as usize + 1
+}
+
+/// In the part of the controller whose registers begin at `base`: keeps away the interrupts that such a register has
+/// bits for, which whoever ran before may have let through, and has none of them count as being served.
+///
+/// # Safety
+/// As above.
+unsafe fn clear(base: usize, register: usize) {
+    // SAFETY: the caller's part.
+    unsafe {
+        write(base + DISABLE + 4 * register, u32::MAX);
+        write(base + CLEAR_ACTIVE + 4 * register, u32::MAX);
+    }
 }
 
 /// In the part of the controller whose registers begin at `base`: puts the interrupt into group 1, gives it its

@@ -3,7 +3,7 @@
 
 use core::ptr::{with_exposed_provenance_mut, write_volatile};
 
-use super::{SHARED, let_through, read, write};
+use super::{SHARED, clear, let_through, read, registers, write};
 
 /// Of the distributor: on, for both groups; which processors a shared interrupt goes to, a byte each.
 const CONTROL: usize = 0x000;
@@ -25,6 +25,9 @@ pub(super) unsafe fn start(distributor: usize, interface: usize, interrupts: &[u
     // SAFETY: the caller's part.
     unsafe {
         write(distributor + CONTROL, 0);
+        for register in 0..registers(distributor) {
+            clear(distributor, register);
+        }
         // The first of these registers says which processor this one is.
         let this = read(distributor + TARGETS) as u8;
         for &interrupt in interrupts {

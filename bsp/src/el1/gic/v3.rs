@@ -5,7 +5,7 @@
 use core::arch::asm;
 use core::ptr::{read_volatile, with_exposed_provenance_mut, write_volatile};
 
-use super::{SHARED, let_through, read, write};
+use super::{SHARED, clear, let_through, read, registers, write};
 use crate::machine::processor;
 
 /// Of the distributor: control, a bit that says that it is still taken over; where a shared interrupt goes, 8 bytes
@@ -17,9 +17,11 @@ const PENDING_WRITE: u32 = 1 << 31;
 const ROUTED: u32 = 1 << 4;
 const ON: u32 = ROUTED | 1 << 1;
 
-/// Of a redistributor: who it is of, and whether it is the last; whether the processor sleeps. Its second half is for
+/// Of a redistributor: a bit that says that what was kept away is still taken over; who it is of, and whether it is the last; whether the processor sleeps. Its second half is for
 /// the interrupts of its processor.
-const TYPE: usize = 0x0008;
+const OWN_CONTROL: usize = 0x0000;
+const OWN_PENDING_WRITE: u32 = 1 << 3;
+const OWNER: usize = 0x0008;
 const LAST: u64 = 1 << 4;
 /// It has two more such parts, for virtual interrupts.
 const HAS_VIRTUAL: u64 = 1 << 1;
@@ -43,8 +45,17 @@ pub(super) unsafe fn start(distributor: usize, redistributors: usize, end: usize
         if !until(|| read(own + WAKER) & ASLEEP == 0) {
             return false;
         }
+        let is_done = || read(distributor + CONTROL) & PENDING_WRITE == 0;
+        let is_own_done = || read(own + OWN_CONTROL) & OWN_PENDING_WRITE == 0;
         write(distributor + CONTROL, ROUTED);
-        if !until(|| read(distributor + CONTROL) & PENDING_WRITE == 0) {
+        if !until(is_done) {
+            return false;
+        }
+        clear(own + PART, 0);
+        for register in 1..registers(distributor) {
+            clear(distributor, register);
+        }
+        if !until(|| is_done() && is_own_done()) {
             return false;
         }
         write(distributor + CONTROL, ON);
@@ -83,7 +94,7 @@ unsafe fn redistributor(first: usize, end: usize) -> Option<usize> {
     let mut at = first;
     while at.checked_add(2 * PART)? <= end {
         // SAFETY: the caller's part.
-        let kind: u64 = unsafe { read_volatile(with_exposed_provenance_mut(at + TYPE)) };
+        let kind: u64 = unsafe { read_volatile(with_exposed_provenance_mut(at + OWNER)) };
         if (kind >> 32) as u32 == processor::affinity() {
             return Some(at);
         }

@@ -272,12 +272,18 @@ unsafe extern "C" fn entered(tree: usize, level: usize, moved: u64) -> ! {
     // SAFETY: as above.
     match unsafe { device_tree::set(tree) } {
         Ok(tree) => {
+            let mut port = Ok(());
             // A tree that was looked through before. From here on, messages have a channel.
             let _ = tree.for_each(|node| {
                 psci::find(node);
                 qemu::find(node);
-                serial::find(node);
+                port = port.and(serial::find(node));
             });
+            if let Err(problem) = port
+                && !serial::is_here()
+            {
+                message::say(format_args!("{problem}"));
+            }
         }
         Err(problem) => {
             message::say(format_args!("{problem}"));

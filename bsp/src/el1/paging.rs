@@ -4,6 +4,7 @@
 //! is mapped, so that a null pointer faults and the processor does not speculate into what is no memory.
 
 use core::arch::asm;
+use core::fmt;
 
 use crate::local::Local;
 
@@ -34,7 +35,8 @@ pub(super) const TREE_SIZE: usize = LARGE as usize;
 /// An entry that names a table.
 pub(super) const TABLE: u64 = 3;
 /// A block of memory: accessed, shared, the second kind of `MAIR_EL1`.
-pub(super) const BLOCK: u64 = 1 << 10 | 3 << 8 | 1 << 2 | 1;
+pub(super) const BLOCK: u64 = 1 << 10 | 3 << 8 | IS_MEMORY | 1;
+const IS_MEMORY: u64 = 1 << 2;
 /// A page of it.
 pub(super) const PAGE: u64 = BLOCK | 2;
 /// A block of devices: no code there.
@@ -52,6 +54,28 @@ pub enum Kind {
     Memory,
     /// Registers of devices.
     Device,
+}
+
+/// Why something cannot be mapped.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Problem {
+    /// It is beyond [`LIMIT`].
+    Beyond,
+    /// It is in more gigabytes than there are tables for.
+    Tables,
+    /// Something of that other kind is within the same 2 MiB.
+    Other(Kind),
+}
+
+impl fmt::Display for Problem {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(match self {
+            Self::Beyond => "it is beyond 512 GiB",
+            Self::Tables => "it is in one gigabyte more than this layer has page tables for",
+            Self::Other(Kind::Memory) => "memory is within the same 2 MiB, that of the image or of the device tree",
+            Self::Other(Kind::Device) => "a device is within the same 2 MiB",
+        })
+    }
 }
 
 /// By how much the image's memory is beyond its addresses, with wrap-around; a multiple of 2 MiB.
@@ -95,17 +119,17 @@ pub fn taken() -> (u64, u64) {
 /// Number of tables in use.
 static USED: Local<usize> = Local::new(FREE);
 
-/// Maps what lies from `start` to before `end`, as far as nothing is mapped there yet; in steps of 2 MiB, so some
-/// around it as well. Returns whether all of it could be: not what is beyond [`LIMIT`], or in more gigabytes than there
-/// are tables for, nor devices at addresses that are [`taken`] of an image that [`is_moved`]. For the start of a
-/// backend.
-pub fn map(start: u64, end: u64, kind: Kind) -> bool {
-    if start >= end || end > LIMIT {
-        return start >= end;
+/// Maps what lies from `start` to before `end`, as far as it is not mapped yet; in steps of 2 MiB, so some around it as
+/// well. For the start of a backend.
+///
+/// # Errors
+/// Some of it could not be mapped, the rest was.
+pub fn map(start: u64, end: u64, kind: Kind) -> Result<(), Problem> {
+    if start >= end {
+        return Ok(());
     }
-    let (taken, taken_end) = taken();
-    if kind == Kind::Device && is_moved() && start < taken_end && taken < end {
-        return false;
+    if end > LIMIT {
+        return Err(Problem::Beyond);
     }
     let attributes = match kind {
         Kind::Memory => BLOCK,
@@ -113,7 +137,7 @@ pub fn map(start: u64, end: u64, kind: Kind) -> bool {
     };
     let root: *mut u64 = TABLES.as_ptr().cast();
     let mut address = start & !(LARGE - 1);
-    let mut all = true;
+    let mut result = Ok(());
     while address < end {
         // SAFETY: the root has an entry for each gigabyte below the limit. Entries that are 0 are filled, which needs
         // no more than a barrier; others stay. Nobody else changes tables, with interrupts kept away at the start.
@@ -125,25 +149,39 @@ pub fn map(start: u64, end: u64, kind: Kind) -> bool {
             if *entry == 0 {
                 match free_table() {
                     Some(table) => entry.write(table | TABLE),
-                    None => all = false,
+                    None => result = Err(Problem::Tables),
                 }
             }
             if *entry & TABLE != TABLE {
                 // A gigabyte in one piece, or none.
+                if let Some(other) = kind_of(*entry).filter(|&other| other != kind) {
+                    result = Err(Problem::Other(other));
+                }
                 address = (address | (GIGABYTE - 1)) + 1;
                 continue;
             }
             let table = (*entry & !0xfff).wrapping_sub(MOVED.get()) as *mut u64;
             let entry = table.add((address / LARGE % 512) as usize);
-            if *entry == 0 {
-                entry.write(address | attributes);
+            match kind_of(*entry) {
+                None => entry.write(address | attributes),
+                Some(other) if other != kind => result = Err(Problem::Other(other)),
+                Some(_) => {}
             }
         }
         address += LARGE;
     }
     // SAFETY: the processor sees the entries before what follows uses them.
     unsafe { asm!("dsb ishst", "isb", options(nostack, preserves_flags)) };
-    all
+    result
+}
+
+/// What a block's entry maps; a table below stands for the pages around the stack's end.
+fn kind_of(entry: u64) -> Option<Kind> {
+    match entry {
+        0 => None,
+        _ if entry & TABLE == TABLE || entry & IS_MEMORY != 0 => Some(Kind::Memory),
+        _ => Some(Kind::Device),
+    }
 }
 
 fn free_table() -> Option<u64> {

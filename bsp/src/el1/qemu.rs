@@ -57,7 +57,7 @@ pub(super) fn find(node: &Node) {
     let Some((start, end)) = node.ranges(1).next() else {
         return;
     };
-    if end - start <= EMERGENCY as u64 || !paging::map(start, end, Kind::Device) {
+    if end - start <= EMERGENCY as u64 || paging::map(start, end, Kind::Device).is_err() {
         return;
     }
     let base = start as usize;

@@ -2,6 +2,7 @@
 //! A serial port, Arm's PL011 (PrimeCell UART technical reference manual, r1p5), or what the Server Base System
 //! Architecture has of it, where its registers of format and control are not there (`arm,sbsa-uart`).
 
+use core::fmt;
 use core::ptr::{read_volatile, with_exposed_provenance_mut, write_volatile};
 
 use super::device_tree::Node;
@@ -39,23 +40,48 @@ static IS_WHOLE: Local<bool> = Local::new(false);
 /// Number of its interrupt, 0 for none.
 static INTERRUPT: Local<u32> = Local::new(0);
 
+/// Why a port that the device tree names is not used.
+#[derive(Clone, Copy, Debug)]
+pub(super) enum Problem {
+    /// The tree does not say where it is.
+    Nowhere,
+    /// It is at that address.
+    Unmapped(u64, paging::Problem),
+}
+
+impl fmt::Display for Problem {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::Nowhere => f.write_str(
+                "the serial port is not used: the device tree gives it no address that all buses above it translate",
+            ),
+            Self::Unmapped(address, problem) => write!(
+                f,
+                "the serial port at {address:#x} is not used, since it cannot be mapped: {problem}"
+            ),
+        }
+    }
+}
+
 /// Takes a node of the device tree for the port if it is the first one that is not switched off. For the entry.
-pub(super) fn find(node: &Node) {
+///
+/// # Errors
+/// It would be, but that it cannot be used.
+pub(super) fn find(node: &Node) -> Result<(), Problem> {
     if is_here() {
-        return;
+        return Ok(());
     }
     let is_whole = node.is_any(&[b"arm,pl011"]);
     if !is_whole && !node.is_any(&[b"arm,sbsa-uart"]) {
-        return;
+        return Ok(());
     }
-    let Some((start, _)) = node.ranges(1).next() else {
-        return;
-    };
-    if paging::map(start, start.saturating_add(REGISTERS), Kind::Device) {
-        BASE.set(start as usize);
-        IS_WHOLE.set(is_whole);
-        INTERRUPT.set(node.interrupt(0).unwrap_or(0));
-    }
+    let (start, _) = node.ranges(1).next().ok_or(Problem::Nowhere)?;
+    paging::map(start, start.saturating_add(REGISTERS), Kind::Device)
+        .map_err(|problem| Problem::Unmapped(start, problem))?;
+    BASE.set(start as usize);
+    IS_WHOLE.set(is_whole);
+    INTERRUPT.set(node.interrupt(0).unwrap_or(0));
+    Ok(())
 }
 
 /// The number of its interrupt, if it has one.

@@ -64,9 +64,9 @@ pub(super) fn refuse(why: core::fmt::Arguments<'_>) -> ! {
 
 /// Maps registers of a device.
 pub(super) fn map_device(start: u64, end: u64) {
-    if !paging::map(start, end, Kind::Device) {
+    if let Err(problem) = paging::map(start, end, Kind::Device) {
         refuse(format_args!(
-            "the device tree names a device at {start:#x}, which cannot be mapped"
+            "the device tree names a device at {start:#x}, which cannot be mapped: {problem}"
         ));
     }
 }
@@ -110,9 +110,9 @@ fn add_memory(machine: &Machine) {
         add_image();
     }
     for (mut start, end) in machine.memory.iter() {
-        if !paging::map(start, end, Kind::Memory) {
+        if let Err(problem) = paging::map(start, end, Kind::Memory) {
             message::say(format_args!(
-                "memory from {start:#x} to {end:#x} cannot be mapped and is not used"
+                "memory from {start:#x} to {end:#x} is not used, since it cannot be mapped: {problem}"
             ));
             continue;
         }

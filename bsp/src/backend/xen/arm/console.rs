@@ -40,7 +40,7 @@ pub(super) fn start(controls_machine: bool) {
             let (address, end) = (page * PAGE, (page + 1) * PAGE);
             let (taken, taken_end) = paging::taken();
             let is_taken = paging::is_moved() && address < taken_end && taken < end;
-            if is_taken || !paging::map(address, end, Kind::Memory) {
+            if is_taken || paging::map(address, end, Kind::Memory).is_err() {
                 power::refuse(format_args!(
                     "Xen has the ring of the console at {address:#x}, which cannot be mapped"
                 ));

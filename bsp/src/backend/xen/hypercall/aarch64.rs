@@ -11,11 +11,11 @@ use core::arch::asm;
 pub(in super::super) unsafe fn call(number: usize, arguments: [usize; 4]) -> isize {
     let result;
     let [a, b, c, d] = arguments;
-    // SAFETY: the caller's part. Debug builds of Xen overwrite the registers of the arguments.
+    // SAFETY: the caller's part. Xen may change the number's register; debug builds do the arguments'.
     unsafe {
         asm!(
             "hvc #0xea1",
-            in("x16") number,
+            inlateout("x16") number => _,
             inlateout("x0") a => result,
             inlateout("x1") b => _, inlateout("x2") c => _, inlateout("x3") d => _, lateout("x4") _,
             options(nostack),

@@ -23,12 +23,13 @@ macro_rules! read_register {
 }
 pub(crate) use read_register;
 
-/// Lets interrupts through.
+/// Lets interrupts through, and errors of the system: an entry keeps both away, and a thread that it switches to does
+/// not go back by its way.
 #[inline]
 pub fn open_interrupts() {
     // SAFETY: the vectors are loaded before any backend starts, and in user mode the instruction faults. Not `nomem`:
     // entries change memory.
-    unsafe { asm!("msr daifclr, #2", options(nostack)) };
+    unsafe { asm!("msr daifclr, #6", options(nostack)) };
 }
 
 /// Keeps interrupts away.
@@ -46,7 +47,7 @@ pub fn wait() {
         asm!(
             "dsb sy",
             "wfi",
-            "msr daifclr, #2",
+            "msr daifclr, #6",
             "isb",
             "msr daifset, #2",
             options(nostack)

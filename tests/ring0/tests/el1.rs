@@ -7,15 +7,17 @@ use std::process::{Command, Output};
 
 use object::{Object, ObjectSymbol};
 use paravirt_ring0_tests::Arch;
+use vm_fdt::FdtWriter;
 
 /// The machine; semihosting is on, so that what is said before there is a device tree is heard.
 struct Machine {
     qemu: Command,
 }
 
-/// Where a tree of the test's own lies, and the code that enters the image with it.
+/// Where a tree of the test's own lies, the code that enters the image with it, and its stack.
 const TREE: u64 = 0x4110_0000;
 const TRAMPOLINE: u64 = 0x4100_0000;
+const STACK: u64 = 0x4101_0000;
 
 impl Machine {
     fn new(machine: &str) -> Self {
@@ -35,15 +37,28 @@ impl Machine {
         self.qemu.output().expect("QEMU starts")
     }
 
-    /// Enters the guest as boot loaders do, with that device tree's address.
-    fn run_with(mut self, guest: &str, tree: &[u8], folder: &Path) -> Output {
+    /// Enters the guest as boot loaders do, with that device tree's address, and a stack of their own.
+    fn run_with(self, guest: &str, tree: &[u8], folder: &Path) -> Output {
+        self.run_behind(&[], guest, tree, folder)
+    }
+
+    /// The same behind that code, an even number of instructions.
+    fn run_behind(mut self, code: &[u32], guest: &str, tree: &[u8], folder: &Path) -> Output {
         let guest = test_support::guest(Arch::Aarch64, guest);
         let image = fs::read(&guest).expect("a readable guest");
         let image = object::File::parse(&*image).expect("an ELF file");
         let entry = image.symbols().find(|symbol| symbol.name() == Ok("paravirt_start"));
-        // ldr x0, TREE; ldr x9, entry; br x9; nop
-        let code = [0x5800_0080_u32, 0x5800_00a9, 0xd61f_0120, 0xd503_201f];
-        let mut bytes: Vec<u8> = code.iter().flat_map(|word| word.to_le_bytes()).collect();
+        // ldr x9, STACK; mov sp, x9; ldr x0, TREE; ldr x9, entry; br x9; nop
+        let enter = [
+            0x5800_00c9,
+            0x9100_013f,
+            0x5800_00c0,
+            0x5800_00e9,
+            0xd61f_0120,
+            0xd503_201f,
+        ];
+        let mut bytes: Vec<u8> = code.iter().chain(&enter).flat_map(|word| word.to_le_bytes()).collect();
+        bytes.extend(STACK.to_le_bytes());
         bytes.extend(TREE.to_le_bytes());
         bytes.extend(entry.expect("an entry point").address().to_le_bytes());
         let (trampoline, file) = (folder.join("trampoline"), folder.join("tree"));
@@ -159,6 +174,138 @@ fn a_loader_may_pass_the_device_tree() {
         let output = Machine::new(&machine).run_with("hello", &tree, folder.path());
         expect(&output, 0, &["Hello from a paravirtualized guest"]);
     }
+}
+
+/// What a loader leaves that has used the alarm of the wall clock: its interrupt comes and stays.
+#[test]
+fn an_interrupt_that_a_loader_has_let_through_is_kept_away() {
+    let folder = tempfile::tempdir().expect("a folder");
+    // The groups that are on; which processors the interrupt goes to, or nothing.
+    for (gic, groups, route) in [(2, 0x5280_0022, 0x3920_8822), (3, 0x5280_0242, 0xd503_201f)] {
+        let code = [
+            0xd2a1_0001, // mov x1, #0x8000000: the distributor
+            0xb900_003f, // str wzr, [x1]
+            groups,      // mov w2, #..
+            0xb900_0022, // str w2, [x1]
+            0x5280_0022, // mov w2, #1
+            route,       // strb w2, [x1, #0x822]
+            0x5280_1402, // mov w2, #0xa0
+            0x3910_8822, // strb w2, [x1, #0x422]: the priority
+            0x5280_0082, // mov w2, #1 << 2
+            0xb900_8422, // str w2, [x1, #0x84]: group 1
+            0xb901_0422, // str w2, [x1, #0x104]: let through
+            0xd2a1_2024, // mov x4, #0x9010000: the clock
+            0x5280_0025, // mov w5, #1
+            0xb900_1085, // str w5, [x4, #0x10]: interrupts
+            0xb940_0086, // ldr w6, [x4]
+            0xb900_0486, // str w6, [x4, #4]: now
+        ];
+        let machine = format!("virt,gic-version={gic}");
+        let tree = tree(folder.path(), &machine);
+        let output = Machine::new(&machine).run_behind(&code, "hello", &tree, folder.path());
+        expect(&output, 0, &["Hello from a paravirtualized guest"]);
+    }
+}
+
+#[test]
+fn errors_of_the_system_are_let_through_with_interrupts() {
+    let output = Machine::new("virt").run("el1", "errors");
+    expect(&output, 0, &["handler: true, idle: true"]);
+}
+
+/// What a tree says of the machine `virt` with version 3 of the controller.
+struct Virt {
+    /// The serial port.
+    serial: u64,
+    /// The controller's distributor and redistributors, addresses and sizes.
+    gic: Vec<[u64; 2]>,
+}
+
+const SERIAL: u64 = 0x0900_0000;
+const DISTRIBUTOR: [u64; 2] = [0x0800_0000, 0x1_0000];
+const REDISTRIBUTORS: [u64; 2] = [0x080a_0000, 0xf6_0000];
+
+impl Virt {
+    fn new() -> Self {
+        Self {
+            serial: SERIAL,
+            gic: vec![DISTRIBUTOR, REDISTRIBUTORS],
+        }
+    }
+
+    fn tree(&self) -> Result<Vec<u8>, vm_fdt::Error> {
+        let mut tree = FdtWriter::new()?;
+        let root = tree.begin_node("")?;
+        tree.property_u32("#address-cells", 2)?;
+        tree.property_u32("#size-cells", 2)?;
+        let memory = tree.begin_node("memory@40000000")?;
+        tree.property_string("device_type", "memory")?;
+        tree.property_array_u64("reg", &[0x4000_0000, 0x200_0000])?;
+        tree.end_node(memory)?;
+        let gic = tree.begin_node("interrupt-controller@8000000")?;
+        tree.property_string("compatible", "arm,gic-v3")?;
+        tree.property_null("interrupt-controller")?;
+        tree.property_u32("#interrupt-cells", 3)?;
+        tree.property_array_u64("reg", self.gic.as_flattened())?;
+        tree.end_node(gic)?;
+        let timer = tree.begin_node("timer")?;
+        tree.property_string("compatible", "arm,armv8-timer")?;
+        tree.property_array_u32("interrupts", &[1, 13, 4, 1, 14, 4, 1, 11, 4, 1, 10, 4])?;
+        tree.end_node(timer)?;
+        let serial = tree.begin_node("serial")?;
+        tree.property_string("compatible", "arm,pl011")?;
+        tree.property_array_u64("reg", &[self.serial, 0x1000])?;
+        tree.property_array_u32("interrupts", &[0, 1, 4])?;
+        tree.end_node(serial)?;
+        tree.end_node(root)?;
+        tree.finish()
+    }
+
+    /// Enters the guest with that tree.
+    fn run(&self, guest: &str) -> Output {
+        let folder = tempfile::tempdir().expect("a folder");
+        let tree = self.tree().expect("a tree");
+        Machine::new("virt,gic-version=3").run_with(guest, &tree, folder.path())
+    }
+}
+
+#[test]
+fn a_serial_port_that_does_not_answer_ends_the_guest() {
+    let virt = Virt {
+        serial: 0x5000_0000,
+        ..Virt::new()
+    };
+    expect(
+        &virt.run("hello"),
+        0x25,
+        &[
+            "another fault while one was being reported: data abort at 0x4",
+            "address 0x50000018",
+            "paravirt: shutdown fault 37",
+        ],
+    );
+}
+
+#[test]
+fn a_device_where_the_image_is_is_not_used() {
+    let virt = Virt {
+        serial: 0x4021_0000,
+        ..Virt::new()
+    };
+    expect(
+        &virt.run("hello"),
+        0,
+        &["the serial port at 0x40210000 is not used, since it cannot be mapped: memory is within the same 2 MiB"],
+    );
+    let virt = Virt {
+        gic: vec![[0x4020_0000, 0x1_0000], REDISTRIBUTORS],
+        ..Virt::new()
+    };
+    expect(
+        &virt.run("hello"),
+        1,
+        &["names a device at 0x40200000, which cannot be mapped: memory is within the same 2 MiB"],
+    );
 }
 
 #[test]

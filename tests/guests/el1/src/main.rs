@@ -37,6 +37,8 @@ fn main() -> i32 {
             println!("hanging");
             cpu::idle_until(|_| false);
         }
+        #[cfg(target_arch = "aarch64")]
+        "errors" => return errors(),
         _ => {}
     }
     #[cfg(target_arch = "aarch64")]
@@ -92,6 +94,51 @@ fn fault(what: &str) {
             _ => println!("what is {what}?"),
         }
     }
+}
+
+/// Whether errors of the system are let through where a handler has turned interrupts on, from which a thread may go on
+/// that is not the interrupted one; and behind the wait of such a thread.
+#[cfg(target_arch = "aarch64")]
+fn errors() -> i32 {
+    use core::arch::asm;
+    use core::time::Duration;
+
+    use paravirt_bsp::timer::Timer;
+
+    /// The mask of these errors in the processor's state.
+    const ERRORS: u64 = 1 << 8;
+    static OF_HANDLER: AtomicBool = AtomicBool::new(false);
+
+    fn are_let_through() -> bool {
+        let masks: u64;
+        // SAFETY: it reads the masks, which EL1 may.
+        unsafe { asm!("mrs {}, daif", out(reg) masks) };
+        masks & ERRORS == 0
+    }
+
+    let timer = Timer::new(1).expect("there is one");
+    let started = timer
+        .attach(&|_, _| {
+            // SAFETY: at the handler's own level.
+            unsafe { cpu::enable_interrupts() };
+            OF_HANDLER.store(are_let_through(), Ordering::Relaxed);
+            WAITS.store(true, Ordering::Relaxed);
+        })
+        .and_then(|()| timer.start_once(Duration::from_millis(1)));
+    started.expect("a timer");
+    while !WAITS.load(Ordering::Relaxed) {
+        core::hint::spin_loop();
+    }
+    timer.start_once(Duration::from_millis(1)).expect("a timer");
+    // SAFETY: as an entry leaves it.
+    unsafe { asm!("msr daifset, #4") };
+    cpu::idle();
+    println!(
+        "handler: {}, idle: {}",
+        OF_HANDLER.load(Ordering::Relaxed),
+        are_let_through()
+    );
+    0
 }
 
 /// Whether it has come to [`wait`].

@@ -6,6 +6,7 @@
 
 use core::fmt;
 
+use super::gic::Gic;
 use super::paging::TREE_SIZE;
 use crate::local::Local;
 
@@ -42,6 +43,8 @@ pub enum Problem {
         /// What is there instead.
         found: u32,
     },
+    /// One begins at that address, which is no multiple of 8.
+    Misaligned(usize),
     /// Its header says what cannot be.
     Header,
     /// It ends too early, or nodes and properties are not one in the other.
@@ -55,6 +58,10 @@ impl fmt::Display for Problem {
                 f,
                 "there is no device tree at {address:#x}: it begins with {found:#x}, not with {MAGIC:#x}; have the \
                 loader pass its address in x0 (QEMU's machine `virt` has it at the beginning of memory)"
+            ),
+            Self::Misaligned(address) => write!(
+                f,
+                "the device tree is at {address:#x}, which is no multiple of 8; have the loader put it at one"
             ),
             Self::Header => write!(
                 f,
@@ -74,6 +81,9 @@ impl fmt::Display for Problem {
 pub struct DeviceTree {
     bytes: &'static [u8],
     names_xen: bool,
+    /// Words of an interrupt of Arm's controller, and the number by which other nodes name it.
+    interrupt_words: u32,
+    controller: Option<u32>,
 }
 
 static TREE: Local<Option<DeviceTree>> = Local::new(None);
@@ -90,8 +100,11 @@ pub(super) unsafe fn set(address: usize) -> Result<DeviceTree, Problem> {
     let bytes = unsafe { core::slice::from_raw_parts(core::ptr::with_exposed_provenance::<u8>(address), TREE_SIZE) };
     let word = |at| word(bytes, at).unwrap_or(0);
     let (magic, total) = (word(0), word(TOTAL) as usize);
-    if magic != MAGIC || !address.is_multiple_of(8) {
+    if magic != MAGIC {
         return Err(Problem::Missing { address, found: magic });
+    }
+    if !address.is_multiple_of(8) {
+        return Err(Problem::Misaligned(address));
     }
     let inside = |at| (HEADER..total).contains(&(word(at) as usize));
     if total > TREE_SIZE
@@ -101,16 +114,24 @@ pub(super) unsafe fn set(address: usize) -> Result<DeviceTree, Problem> {
     {
         return Err(Problem::Header);
     }
-    let mut tree = DeviceTree {
+    let tree = DeviceTree {
         bytes: &bytes[..total],
         names_xen: false,
+        interrupt_words: 3,
+        controller: None,
     };
-    let mut names_xen = false;
-    tree.for_each(|node| names_xen |= node.is_any(&[b"xen,xen"]))?;
-    tree.names_xen = names_xen;
+    let mut found = tree;
+    tree.for_each(|node| {
+        found.names_xen |= node.is_any(&[b"xen,xen"]);
+        if node.is_interrupt_controller() && found.controller.is_none() && Gic::is_named_by(node) {
+            let number = |name| node.number(name).map(|number| number as u32);
+            found.controller = number(b"phandle");
+            found.interrupt_words = number(b"#interrupt-cells").unwrap_or(found.interrupt_words);
+        }
+    })?;
     // SAFETY: at the start, before the first interrupt.
-    unsafe { TREE.set_large(Some(tree)) };
-    Ok(tree)
+    unsafe { TREE.set_large(Some(found)) };
+    Ok(found)
 }
 
 /// The device tree that the image was entered with.
@@ -203,11 +224,11 @@ impl DeviceTree {
     ///
     /// # Errors
     /// [`Problem::Structure`]; nodes before the damage have been visited.
-    pub fn for_each(self, mut visit: impl FnMut(&Node)) -> Result<(), Problem> {
+    pub fn for_each(self, mut visit: impl FnMut(&Node<'_>)) -> Result<(), Problem> {
         self.walk(&mut visit).ok_or(Problem::Structure)
     }
 
-    fn walk(self, visit: &mut dyn FnMut(&Node)) -> Option<()> {
+    fn walk(self, visit: &mut dyn FnMut(&Node<'_>)) -> Option<()> {
         let mut at = word(self.bytes, STRUCTURE)? as usize;
         // Of each node on the way to the current one, what it says of its children.
         let mut way = [Level::default(); DEPTH];
@@ -217,20 +238,23 @@ impl DeviceTree {
             at = next;
             match token {
                 Token::Begin(name) => {
+                    let (above, levels) = way.split_at_mut_checked(depth)?;
                     let mut node = Node {
                         tree: self,
                         name,
                         properties: at,
-                        depth,
-                        parent: depth.checked_sub(1).map_or_else(Level::default, |index| way[index]),
+                        above,
                         compatible: b"",
                         status: None,
                         device_type: None,
                         is_controller: false,
                     };
-                    let level = way.get_mut(depth)?;
+                    let level = levels.first_mut()?;
+                    let is_reserved = depth == 1 && name == b"reserved-memory";
                     *level = Level {
-                        is_reserved: depth == 1 && name == b"reserved-memory",
+                        is_reserved,
+                        // That its children's addresses are the root's need not be said.
+                        ranges: is_reserved.then_some(b""),
                         ..Level::default()
                     };
                     // Its properties come before its children.
@@ -273,6 +297,28 @@ struct Level {
     address: u32,
     size: u32,
     is_reserved: bool,
+    /// How it translates their addresses: not at all, as they are if it is empty, or by this list.
+    ranges: Option<&'static [u8]>,
+}
+
+impl Level {
+    /// What the address of `size` bytes is beyond the node, of whose own address has so many words.
+    fn translated(&self, address: u64, size: u64, words: u32) -> Option<u64> {
+        let mut ranges = self.ranges?;
+        if ranges.is_empty() {
+            return Some(address);
+        }
+        loop {
+            let start = number(&mut ranges, self.address)?;
+            let beyond = number(&mut ranges, words)?;
+            let length = number(&mut ranges, self.size)?;
+            if let Some(offset) = address.checked_sub(start)
+                && offset.checked_add(size).is_some_and(|end| end <= length)
+            {
+                return beyond.checked_add(offset);
+            }
+        }
+    }
 }
 
 impl Default for Level {
@@ -281,18 +327,19 @@ impl Default for Level {
             address: 2,
             size: 1,
             is_reserved: false,
+            ranges: None,
         }
     }
 }
 
 /// A node.
 #[derive(Clone, Copy, Debug)]
-pub struct Node {
+pub struct Node<'a> {
     tree: DeviceTree,
     name: &'static [u8],
     properties: usize,
-    depth: usize,
-    parent: Level,
+    /// The nodes on the way to it, the root first.
+    above: &'a [Level],
     /// What tells most nodes apart, so that nobody goes through all their properties for it.
     compatible: &'static [u8],
     status: Option<&'static [u8]>,
@@ -300,7 +347,12 @@ pub struct Node {
     is_controller: bool,
 }
 
-impl Node {
+impl Node<'_> {
+    /// Its parent; what is so of any node, where it is the root.
+    fn parent(&self) -> Level {
+        self.above.last().copied().unwrap_or_default()
+    }
+
     /// Takes a property, and what of it is for the children.
     fn take(&mut self, name: Name, value: &'static [u8], children: &mut Level) {
         let cells = |other| word(value, 0).unwrap_or(other);
@@ -309,6 +361,7 @@ impl Node {
             Some(b'c') if name.is(b"compatible") => self.compatible = value,
             Some(b's') if name.is(b"status") => self.status = Some(value),
             Some(b'd') if name.is(b"device_type") => self.device_type = Some(value),
+            Some(b'r') if name.is(b"ranges") => children.ranges = Some(value),
             Some(b'i') if name.is(b"interrupt-controller") => self.is_controller = true,
             Some(b'#') if name.is(b"#address-cells") => children.address = cells(children.address),
             Some(b'#') if name.is(b"#size-cells") => children.size = cells(children.size),
@@ -338,13 +391,13 @@ impl Node {
     /// Returns whether it is the child of the root that has this name.
     #[must_use]
     pub fn is_at_root(&self, name: &[u8]) -> bool {
-        self.depth == 1 && self.name == name
+        self.above.len() == 1 && self.name == name
     }
 
     /// Returns whether it is a child of the node of reserved memory.
     #[must_use]
     pub fn is_reserved_memory(&self) -> bool {
-        self.parent.is_reserved
+        self.parent().is_reserved
     }
 
     /// Returns whether it is compatible with one of these, and not switched off.
@@ -377,24 +430,51 @@ impl Node {
         self.is_controller
     }
 
-    /// Start and end of the ranges in its `reg`, at most `most` of them; of addresses that its parent does not
-    /// translate, which is so for children of the root.
+    /// Start and end of the ranges in its `reg`, at most `most` of them, and up to the first that a bus above it does
+    /// not translate.
     pub fn ranges(&self, most: usize) -> impl Iterator<Item = (u64, u64)> {
         let mut reg = self.property(b"reg").unwrap_or_default();
-        let parent = self.parent;
+        let parent = self.parent();
         (0..most).map_while(move |_| {
             let start = number(&mut reg, parent.address)?;
             let size = number(&mut reg, parent.size)?;
+            let start = self.translated(start, size)?;
             Some((start, start.saturating_add(size)))
+        })
+    }
+
+    /// What the address of `size` bytes is for the processor (Devicetree Specification, 2.3.8).
+    fn translated(&self, address: u64, size: u64) -> Option<u64> {
+        // Those of the root's children are the processor's.
+        let mut buses = self.above.windows(2).rev();
+        buses.try_fold(address, |address, bus| bus[1].translated(address, size, bus[0].address))
+    }
+
+    /// The number by which the interrupt controller of Arm knows its interrupt of that name, or, if the node names none,
+    /// of that index.
+    #[must_use]
+    pub fn named_interrupt(&self, name: &[u8], index: usize) -> Option<u32> {
+        self.interrupt(match self.property(b"interrupt-names") {
+            Some(names) => names.split(|&byte| byte == 0).position(|other| other == name)?,
+            None => index,
         })
     }
 
     /// The number by which the interrupt controller of Arm knows its interrupt of that index.
     #[must_use]
     pub fn interrupt(&self, index: usize) -> Option<u32> {
-        // Three words: shared (0) or of the processor (1), number, kind of signal.
-        let at = index.checked_mul(12)?;
-        let interrupts = self.property(b"interrupts")?;
+        // At least three words: shared (0) or of the processor (1), number, kind of signal. Before each that is extended
+        // there is whose it is; how many words those of others have is not looked for.
+        let extended = self.property(b"interrupts-extended");
+        let front = usize::from(extended.is_some());
+        let interrupts = extended.or_else(|| self.property(b"interrupts"))?;
+        let step = 4 * (front + (self.tree.interrupt_words as usize).max(3));
+        let at = index.checked_mul(step)?;
+        let is_known = |other| self.tree.controller.is_some() && word(interrupts, other * step) == self.tree.controller;
+        if front == 1 && !(0..=index).all(is_known) {
+            return None;
+        }
+        let at = at + 4 * front;
         let number = word(interrupts, at.checked_add(4)?)?;
         match word(interrupts, at)? {
             0 if number < 988 => Some(number + 32),

@@ -22,7 +22,7 @@ const SYSTEM_OFF: u64 = 0x8400_0008;
 const SYSTEM_RESET: u64 = 0x8400_0009;
 
 /// Finds out by a node of the device tree who is above. For the entry.
-pub(super) fn find(node: &Node) {
+pub(super) fn find(node: &Node<'_>) {
     if node.is_any(&[b"arm,psci-1.0", b"arm,psci-0.2"]) {
         CONDUIT.set(match node.text(b"method") {
             Some(b"hvc") => Some(Conduit::Hypervisor),

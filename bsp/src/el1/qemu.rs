@@ -50,7 +50,7 @@ const EMERGENCY: usize = 0x108;
 static CONSOLE: Local<usize> = Local::new(0);
 
 /// Finds out whether a node of the device tree is the debug console. For the entry.
-pub(super) fn find(node: &Node) {
+pub(super) fn find(node: &Node<'_>) {
     if CONSOLE.get() != 0 || !node.is_any(&[b"virtio,mmio"]) {
         return;
     }

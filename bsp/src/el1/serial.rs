@@ -67,7 +67,7 @@ impl fmt::Display for Problem {
 ///
 /// # Errors
 /// It would be, but that it cannot be used.
-pub(super) fn find(node: &Node) -> Result<(), Problem> {
+pub(super) fn find(node: &Node<'_>) -> Result<(), Problem> {
     if is_here() {
         return Ok(());
     }

@@ -6,6 +6,7 @@ mod v3;
 
 use core::ptr::{read_volatile, with_exposed_provenance_mut, write_volatile};
 
+use super::device_tree::Node;
 use crate::local::Local;
 
 /// Numbers from here on mean that nothing has come.
@@ -37,11 +38,53 @@ pub enum Gic {
     V3 {
         /// The distributor's.
         distributor: usize,
-        /// The first redistributor's.
-        redistributors: usize,
-        /// Where they end.
-        end: usize,
+        /// Of each region of redistributors, where it begins and ends; nothing, where there are no more.
+        redistributors: [(usize, usize); REGIONS],
     },
+}
+
+/// Regions of redistributors that are known; the machine may have more.
+pub const REGIONS: usize = 4;
+
+impl Gic {
+    /// Returns whether the node is one, by its name, and not switched off.
+    #[must_use]
+    pub fn is_named_by(node: &Node<'_>) -> bool {
+        Self::is_second(node) || Self::is_third(node)
+    }
+
+    fn is_second(node: &Node<'_>) -> bool {
+        node.is_any(&[b"arm,cortex-a15-gic", b"arm,cortex-a7-gic", b"arm,gic-400"])
+    }
+
+    fn is_third(node: &Node<'_>) -> bool {
+        node.is_any(&[b"arm,gic-v3"])
+    }
+
+    /// The controller that the node describes, if it is one, and its registers have addresses.
+    #[must_use]
+    pub fn of(node: &Node<'_>) -> Option<Self> {
+        let mut ranges = node
+            .ranges(1 + REGIONS)
+            .map(|(start, end)| (start as usize, end as usize));
+        let (distributor, _) = ranges.next()?;
+        if Self::is_third(node) {
+            let count = node.number(b"#redistributor-regions").unwrap_or(1);
+            let mut redistributors = [(0, 0); REGIONS];
+            for (region, range) in redistributors.iter_mut().zip(ranges).take(count as usize) {
+                *region = range;
+            }
+            Some(Self::V3 {
+                distributor,
+                redistributors,
+            })
+        } else if Self::is_second(node) {
+            let (interface, _) = ranges.next()?;
+            Some(Self::V2 { distributor, interface })
+        } else {
+            None
+        }
+    }
 }
 
 /// The interface of this processor: 0 for the third version's, else the second's.
@@ -63,8 +106,7 @@ pub unsafe fn start(gic: Gic, interrupts: &[u32]) -> bool {
             Gic::V3 {
                 distributor,
                 redistributors,
-                end,
-            } => v3::start(distributor, redistributors, end, interrupts),
+            } => v3::start(distributor, &redistributors, interrupts),
         }
     }
 }

@@ -35,10 +35,13 @@ const ATTEMPTS: u32 = 1_000_000;
 
 /// # Safety
 /// As [`super::start`].
-pub(super) unsafe fn start(distributor: usize, redistributors: usize, end: usize, interrupts: &[u32]) -> bool {
+pub(super) unsafe fn start(distributor: usize, redistributors: &[(usize, usize)], interrupts: &[u32]) -> bool {
     // SAFETY: the caller's part.
     unsafe {
-        let Some(own) = redistributor(redistributors, end) else {
+        let Some(own) = redistributors
+            .iter()
+            .find_map(|&(first, end)| redistributor(first, end))
+        else {
             return false;
         };
         write(own + WAKER, read(own + WAKER) & !SLEEPS);
@@ -86,7 +89,7 @@ pub(super) unsafe fn start(distributor: usize, redistributors: usize, end: usize
     true
 }
 
-/// The address of this processor's redistributor.
+/// The address of this processor's redistributor, if it is in that region.
 ///
 /// # Safety
 /// As [`start`].

@@ -34,11 +34,16 @@ pub(in crate::backend) unsafe fn add(number: u32, take: interrupt::Handler) {
 /// Takes what there is from the device tree and maps it; stops where it will not do.
 pub(super) fn set(machine: &Machine) {
     let Some(gic) = machine.gic else {
-        let Some(name) = machine.other_controller else {
+        let Some((name, is_known)) = machine.other_controller else {
             refuse(format_args!(
                 "the device tree names no interrupt controller; it must name a GIC, version 2 to 4"
             ));
         };
+        if is_known {
+            refuse(format_args!(
+                "the device tree gives the interrupt controller no addresses that all buses above it translate"
+            ));
+        }
         refuse(format_args!(
             "the machine's interrupt controller is `{}`, which this layer does not know; it knows GIC versions 2 to 4",
             name.escape_ascii()
@@ -60,10 +65,11 @@ pub(super) fn set(machine: &Machine) {
         Gic::V3 {
             distributor,
             redistributors,
-            end,
         } => {
             map_device(distributor as u64, (distributor as u64).saturating_add(DISTRIBUTOR));
-            map_device(redistributors as u64, end as u64);
+            for (start, end) in redistributors {
+                map_device(start as u64, end as u64);
+            }
         }
     }
 }

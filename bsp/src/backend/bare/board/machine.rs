@@ -61,8 +61,8 @@ pub(super) struct Machine {
     pub(super) reserved: Ranges<RESERVED>,
     /// The interrupt controller, if it is known.
     pub(super) gic: Option<Gic>,
-    /// What an interrupt controller is compatible with that is not known.
-    pub(super) other_controller: Option<&'static [u8]>,
+    /// What an interrupt controller is compatible with that will not do, and whether that is known.
+    pub(super) other_controller: Option<(&'static [u8], bool)>,
     /// Interrupt of the processor's virtual timer.
     pub(super) timer: Option<u32>,
     /// Rate of its counter in Hz, where the firmware does not say it to the processor.
@@ -94,7 +94,7 @@ impl Machine {
         Ok(machine)
     }
 
-    fn take(&mut self, node: &Node) {
+    fn take(&mut self, node: &Node<'_>) {
         if node.is_at_root(b"chosen") {
             self.arguments = node.text(b"bootargs").unwrap_or_default();
         } else if node.is_memory() {
@@ -104,35 +104,14 @@ impl Machine {
         } else if node.is_any(&[b"arm,pl031"]) {
             self.clock = node.ranges(1).next().map(|(start, _)| start);
         } else if node.is_any(&[b"arm,armv8-timer"]) {
-            self.timer = node.interrupt(VIRTUAL);
+            self.timer = node.named_interrupt(b"virt", VIRTUAL);
             self.rate = node.number(b"clock-frequency");
         } else if node.is_interrupt_controller() && self.gic.is_none() {
-            self.gic = gic(node);
+            self.gic = Gic::of(node);
             if self.gic.is_none() && self.other_controller.is_none() {
-                self.other_controller = Some(node.text(b"compatible").unwrap_or_default());
+                let name = node.text(b"compatible").unwrap_or_default();
+                self.other_controller = Some((name, Gic::is_named_by(node)));
             }
         }
-    }
-}
-
-/// The controller that the node describes, if it is one that is known.
-fn gic(node: &Node) -> Option<Gic> {
-    let mut ranges = node.ranges(2);
-    let (distributor, _) = ranges.next()?;
-    let (second, end) = ranges.next()?;
-    let (distributor, second) = (distributor as usize, second as usize);
-    if node.is_any(&[b"arm,gic-v3"]) {
-        Some(Gic::V3 {
-            distributor,
-            redistributors: second,
-            end: end as usize,
-        })
-    } else if node.is_any(&[b"arm,cortex-a15-gic", b"arm,cortex-a7-gic", b"arm,gic-400"]) {
-        Some(Gic::V2 {
-            distributor,
-            interface: second,
-        })
-    } else {
-        None
     }
 }

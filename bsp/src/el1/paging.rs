@@ -116,6 +116,23 @@ pub fn taken() -> (u64, u64) {
     (start as u64 & !(LARGE - 1), (end as u64).next_multiple_of(LARGE))
 }
 
+/// What is not mapped where that range may not be: as much around it as one step of [`map`] is, but for what is mapped
+/// for the image.
+#[must_use]
+pub fn around((start, end): (u64, u64)) -> (u64, u64) {
+    let (taken, taken_end) = taken();
+    let low = start & !(LARGE - 1);
+    let high = end.checked_next_multiple_of(LARGE).unwrap_or(end);
+    (
+        if (taken..taken_end).contains(&low) { start } else { low },
+        if (taken..taken_end).contains(&(high - 1)) {
+            end
+        } else {
+            high
+        },
+    )
+}
+
 /// Number of tables in use.
 static USED: Local<usize> = Local::new(FREE);
 

@@ -3,6 +3,7 @@
 
 use crate::el1::device_tree::{DeviceTree, Node, Problem};
 use crate::el1::gic::Gic;
+use crate::el1::paging;
 
 /// Most ranges of memory that are used, and most reserved ones that are left out of them. Where there are more reserved
 /// ones, no memory beside the image is used.
@@ -59,6 +60,8 @@ pub(super) struct Machine {
     pub(super) memory: Ranges<RANGES>,
     /// What of it belongs to others.
     pub(super) reserved: Ranges<RESERVED>,
+    /// What of that may not be mapped, either; where that is finer than mapping is, the image goes before it.
+    pub(super) unmapped: Ranges<RESERVED>,
     /// The interrupt controller, if it is known.
     pub(super) gic: Option<Gic>,
     /// What an interrupt controller is compatible with that will not do, and whether that is known.
@@ -82,6 +85,7 @@ impl Machine {
         let mut machine = Self {
             memory: Ranges::new(),
             reserved: Ranges::new(),
+            unmapped: Ranges::new(),
             gic: None,
             other_controller: None,
             timer: None,
@@ -100,7 +104,16 @@ impl Machine {
         } else if node.is_memory() {
             node.ranges(RANGES + 1).for_each(|range| self.memory.add(range));
         } else if node.is_reserved_memory() {
-            node.ranges(RESERVED + 1).for_each(|range| self.reserved.add(range));
+            let may_be_mapped = node.property(b"no-map").is_none();
+            for range in node.ranges(RESERVED + 1) {
+                if may_be_mapped {
+                    self.reserved.add(range);
+                } else {
+                    let around = paging::around(range);
+                    self.reserved.add(around);
+                    self.unmapped.add(around);
+                }
+            }
         } else if node.is_any(&[b"arm,pl031"]) {
             self.clock = node.ranges(1).next().map(|(start, _)| start);
         } else if node.is_any(&[b"arm,armv8-timer"]) {

@@ -97,6 +97,17 @@ fn add_image() {
     info::add_memory(start as u64, end as u64);
 }
 
+/// Maps memory but for what may not be mapped.
+fn map_memory(machine: &Machine, mut start: u64, end: u64) -> Result<(), paging::Problem> {
+    for (hole, hole_end) in machine.unmapped.iter() {
+        if hole < end && start < hole_end {
+            paging::map(start, hole, Kind::Memory)?;
+            start = hole_end;
+        }
+    }
+    paging::map(start, end, Kind::Memory)
+}
+
 /// Adds the machine's memory but for what is reserved.
 fn add_memory(machine: &Machine) {
     if machine.reserved.is_short {
@@ -110,7 +121,7 @@ fn add_memory(machine: &Machine) {
         add_image();
     }
     for (mut start, end) in machine.memory.iter() {
-        if let Err(problem) = paging::map(start, end, Kind::Memory) {
+        if let Err(problem) = map_memory(machine, start, end) {
             message::say(format_args!(
                 "memory from {start:#x} to {end:#x} is not used, since it cannot be mapped: {problem}"
             ));

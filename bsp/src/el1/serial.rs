@@ -113,8 +113,10 @@ pub fn start() {
     if !IS_WHOLE.get() {
         return;
     }
-    // Turning the FIFOs on empties them. Where a byte has been received already, the port stays without.
+    // Turning the FIFOs on empties them. Where a byte has been received already, the port stays without. The format may
+    // be changed while the port is off only.
     if !has_input() {
+        write_register(CONTROL, 0);
         write_register(LINE_CONTROL, FORMAT);
     }
     write_register(CONTROL, ON);

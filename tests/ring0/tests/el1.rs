@@ -214,14 +214,28 @@ fn errors_of_the_system_are_let_through_with_interrupts() {
 }
 
 /// What a tree says of the machine `virt` with version 3 of the controller.
+#[derive(Clone, Copy)]
 struct Virt {
     /// The serial port.
     serial: u64,
+    /// How a bus translates its address; empty: it is on none.
+    bus: &'static [u32],
     /// The controller's distributor and redistributors, addresses and sizes.
-    gic: Vec<[u64; 2]>,
+    gic: &'static [[u64; 2]],
+    /// Words of an interrupt.
+    words: u32,
+    /// The property with the timer's interrupts, and what comes before each.
+    interrupts: (&'static str, &'static [u32]),
+    /// Their names and numbers.
+    timers: (&'static [&'static str], &'static [u32]),
+    /// Memory that may not be mapped.
+    hole: Option<[u64; 2]>,
+    /// The guest's.
+    arguments: &'static str,
 }
 
 const SERIAL: u64 = 0x0900_0000;
+const CONTROLLER: u32 = 7;
 const DISTRIBUTOR: [u64; 2] = [0x0800_0000, 0x1_0000];
 const REDISTRIBUTORS: [u64; 2] = [0x080a_0000, 0xf6_0000];
 
@@ -229,7 +243,13 @@ impl Virt {
     fn new() -> Self {
         Self {
             serial: SERIAL,
-            gic: vec![DISTRIBUTOR, REDISTRIBUTORS],
+            bus: &[],
+            gic: &[DISTRIBUTOR, REDISTRIBUTORS],
+            words: 3,
+            interrupts: ("interrupts", &[]),
+            timers: (&[], &[13, 14, 11, 10]),
+            hole: None,
+            arguments: "",
         }
     }
 
@@ -242,30 +262,70 @@ impl Virt {
         tree.property_string("device_type", "memory")?;
         tree.property_array_u64("reg", &[0x4000_0000, 0x200_0000])?;
         tree.end_node(memory)?;
+        if let Some(hole) = self.hole {
+            let reserved = tree.begin_node("reserved-memory")?;
+            tree.property_u32("#address-cells", 2)?;
+            tree.property_u32("#size-cells", 2)?;
+            tree.property_null("ranges")?;
+            let node = tree.begin_node("firmware")?;
+            tree.property_array_u64("reg", &hole)?;
+            tree.property_null("no-map")?;
+            tree.end_node(node)?;
+            tree.end_node(reserved)?;
+        }
+        let chosen = tree.begin_node("chosen")?;
+        tree.property_string("bootargs", self.arguments)?;
+        tree.end_node(chosen)?;
         let gic = tree.begin_node("interrupt-controller@8000000")?;
         tree.property_string("compatible", "arm,gic-v3")?;
         tree.property_null("interrupt-controller")?;
-        tree.property_u32("#interrupt-cells", 3)?;
+        tree.property_u32("#interrupt-cells", self.words)?;
+        tree.property_phandle(CONTROLLER)?;
+        tree.property_u32("#redistributor-regions", self.gic.len() as u32 - 1)?;
         tree.property_array_u64("reg", self.gic.as_flattened())?;
         tree.end_node(gic)?;
         let timer = tree.begin_node("timer")?;
         tree.property_string("compatible", "arm,armv8-timer")?;
-        tree.property_array_u32("interrupts", &[1, 13, 4, 1, 14, 4, 1, 11, 4, 1, 10, 4])?;
+        let (names, numbers) = self.timers;
+        let (property, front) = self.interrupts;
+        let interrupts = numbers
+            .iter()
+            .flat_map(|&number| [front, &self.interrupt([1, number, 4])].concat());
+        tree.property_array_u32(property, &interrupts.collect::<Vec<u32>>())?;
+        if !names.is_empty() {
+            let names = names.iter().map(|&name| name.to_owned()).collect();
+            tree.property_string_list("interrupt-names", names)?;
+        }
         tree.end_node(timer)?;
+        let bus = tree.begin_node("bus")?;
+        tree.property_string("compatible", "simple-bus")?;
+        tree.property_u32("#address-cells", 1)?;
+        tree.property_u32("#size-cells", 1)?;
+        tree.property_array_u32("ranges", self.bus)?;
         let serial = tree.begin_node("serial")?;
         tree.property_string("compatible", "arm,pl011")?;
-        tree.property_array_u64("reg", &[self.serial, 0x1000])?;
-        tree.property_array_u32("interrupts", &[0, 1, 4])?;
+        tree.property_array_u32("reg", &[self.serial as u32, 0x1000])?;
+        tree.property_array_u32("interrupts", &self.interrupt([0, 1, 4]))?;
         tree.end_node(serial)?;
+        tree.end_node(bus)?;
         tree.end_node(root)?;
         tree.finish()
+    }
+
+    /// An interrupt in as many words as it has.
+    fn interrupt(&self, words: [u32; 3]) -> Vec<u32> {
+        let mut words = words.to_vec();
+        words.resize(self.words as usize, 0);
+        words
     }
 
     /// Enters the guest with that tree.
     fn run(&self, guest: &str) -> Output {
         let folder = tempfile::tempdir().expect("a folder");
         let tree = self.tree().expect("a tree");
-        Machine::new("virt,gic-version=3").run_with(guest, &tree, folder.path())
+        let mut machine = Machine::new("virt,gic-version=3");
+        machine.qemu.args(["-smp", "4"]);
+        machine.run_with(guest, &tree, folder.path())
     }
 }
 
@@ -287,6 +347,92 @@ fn a_serial_port_that_does_not_answer_ends_the_guest() {
 }
 
 #[test]
+fn a_bus_translates_addresses() {
+    let virt = |bus: &'static [u32]| Virt {
+        serial: 0x7e00_0000,
+        bus,
+        ..Virt::new()
+    };
+    let output = virt(&[
+        0x1000_0000,
+        0,
+        0x0a00_0000,
+        0x1000,
+        0x7d00_0000,
+        0,
+        0x0800_0000,
+        0x200_0000,
+    ])
+    .run("hello");
+    expect(&output, 0, &["Hello from a paravirtualized guest"]);
+    let output = virt(&[0x1000_0000, 0, 0x0a00_0000, 0x1000]).run("hello");
+    expect(
+        &output,
+        0,
+        &["the serial port is not used: the device tree gives it no address"],
+    );
+}
+
+#[test]
+fn interrupts_are_found_in_all_their_forms() {
+    let takes_interrupts = Virt {
+        arguments: "errors",
+        ..Virt::new()
+    };
+    let virt = [
+        Virt {
+            timers: (&["phys", "virt", "hyp-phys"], &[14, 11, 10]),
+            ..takes_interrupts
+        },
+        Virt {
+            interrupts: ("interrupts-extended", &[CONTROLLER]),
+            ..takes_interrupts
+        },
+        Virt {
+            words: 4,
+            ..takes_interrupts
+        },
+        // The processor's own redistributor is in the second region.
+        Virt {
+            gic: &[DISTRIBUTOR, [0x080c_0000, 0x6_0000], [0x080a_0000, 0x2_0000]],
+            ..takes_interrupts
+        },
+    ];
+    for (index, virt) in virt.iter().enumerate() {
+        println!("{index}");
+        expect(&virt.run("el1"), 0, &["handler: true, idle: true"]);
+    }
+    let virt = Virt {
+        timers: (&["phys", "hyp-phys", "other"], &[14, 10, 11]),
+        ..Virt::new()
+    };
+    expect(
+        &virt.run("hello"),
+        1,
+        &["names no interrupt of the processor's virtual timer"],
+    );
+}
+
+#[test]
+fn memory_that_may_not_be_mapped_is_not() {
+    let virt = |arguments| Virt {
+        hole: Some([0x4170_0000, 0x1000]),
+        arguments,
+        ..Virt::new()
+    };
+    expect(
+        &virt("").run("el1"),
+        0,
+        &["to 0x41600000, kind", "0x41800000 to 0x42000000, kind"],
+    );
+    expect(
+        &virt("hole").run("el1"),
+        0x25,
+        &["address 0x41701000, read or executed, where nothing is mapped"],
+    );
+}
+
+#[test]
 fn a_device_where_the_image_is_is_not_used() {
     let virt = Virt {
         serial: 0x4021_0000,
@@ -298,7 +444,7 @@ fn a_device_where_the_image_is_is_not_used() {
         &["the serial port at 0x40210000 is not used, since it cannot be mapped: memory is within the same 2 MiB"],
     );
     let virt = Virt {
-        gic: vec![[0x4020_0000, 0x1_0000], REDISTRIBUTORS],
+        gic: &[[0x4020_0000, 0x1_0000], REDISTRIBUTORS],
         ..Virt::new()
     };
     expect(

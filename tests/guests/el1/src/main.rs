@@ -76,6 +76,8 @@ fn fault(what: &str) {
         match what {
             "null" => asm!("str xzr, [{}]", in(reg) 8_usize, in("x20") mark),
             "far" => asm!("ldr {0}, [{0}]", inout(reg) 0x20_0000_0000_usize => _, in("x20") mark),
+            // Where a test has memory that may not be mapped.
+            "hole" => asm!("ldr {0}, [{0}]", inout(reg) 0x4170_1000_usize => _, in("x20") mark),
             "undefined" => asm!("udf #0", in("x20") mark),
             "register" => asm!("msr sctlr_el3, xzr", in("x20") mark),
             "jump" => asm!("br {}", in(reg) 0x10_usize, in("x20") mark),

@@ -150,6 +150,15 @@ pub fn processor_state_survives_threads_and_interrupts() {
     app("cpu", "nested interrupts: right");
 }
 
+pub fn cpp_exceptions_are_caught() {
+    let rtems = rtems();
+    for options in [&["-Wl,--gc-sections"][..], &[]] {
+        let folder = scratch();
+        let program = rtems.cpp_app("exceptions", folder.path(), options);
+        let _ = run(&program, "in two tasks at a time: right");
+    }
+}
+
 pub fn control_words_belong_to_threads() {
     app("control", "exceptions that a task has seen: right");
 }

@@ -40,6 +40,7 @@ fn main() -> ExitCode {
         aarch64::hello_prints_the_same_everywhere,
         aarch64::ticker_prints_the_same_everywhere,
         aarch64::processor_state_survives_threads_and_interrupts,
+        aarch64::cpp_exceptions_are_caught,
         aarch64::control_words_belong_to_threads,
         aarch64::what_is_raised_is_pending_and_can_be_cleared,
         aarch64::the_time_of_day_is_the_hosts,

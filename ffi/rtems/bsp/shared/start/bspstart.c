@@ -21,7 +21,10 @@ int32_t paravirt_main(void);
 /* Called with interrupts disabled. */
 int32_t paravirt_main(void)
 {
-  boot_card((const char *) (uintptr_t) paravirt_start_info()->command_line);
+  const char *command_line = (const char *) (uintptr_t) paravirt_start_info()->command_line;
+
+  /* A Linux program by itself has none. Applications and RTEMS read bsp_boot_cmdline without a look at whether it is there. */
+  boot_card(command_line != NULL ? command_line : "");
 }
 
 /* The workspace and the C program heap take one area; it is the largest range of free memory that the host gives. */

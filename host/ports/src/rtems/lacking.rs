@@ -13,11 +13,16 @@ use paravirt_build::{command, files};
 
 /// The names of those that are neither beside the compiler nor on the path.
 pub fn find(location: &Location) -> Vec<String> {
+    find_with(location, |name| command::in_path(name).is_some())
+}
+
+/// The same, with what tells whether a name is on the path.
+fn find_with(location: &Location, is_in_path: impl Fn(&str) -> bool) -> Vec<String> {
     let bin = location.prefix.join("bin");
     let mut names = vec![format!("{}-g++", location.target())];
     // Those of rtems-tools, which are a package of their own.
     names.extend(["rtems-bin2c", "rtems-ld", "rtems-syms"].map(str::to_owned));
-    names.retain(|name| !bin.join(name).is_file() && command::in_path(name).is_none());
+    names.retain(|name| !bin.join(name).is_file() && !is_in_path(name));
     names
 }
 
@@ -69,8 +74,11 @@ mod tests {
         fs::write(&compiler, "#!/bin/sh\necho asked \"$@\"\n").expect("a file");
         fs::set_permissions(&compiler, fs::Permissions::from_mode(0o755)).expect("a file");
 
-        let names = find(&location);
+        let not_in_path = |_: &str| false;
+        let names = find_with(&location, not_in_path);
         assert_eq!(names, ["i386-rtems6-g++", "rtems-bin2c", "rtems-syms"]);
+        let names_there = find_with(&location, |name| name == "rtems-bin2c");
+        assert_eq!(names_there, ["i386-rtems6-g++", "rtems-syms"]);
         let stand_ins = folder.path().join("lacking");
         stand_in(&stand_ins, &location, &names).expect("scripts");
         for name in &names {
@@ -90,7 +98,7 @@ mod tests {
 
         // What was installed in the meantime is found, and its stand-in gone.
         fs::write(location.prefix.join("bin/rtems-syms"), "").expect("a file");
-        let names = find(&location);
+        let names = find_with(&location, not_in_path);
         stand_in(&stand_ins, &location, &names).expect("scripts");
         assert_eq!(names, ["i386-rtems6-g++", "rtems-bin2c"]);
         assert!(!stand_ins.join("bin/rtems-syms").exists());

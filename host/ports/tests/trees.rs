@@ -166,7 +166,14 @@ fn run_rtems(kind: Kind) -> Result<()> {
     ensure_built(&workspace);
     let ports = Path::new(env!("CARGO_BIN_EXE_ports"));
     untouched(&[&prefix, &source], || {
-        let host = Host::prepare(&workspace, Bsp::I386, kind, &Default::default(), false, None, ports)?;
+        let host = Host::prepare(
+            &workspace,
+            Bsp::I386,
+            kind,
+            &Default::default(),
+            Default::default(),
+            ports,
+        )?;
         let location = rtems::location::Location::at(&prefix, &source, Bsp::I386)?;
         rtems::samples::run(&workspace, &location, &host)
     })

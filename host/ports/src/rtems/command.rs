@@ -11,13 +11,12 @@ use super::bsp::Bsp;
 use super::build;
 use super::folders::Folders;
 use super::group::{self, Group};
-use super::host::{Host, Kind, Trees};
+use super::host::{Conditions, Host, Kind, Trees};
 use super::location::{self, Location};
 use super::results::Entry;
 use super::waf::Unbuilt;
 use super::{results, samples};
 use paravirt_build::workspace::Workspace;
-use pvhost::process::{Time, TimeError};
 use pvhost::testing::{self, Event, Folder, Options, Signals};
 
 /// Its options.
@@ -53,13 +52,8 @@ pub struct Arguments {
     host: Option<Kind>,
     #[command(flatten)]
     trees: Trees,
-    /// Give test programs on the process host real-time priority; some compare times with the tick
-    #[arg(long, requires = "tests")]
-    realtime: bool,
-    /// How time passes for test programs on the process host, as for `pvhost test`: real, fast, fast=N, steps, or how
-    /// many times as fast
-    #[arg(long, value_name = "MODE", value_parser = time_of_tests, requires = "tests")]
-    time: Option<Time>,
+    #[command(flatten)]
+    conditions: Conditions,
     /// The build folder of RTEMS' own BSP, for the hosts pc686-qemu and a53-qemu
     #[arg(long, value_name = "DIR")]
     reference: Option<PathBuf>,
@@ -86,21 +80,8 @@ impl Arguments {
     /// Prepares the host.
     fn host(&self, workspace: &Workspace) -> Result<Host> {
         let ports = std::env::current_exe().context("cannot find this program")?;
-        Host::prepare(
-            workspace,
-            self.bsp,
-            self.kind()?,
-            &self.trees,
-            self.realtime,
-            self.time,
-            &ports,
-        )
+        Host::prepare(workspace, self.bsp, self.kind()?, &self.trees, self.conditions, &ports)
     }
-}
-
-/// As `pvhost test` understands it.
-fn time_of_tests(text: &str) -> std::result::Result<Time, TimeError> {
-    testing::time_of_tests(text.as_ref()).to_string_lossy().parse()
 }
 
 /// Builds and runs. Returns whether everything that ran did what it should.
@@ -113,11 +94,7 @@ pub fn run(workspace: &Workspace, arguments: &Arguments) -> Result<bool> {
     }
     let kind = arguments.kind()?;
     arguments.trees.check(kind)?;
-    ensure!(
-        arguments.time.is_none() || kind == Kind::Process,
-        "--time is for the host process: time on the host {} is the machine's or the emulator's",
-        kind.name()
-    );
+    arguments.conditions.check(kind)?;
     ensure!(
         !arguments.rust_example || arguments.bsp == Bsp::I386,
         "the example application in Rust is for i386/paravirt"
@@ -230,20 +207,9 @@ fn run_tests(workspace: &Workspace, arguments: &Arguments, testsuites: &Path, un
     let name = host.kind.name();
     let folder = Folders::new(workspace, arguments.bsp).results;
     let total = programs.len();
-    let mut how = String::new();
-    if arguments.realtime {
-        how += ", with real-time priority";
-    }
-    if let Some(time) = arguments.time {
-        how += &format!(", with the time {time}");
-    }
-    println!("running {total} programs on the host {name}{how}");
+    println!("running {total} programs on the host {name}{}", arguments.conditions);
     let reasons = results::reasons(workspace, arguments.bsp)?;
-    // In another time they are other results.
-    let record = match arguments.time {
-        None | Some(Time::Real) => name.to_owned(),
-        Some(time) => format!("{name}-{time}"),
-    };
+    let record = arguments.conditions.record(host.kind);
     let kept = Folder::open(&folder.join(&record))?;
     let options = Options {
         jobs: arguments.jobs.min(host.kind.most_jobs()),
@@ -283,10 +249,10 @@ fn run_tests(workspace: &Workspace, arguments: &Arguments, testsuites: &Path, un
         workspace.shorten(&text).display(),
         workspace.shorten(&json).display()
     );
-    let reference = Kind::reference(arguments.bsp).name();
-    if name != reference {
-        for worse in results::worse_than(&folder, reference, &entries)? {
-            println!("passed on {reference}, not here: {worse}");
+    let reference = Kind::reference(arguments.bsp);
+    if host.kind != reference {
+        for worse in results::worse_than(&folder, &Conditions::records(reference), &entries)? {
+            println!("passed on {}, not here: {worse}", reference.name());
         }
     }
     let tally = results::tally(&entries);

@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: MIT OR Apache-2.0
 //! Hosts that run RTEMS' programs, and what their exit status means.
 
+use std::fmt;
 use std::os::unix::process::ExitStatusExt;
 use std::path::{Path, PathBuf};
 use std::process::{Command, ExitStatus};
@@ -19,7 +20,7 @@ use paravirt_build::emulators;
 use paravirt_build::hosts;
 use paravirt_build::tools::Tool;
 use paravirt_build::workspace::Workspace;
-use pvhost::process::Time;
+use pvhost::process::{Time, TimeError};
 use pvhost::testing::{self, Ending, Launcher, Printed, Test};
 
 /// A kind of host.
@@ -103,6 +104,11 @@ impl Kind {
         }
     }
 
+    /// Whether its time can follow the instructions of its guest.
+    const fn can_count(self) -> bool {
+        matches!(self, Self::Qemu | Self::Pc686Qemu | Self::A53Qemu)
+    }
+
     /// Most guests at a time.
     pub const fn most_jobs(self) -> usize {
         match self {
@@ -175,6 +181,86 @@ impl Trees {
     }
 }
 
+/// Under which conditions programs run, where it is not the host's usual ones.
+#[derive(Clone, Copy, Debug, Default, clap::Args)]
+pub struct Conditions {
+    /// Give test programs on the process host real-time priority; some compare times with the tick
+    #[arg(long, requires = "tests")]
+    pub realtime: bool,
+    /// How time passes for test programs on the process host, as for `pvhost test`: real, fast, fast=N, steps, or how
+    /// many times as fast
+    #[arg(long, value_name = "MODE", value_parser = time_of_tests, requires = "tests")]
+    pub time: Option<Time>,
+    /// Let the time of test programs in QEMU follow the instructions executed, so that runs are repeatable and waiting
+    /// takes no time
+    #[arg(long, requires = "tests")]
+    pub icount: bool,
+}
+
+impl Conditions {
+    /// Looks before anything is built.
+    ///
+    /// # Errors
+    /// Hosts of that kind do not know one of them.
+    pub fn check(&self, kind: Kind) -> Result<()> {
+        ensure!(
+            self.time.is_none() || kind == Kind::Process,
+            "--time is for the host process: time on the host {} is the machine's or the emulator's",
+            kind.name()
+        );
+        ensure!(
+            !self.icount || kind.can_count(),
+            "--icount is for the host qemu and RTEMS' own BSPs, not for {}",
+            kind.name()
+        );
+        Ok(())
+    }
+
+    /// The name of results, which are others in another time.
+    pub fn record(&self, kind: Kind) -> String {
+        let name = kind.name();
+        match self.time {
+            _ if self.icount => format!("{name}-icount"),
+            None | Some(Time::Real) => name.to_owned(),
+            Some(time) => format!("{name}-{time}"),
+        }
+    }
+
+    /// The names of all results of one of RTEMS' own BSPs.
+    pub fn records(reference: Kind) -> [String; 2] {
+        [false, true].map(|icount| {
+            let conditions = Self {
+                icount,
+                ..Self::default()
+            };
+            conditions.record(reference)
+        })
+    }
+}
+
+impl fmt::Display for Conditions {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        if self.realtime {
+            f.write_str(", with real-time priority")?;
+        }
+        if let Some(time) = self.time {
+            write!(f, ", with the time {time}")?;
+        }
+        if self.icount {
+            f.write_str(", with the time of instructions")?;
+        }
+        Ok(())
+    }
+}
+
+/// As `pvhost test` understands it.
+fn time_of_tests(text: &str) -> std::result::Result<Time, TimeError> {
+    testing::time_of_tests(text.as_ref()).to_string_lossy().parse()
+}
+
+/// QEMU's options by which its time follows the instructions; `pvhost run --icount` has the same.
+const ICOUNT: [&str; 2] = ["-icount", "shift=4,sleep=off"];
+
 /// How a partition's last line begins.
 const POK_ENDED: &str = "paravirt: partition 0: shutdown ";
 
@@ -187,13 +273,11 @@ pub struct Host {
     pub kind: Kind,
     program: PathBuf,
     trees: Vec<(&'static str, PathBuf)>,
-    realtime: bool,
-    time: Option<Time>,
+    conditions: Conditions,
 }
 
 impl Host {
-    /// Builds it where needed, for programs of `bsp`. With `realtime`, guests of the process host get real-time priority; `time` is how their
-    /// time passes, the machine's if not given. `ports` is this package's program.
+    /// Builds it where needed, for programs of `bsp`. `ports` is this package's program.
     ///
     /// # Errors
     /// It does not build, or what it needs is not installed.
@@ -202,8 +286,7 @@ impl Host {
         bsp: Bsp,
         kind: Kind,
         trees: &Trees,
-        realtime: bool,
-        time: Option<Time>,
+        conditions: Conditions,
         ports: &Path,
     ) -> Result<Self> {
         let needed = match kind {
@@ -240,8 +323,7 @@ impl Host {
             kind,
             program,
             trees: trees.options(kind)?,
-            realtime,
-            time,
+            conditions,
         })
     }
 
@@ -252,14 +334,18 @@ impl Host {
             _ => Command::new(&self.program),
         };
         emulators::environment(&mut command, &self.workspace);
+        let icount = if self.conditions.icount { &ICOUNT[..] } else { &[] };
         match self.kind {
             Kind::Process => command
                 .arg("run")
                 .args(emulators::without_sandbox(self.bsp.arch()))
-                .args(self.realtime.then_some("--realtime"))
-                .args(self.time.map(|time| format!("--time={time}")))
+                .args(self.conditions.realtime.then_some("--realtime"))
+                .args(self.conditions.time.map(|time| format!("--time={time}")))
                 .arg(guest),
-            Kind::Qemu | Kind::XenPvh | Kind::XenDomu => command.args(["run", "--host", self.kind.name()]).arg(guest),
+            Kind::Qemu | Kind::XenPvh | Kind::XenDomu => command
+                .args(["run", "--host", self.kind.name()])
+                .args(self.conditions.icount.then_some("--icount"))
+                .arg(guest),
             Kind::Pok | Kind::L4re => {
                 let limit = self.kind.limit().as_secs().to_string();
                 command.args([self.kind.name(), "--timeout", &limit]);
@@ -286,6 +372,7 @@ impl Host {
                 .args([
                     "-display", "none", "-monitor", "none", "-serial", "stdio", "-net", "none",
                 ])
+                .args(icount)
                 .arg("-kernel")
                 .arg(guest),
             Kind::Pc686Qemu => command
@@ -293,6 +380,7 @@ impl Host {
                 .args(["-monitor", "none", "-serial", "stdio", "-net", "none"])
                 // RTEMS' console and its early messages, on the serial line.
                 .args(["-append", "--console=/dev/com1 --video=none"])
+                .args(icount)
                 .arg("-kernel")
                 .arg(guest),
         };
@@ -341,15 +429,14 @@ fn ending_on_l4re(status: i32, output: &str) -> Ending {
 mod tests {
     use super::*;
 
-    fn host(kind: Kind, time: Option<Time>) -> Host {
+    fn host(kind: Kind, conditions: Conditions) -> Host {
         Host {
             workspace: Workspace::find().expect("a checkout"),
             bsp: Bsp::I386,
             kind,
             program: PathBuf::from("pvhost"),
             trees: Vec::new(),
-            realtime: false,
-            time,
+            conditions,
         }
     }
 
@@ -358,7 +445,7 @@ mod tests {
     }
 
     fn ended(kind: Kind, status: ExitStatus, output: &str) -> Ending {
-        let host = host(kind, None);
+        let host = host(kind, Conditions::default());
         let printed = Printed {
             all: output.into(),
             ..Printed::default()
@@ -405,10 +492,38 @@ mod tests {
 
     #[test]
     fn how_time_passes_is_told_to_the_process_host() {
-        let host = host(Kind::Process, Some(Time::Fast));
+        let conditions = Conditions {
+            time: Some(Time::Fast),
+            ..Conditions::default()
+        };
+        let host = host(Kind::Process, conditions);
         let command = host.command(Path::new("hello.exe"), &[]);
         let words: Vec<_> = command.get_args().collect();
         assert_eq!(words, ["run", "--time=fast", "hello.exe"]);
+        assert!(conditions.check(Kind::Process).is_ok());
+        assert!(conditions.check(Kind::Qemu).is_err());
+        assert_eq!(conditions.record(Kind::Process), "process-fast");
+    }
+
+    #[test]
+    fn that_time_follows_instructions_is_told_to_qemu() {
+        let conditions = Conditions {
+            icount: true,
+            ..Conditions::default()
+        };
+        for (kind, told) in [
+            (Kind::Qemu, "run --host qemu --icount hello.exe"),
+            (Kind::A53Qemu, "-icount shift=4,sleep=off -kernel hello.exe"),
+            (Kind::Pc686Qemu, "-icount shift=4,sleep=off -kernel hello.exe"),
+        ] {
+            let command = host(kind, conditions).command(Path::new("hello.exe"), &[]);
+            let words: Vec<_> = command.get_args().map(|word| word.to_string_lossy()).collect();
+            let words = words.join(" ");
+            assert!(words.ends_with(told), "{words}");
+            assert!(conditions.check(kind).is_ok());
+        }
+        assert!(conditions.check(Kind::Process).is_err());
+        assert_eq!(conditions.record(Kind::Qemu), "qemu-icount");
     }
 
     #[test]

@@ -123,11 +123,15 @@ pub fn add(folder: &Path, host: &str, entries: &[Entry]) -> Result<[PathBuf; 2]>
     Ok([text, json])
 }
 
-/// Tests in `entries` that did not pass, but passed on `reference`, from the file that [`add`] left there. Nothing
-/// without that file.
-pub fn worse_than(folder: &Path, reference: &str, entries: &[Entry]) -> Result<Vec<String>> {
-    let reference = read(folder, reference)?;
-    let passed_there = |entry: &Entry| find(&reference, entry).is_some_and(|there| there.verdict.is_passed());
+/// Tests in `entries` that did not pass, but passed in one of the results with the names `references`, from the files
+/// that [`add`] left there. Nothing without these files.
+pub fn worse_than(folder: &Path, references: &[String], entries: &[Entry]) -> Result<Vec<String>> {
+    let references = references.iter().map(|name| read(folder, name));
+    let references = references.collect::<Result<Vec<_>>>()?;
+    let passed_there = |entry: &Entry| {
+        let mut there = references.iter().filter_map(|reference| find(reference, entry));
+        there.any(|there| there.verdict.is_passed())
+    };
     Ok(entries
         .iter()
         .filter(|entry| !entry.verdict.is_passed() && passed_there(entry))
@@ -294,10 +298,19 @@ mod tests {
             entry("sp02", failed()),
             entry("sp03", failed()),
         ];
-        let worse = worse_than(&folder, "there", &here);
-        let unknown = worse_than(&folder, "elsewhere", &here);
+        add(
+            &folder,
+            "there-too",
+            &[entry("sp01", failed()), entry("sp03", passed())],
+        )
+        .expect("a file");
+        let worse = worse_than(&folder, &["there", "there-too"].map(str::to_owned), &here);
+        let unknown = worse_than(&folder, &["elsewhere".to_owned()], &here);
         fs::remove_dir_all(&folder).expect("ours");
-        assert_eq!(worse.expect("is understood"), ["sptests/sp01: why"]);
+        assert_eq!(
+            worse.expect("is understood"),
+            ["sptests/sp01: why", "sptests/sp03: why"]
+        );
         assert!(unknown.expect("nothing").is_empty());
     }
 

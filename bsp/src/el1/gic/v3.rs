@@ -17,8 +17,8 @@ const PENDING_WRITE: u32 = 1 << 31;
 const ROUTED: u32 = 1 << 4;
 const ON: u32 = ROUTED | 1 << 1;
 
-/// Of a redistributor: a bit that says that what was kept away is still taken over; who it is of, and whether it is the last; whether the processor sleeps. Its second half is for
-/// the interrupts of its processor.
+/// Of a redistributor: a bit that says that what was kept away is still taken over; who it is of, and whether it is the
+/// last; whether the processor sleeps. Its second half is for the interrupts of its processor.
 const OWN_CONTROL: usize = 0x0000;
 const OWN_PENDING_WRITE: u32 = 1 << 3;
 const OWNER: usize = 0x0008;

@@ -450,8 +450,8 @@ impl Node<'_> {
         buses.try_fold(address, |address, bus| bus[1].translated(address, size, bus[0].address))
     }
 
-    /// The number by which the interrupt controller of Arm knows its interrupt of that name, or, if the node names none,
-    /// of that index.
+    /// The number by which the interrupt controller of Arm knows its interrupt of that name, or of that index if the
+    /// node names none.
     #[must_use]
     pub fn named_interrupt(&self, name: &[u8], index: usize) -> Option<u32> {
         self.interrupt(match self.property(b"interrupt-names") {
@@ -463,8 +463,8 @@ impl Node<'_> {
     /// The number by which the interrupt controller of Arm knows its interrupt of that index.
     #[must_use]
     pub fn interrupt(&self, index: usize) -> Option<u32> {
-        // At least three words: shared (0) or of the processor (1), number, kind of signal. Before each that is extended
-        // there is whose it is; how many words those of others have is not looked for.
+        // At least three words: shared (0) or of the processor (1), number, kind of signal. Before each that is
+        // extended there is whose it is; how many words those of others have is not looked for.
         let extended = self.property(b"interrupts-extended");
         let front = usize::from(extended.is_some());
         let interrupts = extended.or_else(|| self.property(b"interrupts"))?;

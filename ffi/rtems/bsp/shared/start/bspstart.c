@@ -23,7 +23,7 @@ int32_t paravirt_main(void)
 {
   const char *command_line = (const char *) (uintptr_t) paravirt_start_info()->command_line;
 
-  /* A Linux program by itself has none. Applications and RTEMS read bsp_boot_cmdline without a look at whether it is there. */
+  /* A Linux program by itself has none, and neither applications nor RTEMS ask whether bsp_boot_cmdline is null. */
   boot_card(command_line != NULL ? command_line : "");
 }
 

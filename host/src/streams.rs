@@ -127,8 +127,8 @@ impl Stream {
     }
 }
 
-/// Writes what there is room for to a stream as it is, without opening anything, which a sandbox may not permit and takes
-/// its time; how many bytes that was. Where several write, one may take the room that another was told of.
+/// Writes what there is room for to a stream as it is, without opening anything, which a sandbox may not permit and
+/// takes its time; how many bytes that was. Where several write, one may take the room that another was told of.
 ///
 /// # Errors
 /// As of [`Stream::write`].

@@ -26,7 +26,7 @@ pub(super) fn let_sigpipe_end_it() {
     }
 }
 
-/// Lets this program learn how the programs end that it starts, even if whoever started it does not want to know of his.
+/// Lets this program learn how those end that it starts, even if whoever started it does not want to know of his.
 pub(super) fn wait_for_children() {
     // SAFETY: no pointers; the default action does nothing.
     unsafe { libc::signal(libc::SIGCHLD, libc::SIG_DFL) };

@@ -21,6 +21,7 @@ const TYPE: usize = 0x004;
 const GROUP: usize = 0x080;
 const ENABLE: usize = 0x100;
 const DISABLE: usize = 0x180;
+const ACTIVE: usize = 0x300;
 const CLEAR_ACTIVE: usize = 0x380;
 const PRIORITIES: usize = 0x400;
 
@@ -175,7 +176,11 @@ unsafe fn clear(base: usize, register: usize) {
     // SAFETY: the caller's part.
     unsafe {
         write(base + DISABLE + 4 * register, u32::MAX);
-        write(base + CLEAR_ACTIVE + 4 * register, u32::MAX);
+        // Xen's has nothing to clear, says nothing is active, and complains of each such write.
+        let active = read(base + ACTIVE + 4 * register);
+        if active != 0 {
+            write(base + CLEAR_ACTIVE + 4 * register, active);
+        }
     }
 }
 

@@ -13,6 +13,7 @@ pub struct Registers {
     flags: u64,
     control: u64,
     status: u64,
+    thread: u64,
     vectors: [[u64; 2]; 32],
 }
 
@@ -27,6 +28,7 @@ impl Registers {
             flags: (seed as u64 & 15) << 28,
             control: 2 << 22,
             status: 1 << 27 | seed as u64 & 0x1f,
+            thread: word(120),
             vectors: core::array::from_fn(|index| [word(index + 40), !word(index + 80)]),
         }
     }
@@ -111,7 +113,7 @@ global_asm!(
     ".pushsection .text.check_hold_registers, \"ax\", @progbits",
     ".balign 4",
     "check_hold_registers:",
-    "    sub sp, sp, #192",                 // what belongs to the caller
+    "    sub sp, sp, #208",                 // what belongs to the caller
     "    stp x29, x30, [sp, #0]",
     "    stp x19, x20, [sp, #16]",
     "    stp x21, x22, [sp, #32]",
@@ -125,11 +127,15 @@ global_asm!(
     "    mrs x3, fpcr",
     "    mrs x4, fpsr",
     "    stp x3, x4, [sp, #160]",
+    "    mrs x3, tpidr_el0",
+    "    str x3, [sp, #192]",
     "    str x1, [sp, #176]",               // where to store
     "    ldr x3, [x0, #{control}]",
     "    msr fpcr, x3",
     "    ldr x3, [x0, #{status}]",
     "    msr fpsr, x3",
+    "    ldr x3, [x0, #{thread}]",
+    "    msr tpidr_el0, x3",
     "    ldr x3, [x0, #{flags}]",
     "    msr nzcv, x3",
     "    add x3, x0, #{vectors}",
@@ -192,6 +198,8 @@ global_asm!(
     "    str x1, [x0, #{control}]",
     "    mrs x1, fpsr",
     "    str x1, [x0, #{status}]",
+    "    mrs x1, tpidr_el0",
+    "    str x1, [x0, #{thread}]",
     "    add x1, x0, #{vectors}",
     "    stp q0, q1, [x1, #0]",
     "    stp q2, q3, [x1, #32]",
@@ -212,6 +220,8 @@ global_asm!(
     "    ldp x3, x4, [sp, #160]",
     "    msr fpcr, x3",
     "    msr fpsr, x4",
+    "    ldr x3, [sp, #192]",
+    "    msr tpidr_el0, x3",
     "    ldp x29, x30, [sp, #0]",
     "    ldp x19, x20, [sp, #16]",
     "    ldp x21, x22, [sp, #32]",
@@ -222,11 +232,12 @@ global_asm!(
     "    ldp d10, d11, [sp, #112]",
     "    ldp d12, d13, [sp, #128]",
     "    ldp d14, d15, [sp, #144]",
-    "    add sp, sp, #192",
+    "    add sp, sp, #208",
     "    ret",
     ".popsection",
     control = const offset_of!(Registers, control),
     status = const offset_of!(Registers, status),
+    thread = const offset_of!(Registers, thread),
     flags = const offset_of!(Registers, flags),
     vectors = const offset_of!(Registers, vectors),
 );

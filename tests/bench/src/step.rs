@@ -6,7 +6,7 @@ use std::process::{Command, Stdio};
 use std::time::Duration;
 
 use anyhow::{Context, Result, bail};
-use test_support::trace::{Go, Stop, Traced};
+use test_trace::{Go, Stop, Traced};
 
 /// After that time a program counts as hanging.
 const LIMIT: Duration = Duration::from_secs(300);

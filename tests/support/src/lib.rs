@@ -8,8 +8,6 @@
 mod debugger;
 pub mod machine;
 pub mod need;
-#[cfg(all(target_os = "linux", target_arch = "x86_64"))]
-pub mod trace;
 
 use std::fs::{self, File};
 use std::path::{Path, PathBuf};

@@ -12,7 +12,7 @@ use object::{Endianness, Object, ObjectSymbol};
 use paravirt_reliability_tests::guest::{self, Arch, number};
 use paravirt_reliability_tests::on_each_architecture;
 use test_support::need::{Need, User};
-use test_support::trace::{Go, Stop, Traced};
+use test_trace::{Go, Stop, Traced};
 
 on_each_architecture!(
     clocks_and_calls_go_by_the_kernel_s_code,
@@ -92,14 +92,10 @@ impl Program {
 
     /// Goes to the code at `address`, as it must.
     fn reach(&mut self, address: u64) {
-        let byte = self.traced.lay_breakpoint(address).expect("its code");
+        let laid = self.traced.lay_breakpoint(address).expect("its code");
         self.traced.go(Go::On, 0).expect("it stands");
         assert_eq!(self.traced.wait().expect("it runs"), Stop::Breakpoint);
-        let mut registers = self.traced.registers().expect("it stands");
-        assert_eq!(registers.rip, address + 1);
-        registers.rip = address;
-        self.traced.set_registers(registers).expect("it stands");
-        self.traced.lift_breakpoint(address, byte).expect("its code");
+        assert!(self.traced.lift_breakpoint(laid).expect("its code"));
     }
 
     /// Goes on to the end: both clocks are right.

@@ -1,10 +1,12 @@
 // SPDX-License-Identifier: MIT OR Apache-2.0
-//! Goes the paths on which a signal could be lost or come too early, as an ordinary Linux program, again and again
-//! until the program that traces it has enough.
+//! Goes the paths on which a signal could be lost or come too early, as an ordinary Linux program or in the process
+//! host, again and again until the program that traces it has enough.
 //!
-//! That program steps through a path and sends the console's signal between two instructions of its choice. A
-//! breakpoint instruction stands before each path, with the path's number in eax and the address of [`REPORT`] in edx,
-//! and another behind it. Eax is 0 after the first if this path needs no more.
+//! That program steps through a path and sends a signal between two instructions of its choice: the console's, or with
+//! the argument `timer` the one of the process host's timer, on which one of the guest's is due at any time then. A
+//! breakpoint instruction stands before each path, with the path's number in the first register and the address of
+//! [`REPORT`] in the second (eax and edx, x0 and x1), and another behind it. The first is 0 after the first if this
+//! path needs no more.
 #![no_std]
 #![no_main]
 
@@ -16,14 +18,15 @@ use core::sync::atomic::{AtomicBool, AtomicU32, Ordering};
 use guest_checks::registers::{self, Registers};
 use paravirt_bsp::abi::line::FIRST_FREE;
 use paravirt_bsp::irq::{self, Line};
-use paravirt_bsp::{cpu, upcall};
+use paravirt_bsp::timer::Timer;
+use paravirt_bsp::{cpu, start, upcall};
 
 paravirt_bsp::image! { main: main, backends: [linux_syscall] }
 
 /// What the tracing program reads behind a path.
 #[repr(C)]
 struct Report {
-    /// Calls of the console line's handler in the round.
+    /// Calls of the handler in the round.
     calls: AtomicU32,
     /// Handlers that ran while they must not.
     early: AtomicU32,
@@ -60,6 +63,9 @@ impl Report {
     }
 }
 
+/// Of the timer, in ns: the shortest, since under ptrace more time passes between two signals.
+const PERIOD: u64 = 10_000;
+
 /// Whether no handler may run.
 static OFF: AtomicBool = AtomicBool::new(false);
 /// A line that a path itself raises.
@@ -70,7 +76,7 @@ fn count_early() {
     REPORT.early.fetch_add(early, Ordering::Relaxed);
 }
 
-fn handle(_line: Line) {
+fn handle() {
     let here = 0u8;
     let stack = &raw const here as usize as u32;
     count_early();
@@ -95,7 +101,7 @@ fn nest(_line: Line) {
 extern "C" fn body() {
     // SAFETY: called with interrupts off, as the body of an upcall.
     unsafe { irq::dispatch() };
-    let left = u32::from(Line::CONSOLE.is_pending());
+    let left = u32::from(Line::CONSOLE.is_pending() || Line::TIMER.is_pending());
     REPORT.left.fetch_add(left, Ordering::Relaxed);
 }
 
@@ -112,10 +118,14 @@ fn raise_other() {
 
 /// The breakpoint before path number `path`. Returns whether it is to be gone.
 fn begins(path: u32) -> bool {
+    let report = &raw const REPORT as usize as u32;
     let answer: u32;
-    // SAFETY: the tracing program changes eax only.
+    // SAFETY: the tracing program changes the first register only.
     unsafe {
-        asm!("int3", inlateout("eax") path => answer, in("edx") &raw const REPORT as usize as u32);
+        #[cfg(target_arch = "aarch64")]
+        asm!("brk #0", inlateout("x0") path => answer, in("x1") report);
+        #[cfg(not(target_arch = "aarch64"))]
+        asm!("int3", inlateout("eax") path => answer, in("edx") report);
     }
     answer != 0
 }
@@ -123,11 +133,24 @@ fn begins(path: u32) -> bool {
 /// The breakpoint behind a path.
 fn ends() {
     // SAFETY: the tracing program changes nothing.
-    unsafe { asm!("int3") };
+    unsafe {
+        #[cfg(target_arch = "aarch64")]
+        asm!("brk #0");
+        #[cfg(not(target_arch = "aarch64"))]
+        asm!("int3");
+    }
 }
 
 fn main() -> i32 {
-    Line::CONSOLE.attach(&handle).expect("a free line");
+    let line = if start::arguments().next() == Some("timer") {
+        let timer = Timer::new(1).expect("there are eight");
+        timer.attach(&|_, _| handle()).expect("its line is free");
+        timer.start_ns(1, PERIOD).expect("a timer");
+        Line::TIMER
+    } else {
+        Line::CONSOLE.attach(&|_| handle()).expect("a free line");
+        Line::CONSOLE
+    };
     OTHER.attach(&nest).expect("a free line");
     // SAFETY: it calls dispatch once, and leaves flag and stack alone.
     unsafe { upcall::set_body(body) };
@@ -155,9 +178,9 @@ fn main() -> i32 {
         &cpu::idle,
         // Mask and unmask.
         &|| {
-            Line::CONSOLE.mask().expect("the line exists");
+            line.mask().expect("the line exists");
             off(|| {});
-            Line::CONSOLE.unmask().expect("the line exists");
+            line.unmask().expect("the line exists");
         },
     ];
     for (number, path) in (0..).zip(paths) {

@@ -1,6 +1,15 @@
 // SPDX-License-Identifier: MIT OR Apache-2.0
-//! A program under ptrace, which stops after each instruction, at breakpoint instructions, and before a signal is
-//! delivered.
+//! A program under ptrace, which stops after each instruction, at breakpoints, and before a signal is delivered.
+//!
+//! It stands on nothing that is large, since it also runs where there is only a kernel.
+#![cfg(all(target_os = "linux", any(target_arch = "x86_64", target_arch = "aarch64")))]
+
+#[cfg(target_arch = "aarch64")]
+mod aarch64;
+pub mod command;
+pub mod signals;
+#[cfg(target_arch = "x86_64")]
+mod x86_64;
 
 use std::fs::{self, File};
 use std::io;
@@ -11,10 +20,11 @@ use std::process::{Command, ExitStatus};
 use std::ptr;
 use std::time::Duration;
 
-/// `si_code` of a breakpoint instruction (Linux, asm-generic/siginfo.h: SI_KERNEL).
-const BREAKPOINT: i32 = 0x80;
-/// `si_code` of a single step: TRAP_BRKPT behind a system call, TRAP_TRACE behind anything else.
-const STEPS: [i32; 2] = [1, 2];
+#[cfg(target_arch = "aarch64")]
+pub use aarch64::Laid;
+#[cfg(target_arch = "x86_64")]
+pub use x86_64::Laid;
+
 /// How often is looked whether a program sleeps.
 const LOOK: Duration = Duration::from_micros(50);
 
@@ -24,6 +34,9 @@ pub struct Traced {
     process: libc::pid_t,
     memory: File,
     ended: bool,
+    /// Whether it steps over several instructions at once.
+    #[cfg(target_arch = "aarch64")]
+    steps_over: bool,
 }
 
 /// Why a program stands.
@@ -31,7 +44,7 @@ pub struct Traced {
 pub enum Stop {
     /// After an instruction.
     Step,
-    /// Behind a breakpoint instruction.
+    /// Behind a breakpoint instruction of its own, or at a breakpoint that was [laid](Traced::lay_breakpoint).
     Breakpoint,
     /// At the first instruction of a signal's handler.
     Handler,
@@ -77,6 +90,8 @@ impl Traced {
                 .write(true)
                 .open(format!("/proc/{process}/mem"))?,
             ended: false,
+            #[cfg(target_arch = "aarch64")]
+            steps_over: false,
         })
     }
 
@@ -84,28 +99,10 @@ impl Traced {
     ///
     /// # Errors
     /// It has ended.
-    pub fn go(&self, go: Go, signal: i32) -> io::Result<()> {
-        if go == Go::On || signal != 0 {
-            self.clear_trap_flag()?;
-        }
-        let request = match go {
-            Go::Step => libc::PTRACE_SINGLESTEP,
-            Go::On => libc::PTRACE_CONT,
-        };
+    pub fn go(&mut self, go: Go, signal: i32) -> io::Result<()> {
+        let request = self.prepare(go, signal)?;
         // SAFETY: these requests take numbers.
         check(unsafe { libc::ptrace(request, self.process, 0_usize, signal as usize) }).map(drop)
-    }
-
-    /// A step of an instruction that loads the flags leaves the processor's trap flag as if the program had set it, and
-    /// a handler's frame keeps it. A program that goes on may so stop at a [`Stop::Step`] once.
-    fn clear_trap_flag(&self) -> io::Result<()> {
-        const TRAP: u64 = 0x100;
-        let mut registers = self.registers()?;
-        if registers.eflags & TRAP == 0 {
-            return Ok(());
-        }
-        registers.eflags &= !TRAP;
-        self.set_registers(registers)
     }
 
     /// Waits until it stops.
@@ -141,38 +138,10 @@ impl Traced {
             self.ended = true;
             return Ok(Stop::Ended(ExitStatus::from_raw(status)));
         }
-        let signal = libc::WSTOPSIG(status);
-        if signal != libc::SIGTRAP {
-            return Ok(Stop::Signal(signal));
-        }
         // SAFETY: numbers and null pointers, for which zero is valid.
         let mut info: libc::siginfo_t = unsafe { mem::zeroed() };
         self.fill(libc::PTRACE_GETSIGINFO, 0, &mut info)?;
-        Ok(match info.si_code {
-            BREAKPOINT => Stop::Breakpoint,
-            code if STEPS.contains(&code) => Stop::Step,
-            libc::SIGTRAP => Stop::Handler,
-            _ => Stop::Signal(signal),
-        })
-    }
-
-    /// The registers, in the layout of a 64-bit program for one of 32 bits too. It must stand.
-    ///
-    /// # Errors
-    /// It does not.
-    pub fn registers(&self) -> io::Result<libc::user_regs_struct> {
-        // SAFETY: numbers.
-        let mut registers: libc::user_regs_struct = unsafe { mem::zeroed() };
-        self.fill(libc::PTRACE_GETREGS, 0, &mut registers)?;
-        Ok(registers)
-    }
-
-    /// Sets the registers. It must stand.
-    ///
-    /// # Errors
-    /// It does not.
-    pub fn set_registers(&self, mut registers: libc::user_regs_struct) -> io::Result<()> {
-        self.fill(libc::PTRACE_SETREGS, 0, &mut registers)
+        self.reason(libc::WSTOPSIG(status), info.si_code)
     }
 
     /// The signals that it blocks, bit 0 for signal 1. It must stand.
@@ -209,32 +178,13 @@ impl Traced {
         self.memory.write_all_at(&value.to_le_bytes(), address)
     }
 
-    /// Lays a breakpoint instruction over the byte of its code at `address`; that byte.
-    ///
-    /// # Errors
-    /// There is no memory.
-    pub fn lay_breakpoint(&self, address: u64) -> io::Result<u8> {
-        let mut byte = [0];
-        self.memory.read_exact_at(&mut byte, address)?;
-        self.memory.write_all_at(&[0xcc], address)?;
-        Ok(byte[0])
-    }
-
-    /// Takes it away again.
-    ///
-    /// # Errors
-    /// There is no memory.
-    pub fn lift_breakpoint(&self, address: u64, byte: u8) -> io::Result<()> {
-        self.memory.write_all_at(&[byte], address)
-    }
-
-    /// Sends it a signal.
+    /// Sends its first thread, which is the one that is traced, a signal.
     ///
     /// # Errors
     /// It has ended.
     pub fn send(&self, signal: i32) -> io::Result<()> {
-        // SAFETY: two numbers. It has not been waited for, so the number is still its own.
-        check(unsafe { libc::kill(self.process, signal) }.into()).map(drop)
+        // SAFETY: numbers. It has not been waited for, so the number is still its own.
+        check(unsafe { libc::syscall(libc::SYS_tgkill, self.process, self.process, signal) }).map(drop)
     }
 }
 

@@ -11,7 +11,7 @@ use test_support::need::{Need, User};
 use paravirt_reliability_tests::guest::Arch;
 use paravirt_reliability_tests::storm::Weather;
 use paravirt_reliability_tests::walk::Effort;
-use paravirt_reliability_tests::{numeric, on_each_architecture, rate, storm, walk};
+use paravirt_reliability_tests::{numeric, on_each_architecture, rate, signals, storm, walk};
 
 on_each_architecture!(
     every_expiration_is_counted_when_idle,
@@ -21,6 +21,11 @@ on_each_architecture!(
     registers_survive_signals,
     a_line_raised_at_any_two_instructions_is_delivered,
 );
+
+#[test]
+fn a_signal_sent_at_any_instruction_on_a_kernel_for_aarch64_is_delivered_once() {
+    signals::check_on_kernel();
+}
 
 const MINUTE: Duration = Duration::from_secs(60);
 

@@ -54,8 +54,3 @@ fn a_line_raised_at_any_instruction_is_delivered_once(arch: Arch) {
 fn a_signal_sent_at_any_instruction_is_delivered_once(arch: Arch) {
     signals::check(arch);
 }
-
-#[test]
-fn a_signal_sent_at_any_instruction_on_a_kernel_for_aarch64_is_delivered_once() {
-    signals::check_on_kernel();
-}

@@ -151,7 +151,7 @@ impl Late {
     }
 }
 
-/// Opens what is no file to write to it. From `end` on it is [`TimedOut`](io::ErrorKind::TimedOut) that nobody reads it.
+/// Opens what is no file to write to it. From `end` on, that nobody reads is [`TimedOut`](io::ErrorKind::TimedOut).
 #[cfg(process_host)]
 fn open_until(file: &Path, end: Option<Instant>) -> io::Result<File> {
     use std::os::unix::fs::OpenOptionsExt;
